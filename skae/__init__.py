@@ -1,0 +1,6 @@
+"""Autoencoders for scikit-learn."""
+
+from .estimators import AutoencoderTransformer
+
+__version__ = "0.1.0"
+__all__ = ["AutoencoderTransformer"]

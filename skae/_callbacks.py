@@ -1,0 +1,151 @@
+"""What watches a training run: the best weights, the schedule, the guards and the progress."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from typing import Any
+
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+
+from ._net import AutoencoderNet, Rows
+
+SCHEDULES = (None, "onecycle", "cosine", "plateau")
+
+
+class KeepBest(Callback):
+    """Keep the weights that judge best, those before the first epoch included, and stop in time.
+
+    Parameters
+    ----------
+    patience : int or None
+        Epochs without an improvement after which training stops; None never stops it.
+    tol : float
+        Relative improvement of the loss that counts for ``patience``. Any improvement counts for
+        which weights are kept.
+    restore : bool, default=True
+        Whether the best weights are put back at the end; otherwise this only keeps the curve.
+    """
+
+    def __init__(self, patience: int | None, tol: float, restore: bool = True) -> None:
+        self.patience, self.tol, self.restore = patience, tol, restore
+
+    def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
+        assert y is not None, "KeepBest needs rows to judge by"
+        self.first_ = len(net.history)
+        self.curve_ = [net.judge(y)]
+        self._keep(net)
+        self.reference_ = self.curve_[0]
+        self.misses_ = 0
+
+    def _keep(self, net: AutoencoderNet) -> None:
+        self.best_epoch_ = len(net.history) - self.first_
+        if self.restore:
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        loss = net.history[-1, "valid_loss"]
+        if loss < min(self.curve_):
+            self._keep(net)
+        self.curve_.append(loss)
+        if loss < self.reference_ - self.tol * abs(self.reference_):
+            self.reference_, self.misses_ = loss, 0
+        else:
+            self.misses_ += 1
+        if self.patience is not None and self.misses_ >= self.patience:
+            raise KeyboardInterrupt  # skorch's way to stop
+
+    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        if self.restore:
+            net.module_.load_state_dict(self.weights_)
+            del self.weights_
+
+
+class FiniteLoss(Callback):
+    """Stop with an error when a loss is not finite."""
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        for key, name in (("train_loss", "training"), ("valid_loss", "validation")):
+            loss = net.history[-1].get(key, 0.0)
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"The {name} loss became {loss} in epoch {len(net.history)}. "
+                    f"Try a lower lr (now {net.lr}), scale the data, or remove its outliers. "
+                    "The estimator is as it was before this call."
+                )
+
+
+class ProgressBar(Callback):
+    """A tqdm bar over the epochs, with the losses and the time left."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        from tqdm.auto import tqdm
+
+        self.bar_ = tqdm(total=self.epochs, desc="fit", unit="epoch")
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        keys = {"train_loss": "loss", "valid_loss": "validation"}
+        row = net.history[-1]
+        self.bar_.set_postfix({name: f"{row[key]:.4g}" for key, name in keys.items() if key in row}, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        self.bar_.close()
+        del self.bar_  # an open stream does not pickle
+
+
+class SklearnCallbacks(Callback):
+    """Tell scikit-learn's own callbacks (1.9) of every epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whom they watch.
+    context : sklearn.callback.CallbackContext
+        Of its `fit`.
+    """
+
+    def __init__(self, estimator: Any, context: Any) -> None:
+        self.estimator, self.context = estimator, context
+
+    def on_epoch_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        if self.epoch_.call_on_fit_task_end(estimator=self.estimator):
+            raise KeyboardInterrupt  # skorch's way to stop
+
+    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        vars(self).clear()  # the net outlives the fit that they belong to
+
+
+def schedule(name: str | None, lr: float, steps: int, monitor: str, patience: int, optimizer: type) -> list:
+    """The callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
+    common: dict[str, Any] = {"event_name": None}
+    if name == "onecycle":
+        # Adam's betas may be cycled; SGD has a momentum to cycle only when it is not 0.
+        betas = "betas" in inspect.signature(optimizer).parameters
+        common |= {"max_lr": lr, "total_steps": max(steps, 1), "cycle_momentum": betas}
+        return [("lr_schedule", LRScheduler(OneCycleLR, step_every="batch", last_epoch=-1, **common))]
+    if name == "cosine":
+        common |= {"T_max": max(steps, 1)}
+        return [("lr_schedule", LRScheduler(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
+    if name == "plateau":
+        common |= {"monitor": monitor, "factor": 0.5, "patience": max(patience // 2, 1)}
+        return [("lr_schedule", LRScheduler(ReduceLROnPlateau, **common))]
+    return []
+
+
+def report(verbose: int, epochs: int) -> list:
+    """The callbacks for ``verbose``: none, a bar, or lines."""
+    if verbose == 0:
+        return []
+    if verbose == 1:
+        return [("progress_bar", ProgressBar(epochs))]
+    return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]

@@ -1,0 +1,43 @@
+"""Component: a torch module that scikit-learn can read, set and clone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from torch import nn
+
+
+class Component(nn.Module):
+    """A part of an autoencoder: a layer to torch, a hyperparameter to scikit-learn.
+
+    A component is a recipe. Its constructor stores its parameters under their own names and
+    creates no weights, so that `sklearn.base.clone` and ``estimator.set_params(part__name=...)``
+    work on it as they do on an estimator. `fit` trains a clone, never the object it was given.
+
+    A subclass may have two hooks, both called once before training:
+
+    * ``setup(n_components)`` creates what depends on shapes (weights, buffers);
+    * ``init_from(x)`` starts from the data, and is handed the conditioned rows.
+
+    Examples
+    --------
+    >>> from sklearn.base import clone
+    >>> from skae.noise import GaussianNoise
+    >>> noise = GaussianNoise(scale=0.5)
+    >>> clone(noise).set_params(scale=0.1), noise
+    (GaussianNoise(scale=0.1), GaussianNoise(scale=0.5))
+    """
+
+    # Borrowed, not inherited: an nn.Module that were a BaseEstimator too would carry
+    # scikit-learn's fitting, tagging and HTML machinery, none of which a layer has a use for.
+    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)  # type: ignore[attr-defined]
+    get_params = BaseEstimator.get_params
+    set_params = BaseEstimator.set_params
+
+    def setup(self, n_components: int) -> None:
+        """Create what depends on the latent size; nothing by default."""
+
+    def __repr__(self) -> str:
+        params: dict[str, Any] = self.get_params(deep=False)
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in params.items())})"

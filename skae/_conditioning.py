@@ -1,0 +1,50 @@
+"""One mean and one scale for the whole of X, and its way into torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_SLICE = 2**22  # values handled at once: 32 MB in float64
+
+
+def slices(X: np.ndarray) -> Iterator[slice]:
+    """Cut the rows of ``X`` into slices of a bounded number of values."""
+    step = max(1, _SLICE // max(1, X[:1].size))
+    for start in range(0, len(X), step):
+        yield slice(start, min(start + step, len(X)))
+
+
+def to_tensor(X: np.ndarray) -> Tensor:
+    """A float tensor of ``X``: float64 where float32 would lose digits, sharing memory if it can."""
+    fits = X.dtype.kind in "bf" and X.dtype.itemsize <= 4 or X.dtype.kind in "iu" and X.dtype.itemsize <= 2
+    # torch reads neither read-only arrays (without a warning) nor negative strides nor foreign byte orders.
+    readable = X.flags.writeable and X.dtype.isnative and all(stride >= 0 for stride in X.strides)
+    dtype = np.float32 if fits else np.float64
+    return torch.from_numpy(X.astype(dtype, copy=not readable))
+
+
+def mean_and_scale(X: np.ndarray, sample_weight: np.ndarray | None = None) -> tuple[float, float]:
+    """The mean and the standard deviation over all values of ``X``, in double precision.
+
+    Constant data get the scale 1.
+    """
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    count = weight.sum() * X[:1].size
+    total = square = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for s in slices(X):
+            total += weight[s] @ X[s].reshape(len(X[s]), -1).sum(axis=1, dtype=np.float64)
+        mean = float(total / count)
+        for s in slices(X):
+            centred = X[s].reshape(len(X[s]), -1).astype(np.float64) - mean
+            square += weight[s] @ np.einsum("ij,ij->i", centred, centred)
+        scale = float(np.sqrt(square / count))
+    if not np.isfinite(scale):
+        raise ValueError("X holds values too large for their variance to be computed in float64; divide it first.")
+    if scale <= 10 * np.finfo(np.float64).eps * abs(mean) or scale < np.finfo(np.float32).tiny:
+        scale = 1.0
+    return mean, scale

@@ -1,0 +1,234 @@
+"""The training engine: a skorch net whose target is its input."""
+
+from __future__ import annotations
+
+import dis
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from skorch import NeuralNet
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from ._autoencoder import Autoencoder
+from ._random import Stream
+
+
+class Batch(NamedTuple):
+    """What skorch unpacks as ``X, y``."""
+
+    u: Tensor  #: conditioned rows
+    y: tuple[Tensor, Tensor | None]  #: the loss's target, and the rows' weights
+
+
+class Rows(Dataset):
+    """Rows held as tensors, cut by index rather than collected one by one.
+
+    Parameters
+    ----------
+    u : Tensor of shape (n, *input_shape)
+        Conditioned rows.
+    target : Tensor or None
+        What the loss compares with; ``u`` when None.
+    weight : Tensor of shape (n,) or None
+        Weights of mean 1.
+    """
+
+    def __init__(self, u: Tensor, target: Tensor | None = None, weight: Tensor | None = None) -> None:
+        self.u, self._target, self.weight = u, target, weight
+
+    def __len__(self) -> int:
+        return len(self.u)
+
+    def __getitem__(self, index: Any) -> Batch:
+        u = self.u[index]
+        target = u if self._target is None else self._target[index]
+        return Batch(u, (target, None if self.weight is None else self.weight[index]))
+
+
+class BatchIterator:
+    """Batches of nearly equal size, none larger than ``batch_size``.
+
+    Equal sizes leave no last batch of a single row, on which batch normalisation would fail.
+
+    Parameters
+    ----------
+    rows : Rows
+    batch_size : int
+    shuffle : bool, default=False
+        A new order at every iteration.
+    drop_last : bool, default=False
+        Cut batches of exactly ``batch_size`` and leave out the rest, if there is a full one.
+    seed : int, default=0
+        Of the orders; no global stream is read.
+    """
+
+    def __init__(
+        self, rows: Rows, batch_size: int, shuffle: bool = False, drop_last: bool = False, seed: int = 0
+    ) -> None:
+        self.rows, self.shuffle = rows, shuffle
+        self.generator = torch.Generator().manual_seed(seed)
+        n = len(rows)
+        drop_last = drop_last and n >= batch_size
+        self.n_batches = n // batch_size if drop_last else math.ceil(n / batch_size)
+        self.n_rows = self.n_batches * batch_size if drop_last else n
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        n = len(self.rows)
+        if self.shuffle:
+            order = torch.randperm(n, generator=self.generator)[: self.n_rows]
+            for index in order.to(self.rows.u.device).tensor_split(self.n_batches):
+                yield self.rows[index]
+        else:
+            edges = [self.n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
+            for start, stop in zip(edges, edges[1:], strict=False):
+                yield self.rows[start:stop]
+
+
+class WeightedMean(nn.Module):
+    """The criterion: the mean of the rows' objectives, each times its weight."""
+
+    def forward(self, objective: Tensor, weight: Tensor | None) -> Tensor:
+        return objective.mean() if weight is None else (objective * weight).mean()
+
+
+class ElasticNet(nn.Module):
+    r"""Penalty on weights, :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)`; biases go free.
+
+    Parameters
+    ----------
+    alpha, l1_ratio : float
+        α and ρ, as in `sklearn.linear_model.ElasticNet`.
+    """
+
+    def __init__(self, alpha: float, l1_ratio: float) -> None:
+        super().__init__()
+        self.alpha, self.l1_ratio = alpha, l1_ratio
+
+    def forward(self, module: nn.Module) -> Tensor:
+        weights = [p for p in module.parameters() if p.ndim > 1]
+        l1 = sum(w.abs().sum() for w in weights)
+        l2 = sum(w.square().sum() for w in weights)
+        return self.alpha * (self.l1_ratio * l1 + 0.5 * (1 - self.l1_ratio) * l2)
+
+
+class AutoencoderNet(NeuralNet):
+    """A skorch net for an `Autoencoder`; its ``fit`` takes `Rows` and, as y, the rows to be judged by.
+
+    Only what skorch does for pairs of X and y is changed. Callbacks, history, checkpoints and
+    ``set_params`` are skorch's.
+
+    Parameters
+    ----------
+    stream : Stream
+        Whatever the module draws comes from here.
+    alpha, l1_ratio : float, default=0.0
+        See `ElasticNet`.
+    **kwargs
+        For `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: type[nn.Module] = Autoencoder,
+        *,
+        stream: Stream,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        criterion: type[nn.Module] = WeightedMean,
+        iterator_train: type = BatchIterator,
+        iterator_valid: type = BatchIterator,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module, criterion=criterion, iterator_train=iterator_train, iterator_valid=iterator_valid, **kwargs
+        )
+        self.stream = stream
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+
+    @property
+    def _default_callbacks(self) -> list:
+        return []  # the estimator hands over all that there are
+
+    def initialize(self) -> AutoencoderNet:
+        with self.stream:
+            return super().initialize()
+
+    def train_rows(self, rows: Rows, judge: Rows | None, epochs: int) -> AutoencoderNet:
+        """Train on ``rows``, judged by ``judge``; unlike `fit`, Ctrl-C is not taken for an early stop."""
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
+        self.notify("on_train_begin", X=rows, y=judge)
+        try:
+            self.fit_loop(rows, judge, epochs=epochs)
+        except KeyboardInterrupt as stop:
+            if not _raised_by_statement(stop):
+                raise
+        self.notify("on_train_end", X=rows, y=judge)
+        return self
+
+    def judge(self, rows: Rows) -> float:
+        """The mean objective of ``rows``, in evaluation mode."""
+        batches = self.get_iterator(rows, training=False)
+        total = sum(self.validation_step(batch)["loss"] * len(batch.u) for batch in batches)
+        return float(total) / len(rows)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        if isinstance(X, Rows):
+            return X, y
+        return super().get_split_datasets(X, y, **fit_params)
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        if training:
+            self.iterator_train__seed = self.stream.draw_seed()
+        return super().get_iterator(dataset, training)
+
+    def infer(self, x: Tensor, **fit_params: Any) -> Any:
+        with self.stream:
+            return super().infer(x, **fit_params)
+
+    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
+        target, weight = y_true
+        loss = self.criterion_(self.module_.objective(y_pred, target), weight)
+        if training and self.alpha:
+            loss = loss + ElasticNet(self.alpha, self.l1_ratio)(self.module_)
+        return loss
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """One pass. The losses are added up on the device and read once, which is where skorch waits."""
+        if iterator is None:
+            return
+        total: Any = 0.0
+        n_rows = n_batches = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            size = len(batch.u)
+            self.history.record_batch(prefix + "_batch_size", size)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+            total = total + step["loss"].detach() * size
+            n_rows += size
+            n_batches += 1
+        loss = float(total) / n_rows
+        self.history.record(prefix + "_batch_count", n_batches)
+        self.history.record(prefix + "_loss", loss)
+        earlier = [row[prefix + "_loss"] for row in self.history[:-1] if prefix + "_loss" in row]
+        self.history.record(prefix + "_loss_best", loss <= min(earlier, default=math.inf))
+
+
+def _raised_by_statement(error: BaseException) -> bool:
+    """Whether a callback raised ``error``, skorch's way to stop, rather than a signal from outside."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]

@@ -1,0 +1,74 @@
+"""Double-underscore names that reach a class, and the one door by which parts come in."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from sklearn.base import clone
+
+
+def select(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return what ``params`` holds for ``prefix``, without ``prefix__``."""
+    start = prefix + "__"
+    return {name.removeprefix(start): value for name, value in params.items() if name.startswith(start)}
+
+
+def check_names(names: Iterable[str], accepted: Iterable[str], owner: str, prefix: str = "") -> None:
+    """Raise a TypeError that names the first of ``names`` that is not ``accepted``."""
+    accepted = sorted(accepted)
+    for name in names:
+        if name not in accepted:
+            close = difflib.get_close_matches(name, accepted, n=1)
+            hint = f" Did you mean {prefix}{close[0]!s}?" if close else ""
+            raise TypeError(
+                f"{owner} takes no parameter {prefix}{name}.{hint} "
+                f"It takes: {', '.join(prefix + name for name in accepted) or 'none'}."
+            )
+
+
+def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str) -> Any:
+    """Call ``factory`` with whichever of ``offered`` its signature names, and all of ``given``.
+
+    ``given`` are the user's parameters, which came as ``<prefix>__<name>``: one that the signature
+    does not name, or that is offered already, is an error.
+    """
+    parameters = inspect.signature(factory).parameters.values()
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        owner = f"{prefix}={getattr(factory, '__name__', repr(factory))}"
+        check_names(given, named - set(offered), owner, f"{prefix}__")
+    return factory(**{name: value for name, value in offered.items() if name in named} | dict(given))
+
+
+def find_class(slot: str, name: str, parts: ModuleType, base: type) -> type:
+    """Return the class that ``name`` ('squared_error') stands for among the public ``parts``."""
+    classes = (getattr(parts, public) for public in parts.__all__)
+    choices = {_snake(cls.__name__): cls for cls in classes if issubclass(cls, base) and cls is not base}
+    if name not in choices:
+        raise ValueError(
+            f"{slot} must be one of {sorted(choices)}, a {base.__name__} class or an object of one, got {name!r}."
+        )
+    return choices[name]
+
+
+def resolve(slot: str, value: Any, parts: ModuleType, base: type) -> Any:
+    """Turn what a slot was given (string, class or object) into an object that `fit` may change."""
+    if isinstance(value, str):
+        value = find_class(slot, value, parts, base)
+    if isinstance(value, type) and issubclass(value, base):
+        return value()
+    if not isinstance(value, base):
+        raise TypeError(f"{slot} must be a string, a {base.__name__} class or an object of one, got {value!r}.")
+    return clone(value) if hasattr(value, "get_params") else copy.deepcopy(value)
+
+
+def _snake(name: str) -> str:
+    """``SquaredError`` → ``squared_error``; ``MLP`` → ``mlp``."""
+    if name.isupper():
+        return name.lower()
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")

@@ -1,0 +1,42 @@
+"""A density over the codes: any scikit-learn estimator that can be fitted and sampled."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+
+def check_prior(prior: Any) -> None:
+    """Check that ``prior`` is a density estimator, as a class or an object."""
+    if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
+        raise TypeError(
+            "prior must be a scikit-learn density estimator with fit and sample, "
+            f"such as GaussianMixture(10) or KernelDensity(), got {prior!r}."
+        )
+
+
+def fit_prior(prior: Any, codes: np.ndarray, seed: int) -> Any:
+    """Fit a clone of ``prior`` to ``codes``, in float64; ``seed`` is for those that were given none."""
+    prior = prior() if isinstance(prior, type) else clone(prior)
+    return _seeded(prior, seed, replace=False).fit(codes.astype(np.float64))
+
+
+def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:
+    """Draw codes (n_samples, n_components), in float32; ``prior`` stays as it is."""
+    if "random_state" in inspect.signature(prior.sample).parameters:
+        drawn = prior.sample(n_samples, random_state=seed)
+    else:
+        drawn = _seeded(copy.copy(prior), seed, replace=True).sample(n_samples)
+    drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture tells its components too
+    return np.asarray(drawn, dtype=np.float32)
+
+
+def _seeded(prior: Any, seed: int, *, replace: bool) -> Any:
+    params = prior.get_params()
+    if "random_state" in params and (replace or params["random_state"] is None):
+        prior.set_params(random_state=seed)
+    return prior

@@ -1,0 +1,129 @@
+"""What may come in: checks of parameters and arrays, and every error message about data."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_array, check_scalar
+from sklearn.utils.validation import validate_data
+
+_REAL, _INT = numbers.Real, numbers.Integral
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Give ``estimator`` its attributes back when the block fails, interruptions included."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def check_number(name: str, value: Any, kind: type, low: float, high: float | None = None, bounds: str = "both") -> None:
+    """Check that ``value`` is a number of ``kind`` within bounds; a bool is none."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")
+    check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
+
+
+def check_choice(name: str, value: Any, choices: tuple) -> None:
+    """Check that ``value`` is one of ``choices``; 1 is not taken for True."""
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def check_training_params(est: Any, schedules: tuple) -> None:
+    """Check the parameters that all estimators share."""
+    check_number("n_components", est.n_components, _INT, 1)
+    check_number("alpha", est.alpha, _REAL, 0)
+    check_number("l1_ratio", est.l1_ratio, _REAL, 0, 1)
+    check_number("lr", est.lr, _REAL, 0, bounds="neither")
+    check_number("max_epochs", est.max_epochs, _INT, 0)
+    check_number("batch_size", est.batch_size, _INT, 1)
+    check_choice("early_stopping", est.early_stopping, ("auto", True, False))
+    check_number("validation_fraction", est.validation_fraction, _REAL, 0, 1, bounds="neither")
+    check_number("n_iter_no_change", est.n_iter_no_change, _INT, 1)
+    check_number("tol", est.tol, _REAL, 0)
+    check_choice("lr_schedule", est.lr_schedule, schedules)
+    check_choice("warm_start", est.warm_start, (True, False))
+    check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
+
+
+def check_device(device: Any) -> torch.device:
+    """Return the torch device that ``device`` names; 'auto' is CUDA where there is one, else the CPU."""
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"device={device!r} is not available here: {str(error).splitlines()[0]}") from error
+    return found
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> np.ndarray:
+    """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise."""
+    X = validate_data(estimator, X, reset=reset, allow_nd=True, ensure_min_samples=min_rows)
+    if not reset and X.shape[1:] != estimator.input_shape_:
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted on "
+            f"rows of shape {estimator.input_shape_}."
+        )
+    return _check_kind(X, "X")
+
+
+def check_alike(A: Any, name: str, X: np.ndarray, *, same_length: bool) -> np.ndarray:
+    """Validate an array that comes beside X: finite, with rows of X's shape."""
+    A = check_array(A, allow_nd=True, input_name=name)
+    if A.shape[1:] != X.shape[1:] or (same_length and len(A) != len(X)):
+        wanted = X.shape if same_length else ("any number of rows", *X.shape[1:])
+        raise ValueError(f"{name} must have the shape {wanted} to go with X, got {A.shape}.")
+    return _check_kind(A, name)
+
+
+def check_codes(Z: Any, n_components: int) -> np.ndarray:
+    """Validate codes of shape (n, n_components)."""
+    Z = check_array(Z, input_name="Z")
+    if Z.shape[1] != n_components:
+        raise ValueError(f"Z must have n_components={n_components} columns, got {Z.shape[1]}.")
+    return _check_kind(Z, "Z")
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
+    """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights."""
+    if isinstance(sample_weight, _REAL):
+        sample_weight = np.full(n_rows, sample_weight)
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weight.shape != (n_rows,):
+        raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
+    if (weight < 0).any() or not (weight > 0).any():
+        raise ValueError("sample_weight must hold no negative value, and more than zeros.")
+    return weight
+
+
+def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
+    """Check that every value lies where ``loss`` needs it."""
+    if loss.domain is None:
+        return
+    low, high = loss.domain
+    found = float(A.min()), float(A.max())
+    if found[0] < low or found[1] > high:
+        raise ValueError(
+            f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
+            f"{found[1]:g}. Scale {name} (MinMaxScaler), or take loss='squared_error', which accepts any range."
+        )
+
+
+def _check_kind(A: np.ndarray, name: str) -> np.ndarray:
+    """Refuse what is numeric to NumPy and no number to us: dates, and bytes in a void."""
+    if A.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
+    return A

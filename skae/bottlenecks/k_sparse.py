@@ -1,0 +1,51 @@
+"""Sparsity by keeping the k largest activations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .base import Bottleneck
+
+
+class KSparse(Bottleneck):
+    """A code of which only the ``k`` entries largest in magnitude are kept (Makhzani and Frey, 2014).
+
+    There is no weight to tune and no shrinkage: the rest of the row is exactly 0.
+
+    Parameters
+    ----------
+    k : int, default=8
+        Number of entries kept while training; from 1 to ``n_components``.
+    ratio : float, default=1.0
+        After training ``ratio * k`` entries are kept (rounded, at most ``n_components``); the paper
+        takes up to 3 for features. At least 1.
+
+    References
+    ----------
+    A. Makhzani and B. Frey, 2014. k-sparse autoencoders. ICLR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> part = KSparse(k=1)
+    >>> part.setup(n_components=3)
+    >>> part.code(torch.tensor([[1.0, -3.0, 2.0]]))
+    tensor([[ 0., -3.,  0.]])
+    """
+
+    def __init__(self, k: int = 8, ratio: float = 1.0) -> None:
+        super().__init__()
+        self.k = k
+        self.ratio = ratio
+
+    def setup(self, n_components: int) -> None:
+        if not 1 <= self.k <= n_components:
+            raise ValueError(f"KSparse: k must be from 1 to n_components={n_components}, got {self.k!r}.")
+        if not self.ratio >= 1:
+            raise ValueError(f"KSparse: ratio must be at least 1, got {self.ratio!r}.")
+
+    def code(self, h: Tensor) -> Tensor:
+        k = self.k if self.training else min(round(self.ratio * self.k), h.shape[1])
+        kept = h.abs().topk(k, dim=1).indices
+        return torch.zeros_like(h).scatter(1, kept, h.gather(1, kept))

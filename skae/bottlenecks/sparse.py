@@ -1,0 +1,41 @@
+"""Sparsity by an L1 penalty on the code."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .base import Bottleneck, Latent
+
+
+class Sparse(Bottleneck):
+    r"""A code that pays for its size, :math:`\lambda \sum_k |z_k|` (Ng, 2011).
+
+    The codes shrink towards 0 without reaching it; `KSparse` gives exact zeros. A decoder may answer
+    by growing its weights instead: ``alpha`` in the estimator holds it back.
+
+    Parameters
+    ----------
+    weight : float, default=0.1
+        The penalty's weight λ against the loss, which is summed over features; at least 0.
+
+    References
+    ----------
+    A. Ng, 2011. Sparse autoencoder. CS294A lecture notes, Stanford University.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Sparse(weight=0.5)(torch.tensor([[1.0, -3.0]])).penalty
+    tensor([2.])
+    """
+
+    def __init__(self, weight: float = 0.1) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def setup(self, n_components: int) -> None:
+        if not self.weight >= 0:
+            raise ValueError(f"Sparse: weight must be at least 0, got {self.weight!r}.")
+
+    def forward(self, h: Tensor) -> Latent:
+        return Latent(h, self.weight * h.abs().sum(1))

@@ -1,0 +1,5 @@
+"""The estimators."""
+
+from .transformer import AutoencoderTransformer
+
+__all__ = ["AutoencoderTransformer"]

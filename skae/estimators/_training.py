@@ -1,0 +1,274 @@
+"""From an estimator's parameters and arrays to a trained net."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import bottlenecks, losses, nn as networks, noise as noises
+from .._callbacks import SCHEDULES, FiniteLoss, KeepBest, SklearnCallbacks, report, schedule
+from .._conditioning import mean_and_scale, slices, to_tensor
+from .._net import AutoencoderNet, Rows
+from .._params import check_names, find_class, resolve, select
+from .._random import Stream, draw_seed
+from .._validation import check_device, check_domain, check_training_params
+
+_MIN_ROWS_TO_HOLD_OUT = 10
+_INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
+
+
+class Data(NamedTuple):
+    """Validated arrays, as `fit` was given them."""
+
+    X: np.ndarray
+    X_target: np.ndarray | None = None
+    X_val: np.ndarray | None = None
+    X_val_target: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
+
+
+class Parts(NamedTuple):
+    """The boxes of the diagram, as objects that `fit` may change."""
+
+    network: nn.Module | Callable[..., nn.Module]
+    bottleneck: bottlenecks.Bottleneck
+    loss: losses.Loss
+    noise: noises.Noise | None
+    optimizer: type[torch.optim.Optimizer]
+    device: torch.device
+
+
+def check_params(est: Any) -> Parts:
+    """Check every parameter that can be checked without data, and look its parts up."""
+    check_training_params(est, SCHEDULES)
+    params = est._extra
+    optimizer = _find_optimizer(est.optimizer)
+    check_names(select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__")
+    check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
+    check_names(select(params, "optimizer"), _names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
+    network = est.module
+    if isinstance(network, str):
+        network = find_class("module", network, networks, nn.Module)
+    if not callable(network):
+        raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {network!r}.")
+    bottleneck = "identity" if est.bottleneck is None else est.bottleneck
+    return Parts(
+        network,
+        resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck),
+        resolve("loss", est.loss, losses, losses.Loss),
+        None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise),
+        optimizer,
+        check_device(est.device),
+    )
+
+
+def _find_optimizer(optimizer: Any) -> type[torch.optim.Optimizer]:
+    choices = {name.lower(): cls for name, cls in vars(torch.optim).items() if isinstance(cls, type)}
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in choices:
+            raise ValueError(f"optimizer must be one of {sorted(choices)} or a torch.optim class, got {optimizer!r}.")
+        return choices[optimizer.lower()]
+    if not isinstance(optimizer, type):
+        raise TypeError(f"optimizer must be a string or a torch.optim class, got {optimizer!r}.")
+    return optimizer
+
+
+def _names_taken(optimizer: type[torch.optim.Optimizer]) -> set[str]:
+    """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
+    return set(inspect.signature(optimizer).parameters) - {"params", "lr"}
+
+
+class Outcome(NamedTuple):
+    """A trained net, and how its training went; losses in the data's own units."""
+
+    net: AutoencoderNet
+    n_iter: int
+    loss_curve: list[float]
+    validation_loss_curve: list[float]
+    best_epoch: int
+
+
+def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, context: Any = None) -> Outcome:
+    """Train a net on ``data``; ``est`` is read and not changed.
+
+    It goes on from ``est.net_`` where there is one and ``warm_start`` or ``one_epoch`` (`partial_fit`,
+    which holds nothing out and follows no schedule) asks for it.
+    """
+    seed = draw_seed(est.random_state)
+    rng = np.random.default_rng(seed)
+    if data.sample_weight is not None:  # a row without weight is a row that is not there
+        data = _with_weight(data)
+    earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
+    n_rows = len(data.X)
+    stops_early = est.early_stopping is not False and not one_epoch
+    judged = stops_early or data.X_val is not None
+    n_held = _n_held_out(est, data) if stops_early else 0
+    order = rng.permutation(n_rows) if n_held else np.arange(n_rows)
+    epochs = 1 if one_epoch else est.max_epochs
+
+    keep = KeepBest(est.n_iter_no_change if stops_early else None, est.tol, restore=stops_early)
+    callbacks: list[Any] = [("finite_loss", FiniteLoss())]
+    callbacks += [("keep_best", keep)] if judged else []
+    if not one_epoch:
+        batch_size = est._extra.get("iterator_train__batch_size", est.batch_size)
+        steps = epochs * math.ceil((n_rows - n_held) / batch_size)
+        monitor = "valid_loss" if judged else "train_loss"
+        callbacks += schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, parts.optimizer)
+        callbacks += [] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]
+        callbacks += report(int(est.verbose), epochs)
+    conditioning = (
+        mean_and_scale(data.X, data.sample_weight)
+        if earlier is None
+        else (earlier.module_.mean, earlier.module_.scale)
+    )
+    net = _make_net(est, parts, data.X.shape[1:], conditioning, seed, callbacks)
+
+    module = net.module_
+    u = _map(module.condition, data.X)
+    if earlier is None:
+        _init_module(net, u, data.sample_weight, rng)
+    else:
+        _resume(net, earlier)
+    target = None
+    if data.X_target is not None or module.loss.domain is not None:
+        target = _map(module.target, data.X if data.X_target is None else data.X_target)
+    rows = _rows(u, target, data.sample_weight, order[n_held:], parts.device)
+    judge: Rows | None = rows if judged else None
+    if n_held:
+        judge = _rows(u, target, data.sample_weight, order[:n_held], parts.device)
+    elif data.X_val is not None:
+        seen = data.X_val if data.X_val_target is None else data.X_val_target
+        judge = Rows(_map(module.condition, data.X_val).to(parts.device), _map(module.target, seen).to(parts.device))
+    del u, target
+
+    first = len(net.history)
+    net.train_rows(rows, judge, epochs)
+    n_iter = len(net.history) - first
+    net.module_.eval()
+    return Outcome(
+        net,
+        n_iter,
+        _in_data_units(net, [row["train_loss"] for row in net.history[first:]]),
+        _in_data_units(net, keep.curve_) if judged else [],
+        keep.best_epoch_ if stops_early else n_iter,
+    )
+
+
+def _n_held_out(est: Any, data: Data) -> int:
+    """How many rows of X are kept from training to judge it by."""
+    n_rows = len(data.X)
+    if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
+        return 0
+    n_held = math.ceil(est.validation_fraction * n_rows)
+    if n_held >= n_rows:
+        raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
+    return n_held
+
+
+def _with_weight(data: Data) -> Data:
+    """The rows whose weight is above 0."""
+    assert data.sample_weight is not None
+    kept = np.flatnonzero(data.sample_weight)
+    target = None if data.X_target is None else data.X_target[kept]
+    return data._replace(X=data.X[kept], X_target=target, sample_weight=data.sample_weight[kept])
+
+
+def _make_net(
+    est: Any, parts: Parts, input_shape: tuple, conditioning: tuple[float, float], seed: int, callbacks: list
+) -> AutoencoderNet:
+    """A net with fresh weights, as the estimator's parameters describe it."""
+    params = est._extra
+    module_params = {
+        "network": parts.network,
+        "bottleneck": parts.bottleneck,
+        "loss": parts.loss,
+        "noise": parts.noise,
+        "input_shape": input_shape,
+        "n_components": int(est.n_components),
+        "mean": conditioning[0],
+        "scale": conditioning[1],
+        "network_params": select(params, "module"),
+    }
+    others = {name: value for name, value in params.items() if not name.startswith("module__")}
+    others.setdefault("iterator_train__shuffle", True)
+    if parts.device.type in ("cpu", "cuda") and "fused" in _names_taken(parts.optimizer):
+        others.setdefault("optimizer__fused", True)
+    net = AutoencoderNet(
+        stream=Stream(seed, parts.device),
+        alpha=est.alpha,
+        l1_ratio=est.l1_ratio,
+        optimizer=parts.optimizer,
+        lr=est.lr,
+        max_epochs=est.max_epochs,
+        batch_size=est.batch_size,
+        callbacks=[*callbacks, *(est.callbacks or [])],
+        device=str(parts.device),
+        train_split=None,
+        verbose=0 if est.verbose < 2 else est.verbose,
+        **{f"module__{name}": value for name, value in module_params.items()},
+        **others,
+    )
+    return net.initialize()
+
+
+def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | None, rng: np.random.Generator) -> None:
+    """Hand a sample of the conditioned rows to the parts that start from data.
+
+    All rows, those held out too: the epoch before training is judged by rows that it has seen, so
+    that training must win by more than the start's own overfitting to be kept.
+    """
+    n_sample = min(len(u), max(1, _INIT_VALUES // max(1, u[:1].numel())))
+    if sample_weight is not None:
+        u = u[rng.choice(len(u), n_sample, p=sample_weight / sample_weight.sum())]
+    elif n_sample < len(u):
+        u = u[rng.choice(len(u), n_sample, replace=False)]
+    with net.stream:
+        net.module_.init_from(u.to(net.device))
+
+
+def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
+    """Let ``net`` go on from copies of the weights, the optimiser's state and the history of ``earlier``."""
+    try:
+        net.module_.load_state_dict(earlier.module_.state_dict())
+    except RuntimeError as error:
+        raise ValueError(f"The parameters describe another network than the one fitted before: {error}") from error
+    if type(net.optimizer_) is type(earlier.optimizer_):
+        state = copy.deepcopy(earlier.optimizer_.state_dict())
+        net.optimizer_.load_state_dict(state | {"param_groups": net.optimizer_.state_dict()["param_groups"]})
+    net.history = copy.deepcopy(earlier.history)
+    net.stream = copy.deepcopy(earlier.stream)
+
+
+def _map(function: Callable[[Tensor], Tensor], X: np.ndarray) -> Tensor:
+    """``function`` of all rows, as one float32 tensor that is filled slice by slice."""
+    out = torch.empty(X.shape)
+    for s in slices(X):
+        out[s] = function(to_tensor(X[s]))
+    return out
+
+
+def _rows(
+    u: Tensor, target: Tensor | None, sample_weight: np.ndarray | None, index: np.ndarray, device: torch.device
+) -> Rows:
+    """The rows at ``index``, on the device, with weights of mean 1."""
+
+    def take(t: Tensor | None) -> Tensor | None:
+        return None if t is None else (t if len(index) == len(t) else t[index]).to(device)
+
+    weight = None
+    if sample_weight is not None:
+        chosen = sample_weight[index]
+        weight = torch.from_numpy(chosen / chosen.mean()).float().to(device)
+    return Rows(take(u), take(target), weight)  # type: ignore[arg-type]
+
+
+def _in_data_units(net: AutoencoderNet, values: list[float]) -> list[float]:
+    """Losses of conditioned rows, as those of X."""
+    return net.module_.in_data_units(torch.tensor(values, dtype=torch.float64)).tolist()
