@@ -35,6 +35,9 @@ class Component(nn.Module):
     get_params = BaseEstimator.get_params
     set_params = BaseEstimator.set_params
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def setup(self, n_components: int) -> None:
         """Create what depends on the latent size; nothing by default."""
 

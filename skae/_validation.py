@@ -46,13 +46,16 @@ def check_training_params(est: Any, schedules: tuple) -> None:
     check_number("alpha", est.alpha, _REAL, 0)
     check_number("l1_ratio", est.l1_ratio, _REAL, 0, 1)
     check_number("lr", est.lr, _REAL, 0, bounds="neither")
-    check_number("max_epochs", est.max_epochs, _INT, 0)
+    if not (isinstance(est.max_epochs, str) and est.max_epochs == "auto"):
+        check_number("max_epochs", est.max_epochs, _INT, 0)
     check_number("batch_size", est.batch_size, _INT, 1)
     check_choice("early_stopping", est.early_stopping, ("auto", True, False))
     check_number("validation_fraction", est.validation_fraction, _REAL, 0, 1, bounds="neither")
     check_number("n_iter_no_change", est.n_iter_no_change, _INT, 1)
     check_number("tol", est.tol, _REAL, 0)
     check_choice("lr_schedule", est.lr_schedule, schedules)
+    if not (est.callbacks is None or isinstance(est.callbacks, list | tuple)):
+        raise TypeError(f"callbacks must be None or a list of skorch callbacks, got {est.callbacks!r}.")
     check_choice("warm_start", est.warm_start, (True, False))
     check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
 

@@ -21,6 +21,7 @@ from .._random import Stream, draw_seed
 from .._validation import check_device, check_domain, check_training_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
+_AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 
 
@@ -111,16 +112,17 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     judged = stops_early or data.X_val is not None
     n_held = _n_held_out(est, data) if stops_early else 0
     order = rng.permutation(n_rows) if n_held else np.arange(n_rows)
-    epochs = 1 if one_epoch else est.max_epochs
+    n_batches = math.ceil((n_rows - n_held) / est._extra.get("iterator_train__batch_size", est.batch_size))
+    epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
     keep = KeepBest(est.n_iter_no_change if stops_early else None, est.tol, restore=stops_early)
     callbacks: list[Any] = [("finite_loss", FiniteLoss())]
     callbacks += [("keep_best", keep)] if judged else []
     if not one_epoch:
-        batch_size = est._extra.get("iterator_train__batch_size", est.batch_size)
-        steps = epochs * math.ceil((n_rows - n_held) / batch_size)
         monitor = "valid_loss" if judged else "train_loss"
-        callbacks += schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, parts.optimizer)
+        callbacks += schedule(
+            est.lr_schedule, est.lr, epochs * n_batches, monitor, est.n_iter_no_change, parts.optimizer
+        )
         callbacks += [] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]
         callbacks += report(int(est.verbose), epochs)
     conditioning = (
@@ -147,6 +149,10 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         seen = data.X_val if data.X_val_target is None else data.X_val_target
         judge = Rows(_map(module.condition, data.X_val).to(parts.device), _map(module.target, seen).to(parts.device))
     del u, target
+    if judge is not None and module.noise is not None:
+        # A denoiser is judged at denoising, or PCA would win on clean rows. One draw serves all epochs.
+        with net.stream, torch.no_grad():
+            judge = Rows(module.noise.corrupt(judge.u), judge[:].y[0], judge.weight)
 
     first = len(net.history)
     net.train_rows(rows, judge, epochs)
@@ -159,6 +165,14 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         _in_data_units(net, keep.curve_) if judged else [],
         keep.best_epoch_ if stops_early else n_iter,
     )
+
+
+def n_epochs(max_epochs: int | str, n_batches: int) -> int:
+    """How many epochs ``max_epochs`` allows when each has ``n_batches``."""
+    if max_epochs != "auto":
+        return int(max_epochs)
+    low, high = _AUTO_EPOCHS
+    return min(max(_AUTO_BATCHES // n_batches, low), high)
 
 
 def _n_held_out(est: Any, data: Data) -> int:
@@ -206,7 +220,6 @@ def _make_net(
         l1_ratio=est.l1_ratio,
         optimizer=parts.optimizer,
         lr=est.lr,
-        max_epochs=est.max_epochs,
         batch_size=est.batch_size,
         callbacks=[*callbacks, *(est.callbacks or [])],
         device=str(parts.device),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -142,7 +143,9 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         """
         context = None
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
-            context = self._init_callback_context(max_subtasks=self.max_epochs)
+            # The number of epochs may depend on X, which is not read yet: None says that it is not known.
+            known = isinstance(self.max_epochs, numbers.Integral)
+            context = self._init_callback_context(max_subtasks=self.max_epochs if known else None)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_error(self):
             parts = self._check_params()

@@ -8,12 +8,144 @@ from .base import BaseAutoencoder
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """docstring to come."""
+    """Non-linear dimensionality reduction with an autoencoder, used as `sklearn.decomposition.PCA` is.
+
+    An encoder maps a row to ``n_components`` numbers and a decoder maps them back; both are trained to
+    lose as little as they can:
+
+        x → noise → encoder → bottleneck → decoder → link → x̂,  minimising  loss(x̂, x) + penalty.
+
+    The default network starts as PCA and learns what PCA leaves; it is judged by rows held out of training,
+    and the best weights are kept. X may have any range and any real dtype: the network sees
+    ``(X - mean) / scale``, with one mean and one standard deviation for the whole of X, so columns that
+    differ in unit want a `StandardScaler` before, as they do for PCA.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Latent size; at least 1. It may exceed the number of features.
+
+    module : {'mlp'}, class or nn.Module, default='mlp'
+        The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
+        with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
+        ``module__*``. A module is copied at every fit.
+    bottleneck : {'identity', 'sparse', 'k_sparse'}, class or object of `skae.bottlenecks`, default=None
+        What happens to the code; 'identity' when None.
+    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
+default='squared_error'
+        What a reconstruction costs. 'bernoulli' needs X in [0, 1].
+    noise : {'gaussian_noise', 'masking_noise', 'salt_and_pepper'}, class or object of `skae.noise`, default=None
+        What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
+        so that training is judged at mending them.
+    prior : density estimator, default=None
+        Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
+        `sample` draws from it.
+    alpha : float, default=0.0
+        Strength of the penalty on the network's weights; at least 0.
+    l1_ratio : float, default=0.0
+        Share of L1 in that penalty, in [0, 1], as in `sklearn.linear_model.ElasticNet`:
+        ``alpha * (l1_ratio * |w|_1 + 0.5 * (1 - l1_ratio) * |w|_2 ** 2)`` is added to the mean loss of the rows.
+
+    optimizer : str or torch.optim class, default='adam'
+        A string is the name of a class in `torch.optim`, in any case.
+    lr : float, default=2e-3
+        Learning rate; with ``lr_schedule='onecycle'`` the highest.
+    max_epochs : int or 'auto', default='auto'
+        Passes over the rows. 'auto' takes as many as make 15,000 batches, from 20 to 100. With 0 the
+        estimator is its start: PCA, for the default network.
+    batch_size : int, default=128
+        Rows in a batch, at most; all batches of an epoch have nearly the same size.
+    early_stopping : {'auto', True, False}, default='auto'
+        Whether training is judged by rows that it does not see, the best weights being kept. 'auto' judges X of
+        fewer than 10 rows by all of them. False trains for ``max_epochs`` and keeps the last weights.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
+    n_iter_no_change : int, default=50
+        Epochs without an improvement of ``tol`` after which training stops.
+    tol : float, default=1e-4
+        Relative improvement of the loss that counts as one; at least 0.
+    lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
+        How the learning rate moves: up and down once (Smith and Topin, 2019), down along a cosine (Loshchilov and
+        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs without improvement, or not at all.
+    callbacks : list of skorch callbacks, default=None
+        Used as they are, not copied.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+
+    device : str or torch.device, default='auto'
+        Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
+        to the bit. Global random streams are neither read nor moved.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+    **params
+        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
+        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+
+    Attributes
+    ----------
+    net_ : AutoencoderNet
+        The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
+    module_ : Autoencoder
+        The trained torch module.
+    prior_ : density estimator
+        The fitted ``prior``, if there is one. After `partial_fit` it is that of the latest rows.
+    input_shape_ : tuple of int
+        Shape of one row.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names for all of them.
+    n_iter_ : int
+        Epochs run by the last `fit`, and the calls of `partial_fit` since.
+    loss_curve_ : list of float
+        The mean training loss of each of these epochs, penalties and noise included, in the data's own units.
+    validation_loss_curve_ : list of float
+        The loss of the rows that training was judged by: before the first epoch, then after each. Empty
+        without such rows.
+    best_epoch_ : int
+        The epoch whose weights were kept; 0 is the start.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear answer, and the start of this one.
+
+    Notes
+    -----
+    PCA, the start, is computed from all rows, those held out among them, while training does not see these. Trained
+    weights are kept only if they do better on rows that PCA knows and they do not. What is kept is therefore rarely
+    worse than PCA on new rows, however few rows there are: ``docs/benchmarks.md`` has the figures.
+
+    References
+    ----------
+    G. E. Hinton and R. R. Salakhutdinov, 2006. Reducing the dimensionality of data with neural networks. Science 313.
+
+    L. N. Smith and N. Topin, 2019. Super-convergence: very fast training of neural networks using large learning
+    rates. SPIE 11006.
+
+    I. Loshchilov and F. Hutter, 2017. SGDR: stochastic gradient descent with warm restarts. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import AutoencoderTransformer
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(n_components=8, max_epochs=20, random_state=0).fit(X[:1500])
+    >>> ae.transform(X[1500:]).shape
+    (297, 8)
+    >>> pca = PCA(n_components=8).fit(X[:1500])
+    >>> pca_error = ((pca.inverse_transform(pca.transform(X[1500:])) - X[1500:]) ** 2).mean()
+    >>> bool(-ae.score(X[1500:]) < 0.7 * pca_error)
+    True
+    """
 
     def __init__(
         self,
         n_components=16,
         *,
+        # model
         module="mlp",
         bottleneck=None,
         loss="squared_error",
@@ -21,17 +153,19 @@ class AutoencoderTransformer(BaseAutoencoder):
         prior=None,
         alpha=0.0,
         l1_ratio=0.0,
+        # training
         optimizer="adam",
-        lr=1e-3,
-        max_epochs=100,
+        lr=2e-3,
+        max_epochs="auto",
         batch_size=128,
         early_stopping="auto",
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=50,
         tol=1e-4,
-        lr_schedule=None,
+        lr_schedule="onecycle",
         callbacks=None,
         warm_start=False,
+        # run
         device="auto",
         random_state=None,
         verbose=0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class MLP(nn.Module):
         Latent size: the width that `decode` takes.
     n_outputs : int, default=None
         Width that `encode` gives; ``n_components`` when None.
-    hidden_layer_sizes : sequence of int, default=(512, 256)
+    hidden_layer_sizes : sequence of int, default=(256, 128)
         Widths of f's hidden layers, from the data to the code; g has them reversed.
         ``()`` leaves linear maps.
     activation : {'silu', 'relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
@@ -58,7 +59,7 @@ class MLP(nn.Module):
         n_components: int,
         n_outputs: int | None = None,
         *,
-        hidden_layer_sizes: Sequence[int] = (512, 256),
+        hidden_layer_sizes: Sequence[int] = (256, 128),
         activation: str = "silu",
         normalization: str | None = None,
         dropout: float = 0.0,
@@ -120,7 +121,8 @@ class MLP(nn.Module):
         rows = x.flatten(1).cpu().numpy()
         k = min(self.decoder_skip.in_features, *rows.shape)
         seed = int(torch.randint(2**31 - 1, ()))
-        pca = PCA(k, random_state=seed).fit(rows)
+        with np.errstate(invalid="ignore"):  # constant rows have no variance to divide by
+            pca = PCA(k, random_state=seed).fit(rows)
         components = torch.from_numpy(pca.components_)
         mean = torch.from_numpy(pca.mean_)
         scale = float(pca.explained_variance_.mean()) ** 0.5

@@ -1,0 +1,39 @@
+"""Options and data that tests share."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+mpl.use("Agg")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", help="the torch device that device tests run on")
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    name = request.config.getoption("--device")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        pytest.skip("--device cuda was asked for, and there is no CUDA device")
+    return name
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """1,797 rows of 64 counts in 0..16; read-only, so that no test can change it for another."""
+    X = load_digits().data
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """60 rows of 6 columns that lie near a curve in the plane."""
+    rng = np.random.default_rng(0)
+    t = rng.uniform(-1, 1, size=(60, 1))
+    X = np.hstack([t, t**2, np.sin(3 * t), t**3, np.cos(2 * t), -t]) + 0.01 * rng.normal(size=(60, 6))
+    X.flags.writeable = False
+    return X

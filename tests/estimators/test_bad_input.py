@@ -1,0 +1,224 @@
+"""What does not fit is refused with a message that names it, and the estimator stays as it was."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+
+from skae import AutoencoderTransformer
+from skae.bottlenecks import KSparse, Sparse
+from skae.losses import Huber
+from skae.nn import MLP, EncoderDecoder
+from skae.noise import GaussianNoise, MaskingNoise
+
+FIT = {"max_epochs": 2, "random_state": 0, "module__hidden_layer_sizes": (8,)}
+
+
+def good():
+    return np.random.default_rng(0).normal(size=(20, 4))
+
+
+def with_value(value):
+    X = good()
+    X[3, 2] = value
+    return X
+
+
+class NoDecode(torch.nn.Module):
+    def encode(self, x):
+        return x[:, :2]
+
+
+class WrongWidth(NoDecode):
+    def decode(self, z):
+        return z
+
+
+PARAMS = [
+    ({"n_components": 0}, ValueError, "n_components == 0, must be >= 1"),
+    ({"n_components": 2.0}, TypeError, "n_components must be an instance of int"),
+    ({"n_components": True}, TypeError, "n_components"),
+    ({"n_components": "two"}, TypeError, "n_components"),
+    ({"module": "cnn"}, ValueError, r"module must be one of \['encoder_decoder', 'mlp'\]"),
+    ({"module": 3}, TypeError, "module must be a string, a class or an nn.Module"),
+    ({"module": NoDecode}, TypeError, "NoDecode has no decode"),
+    ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map codes of shape \(2,\)"),
+    ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map rows of shape \(4,\) to \(3,\)"),
+    ({"module__hidden_layer_size": (8,)}, TypeError, "Did you mean module__hidden_layer_sizes"),
+    ({"module__n_components": 3}, TypeError, "takes no parameter module__n_components"),
+    ({"module__activation": "swish"}, ValueError, "activation must be one of .*'silu'.*got 'swish'"),
+    ({"module__normalization": "group"}, ValueError, "normalization must be None or one of"),
+    ({"module__dropout": 1.0}, ValueError, r"dropout must be in \[0, 1\)"),
+    ({"module__hidden_layer_sizes": (8, 0)}, ValueError, "hidden_layer_sizes must hold integers"),
+    ({"bottleneck": "sparce"}, ValueError, "bottleneck must be one of.*got 'sparce'"),
+    ({"bottleneck": Sparse(-1)}, ValueError, "Sparse: weight must be at least 0, got -1"),
+    ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k must be from 1 to n_components=3"),
+    ({"bottleneck": GaussianNoise()}, TypeError, "bottleneck must be a string, a Bottleneck class or an object"),
+    ({"loss": "mse"}, ValueError, "loss must be one of .*'squared_error'.*got 'mse'"),
+    ({"loss": None}, TypeError, "loss must be"),
+    ({"loss": Huber(0)}, ValueError, "delta must be above 0"),
+    ({"loss": "bernoulli"}, ValueError, r"loss=Bernoulli needs X in \[0, 1\]"),
+    ({"noise": "gauss"}, ValueError, "noise must be one of"),
+    ({"noise": MaskingNoise(1.5)}, ValueError, r"fraction must be in \[0, 1\], got 1.5"),
+    ({"prior": "mixture"}, TypeError, "prior must be a scikit-learn density estimator"),
+    ({"prior": GaussianMixture(50)}, ValueError, "n_samples"),
+    ({"alpha": -1}, ValueError, "alpha == -1, must be >= 0"),
+    ({"l1_ratio": 1.5}, ValueError, "l1_ratio == 1.5"),
+    ({"optimizer": "adamm"}, ValueError, "optimizer must be one of"),
+    ({"optimizer": 3}, TypeError, "optimizer must be a string or a torch.optim class"),
+    ({"optimizer__momentum": 0.9}, TypeError, "optimizer=Adam takes no parameter optimizer__momentum"),
+    ({"lr": 0}, ValueError, "lr == 0"),
+    ({"lr": "fast"}, TypeError, "lr must be"),
+    ({"max_epochs": -1}, ValueError, "max_epochs == -1"),
+    ({"max_epochs": "many"}, TypeError, "max_epochs"),
+    ({"batch_size": 0}, ValueError, "batch_size == 0"),
+    ({"early_stopping": "yes"}, ValueError, "early_stopping must be one of 'auto', True, False"),
+    ({"early_stopping": 1}, ValueError, "early_stopping"),
+    ({"validation_fraction": 1.0}, ValueError, "validation_fraction"),
+    ({"validation_fraction": 0.99}, ValueError, "leaves none of X's 20 rows"),
+    ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change"),
+    ({"tol": -1e-3}, ValueError, "tol"),
+    ({"lr_schedule": "step"}, ValueError, "lr_schedule must be one of None, 'onecycle', 'cosine', 'plateau'"),
+    ({"warm_start": "no"}, ValueError, "warm_start"),
+    ({"device": "cuda:99"}, ValueError, "device='cuda:99' is not available here"),
+    ({"device": "quantum"}, ValueError, "device='quantum' is not available here"),
+    ({"random_state": "seed"}, ValueError, "seed"),
+    ({"verbose": -1}, ValueError, "verbose"),
+    ({"iterator_train__shuffled": True}, TypeError, "Did you mean iterator_train__shuffle"),
+    ({"callbacks__nobody__x": 1}, ValueError, "nobody"),
+    ({"callbacks": 3}, TypeError, "callbacks"),
+    ({"lr": 1e30, "optimizer": "sgd", "lr_schedule": None}, FloatingPointError, r"in epoch 1\. Try a lower lr"),
+]
+
+ARRAYS = [
+    (lambda: with_value(np.nan), ValueError, "Input X contains NaN"),
+    (lambda: with_value(np.inf), ValueError, "Input X contains infinity"),
+    (lambda: np.array([["a", "b"], ["c", "d"]]), ValueError, "not compatible with arrays of bytes/strings"),
+    (lambda: pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}), ValueError, "could not convert string to float"),
+    (lambda: good()[:0], ValueError, r"0 sample\(s\)"),
+    (lambda: good()[:, :0], ValueError, r"0 feature\(s\)"),
+    (lambda: good()[:1], ValueError, r"1 sample\(s\).*minimum of 2"),
+    (lambda: good()[0], ValueError, "Expected 2D array, got 1D array"),
+    (lambda: good() + 1j, ValueError, "Complex data not supported"),
+    (lambda: sp.csr_array(good()), TypeError, "[Ss]parse"),
+    (lambda: np.full((4, 3), np.datetime64("2020-01-01")), ValueError, "X must hold real numbers, got dtype datetime64"),
+    (lambda: with_value(1e300), ValueError, "values too large"),
+    (lambda: None, ValueError, "Expected 2D array, got scalar array"),
+]
+
+BESIDE = [
+    ({"X_target": good()[:5]}, ValueError, r"X_target must have the shape \(20, 4\)"),
+    ({"X_target": with_value(np.nan)}, ValueError, "Input X_target contains NaN"),
+    ({"X_val": good()[:, :2]}, ValueError, "X_val must have the shape"),
+    ({"X_val": with_value(np.inf)}, ValueError, "Input X_val contains infinity"),
+    ({"X_val_target": good()}, ValueError, "X_val_target needs X_val"),
+    ({"X_target": good(), "X_val": good()}, ValueError, "X_val needs X_val_target"),
+    ({"sample_weight": np.ones(3)}, ValueError, r"sample_weight must have the shape \(20,\)"),
+    ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must hold no negative value"),
+    ({"sample_weight": np.zeros(20)}, ValueError, "more than zeros"),
+    ({"sample_weight": np.full(20, np.nan)}, ValueError, "sample_weight contains NaN"),
+    ({"sample_weight": np.ones((20, 1))}, ValueError, "sample_weight must have the shape"),
+]
+
+
+def refuses(ae, call, error, match):
+    before = dict(vars(ae))
+    weights = {k: v.clone() for k, v in ae.module_.state_dict().items()} if hasattr(ae, "net_") else {}
+    with pytest.raises(error, match=match):
+        call()
+    assert vars(ae).keys() == before.keys()
+    assert all(vars(ae)[name] is value for name, value in before.items())
+    assert all(torch.equal(ae.module_.state_dict()[name], value) for name, value in weights.items())
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.parametrize(("params", "error", "match"), PARAMS, ids=lambda value: str(value)[:40])
+def test_bad_parameters(params, error, match):
+    base = {k: v for k, v in FIT.items() if not (k.startswith("module__") and "module" in params)}
+    ae = AutoencoderTransformer(3, **base).set_params(**params)
+    refuses(ae, lambda: ae.fit(good()), error, match)
+    fitted = AutoencoderTransformer(3, **base)
+    if "module" not in params:
+        fitted.fit(good())
+        fitted.set_params(**params)
+        refuses(fitted, lambda: fitted.fit(good()), error, match)
+
+
+@pytest.mark.parametrize(("make", "error", "match"), ARRAYS, ids=range(len(ARRAYS)))
+def test_bad_arrays(make, error, match):
+    ae = AutoencoderTransformer(2, **FIT)
+    refuses(ae, lambda: ae.fit(make()), error, match)
+    refuses(ae, lambda: ae.partial_fit(make()), error, match)
+    ae.fit(good())
+    refuses(ae, lambda: ae.fit(make()), error, match)
+
+
+@pytest.mark.parametrize(("beside", "error", "match"), BESIDE, ids=lambda value: str(value)[:30])
+def test_bad_arrays_beside_x(beside, error, match):
+    ae = AutoencoderTransformer(2, **FIT)
+    refuses(ae, lambda: ae.fit(good(), **beside), error, match)
+
+
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples", "score"])
+def test_bad_arrays_after_fit(method):
+    ae = AutoencoderTransformer(2, **FIT).fit(good())
+    call = getattr(ae, method)
+    refuses(ae, lambda: call(with_value(np.nan)), ValueError, "Input X contains NaN")
+    refuses(ae, lambda: call(good()[:, :3]), ValueError, "X has 3 features, but .* is expecting 4")
+    refuses(ae, lambda: call(good()[:0]), ValueError, "0 sample")
+    refuses(ae, lambda: ae.partial_fit(good()[:, :3]), ValueError, "X has 3 features")
+    refuses(ae, lambda: ae.inverse_transform(good()), ValueError, "Z must have n_components=2 columns, got 4")
+    refuses(ae, lambda: ae.inverse_transform(with_value(np.nan)[:, 1:3]), ValueError, "Input Z contains NaN")
+
+
+def test_bad_calls_of_sample():
+    ae = AutoencoderTransformer(2, prior=GaussianMixture(), **FIT).fit(good())
+    refuses(ae, lambda: ae.sample(0), ValueError, "n_samples == 0")
+    refuses(ae, lambda: ae.sample(2.5), TypeError, "n_samples must be an instance of int")
+
+
+def test_a_mistyped_name_is_told_at_fit_and_survives_clone():
+    for ae in (AutoencoderTransformer(max_epoch=3), AutoencoderTransformer(modul__x=3)):
+        (name,) = ae._extra
+        assert clone(ae).get_params()[name] == 3
+        refuses(ae, lambda ae=ae: ae.fit(good()), TypeError, f"AutoencoderTransformer takes no parameter {name}")
+    with pytest.raises(ValueError, match="Invalid parameter 'max_epoch'"):
+        AutoencoderTransformer().set_params(max_epoch=3)
+    with pytest.raises(ValueError, match="Invalid parameter 'modul'"):
+        make_pipeline(AutoencoderTransformer()).set_params(autoencodertransformer__modul__x=3)
+
+
+def test_parameters_for_a_module_that_is_built_already():
+    with torch.random.fork_rng():
+        module = MLP((4,), 2)
+    ae = AutoencoderTransformer(2, max_epochs=1, module=module, module__dropout=0.1)
+    refuses(ae, lambda: ae.fit(good()), TypeError, "module__dropout")
+    with torch.random.fork_rng():
+        layer = torch.nn.Linear(4, 2)
+    ae = AutoencoderTransformer(
+        2, max_epochs=1, module=EncoderDecoder, module__encoder=layer, module__decoder=torch.nn.Linear
+    )
+    refuses(ae, lambda: ae.fit(good()), TypeError, "in_features")
+    ae.set_params(module__decoder=layer, module__encoder__bias=False)
+    refuses(ae, lambda: ae.fit(good()), TypeError, "encoder__bias")
+
+
+def test_training_that_fails_midway_leaves_the_fitted_estimator():
+    class Bomb:
+        epochs = 0
+
+    from skorch.callbacks import Callback
+
+    class Raise(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if Bomb.epochs:
+                raise RuntimeError("bomb")
+
+    ae = AutoencoderTransformer(2, callbacks=[Raise()], warm_start=True, **FIT).fit(good())
+    Bomb.epochs = 1
+    refuses(ae, lambda: ae.fit(good()), RuntimeError, "bomb")
+    refuses(ae, lambda: ae.partial_fit(good()), RuntimeError, "bomb")

@@ -1,0 +1,549 @@
+"""AutoencoderTransformer: what it computes."""
+
+import copy
+import pickle
+import tempfile
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderTransformer
+from skae.bottlenecks import KSparse, Sparse
+from skae.losses import Huber, SquaredError
+from skae.noise import GaussianNoise, MaskingNoise
+
+
+def small(n_components=2, **params):
+    """An estimator that trains in a fraction of a second."""
+    defaults = {"max_epochs": 8, "random_state": 0}
+    if params.get("module", "mlp") == "mlp":
+        defaults["module__hidden_layer_sizes"] = (16,)
+    return AutoencoderTransformer(n_components, **defaults | params)
+
+
+# ------------------------------------------------------------------ the start is PCA
+
+
+@pytest.mark.parametrize("n_components", [1, 4, 6])
+def test_without_training_it_is_pca(blobs, n_components):
+    ae = small(n_components, max_epochs=0).fit(blobs)
+    pca = PCA(n_components).fit(blobs)
+    expected = pca.inverse_transform(pca.transform(blobs))
+    np.testing.assert_allclose(ae.reconstruct(blobs), expected, atol=2e-5)
+    # the code is PCA's up to one scale and a sign for each component
+    Z, P = ae.transform(blobs), pca.transform(blobs)
+    ratio = (Z * P).sum(0) / (P * P).sum(0)
+    np.testing.assert_allclose(Z, P * ratio, atol=1e-4)
+    np.testing.assert_allclose(np.abs(ratio), np.abs(ratio[0]), rtol=1e-3)
+    assert ae.n_iter_ == 0
+    assert ae.best_epoch_ == 0
+    assert ae.loss_curve_ == []
+    assert len(ae.validation_loss_curve_) == 1
+
+
+def test_more_components_than_features_lose_nothing(blobs):
+    np.testing.assert_allclose(small(9, max_epochs=0).fit(blobs).reconstruct(blobs), blobs, atol=1e-4)
+
+
+def test_the_best_epoch_is_kept(blobs):
+    ae = small(max_epochs=200, n_iter_no_change=1000).fit(blobs, X_val=blobs[:20])
+    curve = ae.validation_loss_curve_
+    assert len(curve) == ae.n_iter_ + 1 == 201
+    assert ae.best_epoch_ == int(np.argmin(curve))
+    assert -ae.score_samples(blobs[:20]).mean() == pytest.approx(min(curve), rel=1e-4)
+    assert min(curve) < 0.9 * curve[0], "training did something"
+
+
+def test_a_start_that_cannot_be_beaten_is_kept(blobs):
+    ae = small(lr=10.0, optimizer="sgd", lr_schedule=None, max_epochs=1)
+    try:
+        ae.fit(blobs)
+    except FloatingPointError:
+        return  # so be it: an error rather than ruined weights
+    assert ae.best_epoch_ == 0
+
+
+# ------------------------------------------------------------------ conditioning
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(255.0, -7.0), (1e-6, 0.0), (-2.0, 1e4)])
+def test_scale_equivariance(digits, factor, shift):
+    X = digits[:400]
+    one = small(4, max_epochs=20).fit(X)
+    other = small(4, max_epochs=20).fit(factor * X + shift)
+    sign = np.sign(factor)
+    if sign > 0:
+        np.testing.assert_allclose(other.transform(factor * X + shift), one.transform(X), atol=2e-4)
+        back = (other.reconstruct(factor * X + shift) - shift) / factor
+        np.testing.assert_allclose(back, one.reconstruct(X), atol=5e-3)
+    assert other.score(factor * X + shift) == pytest.approx(one.score(X) * factor**2, rel=2e-3 if sign > 0 else 0.2)
+
+
+def test_a_large_offset_costs_no_digits(blobs):
+    ae = small(6, max_epochs=0).fit(blobs + 1e7)
+    assert ae.score(blobs + 1e7) > -1e-6
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_score_samples_is_minus_the_loss_in_data_units(blobs, loss):
+    X = 30 * blobs + 5
+    ae = small(loss=loss).fit(X)
+    r = np.abs(ae.reconstruct(X) - X)
+    delta = X.std()
+    expected = {
+        "squared_error": r**2,
+        "absolute_error": r,
+        "huber": np.where(r <= delta, r**2 / 2, delta * (r - delta / 2)),
+    }
+    np.testing.assert_allclose(ae.score_samples(X), -expected[loss].sum(1), rtol=1e-3, atol=1e-4)
+    assert ae.score(X) == pytest.approx(-(r**2).mean(), rel=1e-3)
+
+
+def test_bernoulli(digits):
+    X = digits[:500] / 16
+    ae = AutoencoderTransformer(8, loss="bernoulli", max_epochs=40, random_state=0).fit(X)
+    X_hat = ae.reconstruct(X)
+    assert 0 <= X_hat.min() < X_hat.max() <= 1
+    eps = 1e-6
+    clipped = np.clip(X_hat.astype(float), eps, 1 - eps)
+    expected = (X * np.log(clipped) + (1 - X) * np.log(1 - clipped)).sum(1)
+    np.testing.assert_allclose(ae.score_samples(X), expected, rtol=1e-3)
+    assert -ae.score(X) < 0.5 * X.var(0).mean()
+    with pytest.raises(ValueError, match=r"loss=Bernoulli needs X in \[0, 1\], got values from 0 to 16"):
+        ae.fit(digits)
+    with pytest.raises(ValueError, match="needs X in"):
+        ae.score_samples(digits)
+
+
+# ------------------------------------------------------------------ parts do what they say
+
+
+def test_sparse_weight_is_alive(blobs):
+    def size(weight):
+        ae = small(4, bottleneck=Sparse(weight), max_epochs=100, lr=1e-2, alpha=1e-3)
+        return np.abs(ae.fit_transform(blobs)).mean()
+
+    assert size(0) > 1.2 * size(0.3) > 1.5 * size(3)
+
+
+def test_k_sparse_codes_have_k_entries(digits):
+    Z = small(8, bottleneck=KSparse(3)).fit_transform(digits[:200])
+    assert ((Z != 0).sum(1) == 3).all()
+    wider = small(8, bottleneck=KSparse(3, ratio=2)).fit_transform(digits[:200])
+    assert ((wider != 0).sum(1) == 6).all()
+
+
+def test_alpha_shrinks_weights(blobs):
+    def norm(alpha):
+        ae = small(early_stopping=False, max_epochs=200, lr=1e-2, alpha=alpha).fit(blobs)
+        return sum(float(p.detach().norm()) for p in ae.module_.parameters() if p.ndim > 1)
+
+    assert norm(1.0) < 0.8 * norm(0.1) < 0.8 * norm(0.0)
+
+
+def test_l1_ratio_makes_weights_small_more_often(blobs):
+    def share(l1_ratio):
+        ae = small(early_stopping=False, max_epochs=300, alpha=0.05, l1_ratio=l1_ratio, lr=1e-2).fit(blobs)
+        weights = torch.cat([p.flatten() for p in ae.module_.parameters() if p.ndim > 1])
+        return float((weights.abs() < 1e-3).float().mean())
+
+    assert share(1.0) > share(0.0) + 0.2
+
+
+def test_noise_is_for_training_alone(blobs):
+    ae = small(noise=GaussianNoise(0.5), early_stopping=False).fit(blobs)
+    np.testing.assert_array_equal(ae.transform(blobs), ae.transform(blobs))
+    quiet = small(noise=GaussianNoise(0.0), early_stopping=False).fit(blobs)
+    assert not np.array_equal(ae.transform(blobs), quiet.transform(blobs))
+
+
+def test_denoising_mends_what_it_was_trained_on(digits):
+    train, test = digits[:1200], digits[1200:]
+    hit = np.random.default_rng(0).random(test.shape) < 0.3
+    damaged = np.where(hit, train.mean(), test)
+    params = {"n_components": 32, "max_epochs": 60, "random_state": 0}
+    mender = AutoencoderTransformer(noise=MaskingNoise(0.3), **params).fit(train)
+    plain = AutoencoderTransformer(**params).fit(train)
+
+    def error(ae):
+        return ((ae.reconstruct(damaged) - test) ** 2).mean()
+
+    assert error(mender) < 0.7 * error(plain)
+    assert error(mender) < 0.5 * ((damaged - test) ** 2).mean()
+
+
+def test_clean_targets(digits):
+    X, rng = digits[:900], np.random.default_rng(0)
+    noisy = X + rng.normal(scale=6, size=X.shape)
+    ae = AutoencoderTransformer(16, max_epochs=40, random_state=0).fit(noisy[:700], X_target=X[:700])
+    blind = AutoencoderTransformer(16, max_epochs=40, random_state=0).fit(noisy[:700])
+
+    def error(estimator):
+        return ((estimator.reconstruct(noisy[700:]) - X[700:]) ** 2).mean()
+
+    assert error(ae) < 0.75 * error(blind)
+
+
+# ------------------------------------------------------------------ one door
+
+
+class Plain(torch.nn.Module):
+    """A user's own network: no base class, no registration."""
+
+    def __init__(self, input_shape, n_components, width=12):
+        super().__init__()
+        (n_features,) = input_shape
+        self.down = torch.nn.Sequential(
+            torch.nn.Linear(n_features, width), torch.nn.Tanh(), torch.nn.Linear(width, n_components)
+        )
+        self.up = torch.nn.Linear(n_components, n_features)
+
+    def encode(self, x):
+        return self.down(x)
+
+    def decode(self, z):
+        return self.up(z)
+
+
+def test_module_as_string_class_and_instance(blobs):
+    with torch.random.fork_rng():
+        built = Plain((6,), 2)
+    for ae in (small(), small(module=Plain), small(module=Plain, module__width=5), small(module=built)):
+        assert ae.fit_transform(blobs).shape == (60, 2)
+        assert clone(ae).fit(blobs).score(blobs) == ae.score(blobs)
+    assert small(module=Plain, module__width=5).fit(blobs).module_.network.down[0].out_features == 5
+
+
+def test_a_module_instance_is_not_changed(blobs):
+    with torch.random.fork_rng():
+        module = Plain((6,), 2)
+    before = copy.deepcopy(module.state_dict())
+    ae = small(module=module, early_stopping=False)
+    first = ae.fit_transform(blobs)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    np.testing.assert_array_equal(ae.fit_transform(blobs), first)
+
+
+def test_parts_as_string_class_and_object(blobs):
+    scores = {
+        small(loss=loss, max_epochs=3).fit(blobs).score(blobs) for loss in ("squared_error", SquaredError, SquaredError())
+    }
+    assert len(scores) == 1
+
+
+def test_a_part_is_not_changed(blobs):
+    bottleneck, noise = Sparse(0.5), GaussianNoise(0.2)
+    small(bottleneck=bottleneck, noise=noise).fit(blobs)
+    assert bottleneck.training
+    assert noise.training
+    assert list(bottleneck.buffers()) == []
+
+
+def test_nested_parameters(blobs):
+    ae = small(loss=Huber(1.0), noise=GaussianNoise())
+    ae.set_params(loss__delta=2.0, noise__scale=0.3, module__dropout=0.1, optimizer__weight_decay=0.01)
+    params = ae.get_params()
+    assert (params["loss__delta"], params["noise__scale"]) == (2.0, 0.3)
+    assert (params["module__dropout"], params["optimizer__weight_decay"]) == (0.1, 0.01)
+    ae.fit(blobs)
+    assert ae.module_.loss.delta == 2.0
+    assert ae.net_.optimizer_.param_groups[0]["weight_decay"] == 0.01
+    assert clone(ae).get_params().keys() == params.keys()
+    assert "module__dropout=0.1" in repr(ae)
+
+
+def test_rows_of_any_shape(digits):
+    X = digits[:100].reshape(-1, 8, 8)
+    ae = small(3).fit(X)
+    assert ae.transform(X).shape == (100, 3)
+    assert ae.reconstruct(X).shape == X.shape
+    assert ae.inverse_transform(ae.transform(X)).shape == X.shape
+    flat = small(3).fit(digits[:100])
+    np.testing.assert_allclose(ae.transform(X), flat.transform(digits[:100]), atol=1e-6)
+    with pytest.raises(ValueError, match=r"rows of shape \(8, 7\).*fitted on rows of shape \(8, 8\)"):
+        ae.transform(X[:, :, :7])
+
+
+# ------------------------------------------------------------------ sampling
+
+
+@pytest.mark.parametrize("prior", [GaussianMixture(3), GaussianMixture, KernelDensity(bandwidth=0.1)])
+def test_sample(blobs, prior):
+    ae = small(prior=prior, max_epochs=40).fit(blobs)
+    X = ae.sample(500, random_state=0)
+    assert X.shape == (500, 6)
+    assert X.dtype == np.float32
+    np.testing.assert_array_equal(X, ae.sample(500, random_state=0))
+    assert not np.array_equal(X, ae.sample(500, random_state=1))
+    assert not np.array_equal(ae.sample(5), ae.sample(5))
+    np.testing.assert_allclose(X.mean(0), blobs.mean(0), atol=0.2)
+    np.testing.assert_allclose(X.std(0), blobs.std(0), atol=0.2)
+
+
+def test_no_prior_no_sample(blobs):
+    ae = small().fit(blobs)
+    assert not hasattr(ae, "sample")
+    with pytest.raises(AttributeError) as error:
+        ae.sample(3)
+    assert "set prior" in str(error.value.__cause__)
+    with pytest.raises(TypeError, match="prior must be a scikit-learn density estimator"):
+        small(prior=PCA()).fit(blobs)
+
+
+# ------------------------------------------------------------------ what may come in
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8, np.int8, bool, ">f8"])
+def test_every_real_dtype(digits, dtype):
+    X = (digits[:60] % 2 if dtype is bool else digits[:60]).astype(dtype)
+    reference = small().fit(X.astype(np.float64))
+    ae = small().fit(X)
+    np.testing.assert_allclose(ae.transform(X), reference.transform(X.astype(np.float64)), atol=1e-3)
+    assert ae.transform(X).dtype == ae.reconstruct(X).dtype == ae.score_samples(X).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        np.asfortranarray,
+        lambda X: X[::-1][::-1],
+        lambda X: np.lib.stride_tricks.as_strided(X, X.shape, X.strides, writeable=False),
+        lambda X: X.tolist(),
+        lambda X: X.astype(object),
+        lambda X: np.repeat(X, 2, axis=0)[::2],
+    ],
+    ids=["fortran", "strided", "read-only", "list", "object", "every other"],
+)
+def test_every_layout(digits, change):
+    X = np.array(digits[:60])
+    reference = small().fit(X)
+    ae = small().fit(change(X))
+    # sums over columns depend on the order of memory in their last bit
+    np.testing.assert_allclose(ae.transform(change(X)), reference.transform(X), atol=1e-4)
+
+
+def test_negative_strides(digits):
+    X = np.array(digits[:60])[::-1, ::-1]
+    ae = small().fit(X)
+    np.testing.assert_array_equal(ae.transform(X), ae.transform(X.copy()))
+
+
+def test_memory_mapped(digits):
+    with tempfile.TemporaryDirectory() as folder:
+        joblib.dump(np.array(digits[:60]), f"{folder}/X")
+        X = joblib.load(f"{folder}/X", mmap_mode="r")
+        assert isinstance(X, np.memmap)
+        np.testing.assert_array_equal(small().fit_transform(X), small().fit_transform(digits[:60]))
+        del X
+
+
+def test_data_frames(blobs):
+    names = [f"c{i}" for i in range(6)]
+    reference = small().fit(blobs)
+    for frame in (pd.DataFrame(blobs, columns=names), pl.DataFrame(np.array(blobs), schema=names)):
+        ae = small().fit(frame)
+        assert ae.feature_names_in_.tolist() == names
+        Z = ae.transform(frame)
+        np.testing.assert_array_equal(Z, reference.transform(blobs))
+        np.testing.assert_array_equal(ae.reconstruct(frame), reference.reconstruct(blobs))
+        ae.score_samples(frame), ae.score(frame)
+    ae.set_output(transform="pandas")
+    Z = ae.transform(frame)
+    assert list(Z.columns) == ["autoencodertransformer0", "autoencodertransformer1"]
+    np.testing.assert_array_equal(ae.inverse_transform(Z), reference.inverse_transform(Z.to_numpy()))
+    mixed = pd.DataFrame({"a": pd.array([1, 2, 3, 4], dtype="Int64"), "b": [0.5, 1.5, 2.5, 3.5]})
+    assert small(1).fit_transform(mixed).shape == (4, 1)
+    with pytest.raises(ValueError, match="feature names should match"):
+        small().fit(pd.DataFrame(blobs, columns=names)).transform(pd.DataFrame(blobs, columns=names[::-1]))
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (3, 1), (40, 1), (130, 3)])
+def test_small_and_odd_shapes(shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    ae = small(2, batch_size=128).fit(X)
+    assert ae.reconstruct(X).shape == shape
+    assert np.isfinite(ae.score_samples(X)).all()
+    assert ae.transform(X[:1]).shape == (1, 2)
+
+
+def test_ten_thousand_features():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 10_000)) + 0.01 * rng.normal(size=(40, 10_000))
+    ae = AutoencoderTransformer(3, max_epochs=2, random_state=0).fit(X)
+    assert -ae.score(X) < 0.01 * X.var()
+
+
+def test_constant_columns_and_constant_data():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    X[:, 2] = 7.0
+    ae = small().fit(X)
+    np.testing.assert_allclose(ae.reconstruct(X)[:, 2], 7.0, atol=0.5)
+    flat = np.full((30, 4), 1234.5)
+    ae = small().fit(flat)
+    np.testing.assert_allclose(ae.reconstruct(flat), flat, rtol=1e-4)
+
+
+# ------------------------------------------------------------------ weights of rows
+
+
+def test_a_row_of_weight_zero_is_as_good_as_absent(blobs):
+    weight = np.ones(60)
+    weight[40:] = 0
+    Y = np.array(blobs)
+    Y[40:] = 1e6
+    np.testing.assert_array_equal(
+        small().fit(Y, sample_weight=weight).transform(blobs),
+        small().fit(blobs[:40], sample_weight=np.ones(40)).transform(blobs),
+    )
+
+
+def test_weights_weigh(blobs):
+    X = np.vstack([blobs, blobs[::-1] * [1, -1, 1, -1, 1, -1]])
+    heavy = np.r_[np.full(60, 50.0), np.ones(60)]
+    params = {"max_epochs": 60, "early_stopping": False}
+    first = small(1, **params).fit(X, sample_weight=heavy)
+    second = small(1, **params).fit(X, sample_weight=heavy[::-1])
+    assert first.score(X[:60]) > second.score(X[:60])
+    assert first.score(X[60:]) < second.score(X[60:])
+    scaled = small(1, **params).fit(X, sample_weight=heavy * 7)
+    np.testing.assert_allclose(scaled.transform(X), first.transform(X), atol=1e-3)
+
+
+# ------------------------------------------------------------------ going on
+
+
+def test_partial_fit(digits):
+    ae = AutoencoderTransformer(8, random_state=0, batch_size=64)
+    scores = []
+    for epoch in range(12):
+        for chunk in np.array_split(digits, 3):
+            ae.partial_fit(chunk)
+        scores.append(ae.score(digits))
+    assert scores[-1] > 0.7 * scores[0]  # both below 0: a smaller error
+    assert ae.n_iter_ == len(ae.loss_curve_) == 36
+    assert len(ae.net_.history) == 36
+    ae.partial_fit(digits[:1])
+    with pytest.raises(ValueError, match="64 features"):
+        ae.partial_fit(digits[:, :5])
+
+
+def test_partial_fit_repeats(blobs):
+    def run():
+        ae = small(noise="gaussian_noise")
+        for _ in range(3):
+            ae.partial_fit(blobs)
+        return ae.transform(blobs)
+
+    np.testing.assert_array_equal(run(), run())
+
+
+def test_warm_start_goes_on(digits):
+    X = digits[:500]
+    ae = small(4, warm_start=True, max_epochs=5, lr_schedule=None).fit(X)
+    first, conditioning = ae.validation_loss_curve_[-1], (ae.module_.mean, ae.module_.scale)
+    ae.fit(X, X_val=X)
+    assert ae.validation_loss_curve_[0] < 0.95 * ae.validation_loss_curve_[0] or ae.score(X) < 0
+    assert ae.n_iter_ == 5
+    assert len(ae.net_.history) == 10
+    assert (ae.module_.mean, ae.module_.scale) == conditioning
+    assert ae.validation_loss_curve_[0] == pytest.approx(first, rel=0.2)
+    cold = small(4, max_epochs=5, lr_schedule=None).fit(X)
+    assert ae.score(X) > cold.score(X)
+    with pytest.raises(ValueError, match="another network than the one fitted before"):
+        ae.set_params(n_components=5).fit(X)
+    with pytest.raises(ValueError, match="warm_start needs rows of shape"):
+        ae.set_params(n_components=4).fit(X[:, :9])
+
+
+def test_refit_starts_afresh(blobs):
+    ae = small()
+    first = ae.fit_transform(blobs)
+    np.testing.assert_array_equal(ae.fit_transform(blobs), first)
+    assert ae.fit(blobs[:, :3]).transform(blobs[:, :3]).shape == (60, 2)
+
+
+def test_pickle_and_deepcopy(blobs):
+    ae = small(prior=GaussianMixture(2), noise=GaussianNoise(), bottleneck=Sparse(0.1)).fit(blobs)
+    for other in (pickle.loads(pickle.dumps(ae)), copy.deepcopy(ae)):
+        np.testing.assert_array_equal(other.transform(blobs), ae.transform(blobs))
+        np.testing.assert_array_equal(other.sample(5, random_state=0), ae.sample(5, random_state=0))
+        other.partial_fit(blobs)
+    pickle.loads(pickle.dumps(small(verbose=0)))
+
+
+# ------------------------------------------------------------------ in company
+
+
+def test_pipeline_and_grid_search(digits):
+    y = load_digits().target[:300]
+    pipe = Pipeline(
+        [("scale", StandardScaler()), ("reduce", small(max_epochs=3)), ("classify", LogisticRegression(max_iter=500))]
+    )
+    grid = {"reduce__n_components": [2, 8], "reduce__noise": [None, GaussianNoise(0.1)]}
+    search = GridSearchCV(pipe, grid, cv=2).fit(digits[:300], y)
+    assert search.best_score_ > 0.7
+    swap = GridSearchCV(pipe, {"reduce": [small(max_epochs=3), PCA()], "reduce__n_components": [3]}, cv=2)
+    assert len(swap.fit(digits[:300], y).cv_results_["params"]) == 2
+    alone = GridSearchCV(small(max_epochs=3), {"n_components": [1, 8], "module__hidden_layer_sizes": [(8,), (16,)]}, cv=2)
+    assert alone.fit(digits[:300]).best_params_["n_components"] == 8
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_parallel_searches_agree_with_serial(digits, backend):
+    ae = small(noise="gaussian_noise", module__dropout=0.2, max_epochs=4)
+    grid = {"n_components": [2, 3, 4, 5]}
+
+    def scores(n_jobs):
+        with joblib.parallel_backend(backend, n_jobs=n_jobs):
+            return GridSearchCV(ae, grid, cv=3, n_jobs=n_jobs).fit(digits[:200]).cv_results_["mean_test_score"]
+
+    np.testing.assert_array_equal(scores(2), scores(1))
+
+
+def test_random_state(blobs):
+    ae = small(noise="salt_and_pepper", module__dropout=0.3)
+    same = [clone(ae).fit_transform(blobs) for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    other = clone(ae).set_params(random_state=1).fit_transform(blobs)
+    assert not np.array_equal(same[0], other)
+    state = clone(ae).set_params(random_state=np.random.RandomState(3))
+    assert not np.array_equal(state.fit_transform(blobs), state.fit_transform(blobs)), "a RandomState moves on"
+    free = clone(ae).set_params(random_state=None)
+    assert not np.array_equal(free.fit_transform(blobs), free.fit_transform(blobs))
+
+
+def test_feature_names_out(blobs):
+    ae = small(3).fit(blobs)
+    assert ae.get_feature_names_out().tolist() == [f"autoencodertransformer{i}" for i in range(3)]
+    assert make_pipeline(StandardScaler(), ae).fit(blobs).get_feature_names_out().shape == (3,)
+
+
+def test_anomalies_score_low(digits):
+    ae = AutoencoderTransformer(8, max_epochs=30, random_state=0).fit(digits[:1500])
+    rng = np.random.default_rng(0)
+    shuffled = rng.permuted(digits[1500:], axis=1)
+    assert np.median(ae.score_samples(shuffled)) < np.quantile(ae.score_samples(digits[1500:]), 0.01)
+
+
+def test_device(digits, device):
+    ae = small(4, device=device, max_epochs=10, noise="gaussian_noise", module__dropout=0.1)
+    Z = ae.fit_transform(digits)
+    assert Z.dtype == np.float32
+    assert next(ae.module_.parameters()).device.type == torch.device(device).type
+    assert ae.score(digits) > -digits.var()
+    again = pickle.loads(pickle.dumps(ae))
+    np.testing.assert_array_equal(again.transform(digits), Z)
+    ae.partial_fit(digits)

@@ -1,0 +1,224 @@
+"""One battery for each family of parts, over all that its ``__all__`` names."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from skae import bottlenecks, losses, nn, noise
+from skae._autoencoder import Autoencoder
+
+
+def members(module, base):
+    classes = [getattr(module, name) for name in module.__all__]
+    return [cls for cls in classes if issubclass(cls, base) and cls is not base]
+
+
+LOSSES = members(losses, losses.Loss)
+NOISES = members(noise, noise.Noise)
+BOTTLENECKS = members(bottlenecks, bottlenecks.Bottleneck)
+COMPONENTS = LOSSES + NOISES + BOTTLENECKS
+NETWORKS = [nn.MLP]  # EncoderDecoder has no defaults: tests/nn/test_pair.py
+
+
+def by_name(classes):
+    return pytest.mark.parametrize("cls", classes, ids=lambda cls: cls.__name__)
+
+
+# ------------------------------------------------------------------ every component
+
+
+@by_name(COMPONENTS)
+def test_component_is_a_recipe(cls):
+    part = cls()
+    assert list(part.state_dict()) == [], "weights belong in setup"
+    assert set(part.get_params()) == set(inspect.signature(cls).parameters)
+    copy = clone(part)
+    assert type(copy) is cls
+    assert copy is not part
+    assert copy.get_params() == part.get_params()
+    assert repr(part).startswith(cls.__name__ + "(")
+
+
+@by_name([cls for cls in COMPONENTS if inspect.signature(cls).parameters])
+def test_component_parameters_are_set_and_checked(cls):
+    for name in cls().get_params():
+        part = cls().set_params(**{name: -1})
+        assert part.get_params()[name] == -1
+        with pytest.raises(ValueError, match=f"{cls.__name__}.*{name}.*-1"):
+            part.setup(n_components=8)
+    with pytest.raises(ValueError, match="wrong"):
+        cls().set_params(wrong=1)
+
+
+# ------------------------------------------------------------------ losses
+
+
+rows = st.integers(1, 5)
+features = st.integers(1, 7)
+seeds = st.integers(0, 2**31 - 1)
+
+
+def draw(seed, *shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@by_name(LOSSES)
+@given(n=rows, d=features, seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_loss_is_one_value_a_row_summed_over_features(cls, n, d, seed):
+    loss, raw, x = cls(), draw(seed, n, d) - 0.5, draw(seed + 1, n, d)
+    value = loss(raw, x)
+    assert value.shape == (n,)
+    assert (value >= 0).all()
+    by_feature = sum(loss(raw[:, [j]], x[:, [j]]) for j in range(d))
+    torch.testing.assert_close(value, by_feature)
+    torch.testing.assert_close(loss(raw.reshape(n, 1, d), x.reshape(n, 1, d)), value)
+
+
+@by_name(LOSSES)
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_loss_has_its_minimum_where_the_link_gives_the_target(cls, seed):
+    loss = cls()
+    x = draw(seed, 1, 1) * 0.8 + 0.1
+    raw = torch.zeros(1, 1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([raw], max_iter=100, line_search_fn="strong_wolfe", tolerance_grad=1e-9)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(raw, x).sum()
+        value.backward()
+        return value
+
+    for _ in range(5):
+        optimizer.step(closure)
+    torch.testing.assert_close(loss.link(raw.detach()), x, atol=2e-3, rtol=0)
+
+
+@by_name(LOSSES)
+@given(seed=seeds, scale=st.floats(0.1, 100))
+@settings(max_examples=25, deadline=None)
+def test_loss_is_rescaled_to_other_units(cls, seed, scale):
+    loss = cls()
+    if loss.domain is not None:
+        return  # such a loss is computed in the data's own units
+    raw, x = draw(seed, 3, 4), draw(seed + 1, 3, 4)
+    there = cls(delta=scale) if cls is losses.Huber else loss
+    torch.testing.assert_close(loss.rescale(loss(raw, x), scale), there(raw * scale, x * scale))
+
+
+@by_name(LOSSES)
+def test_loss_gradient(cls):
+    raw = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
+    x = torch.full((2, 3), 0.3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda r: cls()(r, x), raw)
+
+
+@by_name(LOSSES)
+def test_loss_says_whether_its_link_is_the_identity(cls):
+    raw = torch.tensor([[-3.0, 0.5]])
+    assert torch.equal(cls().link(raw), raw) == cls.identity_link
+
+
+# ------------------------------------------------------------------ noises
+
+
+@by_name(NOISES)
+def test_noise_is_off_outside_training(cls):
+    part, x = cls(), draw(0, 4, 5)
+    part.setup(n_components=2)
+    assert torch.equal(part.eval()(x), x)
+
+
+@by_name(NOISES)
+@given(n=rows, d=features, seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_noise_keeps_shape_and_leaves_its_input(cls, n, d, seed):
+    part, x = cls(), draw(seed, n, d, 2)
+    part.setup(n_components=2)
+    before = x.clone()
+    out = part.train()(x)
+    assert out.shape == x.shape
+    assert out.dtype == x.dtype
+    assert torch.equal(x, before)
+
+
+@by_name(NOISES)
+def test_noise_of_strength_zero_is_none(cls):
+    (name,) = cls().get_params()
+    part, x = cls(**{name: 0.0}), draw(0, 50, 5)
+    part.setup(n_components=2)
+    assert torch.equal(part.train()(x), x)
+
+
+# ------------------------------------------------------------------ bottlenecks
+
+
+@by_name(BOTTLENECKS)
+@given(n=rows, seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_bottleneck_contract(cls, n, seed):
+    part, n_components = cls(), 12
+    part.setup(n_components)
+    h = draw(seed, n, part.n_outputs(n_components)) - 0.5
+    z, penalty = part.train()(h)
+    assert z.shape == (n, n_components)
+    assert penalty.shape == (n,)
+    assert torch.isfinite(z).all()
+    assert (penalty >= 0).all()
+    code = part.eval().code(h)
+    assert code.shape == (n, n_components)
+    assert torch.equal(code, part.code(h)), "code is deterministic"
+    torch.testing.assert_close(torch.cat([part.code(row[None]) for row in h]), code)
+
+
+# ------------------------------------------------------------------ networks
+
+
+@by_name(NETWORKS)
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3), n_components=st.integers(1, 5), wider=st.integers(0, 3)
+)
+@settings(max_examples=25, deadline=None)
+def test_network_keeps_shapes_and_rows_apart(cls, shape, n_components, wider):
+    network = cls(tuple(shape), n_components, n_components + wider).eval()
+    x = draw(0, 3, *shape)
+    network.init_from(x)
+    h = network.encode(x)
+    assert h.shape == (3, n_components + wider)
+    z = h[:, :n_components]
+    assert network.decode(z).shape == x.shape
+    torch.testing.assert_close(torch.cat([network.encode(row[None]) for row in x]), h, atol=1e-5, rtol=1e-5)
+
+
+# ------------------------------------------------------------------ all of them together
+
+
+@pytest.mark.parametrize("bottleneck", BOTTLENECKS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("corruption", [None, *NOISES], ids=lambda cls: getattr(cls, "__name__", "None"))
+@by_name(LOSSES)
+def test_any_choice_of_parts_makes_an_autoencoder(cls, corruption, bottleneck):
+    x = draw(0, 6, 3, 2)
+    module = Autoencoder(
+        nn.MLP,
+        bottleneck(),
+        cls(),
+        None if corruption is None else corruption(),
+        input_shape=(3, 2),
+        n_components=8,
+        mean=0.5,
+        scale=0.25,
+    )
+    module.init_from(module.condition(x))
+    module.train()
+    value = module.objective(module(module.condition(x)), module.target(x))
+    assert value.shape == (6,)
+    value.mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in module.parameters())
+    module.eval()
+    assert np.isfinite(module.reconstruct(x).detach().numpy()).all()

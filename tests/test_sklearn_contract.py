@@ -1,0 +1,52 @@
+"""scikit-learn's own checks, those that `check_estimator` leaves out too."""
+
+import pytest
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import estimator_checks as checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import AutoencoderTransformer
+from skae.bottlenecks import KSparse
+
+ESTIMATORS = [
+    AutoencoderTransformer(),
+    AutoencoderTransformer(3, max_epochs=3, loss="huber", noise="masking_noise", lr_schedule="plateau"),
+    AutoencoderTransformer(4, max_epochs=3, bottleneck=KSparse(1), prior=GaussianMixture(), early_stopping=False),
+    AutoencoderTransformer(
+        2, max_epochs=3, module__dropout=0.2, module__normalization="batch", alpha=0.1, lr_schedule=None
+    ),
+]
+
+LEFT_OUT = [
+    checks.check_dataframe_column_names_consistency,
+    checks.check_transformer_get_feature_names_out,
+    checks.check_transformer_get_feature_names_out_pandas,
+    checks.check_set_output_transform,
+    checks.check_set_output_transform_pandas,
+    checks.check_set_output_transform_polars,
+    checks.check_global_output_transform_pandas,
+    checks.check_global_set_output_transform_polars,
+    checks.check_get_feature_names_out_error,
+    checks.check_inplace_ensure_writeable,
+]
+
+
+def expected_failures(estimator):
+    return {
+        "check_sample_weight_equivalence_on_dense_data": "a row of weight 2 is one row in one minibatch, not two in two"
+    }
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+# The checks fit on a DataFrame and transform an array, to compare what comes out of either.
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("check", LEFT_OUT, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=range(len(ESTIMATORS)))
+def test_checks_that_check_estimator_leaves_out(estimator, check):
+    estimator = clone(estimator).set_params(n_components=4)
+    check(type(estimator).__name__, estimator)
