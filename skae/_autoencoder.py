@@ -38,6 +38,11 @@ class Autoencoder(nn.Module):
         The user's ``module__*``.
     """
 
+    network: Any  # an nn.Module with encode and decode, which torch has no type for
+    bottleneck: Any  # the parts are called and asked for methods of their own, such as code and link
+    loss: Any
+    noise: Any
+
     def __init__(
         self,
         network: nn.Module | Callable[..., nn.Module],
@@ -52,7 +57,7 @@ class Autoencoder(nn.Module):
         network_params: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.bottleneck, self.loss, self.noise = (copy.deepcopy(part) for part in (bottleneck, loss, noise))
+        self.bottleneck, self.loss, self.noise = copy.deepcopy(bottleneck), copy.deepcopy(loss), copy.deepcopy(noise)
         for part in (self.bottleneck, self.loss, self.noise):
             if part is not None:
                 part.setup(n_components)

@@ -118,11 +118,12 @@ class SklearnCallbacks(Callback):
         self.epoch_.call_on_fit_task_begin(estimator=self.estimator)
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        if self.epoch_.call_on_fit_task_end(estimator=self.estimator):
+        epoch = self.__dict__.pop("epoch_")
+        if epoch.call_on_fit_task_end(estimator=self.estimator):
             raise KeyboardInterrupt  # skorch's way to stop
 
     def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        vars(self).clear()  # the net outlives the fit that they belong to
+        del self.estimator, self.context  # the net outlives the fit that they belong to
 
 
 def schedule(name: str | None, lr: float, steps: int, monitor: str, patience: int, optimizer: type) -> list:

@@ -31,7 +31,7 @@ class Component(nn.Module):
 
     # Borrowed, not inherited: an nn.Module that were a BaseEstimator too would carry
     # scikit-learn's fitting, tagging and HTML machinery, none of which a layer has a use for.
-    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)  # type: ignore[attr-defined]
+    _get_param_names: Any = classmethod(BaseEstimator._get_param_names.__func__)
     get_params = BaseEstimator.get_params
     set_params = BaseEstimator.set_params
 

@@ -20,7 +20,7 @@ def slices(X: np.ndarray) -> Iterator[slice]:
 
 def to_tensor(X: np.ndarray) -> Tensor:
     """A float tensor of ``X``: float64 where float32 would lose digits, sharing memory if it can."""
-    fits = X.dtype.kind in "bf" and X.dtype.itemsize <= 4 or X.dtype.kind in "iu" and X.dtype.itemsize <= 2
+    fits = (X.dtype.kind in "bf" and X.dtype.itemsize <= 4) or (X.dtype.kind in "iu" and X.dtype.itemsize <= 2)
     # torch reads neither read-only arrays (without a warning) nor negative strides nor foreign byte orders.
     readable = X.flags.writeable and X.dtype.isnative and all(stride >= 0 for stride in X.strides)
     dtype = np.float32 if fits else np.float64

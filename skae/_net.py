@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ class BatchIterator:
                 yield self.rows[index]
         else:
             edges = [self.n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
-            for start, stop in zip(edges, edges[1:], strict=False):
+            for start, stop in itertools.pairwise(edges):
                 yield self.rows[start:stop]
 
 
@@ -112,8 +113,8 @@ class ElasticNet(nn.Module):
 
     def forward(self, module: nn.Module) -> Tensor:
         weights = [p for p in module.parameters() if p.ndim > 1]
-        l1 = sum(w.abs().sum() for w in weights)
-        l2 = sum(w.square().sum() for w in weights)
+        l1 = torch.stack([w.abs().sum() for w in weights]).sum()
+        l2 = torch.stack([w.square().sum() for w in weights]).sum()
         return self.alpha * (self.l1_ratio * l1 + 0.5 * (1 - self.l1_ratio) * l2)
 
 
@@ -158,7 +159,8 @@ class AutoencoderNet(NeuralNet):
 
     def initialize(self) -> AutoencoderNet:
         with self.stream:
-            return super().initialize()
+            super().initialize()
+        return self
 
     def train_rows(self, rows: Rows, judge: Rows | None, epochs: int) -> AutoencoderNet:
         """Train on ``rows``, judged by ``judge``; unlike `fit`, Ctrl-C is not taken for an early stop."""
@@ -189,6 +191,10 @@ class AutoencoderNet(NeuralNet):
             self.iterator_train__seed = self.stream.draw_seed()
         return super().get_iterator(dataset, training)
 
+    def _set_training(self, training: bool = True) -> None:
+        if self.module_.training is not training:  # skorch walks the whole module at every batch
+            super()._set_training(training)
+
     def infer(self, x: Tensor, **fit_params: Any) -> Any:
         with self.stream:
             return super().infer(x, **fit_params)
@@ -200,9 +206,7 @@ class AutoencoderNet(NeuralNet):
             loss = loss + ElasticNet(self.alpha, self.l1_ratio)(self.module_)
         return loss
 
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """One pass. The losses are added up on the device and read once, which is where skorch waits."""
         if iterator is None:
             return

@@ -27,7 +27,9 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_number(name: str, value: Any, kind: type, low: float, high: float | None = None, bounds: str = "both") -> None:
+def check_number(
+    name: str, value: Any, kind: type, low: float, high: float | None = None, bounds: str = "both"
+) -> None:
     """Check that ``value`` is a number of ``kind`` within bounds; a bool is none."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import bottlenecks, losses, nn as networks, noise as noises
+from .. import bottlenecks, losses
+from .. import nn as networks
+from .. import noise as noises
 from .._callbacks import SCHEDULES, FiniteLoss, KeepBest, SklearnCallbacks, report, schedule
 from .._conditioning import mean_and_scale, slices, to_tensor
 from .._net import AutoencoderNet, Rows
 from .._params import check_names, find_class, resolve, select
 from .._random import Stream, draw_seed
-from .._validation import check_device, check_domain, check_training_params
+from .._validation import check_device, check_training_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
@@ -51,7 +53,9 @@ def check_params(est: Any) -> Parts:
     check_training_params(est, SCHEDULES)
     params = est._extra
     optimizer = _find_optimizer(est.optimizer)
-    check_names(select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__")
+    check_names(
+        select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"
+    )
     check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
     check_names(select(params, "optimizer"), _names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
     network = est.module
@@ -126,9 +130,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         callbacks += [] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]
         callbacks += report(int(est.verbose), epochs)
     conditioning = (
-        mean_and_scale(data.X, data.sample_weight)
-        if earlier is None
-        else (earlier.module_.mean, earlier.module_.scale)
+        mean_and_scale(data.X, data.sample_weight) if earlier is None else (earlier.module_.mean, earlier.module_.scale)
     )
     net = _make_net(est, parts, data.X.shape[1:], conditioning, seed, callbacks)
 
@@ -199,7 +201,7 @@ def _make_net(
 ) -> AutoencoderNet:
     """A net with fresh weights, as the estimator's parameters describe it."""
     params = est._extra
-    module_params = {
+    module_params: dict[str, Any] = {
         "network": parts.network,
         "bottleneck": parts.bottleneck,
         "loss": parts.loss,
@@ -227,8 +229,10 @@ def _make_net(
         verbose=0 if est.verbose < 2 else est.verbose,
         **{f"module__{name}": value for name, value in module_params.items()},
         **others,
-    )
-    return net.initialize()
+    ).initialize()
+    named = {name.partition("__")[0] for name in select(params, "callbacks")}
+    check_names(named, [name for name, _ in net.callbacks_], "callbacks", "callbacks__")
+    return net
 
 
 def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | None, rng: np.random.Generator) -> None:

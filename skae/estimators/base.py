@@ -35,7 +35,8 @@ except ImportError:
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Callable) -> Callable:  # type: ignore[no-redef]
+    def with_callbacks(method: Callable) -> Callable:
+        """Return ``method`` as it is."""
         return method
 
 
@@ -96,7 +97,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         """Whether ``name`` is kept for a class, rather than set on a part that is an object."""
         slot, _, rest = name.partition("__")
         part = params.get(slot, getattr(self, slot, None))
-        return name in self._extra or bool(rest) and slot in _SLOTS and not hasattr(part, "get_params")
+        return name in self._extra or (bool(rest) and slot in _SLOTS and not hasattr(part, "get_params"))
 
     # ---------------------------------------------------------------- fitting
 
@@ -163,9 +164,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
-    def partial_fit(
-        self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None
-    ) -> BaseAutoencoder:
+    def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
 
         The first call sets the conditioning and the start from its X, so let it be a fair sample.
@@ -301,7 +300,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
     # ---------------------------------------------------------------- scoring
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Minus the reconstruction loss of every row: the lower, the more anomalous.
+        """Compute minus the reconstruction loss of every row: the lower, the more anomalous.
 
         Parameters
         ----------
@@ -319,7 +318,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         return -self._map(self.module_.reconstruction_loss, X)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Minus the mean squared error of the reconstruction, whatever the loss.
+        """Compute minus the mean squared error of the reconstruction, whatever the loss.
 
         Parameters
         ----------
@@ -379,4 +378,3 @@ def _check_data(X: np.ndarray, parts: Parts, X_target: Any, X_val: Any, X_val_ta
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, len(X))
     return Data(X, X_target, X_val, X_val_target, sample_weight)
-

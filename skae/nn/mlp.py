@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -10,7 +11,14 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "elu": nn.ELU, "tanh": nn.Tanh, "identity": nn.Identity}
+_ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "elu": nn.ELU,
+    "tanh": nn.Tanh,
+    "identity": nn.Identity,
+}
 _NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
@@ -81,7 +89,7 @@ class MLP(nn.Module):
 
         def stack(widths: list[int]) -> nn.Sequential:
             layers: list[nn.Module] = []
-            for n_in, n_out in zip(widths[:-2], widths[1:-1], strict=True):
+            for n_in, n_out in itertools.pairwise(widths[:-1]):
                 layers.append(nn.Linear(n_in, n_out))
                 if normalization is not None:
                     layers.append(_NORMALIZATIONS[normalization](n_out))

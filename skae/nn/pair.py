@@ -44,6 +44,9 @@ class EncoderDecoder(nn.Module):
     (150, 2)
     """
 
+    encoder: nn.Module
+    decoder: nn.Module
+
     def __init__(
         self,
         encoder: nn.Module | Callable[..., nn.Module],

@@ -89,7 +89,7 @@ PARAMS = [
     ({"random_state": "seed"}, ValueError, "seed"),
     ({"verbose": -1}, ValueError, "verbose"),
     ({"iterator_train__shuffled": True}, TypeError, "Did you mean iterator_train__shuffle"),
-    ({"callbacks__nobody__x": 1}, ValueError, "nobody"),
+    ({"callbacks__nobody__x": 1}, TypeError, "callbacks takes no parameter callbacks__nobody"),
     ({"callbacks": 3}, TypeError, "callbacks"),
     ({"lr": 1e30, "optimizer": "sgd", "lr_schedule": None}, FloatingPointError, r"in epoch 1\. Try a lower lr"),
 ]
@@ -105,7 +105,11 @@ ARRAYS = [
     (lambda: good()[0], ValueError, "Expected 2D array, got 1D array"),
     (lambda: good() + 1j, ValueError, "Complex data not supported"),
     (lambda: sp.csr_array(good()), TypeError, "[Ss]parse"),
-    (lambda: np.full((4, 3), np.datetime64("2020-01-01")), ValueError, "X must hold real numbers, got dtype datetime64"),
+    (
+        lambda: np.full((4, 3), np.datetime64("2020-01-01")),
+        ValueError,
+        "X must hold real numbers, got dtype datetime64",
+    ),
     (lambda: with_value(1e300), ValueError, "values too large"),
     (lambda: None, ValueError, "Expected 2D array, got scalar array"),
 ]

@@ -239,7 +239,8 @@ def test_a_module_instance_is_not_changed(blobs):
 
 def test_parts_as_string_class_and_object(blobs):
     scores = {
-        small(loss=loss, max_epochs=3).fit(blobs).score(blobs) for loss in ("squared_error", SquaredError, SquaredError())
+        small(loss=loss, max_epochs=3).fit(blobs).score(blobs)
+        for loss in ("squared_error", SquaredError, SquaredError())
     }
     assert len(scores) == 1
 
@@ -306,7 +307,9 @@ def test_no_prior_no_sample(blobs):
 # ------------------------------------------------------------------ what may come in
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8, np.int8, bool, ">f8"])
+@pytest.mark.parametrize(
+    "dtype", [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8, np.int8, bool, ">f8"]
+)
 def test_every_real_dtype(digits, dtype):
     X = (digits[:60] % 2 if dtype is bool else digits[:60]).astype(dtype)
     reference = small().fit(X.astype(np.float64))
@@ -428,7 +431,7 @@ def test_weights_weigh(blobs):
 def test_partial_fit(digits):
     ae = AutoencoderTransformer(8, random_state=0, batch_size=64)
     scores = []
-    for epoch in range(12):
+    for _ in range(12):
         for chunk in np.array_split(digits, 3):
             ae.partial_fit(chunk)
         scores.append(ae.score(digits))
@@ -497,7 +500,9 @@ def test_pipeline_and_grid_search(digits):
     assert search.best_score_ > 0.7
     swap = GridSearchCV(pipe, {"reduce": [small(max_epochs=3), PCA()], "reduce__n_components": [3]}, cv=2)
     assert len(swap.fit(digits[:300], y).cv_results_["params"]) == 2
-    alone = GridSearchCV(small(max_epochs=3), {"n_components": [1, 8], "module__hidden_layer_sizes": [(8,), (16,)]}, cv=2)
+    alone = GridSearchCV(
+        small(max_epochs=3), {"n_components": [1, 8], "module__hidden_layer_sizes": [(8,), (16,)]}, cv=2
+    )
     assert alone.fit(digits[:300]).best_params_["n_components"] == 8
 
 

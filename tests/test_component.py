@@ -1,0 +1,150 @@
+"""What makes a part a hyperparameter: reading, setting, cloning and copying it."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from skae._component import Component
+from skae.bottlenecks import KSparse, Sparse
+from skae.losses import Huber
+from skae.noise import GaussianNoise, MaskingNoise, Noise, SaltAndPepper
+
+numbers = st.floats(allow_nan=False) | st.integers(-5, 5) | st.none()
+
+
+class Twice(Noise):
+    """A user's noise that holds another component, a layer and a plain value."""
+
+    def __init__(self, inner=None, layer=None, name="twice"):
+        super().__init__()
+        self.inner = inner
+        self.layer = layer
+        self.name = name
+
+    def corrupt(self, x):
+        return self.inner.corrupt(self.inner.corrupt(x))
+
+
+@given(cls=st.sampled_from([GaussianNoise, MaskingNoise, SaltAndPepper, Huber, Sparse]), value=numbers)
+@settings(deadline=None, max_examples=25)
+def test_a_parameter_is_kept_as_it_was_given(cls, value):
+    (name,) = cls().get_params()
+    part = cls(value)
+    assert part.get_params() == {name: value}
+    assert clone(part).get_params() == {name: value}
+    assert cls().set_params(**{name: value}).get_params() == {name: value}
+
+
+@given(k=st.integers(1, 9), ratio=st.floats(1, 3))
+@settings(deadline=None, max_examples=25)
+def test_repr_is_the_call_that_makes_it(k, ratio):
+    again = eval(repr(KSparse(k, ratio)), {"KSparse": KSparse})  # the source is repr's own
+    assert again.get_params() == {"k": k, "ratio": ratio}
+    assert "KSparse" in str(Twice(inner=KSparse(k))), "a component that holds another shows it"
+
+
+def test_set_params_returns_the_part_and_changes_nothing_on_error():
+    part = KSparse(2, ratio=1.5)
+    assert part.set_params(k=3) is part
+    with pytest.raises(ValueError, match="Invalid parameter 'kk'"):
+        part.set_params(kk=1)
+    assert part.get_params() == {"k": 3, "ratio": 1.5}
+
+
+def test_parameters_of_a_part_within_a_part():
+    part = Twice(inner=GaussianNoise(0.1))
+    assert part.get_params()["inner__scale"] == 0.1
+    assert "inner__scale" not in part.get_params(deep=False)
+    copied = clone(part).set_params(inner__scale=0.7)
+    assert copied.inner.scale == 0.7
+    assert part.inner.scale == 0.1, "a clone shares nothing with the original"
+    part.set_params(inner=MaskingNoise(), inner__fraction=0.9)
+    assert part.inner.get_params() == {"fraction": 0.9}
+
+
+def test_a_part_within_a_part_is_a_layer_too():
+    part = Twice(inner=GaussianNoise(0.1))
+    assert list(part.children()) == [part.inner]
+    part.eval()
+    assert not part.inner.training
+
+
+def test_clone_copies_a_layer_that_is_a_parameter():
+    with torch.random.fork_rng():
+        layer = torch.nn.Linear(2, 2)
+    part = Twice(layer=layer)
+    copied = clone(part)
+    assert copied.layer is not layer
+    assert torch.equal(copied.layer.weight, layer.weight)
+    with torch.no_grad():
+        copied.layer.weight.zero_()
+    assert not torch.equal(copied.layer.weight, layer.weight)
+
+
+def prepared():
+    part = SaltAndPepper(fraction=0.5)
+    part.setup(n_components=2)
+    part.init_from(torch.tensor([[-1.0, 4.0]]))
+    return part
+
+
+def test_a_clone_is_the_recipe_without_what_was_set_up():
+    part = prepared()
+    copied = clone(part)
+    assert list(copied.state_dict()) == []
+    assert {name: float(value) for name, value in part.state_dict().items()} == {"low": -1.0, "high": 4.0}
+    copied.setup(n_components=3)
+    assert float(copied.high) == 0.0
+
+
+@pytest.mark.parametrize("copied_by", [copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))])
+def test_a_copy_keeps_what_was_set_up(copied_by):
+    part = prepared()
+    other = copied_by(part)
+    assert other.get_params() == part.get_params()
+    assert float(other.low) == -1.0
+    other.init_from(torch.zeros(1, 1))
+    assert float(part.low) == -1.0
+
+
+def test_what_was_set_up_travels_with_the_module():
+    holder = torch.nn.Sequential(prepared()).double()
+    assert holder[0].low.dtype == torch.float64
+    other = SaltAndPepper()
+    other.setup(n_components=2)
+    torch.nn.Sequential(other).load_state_dict(holder.state_dict())
+    assert float(other.high) == 4.0
+
+
+def test_clone_refuses_a_constructor_that_changes_its_parameters():
+    class Rounds(Component):
+        def __init__(self, scale=0.26):
+            super().__init__()
+            self.scale = round(scale, 1)
+
+    with pytest.raises(RuntimeError, match="constructor either does not set or modifies parameter scale"):
+        clone(Rounds())
+
+
+def test_a_constructor_with_unnamed_parameters_is_told():
+    class Many(Component):
+        def __init__(self, *scales):
+            super().__init__()
+
+    with pytest.raises(RuntimeError, match="varargs"):
+        Many(1).get_params()
+
+
+def test_a_component_without_parameters():
+    class Nothing(Component):
+        pass
+
+    assert Nothing().get_params() == {}
+    assert repr(Nothing()) == "Nothing()"
+    assert isinstance(clone(Nothing()), Nothing)
+    assert Nothing().setup(3) is None

@@ -1,0 +1,60 @@
+"""What the pages say is true: snippets run, links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+
+
+def by_page(pages):
+    return pytest.mark.parametrize("page", pages, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def snippets(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@by_page([page for page in PAGES if snippets(page)])
+def test_snippets_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for snippet in snippets(page):
+        exec(compile(snippet, str(page), "exec"), names)
+
+
+@by_page(PAGES)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        assert (page.parent / path).exists(), f"{page.name} links to {target}"
+        if not path:
+            assert anchor in headings, f"{page.name} links to {target}"
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_the_two_commands_of_the_readme_are_those_of_ci():
+    readme, ci, make = ((ROOT / name).read_text() for name in ("README.md", ".ci/run", "Makefile"))
+    for command in ("make quickstart", "make test"):
+        assert command in readme
+        assert re.search(f"^{command}$", ci, flags=re.MULTILINE)
+        assert f"\n{command.removeprefix('make ')}:" in make
+
+
+def test_the_version_is_in_the_changelog():
+    import skae
+
+    assert f"## [{skae.__version__}]" in (ROOT / "docs/changelog.md").read_text()

@@ -1,0 +1,170 @@
+"""Names with double underscores, calls that pass what a signature asks for, and slots."""
+
+import functools
+import types
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skae import losses, nn, noise
+from skae._params import build, check_names, find_class, resolve, select
+
+names = st.text("abcdefgh_", min_size=1, max_size=6).filter(lambda name: name.strip("_") == name and "__" not in name)
+OFFERED = {"input_shape": (4,), "n_components": 2, "n_outputs": 3}
+
+
+# ------------------------------------------------------------------ select and check_names
+
+
+@given(st.dictionaries(st.tuples(names, names), st.integers(), max_size=8), names)
+@settings(deadline=None, max_examples=25)
+def test_select_takes_what_belongs_to_the_prefix_and_nothing_else(params, prefix):
+    flat = {f"{slot}__{name}": value for (slot, name), value in params.items()}
+    expected = {name: value for (slot, name), value in params.items() if slot == prefix}
+    assert select(flat, prefix) == expected
+
+
+def test_select_goes_one_level_down():
+    assert select({"module__encoder__width": 3, "module_x__y": 1, "module": 2}, "module") == {"encoder__width": 3}
+
+
+@given(st.sets(names, max_size=5), st.sets(names, max_size=5))
+@settings(deadline=None, max_examples=25)
+def test_check_names_refuses_what_is_not_accepted(given_names, accepted):
+    strange = given_names - accepted
+    if not strange:
+        check_names(given_names, accepted, "owner")
+        return
+    with pytest.raises(TypeError, match="owner takes no parameter p__") as error:
+        check_names(given_names, accepted, "owner", "p__")
+    assert any(f"takes no parameter p__{name}." in str(error.value) for name in strange)
+    assert all(f"p__{name}" in str(error.value) for name in accepted), "it tells what there is"
+
+
+def test_check_names_tells_the_close_match():
+    with pytest.raises(TypeError, match=r"no parameter m__widht\. Did you mean m__width\? It takes: m__depth, m__width\."):
+        check_names(["widht"], ["width", "depth"], "X", "m__")
+    with pytest.raises(TypeError, match=r"no parameter zzz\. It takes: depth, width\."):
+        check_names(["zzz"], ["width", "depth"], "X")
+    with pytest.raises(TypeError, match="It takes: none"):
+        check_names(["zzz"], [], "X")
+
+
+# ------------------------------------------------------------------ build
+
+
+def factory_of(signature):
+    """A function of that signature, which returns what it was called with."""
+    space = {}
+    exec(f"def factory({signature}): return locals()", space)
+    return space["factory"]
+
+
+@given(st.sets(st.sampled_from(sorted(OFFERED))), st.booleans(), st.sets(names.filter(lambda n: n not in OFFERED), max_size=3))
+@settings(deadline=None, max_examples=25)
+def test_build_passes_what_the_signature_names(asked, keyword_only, extra):
+    asked, extra = sorted(asked), sorted(extra)
+    parameters = [*asked, *(f"{name}=None" for name in extra)]
+    factory = factory_of(", ".join((["*"] if keyword_only and parameters else []) + parameters))
+    got = build(factory, OFFERED, dict.fromkeys(extra, "user's"), "module")
+    assert got == {name: OFFERED[name] for name in asked} | dict.fromkeys(extra, "user's")
+
+
+def test_build_refuses_what_the_signature_does_not_name():
+    class Net:
+        def __init__(self, input_shape, width=3):
+            self.width = width
+
+    assert build(Net, OFFERED, {"width": 7}, "module").width == 7
+    with pytest.raises(TypeError, match=r"module=Net takes no parameter module__widht\. Did you mean module__width\?"):
+        build(Net, OFFERED, {"widht": 7}, "module")
+    with pytest.raises(TypeError, match=r"takes no parameter module__input_shape.*It takes: module__width\."):
+        build(Net, OFFERED, {"input_shape": (3,)}, "module")
+
+
+def test_build_lets_var_keyword_take_any_name_and_offers_it_nothing():
+    got = build(factory_of("n_components, **rest"), OFFERED, {"width": 7, "anything__at_all": 1}, "module")
+    assert got == {"n_components": 2, "rest": {"width": 7, "anything__at_all": 1}}
+    assert build(factory_of("**rest"), OFFERED, {}, "module") == {"rest": {}}
+
+
+@pytest.mark.parametrize("signature", ["n_components", "n_components, **rest"])
+def test_build_refuses_what_is_offered_already(signature):
+    with pytest.raises(TypeError, match="takes no parameter module__n_components"):
+        build(factory_of(signature), OFFERED, {"n_components": 9}, "module")
+
+
+def test_build_calls_partials_lambdas_and_bound_methods():
+    partial = functools.partial(nn.MLP, hidden_layer_sizes=(5,))
+    assert build(partial, OFFERED, {}, "module").encoder[0].out_features == 5
+    assert build(partial, OFFERED, {"hidden_layer_sizes": (6,)}, "module").encoder[0].out_features == 6
+    assert build(lambda n_outputs: n_outputs, OFFERED, {}, "module") == 3
+    maker = types.SimpleNamespace(make=factory_of("self, n_components"))
+    assert build(types.MethodType(maker.make, maker), OFFERED, {}, "module")["n_components"] == 2
+    with pytest.raises(TypeError, match="takes no parameter module__x"):
+        build(partial, OFFERED, {"x": 1}, "module")
+
+
+def test_build_lets_an_error_of_the_factory_through():
+    def broken(n_components):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        build(broken, OFFERED, {}, "module")
+
+
+# ------------------------------------------------------------------ slots
+
+
+def test_resolve_a_string_a_class_and_an_object():
+    for value in ("huber", losses.Huber):
+        assert resolve("loss", value, losses, losses.Loss).get_params() == {"delta": 1.0}
+    given_loss = losses.Huber(delta=3.0)
+    found = resolve("loss", given_loss, losses, losses.Loss)
+    assert found is not given_loss
+    assert type(found) is losses.Huber
+    found.set_params(delta=5.0)
+    assert given_loss.delta == 3.0
+
+
+def test_resolve_takes_a_users_own_class():
+    class Mine(losses.SquaredError):
+        pass
+
+    assert type(resolve("loss", Mine, losses, losses.Loss)) is Mine
+    assert type(resolve("loss", Mine(), losses, losses.Loss)) is Mine
+    with pytest.raises(ValueError, match="got 'mine'"):
+        resolve("loss", "mine", losses, losses.Loss)
+
+
+def test_resolve_copies_what_scikit_learn_cannot_clone():
+    class Plain:
+        def __init__(self):
+            self.values = [1]
+
+    module = types.SimpleNamespace(__all__=["Plain"], Plain=Plain)
+    value = Plain()
+    found = resolve("slot", value, module, Plain)
+    found.values.append(2)
+    assert value.values == [1]
+
+
+@pytest.mark.parametrize("value", [3, None, noise.GaussianNoise, noise.GaussianNoise(), int, [], lambda: losses.Huber()])
+def test_resolve_refuses_what_is_of_another_kind(value):
+    with pytest.raises(TypeError, match="loss must be a string, a Loss class or an object of one, got"):
+        resolve("loss", value, losses, losses.Loss)
+
+
+@pytest.mark.parametrize("name", ["Huber", "loss", "", "squared error", "__all__"])
+def test_find_class_refuses_with_what_there_is(name):
+    with pytest.raises(ValueError, match=r"loss must be one of \['absolute_error', 'bernoulli', 'huber', 'squared_error'\]"):
+        find_class("loss", name, losses, losses.Loss)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "cls"),
+    [(nn, "mlp", "MLP"), (nn, "encoder_decoder", "EncoderDecoder"), (noise, "salt_and_pepper", "SaltAndPepper")],
+)
+def test_find_class_spells_names_in_snake_case(module, name, cls):
+    assert find_class("slot", name, module, object).__name__ == cls
