@@ -76,6 +76,11 @@ class Autoencoder(nn.Module):
             self.network = build(network, offered, network_params, "module")
         self._check_network(offered["n_outputs"])
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable values: about the multiplications that a row costs a dense network."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     @torch.no_grad()
     def _check_network(self, n_outputs: int) -> None:
         """Run two rows through the network, so that a shape that does not fit is told before training."""
@@ -101,14 +106,19 @@ class Autoencoder(nn.Module):
         self.network.train(was_training)
 
     @torch.no_grad()
-    def init_from(self, u: Tensor) -> None:
-        """Give every part that has an ``init_from`` the conditioned rows ``u``, in the diagram's order."""
+    def init_from(self, u: Tensor) -> bool:
+        """Give every part that has an ``init_from`` the conditioned rows ``u``, in the diagram's order.
+
+        Returns whether the network's said that it is an answer now, which training has yet to better.
+        """
+        answers = False
         if hasattr(self.noise, "init_from"):
             self.noise.init_from(u)
         if hasattr(self.network, "init_from") and self.loss.identity_link:
-            self.network.init_from(u)
+            answers = bool(self.network.init_from(u))
         if hasattr(self.bottleneck, "init_from"):
             self.bottleneck.init_from(self.network.encode(u))
+        return answers
 
     def forward(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run conditioned rows through the whole diagram.

@@ -175,11 +175,15 @@ class AutoencoderNet(NeuralNet):
         self.notify("on_train_end", X=rows, y=judge)
         return self
 
-    def judge(self, rows: Rows) -> float:
-        """The mean objective of ``rows``, in evaluation mode."""
-        batches = self.get_iterator(rows, training=False)
-        total = sum(self.validation_step(batch)["loss"] * len(batch.u) for batch in batches)
-        return float(total) / len(rows)
+    def judge(self, rows: Rows) -> Tensor:
+        """The objective of every row times its weight, (n,), in evaluation mode; its mean is the loss."""
+        self._set_training(False)
+        objectives = []
+        with torch.no_grad():
+            for u, (target, weight) in self.get_iterator(rows, training=False):
+                objective = self.module_.objective(self.infer(u), target)
+                objectives.append(objective if weight is None else objective * weight)
+        return torch.cat(objectives)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         if isinstance(X, Rows):

@@ -10,6 +10,7 @@ LAYERS = {
     "_component": 0,
     "_params": 0,
     "_random": 0,
+    "_threads": 0,
     "_conditioning": 0,
     "_validation": 0,
     "_prior": 0,
@@ -23,7 +24,7 @@ LAYERS = {
     "estimators": 4,
     "": 9,  # skae/__init__.py
 }
-CORE = {"numpy", "sklearn", "skorch", "torch"}
+CORE = {"numpy", "scipy", "sklearn", "skorch", "torch"}
 SKORCH = {"_net", "_callbacks"}
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -43,7 +43,9 @@ def test_check_names_refuses_what_is_not_accepted(given_names, accepted):
 
 
 def test_check_names_tells_the_close_match():
-    with pytest.raises(TypeError, match=r"no parameter m__widht\. Did you mean m__width\? It takes: m__depth, m__width\."):
+    with pytest.raises(
+        TypeError, match=r"no parameter m__widht\. Did you mean m__width\? It takes: m__depth, m__width\."
+    ):
         check_names(["widht"], ["width", "depth"], "X", "m__")
     with pytest.raises(TypeError, match=r"no parameter zzz\. It takes: depth, width\."):
         check_names(["zzz"], ["width", "depth"], "X")
@@ -61,7 +63,11 @@ def factory_of(signature):
     return space["factory"]
 
 
-@given(st.sets(st.sampled_from(sorted(OFFERED))), st.booleans(), st.sets(names.filter(lambda n: n not in OFFERED), max_size=3))
+@given(
+    st.sets(st.sampled_from(sorted(OFFERED))),
+    st.booleans(),
+    st.sets(names.filter(lambda n: n not in OFFERED), max_size=3),
+)
 @settings(deadline=None, max_examples=25)
 def test_build_passes_what_the_signature_names(asked, keyword_only, extra):
     asked, extra = sorted(asked), sorted(extra)
@@ -150,7 +156,9 @@ def test_resolve_copies_what_scikit_learn_cannot_clone():
     assert value.values == [1]
 
 
-@pytest.mark.parametrize("value", [3, None, noise.GaussianNoise, noise.GaussianNoise(), int, [], lambda: losses.Huber()])
+@pytest.mark.parametrize(
+    "value", [3, None, noise.GaussianNoise, noise.GaussianNoise(), int, [], lambda: losses.Huber()]
+)
 def test_resolve_refuses_what_is_of_another_kind(value):
     with pytest.raises(TypeError, match="loss must be a string, a Loss class or an object of one, got"):
         resolve("loss", value, losses, losses.Loss)
@@ -158,7 +166,9 @@ def test_resolve_refuses_what_is_of_another_kind(value):
 
 @pytest.mark.parametrize("name", ["Huber", "loss", "", "squared error", "__all__"])
 def test_find_class_refuses_with_what_there_is(name):
-    with pytest.raises(ValueError, match=r"loss must be one of \['absolute_error', 'bernoulli', 'huber', 'squared_error'\]"):
+    with pytest.raises(
+        ValueError, match=r"loss must be one of \['absolute_error', 'bernoulli', 'huber', 'squared_error'\]"
+    ):
         find_class("loss", name, losses, losses.Loss)
 
 

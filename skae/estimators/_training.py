@@ -20,6 +20,7 @@ from .._conditioning import mean_and_scale, slices, to_tensor
 from .._net import AutoencoderNet, Rows
 from .._params import check_names, find_class, resolve, select
 from .._random import Stream, draw_seed
+from .._threads import threads_for
 from .._validation import check_device, check_training_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
@@ -137,7 +138,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     module = net.module_
     u = _map(module.condition, data.X)
     if earlier is None:
-        _init_module(net, u, data.sample_weight, rng)
+        keep.trust_start = _init_module(net, u, data.sample_weight, rng)
     else:
         _resume(net, earlier)
     target = None
@@ -157,7 +158,8 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
             judge = Rows(module.noise.corrupt(judge.u), judge[:].y[0], judge.weight)
 
     first = len(net.history)
-    net.train_rows(rows, judge, epochs)
+    with threads_for(module.n_parameters * min(est.batch_size, len(rows))):
+        net.train_rows(rows, judge, epochs)
     n_iter = len(net.history) - first
     net.module_.eval()
     return Outcome(
@@ -235,8 +237,8 @@ def _make_net(
     return net
 
 
-def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | None, rng: np.random.Generator) -> None:
-    """Hand a sample of the conditioned rows to the parts that start from data.
+def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | None, rng: np.random.Generator) -> bool:
+    """Hand a sample of the conditioned rows to the parts that start from data; return whether the start is an answer.
 
     All rows, those held out too: the epoch before training is judged by rows that it has seen, so
     that training must win by more than the start's own overfitting to be kept.
@@ -247,7 +249,7 @@ def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | Non
     elif n_sample < len(u):
         u = u[rng.choice(len(u), n_sample, replace=False)]
     with net.stream:
-        net.module_.init_from(u.to(net.device))
+        return net.module_.init_from(u.to(net.device))
 
 
 def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:

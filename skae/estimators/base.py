@@ -17,6 +17,7 @@ from .._conditioning import slices, to_tensor
 from .._params import check_names
 from .._prior import check_prior, fit_prior, sample_prior
 from .._random import draw_seed
+from .._threads import threads_for
 from .._validation import (
     check_alike,
     check_codes,
@@ -235,9 +236,11 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         """``function`` of all rows of ``A``, slice by slice, as one float32 array."""
         self.module_.eval()
         out = None
+        n_parameters = self.module_.n_parameters
         with torch.inference_mode():
             for s in slices(A):
-                part = function(to_tensor(A[s]).to(self.net_.device))
+                with threads_for(n_parameters * (s.stop - s.start)):
+                    part = function(to_tensor(A[s]).to(self.net_.device))
                 if out is None:
                     out = np.empty((len(A), *part.shape[1:]), dtype=np.float32)
                 out[s] = part.cpu().numpy()

@@ -118,14 +118,14 @@ class MLP(nn.Module):
         return _sum(self.decoder_skip, self.decoder, z).unflatten(1, self.input_shape)
 
     @torch.no_grad()
-    def init_from(self, x: Tensor) -> None:
-        """Start the linear maps as the PCA of the rows ``x``, (n, *input_shape).
+    def init_from(self, x: Tensor) -> bool:
+        """Start the linear maps as the PCA of the rows ``x``, (n, *input_shape); return whether there are any.
 
         All components share one scale, which brings the codes to a mean square of 1 and keeps the
         geometry of PCA's. Components that the data do not have start at zero.
         """
         if self.encoder_skip is None or self.decoder_skip is None:
-            return
+            return False
         rows = x.flatten(1).cpu().numpy()
         k = min(self.decoder_skip.in_features, *rows.shape)
         seed = int(torch.randint(2**31 - 1, ()))
@@ -143,6 +143,7 @@ class MLP(nn.Module):
         self.encoder_skip.bias[:k] = -(components @ mean) / scale
         self.decoder_skip.weight[:, :k] = components.T * scale
         self.decoder_skip.bias.copy_(mean)
+        return True
 
 
 def _sum(skip: nn.Module | None, stack: nn.Module | None, x: Tensor) -> Tensor:

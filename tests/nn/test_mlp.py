@@ -1,0 +1,239 @@
+"""The dense network: its layers, and its start as PCA."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from torch import nn
+
+from skae.nn import MLP
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def layers(network, kind):
+    return [layer for layer in network.modules() if isinstance(layer, kind)]
+
+
+def rows(n=80, d=6, seed=0):
+    """Rows of falling variance about a mean that is not 0."""
+    x = np.random.default_rng(seed).normal(size=(n, d)) * 2.0 ** -np.arange(d) + np.arange(d)
+    return torch.from_numpy(x).float()
+
+
+# ------------------------------------------------------------------ layers
+
+
+@given(
+    shape=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    k=st.integers(1, 4),
+    hidden=st.lists(st.integers(1, 6), max_size=3),
+    wider=st.integers(0, 2),
+    skip=st.booleans(),
+)
+@settings(deadline=None, max_examples=25)
+def test_the_decoder_mirrors_the_encoder(shape, k, hidden, wider, skip):
+    network = MLP(tuple(shape), k, k + wider, hidden_layer_sizes=hidden, linear_skip=skip)
+    d = int(np.prod(shape))
+    widths = [[d, *hidden, k + wider], [k, *hidden[::-1], d]]
+    for half, linear, expected in zip(
+        (network.encoder, network.decoder), (network.encoder_skip, network.decoder_skip), widths, strict=True
+    ):
+        pairs = list(zip(expected[:-1], expected[1:], strict=True))
+        found = [] if half is None else [(m.in_features, m.out_features) for m in layers(half, nn.Linear)]
+        assert found == (pairs if hidden or not skip else [])
+        assert (linear is not None) == skip
+        if skip:
+            assert (linear.in_features, linear.out_features) == (expected[0], expected[-1])
+    z = network.encode(torch.randn(3, *shape))
+    assert z.shape == (3, k + wider)
+    assert network.decode(z[:, :k]).shape == (3, *shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("relu", lambda t: np.maximum(t, 0)),
+        ("silu", lambda t: t / (1 + np.exp(-t))),
+        ("elu", lambda t: np.where(t > 0, t, np.exp(t) - 1)),
+        ("tanh", np.tanh),
+        ("identity", lambda t: t),
+        ("gelu", lambda t: t * 0.5 * (1 + np.vectorize(__import__("math").erf)(t / np.sqrt(2)))),
+    ],
+)
+def test_the_formula_of_both_halves(name, function):
+    network = MLP((6,), 2, hidden_layer_sizes=(5, 4), activation=name).double()
+    for p in network.parameters():
+        nn.init.normal_(p)
+    x = rows().double()
+
+    def compute(half, skip, t):
+        out = t
+        linear = layers(half, nn.Linear)
+        for layer in linear[:-1]:
+            out = function(out @ layer.weight.detach().numpy().T + layer.bias.detach().numpy())
+        out = out @ linear[-1].weight.detach().numpy().T + linear[-1].bias.detach().numpy()
+        return out + t @ skip.weight.detach().numpy().T + skip.bias.detach().numpy()
+
+    with torch.no_grad():
+        z = network.encode(x)
+        np.testing.assert_allclose(z.numpy(), compute(network.encoder, network.encoder_skip, x.numpy()), rtol=1e-9)
+        x_hat = network.decode(z).numpy()
+    np.testing.assert_allclose(x_hat, compute(network.decoder, network.decoder_skip, z.numpy()), rtol=1e-9)
+
+
+def test_normalisation_comes_before_each_activation_and_dropout_after():
+    for name, kind in (("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)):
+        network = MLP((6,), 2, hidden_layer_sizes=(5, 4), normalization=name, dropout=0.3, activation="tanh")
+        for half in (network.encoder, network.decoder):
+            kinds = [type(layer) for layer in half]
+            assert kinds == [nn.Linear, kind, nn.Tanh, nn.Dropout] * 2 + [nn.Linear]
+    plain = MLP((6,), 2, hidden_layer_sizes=(5,))
+    assert [type(layer) for layer in plain.encoder] == [nn.Linear, nn.SiLU, nn.Linear]
+
+
+def test_dropout_drops_its_share_while_training_only():
+    network = MLP((6,), 2, hidden_layer_sizes=(4000,), dropout=0.25, activation="identity")
+    hidden = network.encoder[:-1]
+    out = hidden.train()(rows(5))
+    assert float((out == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+    assert float((hidden.eval()(rows(5)) == 0).float().mean()) == 0
+
+
+def test_the_code_and_the_output_are_unbounded():
+    network = MLP((6,), 2, hidden_layer_sizes=(5,), activation="relu", linear_skip=False)
+    x = 1e3 * torch.randn(500, 6)
+    z = network.encode(x)
+    assert z.min() < -1
+    assert z.max() > 1
+    x_hat = network.decode(1e3 * torch.randn(500, 2))
+    assert x_hat.min() < -1
+    assert x_hat.max() > 1
+
+
+def test_integers_of_numpy_are_widths_too():
+    network = MLP((6,), np.int64(2), hidden_layer_sizes=np.array([5, 4]))
+    assert network.encoder[0].out_features == 5
+
+
+# ------------------------------------------------------------------ the start
+
+
+def test_with_a_skip_the_network_beside_it_starts_at_zero_and_can_learn():
+    network = MLP((6,), 2, hidden_layer_sizes=(5,))
+    x = rows()
+    assert torch.equal(network.encode(x), network.encoder_skip(x))
+    z = network.encode(x)
+    assert torch.equal(network.decode(z), network.decoder_skip(z))
+    (network.decode(network.encode(x)) - x).square().sum().backward()
+    assert network.encoder[-1].weight.grad.abs().sum() > 0
+    assert network.decoder[-1].weight.grad.abs().sum() > 0
+    assert network.encoder[0].weight.abs().sum() > 0, "zero in both layers would never move"
+
+
+def test_without_a_skip_it_starts_as_torch_does():
+    network = MLP((6,), 2, hidden_layer_sizes=(5,), linear_skip=False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.init_from(rows())
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in before.items())
+    assert network.encoder[-1].weight.abs().sum() > 0
+
+
+@given(
+    n=st.integers(2, 40), d=st.integers(1, 8), k=st.integers(1, 10), wider=st.integers(0, 3), seed=st.integers(0, 2**20)
+)
+@settings(deadline=None, max_examples=40)
+def test_it_starts_as_pca(n, d, k, wider, seed):
+    x = rows(n, d, seed)
+    network = MLP((d,), k, k + wider, hidden_layer_sizes=(3,))
+    network.init_from(x)
+    with torch.no_grad():
+        h = network.encode(x)
+        x_hat = network.decode(h[:, :k]).numpy()
+    pca = PCA(min(n, d, k), svd_solver="full").fit(x.double().numpy())
+    expected = pca.inverse_transform(pca.transform(x.double().numpy()))
+    np.testing.assert_allclose(x_hat, expected, atol=1e-3)
+    assert float(h[:, min(n, d, k) :].abs().sum()) == 0, "components that the data do not have"
+
+
+@given(n=st.integers(20, 200), d=st.integers(3, 8), k=st.integers(1, 3), factor=st.floats(1e-2, 1e2))
+@settings(deadline=None, max_examples=25)
+def test_codes_start_with_mean_0_and_mean_square_1_in_the_geometry_of_pca(n, d, k, factor):
+    x = factor * rows(n, d)
+    network = MLP((d,), k, hidden_layer_sizes=())
+    network.init_from(x)
+    z = network.encode(x).detach().double().numpy()
+    np.testing.assert_allclose(z.mean(0), 0, atol=1e-3)
+    assert (z**2).sum() / ((n - 1) * k) == pytest.approx(1, rel=1e-3)
+    p = PCA(k, svd_solver="full").fit_transform(x.double().numpy())
+    between = np.linalg.norm(z[:, None] - z[None], axis=2)
+    expected = np.linalg.norm(p[:, None] - p[None], axis=2)
+    scale = between.sum() / expected.sum()
+    np.testing.assert_allclose(between, scale * expected, atol=1e-2 * between.max())
+
+
+def test_the_start_of_rows_of_any_shape_is_that_of_flat_ones():
+    x = rows(40, 6)
+    flat, shaped = MLP((6,), 2, hidden_layer_sizes=()), MLP((3, 2), 2, hidden_layer_sizes=())
+    flat.init_from(x), shaped.init_from(x.reshape(-1, 3, 2))
+    torch.testing.assert_close(shaped.encode(x.reshape(-1, 3, 2)), flat.encode(x))
+
+
+@pytest.mark.parametrize("x", [torch.zeros(5, 4), torch.full((5, 4), 3.25), torch.ones(1, 4), torch.full((9, 4), 1e-30)])
+def test_rows_without_variance_start_at_their_mean(x):
+    network = MLP((4,), 2, hidden_layer_sizes=(3,))
+    network.init_from(x)
+    torch.testing.assert_close(network.decode(network.encode(x)), x)
+    assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_the_start_leaves_its_rows_and_the_gradients_alone():
+    x = rows()
+    before = x.clone()
+    network = MLP((6,), 2)
+    network.init_from(x)
+    assert torch.equal(x, before)
+    assert all(p.requires_grad and p.grad is None for p in network.parameters())
+
+
+def test_the_start_repeats_from_the_stream():
+    # 600 columns make scikit-learn's PCA a random one
+    x = torch.randn(600, 600, generator=torch.Generator().manual_seed(0))
+    starts = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the global stream is what is watched
+        before = np.random.get_state()[1].tolist()  # noqa: NPY002
+        network = MLP((600,), 3, hidden_layer_sizes=())
+        network.init_from(x)
+        assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+        starts.append(network.encoder_skip.weight.detach().clone())
+    assert torch.equal(starts[0], starts[1])
+    assert not torch.equal(starts[0], starts[2])
+
+
+# ------------------------------------------------------------------ refusals
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"activation": "swish"}, r"activation must be one of \['elu', 'gelu'"),
+        ({"normalization": "group"}, r"normalization must be None or one of \['batch', 'layer'\]"),
+        ({"dropout": -0.1}, r"dropout must be in \[0, 1\), got -0.1"),
+        ({"dropout": float("nan")}, r"dropout must be in \[0, 1\), got nan"),
+        ({"hidden_layer_sizes": (3, -1)}, "hidden_layer_sizes must hold integers of at least 1"),
+        ({"hidden_layer_sizes": (3.0,)}, "hidden_layer_sizes must hold integers of at least 1"),
+        ({"hidden_layer_sizes": ("a",)}, "hidden_layer_sizes must hold integers of at least 1"),
+    ],
+)
+def test_refusals(params, match):
+    with pytest.raises(ValueError, match=match):
+        MLP((4,), 2, **params)

@@ -1,0 +1,404 @@
+"""The module: what it checks, what it copies, where it conditions and in which units it answers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from skae import AutoencoderTransformer
+from skae._autoencoder import Autoencoder
+from skae.bottlenecks import Identity, Latent, Sparse
+from skae.losses import AbsoluteError, Bernoulli, Huber, SquaredError
+from skae.noise import GaussianNoise, SaltAndPepper
+
+LOSSES = [SquaredError(), AbsoluteError(), Huber(0.7), Bernoulli()]
+by_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+class Halves(nn.Module):
+    """Two linear layers; ``wider`` columns more from the encoder than the code has."""
+
+    def __init__(self, input_shape=(4,), n_components=2, wider=0):
+        super().__init__()
+        self.shape = tuple(input_shape)
+        d = int(np.prod(input_shape))
+        self.down, self.up = nn.Linear(d, n_components + wider), nn.Linear(n_components, d)
+
+    def encode(self, x):
+        return self.down(x.flatten(1))
+
+    def decode(self, z):
+        return self.up(z).unflatten(1, self.shape)
+
+
+class Through(nn.Module):
+    """The identity: the code is the row."""
+
+    def encode(self, x):
+        return x
+
+    def decode(self, z):
+        return z
+
+
+def build(network=Halves, loss=None, bottleneck=None, noise=None, **params):
+    defaults = {"input_shape": (4,), "n_components": 2}
+    return Autoencoder(network, bottleneck or Identity(), loss or SquaredError(), noise, **defaults | params).eval()
+
+
+def rows(n=7, d=4, seed=0):
+    return torch.rand(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+# ------------------------------------------------------------------ what does not fit is told
+
+
+def network(encode=None, decode=None):
+    """A network class of two functions."""
+    methods = {"encode": encode, "decode": decode}
+    return type("Odd", (nn.Module,), {name: staticmethod(m) for name, m in methods.items() if m is not None})
+
+
+def zeros(*shape):
+    return lambda x: x.new_zeros(len(x), *shape)
+
+
+@pytest.mark.parametrize(
+    ("odd", "error", "match"),
+    [
+        (network(decode=zeros(4)), TypeError, "module must have encode and decode, but Odd has no encode"),
+        (network(encode=zeros(2)), TypeError, "Odd has no decode"),
+        (network(zeros(3), zeros(4)), ValueError, r"Odd.encode must map rows of shape \(4,\) to \(2,\).*got \(3,\)"),
+        (network(zeros(2, 1), zeros(4)), ValueError, r"Odd.encode must map.*got \(2, 1\)"),
+        (network(zeros(), zeros(4)), ValueError, r"Odd.encode must map.*got \(\)"),
+        (network(zeros(2), zeros(5)), ValueError, r"Odd.decode must map codes of shape \(2,\) to \(4,\), got \(5,\)"),
+        (network(zeros(2), zeros(4, 1)), ValueError, r"Odd.decode must map.*got \(4, 1\)"),
+        (network(zeros(2), zeros(2, 2)), ValueError, r"Odd.decode must map.*got \(2, 2\)"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_told(odd, error, match):
+    for given_network in (odd, odd()):
+        with pytest.raises(error, match=match):
+            build(given_network)
+
+
+def test_decode_must_keep_the_number_of_rows():
+    with pytest.raises(ValueError, match="decode"):
+        build(network(zeros(2), lambda z: z.new_zeros(1, 4)))
+
+
+def test_the_encoder_is_as_wide_as_the_bottleneck_asks():
+    class Double(Identity):
+        def n_outputs(self, n_components):
+            return 2 * n_components
+
+        def code(self, h):
+            return h[:, ::2]
+
+    module = build(Halves, bottleneck=Double(), network_params={"wider": 2})
+    assert module.encode(rows()).shape == (7, 2)
+    with pytest.raises(ValueError, match=r"encode must map rows of shape \(4,\) to \(4,\) for n_components=2"):
+        build(Halves, bottleneck=Double())
+
+
+def test_a_callable_gets_what_it_names():
+    seen = {}
+
+    def make(input_shape, n_outputs, n_components, wider=0):
+        seen.update(input_shape=input_shape, n_outputs=n_outputs, n_components=n_components, wider=wider)
+        return Halves(input_shape, n_components, wider)
+
+    build(make, input_shape=[2, 2], network_params={"wider": 0})
+    assert seen == {"input_shape": (2, 2), "n_outputs": 2, "n_components": 2, "wider": 0}
+    with pytest.raises(TypeError, match="module=make takes no parameter module__widr"):
+        build(make, network_params={"widr": 0})
+    with pytest.raises(TypeError, match="a module that is built already takes no parameter module__wider"):
+        build(Halves(), network_params={"wider": 0})
+
+
+# ------------------------------------------------------------------ recipes are not changed
+
+
+def test_what_is_given_is_copied():
+    given_network, loss, bottleneck, noise = Halves(), Huber(0.5), Sparse(0.2), SaltAndPepper(0.5)
+    weights = {name: value.clone() for name, value in given_network.state_dict().items()}
+    module = build(given_network, loss, bottleneck, noise)
+    assert module.network is not given_network
+    assert all(torch.equal(module.network.state_dict()[name], value) for name, value in weights.items())
+    module.init_from(module.condition(rows()))
+    with torch.no_grad():
+        for p in module.parameters():
+            p.add_(1)
+    module.loss.set_params(delta=9.0), module.bottleneck.set_params(weight=9.0)
+    assert all(torch.equal(given_network.state_dict()[name], value) for name, value in weights.items())
+    assert (loss.delta, bottleneck.weight) == (0.5, 0.2)
+    assert list(noise.buffers()) == []
+    assert given_network.training
+    assert noise.training
+
+
+def test_two_modules_of_one_network_share_nothing():
+    given_network = Halves()
+    one, other = build(given_network), build(given_network)
+    assert not {p.data_ptr() for p in one.parameters()} & {p.data_ptr() for p in other.parameters()}
+
+
+@pytest.mark.parametrize("as_instance", [True, False])
+def test_construction_leaves_running_statistics_and_the_mode(as_instance):
+    class Normed(Halves):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(4)
+
+        def encode(self, x):
+            return super().encode(self.norm(x + 5))
+
+    module = Autoencoder(
+        Normed() if as_instance else Normed, Identity(), SquaredError(), None, input_shape=(4,), n_components=2
+    )
+    norm = module.network.norm
+    assert torch.equal(norm.running_mean, torch.zeros(4))
+    assert torch.equal(norm.running_var, torch.ones(4))
+    assert int(norm.num_batches_tracked) == 0
+    assert module.network.training
+    assert norm.training
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_construction_draws_nothing_for_a_network_that_is_built_already(mode):
+    class Dropping(Halves):
+        def encode(self, x):
+            return F.dropout(super().encode(x), training=self.training)
+
+    given_network = Dropping().train(mode)
+    before = torch.get_rng_state()
+    build(given_network)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert given_network.training is mode
+
+
+def test_a_network_in_evaluation_mode_is_trained_like_any_other(blobs):
+    class Watched(Halves):
+        def __init__(self):
+            super().__init__((6,))
+            self.drop, self.modes = nn.Dropout(0.5), []
+
+        def encode(self, x):
+            if torch.is_grad_enabled():
+                self.modes.append(self.drop.training)
+            return super().encode(self.drop(x))
+
+    params = {"n_components": 2, "max_epochs": 2, "random_state": 0}
+    for early_stopping in (False, True):
+        ae = AutoencoderTransformer(module=Watched().eval(), early_stopping=early_stopping, **params).fit(blobs)
+        modes = ae.module_.network.modes
+        assert modes, "it was trained"
+        assert all(modes), "in training mode"
+
+
+# ------------------------------------------------------------------ the start
+
+
+def recording(calls, name, base, **methods):
+    def init_from(self, x):
+        calls.append((name, x.clone(), torch.is_grad_enabled()))
+
+    return type(name, (base,), {"init_from": init_from, **methods})
+
+
+def test_parts_start_in_the_order_of_the_diagram():
+    calls = []
+
+    class Moving(Halves):
+        def init_from(self, u):
+            calls.append(("network", u.clone(), torch.is_grad_enabled()))
+            nn.init.ones_(self.down.weight)
+
+    module = build(
+        Moving,
+        bottleneck=recording(calls, "bottleneck", Sparse)(),
+        noise=recording(calls, "noise", GaussianNoise)(),
+        mean=1.0,
+        scale=2.0,
+    )
+    u = module.condition(rows())
+    module.init_from(u)
+    assert [name for name, *_ in calls] == ["noise", "network", "bottleneck"]
+    assert torch.equal(calls[0][1], u)
+    assert torch.equal(calls[1][1], u)
+    assert torch.equal(calls[2][1], module.network.encode(u)), "the codes of the network that has started"
+    assert not any(grad for *_, grad in calls)
+
+
+def test_a_network_starts_from_data_only_where_it_gives_data():
+    calls = []
+    cls = recording(calls, "network", Halves)
+    build(cls, loss=Bernoulli()).init_from(rows().float())
+    assert calls == [], "logits are no data"
+    build(cls, loss=Huber()).init_from(rows().float())
+    assert len(calls) == 1
+
+
+def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
+    class Normed(Halves):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(4)
+
+        def encode(self, x):
+            return super().encode(self.drop(self.norm(x)))
+
+    calls = []
+    module = build(Normed, bottleneck=recording(calls, "bottleneck", Identity)()).train()
+    u = module.condition(rows())
+    module.init_from(u)
+    assert int(module.network.norm.num_batches_tracked) == 0, "the start is no batch"
+    assert torch.equal(calls[0][1], module.eval().network.encode(u)), "and drops nothing"
+
+
+# ------------------------------------------------------------------ conditioning and units
+
+
+@given(
+    mean=st.floats(-1e3, 1e3), scale=st.floats(1e-3, 1e3), seed=st.integers(0, 2**31 - 1), shape=st.sampled_from([(3,), (2, 2)])
+)
+@settings(deadline=None, max_examples=25)
+def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shape):
+    d = int(np.prod(shape))
+
+    class Flat(Through):
+        def encode(self, x):
+            return x.flatten(1)
+
+        def decode(self, z):
+            return z.unflatten(1, shape)
+
+    module = build(Flat, input_shape=shape, n_components=d, mean=mean, scale=scale)
+    x = mean + scale * torch.randn(5, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    u = (x - mean) / scale
+    assert module.condition(x).dtype == torch.float32
+    torch.testing.assert_close(module.condition(x).double(), u, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(module.encode(x).double(), u.flatten(1), atol=1e-6, rtol=1e-6)
+    tolerance = 1e-6 * (abs(mean) + 10 * scale)
+    torch.testing.assert_close(module.reconstruct(x).double(), x, atol=tolerance, rtol=0)
+    assert module.squared_error(x).max() <= (1e-5 * scale) ** 2
+
+
+def test_conditioning_of_float64_rows_loses_no_digits():
+    module = build(Through, n_components=4, mean=1e9, scale=1e-3)
+    x = 1e9 + 1e-3 * rows().round(decimals=3)
+    torch.testing.assert_close(module.condition(x).double(), (x - 1e9) / 1e-3, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "scale"), [(0.0, 1.0), (3.0, 0.5), (-2.0, 40.0)])
+@by_loss
+def test_losses_agree_with_their_formulas_in_data_units(loss, mean, scale):
+    module = build(loss=loss, mean=mean, scale=scale)
+    x = rows() if isinstance(loss, Bernoulli) else mean + scale * rows()
+    with torch.no_grad():
+        x_hat = module.reconstruct(x).double()
+        got, error = module.reconstruction_loss(x).double(), module.squared_error(x).double()
+    r = (x_hat - x).abs()
+    delta = 0.7 * scale
+    expected = {
+        SquaredError: r**2,
+        AbsoluteError: r,
+        Huber: torch.where(r <= delta, r**2 / 2, delta * (r - delta / 2)),
+        Bernoulli: -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()),
+    }[type(loss)]
+    torch.testing.assert_close(got, expected.sum(1), rtol=1e-4, atol=1e-6 * scale)
+    torch.testing.assert_close(error, (r**2).mean(1), rtol=1e-4, atol=1e-6 * scale)
+    assert got.shape == error.shape == (7,)
+
+
+def test_a_loss_with_a_domain_is_not_conditioned():
+    module = build(loss=Bernoulli(), mean=0.4, scale=0.2)
+    x = rows()
+    assert torch.equal(module.target(x), x.float()), "compared in its own units"
+    torch.testing.assert_close(module.condition(x).double(), (x - 0.4) / 0.2, atol=1e-6, rtol=1e-6)
+    raw = module.network.decode(torch.ones(3, 2))
+    assert torch.equal(module.decode(torch.ones(3, 2)), torch.sigmoid(raw)), "the link is all"
+    value = torch.ones(3)
+    assert torch.equal(module.in_data_units(value), value)
+    plain = build(mean=0.4, scale=0.2)
+    assert torch.equal(plain.target(x), plain.condition(x))
+    torch.testing.assert_close(plain.in_data_units(value), value * 0.04)
+
+
+@by_loss
+def test_outside_training_nothing_is_random_and_penalties_do_not_count(loss):
+    module = build(loss=loss, bottleneck=Sparse(100.0), noise=GaussianNoise(5.0))
+    plain = build(module.network, loss=loss)
+    x = rows()
+    for method in ("encode", "reconstruct", "reconstruction_loss", "squared_error"):
+        assert torch.equal(getattr(module, method)(x), getattr(plain, method)(x)), method
+
+
+# ------------------------------------------------------------------ training
+
+
+def test_noise_is_put_before_the_encoder_and_the_target_stays_clean():
+    class Shift(GaussianNoise):
+        def corrupt(self, x):
+            return x + 10
+
+    class Watched(Through):
+        def encode(self, x):
+            self.seen = x
+            return x
+
+    module = build(Watched, noise=Shift(), n_components=4).train()
+    u = module.condition(rows())
+    raw, z, penalty = module(u)
+    assert torch.equal(module.network.seen, u + 10)
+    assert torch.equal(raw, u + 10)
+    torch.testing.assert_close(module.objective((raw, z, penalty), module.target(rows())), torch.full((7,), 400.0))
+    assert torch.equal(module.eval()(u)[0], u)
+
+
+def test_the_objective_is_loss_plus_penalty_row_by_row():
+    class Fixed(Identity):
+        def forward(self, h):
+            return Latent(h, torch.arange(len(h), dtype=h.dtype))
+
+    module = build(bottleneck=Fixed())
+    plain = build(module.network)
+    u = module.condition(rows())
+    added = module.objective(module(u), u) - plain.objective(plain(u), u)
+    torch.testing.assert_close(added, torch.arange(7.0), atol=1e-5, rtol=0)
+
+
+def test_gradients_reach_the_network_through_every_box():
+    module = build(loss=Bernoulli(), bottleneck=Sparse(0.1), noise=GaussianNoise(0.1), mean=0.5, scale=0.2).train()
+    x = rows()
+    module.objective(module(module.condition(x)), module.target(x)).sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in module.parameters())
+
+
+def test_conditioning_is_no_state_of_the_network():
+    module, other = build(mean=3.0, scale=2.0), build(mean=-1.0, scale=0.1)
+    other.load_state_dict(module.state_dict())
+    assert (other.mean, other.scale) == (-1.0, 0.1)
+    assert all(name.startswith("network.") for name in module.state_dict())
+
+
+# ------------------------------------------------------------------ units of the estimator
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-10, 1e10, 1e25])
+def test_the_score_is_the_mean_squared_error_at_any_scale(blobs, factor):
+    params = {"n_components": 2, "max_epochs": 0, "random_state": 0}
+    one = AutoencoderTransformer(**params).fit(blobs).score(blobs)
+    other = AutoencoderTransformer(**params).fit(blobs * factor).score(blobs * factor)
+    assert one < 0
+    assert other == pytest.approx(one * factor**2, rel=1e-2, abs=0)

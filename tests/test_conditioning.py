@@ -1,0 +1,234 @@
+"""One mean and one scale against NumPy's, and the way of arrays into torch."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from skae import _conditioning
+from skae._conditioning import mean_and_scale, slices, to_tensor
+
+DTYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", ">i2", ">u4", ">f4", ">f8"]
+shapes = hnp.array_shapes(min_dims=2, max_dims=4, max_side=6)
+values = st.floats(-1e6, 1e6)
+
+
+def sliced(n_values):
+    """Cut rows into slices of that many values."""
+    return mock.patch.object(_conditioning, "_SLICE", n_values)
+
+
+def sample(dtype, shape=(40, 3, 2), seed=0):
+    """Values that the dtype holds exactly."""
+    X = np.random.default_rng(seed).integers(0, 100, size=shape)
+    if np.dtype(dtype).kind in "if":
+        X = X - 50
+    return (X > 20 if dtype == "bool" else X).astype(dtype)
+
+
+# ------------------------------------------------------------------ slices
+
+
+@given(n=st.integers(1, 40), d=st.integers(1, 9), size=st.integers(1, 50))
+@settings(deadline=None, max_examples=25)
+def test_slices_cover_every_row_once_in_order_within_their_size(n, d, size):
+    X = np.zeros((n, d))
+    with sliced(size):
+        cut = list(slices(X))
+    assert [i for s in cut for i in range(n)[s]] == list(range(n))
+    assert all(X[s].size <= size or len(X[s]) == 1 for s in cut)
+    assert len(cut) <= -(-n // max(1, size // d)), "and there are no more of them than that takes"
+
+
+# ------------------------------------------------------------------ mean and scale
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("order", ["C", "F", "reversed"])
+def test_mean_and_scale_are_those_of_numpy(dtype, weighted, order):
+    X = sample(dtype)
+    X = X[::-1, :, ::-1] if order == "reversed" else np.array(X, order=order)
+    mean, scale = mean_and_scale(X, np.full(len(X), 0.7) if weighted else None)
+    exact = X.astype(np.float64)
+    assert mean == pytest.approx(exact.mean(), rel=1e-12)
+    assert scale == pytest.approx(exact.std(), rel=1e-12)
+    assert type(mean) is type(scale) is float
+
+
+@given(
+    X=hnp.arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 4)), elements=values),
+    weight=hnp.arrays(np.int64, 8, elements=st.integers(0, 5)),
+    size=st.integers(1, 20),
+)
+@settings(deadline=None, max_examples=50)
+def test_integer_weights_are_repetitions(X, weight, size):
+    weight = weight[: len(X)]
+    if not weight.any():
+        weight = weight + 1
+    repeated = np.repeat(X, weight, axis=0)
+    with sliced(size):
+        mean, scale = mean_and_scale(X, weight.astype(np.float64))
+    tolerance = 1e-12 * np.abs(X).max()
+    assert mean == pytest.approx(repeated.mean(), abs=tolerance)
+    if repeated.std() > max(100 * tolerance, 1e-30):  # less is as good as constant
+        assert scale == pytest.approx(repeated.std(), rel=1e-9)
+
+
+@given(X=hnp.arrays(np.float64, shapes, elements=values), size=st.integers(1, 40), dtype=st.sampled_from(["f4", "f8"]))
+@settings(deadline=None, max_examples=50)
+def test_slices_do_not_change_the_result(X, size, dtype):
+    X = X.astype(dtype)
+    whole = mean_and_scale(X)
+    with sliced(size):
+        cut = mean_and_scale(X)
+    tolerance = 1e-12 * float(np.abs(X).max())
+    assert cut[0] == pytest.approx(whole[0], abs=tolerance)
+    if X.std(dtype=np.float64) > max(100 * tolerance, 1e-30):
+        assert cut[1] == pytest.approx(whole[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e9, 1e12])
+def test_a_large_offset_costs_no_digits(offset):
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    shifted = X + offset
+    mean, scale = mean_and_scale(shifted)
+    exact = shifted - offset  # without rounding: both are close to the offset
+    assert mean - offset == pytest.approx(exact.mean(), abs=1e-15 * abs(offset) * 10)
+    assert scale == pytest.approx(exact.std(), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (50, 7)])
+@pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3, 1234.5, 1e15, 1e-300])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_constant_data_get_the_scale_one(shape, value, weighted):
+    weight = np.linspace(0.1, 1, shape[0]) if weighted else None
+    mean, scale = mean_and_scale(np.full(shape, value), weight)
+    assert mean == pytest.approx(value, rel=1e-14, abs=0)
+    assert scale == 1.0
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e5 + 0.1])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_constant_data_are_constant_however_many_they_are(value, dtype):
+    mean, scale = mean_and_scale(np.full((200_000, 1), value, dtype))
+    assert mean == pytest.approx(float(np.dtype(dtype).type(value)), rel=1e-12)
+    assert scale == 1.0
+
+
+def test_data_that_only_nearly_are_constant_are_not():
+    X = np.full((50, 4), 7.0)
+    X[0, 0] = np.nextafter(7.0, 8.0) + 1e-12
+    assert mean_and_scale(X)[1] == pytest.approx(X.std(), rel=1e-3)
+    assert mean_and_scale(np.array([[1e-20], [3e-20]])) == pytest.approx((2e-20, 1e-20))
+
+
+def test_one_row_that_counts_is_the_mean():
+    X = np.array([[1.0, 3.0], [100.0, 200.0]])
+    assert mean_and_scale(X, np.array([2.5, 0.0])) == (2.0, 1.0)
+    mean, scale = mean_and_scale(np.array([[1e300, -1e300], [1.0, 2.0]]) / 1e200, np.array([0.0, 1.0]))
+    assert mean == pytest.approx(1.5e-200)
+    assert scale == 1.0, "what is left is as good as constant"
+
+
+@pytest.mark.parametrize("X", [np.array([[5e-324], [1e-323]]), np.array([[1e-310, -1e-310]]), np.array([[0.0, 1e-40]])])
+def test_denormal_data(X):
+    mean, scale = mean_and_scale(X)
+    assert scale == 1.0
+    assert X.min() <= mean <= X.max()
+
+
+@pytest.mark.parametrize("large", [1e10, 1e30, 1e60, 1e140])
+def test_large_values(large):
+    X = large * np.random.default_rng(0).normal(size=(20, 3))
+    mean, scale = mean_and_scale(X)
+    assert mean == pytest.approx(X.mean(), rel=1e-9)
+    assert scale == pytest.approx(float(np.std(X / large)) * large, rel=1e-9)
+
+
+@pytest.mark.parametrize("X", [[[1e200], [-1e200]], [[1e308], [1e308]], [[1.7e308, -1.7e308], [0.0, 1.0]]])
+def test_values_whose_variance_does_not_fit_are_refused(X):
+    with pytest.raises(ValueError, match="values too large for their variance"):
+        mean_and_scale(np.array(X))
+
+
+# ------------------------------------------------------------------ to torch
+
+
+def expected_dtype(dtype):
+    holds = np.can_cast(np.dtype(dtype), np.float32, casting="safe")
+    return torch.float32 if holds else torch.float64
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X,
+        np.asfortranarray,
+        lambda X: X[::-1],
+        lambda X: X[:, ::-1, ::-1],
+        lambda X: X[::3, :, 1:],
+        lambda X: np.broadcast_to(X[:1], X.shape),
+        lambda X: X.transpose(1, 2, 0),
+        lambda X: np.lib.stride_tricks.as_strided(X, X.shape, X.strides, writeable=False),
+    ],
+    ids=["plain", "fortran", "reversed", "reversed columns", "strided", "broadcast", "transposed", "read-only"],
+)
+def test_to_tensor_keeps_values_and_takes_float64_where_float32_would_round(dtype, change):
+    X = change(sample(dtype))
+    before = X.copy()
+    tensor = to_tensor(X)
+    assert tensor.dtype == expected_dtype(dtype)
+    assert tensor.shape == X.shape
+    np.testing.assert_array_equal(tensor.numpy(), X.astype(np.float64))
+    tensor.clone().zero_()
+    np.testing.assert_array_equal(X, before)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from(["bool", "i1", "u1", "i2", "u2", "i4", "u4", "f2", "f4", "f8", ">f4", ">f8", ">i4"]), shapes
+    ).filter(lambda X: not np.isnan(X.astype(float)).any())
+)
+@settings(deadline=None, max_examples=50)
+def test_to_tensor_is_exact_at_the_ends_of_every_range(X):
+    np.testing.assert_array_equal(to_tensor(X).numpy().astype(np.float64), X.astype(np.float64))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("change", [lambda X: X, np.asfortranarray, lambda X: X[::2, 1:], lambda X: X[3:7]])
+def test_to_tensor_shares_memory_where_torch_can_read_it(dtype, change):
+    X = change(sample(dtype))
+    assert np.shares_memory(to_tensor(X).numpy(), X)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", ">f4", ">f8", "f2", "i4"])
+def test_to_tensor_copies_what_must_not_or_cannot_be_shared(dtype):
+    X = sample(dtype)
+    X.flags.writeable = False
+    for view in (X, X[::-1]):
+        tensor = to_tensor(view)
+        assert not np.shares_memory(tensor.numpy(), X)
+        tensor.fill_(99)
+        assert not (X == 99).all()
+
+
+def test_to_tensor_of_a_column_in_a_record_array():
+    records = np.zeros(20, dtype=[("flag", "u1"), ("x", "f8", (4,))])
+    records["x"] = sample("f8", (20, 4))
+    np.testing.assert_array_equal(to_tensor(records["x"]).numpy(), records["x"])
+
+
+def test_to_tensor_of_a_memory_map(tmp_path):
+    X = sample("f4", (20, 4))
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", dtype="f4", mode="r", shape=X.shape)
+    tensor = to_tensor(mapped)
+    tensor.zero_()
+    np.testing.assert_array_equal(mapped, X)
+    del mapped

@@ -1,0 +1,711 @@
+"""The engine: batches, the judge, the loop against a plain one, interruptions and skorch's callbacks."""
+
+import copy
+import pickle
+import signal
+
+import numpy as np
+import pytest
+import skorch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    Freezer,
+    GradientNormClipping,
+    LRScheduler,
+    TrainEndCheckpoint,
+)
+from skorch.helper import predefined_split
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from skae import AutoencoderTransformer
+from skae._net import AutoencoderNet, BatchIterator, ElasticNet, Rows, WeightedMean
+from skae._random import Stream
+from skae.bottlenecks import Identity, Sparse
+from skae.losses import SquaredError
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+class Small(nn.Module):
+    """A network with nothing random in it."""
+
+    def __init__(self, input_shape=(6,), n_components=2):
+        super().__init__()
+        (d,) = input_shape
+        self.down = nn.Sequential(nn.Linear(d, 5), nn.Tanh(), nn.Linear(5, n_components))
+        self.up = nn.Linear(n_components, d)
+
+    def encode(self, x):
+        return self.down(x)
+
+    def decode(self, z):
+        return self.up(z)
+
+
+def small(**params):
+    defaults = {"max_epochs": 3, "random_state": 0, "lr_schedule": None, "early_stopping": False, "batch_size": 25}
+    if "module" not in params:
+        defaults["module__hidden_layer_sizes"] = (5,)
+    return AutoencoderTransformer(2, **defaults | params)
+
+
+class Watch(Callback):
+    """Counts, and keeps the batches that were trained on."""
+
+    def __init__(self, extra=0):
+        self.extra = extra
+
+    def on_train_begin(self, net, **kwargs):
+        self.epochs_, self.batches_, self.ends_ = 0, [], 0
+
+    def on_batch_begin(self, net, batch, training, **kwargs):
+        if training:
+            self.batches_.append((batch.u.clone(), batch.y[0].clone(), None if batch.y[1] is None else batch.y[1].clone()))
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs_ += 1
+
+    def on_train_end(self, net, **kwargs):
+        self.ends_ += 1
+
+
+# ------------------------------------------------------------------ batches
+
+sizes = {"n": st.integers(1, 60), "batch_size": st.integers(1, 70), "seed": st.integers(0, 2**31 - 1)}
+
+
+def numbered(n):
+    return Rows(torch.arange(n).float()[:, None])
+
+
+def orders(batches, times=1):
+    """The row numbers of every batch, iteration by iteration."""
+    return [[batch.u.flatten().int().tolist() for batch in batches] for _ in range(times)]
+
+
+@given(shuffle=st.booleans(), **sizes)
+@settings(deadline=None, max_examples=100)
+def test_batches_hold_every_row_once_in_nearly_equal_sizes(n, batch_size, seed, shuffle):
+    batches = BatchIterator(numbered(n), batch_size, shuffle=shuffle, seed=seed)
+    (cut,) = orders(batches)
+    assert sorted(sum(cut, [])) == list(range(n))
+    lengths = [len(batch) for batch in cut]
+    assert max(lengths) <= batch_size
+    assert max(lengths) - min(lengths) <= 1
+    assert len(cut) == len(batches) == -(-n // batch_size), "and there are no more than that takes"
+    if not shuffle:
+        assert sum(cut, []) == list(range(n)), "in their order"
+
+
+@given(shuffle=st.booleans(), **sizes)
+@settings(deadline=None, max_examples=100)
+def test_drop_last_cuts_full_batches_where_there_is_one(n, batch_size, seed, shuffle):
+    batches = BatchIterator(numbered(n), batch_size, shuffle=shuffle, drop_last=True, seed=seed)
+    (cut,) = orders(batches)
+    lengths = [len(batch) for batch in cut]
+    assert lengths == ([batch_size] * (n // batch_size) if n >= batch_size else [n])
+    assert len(batches) == len(cut)
+    assert len(set(sum(cut, []))) == sum(lengths), "no row twice"
+
+
+@given(**sizes)
+@settings(deadline=None, max_examples=50)
+def test_orders_repeat_from_the_seed_and_change_from_epoch_to_epoch(n, batch_size, seed):
+    first = orders(BatchIterator(numbered(n), batch_size, shuffle=True, seed=seed), 3)
+    assert orders(BatchIterator(numbered(n), batch_size, shuffle=True, seed=seed), 3) == first
+    if n >= 20:  # fewer may come in the same order by chance
+        assert first[0] != first[1] != first[2]
+        assert orders(BatchIterator(numbered(n), batch_size, shuffle=True, seed=seed + 1), 3) != first
+
+
+def test_all_rows_come_first_equally_often():
+    batches = BatchIterator(numbered(4), 2, shuffle=True)
+    firsts = np.bincount([order[0][0] for order in orders(batches, 2000)], minlength=4)
+    assert abs(firsts - 500).max() < 5 * np.sqrt(500)
+
+
+def test_what_is_dropped_changes_from_epoch_to_epoch():
+    batches = BatchIterator(numbered(30), 20, shuffle=True, drop_last=True)
+    assert len({frozenset(sum(order, [])) for order in orders(batches, 5)}) == 5
+
+
+@given(shuffle=st.booleans(), weighted=st.booleans(), targeted=st.booleans(), **sizes)
+@settings(deadline=None, max_examples=25)
+def test_targets_and_weights_stay_with_their_rows(n, batch_size, seed, shuffle, weighted, targeted):
+    u = torch.arange(n).float()[:, None].repeat(1, 3)
+    rows = Rows(u, -u if targeted else None, 10 * torch.arange(n).float() if weighted else None)
+    assert len(rows) == n
+    for batch in BatchIterator(rows, batch_size, shuffle=shuffle, seed=seed):
+        target, weight = batch.y
+        assert torch.equal(target, -batch.u if targeted else batch.u)
+        assert weight is None or torch.equal(weight, 10 * batch.u[:, 0])
+        assert (weight is None) is not weighted
+
+
+# ------------------------------------------------------------------ criterion and penalty
+
+
+def test_the_weighted_mean():
+    objective, weight = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([0.5, 0.0, 2.5])
+    assert float(WeightedMean()(objective, None)) == 3.0
+    assert float(WeightedMean()(objective, weight)) == pytest.approx(15.5 / 3)
+
+
+@given(alpha=st.floats(0, 10), l1_ratio=st.floats(0, 1), seed=st.integers(0, 2**31 - 1))
+@settings(deadline=None, max_examples=25)
+def test_elastic_net(alpha, l1_ratio, seed):
+    torch.manual_seed(seed)
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Conv1d(1, 2, 3)).double()
+    weights = np.concatenate([p.detach().numpy().ravel() for p in (module[0].weight, module[2].weight)])
+    expected = alpha * (l1_ratio * np.abs(weights).sum() + (1 - l1_ratio) / 2 * (weights**2).sum())
+    assert float(ElasticNet(alpha, l1_ratio)(module).detach()) == pytest.approx(expected)
+    for p in module.parameters():
+        if p.ndim == 1:
+            nn.init.constant_(p, 100.0)
+    assert float(ElasticNet(alpha, l1_ratio)(module).detach()) == pytest.approx(expected), "biases and norms go free"
+
+
+def test_elastic_net_of_a_module_without_weights():
+    assert float(ElasticNet(1.0, 0.5)(nn.ReLU())) == 0.0
+
+
+# ------------------------------------------------------------------ the judge
+
+
+def make_net(lr=0.01, batch_size=7, seed=0, **params):
+    network = Small()
+    defaults = {
+        "module__network": network,
+        "module__bottleneck": Identity(),
+        "module__loss": SquaredError(),
+        "module__noise": None,
+        "module__input_shape": (6,),
+        "module__n_components": 2,
+        "iterator_train__shuffle": True,
+        "train_split": None,
+        "verbose": 0,
+    }
+    return AutoencoderNet(stream=Stream(seed), lr=lr, batch_size=batch_size, **defaults | params).initialize()
+
+
+@given(n=st.integers(1, 40), batch_size=st.integers(1, 50), weighted=st.booleans())
+@settings(deadline=None, max_examples=25)
+def test_the_judge_is_the_mean_over_all_rows_whatever_the_batches(n, batch_size, weighted):
+    net = make_net(batch_size=batch_size, module__bottleneck=Sparse(0.3))
+    generator = torch.Generator().manual_seed(n)
+    u, target = torch.randn(n, 6, generator=generator), torch.randn(n, 6, generator=generator)
+    weight = torch.rand(n, generator=generator) if weighted else None
+    judged = float(torch.as_tensor(net.judge(Rows(u, target, weight))).mean())
+    z = net.module_.network.down(u)
+    objective = (net.module_.network.up(z) - target).square().sum(1) + 0.3 * z.abs().sum(1)
+    expected = objective.mean() if weight is None else (objective * weight).mean()
+    assert judged == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_judge_moves_neither_weights_nor_modes_nor_statistics():
+    class Normed(Small):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.drop = nn.BatchNorm1d(6), nn.Dropout(0.5)
+
+        def encode(self, x):
+            return super().encode(self.drop(self.norm(x)))
+
+    net = make_net(module__network=Normed())
+    before = copy.deepcopy(net.module_.state_dict())
+    rows = Rows(torch.randn(20, 6))
+    once, again = (torch.as_tensor(net.judge(rows)) for _ in range(2))
+    assert torch.equal(once, again), "it drops nothing"
+    assert all(torch.equal(net.module_.state_dict()[name], value) for name, value in before.items())
+    assert not once.requires_grad
+
+
+def test_valid_loss_is_what_the_judge_says():
+    net = make_net()
+    rows, held_out = Rows(torch.randn(30, 6)), Rows(torch.randn(11, 6), weight=torch.rand(11))
+    net.train_rows(rows, held_out, 2)
+    assert net.history[-1, "valid_loss"] == pytest.approx(float(torch.as_tensor(net.judge(held_out)).mean()), rel=1e-5)
+
+
+# ------------------------------------------------------------------ against a plain loop
+
+
+def torch_loop(network, optimizer, batches, alpha=0.0, l1_ratio=0.0):
+    """What training is, written out; returns the mean loss of the batches."""
+    losses = []
+    for u, target, weight in batches:
+        optimizer.zero_grad()
+        loss = (network.decode(network.encode(u)) - target).square().sum(1)
+        loss = loss.mean() if weight is None else (loss * weight).mean()
+        for p in network.parameters():
+            if p.ndim > 1:
+                loss = loss + alpha * (l1_ratio * p.abs().sum() + (1 - l1_ratio) / 2 * p.square().sum())
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()) * len(u))
+    return sum(losses) / sum(len(u) for u, *_ in batches)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("sgd", lambda p: torch.optim.SGD(p, lr=0.02)),
+        ("SGD", lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True)),
+        ("adam", lambda p: torch.optim.Adam(p, lr=0.02)),
+        ("AdamW", lambda p: torch.optim.AdamW(p, lr=0.02, weight_decay=0.1)),
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, lr=0.02)),
+    ],
+    ids=["sgd", "momentum", "adam", "adamw", "rmsprop"],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("alpha", "l1_ratio"), [(0.0, 0.0), (0.1, 0.3)])
+def test_training_equals_a_plain_torch_loop(blobs, name, make, weighted, alpha, l1_ratio):
+    network, watch = Small(), Watch()
+    own = {"momentum": 0.9, "nesterov": True} if name == "SGD" else {"weight_decay": 0.1} if name == "AdamW" else {}
+    weight = np.linspace(0.2, 2, 60) if weighted else None
+    ae = small(
+        module=network,
+        optimizer=name,
+        lr=0.02,
+        alpha=alpha,
+        l1_ratio=l1_ratio,
+        callbacks=[watch],
+        **{f"optimizer__{key}": value for key, value in own.items()},
+    ).fit(blobs, sample_weight=weight)
+
+    assert [len(u) for u, *_ in watch.batches_] == [20] * 9
+    probability = None if weight is None else weight / weight.sum()
+    mean = np.average(blobs.mean(1), weights=probability)
+    scale = np.sqrt(np.average(((blobs - mean) ** 2).mean(1), weights=probability))
+    rows = torch.from_numpy((blobs - mean) / scale).float()
+    seen = torch.cat([u for u, *_ in watch.batches_[:3]])
+    distance, which = torch.cdist(seen, rows).min(1)
+    assert sorted(which.tolist()) == list(range(60)), "an epoch is every row once"
+    torch.testing.assert_close(seen, rows[which], atol=1e-6, rtol=0)
+    if weighted:
+        weights = torch.cat([w for _, _, w in watch.batches_[:3]])
+        np.testing.assert_allclose(weights.numpy(), (weight / weight.mean())[which.numpy()], rtol=1e-6)
+        assert float(weights.mean()) == pytest.approx(1)
+
+    mine = copy.deepcopy(network)
+    optimizer = make(mine.parameters())
+    curve = [torch_loop(mine, optimizer, watch.batches_[i : i + 3], alpha, l1_ratio) for i in (0, 3, 6)]
+    for key, value in ae.module_.network.state_dict().items():
+        torch.testing.assert_close(value, mine.state_dict()[key], atol=2e-5, rtol=1e-4)
+    np.testing.assert_allclose([row["train_loss"] for row in ae.net_.history], curve, rtol=1e-4)
+    np.testing.assert_allclose(ae.loss_curve_, np.array(curve) * scale**2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "bernoulli"])
+def test_training_with_a_target_equals_a_plain_torch_loop(blobs, loss):
+    X = (blobs - blobs.min()) / (blobs.max() - blobs.min())
+    Y = X[:, ::-1]
+    network = Small()
+    ae = small(module=network, optimizer="sgd", loss=loss, iterator_train__shuffle=False).fit(X, X_target=Y)
+    u = torch.from_numpy((X - X.mean()) / X.std()).float()
+    target = torch.from_numpy(Y.copy() if loss == "bernoulli" else (Y - X.mean()) / X.std()).float()
+    optimizer = torch.optim.SGD(network.parameters(), lr=2e-3)
+    for _ in range(3):
+        for s in (slice(0, 20), slice(20, 40), slice(40, 60)):
+            optimizer.zero_grad()
+            raw = network.decode(network.encode(u[s]))
+            if loss == "bernoulli":
+                value = nn.functional.binary_cross_entropy_with_logits(raw, target[s], reduction="sum") / 20
+            else:
+                value = (raw - target[s]).square().sum() / 20
+            value.backward()
+            optimizer.step()
+    for key, value in ae.module_.network.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[key], atol=1e-5, rtol=1e-4)
+
+
+def test_training_and_history_equal_those_of_plain_skorch():
+    network, u, held_out = Small(), torch.randn(32, 6), torch.randn(16, 6)
+
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = copy.deepcopy(network)
+
+        def forward(self, x):
+            return self.network.decode(self.network.encode(x))
+
+    class Criterion(nn.Module):
+        def forward(self, y_pred, y_true):
+            return (y_pred - y_true).square().sum(1).mean()
+
+    valid = torch.utils.data.TensorDataset(held_out, held_out)
+    theirs = skorch.NeuralNet(
+        Plain, Criterion, optimizer=torch.optim.Adam, lr=0.01, max_epochs=4, batch_size=8, verbose=0,
+        iterator_train__shuffle=False, train_split=predefined_split(valid),
+    ).fit(u, u)  # fmt: skip
+    ours = make_net(
+        batch_size=8, module__network=network, optimizer=torch.optim.Adam, iterator_train__shuffle=False
+    ).train_rows(Rows(u), Rows(held_out), 4)
+    for key in ("epoch", "train_loss", "valid_loss", "train_batch_count", "valid_batch_count"):
+        np.testing.assert_allclose(ours.history[:, key], theirs.history[:, key], rtol=1e-4)
+    for key in ("train_loss_best", "valid_loss_best"):
+        assert ours.history[:, key] == theirs.history[:, key]
+    for key in ("train_batch_size", "valid_batch_size"):
+        assert [[b[key] for b in row["batches"] if key in b] for row in ours.history] == [
+            [b[key] for b in row["batches"] if key in b] for row in theirs.history
+        ]
+
+
+def test_history_says_which_epochs_were_best(blobs):
+    history = small(max_epochs=12, lr=0.3, early_stopping=True, n_iter_no_change=20).fit(blobs).net_.history
+    assert history[:, "epoch"] == list(range(1, 13))
+    for name in ("train_loss", "valid_loss"):
+        losses = history[:, name]
+        assert history[:, f"{name}_best"] == [loss <= min(losses[: i + 1]) for i, loss in enumerate(losses)]
+        assert not all(history[:, f"{name}_best"]), "the rate is too high for every epoch to be the best"
+    assert history[:, "train_batch_count"] == [3] * 12
+    assert [batch["train_batch_size"] for batch in history[0, "batches"][:3]] == [18, 18, 18]
+
+
+def test_parameters_are_the_optimisers():
+    for name, value in (("foreach", True), ("fused", False), ("fused", True), ("betas", (0.5, 0.6))):
+        ae = small(**{f"optimizer__{name}": value}).fit(np.random.default_rng(0).normal(size=(20, 4)))
+        assert ae.net_.optimizer_.param_groups[0][name] == value
+
+
+@pytest.mark.parametrize("name", ["adagrad", "lbfgs", "rprop", "nadam", "asgd", "adadelta", torch.optim.RAdam])
+def test_every_optimiser_of_torch_trains(blobs, name):
+    ae = small(optimizer=name, lr=0.05, max_epochs=10).fit(blobs)
+    assert ae.loss_curve_[-1] < ae.loss_curve_[0]
+
+
+# ------------------------------------------------------------------ interruptions
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, whoever runs the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Interrupted(Small):
+    """Somebody presses Ctrl-C while the second batch is encoded."""
+
+    made = 0
+
+    def __init__(self, input_shape, n_components):
+        super().__init__(input_shape, n_components)
+        type(self).made += 1
+        self.batches = 0
+
+    def encode(self, x):
+        self.batches += self.training
+        if self.batches == 2:
+            signal.raise_signal(signal.SIGINT)
+        return super().encode(x)
+
+
+class Press(Callback):
+    """Somebody presses Ctrl-C while a callback runs."""
+
+    def __init__(self, event):
+        self.event = event
+
+    def notify(self, event):
+        if event == self.event:
+            signal.raise_signal(signal.SIGINT)
+
+    def on_train_begin(self, net, **kwargs):
+        self.notify("train")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.notify("epoch")
+
+    def on_batch_end(self, net, **kwargs):
+        self.notify("batch")
+
+
+def test_ctrl_c_leaves_fit_at_once_and_the_estimator_as_it_was(blobs, interruptible):
+    ae = small(module=Interrupted)
+    before = dict(vars(ae))
+    for method in (ae.fit, ae.fit_transform, ae.partial_fit):
+        with pytest.raises(KeyboardInterrupt):
+            method(blobs)
+        assert vars(ae) == before
+
+
+def test_ctrl_c_after_a_fit_leaves_what_was_fitted(blobs, interruptible):
+    watch = Press("never")
+    ae = small(callbacks=[watch], warm_start=True).fit(blobs)
+    Z = ae.transform(blobs)
+    watch.event = "epoch"
+    with pytest.raises(KeyboardInterrupt):
+        ae.fit(blobs)
+    np.testing.assert_array_equal(ae.transform(blobs), Z)
+
+
+@pytest.mark.parametrize("event", ["train", "batch", "epoch"])
+def test_ctrl_c_within_a_callback(blobs, interruptible, event):
+    with pytest.raises(KeyboardInterrupt):
+        small(callbacks=[Press(event)]).fit(blobs)
+
+
+def test_ctrl_c_leaves_a_search_at_its_first_fit(blobs, interruptible):
+    Interrupted.made = 0
+    search = GridSearchCV(small(module=Interrupted), {"lr": [0.1, 0.2, 0.3]}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(blobs)
+    assert Interrupted.made == 1
+
+
+def test_ctrl_c_of_a_handler_written_in_python(blobs, interruptible):
+    def handler(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handler)  # asyncio.run installs such a one
+    with pytest.raises(KeyboardInterrupt):
+        small(module=Interrupted).fit(blobs)
+
+
+@pytest.mark.parametrize("error", [SystemExit, ZeroDivisionError, StopIteration])
+def test_other_errors_of_a_callback_go_through(blobs, error):
+    class Fail(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise error
+
+    with pytest.raises(error):
+        small(callbacks=[Fail()]).fit(blobs)
+
+
+class StopAt(Callback):
+    """Stops as skorch's callbacks do."""
+
+    def __init__(self, epoch, event="epoch", error=KeyboardInterrupt):
+        self.epoch, self.event, self.error = epoch, event, error
+
+    def stop(self):
+        raise self.error
+
+    def on_epoch_begin(self, net, **kwargs):
+        if self.event == "begin" and len(net.history) == self.epoch:
+            self.stop()
+
+    def on_batch_end(self, net, **kwargs):
+        if self.event == "batch" and len(net.history) == self.epoch:
+            self.stop()
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.event == "epoch" and len(net.history) == self.epoch:
+            self.stop()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, KeyboardInterrupt("enough")])
+def test_a_callback_stops_by_raising_it(blobs, error):
+    watch = Watch()
+    ae = small(max_epochs=9, callbacks=[watch, StopAt(4, error=error)]).fit(blobs)
+    assert ae.n_iter_ == len(ae.loss_curve_) == watch.epochs_ == 4
+    assert watch.ends_ == 1, "training has ended in order"
+    straight = small(max_epochs=4).fit(blobs)
+    np.testing.assert_array_equal(ae.transform(blobs), straight.transform(blobs))
+
+
+@pytest.mark.parametrize("event", ["begin", "batch"])
+def test_a_callback_may_stop_within_an_epoch(blobs, event):
+    ae = small(max_epochs=9, callbacks=[StopAt(2, event=event)]).fit(blobs)
+    assert np.isfinite(ae.transform(blobs)).all()
+    assert ae.n_iter_ == len(ae.loss_curve_), "an epoch counts when it is done"
+    ae.partial_fit(blobs)
+
+
+def test_early_stopping_of_skorch_stops_each_fit_of_a_search(blobs):
+    ae = small(max_epochs=9, callbacks=[EarlyStopping("train_loss", patience=2, threshold=0.99)])
+    search = GridSearchCV(ae, {"lr": [1e-3, 1e-2]}, cv=2).fit(blobs)
+    assert search.best_estimator_.n_iter_ < 9
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+# ------------------------------------------------------------------ skorch's callbacks
+
+
+def test_early_stopping_of_skorch(blobs):
+    params = {"max_epochs": 30, "lr": 1e-5, "early_stopping": "auto", "n_iter_no_change": 100}
+    ae = small(callbacks=[EarlyStopping(patience=3, threshold=0.5)], **params).fit(blobs)
+    assert ae.n_iter_ == 4
+    best = small(callbacks=[EarlyStopping("train_loss", patience=3, load_best=True)], max_epochs=5).fit(blobs)
+    assert best.n_iter_ == 5
+
+
+def judge_it(net, X, y):
+    return float(torch.as_tensor(net.judge(X)).mean())
+
+
+@pytest.mark.parametrize("use_caching", [False, True])
+@pytest.mark.parametrize("on_train", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_epoch_scoring(blobs, use_caching, on_train, weighted):
+    scoring = EpochScoring(judge_it, name="mine", on_train=on_train, use_caching=use_caching)
+    weight = np.ones(60) if weighted else None
+    ae = small(callbacks=[scoring], early_stopping=True).fit(blobs, sample_weight=weight)
+    history = ae.net_.history
+    assert len(history[:, "mine"]) == 3
+    if not on_train:
+        np.testing.assert_allclose(history[:, "mine"], history[:, "valid_loss"], rtol=1e-5)
+    assert history[0, "mine_best"]
+
+
+def test_epoch_scoring_by_a_metric_of_scikit_learn(blobs):
+    ae = small(callbacks=[EpochScoring("neg_mean_squared_error", lower_is_better=False)], early_stopping=True).fit(blobs)
+    history = ae.net_.history
+    np.testing.assert_allclose(
+        history[:, "neg_mean_squared_error"], [-loss / 6 for loss in history[:, "valid_loss"]], rtol=1e-4
+    )
+
+
+def test_batch_scoring(blobs):
+    ae = small(callbacks=[BatchScoring(lambda net, X, y: float(len(X)), name="size", on_train=True)]).fit(blobs)
+    assert ae.net_.history[:, "size"] == [20.0] * 3
+
+
+def test_checkpoints(blobs, tmp_path):
+    checkpoint = Checkpoint(dirname=tmp_path, monitor="train_loss_best", f_pickle="net.pkl")
+    end = TrainEndCheckpoint(dirname=tmp_path)
+    ae = small(callbacks=[checkpoint, end]).fit(blobs)
+    assert {"params.pt", "optimizer.pt", "history.json", "net.pkl", "train_end_params.pt"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
+    Z = ae.transform(blobs)
+    with torch.no_grad():
+        for p in ae.module_.parameters():
+            p.zero_()
+    ae.net_.load_params(f_params=tmp_path / "train_end_params.pt")
+    np.testing.assert_array_equal(ae.transform(blobs), Z)
+    again = pickle.loads((tmp_path / "net.pkl").read_bytes())
+    assert len(again.history) == 1 + max(i for i, best in enumerate(ae.net_.history[:, "train_loss_best"]) if best)
+
+
+class Spoil(Callback):
+    """Ruins the weights at the start of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            for p in net.module_.parameters():
+                nn.init.constant_(p, 5.0)
+
+
+def test_a_checkpoint_that_loads_the_best(blobs, tmp_path):
+    checkpoint = Checkpoint(dirname=tmp_path, monitor="valid_loss_best", load_best=True)
+    ae = small(callbacks=[checkpoint, Spoil(4)], max_epochs=5).fit(blobs, X_val=blobs)
+    curve = ae.validation_loss_curve_
+    assert curve[5] > curve[4] > 2 * min(curve)
+    assert float(-ae.score_samples(blobs).mean()) == pytest.approx(min(curve[1:]), rel=1e-4)
+
+
+def test_schedules_of_skorch(blobs):
+    ae = small(callbacks=[LRScheduler("StepLR", step_size=1, gamma=0.1)], lr=0.1, max_epochs=4).fit(blobs)
+    np.testing.assert_allclose(ae.net_.history[:, "event_lr"], [0.1, 0.01, 0.001, 0.0001])
+
+
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+def test_schedules_of_skorch_go_on(blobs, again):
+    ae = small(callbacks=[LRScheduler("StepLR", step_size=2, gamma=0.1)], lr=0.1, max_epochs=3, warm_start=True)
+    getattr(ae, again)(blobs)
+    getattr(ae, again)(blobs)
+    assert np.isfinite(ae.transform(blobs)).all()
+
+
+def test_clipping_and_freezing(blobs):
+    network = Small()
+    ae = small(module=network, callbacks=[Freezer("network.down*"), GradientNormClipping(1e-3)], optimizer="sgd").fit(blobs)
+    trained = ae.module_.network
+    assert torch.equal(trained.down[0].weight, network.down[0].weight)
+    moved = (trained.up.weight - network.up.weight).norm()
+    assert 0 < float(moved.detach()) <= 9 * 2e-3 * 1e-3 * 1.01, "nine steps of at most lr times the norm"
+
+
+def test_callbacks_of_ones_own_see_every_batch_and_epoch(blobs):
+    watch = Watch()
+    ae = small(callbacks=[watch]).fit(blobs)
+    assert watch.epochs_ == 3
+    assert len(watch.batches_) == 9
+    assert watch.ends_ == 1
+    assert any(cb is watch for _, cb in ae.net_.callbacks_), "used as it is, not copied"
+
+
+def test_callbacks_see_the_epoch_that_is_the_last(blobs):
+    class Score(Watch):
+        def on_epoch_end(self, net, **kwargs):
+            super().on_epoch_end(net, **kwargs)
+            net.history.record("seen", True)
+
+    watch = Score()
+    params = {"lr": 1e-12, "optimizer": "sgd", "max_epochs": 20, "n_iter_no_change": 4, "early_stopping": True}
+    ae = small(callbacks=[watch], **params).fit(blobs)
+    assert ae.n_iter_ == 4, "training was stopped early"
+    assert watch.epochs_ == ae.n_iter_
+    assert ae.net_.history[:, "seen"] == [True] * ae.n_iter_
+
+
+def test_callbacks_are_named_and_set(blobs):
+    ae = small(callbacks=[("x", Watch()), ("stop", EarlyStopping)], callbacks__x__extra=7, callbacks__stop__patience=2)
+    ae.set_params(callbacks__stop__monitor="train_loss", callbacks__stop__threshold=0.99, max_epochs=9)
+    ae.fit(blobs)
+    found = dict(ae.net_.callbacks_)
+    assert found["x"].extra == 7
+    assert found["stop"].patience == 2
+    assert ae.n_iter_ == 3
+    with pytest.raises(TypeError, match=r"callbacks takes no parameter callbacks__y"):
+        clone(ae).set_params(callbacks__y__extra=1).fit(blobs)
+    with pytest.raises(ValueError, match="extr"):
+        clone(ae).set_params(callbacks__x__extr=1).fit(blobs)
+
+
+def test_a_named_callback_is_searched_over(blobs):
+    ae = small(callbacks=[("stop", EarlyStopping("train_loss", threshold=0.99))], max_epochs=9)
+    search = GridSearchCV(ae, {"callbacks__stop__patience": [1, 3]}, cv=2).fit(blobs)
+    assert search.best_estimator_.n_iter_ == 1 + search.best_params_["callbacks__stop__patience"]
+
+
+def test_none_takes_a_named_callback_out_as_in_skorch(blobs):
+    watch = Watch()
+    small(callbacks=[("x", watch)], callbacks__x=None).fit(blobs)
+    assert not hasattr(watch, "epochs_")
+
+
+@pytest.mark.parametrize("wrong", [3, "early_stopping", object()])
+def test_what_is_no_callback_is_told(blobs, wrong):
+    with pytest.raises(TypeError, match="callbacks"):
+        small(callbacks=[wrong]).fit(blobs)
+
+
+def test_the_net_afterwards_is_one_of_skorch(blobs, capsys):
+    ae = small(callbacks=[Watch()], early_stopping=True).fit(blobs)
+    u = ((blobs - ae.module_.mean) / ae.module_.scale).astype(np.float32)
+    raw = ae.net_.predict(u)
+    np.testing.assert_allclose(raw * ae.module_.scale + ae.module_.mean, ae.reconstruct(blobs), atol=1e-5)
+    assert ae.net_.get_params()["lr"] == ae.lr
+    assert "initialized" in repr(ae.net_)
+    again = pickle.loads(pickle.dumps(ae.net_))
+    np.testing.assert_array_equal(again.predict(u), raw)
+
+
+def test_rows_may_be_given_to_skorchs_own_fit():
+    net, u = make_net(max_epochs=2), torch.randn(20, 6)
+    net.fit(Rows(u), Rows(u[:5]))
+    assert len(net.history[:, "valid_loss"]) == 2
+    net.partial_fit(Rows(u), None)
+    assert len(net.history) == 4

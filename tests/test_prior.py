@@ -1,0 +1,112 @@
+"""Densities over the codes: seeded where they have no seed, copied, fitted and sampled."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+from skae._prior import check_prior, fit_prior, sample_prior
+
+CODES = np.random.default_rng(0).normal([3, -1], [0.5, 2], size=(300, 2)).astype(np.float32)
+PRIORS = [GaussianMixture(2), BayesianGaussianMixture(), KernelDensity(bandwidth=0.1)]
+
+
+class Recorder(BaseEstimator):
+    """A density that tells what it was given; its sample takes no seed and it has none."""
+
+    def __init__(self, level=1.0):
+        self.level = level
+
+    def fit(self, X, y=None):
+        self.seen_ = X
+        return self
+
+    def sample(self, n_samples=1):
+        return np.full((n_samples, 2), self.level)
+
+
+def by_name(priors):
+    return pytest.mark.parametrize("prior", priors, ids=lambda prior: type(prior).__name__)
+
+
+@pytest.fixture(scope="module", params=PRIORS, ids=lambda prior: type(prior).__name__)
+def fitted(request):
+    return fit_prior(request.param, CODES, seed=0)
+
+
+def test_sampling_follows_what_was_fitted(fitted):
+    drawn = sample_prior(fitted, 4000, seed=0)
+    assert drawn.shape == (4000, 2)
+    assert drawn.dtype == np.float32
+    np.testing.assert_allclose(drawn.mean(0), CODES.mean(0), atol=0.15)
+    np.testing.assert_allclose(drawn.std(0), CODES.std(0), rtol=0.15)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 20))
+@settings(deadline=None, max_examples=25)
+def test_the_seed_decides_the_sample(fitted, seed, n):
+    first = sample_prior(fitted, n, seed)
+    assert first.shape == (n, 2)
+    np.testing.assert_array_equal(sample_prior(fitted, n, seed), first)
+    assert not np.array_equal(sample_prior(fitted, n, (seed + 1) % 2**32), first)
+
+
+@by_name(PRIORS)
+def test_what_is_given_is_neither_fitted_nor_seeded(prior):
+    before = dict(vars(prior))
+    fitted = fit_prior(prior, CODES, seed=5)
+    assert fitted is not prior
+    assert vars(prior) == before
+    kept = {name: value for name, value in vars(fitted).items() if not isinstance(value, np.ndarray)}
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    sample_prior(fitted, 3, seed=9)
+    assert {name: vars(fitted)[name] for name in kept} == kept, "sampling does not seed the fitted prior"
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+def test_the_seed_decides_the_fit_only_where_the_prior_has_none():
+    free = GaussianMixture(5, init_params="random", max_iter=30, tol=1e-1)
+    seeded = GaussianMixture(5, init_params="random", max_iter=30, tol=1e-1, random_state=1)
+    means = [fit_prior(free, CODES, seed).means_ for seed in (0, 0, 2)]
+    np.testing.assert_array_equal(means[0], means[1])
+    assert not np.array_equal(means[0], means[2])
+    means = [fit_prior(seeded, CODES, seed).means_ for seed in (0, 2)]
+    np.testing.assert_array_equal(*means)
+    assert fit_prior(seeded, CODES, 2).random_state == 1
+
+
+def test_a_prior_with_a_random_state_of_its_own_can_be_sampled_again_and_again():
+    state = np.random.RandomState(0)
+    before = state.get_state()[1].tolist()
+    fitted = fit_prior(GaussianMixture(2, random_state=state), CODES, seed=0)
+    np.testing.assert_array_equal(sample_prior(fitted, 3, 1), sample_prior(fitted, 3, 1))
+    assert state.get_state()[1].tolist() == before, "the user's own stream is the user's"
+
+
+def test_a_class_is_made_and_a_setting_kept():
+    assert type(fit_prior(GaussianMixture, CODES, 0)) is GaussianMixture
+    assert fit_prior(KernelDensity(bandwidth=0.25), CODES, 0).bandwidth == 0.25
+
+
+def test_codes_come_in_float64_and_stay_as_they_are():
+    codes = CODES.copy()
+    fitted = fit_prior(Recorder(level=2.0), codes, seed=0)
+    assert fitted.seen_.dtype == np.float64
+    fitted.seen_ += 1
+    np.testing.assert_array_equal(codes, CODES)
+    np.testing.assert_array_equal(sample_prior(fitted, 3, seed=0), np.full((3, 2), 2.0))
+
+
+@by_name([GaussianMixture(), KernelDensity(), Recorder()])
+def test_densities_are_accepted(prior):
+    check_prior(prior)
+    check_prior(type(prior))
+
+
+@pytest.mark.parametrize("wrong", ["mixture", 3, None, np.ones(3), object()], ids=str)
+def test_what_is_no_density_is_refused(wrong):
+    with pytest.raises(TypeError, match="prior must be a scikit-learn density estimator with fit and sample"):
+        check_prior(wrong)
