@@ -213,7 +213,7 @@ def test_the_judge_is_the_mean_over_all_rows_whatever_the_batches(n, batch_size,
     z = net.module_.network.down(u)
     objective = (net.module_.network.up(z) - target).square().sum(1) + 0.3 * z.abs().sum(1)
     expected = objective.mean() if weight is None else (objective * weight).mean()
-    assert judged == pytest.approx(float(expected), rel=1e-5)
+    assert judged == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_the_judge_moves_neither_weights_nor_modes_nor_statistics():
@@ -611,7 +611,7 @@ def test_a_checkpoint_that_loads_the_best(blobs, tmp_path):
     checkpoint = Checkpoint(dirname=tmp_path, monitor="valid_loss_best", load_best=True)
     ae = small(callbacks=[checkpoint, Spoil(4)], max_epochs=5).fit(blobs, X_val=blobs)
     curve = ae.validation_loss_curve_
-    assert curve[5] > curve[4] > 2 * min(curve)
+    assert min(curve[4:]) > 2 * min(curve)
     assert float(-ae.score_samples(blobs).mean()) == pytest.approx(min(curve[1:]), rel=1e-4)
 
 

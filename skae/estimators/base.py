@@ -320,7 +320,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         check_domain(X, "X", self.module_.loss)
         return -self._map(self.module_.reconstruction_loss, X)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.
 
         Parameters
@@ -329,14 +329,17 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             Rows like those of `fit`.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows.
 
         Returns
         -------
         score : float
             Minus the mean over all values, in the data's own units squared; the greater the better.
         """
-        errors = self._map(self.module_.squared_error, self._check_fitted_rows(X))
-        return -float(errors.mean(dtype=np.float64))
+        X = self._check_fitted_rows(X)
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
+        return -float(np.average(self._map(self.module_.squared_error, X).astype(np.float64), weights=weight))
 
     # ---------------------------------------------------------------- generating
 

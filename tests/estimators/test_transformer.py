@@ -439,6 +439,14 @@ def test_weights_weigh(blobs):
     np.testing.assert_allclose(scaled.transform(X), first.transform(X), atol=1e-3)
 
 
+def test_score_weighs_rows(blobs):
+    ae = small().fit(blobs)
+    weight = np.arange(60.0)
+    row_errors = ((ae.reconstruct(blobs) - blobs) ** 2).mean(1)
+    assert ae.score(blobs, sample_weight=weight) == pytest.approx(-np.average(row_errors, weights=weight), rel=1e-4)
+    assert ae.score(blobs, sample_weight=weight > 30) == pytest.approx(ae.score(blobs[31:]), rel=1e-5)
+
+
 # ------------------------------------------------------------------ going on
 
 
