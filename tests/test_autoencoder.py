@@ -270,7 +270,10 @@ def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
 
 
 @given(
-    mean=st.floats(-1e3, 1e3), scale=st.floats(1e-3, 1e3), seed=st.integers(0, 2**31 - 1), shape=st.sampled_from([(3,), (2, 2)])
+    mean=st.floats(-1e3, 1e3),
+    scale=st.floats(1e-3, 1e3),
+    seed=st.integers(0, 2**31 - 1),
+    shape=st.sampled_from([(3,), (2, 2)]),
 )
 @settings(deadline=None, max_examples=25)
 def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shape):
@@ -330,6 +333,14 @@ def test_a_loss_with_a_domain_is_not_conditioned():
     assert torch.equal(module.decode(torch.ones(3, 2)), torch.sigmoid(raw)), "the link is all"
     value = torch.ones(3)
     assert torch.equal(module.in_data_units(value), value)
+
+    class Bounded(SquaredError):
+        domain = (0.0, 1.0)
+
+    module = build(loss=Bounded(), mean=0.4, scale=0.2)
+    error = (module.network.decode(module.encode(x)) - x.float()).square()
+    torch.testing.assert_close(module.reconstruction_loss(x), error.sum(1))
+    torch.testing.assert_close(module.squared_error(x), error.mean(1))
     plain = build(mean=0.4, scale=0.2)
     assert torch.equal(plain.target(x), plain.condition(x))
     torch.testing.assert_close(plain.in_data_units(value), value * 0.04)

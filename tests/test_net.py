@@ -10,6 +10,8 @@ import skorch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import (
     BatchScoring,
     Callback,
@@ -22,8 +24,6 @@ from skorch.callbacks import (
     TrainEndCheckpoint,
 )
 from skorch.helper import predefined_split
-from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -74,7 +74,9 @@ class Watch(Callback):
 
     def on_batch_begin(self, net, batch, training, **kwargs):
         if training:
-            self.batches_.append((batch.u.clone(), batch.y[0].clone(), None if batch.y[1] is None else batch.y[1].clone()))
+            self.batches_.append(
+                (batch.u.clone(), batch.y[0].clone(), None if batch.y[1] is None else batch.y[1].clone())
+            )
 
     def on_epoch_end(self, net, **kwargs):
         self.epochs_ += 1
@@ -97,18 +99,22 @@ def orders(batches, times=1):
     return [[batch.u.flatten().int().tolist() for batch in batches] for _ in range(times)]
 
 
+def flat(batches):
+    return [row for batch in batches for row in batch]
+
+
 @given(shuffle=st.booleans(), **sizes)
 @settings(deadline=None, max_examples=100)
 def test_batches_hold_every_row_once_in_nearly_equal_sizes(n, batch_size, seed, shuffle):
     batches = BatchIterator(numbered(n), batch_size, shuffle=shuffle, seed=seed)
     (cut,) = orders(batches)
-    assert sorted(sum(cut, [])) == list(range(n))
+    assert sorted(flat(cut)) == list(range(n))
     lengths = [len(batch) for batch in cut]
     assert max(lengths) <= batch_size
     assert max(lengths) - min(lengths) <= 1
     assert len(cut) == len(batches) == -(-n // batch_size), "and there are no more than that takes"
     if not shuffle:
-        assert sum(cut, []) == list(range(n)), "in their order"
+        assert flat(cut) == list(range(n)), "in their order"
 
 
 @given(shuffle=st.booleans(), **sizes)
@@ -119,7 +125,7 @@ def test_drop_last_cuts_full_batches_where_there_is_one(n, batch_size, seed, shu
     lengths = [len(batch) for batch in cut]
     assert lengths == ([batch_size] * (n // batch_size) if n >= batch_size else [n])
     assert len(batches) == len(cut)
-    assert len(set(sum(cut, []))) == sum(lengths), "no row twice"
+    assert len(set(flat(cut))) == sum(lengths), "no row twice"
 
 
 @given(**sizes)
@@ -140,7 +146,7 @@ def test_all_rows_come_first_equally_often():
 
 def test_what_is_dropped_changes_from_epoch_to_epoch():
     batches = BatchIterator(numbered(30), 20, shuffle=True, drop_last=True)
-    assert len({frozenset(sum(order, [])) for order in orders(batches, 5)}) == 5
+    assert len({frozenset(flat(order)) for order in orders(batches, 5)}) == 5
 
 
 @given(shuffle=st.booleans(), weighted=st.booleans(), targeted=st.booleans(), **sizes)
@@ -293,7 +299,7 @@ def test_training_equals_a_plain_torch_loop(blobs, name, make, weighted, alpha, 
     scale = np.sqrt(np.average(((blobs - mean) ** 2).mean(1), weights=probability))
     rows = torch.from_numpy((blobs - mean) / scale).float()
     seen = torch.cat([u for u, *_ in watch.batches_[:3]])
-    distance, which = torch.cdist(seen, rows).min(1)
+    which = torch.cdist(seen, rows).argmin(1)
     assert sorted(which.tolist()) == list(range(60)), "an epoch is every row once"
     torch.testing.assert_close(seen, rows[which], atol=1e-6, rtol=0)
     if weighted:
@@ -308,6 +314,20 @@ def test_training_equals_a_plain_torch_loop(blobs, name, make, weighted, alpha, 
         torch.testing.assert_close(value, mine.state_dict()[key], atol=2e-5, rtol=1e-4)
     np.testing.assert_allclose([row["train_loss"] for row in ae.net_.history], curve, rtol=1e-4)
     np.testing.assert_allclose(ae.loss_curve_, np.array(curve) * scale**2, rtol=1e-4)
+
+
+def test_the_order_of_rows_is_the_random_states_and_new_in_every_call(blobs):
+    def orders(watch):
+        return [u.tolist() for u, *_ in watch.batches_]
+
+    seen = []
+    for seed in (0, 0, 1):
+        ae = small(callbacks=[Watch()], random_state=seed, max_epochs=1)
+        for method in (ae.fit, ae.partial_fit, ae.partial_fit, ae.set_params(warm_start=True).fit):
+            method(blobs)
+            seen.append(orders(ae.callbacks[0]))
+    assert seen[:4] == seen[4:8]
+    assert all(seen[i] != seen[j] for i in range(4) for j in (*range(i), *range(8, 12)))
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "bernoulli"])
@@ -566,7 +586,9 @@ def test_epoch_scoring(blobs, use_caching, on_train, weighted):
 
 
 def test_epoch_scoring_by_a_metric_of_scikit_learn(blobs):
-    ae = small(callbacks=[EpochScoring("neg_mean_squared_error", lower_is_better=False)], early_stopping=True).fit(blobs)
+    ae = small(callbacks=[EpochScoring("neg_mean_squared_error", lower_is_better=False)], early_stopping=True).fit(
+        blobs
+    )
     history = ae.net_.history
     np.testing.assert_allclose(
         history[:, "neg_mean_squared_error"], [-loss / 6 for loss in history[:, "valid_loss"]], rtol=1e-4
@@ -630,7 +652,9 @@ def test_schedules_of_skorch_go_on(blobs, again):
 
 def test_clipping_and_freezing(blobs):
     network = Small()
-    ae = small(module=network, callbacks=[Freezer("network.down*"), GradientNormClipping(1e-3)], optimizer="sgd").fit(blobs)
+    ae = small(module=network, callbacks=[Freezer("network.down*"), GradientNormClipping(1e-3)], optimizer="sgd").fit(
+        blobs
+    )
     trained = ae.module_.network
     assert torch.equal(trained.down[0].weight, network.down[0].weight)
     moved = (trained.up.weight - network.up.weight).norm()

@@ -11,7 +11,7 @@ from skae.noise import GaussianNoise, MaskingNoise, SaltAndPepper
 
 fractions = st.floats(0, 1)
 seeds = st.integers(0, 2**31 - 1)
-N = 40_000
+N = 16_000
 NOISES = [GaussianNoise(0.5), MaskingNoise(0.4), SaltAndPepper(0.4)]
 
 
@@ -156,9 +156,10 @@ def test_a_value_is_changed_whole_or_not_at_all(n, d, seed):
     x = clean(seed, (n, d))
     for noise in (MaskingNoise(0.5), SaltAndPepper(0.5)):
         out = corrupted(noise, x, seed)
-        assert all(value in {0.0, -2.0, 3.0} or value == given_value for value, given_value in zip(
-            out.flatten().tolist(), x.flatten().tolist(), strict=True
-        ))
+        assert all(
+            value in {0.0, -2.0, 3.0} or value == given_value
+            for value, given_value in zip(out.flatten().tolist(), x.flatten().tolist(), strict=True)
+        )
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), -1e-9, 1 + 1e-9, float("inf")])

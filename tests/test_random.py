@@ -74,7 +74,7 @@ def test_global_state_is_left_as_found(seed, error):
 
 def test_a_block_that_raises_moves_the_stream_and_lets_it_be_used_again():
     whole, broken = Stream(3), Stream(3)
-    with pytest.raises(ZeroDivisionError), broken:
+    with contextlib.suppress(ZeroDivisionError), broken:
         torch.rand(5)
         raise ZeroDivisionError
     with whole:

@@ -1,5 +1,7 @@
 """The dense network: its layers, and its start as PCA."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,7 @@ def test_the_decoder_mirrors_the_encoder(shape, k, hidden, wider, skip):
     for half, linear, expected in zip(
         (network.encoder, network.decoder), (network.encoder_skip, network.decoder_skip), widths, strict=True
     ):
-        pairs = list(zip(expected[:-1], expected[1:], strict=True))
+        pairs = list(itertools.pairwise(expected))
         found = [] if half is None else [(m.in_features, m.out_features) for m in layers(half, nn.Linear)]
         assert found == (pairs if hidden or not skip else [])
         assert (linear is not None) == skip
@@ -186,7 +188,9 @@ def test_the_start_of_rows_of_any_shape_is_that_of_flat_ones():
     torch.testing.assert_close(shaped.encode(x.reshape(-1, 3, 2)), flat.encode(x))
 
 
-@pytest.mark.parametrize("x", [torch.zeros(5, 4), torch.full((5, 4), 3.25), torch.ones(1, 4), torch.full((9, 4), 1e-30)])
+@pytest.mark.parametrize(
+    "x", [torch.zeros(5, 4), torch.full((5, 4), 3.25), torch.ones(1, 4), torch.full((9, 4), 1e-30)]
+)
 def test_rows_without_variance_start_at_their_mean(x):
     network = MLP((4,), 2, hidden_layer_sizes=(3,))
     network.init_from(x)

@@ -22,7 +22,9 @@ def seeded():
 class Encoder(nn.Module):
     def __init__(self, input_shape, n_outputs, width=5):
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.Linear(width, n_outputs))
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(int(np.prod(input_shape)), width), nn.Linear(width, n_outputs)
+        )
 
     def forward(self, x):
         return self.layers(x)
@@ -32,7 +34,9 @@ class Decoder(nn.Module):
     def __init__(self, n_components, input_shape, width=5, bias=True):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(n_components, width), nn.Linear(width, int(np.prod(input_shape)), bias), nn.Unflatten(1, input_shape)
+            nn.Linear(n_components, width),
+            nn.Linear(width, int(np.prod(input_shape)), bias),
+            nn.Unflatten(1, input_shape),
         )
 
     def forward(self, z):
@@ -54,7 +58,11 @@ def test_the_encoder_is_as_wide_as_the_code_unless_told():
 
 def test_callables_of_all_kinds():
     pair = EncoderDecoder(
-        functools.partial(Encoder, width=3), lambda n_components, width: nn.Linear(n_components, width), [4], 2, decoder__width=4
+        functools.partial(Encoder, width=3),
+        lambda n_components, width: nn.Linear(n_components, width),
+        [4],
+        2,
+        decoder__width=4,
     )
     assert pair.encoder.layers[1].out_features == 3
     assert pair.decode(torch.zeros(5, 2)).shape == (5, 4)
@@ -77,9 +85,17 @@ def test_modules_are_copied_and_compute_what_they_did():
 @pytest.mark.parametrize(
     ("halves", "params", "match"),
     [
-        ((Encoder, Decoder), {"encodr__width": 3}, r"EncoderDecoder takes no parameter encodr\. Did you mean encoder\?"),
+        (
+            (Encoder, Decoder),
+            {"encodr__width": 3},
+            r"EncoderDecoder takes no parameter encodr\. Did you mean encoder\?",
+        ),
         ((Encoder, Decoder), {"width": 3}, "EncoderDecoder takes no parameter width"),
-        ((Encoder, Decoder), {"encoder__widht": 3}, r"encoder=Encoder takes no parameter encoder__widht.*encoder__width"),
+        (
+            (Encoder, Decoder),
+            {"encoder__widht": 3},
+            r"encoder=Encoder takes no parameter encoder__widht.*encoder__width",
+        ),
         ((Encoder, Decoder), {"decoder__n_components": 3}, "decoder=Decoder takes no parameter decoder__n_components"),
         ((nn.Linear(4, 2), Decoder), {"encoder__bias": True}, "an encoder that is a module already takes no parameter"),
         ((Encoder, nn.Linear(2, 4)), {"decoder__bias": True}, "decoder that is a module already"),

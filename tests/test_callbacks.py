@@ -1,0 +1,620 @@
+"""What watches a run: the best weights, schedules, guards, progress, and scikit-learn's callbacks."""
+
+import pickle
+import re
+import signal
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from skorch.callbacks import Callback, Checkpoint
+from skorch.history import History
+from torch import nn
+
+from skae import AutoencoderTransformer, _callbacks
+from skae._callbacks import SCHEDULES, KeepBest
+
+
+def small(**params):
+    defaults = {"max_epochs": 5, "random_state": 0, "batch_size": 20}
+    if "module" not in params:
+        defaults["module__hidden_layer_sizes"] = (5,)
+    return AutoencoderTransformer(2, **defaults | params)
+
+
+class Still(nn.Module):
+    """A network that cannot learn: no epoch improves on the last."""
+
+    def __init__(self, input_shape, n_components):
+        super().__init__()
+        self.down, self.up = nn.Linear(*input_shape, n_components), nn.Linear(n_components, *input_shape)
+
+    def encode(self, x):
+        return 0 * self.down(x)
+
+    def decode(self, z):
+        return 0 * self.up(z)
+
+
+STILL = {"module": Still, "max_epochs": 30}
+
+
+# ------------------------------------------------------------------ the best weights
+
+
+class Scripted:
+    """A net whose loss after every epoch is written down beforehand; its one weight is the epoch."""
+
+    def __init__(self, losses, history=0):
+        self.losses, self.history = losses, History()
+        self.module_ = nn.Linear(1, 1, bias=False)
+        self.at(0)
+        for _ in range(history):
+            self.history.new_epoch()
+
+    def at(self, epoch):
+        nn.init.constant_(self.module_.weight, epoch)
+
+    def judge(self, rows):
+        return torch.full((rows,), self.losses[int(self.module_.weight.item())], dtype=torch.float64)
+
+    def train(self, keep):
+        keep.on_train_begin(self, y=5)
+        for epoch in range(1, len(self.losses)):
+            self.history.new_epoch()
+            self.at(epoch)
+            self.history.record("valid_loss", self.losses[epoch])
+            try:
+                keep.on_epoch_end(self)
+            except KeyboardInterrupt:
+                break
+        keep.on_train_end(self, y=5)
+        return keep
+
+
+losses = st.lists(st.integers(1, 640).map(lambda i: i / 64), min_size=1, max_size=25)
+
+
+@given(losses=losses, patience=st.none() | st.integers(1, 6), trust=st.booleans(), before=st.integers(0, 3))
+@settings(deadline=None, max_examples=200)
+def test_the_best_weights_are_kept_and_training_stops_when_none_come(losses, patience, trust, before):
+    net = Scripted(losses, history=before)
+    keep = net.train(KeepBest(patience, tol=0.0, trust_start=trust))
+    curve = keep.curve_
+    best = int(np.argmin(curve))
+    assert curve == losses[: len(curve)]
+    assert keep.best_epoch_ == best, "the first of equal ones, counted from where this training began"
+    assert net.module_.weight.item() == best
+    stopped = len(curve) < len(losses)
+    assert stopped <= (patience is not None)
+    if patience is not None:
+        waits = [epoch - int(np.argmin(losses[: epoch + 1])) for epoch in range(len(losses))]
+        assert all(wait < patience for wait in waits[: len(curve) - 1])
+        assert waits[len(curve) - 1] >= patience or not stopped
+
+
+def test_an_improvement_below_tol_is_kept_and_does_not_keep_training_alive():
+    losses = [1.0, 0.999, 0.998, 0.997, 0.5, 0.4]
+    keep = Scripted(losses).train(KeepBest(3, tol=0.01))
+    assert keep.curve_ == losses[:4]
+    assert keep.best_epoch_ == 3
+    keep = Scripted(losses).train(KeepBest(3, tol=0.0))
+    assert keep.best_epoch_ == 5
+
+
+def test_small_improvements_count_when_they_have_added_up():
+    losses = [1.0 - 0.006 * i for i in range(20)]
+    assert len(Scripted(losses).train(KeepBest(2, tol=0.01)).curve_) == 20
+
+
+def test_tol_is_relative():
+    for scale in (1e-6, 1e6):
+        losses = [scale * loss for loss in (1.0, 0.97, 0.94, 0.91)]
+        assert len(Scripted(losses).train(KeepBest(2, tol=0.05)).curve_) == 4
+        assert len(Scripted(losses).train(KeepBest(2, tol=0.2)).curve_) == 3
+
+
+def test_without_restoring_the_last_weights_stay():
+    net = Scripted([3.0, 1.0, 2.0])
+    keep = net.train(KeepBest(None, tol=0.0, restore=False))
+    assert net.module_.weight.item() == 2
+    assert keep.curve_ == [3.0, 1.0, 2.0]
+
+
+def test_the_start_is_kept_where_nothing_is_better():
+    net = Scripted([1.0, 1.0, 2.0])
+    assert net.train(KeepBest(None, tol=0.0)).best_epoch_ == 0
+    assert net.module_.weight.item() == 0
+
+
+def test_keep_best_can_be_used_again_and_holds_no_weights_afterwards():
+    keep = KeepBest(2, tol=0.0)
+    Scripted([1.0, 0.5]).train(keep)
+    size = len(pickle.dumps(keep))
+    keep = Scripted([9.0, 8.0, 7.0]).train(keep)
+    assert keep.curve_ == [9.0, 8.0, 7.0]
+    assert keep.best_epoch_ == 2
+    assert len(pickle.dumps(keep)) < size + 100
+    assert not [value for value in vars(keep).values() if isinstance(value, dict | torch.Tensor)]
+
+
+@given(
+    n=st.integers(2, 30),
+    shift=st.floats(-1, 1),
+    spread=st.floats(0.01, 2),
+    level=st.floats(0.001, 0.5),
+    seed=st.integers(0, 999),
+)
+@settings(deadline=None, max_examples=50)
+def test_the_t_test_is_that_of_scipy(n, shift, spread, level, seed):
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=n)
+    b = a - shift - spread * rng.normal(size=n)
+    p = stats.ttest_rel(a, b, alternative="greater").pvalue
+    if abs(p - level) > 1e-9:
+        found = _callbacks.significantly_above(torch.from_numpy(a), torch.from_numpy(b), level)
+        assert bool(found) == (p < level)
+
+
+def test_a_start_that_is_an_answer_gives_way_only_to_a_gain_on_most_rows():
+    class Rows(Scripted):
+        """After training half of the rows are far better, or all of them a little."""
+
+        def judge(self, rows):
+            value = super().judge(rows)
+            if self.module_.weight.item() and self.by_chance:
+                value = value + torch.linspace(-3, 3, rows)
+            return value
+
+    for by_chance in (True, False):
+        net = Rows([1.0, 0.9])
+        net.by_chance = by_chance
+        assert net.train(KeepBest(None, tol=0.0, trust_start=True)).best_epoch_ == (0 if by_chance else 1)
+        assert net.module_.weight.item() == (0 if by_chance else 1)
+        net.at(0)
+        assert net.train(KeepBest(None, tol=0.0, trust_start=False)).best_epoch_ == 1
+
+
+def test_patience_in_an_estimator(blobs):
+    ae = small(n_iter_no_change=4, **STILL).fit(blobs)
+    assert ae.n_iter_ == 4
+    assert ae.best_epoch_ == 0
+    assert len(ae.validation_loss_curve_) == 5
+    watched = small(early_stopping=False, n_iter_no_change=4, **STILL).fit(blobs, X_val=blobs)
+    assert watched.n_iter_ == watched.best_epoch_ == 30, "a curve without early stopping stops nothing"
+    assert len(watched.validation_loss_curve_) == 31
+
+
+# ------------------------------------------------------------------ schedules
+
+
+class Rates(Callback):
+    """Keeps the learning rate and the momentum that every batch is trained with."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.lr_, self.momentum_ = [], []
+
+    def on_batch_begin(self, net, training, **kwargs):
+        if training:
+            (group,) = net.optimizer_.param_groups
+            self.lr_.append(float(group["lr"]))
+            self.momentum_.append(group["betas"][0] if "betas" in group else group.get("momentum"))
+
+
+def rates(X, schedule, fits=1, weight=None, **params):
+    watch = Rates()
+    defaults = {"max_epochs": 10, "lr": 0.01, "early_stopping": False, "warm_start": fits > 1}
+    ae = small(lr_schedule=schedule, callbacks=[watch], **defaults | params)
+    seen = [np.array(ae.fit(X, sample_weight=weight).net_ and watch.lr_) for _ in range(fits)]
+    return seen if fits > 1 else seen[0]
+
+
+LENGTHS = [
+    {},
+    {"early_stopping": True, "n_iter_no_change": 100},
+    {"iterator_train__batch_size": 7},
+    {"iterator_train__drop_last": True, "batch_size": 25},
+    {"weight": np.arange(60) % 3 > 0},
+    {"max_epochs": 1},
+    {"batch_size": 1000, "max_epochs": 20},
+]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "params"), [("sgd", {}), ("rmsprop", {}), *(("adam", params) for params in LENGTHS)], ids=str
+)
+def test_onecycle_rises_to_lr_and_falls_to_nothing_by_the_last_batch(blobs, params, optimizer):
+    lr = rates(blobs, "onecycle", optimizer=optimizer, **params)
+    top = int(np.argmax(lr))
+    assert (np.diff(lr[: top + 1]) > 0).all()
+    assert (np.diff(lr[top:]) < 0).all()
+    assert lr[-1] < 1e-3 * lr.max()
+    if len(lr) > 3:  # of so few batches none need be at the top
+        assert lr[0] < 0.1 * 0.01
+        assert lr.max() == pytest.approx(0.01, rel=0.05)
+        assert 0.15 * len(lr) < top < 0.4 * len(lr)
+    assert lr.max() <= 0.01 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("params", LENGTHS, ids=str)
+def test_cosine_falls_all_the_way(blobs, params):
+    lr = rates(blobs, "cosine", **params)
+    assert lr[0] == pytest.approx(0.01)
+    assert (np.diff(lr) < 0).all()
+    n = len(lr)
+    np.testing.assert_allclose(lr, 0.005 * (1 + np.cos(np.pi * np.arange(n) / n)), rtol=1e-6, atol=1e-9)
+
+
+def test_none_keeps_lr(blobs):
+    assert set(rates(blobs, None)) == {0.01}
+
+
+def test_plateau_halves_where_nothing_improves(blobs):
+    lr = rates(blobs, "plateau", n_iter_no_change=6, **STILL)[::3]
+    steps = lr[1:] / lr[:-1]
+    assert set(np.round(steps, 9)) == {1.0, 0.5}
+    halved = np.flatnonzero(steps < 1)
+    assert len(set(np.diff(halved))) == 1, "evenly"
+
+
+def test_plateau_leaves_lr_where_training_improves(blobs):
+    assert set(rates(blobs, "plateau", max_epochs=15, lr=1e-3, n_iter_no_change=4)) == {1e-3}
+
+
+def test_plateau_halves_after_half_of_the_epochs_that_would_stop_training(blobs):
+    # as documented: "halved after n_iter_no_change // 2 epochs without improvement"
+    lr = rates(blobs, "plateau", n_iter_no_change=10, **STILL)[::3] / 0.01
+    np.testing.assert_allclose(lr[:11], [1] * 6 + [0.5] * 5)  # one epoch to compare with, and five without improvement
+
+
+@pytest.mark.parametrize("n_iter_no_change", [4, 10])
+def test_plateau_halves_before_training_is_given_up(blobs, n_iter_no_change):
+    lr = rates(blobs, "plateau", n_iter_no_change=n_iter_no_change, **STILL | {"early_stopping": True})
+    assert lr.min() < 0.6 * lr.max()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_warm_start_runs_its_schedule_again(blobs, schedule):
+    first, second, third = rates(blobs, schedule, fits=3)
+    np.testing.assert_array_equal(second, first)
+    np.testing.assert_array_equal(third, first)
+
+
+def test_a_warm_start_after_a_plateau_starts_from_lr(blobs):
+    params = STILL | {"n_iter_no_change": 2}
+    first, second = rates(blobs, "plateau", fits=2, **params)
+    assert first[-1] < first[0]
+    np.testing.assert_array_equal(second, first)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_warm_start_takes_a_new_lr_and_a_new_schedule(blobs, schedule):
+    watch = Rates()
+    ae = small(lr_schedule="onecycle", callbacks=[watch], warm_start=True, early_stopping=False).fit(blobs)
+    ae.set_params(lr=0.123, lr_schedule=schedule).fit(blobs)
+    assert max(watch.lr_) == pytest.approx(0.123, rel=0.1)
+    ae.partial_fit(blobs)
+    assert set(watch.lr_) == {0.123}, "partial_fit follows no schedule"
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_follows_every_schedule_with_its_own_momentum(blobs, schedule, momentum):
+    watch = Rates()
+    ae = small(lr_schedule=schedule, optimizer="sgd", optimizer__momentum=momentum, callbacks=[watch], max_epochs=20)
+    ae.fit(blobs)
+    assert ae.loss_curve_[-1] < ae.loss_curve_[0]
+    assert set(watch.momentum_) == {momentum}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_betas_that_were_set_are_used(blobs, schedule):
+    watch = Rates()
+    small(lr_schedule=schedule, optimizer__betas=(0.5, 0.99), callbacks=[watch]).fit(blobs)
+    assert set(watch.momentum_) == {0.5}
+
+
+# ------------------------------------------------------------------ the guard against what is not finite
+
+
+class Poison(Callback):
+    """Puts a value into the weights when an epoch begins."""
+
+    def __init__(self, epoch, value):
+        self.epoch, self.value = epoch, value
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            nn.init.constant_(net.module_.network.decoder_skip.weight, self.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_loss_that_is_not_finite_is_told_with_its_epoch(blobs, value, early_stopping):
+    ae = small(early_stopping=early_stopping).fit(blobs)
+    Z, curve = ae.transform(blobs), ae.loss_curve_
+    ae.set_params(callbacks=[Poison(3, value)], warm_start=False)
+    with pytest.raises(
+        FloatingPointError, match=r"The training loss became (nan|inf) in epoch 3\. Try a lower lr \(now"
+    ):
+        ae.fit(blobs)
+    np.testing.assert_array_equal(ae.transform(blobs), Z)
+    assert ae.loss_curve_ is curve
+
+
+def test_the_guard_watches_the_rows_held_out(blobs):
+    class Overflow(nn.Module):
+        """Finite in training and not in evaluation."""
+
+        def __init__(self, input_shape, n_components):
+            super().__init__()
+            self.down, self.up = nn.Linear(*input_shape, n_components), nn.Linear(n_components, *input_shape)
+
+        def encode(self, x):
+            return self.down(x)
+
+        def decode(self, z):
+            return self.up(z) if self.training else self.up(z) / 0
+
+    ae = AutoencoderTransformer(2, module=Overflow, max_epochs=2, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"The validation loss became (inf|nan) in epoch 1"):
+        ae.fit(blobs)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_that_the_last_step_ruins_are_told_too(blobs, method):
+    # the loss is computed before the step, so that of the last batch does not know of it
+    ae = small(lr=1e39, optimizer="sgd", lr_schedule=None, early_stopping=False, max_epochs=1, batch_size=60)
+    try:
+        getattr(ae, method)(blobs)
+    except FloatingPointError:
+        return
+    assert all(torch.isfinite(p).all() for p in ae.module_.parameters())
+    assert np.isfinite(ae.reconstruct(blobs)).all()
+
+
+# ------------------------------------------------------------------ progress
+
+
+@pytest.mark.parametrize("verbose", [0, False])
+def test_silence(blobs, capsys, verbose):
+    ae = small(verbose=verbose).fit(blobs)
+    ae.partial_fit(blobs).transform(blobs)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verbose", [1, True])
+def test_a_bar_with_epochs_and_losses(blobs, capsys, verbose):
+    ae = small(verbose=verbose, early_stopping=True).fit(blobs)
+    out, err = capsys.readouterr()
+    assert out == ""
+    last = err.strip().split("\r")[-1]
+    assert "fit: 100%" in last
+    assert "5/5" in last
+    train, valid = (float(re.search(rf"{name}=([-+.e\d]+)", last)[1]) for name in ("loss", "validation"))
+    assert train == pytest.approx(ae.net_.history[-1, "train_loss"], rel=1e-3)
+    assert valid == pytest.approx(ae.net_.history[-1, "valid_loss"], rel=1e-3)
+    small(verbose=verbose, early_stopping=False).fit(blobs)
+    assert "validation" not in capsys.readouterr().err
+    small(verbose=verbose).partial_fit(blobs)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_counts_the_epochs_that_were_run(blobs, capsys):
+    ae = small(verbose=1, n_iter_no_change=4, **STILL).fit(blobs)
+    last = capsys.readouterr().err.strip().split("\r")[-1]
+    assert f"{ae.n_iter_}/30" in last
+
+
+@pytest.mark.parametrize("params", [{}, STILL | {"n_iter_no_change": 4}], ids=["all", "stopped"])
+def test_a_line_for_every_epoch(blobs, capsys, params):
+    ae = small(verbose=2, early_stopping=True, **params).fit(blobs)
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = [line.split() for line in out.splitlines() if re.match(r"\s+\d", line)]
+    assert [int(line[0]) for line in lines] == list(range(1, ae.n_iter_ + 1))
+    assert "train_loss" in out
+    assert "valid_loss" in out
+
+
+def test_a_bar_does_not_outlive_its_fit(blobs, capsys):
+    from tqdm.auto import tqdm
+
+    ae = small(verbose=1).fit(blobs)
+    pickle.loads(pickle.dumps(ae))
+    assert len(tqdm._instances) == 0
+    ae.set_params(callbacks=[Poison(2, float("nan"))])
+    with pytest.raises(FloatingPointError) as kept:  # as a notebook keeps the last error
+        ae.fit(blobs)
+    assert kept.traceback
+    assert len(tqdm._instances) == 0, "closed when training fails, too"
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_a_checkpoint_may_pickle_the_net_while_it_trains(blobs, capsys, tmp_path, verbose):
+    checkpoint = Checkpoint(dirname=tmp_path, f_pickle="net.pkl", monitor="train_loss_best")
+    ae = small(callbacks=[checkpoint], verbose=verbose).fit(blobs)
+    found = pickle.loads((tmp_path / "net.pkl").read_bytes())
+    assert found.module_.network.encoder_skip.weight.shape == ae.module_.network.encoder_skip.weight.shape
+
+
+# ------------------------------------------------------------------ scikit-learn's callbacks
+
+
+class Record:
+    """A callback of scikit-learn that writes down what it is told."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+        self.begun, self.ended, self.fits = [], [], []
+
+    def setup(self, estimator, context):
+        self.fits.append("setup")
+
+    def teardown(self, estimator, context):
+        self.fits.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.begun.append((context.estimator_name, context.task_name, context.task_id))
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended.append((context.estimator_name, context.task_name, context.task_id))
+        return context.task_name == "epoch" and context.task_id == self.stop_at
+
+    def epochs(self, tasks):
+        return [task_id for _, name, task_id in tasks if name == "epoch"]
+
+
+class Propagated(Record):
+    """The same, for the estimators within."""
+
+    max_propagation_depth = None
+
+
+@pytest.fixture
+def sklearn_callback():
+    """scikit-learn 1.9's module, whose callbacks are experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("sklearn.callback")
+
+
+@pytest.mark.parametrize("max_epochs", [0, 1, 5, "auto"])
+def test_every_epoch_is_a_task(sklearn_callback, blobs, max_epochs):
+    record = Record()
+    ae = small(max_epochs=max_epochs, early_stopping=False).set_callbacks(record).fit(blobs)
+    for tasks in (record.begun, record.ended):
+        assert record.epochs(tasks) == list(range(ae.n_iter_))
+        assert [name for _, name, _ in tasks].count("fit") == 1
+        assert {name for name, *_ in tasks} == {"AutoencoderTransformer"}
+    assert record.begun[0][1] == record.ended[-1][1] == "fit"
+    assert record.fits == ["setup", "teardown"]
+
+
+def test_tasks_that_begin_end_when_training_stops_early(sklearn_callback, blobs):
+    record = Record()
+    ae = small(n_iter_no_change=4, **STILL).set_callbacks(record).fit(blobs)
+    assert ae.n_iter_ == 4
+    assert sorted(record.ended) == sorted(record.begun)
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_callback_stops_training(sklearn_callback, blobs, early_stopping):
+    record = Record(stop_at=2)
+    ae = small(max_epochs=9, early_stopping=early_stopping).set_callbacks(record).fit(blobs)
+    assert ae.n_iter_ == len(ae.loss_curve_) == 3
+    assert record.epochs(record.ended) == [0, 1, 2]
+    assert record.fits == ["setup", "teardown"]
+    assert np.isfinite(ae.transform(blobs)).all()
+
+
+def test_callbacks_do_not_change_the_result(sklearn_callback, blobs):
+    ae = small()
+    Z = clone(ae).fit_transform(blobs)
+    np.testing.assert_array_equal(clone(ae).set_callbacks(Record()).fit_transform(blobs), Z)
+
+
+@pytest.mark.parametrize("how", ["data", "training", "interrupt"])
+def test_an_error_tears_callbacks_down_and_leaves_nothing(sklearn_callback, blobs, how):
+    class Press(Callback):
+        def on_batch_end(self, net, **kwargs):
+            signal.raise_signal(signal.SIGINT)
+
+    record = Record()
+    ae = small().set_callbacks(record).fit(blobs)
+    before = dict(vars(ae))
+    if how == "data":
+        with pytest.raises(ValueError, match="NaN"):
+            ae.fit(np.full((20, 6), np.nan))
+    elif how == "training":
+        ae.callbacks = [Poison(2, float("nan"))]
+        with pytest.raises(FloatingPointError):
+            ae.fit(blobs)
+    else:
+        ae.callbacks = [Press()]
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                ae.fit(blobs)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+    ae.callbacks = None
+    assert vars(ae) == before
+    assert record.fits == ["setup", "teardown"] * 2
+    ae.fit(blobs)
+    assert record.fits == ["setup", "teardown"] * 3
+
+
+@pytest.mark.parametrize("params", [{}, STILL | {"n_iter_no_change": 5}], ids=["all", "stopped"])
+def test_the_net_keeps_nothing_of_the_callbacks_and_can_be_read(sklearn_callback, blobs, params):
+    record = Record()
+    ae = small(warm_start=True, **params).set_callbacks(record).fit(blobs)
+    left = [value for _, cb in ae.net_.callbacks_ for value in vars(cb).values()]
+    assert not any(value is ae or isinstance(value, sklearn_callback.CallbackContext) for value in left)
+    assert "initialized" in repr(ae.net_)
+    assert ae.net_.get_params()["lr"] == ae.lr
+    pickle.loads(pickle.dumps(ae))
+    ae.fit(blobs)
+    assert record.epochs(record.ended) == list(range(5)) * 2
+
+
+def test_in_a_pipeline(sklearn_callback, blobs):
+    record = Propagated()
+    pipe = Pipeline([("reduce", small(max_epochs=3)), ("regress", LinearRegression())])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The estimator LinearRegression does not support callbacks")
+        pipe.set_callbacks(record).fit(blobs, blobs[:, 0])
+    assert record.epochs(record.begun) == record.epochs(record.ended) == [0, 1, 2]
+    assert record.fits == ["setup", "teardown"]
+    assert not hasattr(pipe[0], "_parent_callback_ctx")
+
+
+def test_in_a_grid_search(sklearn_callback, blobs):
+    record = Propagated()
+    search = GridSearchCV(small(early_stopping=False), {"max_epochs": [1, 2]}, cv=2, n_jobs=1)
+    search.set_callbacks(record).fit(blobs)
+    epochs = 2 * 1 + 2 * 2 + search.best_params_["max_epochs"]
+    assert len(record.epochs(record.begun)) == len(record.epochs(record.ended)) == epochs
+    assert record.fits == ["setup", "teardown"]
+
+
+def test_a_callback_of_a_part_of_a_pipeline(sklearn_callback, blobs):
+    record = Record()
+    pipe = Pipeline([("reduce", small(max_epochs=3).set_callbacks(record)), ("regress", LinearRegression())])
+    pipe.fit(blobs, blobs[:, 0])
+    assert record.epochs(record.ended) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("max_epochs", [3, "auto"])
+@pytest.mark.filterwarnings("ignore:The estimator LinearRegression does not support callbacks:UserWarning")
+def test_the_progress_bar_of_scikit_learn(sklearn_callback, blobs, capsys, max_epochs):
+    pytest.importorskip("rich")
+    ae = small(max_epochs=max_epochs)
+    ae.set_callbacks(sklearn_callback.ProgressBar()).fit(blobs)
+    out = capsys.readouterr().out
+    assert "AutoencoderTransformer - fit" in out
+    assert "100%" in out
+    pipe = Pipeline([("reduce", small(max_epochs=max_epochs)), ("regress", LinearRegression())])
+    pipe.set_callbacks(sklearn_callback.ProgressBar(max_propagation_depth=None)).fit(blobs, blobs[:, 0])
+    assert "AutoencoderTransformer - fit" in capsys.readouterr().out
+    search = GridSearchCV(small(max_epochs=1), {"lr": [1e-3, 1e-2]}, cv=2)
+    search.set_callbacks(sklearn_callback.ProgressBar(max_propagation_depth=None)).fit(blobs)
+    out = capsys.readouterr().out
+    assert "GridSearchCV" in out
+    assert "AutoencoderTransformer - fit" in out
+
+
+def test_the_progress_bar_of_scikit_learn_when_training_stops_early(sklearn_callback, blobs, capsys):
+    pytest.importorskip("rich")
+    ae = small(n_iter_no_change=4, **STILL).set_callbacks(sklearn_callback.ProgressBar()).fit(blobs)
+    assert ae.n_iter_ == 4
+    assert "100%" in capsys.readouterr().out
