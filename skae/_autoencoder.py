@@ -88,22 +88,22 @@ class Autoencoder(nn.Module):
         for method in ("encode", "decode"):
             if not callable(getattr(self.network, method, None)):
                 raise TypeError(f"module must have encode and decode, but {name} has no {method}.")
-        was_training = self.network.training
         self.network.eval()  # two rows must not count in running statistics
         like = next(self.network.parameters(), torch.zeros(()))
         h = self.network.encode(like.new_zeros(2, *self.input_shape))
-        if h.shape != (2, n_outputs):
+        found = tuple(h.shape[1:]) if isinstance(h, Tensor) else type(h).__name__
+        if found != (n_outputs,):
             raise ValueError(
                 f"module: {name}.encode must map rows of shape {self.input_shape} to ({n_outputs},) "
-                f"for n_components={self.n_components}, got {tuple(h.shape[1:])}."
+                f"for n_components={self.n_components}, got {found}."
             )
         raw = self.network.decode(like.new_zeros(2, self.n_components))
-        if raw.shape[1:] != self.input_shape:
+        if raw.shape != (2, *self.input_shape):
             raise ValueError(
-                f"module: {name}.decode must map codes of shape ({self.n_components},) "
-                f"to {self.input_shape}, got {tuple(raw.shape[1:])}."
+                f"module: {name}.decode must map 2 codes of shape ({self.n_components},) "
+                f"to {(2, *self.input_shape)}, got {tuple(raw.shape)}."
             )
-        self.network.train(was_training)
+        self.train()  # a module that was handed over in evaluation mode is trained like any other
 
     @torch.no_grad()
     def init_from(self, u: Tensor) -> bool:
@@ -112,12 +112,14 @@ class Autoencoder(nn.Module):
         Returns whether the network's said that it is an answer now, which training has yet to better.
         """
         answers = False
+        self.eval()
         if hasattr(self.noise, "init_from"):
             self.noise.init_from(u)
         if hasattr(self.network, "init_from") and self.loss.identity_link:
             answers = bool(self.network.init_from(u))
         if hasattr(self.bottleneck, "init_from"):
             self.bottleneck.init_from(self.network.encode(u))
+        self.train()
         return answers
 
     def forward(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,7 +154,7 @@ class Autoencoder(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Rows in data units from codes (n, n_components)."""
         x = self.loss.link(self.network.decode(z))
-        return x * self.scale + self.mean if self.loss.domain is None else x
+        return x if self.loss.domain is not None else x * self.scale + self.mean
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """``decode(encode(x))``."""
@@ -164,10 +166,14 @@ class Autoencoder(nn.Module):
         return self.in_data_units(self.loss(raw, self.target(x)))
 
     def squared_error(self, x: Tensor) -> Tensor:
-        """The mean squared error of every row's reconstruction, (n,), in the data's own units."""
+        """The mean squared error of every row's reconstruction, (n,), in units of ``unit`` squared."""
         u_hat = self.loss.link(self.network.decode(self.encode(x)))
-        error = (u_hat - self.target(x)).square().flatten(1).mean(1)
-        return error * self.scale**2 if self.loss.domain is None else error
+        return (u_hat - self.target(x)).square().flatten(1).mean(1)
+
+    @property
+    def unit(self) -> float:
+        """What 1 in the loss's space is in the data's."""
+        return self.scale if self.loss.domain is None else 1.0
 
     def in_data_units(self, value: Tensor) -> Tensor:
         """Express losses that were computed while training in the data's own units."""

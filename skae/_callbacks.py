@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 from typing import Any
 
@@ -93,11 +92,18 @@ class FiniteLoss(Callback):
         for key, name in (("train_loss", "training"), ("valid_loss", "validation")):
             loss = net.history[-1].get(key, 0.0)
             if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"The {name} loss became {loss} in epoch {len(net.history)}. "
-                    f"Try a lower lr (now {net.lr}), scale the data, or remove its outliers. "
-                    "The estimator is as it was before this call."
-                )
+                self._fail(net, f"{name} loss became {loss}")
+
+    def check_weights(self, net: AutoencoderNet) -> None:
+        """Check what the last step has left, which no loss has seen."""
+        if not all(bool(value.isfinite().all()) for value in net.module_.parameters()):
+            self._fail(net, "weights became infinite or NaN")
+
+    def _fail(self, net: AutoencoderNet, what: str) -> None:
+        raise FloatingPointError(
+            f"The {what} in epoch {len(net.history)}. Try a lower lr (now {net.lr}), scale the data, or remove its "
+            "outliers. The estimator is as it was before this call."
+        )
 
 
 class ProgressBar(Callback):
@@ -117,9 +123,14 @@ class ProgressBar(Callback):
         self.bar_.set_postfix({name: f"{row[key]:.4g}" for key, name in keys.items() if key in row}, refresh=False)
         self.bar_.update()
 
-    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        self.bar_.close()
-        del self.bar_  # an open stream does not pickle
+    def close(self) -> None:
+        """End the bar, however training ended."""
+        if hasattr(self, "bar_"):
+            self.bar_.close()
+            del self.bar_
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}  # an open stream does not pickle
 
 
 class SklearnCallbacks(Callback):
@@ -145,25 +156,41 @@ class SklearnCallbacks(Callback):
         if epoch.call_on_fit_task_end(estimator=self.estimator):
             raise KeyboardInterrupt  # skorch's way to stop
 
-    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        del self.estimator, self.context  # the net outlives the fit that they belong to
+    def close(self) -> None:
+        """Let go of the fit, which the net outlives."""
+        self.__dict__.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
 
-def schedule(name: str | None, lr: float, steps: int, monitor: str, patience: int, optimizer: type) -> list:
+def schedule(
+    name: str | None, lr: float, steps: int, monitor: str, patience: int, tol: float, cycle_betas: bool
+) -> list:
     """The callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
     common: dict[str, Any] = {"event_name": None}
     if name == "onecycle":
-        # Adam's betas may be cycled; SGD has a momentum to cycle only when it is not 0.
-        betas = "betas" in inspect.signature(optimizer).parameters
-        common |= {"max_lr": lr, "total_steps": max(steps, 1), "cycle_momentum": betas}
+        common |= {"max_lr": lr, "total_steps": max(steps, 1), "cycle_momentum": cycle_betas}
         return [("lr_schedule", LRScheduler(OneCycleLR, step_every="batch", last_epoch=-1, **common))]
     if name == "cosine":
         common |= {"T_max": max(steps, 1)}
         return [("lr_schedule", LRScheduler(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
-        common |= {"monitor": monitor, "factor": 0.5, "patience": max(patience // 2, 1)}
+        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": max(patience // 2 - 1, 0)}
         return [("lr_schedule", LRScheduler(ReduceLROnPlateau, **common))]
     return []
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Check a list of skorch callbacks: classes, objects, or pairs of a name and one of these."""
+    if callbacks is None:
+        return
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"callbacks must be None or a list of skorch callbacks, got {callbacks!r}.")
+    for item in callbacks:
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
+            raise TypeError(f"callbacks must hold skorch callbacks, or pairs of a name and one, got {item!r}.")
 
 
 def report(verbose: int, epochs: int) -> list:

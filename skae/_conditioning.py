@@ -22,7 +22,8 @@ def to_tensor(X: np.ndarray) -> Tensor:
     """A float tensor of ``X``: float64 where float32 would lose digits, sharing memory if it can."""
     fits = (X.dtype.kind in "bf" and X.dtype.itemsize <= 4) or (X.dtype.kind in "iu" and X.dtype.itemsize <= 2)
     # torch reads neither read-only arrays (without a warning) nor negative strides nor foreign byte orders.
-    readable = X.flags.writeable and X.dtype.isnative and all(stride >= 0 for stride in X.strides)
+    strides = all(stride >= 0 and stride % X.itemsize == 0 for stride in X.strides)
+    readable = X.flags.writeable and X.dtype.isnative and strides
     dtype = np.float32 if fits else np.float64
     return torch.from_numpy(X.astype(dtype, copy=not readable))
 
@@ -32,19 +33,19 @@ def mean_and_scale(X: np.ndarray, sample_weight: np.ndarray | None = None) -> tu
 
     Constant data get the scale 1.
     """
+    low, high = float(X.min()), float(X.max())
+    if low == high:  # exactly: a sum of many equal values is not quite a multiple of one
+        return low, 1.0
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     count = weight.sum() * X[:1].size
     total = square = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for s in slices(X):
-            total += weight[s] @ X[s].reshape(len(X[s]), -1).sum(axis=1, dtype=np.float64)
-        mean = float(total / count)
-        for s in slices(X):
-            centred = X[s].reshape(len(X[s]), -1).astype(np.float64) - mean
-            square += weight[s] @ np.einsum("ij,ij->i", centred, centred)
-        scale = float(np.sqrt(square / count))
-    if not np.isfinite(scale):
-        raise ValueError("X holds values too large for their variance to be computed in float64; divide it first.")
-    if scale <= 10 * np.finfo(np.float64).eps * abs(mean) or scale < np.finfo(np.float32).tiny:
+    for s in slices(X):
+        total += weight[s] @ X[s].reshape(len(X[s]), -1).sum(axis=1, dtype=np.float64)
+    mean = float(total / count)
+    for s in slices(X):
+        centred = X[s].reshape(len(X[s]), -1).astype(np.float64) - mean
+        square += weight[s] @ np.einsum("ij,ij->i", centred, centred)
+    scale = float(np.sqrt(square / count))
+    if scale <= 10 * float(np.finfo(np.float64).eps) * abs(mean) or scale < float(np.finfo(np.float32).tiny):
         scale = 1.0
     return mean, scale

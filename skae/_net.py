@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -20,8 +21,18 @@ from ._random import Stream
 class Batch(NamedTuple):
     """What skorch unpacks as ``X, y``."""
 
-    u: Tensor  #: conditioned rows
-    y: tuple[Tensor, Tensor | None]  #: the loss's target, and the rows' weights
+    X: Tensor | tuple[Tensor, Tensor]  #: conditioned rows; with their weights if they have any
+    y: Tensor  #: the loss's target
+
+    @property
+    def u(self) -> Tensor:
+        """The rows alone."""
+        return self.X[0] if isinstance(self.X, tuple) else self.X
+
+    @property
+    def weight(self) -> Tensor | None:
+        """The weights alone, or None."""
+        return self.X[1] if isinstance(self.X, tuple) else None
 
 
 class Rows(Dataset):
@@ -38,15 +49,16 @@ class Rows(Dataset):
     """
 
     def __init__(self, u: Tensor, target: Tensor | None = None, weight: Tensor | None = None) -> None:
-        self.u, self._target, self.weight = u, target, weight
+        self.u, self.weight = u, weight
+        self.target = u if target is None else target
 
     def __len__(self) -> int:
         return len(self.u)
 
     def __getitem__(self, index: Any) -> Batch:
         u = self.u[index]
-        target = u if self._target is None else self._target[index]
-        return Batch(u, (target, None if self.weight is None else self.weight[index]))
+        target = u if self.target is self.u else self.target[index]
+        return Batch(u if self.weight is None else (u, self.weight[index]), target)
 
 
 class BatchIterator:
@@ -56,7 +68,7 @@ class BatchIterator:
 
     Parameters
     ----------
-    rows : Rows
+    rows : Rows, or whatever has a length and takes an index or a slice
     batch_size : int
     shuffle : bool, default=False
         A new order at every iteration.
@@ -67,7 +79,7 @@ class BatchIterator:
     """
 
     def __init__(
-        self, rows: Rows, batch_size: int, shuffle: bool = False, drop_last: bool = False, seed: int = 0
+        self, rows: Any, batch_size: int, shuffle: bool = False, drop_last: bool = False, seed: int = 0
     ) -> None:
         self.rows, self.shuffle = rows, shuffle
         self.generator = torch.Generator().manual_seed(seed)
@@ -113,6 +125,8 @@ class ElasticNet(nn.Module):
 
     def forward(self, module: nn.Module) -> Tensor:
         weights = [p for p in module.parameters() if p.ndim > 1]
+        if not weights:
+            return torch.zeros(())
         l1 = torch.stack([w.abs().sum() for w in weights]).sum()
         l2 = torch.stack([w.square().sum() for w in weights]).sum()
         return self.alpha * (self.l1_ratio * l1 + 0.5 * (1 - self.l1_ratio) * l2)
@@ -166,23 +180,45 @@ class AutoencoderNet(NeuralNet):
         """Train on ``rows``, judged by ``judge``; unlike `fit`, Ctrl-C is not taken for an early stop."""
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
-        self.notify("on_train_begin", X=rows, y=judge)
         try:
-            self.fit_loop(rows, judge, epochs=epochs)
-        except KeyboardInterrupt as stop:
-            if not _raised_by_statement(stop):
-                raise
-        self.notify("on_train_end", X=rows, y=judge)
+            self.notify("on_train_begin", X=rows, y=judge)
+            try:
+                self.fit_loop(rows, judge, epochs=epochs)
+            except KeyboardInterrupt as stop:
+                if not _raised_by_callback(stop):
+                    raise
+            self.notify("on_train_end", X=rows, y=judge)
+        finally:
+            for _, callback in self.callbacks_:
+                if hasattr(callback, "close"):
+                    callback.close()
         return self
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks; one that stops training at an epoch's end does so after all have seen the epoch."""
+        if method_name != "on_epoch_end":
+            super().notify(method_name, **kwargs)
+            return
+        self.on_epoch_end(self, **kwargs)
+        stop = None
+        for _, callback in self.callbacks_:
+            try:
+                callback.on_epoch_end(self, **kwargs)
+            except KeyboardInterrupt as error:
+                if not _raised_by_callback(error):
+                    raise
+                stop = error
+        if stop is not None:
+            raise stop
 
     def judge(self, rows: Rows) -> Tensor:
         """The objective of every row times its weight, (n,), in evaluation mode; its mean is the loss."""
         self._set_training(False)
         objectives = []
         with torch.no_grad():
-            for u, (target, weight) in self.get_iterator(rows, training=False):
-                objective = self.module_.objective(self.infer(u), target)
-                objectives.append(objective if weight is None else objective * weight)
+            for batch in self.get_iterator(rows, training=False):
+                objective = self.module_.objective(self.infer(batch.u), batch.y)
+                objectives.append(objective if batch.weight is None else objective * batch.weight)
         return torch.cat(objectives)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
@@ -201,11 +237,11 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Any:
         with self.stream:
-            return super().infer(x, **fit_params)
+            return super().infer(x[0] if isinstance(x, tuple) else x, **fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
-        target, weight = y_true
-        loss = self.criterion_(self.module_.objective(y_pred, target), weight)
+        weight = X[1] if isinstance(X, tuple) else None
+        loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
         if training and self.alpha:
             loss = loss + ElasticNet(self.alpha, self.l1_ratio)(self.module_)
         return loss
@@ -232,11 +268,14 @@ class AutoencoderNet(NeuralNet):
         self.history.record(prefix + "_loss_best", loss <= min(earlier, default=math.inf))
 
 
-def _raised_by_statement(error: BaseException) -> bool:
-    """Whether a callback raised ``error``, skorch's way to stop, rather than a signal from outside."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+def _raised_by_callback(error: BaseException) -> bool:
+    """Whether a callback raised ``error``, skorch's way to stop, rather than a signal from outside.
+
+    A callback does so by a ``raise`` statement; Ctrl-C strikes between any two instructions.
+    """
+    trace, in_callback, instruction = error.__traceback__, False, None
+    while trace is not None:
+        in_callback |= isinstance(trace.tb_frame.f_locals.get("self"), Callback)
+        instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
         trace = trace.tb_next
-    if trace is None:
-        return False
-    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return in_callback and instruction == dis.opmap["RAISE_VARARGS"]

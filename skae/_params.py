@@ -39,9 +39,9 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
     """
     parameters = inspect.signature(factory).parameters.values()
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        owner = f"{prefix}={getattr(factory, '__name__', repr(factory))}"
-        check_names(given, named - set(offered), owner, f"{prefix}__")
+    free = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    accepted = (named | set(given) if free else named) - set(offered)
+    check_names(given, accepted, f"{prefix}={getattr(factory, '__name__', repr(factory))}", f"{prefix}__")
     return factory(**{name: value for name, value in offered.items() if name in named} | dict(given))
 
 

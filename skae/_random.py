@@ -55,6 +55,9 @@ class Stream:
 
     def __enter__(self) -> Stream:
         _borrowing.acquire()
+        if hasattr(self, "_outer"):
+            _borrowing.release()
+            raise RuntimeError("A Stream cannot be entered a second time before it is left.")
         self._outer = self._exchange(self._states)
         return self
 

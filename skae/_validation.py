@@ -56,8 +56,6 @@ def check_training_params(est: Any, schedules: tuple) -> None:
     check_number("n_iter_no_change", est.n_iter_no_change, _INT, 1)
     check_number("tol", est.tol, _REAL, 0)
     check_choice("lr_schedule", est.lr_schedule, schedules)
-    if not (est.callbacks is None or isinstance(est.callbacks, list | tuple)):
-        raise TypeError(f"callbacks must be None or a list of skorch callbacks, got {est.callbacks!r}.")
     check_choice("warm_start", est.warm_start, (True, False))
     check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
 
@@ -128,7 +126,11 @@ def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
 
 
 def _check_kind(A: np.ndarray, name: str) -> np.ndarray:
-    """Refuse what is numeric to NumPy and no number to us: dates, and bytes in a void."""
+    """Refuse what is numeric to NumPy and no number to us (dates, say), and what float32 cannot hold."""
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
+    if A.dtype.kind == "f" and A.dtype.itemsize > 4:
+        largest = max(abs(float(A.min())), abs(float(A.max())))
+        if largest > float(np.finfo(np.float32).max):
+            raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
     return A

@@ -75,7 +75,7 @@ class Watch(Callback):
     def on_batch_begin(self, net, batch, training, **kwargs):
         if training:
             self.batches_.append(
-                (batch.u.clone(), batch.y[0].clone(), None if batch.y[1] is None else batch.y[1].clone())
+                (batch.u.clone(), batch.y.clone(), None if batch.weight is None else batch.weight.clone())
             )
 
     def on_epoch_end(self, net, **kwargs):
@@ -156,7 +156,7 @@ def test_targets_and_weights_stay_with_their_rows(n, batch_size, seed, shuffle, 
     rows = Rows(u, -u if targeted else None, 10 * torch.arange(n).float() if weighted else None)
     assert len(rows) == n
     for batch in BatchIterator(rows, batch_size, shuffle=shuffle, seed=seed):
-        target, weight = batch.y
+        target, weight = batch.y, batch.weight
         assert torch.equal(target, -batch.u if targeted else batch.u)
         assert weight is None or torch.equal(weight, 10 * batch.u[:, 0])
         assert (weight is None) is not weighted

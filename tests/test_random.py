@@ -72,6 +72,15 @@ def test_global_state_is_left_as_found(seed, error):
     assert (torch_state(), random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
 
 
+def test_a_stream_is_not_entered_twice():
+    stream = Stream(0)
+    with stream, pytest.raises(RuntimeError, match="second time"), stream:
+        pass
+    with stream:
+        once = torch.rand(3)
+    assert not torch.equal(once, torch.rand(3))
+
+
 def test_a_block_that_raises_moves_the_stream_and_lets_it_be_used_again():
     whole, broken = Stream(3), Stream(3)
     with contextlib.suppress(ZeroDivisionError), broken:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from .. import bottlenecks, losses
 from .. import nn as networks
 from .. import noise as noises
-from .._callbacks import SCHEDULES, FiniteLoss, KeepBest, SklearnCallbacks, report, schedule
+from .._callbacks import SCHEDULES, FiniteLoss, KeepBest, SklearnCallbacks, check_callbacks, report, schedule
 from .._conditioning import mean_and_scale, slices, to_tensor
-from .._net import AutoencoderNet, Rows
+from .._net import AutoencoderNet, BatchIterator, Rows
 from .._params import check_names, find_class, resolve, select
 from .._random import Stream, draw_seed
 from .._threads import threads_for
@@ -52,6 +52,7 @@ class Parts(NamedTuple):
 def check_params(est: Any) -> Parts:
     """Check every parameter that can be checked without data, and look its parts up."""
     check_training_params(est, SCHEDULES)
+    check_callbacks(est.callbacks)
     params = est._extra
     optimizer = _find_optimizer(est.optimizer)
     check_names(
@@ -117,17 +118,19 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     judged = stops_early or data.X_val is not None
     n_held = _n_held_out(est, data) if stops_early else 0
     order = rng.permutation(n_rows) if n_held else np.arange(n_rows)
-    n_batches = math.ceil((n_rows - n_held) / est._extra.get("iterator_train__batch_size", est.batch_size))
+    n_batches = len(BatchIterator(range(n_rows - n_held), **_batching(est)))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
     keep = KeepBest(est.n_iter_no_change if stops_early else None, est.tol, restore=stops_early)
-    callbacks: list[Any] = [("finite_loss", FiniteLoss())]
+    finite = FiniteLoss()
+    callbacks: list[Any] = [("finite_loss", finite)]
     callbacks += [("keep_best", keep)] if judged else []
     if not one_epoch:
         monitor = "valid_loss" if judged else "train_loss"
-        callbacks += schedule(
-            est.lr_schedule, est.lr, epochs * n_batches, monitor, est.n_iter_no_change, parts.optimizer
-        )
+        # Betas that the user has set are not for a cycle to change.
+        cycle_betas = "betas" in _names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
+        steps = epochs * n_batches
+        callbacks += schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas)
         callbacks += [] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]
         callbacks += report(int(est.verbose), epochs)
     conditioning = (
@@ -155,20 +158,27 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     if judge is not None and module.noise is not None:
         # A denoiser is judged at denoising, or PCA would win on clean rows. One draw serves all epochs.
         with net.stream, torch.no_grad():
-            judge = Rows(module.noise.corrupt(judge.u), judge[:].y[0], judge.weight)
+            judge = Rows(module.noise.corrupt(judge.u), judge.target, judge.weight)
 
     first = len(net.history)
     with threads_for(module.n_parameters * min(est.batch_size, len(rows))):
         net.train_rows(rows, judge, epochs)
-    n_iter = len(net.history) - first
+    finite.check_weights(net)
     net.module_.eval()
+    losses_ = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]  # of epochs that were finished
+    n_iter = len(losses_)
     return Outcome(
         net,
         n_iter,
-        _in_data_units(net, [row["train_loss"] for row in net.history[first:]]),
+        _in_data_units(net, losses_),
         _in_data_units(net, keep.curve_) if judged else [],
         keep.best_epoch_ if stops_early else n_iter,
     )
+
+
+def _batching(est: Any) -> dict[str, Any]:
+    """What the estimator says of batches, as BatchIterator takes it."""
+    return {"batch_size": est.batch_size} | select(est._extra, "iterator_train")
 
 
 def n_epochs(max_epochs: int | str, n_batches: int) -> int:
@@ -216,7 +226,8 @@ def _make_net(
     }
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)
-    if parts.device.type in ("cpu", "cuda") and "fused" in _names_taken(parts.optimizer):
+    other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
+    if parts.device.type in ("cpu", "cuda") and "fused" in _names_taken(parts.optimizer) and not other_ways:
         others.setdefault("optimizer__fused", True)
     net = AutoencoderNet(
         stream=Stream(seed, parts.device),
@@ -232,7 +243,8 @@ def _make_net(
         **{f"module__{name}": value for name, value in module_params.items()},
         **others,
     ).initialize()
-    named = {name.partition("__")[0] for name in select(params, "callbacks")}
+    # None takes a callback out, so that its name is no longer there.
+    named = {name.partition("__")[0] for name, value in select(params, "callbacks").items() if value is not None}
     check_names(named, [name for name, _ in net.callbacks_], "callbacks", "callbacks__")
     return net
 
@@ -260,7 +272,10 @@ def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
         raise ValueError(f"The parameters describe another network than the one fitted before: {error}") from error
     if type(net.optimizer_) is type(earlier.optimizer_):
         state = copy.deepcopy(earlier.optimizer_.state_dict())
-        net.optimizer_.load_state_dict(state | {"param_groups": net.optimizer_.state_dict()["param_groups"]})
+        groups = net.optimizer_.state_dict()["param_groups"]
+        for group, before in zip(groups, state["param_groups"], strict=True):
+            group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # schedulers look for it
+        net.optimizer_.load_state_dict(state | {"param_groups": groups})
     net.history = copy.deepcopy(earlier.history)
     net.stream = copy.deepcopy(earlier.stream)
 

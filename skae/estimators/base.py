@@ -339,7 +339,8 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         """
         X = self._check_fitted_rows(X)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
-        return -float(np.average(self._map(self.module_.squared_error, X).astype(np.float64), weights=weight))
+        errors = self._map(self.module_.squared_error, X).astype(np.float64)
+        return -float(np.average(errors, weights=weight)) * self.module_.unit**2
 
     # ---------------------------------------------------------------- generating
 
@@ -360,7 +361,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             New rows, in the units of the X that was fitted.
         """
         check_is_fitted(self, "prior_")
-        check_number("n_samples", n_samples, int, 1)
+        check_number("n_samples", n_samples, numbers.Integral, 1)
         return self._map(self.module_.decode, sample_prior(self.prior_, n_samples, draw_seed(random_state)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,7 +82,7 @@ class MLP(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout!r}.")
         hidden = list(hidden_layer_sizes)
-        if not all(isinstance(width, int) and width >= 1 for width in hidden):
+        if not all(isinstance(width, numbers.Integral) and width >= 1 for width in hidden):
             raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
         self.input_shape = tuple(input_shape)
         n_features = math.prod(self.input_shape)

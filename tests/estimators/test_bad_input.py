@@ -46,7 +46,7 @@ PARAMS = [
     ({"module": "cnn"}, ValueError, r"module must be one of \['encoder_decoder', 'mlp'\]"),
     ({"module": 3}, TypeError, "module must be a string, a class or an nn.Module"),
     ({"module": NoDecode}, TypeError, "NoDecode has no decode"),
-    ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map codes of shape \(2,\)"),
+    ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map 2 codes of shape \(2,\)"),
     ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map rows of shape \(4,\) to \(3,\)"),
     ({"module__hidden_layer_size": (8,)}, TypeError, "Did you mean module__hidden_layer_sizes"),
     ({"module__n_components": 3}, TypeError, "takes no parameter module__n_components"),
@@ -110,7 +110,7 @@ ARRAYS = [
         ValueError,
         "X must hold real numbers, got dtype datetime64",
     ),
-    (lambda: with_value(1e300), ValueError, "values too large"),
+    (lambda: with_value(1e300), ValueError, r"X holds values up to 1e\+300, too large for float32"),
     (lambda: None, ValueError, "Expected 2D array, got scalar array"),
 ]
 
@@ -182,7 +182,7 @@ def test_bad_arrays_after_fit(method):
 def test_bad_calls_of_sample():
     ae = AutoencoderTransformer(2, prior=GaussianMixture(), **FIT).fit(good())
     refuses(ae, lambda: ae.sample(0), ValueError, "n_samples == 0")
-    refuses(ae, lambda: ae.sample(2.5), TypeError, "n_samples must be an instance of int")
+    refuses(ae, lambda: ae.sample(2.5), TypeError, "n_samples must be an instance of")
 
 
 def test_a_mistyped_name_is_told_at_fit_and_survives_clone():

@@ -20,9 +20,7 @@ class Spy(AutoencoderTransformer):
 
     def fit(self, X, y=None, *, X_target=None, X_val=None, X_val_target=None, sample_weight=None):
         Spy.seen.append({"X": X, "X_target": X_target, "X_val": X_val, "sample_weight": sample_weight})
-        return super().fit(
-            X, y, X_target=X_target, X_val=X_val, X_val_target=X_val_target, sample_weight=sample_weight
-        )
+        return super().fit(X, y, X_target=X_target, X_val=X_val, X_val_target=X_val_target, sample_weight=sample_weight)
 
 
 @pytest.fixture
