@@ -74,7 +74,9 @@ class Autoencoder(nn.Module):
             self.network = copy.deepcopy(network)
         else:
             self.network = build(network, offered, network_params, "module")
+        self.network.float()
         self._check_network(offered["n_outputs"])
+        self.train()  # a module that was handed over in evaluation mode is trained like any other
 
     @property
     def n_parameters(self) -> int:
@@ -103,7 +105,6 @@ class Autoencoder(nn.Module):
                 f"module: {name}.decode must map 2 codes of shape ({self.n_components},) "
                 f"to {(2, *self.input_shape)}, got {tuple(raw.shape)}."
             )
-        self.train()  # a module that was handed over in evaluation mode is trained like any other
 
     @torch.no_grad()
     def init_from(self, u: Tensor) -> bool:
@@ -160,21 +161,21 @@ class Autoencoder(nn.Module):
         """``decode(encode(x))``."""
         return self.decode(self.encode(x))
 
-    def reconstruction_loss(self, x: Tensor) -> Tensor:
-        """The loss of every row, (n,), deterministic, without penalty, in the data's own units."""
+    def reconstruction_loss(self, x: Tensor, target: Tensor) -> Tensor:
+        """The loss of every row against ``target``, (n,), deterministic, without penalty; for `in_data_units`."""
         raw = self.network.decode(self.encode(x))
-        return self.in_data_units(self.loss(raw, self.target(x)))
+        return self.loss(raw, self.target(target))
 
-    def squared_error(self, x: Tensor) -> Tensor:
+    def squared_error(self, x: Tensor, target: Tensor) -> Tensor:
         """The mean squared error of every row's reconstruction, (n,), in units of ``unit`` squared."""
         u_hat = self.loss.link(self.network.decode(self.encode(x)))
-        return (u_hat - self.target(x)).square().flatten(1).mean(1)
+        return (u_hat - self.target(target)).square().flatten(1).mean(1)
 
     @property
     def unit(self) -> float:
         """What 1 in the loss's space is in the data's."""
         return self.scale if self.loss.domain is None else 1.0
 
-    def in_data_units(self, value: Tensor) -> Tensor:
-        """Express losses that were computed while training in the data's own units."""
+    def in_data_units(self, value: Any) -> Any:
+        """Express losses, a tensor or an array of them, in the data's own units."""
         return value if self.loss.domain is not None else self.loss.rescale(value, self.scale)

@@ -32,11 +32,12 @@ class KeepBest(Callback):
         which weights are kept.
     restore : bool, default=True
         Whether the best weights are put back at the end; otherwise this only keeps the curve.
-    trust_start : bool, default=False
-        Whether the weights before training are an answer already.
+    trust_start : bool or 'always', default=False
+        Whether the weights before training are an answer already. 'always' keeps them, for where the judge
+        can prove nothing.
     """
 
-    def __init__(self, patience: int | None, tol: float, restore: bool = True, trust_start: bool = False) -> None:
+    def __init__(self, patience: int | None, tol: float, restore: bool = True, trust_start: bool | str = False) -> None:
         self.patience, self.tol, self.restore, self.trust_start = patience, tol, restore, trust_start
 
     def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
@@ -69,7 +70,8 @@ class KeepBest(Callback):
         assert y is not None
         if self.restore:
             net.module_.load_state_dict(self.weights_)
-            if self.trust_start and not significantly_above(self.start_, net.judge(y)):
+            proven = self.trust_start != "always" and significantly_above(self.start_, net.judge(y))
+            if self.trust_start and not proven:
                 net.module_.load_state_dict(self.start_weights_)
                 self.best_epoch_ = 0
         del self.weights_, self.start_weights_, self.start_
@@ -88,6 +90,11 @@ def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
 class FiniteLoss(Callback):
     """Stop with an error when a loss is not finite."""
 
+    first_ = 0
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        self.first_ = len(net.history)
+
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         for key, name in (("train_loss", "training"), ("valid_loss", "validation")):
             loss = net.history[-1].get(key, 0.0)
@@ -100,9 +107,10 @@ class FiniteLoss(Callback):
             self._fail(net, "weights became infinite or NaN")
 
     def _fail(self, net: AutoencoderNet, what: str) -> None:
+        epoch = len(net.history) - self.first_
         raise FloatingPointError(
-            f"The {what} in epoch {len(net.history)}. Try a lower lr (now {net.lr}), scale the data, or remove its "
-            "outliers. The estimator is as it was before this call."
+            f"The {what} in epoch {epoch}. Try a lower lr (now {net.lr}), scale the data, or remove its outliers. "
+            "The estimator is as it was before this call."
         )
 
 

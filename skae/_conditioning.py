@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -26,6 +26,18 @@ def to_tensor(X: np.ndarray) -> Tensor:
     readable = X.flags.writeable and X.dtype.isnative and strides
     dtype = np.float32 if fits else np.float64
     return torch.from_numpy(X.astype(dtype, copy=not readable))
+
+
+def map_rows(function: Callable[..., Tensor], *arrays: np.ndarray) -> Tensor:
+    """``function`` of the rows of ``arrays``, as one float32 tensor that is filled slice by slice."""
+    out = None
+    for s in slices(arrays[0]):
+        part = function(*(to_tensor(A[s]) for A in arrays))
+        if out is None:
+            out = torch.empty((len(arrays[0]), *part.shape[1:]))
+        out[s] = part
+    assert out is not None, "there is at least one row"
+    return out
 
 
 def mean_and_scale(X: np.ndarray, sample_weight: np.ndarray | None = None) -> tuple[float, float]:

@@ -110,26 +110,17 @@ class WeightedMean(nn.Module):
         return objective.mean() if weight is None else (objective * weight).mean()
 
 
-class ElasticNet(nn.Module):
+def elastic_net(module: nn.Module, alpha: float, l1_ratio: float) -> Tensor:
     r"""Penalty on weights, :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)`; biases go free.
 
-    Parameters
-    ----------
-    alpha, l1_ratio : float
-        α and ρ, as in `sklearn.linear_model.ElasticNet`.
+    α and ρ are those of `sklearn.linear_model.ElasticNet`.
     """
-
-    def __init__(self, alpha: float, l1_ratio: float) -> None:
-        super().__init__()
-        self.alpha, self.l1_ratio = alpha, l1_ratio
-
-    def forward(self, module: nn.Module) -> Tensor:
-        weights = [p for p in module.parameters() if p.ndim > 1]
-        if not weights:
-            return torch.zeros(())
-        l1 = torch.stack([w.abs().sum() for w in weights]).sum()
-        l2 = torch.stack([w.square().sum() for w in weights]).sum()
-        return self.alpha * (self.l1_ratio * l1 + 0.5 * (1 - self.l1_ratio) * l2)
+    weights = [p for p in module.parameters() if p.ndim > 1]
+    if not weights:
+        return torch.zeros(())
+    l1 = torch.stack([w.abs().sum() for w in weights]).sum()
+    l2 = torch.stack([w.square().sum() for w in weights]).sum()
+    return alpha * (l1_ratio * l1 + 0.5 * (1 - l1_ratio) * l2)
 
 
 class AutoencoderNet(NeuralNet):
@@ -143,7 +134,7 @@ class AutoencoderNet(NeuralNet):
     stream : Stream
         Whatever the module draws comes from here.
     alpha, l1_ratio : float, default=0.0
-        See `ElasticNet`.
+        See `elastic_net`.
     **kwargs
         For `skorch.NeuralNet`.
     """
@@ -219,7 +210,7 @@ class AutoencoderNet(NeuralNet):
             for batch in self.get_iterator(rows, training=False):
                 objective = self.module_.objective(self.infer(batch.u), batch.y)
                 objectives.append(objective if batch.weight is None else objective * batch.weight)
-        return torch.cat(objectives)
+            return torch.cat(objectives) + (self._penalty() if self.alpha else 0.0)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         if isinstance(X, Rows):
@@ -242,9 +233,11 @@ class AutoencoderNet(NeuralNet):
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         weight = X[1] if isinstance(X, tuple) else None
         loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
-        if training and self.alpha:
-            loss = loss + ElasticNet(self.alpha, self.l1_ratio)(self.module_)
-        return loss
+        # A judge that let the weights go free would favour a start that did not have to mind them.
+        return loss + self._penalty() if self.alpha else loss
+
+    def _penalty(self) -> Tensor:
+        return elastic_net(self.module_, self.alpha, self.l1_ratio)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """One pass. The losses are added up on the device and read once, which is where skorch waits."""
@@ -273,9 +266,9 @@ def _raised_by_callback(error: BaseException) -> bool:
 
     A callback does so by a ``raise`` statement; Ctrl-C strikes between any two instructions.
     """
-    trace, in_callback, instruction = error.__traceback__, False, None
-    while trace is not None:
-        in_callback |= isinstance(trace.tb_frame.f_locals.get("self"), Callback)
-        instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return in_callback and instruction == dis.opmap["RAISE_VARARGS"]
+    if trace is None or not isinstance(trace.tb_frame.f_locals.get("self"), Callback):
+        return False
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]

@@ -45,10 +45,14 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
     return factory(**{name: value for name, value in offered.items() if name in named} | dict(given))
 
 
-def find_class(slot: str, name: str, parts: ModuleType, base: type) -> type:
-    """Return the class that ``name`` ('squared_error') stands for among the public ``parts``."""
-    classes = (getattr(parts, public) for public in parts.__all__)
-    choices = {_snake(cls.__name__): cls for cls in classes if issubclass(cls, base) and cls is not base}
+def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Iterable[str] = ()) -> type:
+    """Return the class that ``name`` ('squared_error') stands for among the public ``parts``.
+
+    Only those have a name that need no argument but what is ``offered``.
+    """
+    classes = [getattr(parts, public) for public in parts.__all__]
+    classes = [cls for cls in classes if issubclass(cls, base) and cls is not base and _needs(cls) <= set(offered)]
+    choices = {_snake(cls.__name__): cls for cls in classes}
     if name not in choices:
         raise ValueError(
             f"{slot} must be one of {sorted(choices)}, a {base.__name__} class or an object of one, got {name!r}."
@@ -65,6 +69,12 @@ def resolve(slot: str, value: Any, parts: ModuleType, base: type) -> Any:
     if not isinstance(value, base):
         raise TypeError(f"{slot} must be a string, a {base.__name__} class or an object of one, got {value!r}.")
     return clone(value) if hasattr(value, "get_params") else copy.deepcopy(value)
+
+
+def _needs(cls: type) -> set[str]:
+    """The arguments that a class cannot be made without."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
 
 
 def _snake(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 
 def check_prior(prior: Any) -> None:
@@ -19,10 +20,15 @@ def check_prior(prior: Any) -> None:
         )
 
 
-def fit_prior(prior: Any, codes: np.ndarray, seed: int) -> Any:
-    """Fit a clone of ``prior`` to ``codes``, in float64; ``seed`` is for those that were given none."""
+def fit_prior(prior: Any, codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None) -> Any:
+    """Fit a clone of ``prior`` to ``codes``, in float64.
+
+    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it.
+    """
     prior = prior() if isinstance(prior, type) else clone(prior)
-    return _seeded(prior, seed, replace=False).fit(codes.astype(np.float64))
+    weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
+    params = {"sample_weight": sample_weight} if weighs else {}
+    return _seeded(prior, seed, replace=False).fit(codes.astype(np.float64), **params)
 
 
 def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:

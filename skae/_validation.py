@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,11 +35,14 @@ def check_number(
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")
     check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
+    if not math.isfinite(value):
+        raise ValueError(f"{name} == {value}, must be finite.")
 
 
 def check_choice(name: str, value: Any, choices: tuple) -> None:
     """Check that ``value`` is one of ``choices``; 1 is not taken for True."""
-    if not any(type(value) is type(choice) and value == choice for choice in choices):
+    found = value.item() if isinstance(value, np.generic) else value  # a grid may come as an array
+    if not any(type(found) is type(choice) and found == choice for choice in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
@@ -61,7 +65,10 @@ def check_training_params(est: Any, schedules: tuple) -> None:
 
 
 def check_device(device: Any) -> torch.device:
-    """Return the torch device that ``device`` names; 'auto' is CUDA where there is one, else the CPU."""
+    """Return the torch device that ``device`` names; 'auto' is CUDA where there is one, else the CPU.
+
+    Others are refused: what is conditioned in float64, and the private random streams, need one of these two.
+    """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -69,6 +76,8 @@ def check_device(device: Any) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise ValueError(f"device={device!r} is not available here: {str(error).splitlines()[0]}") from error
+    if found.type not in ("cpu", "cuda"):
+        raise ValueError(f"device must be 'auto', 'cpu' or a CUDA device, got {device!r}.")
     return found
 
 
@@ -83,8 +92,11 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> np.
     return _check_kind(X, "X")
 
 
-def check_alike(A: Any, name: str, X: np.ndarray, *, same_length: bool) -> np.ndarray:
-    """Validate an array that comes beside X: finite, with rows of X's shape."""
+def check_alike(estimator: Any, A: Any, name: str, X: np.ndarray, *, same_length: bool) -> np.ndarray:
+    """Validate an array that comes beside X: finite, with rows of X's shape, and X's columns if it names any."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
+        raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
     A = check_array(A, allow_nd=True, input_name=name)
     if A.shape[1:] != X.shape[1:] or (same_length and len(A) != len(X)):
         wanted = X.shape if same_length else ("any number of rows", *X.shape[1:])
@@ -102,7 +114,7 @@ def check_codes(Z: Any, n_components: int) -> np.ndarray:
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights."""
-    if isinstance(sample_weight, _REAL):
+    if isinstance(sample_weight, _REAL):  # scikit-learn reads a number so
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):

@@ -6,11 +6,18 @@ Every loss is a sum over the features of a row, never a mean, so that a penalty 
 
 from __future__ import annotations
 
+import numbers
+from typing import TypeVar
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ._component import Component
+from ._validation import check_number
+
+_Values = TypeVar("_Values", Tensor, np.ndarray)
 
 __all__ = ["AbsoluteError", "Bernoulli", "Huber", "Loss", "SquaredError"]
 
@@ -38,7 +45,7 @@ class Loss(Component):
         """Map the decoder's output to the space of its target."""
         return raw
 
-    def rescale(self, value: Tensor, scale: float) -> Tensor:
+    def rescale(self, value: _Values, scale: float) -> _Values:
         """Express ``value``, computed on rows divided by ``scale``, in the rows' own units."""
         return value
 
@@ -56,7 +63,7 @@ class SquaredError(Loss):
     def forward(self, raw: Tensor, x: Tensor) -> Tensor:
         return (raw - x).square().flatten(1).sum(1)
 
-    def rescale(self, value: Tensor, scale: float) -> Tensor:
+    def rescale(self, value: _Values, scale: float) -> _Values:
         return value * scale**2
 
 
@@ -73,7 +80,7 @@ class AbsoluteError(Loss):
     def forward(self, raw: Tensor, x: Tensor) -> Tensor:
         return (raw - x).abs().flatten(1).sum(1)
 
-    def rescale(self, value: Tensor, scale: float) -> Tensor:
+    def rescale(self, value: _Values, scale: float) -> _Values:
         return value * scale
 
 
@@ -105,13 +112,12 @@ class Huber(Loss):
         self.delta = delta
 
     def setup(self, n_components: int) -> None:
-        if not self.delta > 0:
-            raise ValueError(f"Huber: delta must be above 0, got {self.delta!r}.")
+        check_number("Huber: delta", self.delta, numbers.Real, 0, bounds="neither")
 
     def forward(self, raw: Tensor, x: Tensor) -> Tensor:
         return F.huber_loss(raw, x, reduction="none", delta=self.delta).flatten(1).sum(1)
 
-    def rescale(self, value: Tensor, scale: float) -> Tensor:
+    def rescale(self, value: _Values, scale: float) -> _Values:
         return value * scale**2  # delta is in units of the scale, so s² H_δ(r) = H_{δs}(s r)
 
 

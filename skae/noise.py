@@ -12,10 +12,13 @@ autoencoders. Journal of Machine Learning Research 11.
 
 from __future__ import annotations
 
+import numbers
+
 import torch
 from torch import Tensor
 
 from ._component import Component
+from ._validation import check_number
 
 __all__ = ["GaussianNoise", "MaskingNoise", "Noise", "SaltAndPepper"]
 
@@ -30,11 +33,6 @@ class Noise(Component):
     def corrupt(self, x: Tensor) -> Tensor:
         """Return a corrupted copy of ``x``, (n, ...)."""
         raise NotImplementedError(f"{type(self).__name__} does not define corrupt(x)")
-
-
-def _check_fraction(noise: Noise, fraction: float) -> None:
-    if not 0 <= fraction <= 1:
-        raise ValueError(f"{type(noise).__name__}: fraction must be in [0, 1], got {fraction!r}.")
 
 
 class GaussianNoise(Noise):
@@ -57,8 +55,7 @@ class GaussianNoise(Noise):
         self.scale = scale
 
     def setup(self, n_components: int) -> None:
-        if not self.scale >= 0:
-            raise ValueError(f"GaussianNoise: scale must be at least 0, got {self.scale!r}.")
+        check_number("GaussianNoise: scale", self.scale, numbers.Real, 0)
 
     def corrupt(self, x: Tensor) -> Tensor:
         return torch.add(x, torch.randn_like(x), alpha=self.scale)
@@ -84,7 +81,7 @@ class MaskingNoise(Noise):
         self.fraction = fraction
 
     def setup(self, n_components: int) -> None:
-        _check_fraction(self, self.fraction)
+        check_number("MaskingNoise: fraction", self.fraction, numbers.Real, 0, 1)
 
     def corrupt(self, x: Tensor) -> Tensor:
         return x * (torch.rand_like(x) >= self.fraction)
@@ -116,7 +113,7 @@ class SaltAndPepper(Noise):
         self.fraction = fraction
 
     def setup(self, n_components: int) -> None:
-        _check_fraction(self, self.fraction)
+        check_number("SaltAndPepper: fraction", self.fraction, numbers.Real, 0, 1)
         self.register_buffer("low", torch.tensor(0.0))
         self.register_buffer("high", torch.tensor(0.0))
 

@@ -298,7 +298,7 @@ def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shap
     torch.testing.assert_close(module.encode(x).double(), u.flatten(1), atol=1e-6, rtol=1e-6)
     tolerance = 1e-6 * (abs(mean) + 10 * scale)
     torch.testing.assert_close(module.reconstruct(x).double(), x, atol=tolerance, rtol=0)
-    assert module.squared_error(x).max() <= 1e-5**2
+    assert module.squared_error(x, x).max() <= 1e-5**2
 
 
 def test_conditioning_of_float64_rows_loses_no_digits():
@@ -314,7 +314,8 @@ def test_losses_agree_with_their_formulas_in_data_units(loss, mean, scale):
     x = rows() if isinstance(loss, Bernoulli) else mean + scale * rows()
     with torch.no_grad():
         x_hat = module.reconstruct(x).double()
-        got, error = module.reconstruction_loss(x).double(), module.squared_error(x).double() * module.unit**2
+        got = module.in_data_units(module.reconstruction_loss(x, x).double())
+        error = module.squared_error(x, x).double() * module.unit**2
     r = (x_hat - x).abs()
     delta = 0.7 * scale
     expected = {
@@ -343,8 +344,8 @@ def test_a_loss_with_a_domain_is_not_conditioned():
 
     module = build(loss=Bounded(), mean=0.4, scale=0.2)
     error = (module.network.decode(module.encode(x)) - x.float()).square()
-    torch.testing.assert_close(module.reconstruction_loss(x), error.sum(1))
-    torch.testing.assert_close(module.squared_error(x), error.mean(1))
+    torch.testing.assert_close(module.in_data_units(module.reconstruction_loss(x, x)), error.sum(1))
+    torch.testing.assert_close(module.squared_error(x, x), error.mean(1))
     plain = build(mean=0.4, scale=0.2)
     assert torch.equal(plain.target(x), plain.condition(x))
     torch.testing.assert_close(plain.in_data_units(value), value * 0.04)
@@ -355,8 +356,8 @@ def test_outside_training_nothing_is_random_and_penalties_do_not_count(loss):
     module = build(loss=loss, bottleneck=Sparse(100.0), noise=GaussianNoise(5.0))
     plain = build(module.network, loss=loss)
     x = rows()
-    for method in ("encode", "reconstruct", "reconstruction_loss", "squared_error"):
-        assert torch.equal(getattr(module, method)(x), getattr(plain, method)(x)), method
+    for method, n in (("encode", 1), ("reconstruct", 1), ("reconstruction_loss", 2), ("squared_error", 2)):
+        assert torch.equal(getattr(module, method)(*[x] * n), getattr(plain, method)(*[x] * n)), method
 
 
 # ------------------------------------------------------------------ training

@@ -24,7 +24,7 @@ LAYERS = {
     "estimators": 4,
     "": 9,  # skae/__init__.py
 }
-CORE = {"numpy", "scipy", "sklearn", "skorch", "torch"}
+CORE = {"numpy", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
 SKORCH = {"_net", "_callbacks"}
 FILES = sorted(ROOT.rglob("*.py"))
 

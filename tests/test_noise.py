@@ -165,10 +165,10 @@ def test_a_value_is_changed_whole_or_not_at_all(n, d, seed):
 @pytest.mark.parametrize("wrong", [float("nan"), -1e-9, 1 + 1e-9, float("inf")])
 @pytest.mark.parametrize("cls", [MaskingNoise, SaltAndPepper])
 def test_a_fraction_lies_between_0_and_1(cls, wrong):
-    with pytest.raises(ValueError, match=rf"{cls.__name__}: fraction must be in \[0, 1\]"):
+    with pytest.raises(ValueError, match=f"{cls.__name__}: fraction == "):
         cls(wrong).setup(n_components=1)
 
 
 def test_a_scale_is_no_nan():
-    with pytest.raises(ValueError, match="GaussianNoise: scale must be at least 0, got nan"):
+    with pytest.raises(ValueError, match="GaussianNoise: scale == nan"):
         GaussianNoise(float("nan")).setup(n_components=1)

@@ -174,7 +174,12 @@ def test_find_class_refuses_with_what_there_is(name):
 
 @pytest.mark.parametrize(
     ("module", "name", "cls"),
-    [(nn, "mlp", "MLP"), (nn, "encoder_decoder", "EncoderDecoder"), (noise, "salt_and_pepper", "SaltAndPepper")],
+    [(nn, "mlp", "MLP"), (noise, "salt_and_pepper", "SaltAndPepper")],
 )
 def test_find_class_spells_names_in_snake_case(module, name, cls):
-    assert find_class("slot", name, module, object).__name__ == cls
+    assert find_class("slot", name, module, object, {"input_shape", "n_components"}).__name__ == cls
+
+
+def test_what_needs_more_than_is_offered_has_no_name():
+    with pytest.raises(ValueError, match=r"must be one of \['mlp'\]"):
+        find_class("module", "encoder_decoder", nn, object, {"input_shape", "n_components"})

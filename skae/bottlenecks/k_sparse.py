@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
+
 import torch
 from torch import Tensor
 
+from .._validation import check_number
 from .base import Bottleneck
 
 
@@ -40,10 +43,8 @@ class KSparse(Bottleneck):
         self.ratio = ratio
 
     def setup(self, n_components: int) -> None:
-        if not 1 <= self.k <= n_components:
-            raise ValueError(f"KSparse: k must be from 1 to n_components={n_components}, got {self.k!r}.")
-        if not self.ratio >= 1:
-            raise ValueError(f"KSparse: ratio must be at least 1, got {self.ratio!r}.")
+        check_number("KSparse: k (at most n_components)", self.k, numbers.Integral, 1, n_components)
+        check_number("KSparse: ratio", self.ratio, numbers.Real, 1)
 
     def code(self, h: Tensor) -> Tensor:
         k = self.k if self.training else min(round(self.ratio * self.k), h.shape[1])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
+
 from torch import Tensor
 
+from .._validation import check_number
 from .base import Bottleneck, Latent
 
 
@@ -34,8 +37,7 @@ class Sparse(Bottleneck):
         self.weight = weight
 
     def setup(self, n_components: int) -> None:
-        if not self.weight >= 0:
-            raise ValueError(f"Sparse: weight must be at least 0, got {self.weight!r}.")
+        check_number("Sparse: weight", self.weight, numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:
         return Latent(h, self.weight * h.abs().sum(1))

@@ -5,37 +5,30 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from .. import bottlenecks, losses
 from .. import nn as networks
 from .. import noise as noises
 from .._callbacks import SCHEDULES, FiniteLoss, KeepBest, SklearnCallbacks, check_callbacks, report, schedule
-from .._conditioning import mean_and_scale, slices, to_tensor
+from .._conditioning import map_rows, mean_and_scale
 from .._net import AutoencoderNet, BatchIterator, Rows
 from .._params import check_names, find_class, resolve, select
 from .._random import Stream, draw_seed
 from .._threads import threads_for
-from .._validation import check_device, check_training_params
+from .._validation import check_device, check_number, check_training_params
+from ._data import Data
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
-
-
-class Data(NamedTuple):
-    """Validated arrays, as `fit` was given them."""
-
-    X: np.ndarray
-    X_target: np.ndarray | None = None
-    X_val: np.ndarray | None = None
-    X_val_target: np.ndarray | None = None
-    sample_weight: np.ndarray | None = None
 
 
 class Parts(NamedTuple):
@@ -45,7 +38,7 @@ class Parts(NamedTuple):
     bottleneck: bottlenecks.Bottleneck
     loss: losses.Loss
     noise: noises.Noise | None
-    optimizer: type[torch.optim.Optimizer]
+    optimizer: type[Optimizer]
     device: torch.device
 
 
@@ -54,6 +47,8 @@ def check_params(est: Any) -> Parts:
     check_training_params(est, SCHEDULES)
     check_callbacks(est.callbacks)
     params = est._extra
+    for name in ("iterator_train__batch_size", "iterator_valid__batch_size"):
+        check_number(name, params.get(name, 1), numbers.Integral, 1)
     optimizer = _find_optimizer(est.optimizer)
     check_names(
         select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"
@@ -62,7 +57,7 @@ def check_params(est: Any) -> Parts:
     check_names(select(params, "optimizer"), _names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
     network = est.module
     if isinstance(network, str):
-        network = find_class("module", network, networks, nn.Module)
+        network = find_class("module", network, networks, nn.Module, ("input_shape", "n_components", "n_outputs"))
     if not callable(network):
         raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {network!r}.")
     bottleneck = "identity" if est.bottleneck is None else est.bottleneck
@@ -76,8 +71,13 @@ def check_params(est: Any) -> Parts:
     )
 
 
-def _find_optimizer(optimizer: Any) -> type[torch.optim.Optimizer]:
-    choices = {name.lower(): cls for name, cls in vars(torch.optim).items() if isinstance(cls, type)}
+def _find_optimizer(optimizer: Any) -> type[Optimizer]:
+    choices = {
+        name.lower(): cls
+        for name, cls in vars(torch.optim).items()
+        if isinstance(cls, type) and issubclass(cls, Optimizer)
+    }
+    del choices["optimizer"]
     if isinstance(optimizer, str):
         if optimizer.lower() not in choices:
             raise ValueError(f"optimizer must be one of {sorted(choices)} or a torch.optim class, got {optimizer!r}.")
@@ -87,7 +87,7 @@ def _find_optimizer(optimizer: Any) -> type[torch.optim.Optimizer]:
     return optimizer
 
 
-def _names_taken(optimizer: type[torch.optim.Optimizer]) -> set[str]:
+def _names_taken(optimizer: type[Optimizer]) -> set[str]:
     """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
     return set(inspect.signature(optimizer).parameters) - {"params", "lr"}
 
@@ -110,8 +110,6 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     """
     seed = draw_seed(est.random_state)
     rng = np.random.default_rng(seed)
-    if data.sample_weight is not None:  # a row without weight is a row that is not there
-        data = _with_weight(data)
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     n_rows = len(data.X)
     stops_early = est.early_stopping is not False and not one_epoch
@@ -139,29 +137,34 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     net = _make_net(est, parts, data.X.shape[1:], conditioning, seed, callbacks)
 
     module = net.module_
-    u = _map(module.condition, data.X)
+    u = map_rows(module.condition, data.X)
     if earlier is None:
-        keep.trust_start = _init_module(net, u, data.sample_weight, rng)
+        trust_start = _init_module(net, u, data.sample_weight, rng)
     else:
+        trust_start = False  # it was trained: what more training finds is not by chance better than it
         _resume(net, earlier)
     target = None
     if data.X_target is not None or module.loss.domain is not None:
-        target = _map(module.target, data.X if data.X_target is None else data.X_target)
-    rows = _rows(u, target, data.sample_weight, order[n_held:], parts.device)
+        target = map_rows(module.target, data.X if data.X_target is None else data.X_target)
+    rows = _rows(u, target, parts.device, order[n_held:], data.sample_weight)
     judge: Rows | None = rows if judged else None
     if n_held:
-        judge = _rows(u, target, data.sample_weight, order[:n_held], parts.device)
+        judge = _rows(u, target, parts.device, order[:n_held], data.sample_weight)
     elif data.X_val is not None:
         seen = data.X_val if data.X_val_target is None else data.X_val_target
-        judge = Rows(_map(module.condition, data.X_val).to(parts.device), _map(module.target, seen).to(parts.device))
+        judge = Rows(
+            map_rows(module.condition, data.X_val).to(parts.device), map_rows(module.target, seen).to(parts.device)
+        )
     del u, target
+    # Nothing that the rows seen in training say could prove that training is better than PCA.
+    keep.trust_start = "always" if trust_start and judge is rows else trust_start
     if judge is not None and module.noise is not None:
         # A denoiser is judged at denoising, or PCA would win on clean rows. One draw serves all epochs.
         with net.stream, torch.no_grad():
             judge = Rows(module.noise.corrupt(judge.u), judge.target, judge.weight)
 
     first = len(net.history)
-    with threads_for(module.n_parameters * min(est.batch_size, len(rows))):
+    with threads_for(module.n_parameters * math.ceil(len(rows) / n_batches)):
         net.train_rows(rows, judge, epochs)
     finite.check_weights(net)
     net.module_.eval()
@@ -200,14 +203,6 @@ def _n_held_out(est: Any, data: Data) -> int:
     return n_held
 
 
-def _with_weight(data: Data) -> Data:
-    """The rows whose weight is above 0."""
-    assert data.sample_weight is not None
-    kept = np.flatnonzero(data.sample_weight)
-    target = None if data.X_target is None else data.X_target[kept]
-    return data._replace(X=data.X[kept], X_target=target, sample_weight=data.sample_weight[kept])
-
-
 def _make_net(
     est: Any, parts: Parts, input_shape: tuple, conditioning: tuple[float, float], seed: int, callbacks: list
 ) -> AutoencoderNet:
@@ -243,9 +238,12 @@ def _make_net(
         **{f"module__{name}": value for name, value in module_params.items()},
         **others,
     ).initialize()
-    # None takes a callback out, so that its name is no longer there.
-    named = {name.partition("__")[0] for name, value in select(params, "callbacks").items() if value is not None}
-    check_names(named, [name for name, _ in net.callbacks_], "callbacks", "callbacks__")
+    # None takes a callback out, so that its name is no longer there. Those of the estimator are not to be touched.
+    own = {name for name, _ in callbacks} - {"print_log", "epoch_timer"}
+    theirs = {name for name, _ in net.callbacks_} - own
+    for name, value in select(params, "callbacks").items():
+        if value is not None or name in own:
+            check_names([name.partition("__")[0]], theirs, "callbacks", "callbacks__")
     return net
 
 
@@ -257,7 +255,10 @@ def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | Non
     """
     n_sample = min(len(u), max(1, _INIT_VALUES // max(1, u[:1].numel())))
     if sample_weight is not None:
-        u = u[rng.choice(len(u), n_sample, p=sample_weight / sample_weight.sum())]
+        # Systematic resampling: equal weights take every row once, a weight of 2 takes its row twice.
+        edges = np.cumsum(sample_weight / sample_weight.sum())
+        points = (rng.random() + np.arange(n_sample)) / n_sample
+        u = u[np.searchsorted(edges, points).clip(max=len(u) - 1)]
     elif n_sample < len(u):
         u = u[rng.choice(len(u), n_sample, replace=False)]
     with net.stream:
@@ -276,31 +277,27 @@ def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
         for group, before in zip(groups, state["param_groups"], strict=True):
             group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # schedulers look for it
         net.optimizer_.load_state_dict(state | {"param_groups": groups})
-    net.history = copy.deepcopy(earlier.history)
+    net.history = type(earlier.history)(earlier.history)  # epochs that are over do not change any more
     net.stream = copy.deepcopy(earlier.stream)
 
 
-def _map(function: Callable[[Tensor], Tensor], X: np.ndarray) -> Tensor:
-    """``function`` of all rows, as one float32 tensor that is filled slice by slice."""
-    out = torch.empty(X.shape)
-    for s in slices(X):
-        out[s] = function(to_tensor(X[s]))
-    return out
-
-
 def _rows(
-    u: Tensor, target: Tensor | None, sample_weight: np.ndarray | None, index: np.ndarray, device: torch.device
+    u: Tensor,
+    target: Tensor | None,
+    device: torch.device,
+    index: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
 ) -> Rows:
-    """The rows at ``index``, on the device, with weights of mean 1."""
+    """The rows, or those at ``index``, on the device, with weights of mean 1."""
 
-    def take(t: Tensor | None) -> Tensor | None:
-        return None if t is None else (t if len(index) == len(t) else t[index]).to(device)
+    def take(t: Tensor) -> Tensor:
+        return (t if index is None or len(index) == len(t) else t[index]).to(device)
 
     weight = None
     if sample_weight is not None:
         chosen = sample_weight[index]
         weight = torch.from_numpy(chosen / chosen.mean()).float().to(device)
-    return Rows(take(u), take(target), weight)  # type: ignore[arg-type]
+    return Rows(take(u), None if target is None else take(target), weight)
 
 
 def _in_data_units(net: AutoencoderNet, values: list[float]) -> list[float]:

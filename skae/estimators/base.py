@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import slices, to_tensor
-from .._params import check_names
+from .._conditioning import map_rows
 from .._prior import check_prior, fit_prior, sample_prior
 from .._random import draw_seed
 from .._threads import threads_for
@@ -27,7 +27,9 @@ from .._validation import (
     check_sample_weight,
     unchanged_on_error,
 )
-from ._training import Data, Parts, check_params, train
+from ._data import Data, check_data
+from ._extra import ExtraParams
+from ._training import Parts, check_params, train
 
 try:  # scikit-learn 1.9, experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -41,64 +43,19 @@ except ImportError:
         return method
 
 
-# The slots whose parameters are set by names with double underscores.
-_SLOTS = ("module", "optimizer", "iterator_train", "iterator_valid", "callbacks")
-
-
 def _has_prior(estimator: Any) -> bool:
     if estimator.prior is None:
         raise AttributeError("sample needs a density over the codes: set prior, for example GaussianMixture(10).")
     return True
 
 
-class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(
+    ExtraParams, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Fitting, encoding, decoding and scoring, for estimators that only add parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
     """
-
-    _extra: dict[str, Any]
-
-    # ---------------------------------------------------------------- parameters
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, those named with double underscores included.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add the parameters of the parts that are objects.
-
-        Returns
-        -------
-        params : dict
-            Parameter names and their values.
-        """
-        return super().get_params(deep=deep) | self._extra
-
-    def set_params(self, **params: Any) -> BaseAutoencoder:
-        """Set parameters: the constructor's, those of parts, and ``module__*``, ``optimizer__*`` and the like.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameter names and their values.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        extra = {name: value for name, value in params.items() if self._is_extra(name, params)}
-        super().set_params(**{name: value for name, value in params.items() if name not in extra})
-        self._extra = self._extra | extra
-        return self
-
-    def _is_extra(self, name: str, params: dict[str, Any]) -> bool:
-        """Whether ``name`` is kept for a class, rather than set on a part that is an object."""
-        slot, _, rest = name.partition("__")
-        part = params.get(slot, getattr(self, slot, None))
-        return name in self._extra or (bool(rest) and slot in _SLOTS and not hasattr(part, "get_params"))
 
     # ---------------------------------------------------------------- fitting
 
@@ -144,6 +101,7 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             When a loss is not finite. After any error the estimator is as it was before.
         """
         context = None
+        # Attributes that scikit-learn sets where callbacks were given to this estimator, or to one around it.
         if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
             # The number of epochs may depend on X, which is not read yet: None says that it is not known.
             known = isinstance(self.max_epochs, numbers.Integral)
@@ -152,11 +110,19 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         with unchanged_on_error(self):
             parts = self._check_params()
             X = check_rows(self, X, reset=True, min_rows=2)
-            data = _check_data(X, parts, X_target, X_val, X_val_target, sample_weight)
+            data = check_data(
+                self,
+                parts.loss,
+                X,
+                X_target=X_target,
+                X_val=X_val,
+                X_val_target=X_val_target,
+                sample_weight=sample_weight,
+            )
             if self.warm_start and hasattr(self, "net_") and X.shape[1:] != self.input_shape_:
                 raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
             outcome = train(self, parts, data, context=context)
-            self._store(outcome.net, X)
+            self._store(outcome.net, data)
             self.n_iter_ = outcome.n_iter
             self.loss_curve_ = outcome.loss_curve
             self.validation_loss_curve_ = outcome.validation_loss_curve
@@ -191,28 +157,27 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             first = not hasattr(self, "net_")
             parts = self._check_params()
             X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
-            data = _check_data(X, parts, X_target, None, None, sample_weight)
+            data = check_data(self, parts.loss, X, X_target=X_target, sample_weight=sample_weight)
             outcome = train(self, parts, data, one_epoch=True)
-            self._store(outcome.net, X)
+            self._store(outcome.net, data)
             self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
             self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
             self.validation_loss_curve_ = []
         return self
 
     def _check_params(self) -> Parts:
-        # scikit-learn wants constructors that refuse nothing, so a name mistyped there is told here.
-        stray = [name for name in self._extra if name.partition("__")[0] not in _SLOTS or "__" not in name]
-        check_names(stray, self._get_param_names(), type(self).__name__)
+        self._check_extra_names()
         if self.prior is not None:
             check_prior(self.prior)
         return check_params(self)
 
-    def _store(self, net: Any, X: np.ndarray) -> None:
+    def _store(self, net: Any, data: Data) -> None:
         """Keep a trained net, and what follows from it and the rows it saw."""
         self.net_ = net
-        self.input_shape_ = X.shape[1:]
+        self.input_shape_ = data.X.shape[1:]
         if self.prior is not None:
-            self.prior_ = fit_prior(self.prior, self._map(self.module_.encode, X), net.stream.draw_seed())
+            codes = self._map(self.module_.encode, data.X)
+            self.prior_ = fit_prior(self.prior, codes, net.stream.draw_seed(), data.sample_weight)
         elif hasattr(self, "prior_"):
             del self.prior_
 
@@ -232,20 +197,17 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _map(self, function: Callable[[Tensor], Tensor], A: np.ndarray) -> np.ndarray:
-        """``function`` of all rows of ``A``, slice by slice, as one float32 array."""
+    def _map(self, function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
+        """``function`` of all rows of ``arrays``, slice by slice, as one float32 array."""
         self.module_.eval()
-        out = None
-        n_parameters = self.module_.n_parameters
+        n_parameters, device = self.module_.n_parameters, self.net_.device
+
+        def run(*parts: Tensor) -> Tensor:
+            with threads_for(n_parameters * len(parts[0])):
+                return function(*(part.to(device) for part in parts)).cpu()
+
         with torch.inference_mode():
-            for s in slices(A):
-                with threads_for(n_parameters * (s.stop - s.start)):
-                    part = function(to_tensor(A[s]).to(self.net_.device))
-                if out is None:
-                    out = np.empty((len(A), *part.shape[1:]), dtype=np.float32)
-                out[s] = part.cpu().numpy()
-        assert out is not None
-        return out
+            return map_rows(run, *arrays).numpy()
 
     def _check_fitted_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -266,7 +228,8 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         Z : ndarray of shape (n_samples, n_components), float32
             The codes; deterministic, without noise.
         """
-        return self._map(self.module_.encode, self._check_fitted_rows(X))
+        X = self._check_fitted_rows(X)
+        return self._map(self.module_.encode, X)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Decode codes.
@@ -298,17 +261,20 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         X_hat : ndarray of X's shape, float32
             The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended.
         """
-        return self._map(self.module_.reconstruct, self._check_fitted_rows(X))
+        X = self._check_fitted_rows(X)
+        return self._map(self.module_.reconstruct, X)
 
     # ---------------------------------------------------------------- scoring
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: Any, *, X_target: Any = None) -> np.ndarray:
         """Compute minus the reconstruction loss of every row: the lower, the more anomalous.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
+        X_target : array-like of X's shape, default=None
+            What the reconstruction is compared with; X when None.
 
         Returns
         -------
@@ -316,11 +282,13 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
             error); without the penalty that a bottleneck may add while training.
         """
-        X = self._check_fitted_rows(X)
-        check_domain(X, "X", self.module_.loss)
-        return -self._map(self.module_.reconstruction_loss, X)
+        X, target = self._check_rows_and_target(X, X_target)
+        check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
+        loss = self._map(self.module_.reconstruction_loss, X, target).astype(np.float64)
+        largest = np.finfo(np.float32).max
+        return -self.module_.in_data_units(loss).clip(max=largest).astype(np.float32)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.
 
         Parameters
@@ -331,16 +299,22 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
             Ignored.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
+        X_target : array-like of X's shape, default=None
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None.
 
         Returns
         -------
         score : float
             Minus the mean over all values, in the data's own units squared; the greater the better.
         """
-        X = self._check_fitted_rows(X)
+        X, target = self._check_rows_and_target(X, X_target)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
-        errors = self._map(self.module_.squared_error, X).astype(np.float64)
+        errors = self._map(self.module_.squared_error, X, target).astype(np.float64)
         return -float(np.average(errors, weights=weight)) * self.module_.unit**2
+
+    def _check_rows_and_target(self, X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
+        X = self._check_fitted_rows(X)
+        return X, X if X_target is None else check_alike(self, X_target, "X_target", X, same_length=True)
 
     # ---------------------------------------------------------------- generating
 
@@ -360,28 +334,8 @@ class BaseAutoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Tra
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
             New rows, in the units of the X that was fitted.
         """
-        check_is_fitted(self, "prior_")
+        check_is_fitted(self)
+        if not hasattr(self, "prior_"):
+            raise NotFittedError("prior was set after fit: fit again, so that there is a density to draw from.")
         check_number("n_samples", n_samples, numbers.Integral, 1)
         return self._map(self.module_.decode, sample_prior(self.prior_, n_samples, draw_seed(random_state)))
-
-
-def _check_data(X: np.ndarray, parts: Parts, X_target: Any, X_val: Any, X_val_target: Any, sample_weight: Any) -> Data:
-    """Validate what comes beside X, all of it against X."""
-    if X_target is not None:
-        X_target = check_alike(X_target, "X_target", X, same_length=True)
-    if X_val is not None:
-        X_val = check_alike(X_val, "X_val", X, same_length=False)
-    if X_val_target is not None:
-        if X_val is None:
-            raise ValueError("X_val_target needs X_val, the rows that it is the target of.")
-        X_val_target = check_alike(X_val_target, "X_val_target", X_val, same_length=True)
-    elif X_target is not None and X_val is not None:
-        raise ValueError("X_val needs X_val_target where X is given an X_target.")
-    for name, target, rows in (("X_target", X_target, X), ("X_val_target", X_val_target, X_val)):
-        if target is not None:
-            check_domain(target, name, parts.loss)
-        elif rows is not None:
-            check_domain(rows, name.removesuffix("_target"), parts.loss)
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, len(X))
-    return Data(X, X_target, X_val, X_val_target, sample_weight)

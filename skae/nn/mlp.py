@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
+
+from .._threads import one_blas_thread
+from .._validation import check_choice, check_number
 
 _ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -75,15 +78,14 @@ class MLP(nn.Module):
         linear_skip: bool = True,
     ) -> None:
         super().__init__()
-        if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation must be one of {sorted(_ACTIVATIONS)}, got {activation!r}.")
-        if normalization is not None and normalization not in _NORMALIZATIONS:
-            raise ValueError(f"normalization must be None or one of {sorted(_NORMALIZATIONS)}, got {normalization!r}.")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout!r}.")
+        check_choice("activation", activation, tuple(_ACTIVATIONS))
+        check_choice("normalization", normalization, (None, *_NORMALIZATIONS))
+        check_number("dropout", dropout, numbers.Real, 0, 1, bounds="left")
+        if isinstance(hidden_layer_sizes, str) or not isinstance(hidden_layer_sizes, Iterable):
+            raise TypeError(f"hidden_layer_sizes must be a sequence of integers, got {hidden_layer_sizes!r}.")
         hidden = list(hidden_layer_sizes)
-        if not all(isinstance(width, numbers.Integral) and width >= 1 for width in hidden):
-            raise ValueError(f"hidden_layer_sizes must hold integers of at least 1, got {hidden_layer_sizes!r}.")
+        for width in hidden:
+            check_number("every entry of hidden_layer_sizes", width, numbers.Integral, 1)
         self.input_shape = tuple(input_shape)
         n_features = math.prod(self.input_shape)
         n_outputs = n_components if n_outputs is None else n_outputs
@@ -130,7 +132,8 @@ class MLP(nn.Module):
         rows = x.flatten(1).cpu().numpy()
         k = min(self.decoder_skip.in_features, *rows.shape)
         seed = int(torch.randint(2**31 - 1, ()))
-        with np.errstate(invalid="ignore"):  # constant rows have no variance to divide by
+        # Constant rows have no variance to divide by.
+        with one_blas_thread(), np.errstate(invalid="ignore"):
             pca = PCA(k, random_state=seed).fit(rows)
         components = torch.from_numpy(pca.components_)
         mean = torch.from_numpy(pca.mean_)

@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 
@@ -43,7 +44,7 @@ PARAMS = [
     ({"n_components": 2.0}, TypeError, "n_components must be an instance of int"),
     ({"n_components": True}, TypeError, "n_components"),
     ({"n_components": "two"}, TypeError, "n_components"),
-    ({"module": "cnn"}, ValueError, r"module must be one of \['encoder_decoder', 'mlp'\]"),
+    ({"module": "cnn"}, ValueError, r"module must be one of \['mlp'\]"),
     ({"module": 3}, TypeError, "module must be a string, a class or an nn.Module"),
     ({"module": NoDecode}, TypeError, "NoDecode has no decode"),
     ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map 2 codes of shape \(2,\)"),
@@ -51,19 +52,19 @@ PARAMS = [
     ({"module__hidden_layer_size": (8,)}, TypeError, "Did you mean module__hidden_layer_sizes"),
     ({"module__n_components": 3}, TypeError, "takes no parameter module__n_components"),
     ({"module__activation": "swish"}, ValueError, "activation must be one of .*'silu'.*got 'swish'"),
-    ({"module__normalization": "group"}, ValueError, "normalization must be None or one of"),
-    ({"module__dropout": 1.0}, ValueError, r"dropout must be in \[0, 1\)"),
-    ({"module__hidden_layer_sizes": (8, 0)}, ValueError, "hidden_layer_sizes must hold integers"),
+    ({"module__normalization": "group"}, ValueError, "normalization must be one of None"),
+    ({"module__dropout": 1.0}, ValueError, "dropout == 1.0"),
+    ({"module__hidden_layer_sizes": (8, 0)}, ValueError, "hidden_layer_sizes == 0"),
     ({"bottleneck": "sparce"}, ValueError, "bottleneck must be one of.*got 'sparce'"),
-    ({"bottleneck": Sparse(-1)}, ValueError, "Sparse: weight must be at least 0, got -1"),
-    ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k must be from 1 to n_components=3"),
+    ({"bottleneck": Sparse(-1)}, ValueError, "Sparse: weight == -1"),
+    ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k .at most n_components. == 9, must be <= 3"),
     ({"bottleneck": GaussianNoise()}, TypeError, "bottleneck must be a string, a Bottleneck class or an object"),
     ({"loss": "mse"}, ValueError, "loss must be one of .*'squared_error'.*got 'mse'"),
     ({"loss": None}, TypeError, "loss must be"),
-    ({"loss": Huber(0)}, ValueError, "delta must be above 0"),
+    ({"loss": Huber(0)}, ValueError, "Huber: delta == 0"),
     ({"loss": "bernoulli"}, ValueError, r"loss=Bernoulli needs X in \[0, 1\]"),
     ({"noise": "gauss"}, ValueError, "noise must be one of"),
-    ({"noise": MaskingNoise(1.5)}, ValueError, r"fraction must be in \[0, 1\], got 1.5"),
+    ({"noise": MaskingNoise(1.5)}, ValueError, "MaskingNoise: fraction == 1.5"),
     ({"prior": "mixture"}, TypeError, "prior must be a scikit-learn density estimator"),
     ({"prior": GaussianMixture(50)}, ValueError, "n_samples"),
     ({"alpha": -1}, ValueError, "alpha == -1, must be >= 0"),
@@ -90,6 +91,18 @@ PARAMS = [
     ({"verbose": -1}, ValueError, "verbose"),
     ({"iterator_train__shuffled": True}, TypeError, "Did you mean iterator_train__shuffle"),
     ({"callbacks__nobody__x": 1}, TypeError, "callbacks takes no parameter callbacks__nobody"),
+    ({"callbacks__finite_loss": None}, TypeError, "callbacks takes no parameter callbacks__finite_loss"),
+    ({"callbacks__keep_best__tol": 1}, TypeError, "callbacks takes no parameter callbacks__keep_best"),
+    ({"iterator_train__batch_size": 0}, ValueError, "iterator_train__batch_size == 0"),
+    ({"iterator_valid__batch_size": -1}, ValueError, "iterator_valid__batch_size == -1"),
+    ({"module": "encoder_decoder"}, ValueError, r"module must be one of \['mlp'\]"),
+    ({"optimizer": "optimizer"}, ValueError, "optimizer must be one of"),
+    ({"noise": GaussianNoise("a")}, TypeError, "GaussianNoise: scale must be an instance of"),
+    ({"noise": GaussianNoise(float("inf"))}, ValueError, "GaussianNoise: scale == inf, must be finite"),
+    ({"bottleneck": KSparse(2.5)}, TypeError, "KSparse: k .* must be an instance of"),
+    ({"module__dropout": "a"}, TypeError, "dropout must be an instance of"),
+    ({"module__hidden_layer_sizes": 8}, TypeError, "hidden_layer_sizes must be a sequence"),
+    ({"device": "meta"}, ValueError, "device must be 'auto', 'cpu' or a CUDA device, got 'meta'"),
     ({"callbacks": 3}, TypeError, "callbacks"),
     ({"lr": 1e30, "optimizer": "sgd", "lr_schedule": None}, FloatingPointError, r"in epoch 1\. Try a lower lr"),
 ]
@@ -119,6 +132,8 @@ BESIDE = [
     ({"X_target": with_value(np.nan)}, ValueError, "Input X_target contains NaN"),
     ({"X_val": good()[:, :2]}, ValueError, "X_val must have the shape"),
     ({"X_val": with_value(np.inf)}, ValueError, "Input X_val contains infinity"),
+    ({"X_val": pd.DataFrame(good(), columns=list("dcba"))}, ValueError, "X_val must have the columns of X"),
+    ({"X_target": pd.DataFrame(good(), columns=list("wxyz"))}, ValueError, "X_target must have the columns of X"),
     ({"X_val_target": good()}, ValueError, "X_val_target needs X_val"),
     ({"X_target": good(), "X_val": good()}, ValueError, "X_val needs X_val_target"),
     ({"sample_weight": np.ones(3)}, ValueError, r"sample_weight must have the shape \(20,\)"),
@@ -164,7 +179,8 @@ def test_bad_arrays(make, error, match):
 @pytest.mark.parametrize(("beside", "error", "match"), BESIDE, ids=lambda value: str(value)[:30])
 def test_bad_arrays_beside_x(beside, error, match):
     ae = AutoencoderTransformer(2, **FIT)
-    refuses(ae, lambda: ae.fit(good(), **beside), error, match)
+    X = pd.DataFrame(good(), columns=list("abcd")) if "columns of X" in match else good()
+    refuses(ae, lambda: ae.fit(X, **beside), error, match)
 
 
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples", "score"])
@@ -194,6 +210,27 @@ def test_a_mistyped_name_is_told_at_fit_and_survives_clone():
         AutoencoderTransformer().set_params(max_epoch=3)
     with pytest.raises(ValueError, match="Invalid parameter 'modul'"):
         make_pipeline(AutoencoderTransformer()).set_params(autoencodertransformer__modul__x=3)
+
+
+def test_parameters_of_parts_that_are_no_objects():
+    for part in (None, "gaussian_noise", GaussianNoise):
+        ae = AutoencoderTransformer(noise=part)
+        with pytest.raises(ValueError, match="noise__scale needs noise to be an object that has it"):
+            ae.set_params(noise__scale=0.3)
+        assert ae.set_params(noise=GaussianNoise(), noise__scale=0.3).noise.scale == 0.3
+
+
+def test_methods_before_fit():
+    ae = AutoencoderTransformer(2, prior=GaussianMixture())
+    for method in ("transform", "reconstruct", "score_samples", "score", "inverse_transform"):
+        with pytest.raises(NotFittedError):
+            getattr(ae, method)(good())
+    for call in (ae.sample, ae.get_feature_names_out):
+        with pytest.raises(NotFittedError):
+            call()
+    late = AutoencoderTransformer(2, **FIT).fit(good()).set_params(prior=GaussianMixture())
+    with pytest.raises(NotFittedError, match="prior was set after fit"):
+        late.sample()
 
 
 def test_parameters_for_a_module_that_is_built_already():

@@ -40,7 +40,7 @@ def test_metadata_routing(blobs, seen):
     weight = np.arange(1.0, 61.0)
     with sklearn.config_context(enable_metadata_routing=True):
         ae = Spy().set_fit_request(sample_weight=True, X_target=True, X_val=False, X_val_target=False)
-        ae.set_score_request(sample_weight=True)
+        ae.set_score_request(sample_weight=True, X_target=True)
         pipe = Pipeline([("ae", ae)])
         search = GridSearchCV(pipe, {"ae__n_components": [1, 2]}, cv=3)
         search.fit(blobs, sample_weight=weight, X_target=blobs[::-1])

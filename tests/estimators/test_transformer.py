@@ -83,6 +83,42 @@ def test_a_gain_that_may_be_chance_is_not_kept():
     assert sum(epoch > 0 for epoch in kept) <= 3
 
 
+@pytest.mark.parametrize("n_rows", [4, 9, 10])
+def test_on_a_handful_of_rows_it_stays_pca(n_rows):
+    X = np.random.default_rng(0).normal(size=(n_rows, 5))
+    ae = AutoencoderTransformer(2, random_state=0).fit(X)
+    pca = PCA(2).fit(X)
+    np.testing.assert_allclose(ae.reconstruct(X), pca.inverse_transform(pca.transform(X)), atol=1e-4)
+
+
+def test_huge_and_tiny_scales(blobs):
+    for factor in (1e-30, 1e25):
+        ae = small().fit(factor * blobs)
+        assert np.isfinite(ae.score_samples(factor * blobs)).all()
+        assert ae.score(factor * blobs) == pytest.approx(factor**2 * small().fit(blobs).score(blobs), rel=1e-2)
+
+
+def test_a_network_in_double_precision_is_trained_in_single(blobs):
+    with torch.random.fork_rng():
+        module = Plain((6,), 2).double()
+    assert small(module=module).fit(blobs).transform(blobs).dtype == np.float32
+    assert next(module.parameters()).dtype == torch.float64
+
+
+def test_a_class_with_get_params_is_still_a_class(blobs):
+    class Settable(Plain):
+        def get_params(self, deep=True):
+            return {}
+
+    ae = small(module=Settable).set_params(module__width=3)
+    assert ae.fit(blobs).module_.network.down[0].out_features == 3
+
+
+def test_parameters_from_an_array(blobs):
+    grid = {"lr_schedule": np.array(["cosine", "plateau"]), "early_stopping": np.array([True, False])}
+    GridSearchCV(small(max_epochs=1), grid, cv=2, error_score="raise").fit(blobs)
+
+
 def test_a_random_start_need_not_be_beaten_by_much(blobs):
     ae = small(module__linear_skip=False, max_epochs=3).fit(blobs[:12])
     curve = ae.validation_loss_curve_
@@ -160,9 +196,10 @@ def test_k_sparse_codes_have_k_entries(digits):
     assert ((wider != 0).sum(1) == 6).all()
 
 
-def test_alpha_shrinks_weights(blobs):
+@pytest.mark.parametrize("early_stopping", ["auto", False])
+def test_alpha_shrinks_weights(blobs, early_stopping):
     def norm(alpha):
-        ae = small(early_stopping=False, max_epochs=200, lr=1e-2, alpha=alpha).fit(blobs)
+        ae = small(early_stopping=early_stopping, max_epochs=200, lr=1e-2, alpha=alpha).fit(blobs)
         return sum(float(p.detach().norm()) for p in ae.module_.parameters() if p.ndim > 1)
 
     assert norm(1.0) < 0.8 * norm(0.1) < 0.8 * norm(0.0)
@@ -209,6 +246,9 @@ def test_clean_targets(digits):
         return ((estimator.reconstruct(noisy[700:]) - X[700:]) ** 2).mean()
 
     assert error(ae) < 0.75 * error(blind)
+    assert ae.score(noisy[700:], X_target=X[700:]) == pytest.approx(-error(ae), rel=1e-4)
+    expected = -((ae.reconstruct(noisy[700:]) - X[700:]) ** 2).sum(1)
+    np.testing.assert_allclose(ae.score_samples(noisy[700:], X_target=X[700:]), expected, rtol=1e-3)
 
 
 # ------------------------------------------------------------------ one door
@@ -414,6 +454,32 @@ def test_constant_columns_and_constant_data():
 
 
 # ------------------------------------------------------------------ weights of rows
+
+
+@pytest.mark.parametrize("weight", [1.0, 7, np.ones(60), np.full(60, 0.1)], ids=["1.0", "7", "ones", "tenths"])
+@pytest.mark.parametrize("max_epochs", [0, 8])
+def test_equal_weights_are_no_weights(blobs, weight, max_epochs):
+    ae = small(max_epochs=max_epochs, early_stopping=False)
+    plain, weighted = clone(ae).fit(blobs), clone(ae).fit(blobs, sample_weight=weight)
+    np.testing.assert_allclose(weighted.transform(blobs), plain.transform(blobs), atol=1e-4)
+
+
+def test_the_start_is_that_of_rows_repeated(blobs):
+    weight = np.random.default_rng(0).integers(0, 4, size=60)
+    X = np.repeat(blobs, weight, axis=0)
+    weighted = small(max_epochs=0).fit(blobs, sample_weight=weight)
+    repeated = small(max_epochs=0).fit(X)
+    assert weighted.score(X) == pytest.approx(repeated.score(X), rel=0.02)
+
+
+def test_the_prior_minds_weights(blobs):
+    X = np.vstack([blobs, blobs + 1000])
+    weight = np.r_[np.ones(60), np.zeros(60)]
+    for prior in (GaussianMixture(1), KernelDensity(bandwidth=0.01)):
+        drawn = small(prior=prior).fit(X, sample_weight=weight).sample(50, random_state=0)
+        assert np.abs(drawn).max() < 20
+    light = np.r_[np.ones(60), np.full(60, 1e-9)]
+    assert small(prior=KernelDensity()).fit(X, sample_weight=light).prior_.tree_.sample_weight is not None
 
 
 def test_a_row_of_weight_zero_is_as_good_as_absent(blobs):

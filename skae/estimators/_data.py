@@ -1,0 +1,55 @@
+"""The arrays of a fit, validated against each other."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import check_alike, check_domain, check_sample_weight
+
+
+class Data(NamedTuple):
+    """Validated arrays, without the rows of weight 0, which are rows that are not there."""
+
+    X: np.ndarray
+    X_target: np.ndarray | None = None
+    X_val: np.ndarray | None = None
+    X_val_target: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
+
+
+def check_data(
+    estimator: Any,
+    loss: Any,
+    X: np.ndarray,
+    *,
+    X_target: Any = None,
+    X_val: Any = None,
+    X_val_target: Any = None,
+    sample_weight: Any = None,
+) -> Data:
+    """Validate what comes beside a validated X."""
+    if X_target is not None:
+        X_target = check_alike(estimator, X_target, "X_target", X, same_length=True)
+    if X_val is not None:
+        X_val = check_alike(estimator, X_val, "X_val", X, same_length=False)
+    if X_val_target is not None:
+        if X_val is None:
+            raise ValueError("X_val_target needs X_val, the rows that it is the target of.")
+        X_val_target = check_alike(estimator, X_val_target, "X_val_target", X_val, same_length=True)
+    elif X_target is not None and X_val is not None:
+        raise ValueError("X_val needs X_val_target where X is given an X_target.")
+    for name, target, rows in (("X_target", X_target, X), ("X_val_target", X_val_target, X_val)):
+        if target is not None:
+            check_domain(target, name, loss)
+        elif rows is not None:
+            check_domain(rows, name.removesuffix("_target"), loss)
+    if sample_weight is None:
+        return Data(X, X_target, X_val, X_val_target)
+    sample_weight = check_sample_weight(sample_weight, len(X))
+    kept = sample_weight > 0
+    if not kept.all():
+        X, sample_weight = X[kept], sample_weight[kept]
+        X_target = None if X_target is None else X_target[kept]
+    return Data(X, X_target, X_val, X_val_target, sample_weight)
