@@ -25,21 +25,26 @@ def test_snippets_run_in_order(page, tmp_path, monkeypatch):
         exec(compile(snippet, str(page), "exec"), names)
 
 
+def anchors(page):
+    headings = [line.lstrip("#").strip().lower() for line in page.read_text().splitlines() if line.startswith("#")]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
+
+
+def test_no_page_is_left_unfinished():
+    for page in PAGES:
+        assert not re.findall(r"\b[A-Z]+_[A-Z_]+\b", page.read_text()), f"{page.name} holds a placeholder"
+
+
 @by_page(PAGES)
 def test_links_lead_somewhere(page):
-    text = page.read_text()
-    headings = {
-        re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-")
-        for line in text.splitlines()
-        if line.startswith("#")
-    }
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if target.startswith(("http://", "https://")):
             continue
         path, _, anchor = target.partition("#")
-        assert (page.parent / path).exists(), f"{page.name} links to {target}"
-        if not path:
-            assert anchor in headings, f"{page.name} links to {target}"
+        there = page.parent / path if path else page
+        assert there.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(there), f"{page.name} links to {target}"
 
 
 def test_readme_is_short():

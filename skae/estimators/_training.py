@@ -3,93 +3,25 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
-import numbers
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from .. import bottlenecks, losses
-from .. import nn as networks
-from .. import noise as noises
-from .._callbacks import SCHEDULES, FiniteLoss, KeepBest, SklearnCallbacks, check_callbacks, report, schedule
+from .._callbacks import FiniteLoss, KeepBest, SklearnCallbacks, report, schedule
 from .._conditioning import map_rows, mean_and_scale
 from .._net import AutoencoderNet, BatchIterator, Rows
-from .._params import check_names, find_class, resolve, select
+from .._params import check_names, select
 from .._random import Stream, draw_seed
 from .._threads import threads_for
-from .._validation import check_device, check_number, check_training_params
 from ._data import Data
+from ._parts import Parts, names_taken
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
-
-
-class Parts(NamedTuple):
-    """The boxes of the diagram, as objects that `fit` may change."""
-
-    network: nn.Module | Callable[..., nn.Module]
-    bottleneck: bottlenecks.Bottleneck
-    loss: losses.Loss
-    noise: noises.Noise | None
-    optimizer: type[Optimizer]
-    device: torch.device
-
-
-def check_params(est: Any) -> Parts:
-    """Check every parameter that can be checked without data, and look its parts up."""
-    check_training_params(est, SCHEDULES)
-    check_callbacks(est.callbacks)
-    params = est._extra
-    for name in ("iterator_train__batch_size", "iterator_valid__batch_size"):
-        check_number(name, params.get(name, 1), numbers.Integral, 1)
-    optimizer = _find_optimizer(est.optimizer)
-    check_names(
-        select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"
-    )
-    check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
-    check_names(select(params, "optimizer"), _names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
-    network = est.module
-    if isinstance(network, str):
-        network = find_class("module", network, networks, nn.Module, ("input_shape", "n_components", "n_outputs"))
-    if not callable(network):
-        raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {network!r}.")
-    bottleneck = "identity" if est.bottleneck is None else est.bottleneck
-    return Parts(
-        network,
-        resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck),
-        resolve("loss", est.loss, losses, losses.Loss),
-        None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise),
-        optimizer,
-        check_device(est.device),
-    )
-
-
-def _find_optimizer(optimizer: Any) -> type[Optimizer]:
-    choices = {
-        name.lower(): cls
-        for name, cls in vars(torch.optim).items()
-        if isinstance(cls, type) and issubclass(cls, Optimizer)
-    }
-    del choices["optimizer"]
-    if isinstance(optimizer, str):
-        if optimizer.lower() not in choices:
-            raise ValueError(f"optimizer must be one of {sorted(choices)} or a torch.optim class, got {optimizer!r}.")
-        return choices[optimizer.lower()]
-    if not isinstance(optimizer, type):
-        raise TypeError(f"optimizer must be a string or a torch.optim class, got {optimizer!r}.")
-    return optimizer
-
-
-def _names_taken(optimizer: type[Optimizer]) -> set[str]:
-    """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
-    return set(inspect.signature(optimizer).parameters) - {"params", "lr"}
 
 
 class Outcome(NamedTuple):
@@ -111,72 +43,88 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     seed = draw_seed(est.random_state)
     rng = np.random.default_rng(seed)
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
-    n_rows = len(data.X)
     stops_early = est.early_stopping is not False and not one_epoch
     judged = stops_early or data.X_val is not None
     n_held = _n_held_out(est, data) if stops_early else 0
-    order = rng.permutation(n_rows) if n_held else np.arange(n_rows)
-    n_batches = len(BatchIterator(range(n_rows - n_held), **_batching(est)))
+    order = rng.permutation(len(data.X)) if n_held else np.arange(len(data.X))
+    n_batches = len(BatchIterator(range(len(data.X) - n_held), **_batching(est)))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
-    keep = KeepBest(est.n_iter_no_change if stops_early else None, est.tol, restore=stops_early)
     finite = FiniteLoss()
-    callbacks: list[Any] = [("finite_loss", finite)]
-    callbacks += [("keep_best", keep)] if judged else []
+    keep = KeepBest(est.n_iter_no_change if stops_early else None, est.tol, restore=stops_early)
+    callbacks = [("finite_loss", finite), *([("keep_best", keep)] if judged else [])]
     if not one_epoch:
-        monitor = "valid_loss" if judged else "train_loss"
-        # Betas that the user has set are not for a cycle to change.
-        cycle_betas = "betas" in _names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
-        steps = epochs * n_batches
-        callbacks += schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas)
-        callbacks += [] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]
-        callbacks += report(int(est.verbose), epochs)
-    conditioning = (
-        mean_and_scale(data.X, data.sample_weight) if earlier is None else (earlier.module_.mean, earlier.module_.scale)
-    )
+        callbacks += _companions(est, parts, epochs, n_batches, "valid_loss" if judged else "train_loss", context)
+    if earlier is None:
+        conditioning = mean_and_scale(data.X, data.sample_weight)
+    else:
+        conditioning = earlier.module_.mean, earlier.module_.scale
     net = _make_net(est, parts, data.X.shape[1:], conditioning, seed, callbacks)
 
-    module = net.module_
-    u = map_rows(module.condition, data.X)
+    u = map_rows(net.module_.condition, data.X)
     if earlier is None:
         trust_start = _init_module(net, u, data.sample_weight, rng)
     else:
         trust_start = False  # it was trained: what more training finds is not by chance better than it
         _resume(net, earlier)
-    target = None
-    if data.X_target is not None or module.loss.domain is not None:
-        target = map_rows(module.target, data.X if data.X_target is None else data.X_target)
-    rows = _rows(u, target, parts.device, order[n_held:], data.sample_weight)
-    judge: Rows | None = rows if judged else None
-    if n_held:
-        judge = _rows(u, target, parts.device, order[:n_held], data.sample_weight)
-    elif data.X_val is not None:
-        seen = data.X_val if data.X_val_target is None else data.X_val_target
-        judge = Rows(
-            map_rows(module.condition, data.X_val).to(parts.device), map_rows(module.target, seen).to(parts.device)
-        )
-    del u, target
+    rows, judge = _split(net, data, u, order, n_held, judged)
     # Nothing that the rows seen in training say could prove that training is better than PCA.
     keep.trust_start = "always" if trust_start and judge is rows else trust_start
-    if judge is not None and module.noise is not None:
-        # A denoiser is judged at denoising, or PCA would win on clean rows. One draw serves all epochs.
-        with net.stream, torch.no_grad():
-            judge = Rows(module.noise.corrupt(judge.u), judge.target, judge.weight)
+    if judge is not None:
+        judge = _damage(net, judge)
+    del u
 
     first = len(net.history)
-    with threads_for(module.n_parameters * math.ceil(len(rows) / n_batches)):
+    with threads_for(net.module_.n_parameters * math.ceil(len(rows) / n_batches)):
         net.train_rows(rows, judge, epochs)
     finite.check_weights(net)
     net.module_.eval()
-    losses_ = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]  # of epochs that were finished
-    n_iter = len(losses_)
+    finished = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]
     return Outcome(
         net,
-        n_iter,
-        _in_data_units(net, losses_),
-        _in_data_units(net, keep.curve_) if judged else [],
-        keep.best_epoch_ if stops_early else n_iter,
+        n_iter=len(finished),
+        loss_curve=_in_data_units(net, finished),
+        validation_loss_curve=_in_data_units(net, keep.curve_) if judged else [],
+        best_epoch=keep.best_epoch_ if stops_early else len(finished),
     )
+
+
+def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
+    """The callbacks that follow a whole fit: schedule, scikit-learn's own, and reports."""
+    # Betas that the user has set are not for a cycle to change.
+    cycle_betas = "betas" in names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
+    steps = epochs * n_batches
+    return [
+        *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
+        *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
+        *report(int(est.verbose), epochs),
+    ]
+
+
+def _split(
+    net: AutoencoderNet, data: Data, u: Tensor, order: np.ndarray, n_held: int, judged: bool
+) -> tuple[Rows, Rows | None]:
+    """The rows to train on and those to be judged by: held out, ``X_val``, or the same."""
+    module, device = net.module_, torch.device(net.device)
+    target = None
+    if data.X_target is not None or module.loss.domain is not None:
+        target = map_rows(module.target, data.X if data.X_target is None else data.X_target)
+    rows = _rows(u, target, device, order[n_held:], data.sample_weight)
+    if n_held:
+        return rows, _rows(u, target, device, order[:n_held], data.sample_weight)
+    if data.X_val is not None:
+        seen = data.X_val if data.X_val_target is None else data.X_val_target
+        return rows, _rows(map_rows(module.condition, data.X_val), map_rows(module.target, seen), device)
+    return rows, rows if judged else None
+
+
+def _damage(net: AutoencoderNet, judge: Rows) -> Rows:
+    """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
+    noise = net.module_.noise
+    if noise is None:
+        return judge
+    with net.stream, torch.no_grad():
+        return Rows(noise.corrupt(judge.u), judge.target, judge.weight)
 
 
 def _batching(est: Any) -> dict[str, Any]:
@@ -222,7 +170,7 @@ def _make_net(
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
-    if parts.device.type in ("cpu", "cuda") and "fused" in _names_taken(parts.optimizer) and not other_ways:
+    if parts.device.type in ("cpu", "cuda") and "fused" in names_taken(parts.optimizer) and not other_ways:
         others.setdefault("optimizer__fused", True)
     net = AutoencoderNet(
         stream=Stream(seed, parts.device),

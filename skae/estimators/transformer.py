@@ -57,7 +57,8 @@ default='squared_error'
         Rows in a batch, at most; all batches of an epoch have nearly the same size.
     early_stopping : {'auto', True, False}, default='auto'
         Whether training is judged by rows that it does not see, the best weights being kept. 'auto' judges X of
-        fewer than 10 rows by all of them. False trains for ``max_epochs`` and keeps the last weights.
+        fewer than 10 rows by all of them, where PCA is not to be beaten. False trains for ``max_epochs`` and keeps the
+        last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
     n_iter_no_change : int, default=50
@@ -66,7 +67,7 @@ default='squared_error'
         Relative improvement of the loss that counts as one; at least 0.
     lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
         How the learning rate moves: up and down once (Smith and Topin, 2019), down along a cosine (Loshchilov and
-        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs without improvement, or not at all.
+        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs (at least one) without improvement, or not at all.
     callbacks : list of skorch callbacks, default=None
         Used as they are, not copied.
     warm_start : bool, default=False
@@ -90,7 +91,8 @@ default='squared_error'
     module_ : Autoencoder
         The trained torch module.
     prior_ : density estimator
-        The fitted ``prior``, if there is one. After `partial_fit` it is that of the latest rows.
+        The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
+        it is that of the latest rows.
     input_shape_ : tuple of int
         Shape of one row.
     n_features_in_ : int
@@ -115,8 +117,8 @@ default='squared_error'
     -----
     PCA, the start, is computed from all rows, those held out among them, while training does not see these. Trained
     weights are kept only if they do better on rows that PCA knows and they do not, by a paired t-test at 5 %. What is
-    kept is therefore rarely worse than PCA on new rows, however few rows there are: ``docs/benchmarks.md`` has the
-    figures.
+    kept is therefore rarely worse than PCA on new rows: ``docs/benchmarks.md`` has the figures. A single row held out
+    proves nothing, so on ten rows and fewer the default stays PCA.
 
     References
     ----------

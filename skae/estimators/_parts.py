@@ -1,0 +1,76 @@
+"""The parts of an estimator, looked up and checked before any data is touched."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from .. import bottlenecks, losses
+from .. import nn as networks
+from .. import noise as noises
+from .._callbacks import SCHEDULES, check_callbacks
+from .._params import check_names, find_class, resolve, select
+from .._validation import check_device, check_number, check_training_params
+
+
+class Parts(NamedTuple):
+    """The boxes of the diagram, as objects that `fit` may change."""
+
+    network: nn.Module | Callable[..., nn.Module]
+    bottleneck: bottlenecks.Bottleneck
+    loss: losses.Loss
+    noise: noises.Noise | None
+    optimizer: type[Optimizer]
+    device: torch.device
+
+
+def check_params(est: Any) -> Parts:
+    """Check every parameter that can be checked without data, and look its parts up."""
+    check_training_params(est, SCHEDULES)
+    check_callbacks(est.callbacks)
+    params = est._extra
+    for name in ("iterator_train__batch_size", "iterator_valid__batch_size"):
+        check_number(name, params.get(name, 1), numbers.Integral, 1)
+    optimizer = _find_optimizer(est.optimizer)
+    check_names(
+        select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"
+    )
+    check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
+    check_names(select(params, "optimizer"), names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
+    network = est.module
+    if isinstance(network, str):
+        network = find_class("module", network, networks, nn.Module, ("input_shape", "n_components", "n_outputs"))
+    if not callable(network):
+        raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {network!r}.")
+    bottleneck = "identity" if est.bottleneck is None else est.bottleneck
+    return Parts(
+        network,
+        resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck),
+        resolve("loss", est.loss, losses, losses.Loss),
+        None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise),
+        optimizer,
+        check_device(est.device),
+    )
+
+
+def _find_optimizer(optimizer: Any) -> type[Optimizer]:
+    classes = [cls for cls in vars(torch.optim).values() if isinstance(cls, type) and issubclass(cls, Optimizer)]
+    choices = {cls.__name__.lower(): cls for cls in classes if cls is not Optimizer}
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in choices:
+            raise ValueError(f"optimizer must be one of {sorted(choices)} or a torch.optim class, got {optimizer!r}.")
+        return choices[optimizer.lower()]
+    if not isinstance(optimizer, type):
+        raise TypeError(f"optimizer must be a string or a torch.optim class, got {optimizer!r}.")
+    return optimizer
+
+
+def names_taken(optimizer: type[Optimizer]) -> set[str]:
+    """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
+    return set(inspect.signature(optimizer).parameters) - {"params", "lr"}
