@@ -131,7 +131,7 @@ class ProgressBar(Callback):
         self.bar_.set_postfix({name: f"{row[key]:.4g}" for key, name in keys.items() if key in row}, refresh=False)
         self.bar_.update()
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """End the bar, however training ended."""
         if hasattr(self, "bar_"):
             self.bar_.close()
@@ -164,7 +164,7 @@ class SklearnCallbacks(Callback):
         if epoch.call_on_fit_task_end(estimator=self.estimator):
             raise KeyboardInterrupt  # skorch's way to stop
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """Let go of the fit, which the net outlives."""
         self.__dict__.clear()
 

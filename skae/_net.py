@@ -181,8 +181,8 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_train_end", X=rows, y=judge)
         finally:
             for _, callback in self.callbacks_:
-                if hasattr(callback, "close"):
-                    callback.close()
+                if hasattr(callback, "_release"):  # our own; a user's callback has its own ways
+                    callback._release()
         return self
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
