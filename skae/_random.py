@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any
 
@@ -65,6 +66,18 @@ class Stream:
         self._states = self._exchange(self._outer)
         del self._outer
         _borrowing.release()
+
+    def continued_on(self, device: str | torch.device) -> Stream:
+        """A stream that goes on from here on ``device``; this one stays where it is.
+
+        On a device of another type it starts from a seed that follows from this one's state: a model trained on
+        CUDA is trained further on a machine that has none.
+        """
+        if torch.device(device).type == self.device.type:
+            return copy.deepcopy(self)
+        generator = torch.Generator()
+        generator.set_state(self._states[0])
+        return Stream(int(torch.randint(2**31 - 1, (), generator=generator)), device)
 
     def draw_seed(self) -> int:
         """Draw a seed for something that keeps a generator of its own."""

@@ -81,6 +81,19 @@ def test_a_stream_is_not_entered_twice():
     assert not torch.equal(once, torch.rand(3))
 
 
+def test_a_stream_goes_on_on_another_device():
+    stream = Stream(0)
+    stream.draw_seed()
+    same = stream.continued_on("cpu")
+    assert same is not stream
+    assert same.draw_seed() == stream.draw_seed()
+    elsewhere = Stream(0)
+    elsewhere.device = torch.device("cuda")  # as if unpickled where there is none
+    moved = [elsewhere.continued_on("cpu") for _ in range(2)]
+    assert moved[0].device.type == "cpu"
+    assert moved[0].draw_seed() == moved[1].draw_seed() != Stream(0).draw_seed()
+
+
 def test_a_block_that_raises_moves_the_stream_and_lets_it_be_used_again():
     whole, broken = Stream(3), Stream(3)
     with contextlib.suppress(ZeroDivisionError), broken:

@@ -226,7 +226,7 @@ def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
             group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # schedulers look for it
         net.optimizer_.load_state_dict(state | {"param_groups": groups})
     net.history = type(earlier.history)(earlier.history)  # epochs that are over do not change any more
-    net.stream = copy.deepcopy(earlier.stream)
+    net.stream = earlier.stream.continued_on(net.device)
 
 
 def _rows(
