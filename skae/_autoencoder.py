@@ -33,7 +33,7 @@ class Autoencoder(nn.Module):
     n_components : int
         Latent size.
     mean, scale : float
-        The conditioning. Plain numbers rather than buffers: double precision on every device.
+        The conditioning. Plain numbers rather than buffers: exact whatever the precision of the weights.
     network_params : dict
         The user's ``module__*``.
     """

@@ -70,11 +70,14 @@ class KeepBest(Callback):
         assert y is not None
         if self.restore:
             net.module_.load_state_dict(self.weights_)
-            proven = self.trust_start != "always" and significantly_above(self.start_, net.judge(y))
-            if self.trust_start and not proven:
+            if self.trust_start and not self._is_proven(net, y):
                 net.module_.load_state_dict(self.start_weights_)
                 self.best_epoch_ = 0
         del self.weights_, self.start_weights_, self.start_
+
+    def _is_proven(self, net: AutoencoderNet, y: Rows) -> bool:
+        """Whether the weights in ``net`` are better than the start by more than chance."""
+        return self.trust_start != "always" and significantly_above(self.start_, net.judge(y))
 
 
 def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:

@@ -48,7 +48,7 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1]
             for alias in node.names:
-                yield (*base, *(node.module or "").split("."), alias.name)[0 if base or node.module else 1], True, top
+                yield [*base, *filter(None, (node.module or "").split(".")), alias.name][0], True, top
 
 
 def test_every_file_has_its_layer():

@@ -61,10 +61,10 @@ def test_what_is_given_is_neither_fitted_nor_seeded(prior):
     assert fitted is not prior
     assert vars(prior) == before
     kept = {name: value for name, value in vars(fitted).items() if not isinstance(value, np.ndarray)}
-    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    state = np.random.get_state()[1].tolist()
     sample_prior(fitted, 3, seed=9)
     assert {name: vars(fitted)[name] for name in kept} == kept, "sampling does not seed the fitted prior"
-    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == state
 
 
 def test_the_seed_decides_the_fit_only_where_the_prior_has_none():

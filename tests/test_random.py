@@ -62,14 +62,14 @@ def test_interleaved_streams_do_not_disturb_each_other(turns):
 @given(seed=seeds, error=st.sampled_from([None, ValueError, KeyboardInterrupt, SystemExit]))
 @settings(deadline=None, max_examples=25)
 def test_global_state_is_left_as_found(seed, error):
-    before = torch_state(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    before = torch_state(), random.getstate(), np.random.get_state()[1].tolist()
     stream = Stream(seed)
     with contextlib.suppress(BaseException), stream:
         torch.rand(5)
         if error:
             raise error
     stream.draw_seed()
-    assert (torch_state(), random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+    assert (torch_state(), random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
 def test_a_stream_is_not_entered_twice():
@@ -199,14 +199,14 @@ def test_an_int_gives_one_seed(random_state):
 
 
 def test_none_gives_new_seeds_and_reads_no_global_stream():
-    before = np.random.get_state()[1].tolist(), random.getstate(), torch_state()  # noqa: NPY002
+    before = np.random.get_state()[1].tolist(), random.getstate(), torch_state()
     drawn = {draw_seed(None) for _ in range(10)}
     assert len(drawn) == 10
     assert all(type(seed) is int and 0 <= seed < 2**32 for seed in drawn)
-    assert (np.random.get_state()[1].tolist(), random.getstate(), torch_state()) == before  # noqa: NPY002
-    np.random.seed(0)  # noqa: NPY002
+    assert (np.random.get_state()[1].tolist(), random.getstate(), torch_state()) == before
+    np.random.seed(0)
     first = draw_seed(None)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     assert draw_seed(None) != first
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.base import BaseEstimator
+
 from .._params import check_names
 
 # The slots whose parameters are set by names with double underscores.
 _SLOTS = ("module", "optimizer", "iterator_train", "iterator_valid", "callbacks")
 
 
-class ExtraParams:
+class ExtraParams(BaseEstimator):
     """Keeps a constructor's ``**params`` as ``_extra``, and shows them to `get_params` and `set_params`."""
 
     _extra: dict[str, Any]
@@ -28,7 +30,7 @@ class ExtraParams:
         params : dict
             Parameter names and their values.
         """
-        return super().get_params(deep=deep) | self._extra  # type: ignore[misc]
+        return super().get_params(deep=deep) | self._extra
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters: the constructor's, those of parts, and ``module__*``, ``optimizer__*`` and the like.
@@ -44,7 +46,7 @@ class ExtraParams:
             The estimator.
         """
         extra = {name: value for name, value in params.items() if self._is_extra(name, params)}
-        super().set_params(**{name: value for name, value in params.items() if name not in extra})  # type: ignore[misc]
+        super().set_params(**{name: value for name, value in params.items() if name not in extra})
         self._extra = self._extra | extra
         return self
 
@@ -60,4 +62,4 @@ class ExtraParams:
     def _check_extra_names(self) -> None:
         """Tell a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
         stray = [name for name in self._extra if name.partition("__")[0] not in _SLOTS or "__" not in name]
-        check_names(stray, self._get_param_names(), type(self).__name__)  # type: ignore[attr-defined]
+        check_names(stray, self._get_param_names(), type(self).__name__)

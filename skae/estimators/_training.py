@@ -43,7 +43,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     seed = draw_seed(est.random_state)
     rng = np.random.default_rng(seed)
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
-    stops_early = est.early_stopping is not False and not one_epoch
+    stops_early = bool(est.early_stopping) and not one_epoch
     judged = stops_early or data.X_val is not None
     n_held = _n_held_out(est, data) if stops_early else 0
     order = rng.permutation(len(data.X)) if n_held else np.arange(len(data.X))
@@ -170,7 +170,7 @@ def _make_net(
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
-    if parts.device.type in ("cpu", "cuda") and "fused" in names_taken(parts.optimizer) and not other_ways:
+    if "fused" in names_taken(parts.optimizer) and not other_ways:
         others.setdefault("optimizer__fused", True)
     net = AutoencoderNet(
         stream=Stream(seed, parts.device),

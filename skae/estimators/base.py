@@ -6,8 +6,6 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
-from sklearn.base import BaseEstimator
-
 from .._prior import check_prior, fit_prior
 from .._validation import check_rows, unchanged_on_error
 from ._data import Data, check_data
@@ -28,7 +26,7 @@ except ImportError:
         return method
 
 
-class BaseAutoencoder(ExtraParams, Inference, CallbackSupportMixin, BaseEstimator):
+class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
     """An autoencoder but for its parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.

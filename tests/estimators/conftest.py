@@ -10,10 +10,10 @@ import torch
 @pytest.fixture(autouse=True)
 def streams_left_as_found():
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002 - the global stream is what is watched
+    np.random.seed(1)
     torch.manual_seed(1)
-    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
     yield
     assert random.getstate() == before[0]
-    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == before[1]
     assert torch.equal(torch.get_rng_state(), before[2])

@@ -213,11 +213,11 @@ def test_the_start_repeats_from_the_stream():
     starts = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - the global stream is what is watched
-        before = np.random.get_state()[1].tolist()  # noqa: NPY002
+        np.random.seed(seed)
+        before = np.random.get_state()[1].tolist()
         network = MLP((600,), 3, hidden_layer_sizes=())
         network.init_from(x)
-        assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+        assert np.random.get_state()[1].tolist() == before
         starts.append(network.encoder_skip.weight.detach().clone())
     assert torch.equal(starts[0], starts[1])
     assert not torch.equal(starts[0], starts[2])
