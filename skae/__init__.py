@@ -1,6 +1,6 @@
 """Autoencoders for scikit-learn."""
 
-from .estimators import AutoencoderTransformer
+from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor
 
 __version__ = "0.1.0"
-__all__ = ["AutoencoderTransformer"]
+__all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor"]

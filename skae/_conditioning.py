@@ -40,22 +40,32 @@ def map_rows(function: Callable[..., Tensor], *arrays: np.ndarray) -> Tensor:
     return out
 
 
+def extremes(X: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value of ``X`` but NaN; NaN where there is no other."""
+    low, high = X.min(), X.max()
+    if low != low:
+        low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+    return float(low), float(high)
+
+
 def mean_and_scale(X: np.ndarray, sample_weight: np.ndarray | None = None) -> tuple[float, float]:
-    """The mean and the standard deviation over all values of ``X``, in double precision.
+    """The mean and the standard deviation over all values of ``X`` but NaN, in double precision.
 
     Constant data get the scale 1.
     """
-    low, high = float(X.min()), float(X.max())
+    low, high = extremes(X)
     if low == high:  # exactly: a sum of many equal values is not quite a multiple of one
         return low, 1.0
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    count = weight.sum() * X[:1].size
-    total = square = 0.0
+    count = total = square = 0.0
     for s in slices(X):
-        total += weight[s] @ X[s].reshape(len(X[s]), -1).sum(axis=1, dtype=np.float64)
+        rows = X[s].reshape(len(X[s]), -1)
+        known = rows.shape[1] - np.isnan(rows).sum(axis=1) if X.dtype.kind == "f" else rows.shape[1]
+        total += weight[s] @ np.nansum(rows, axis=1, dtype=np.float64)
+        count += float((weight[s] * known).sum())
     mean = float(total / count)
     for s in slices(X):
-        centred = X[s].reshape(len(X[s]), -1).astype(np.float64) - mean
+        centred = np.nan_to_num(X[s].reshape(len(X[s]), -1).astype(np.float64) - mean, copy=False)
         square += weight[s] @ np.einsum("ij,ij->i", centred, centred)
     scale = float(np.sqrt(square / count))
     if scale <= 10 * float(np.finfo(np.float64).eps) * abs(mean) or scale < float(np.finfo(np.float32).tiny):

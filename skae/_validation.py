@@ -13,6 +13,8 @@ import torch
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import validate_data
 
+from ._conditioning import extremes
+
 _REAL, _INT = numbers.Real, numbers.Integral
 
 
@@ -61,6 +63,7 @@ def check_training_params(est: Any, schedules: tuple) -> None:
     check_number("tol", est.tol, _REAL, 0)
     check_choice("lr_schedule", est.lr_schedule, schedules)
     check_choice("warm_start", est.warm_start, (True, False))
+    check_choice("missing", est.missing, ("error", "mask"))
     check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
 
 
@@ -81,23 +84,67 @@ def check_device(device: Any) -> torch.device:
     return found
 
 
-def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> np.ndarray:
-    """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise."""
-    X = validate_data(estimator, X, reset=reset, allow_nd=True, ensure_min_samples=min_rows)
-    if not reset and X.shape[1:] != estimator.input_shape_:
+def check_rows(
+    estimator: Any, X: Any, *, reset: bool, min_rows: int = 1, missing: bool = False, padding: bool = False
+) -> np.ndarray:
+    """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
+
+    NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``; these may have any length.
+    """
+    options = {
+        "allow_nd": True,
+        "ensure_min_samples": min_rows,
+        "ensure_all_finite": "allow-nan" if missing or padding else True,
+    }
+    any_length = padding and not reset and len(getattr(X, "shape", ())) == 3
+    if any_length:  # validate_data would take the length for the number of features
+        X = check_array(X, input_name="X", **options)
+    else:
+        X = validate_data(estimator, X, reset=reset, **options)
+    shape, wanted = X.shape[1:], X.shape[1:] if reset else estimator.input_shape_
+    if shape[1:] != wanted[1:] or not (any_length or shape == wanted):
         raise ValueError(
-            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted on "
-            f"rows of shape {estimator.input_shape_}."
+            f"X has rows of shape {shape}, but {type(estimator).__name__} was fitted on rows of shape {wanted}."
         )
-    return _check_kind(X, "X")
+    X = _check_kind(X, "X")
+    if padding:
+        _check_sequences(X, missing)
+    elif reset and missing and np.isnan(extremes(X)[0]):
+        raise ValueError("X must hold at least one value that is not NaN.")
+    return X
 
 
-def check_alike(estimator: Any, A: Any, name: str, X: np.ndarray, *, same_length: bool) -> np.ndarray:
+def _check_sequences(X: np.ndarray, missing: bool) -> None:
+    """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end."""
+    if X.ndim > 3:
+        raise ValueError(
+            f"sequences must be of shape (length, channels) or (length,), got rows of shape {X.shape[1:]}."
+        )
+    if X.dtype.kind != "f":
+        return
+    known = ~np.isnan(X.reshape(*X.shape[:2], -1))
+    steps = known.any(axis=2)
+    if not steps.any(axis=1).all():
+        raise ValueError(
+            f"X must hold at least one step in every row, but row {np.argmin(steps.any(axis=1))} is all NaN."
+        )
+    goes_on = np.logical_or.accumulate(steps[:, ::-1], axis=1)[:, ::-1]  # this step or a later one is known
+    broken = (goes_on & ~known.all(axis=2)).any(axis=1)
+    if not missing and broken.any():
+        raise ValueError(
+            f"X may hold NaN after the end of a sequence, in whole steps, but row {np.argmax(broken)} has it before. "
+            "missing='mask' allows NaN anywhere."
+        )
+
+
+def check_alike(
+    estimator: Any, A: Any, name: str, X: np.ndarray, *, same_length: bool, allow_nan: bool = False
+) -> np.ndarray:
     """Validate an array that comes beside X: finite, with rows of X's shape, and X's columns if it names any."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
-    A = check_array(A, allow_nd=True, input_name=name)
+    A = check_array(A, allow_nd=True, input_name=name, ensure_all_finite="allow-nan" if allow_nan else True)
     if A.shape[1:] != X.shape[1:] or (same_length and len(A) != len(X)):
         wanted = X.shape if same_length else ("any number of rows", *X.shape[1:])
         raise ValueError(f"{name} must have the shape {wanted} to go with X, got {A.shape}.")
@@ -129,7 +176,7 @@ def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
     if loss.domain is None:
         return
     low, high = loss.domain
-    found = float(A.min()), float(A.max())
+    found = extremes(A)
     if found[0] < low or found[1] > high:
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
@@ -142,7 +189,7 @@ def _check_kind(A: np.ndarray, name: str) -> np.ndarray:
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
     if A.dtype.kind == "f" and A.dtype.itemsize > 4:
-        largest = max(abs(float(A.min())), abs(float(A.max())))
+        largest = max(map(abs, extremes(A)))
         if largest > float(np.finfo(np.float32).max):
             raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
     return A

@@ -25,6 +25,8 @@ __all__ = ["AbsoluteError", "Bernoulli", "Huber", "Loss", "SquaredError"]
 class Loss(Component):
     """Base of the losses: ``forward(raw, x)`` gives one value a row, ``link(raw)`` the data.
 
+    A subclass defines `elementwise`, or `forward` itself if its value is no sum over values.
+
     Attributes
     ----------
     domain : tuple of (float, float) or None
@@ -37,9 +39,17 @@ class Loss(Component):
     domain: tuple[float, float] | None = None
     identity_link: bool = True
 
-    def forward(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Compare the decoder's output ``raw`` with ``x``, both (n, ...); return (n,)."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward(raw, x)")
+    def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Compare the decoder's output ``raw`` with ``x``, both (n, ...); return (n,).
+
+        Values that are not ``observed``, a bool tensor of the same shape, are left out.
+        """
+        values = self.elementwise(raw, x)
+        return (values if observed is None else values * observed).flatten(1).sum(1)
+
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        """Compare value by value; return the shape of ``x``."""
+        raise NotImplementedError(f"{type(self).__name__} does not define elementwise(raw, x)")
 
     def link(self, raw: Tensor) -> Tensor:
         """Map the decoder's output to the space of its target."""
@@ -60,8 +70,8 @@ class SquaredError(Loss):
     tensor([5.])
     """
 
-    def forward(self, raw: Tensor, x: Tensor) -> Tensor:
-        return (raw - x).square().flatten(1).sum(1)
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return (raw - x).square()
 
     def rescale(self, value: _Values, scale: float) -> _Values:
         return value * scale**2
@@ -77,8 +87,8 @@ class AbsoluteError(Loss):
     tensor([3.])
     """
 
-    def forward(self, raw: Tensor, x: Tensor) -> Tensor:
-        return (raw - x).abs().flatten(1).sum(1)
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return (raw - x).abs()
 
     def rescale(self, value: _Values, scale: float) -> _Values:
         return value * scale
@@ -114,8 +124,8 @@ class Huber(Loss):
     def setup(self, n_components: int) -> None:
         check_number("Huber: delta", self.delta, numbers.Real, 0, bounds="neither")
 
-    def forward(self, raw: Tensor, x: Tensor) -> Tensor:
-        return F.huber_loss(raw, x, reduction="none", delta=self.delta).flatten(1).sum(1)
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return F.huber_loss(raw, x, reduction="none", delta=self.delta)
 
     def rescale(self, value: _Values, scale: float) -> _Values:
         return value * scale**2  # delta is in units of the scale, so s² H_δ(r) = H_{δs}(s r)
@@ -139,8 +149,8 @@ class Bernoulli(Loss):
     domain = (0.0, 1.0)
     identity_link = False
 
-    def forward(self, raw: Tensor, x: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(raw, x, reduction="none").flatten(1).sum(1)
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(raw, x, reduction="none")
 
     def link(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)

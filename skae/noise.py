@@ -4,10 +4,16 @@ The target stays clean, so the network learns to undo the damage (Vincent et al.
 on conditioned values, whose mean is 0 and whose scale is 1 over the whole of X: its strength means
 the same for pixels in 0..255 and for standardised columns. Outside training it does nothing.
 
+What is masked becomes NaN, the mark of a missing value, and enters the network as one does: as the
+mean of its feature over X. So a network that was trained under a mask fills holes (``missing="mask"``).
+
 References
 ----------
 P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol, 2010. Stacked denoising
 autoencoders. Journal of Machine Learning Research 11.
+
+D. Pathak, P. Krähenbühl, J. Donahue, T. Darrell and A. A. Efros, 2016. Context encoders: feature
+learning by inpainting. CVPR.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from torch import Tensor
 from ._component import Component
 from ._validation import check_number
 
-__all__ = ["GaussianNoise", "MaskingNoise", "Noise", "SaltAndPepper"]
+__all__ = ["BlockMasking", "Compose", "GaussianNoise", "MaskingNoise", "Noise", "SaltAndPepper"]
 
 
 class Noise(Component):
@@ -62,7 +68,7 @@ class GaussianNoise(Noise):
 
 
 class MaskingNoise(Noise):
-    """Set a random fraction of the values to the global mean of X.
+    """Mask a random fraction of the values: NaN, which enters the network as the mean of its feature.
 
     Parameters
     ----------
@@ -73,7 +79,7 @@ class MaskingNoise(Noise):
     --------
     >>> import torch
     >>> MaskingNoise(fraction=1.0)(torch.ones(1, 2))
-    tensor([[0., 0.]])
+    tensor([[nan, nan]])
     """
 
     def __init__(self, fraction: float = 0.3) -> None:
@@ -84,7 +90,53 @@ class MaskingNoise(Noise):
         check_number("MaskingNoise: fraction", self.fraction, numbers.Real, 0, 1)
 
     def corrupt(self, x: Tensor) -> Tensor:
-        return x * (torch.rand_like(x) >= self.fraction)
+        return x.masked_fill(torch.rand_like(x) < self.fraction, torch.nan)
+
+
+class BlockMasking(Noise):
+    """Mask blocks: holes in images, gaps in sequences and rows (Pathak et al., 2016).
+
+    A block lies anywhere within the row. Of images (n, channels, height, width) it hides all channels of a rectangle,
+    of rows with one or two axes a run or a rectangle of them.
+
+    Parameters
+    ----------
+    size : float, default=0.4
+        Side of a block, as a share of each side of the image, rounded to whole pixels but at least one; in [0, 1].
+        0 is no block.
+    n_blocks : int, default=1
+        Blocks in every row, which may overlap; at least 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> hidden = BlockMasking(size=0.5)(torch.ones(1, 3, 8, 8)).isnan()
+    >>> hidden.sum(dim=(2, 3))
+    tensor([[16, 16, 16]])
+    """
+
+    def __init__(self, size: float = 0.4, n_blocks: int = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.n_blocks = n_blocks
+
+    def setup(self, n_components: int) -> None:
+        check_number("BlockMasking: size", self.size, numbers.Real, 0, 1)
+        check_number("BlockMasking: n_blocks", self.n_blocks, numbers.Integral, 0)
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        if not self.size or not self.n_blocks:
+            return x.clone()
+        sides = x.shape[-2:] if x.ndim > 2 else x.shape[1:]
+        hidden = x.new_ones((len(x), self.n_blocks, *[1] * len(sides)), dtype=torch.bool)
+        for axis, side in enumerate(sides):
+            length = max(1, round(self.size * side))
+            start = torch.randint(side - length + 1, (len(x), self.n_blocks, 1), device=x.device)
+            place = torch.arange(side, device=x.device)
+            within = (place >= start) & (place < start + length)
+            hidden = hidden & within.view(len(x), self.n_blocks, *[side if a == axis else 1 for a in range(len(sides))])
+        hidden = hidden.any(1)
+        return x.masked_fill(hidden.view(len(x), *[1] * (x.ndim - 1 - len(sides)), *sides), torch.nan)
 
 
 class SaltAndPepper(Noise):
@@ -126,3 +178,40 @@ class SaltAndPepper(Noise):
         draw = torch.rand_like(x)
         hit = torch.where(draw < self.fraction / 2, self.low, self.high)
         return torch.where(draw < self.fraction, hit, x)
+
+
+class Compose(Noise):
+    """One corruption after the other.
+
+    Parameters
+    ----------
+    first, second : Noise
+        In this order; more of them by nesting. Their parameters are ``first__*`` and ``second__*``.
+
+    Examples
+    --------
+    >>> noise = Compose(GaussianNoise(0.5), BlockMasking())
+    >>> noise.set_params(second__size=0.2)
+    Compose(first=GaussianNoise(scale=0.5), second=BlockMasking(n_blocks=1, size=0.2))
+    """
+
+    def __init__(self, first: Noise, second: Noise) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def setup(self, n_components: int) -> None:
+        for name in ("first", "second"):
+            part = getattr(self, name)
+            if not isinstance(part, Noise):
+                raise TypeError(f"Compose: {name} must be a noise, got {part!r}.")
+            part.setup(n_components)
+
+    def init_from(self, x: Tensor) -> None:
+        """Hand the conditioned rows ``x`` to both."""
+        for part in (self.first, self.second):
+            if hasattr(part, "init_from"):
+                part.init_from(x)
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        return self.second.corrupt(self.first.corrupt(x))

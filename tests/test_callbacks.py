@@ -333,7 +333,7 @@ class Poison(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         if len(net.history) == self.epoch:
-            nn.init.constant_(net.module_.network.decoder_skip.weight, self.value)
+            nn.init.constant_(net.module_.network.skip.decoder.weight, self.value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
@@ -444,7 +444,7 @@ def test_a_checkpoint_may_pickle_the_net_while_it_trains(blobs, capsys, tmp_path
     checkpoint = Checkpoint(dirname=tmp_path, f_pickle="net.pkl", monitor="train_loss_best")
     ae = small(callbacks=[checkpoint], verbose=verbose).fit(blobs)
     found = pickle.loads((tmp_path / "net.pkl").read_bytes())
-    assert found.module_.network.encoder_skip.weight.shape == ae.module_.network.encoder_skip.weight.shape
+    assert found.module_.network.skip.encoder.weight.shape == ae.module_.network.skip.encoder.weight.shape
 
 
 # ------------------------------------------------------------------ scikit-learn's callbacks

@@ -14,6 +14,7 @@ LAYERS = {
     "_conditioning": 0,
     "_validation": 0,
     "_prior": 0,
+    "_images": 0,
     "nn": 1,
     "bottlenecks": 1,
     "noise": 1,
@@ -22,6 +23,8 @@ LAYERS = {
     "_net": 3,
     "_callbacks": 3,
     "estimators": 4,
+    "metrics": 5,
+    "plotting": 5,
     "": 9,  # skae/__init__.py
 }
 CORE = {"numpy", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}

@@ -1,5 +1,7 @@
 """The estimators."""
 
+from .conv import ConvAutoencoder
+from .reconstructor import Reconstructor
 from .transformer import AutoencoderTransformer
 
-__all__ = ["AutoencoderTransformer"]
+__all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor"]

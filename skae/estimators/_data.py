@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,11 @@ class Data(NamedTuple):
     X_val_target: np.ndarray | None = None
     sample_weight: np.ndarray | None = None
 
+    def arranged(self, arrange: Callable[[np.ndarray], np.ndarray]) -> Data:
+        """The same with ``arrange`` applied to all rows."""
+        *rows, sample_weight = self
+        return Data(*(None if A is None else arrange(A) for A in rows), sample_weight)
+
 
 def check_data(
     estimator: Any,
@@ -28,16 +34,19 @@ def check_data(
     X_val: Any = None,
     X_val_target: Any = None,
     sample_weight: Any = None,
+    allow_nan: bool = False,
 ) -> Data:
-    """Validate what comes beside a validated X."""
+    """Validate what comes beside a validated X; ``allow_nan`` for values that are not known."""
     if X_target is not None:
-        X_target = check_alike(estimator, X_target, "X_target", X, same_length=True)
+        X_target = check_alike(estimator, X_target, "X_target", X, same_length=True, allow_nan=allow_nan)
     if X_val is not None:
-        X_val = check_alike(estimator, X_val, "X_val", X, same_length=False)
+        X_val = check_alike(estimator, X_val, "X_val", X, same_length=False, allow_nan=allow_nan)
     if X_val_target is not None:
         if X_val is None:
             raise ValueError("X_val_target needs X_val, the rows that it is the target of.")
-        X_val_target = check_alike(estimator, X_val_target, "X_val_target", X_val, same_length=True)
+        X_val_target = check_alike(
+            estimator, X_val_target, "X_val_target", X_val, same_length=True, allow_nan=allow_nan
+        )
     elif X_target is not None and X_val is not None:
         raise ValueError("X_val needs X_val_target where X is given an X_target.")
     for name, target, rows in (("X_target", X_target, X), ("X_val_target", X_val_target, X_val)):

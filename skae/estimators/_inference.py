@@ -18,7 +18,15 @@ from .._conditioning import map_rows
 from .._prior import sample_prior
 from .._random import draw_seed
 from .._threads import threads_for
-from .._validation import check_alike, check_codes, check_domain, check_number, check_rows, check_sample_weight
+from .._validation import (
+    check_alike,
+    check_choice,
+    check_codes,
+    check_domain,
+    check_number,
+    check_rows,
+    check_sample_weight,
+)
 
 
 def _has_prior(estimator: Any) -> bool:
@@ -40,23 +48,36 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     @property
     def _n_features_out(self) -> int:
-        return self.module_.n_components
+        return self.module_.n_codes
 
     def _map(self, function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
         """``function`` of all rows of ``arrays``, slice by slice, as one float32 array."""
         self.module_.eval()
-        n_parameters, device = self.module_.n_parameters, self.net_.device
+        cost, device = self.module_.n_multiplications, self.net_.device
 
         def run(*parts: Tensor) -> Tensor:
-            with threads_for(n_parameters * len(parts[0])):
+            with threads_for(cost * len(parts[0])):
                 return function(*(part.to(device) for part in parts)).cpu()
 
         with torch.inference_mode():
             return map_rows(run, *arrays).numpy()
 
+    def _map_rows(self, function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
+        """``function`` of rows as they came in."""
+        return self._map(function, *(self._arrange(A) for A in arrays))
+
+    def _arrange(self, X: np.ndarray) -> np.ndarray:
+        """Bring rows into the shape that the network takes; nothing by default."""
+        return X
+
+    def _restore(self, A: np.ndarray) -> np.ndarray:
+        """Bring what the network gives into the shape of X's rows; nothing by default."""
+        return A
+
     def _check_fitted_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return check_rows(self, X, reset=False)
+        module = self.module_
+        return check_rows(self, X, reset=False, missing=module.missing, padding=module.reads_padding)
 
     # ---------------------------------------------------------------- encoding and decoding
 
@@ -74,7 +95,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The codes; deterministic, without noise.
         """
         X = self._check_fitted_rows(X)
-        return self._map(self.module_.encode, X)
+        return self._map_rows(self.module_.encode, X)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Decode codes.
@@ -91,23 +112,33 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         Z = check_codes(Z, self._n_features_out)
-        return self._map(lambda z: self.module_.decode(z.float()), Z)
+        return self._restore(self._map(lambda z: self.module_.decode(z.float()), Z))
 
-    def reconstruct(self, X: Any) -> np.ndarray:
+    def reconstruct(self, X: Any, *, keep_observed: bool = False) -> np.ndarray:
         """Encode and decode X.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
+        keep_observed : bool, default=False
+            Whether only the missing values are reconstructed, and the others kept as they are; for
+            ``missing='mask'``.
 
         Returns
         -------
-        X_hat : ndarray of X's shape, float32
-            The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended.
+        X_hat : ndarray of X's shape, float32; with ``keep_observed`` of X's dtype
+            The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended. After the
+            end of a sequence it is NaN, as X is.
         """
         X = self._check_fitted_rows(X)
-        return self._map(self.module_.reconstruct, X)
+        check_choice("keep_observed", keep_observed, (True, False))
+        if keep_observed and not self.module_.missing:
+            raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
+        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X))
+        if not keep_observed:
+            return X_hat
+        return np.where(np.isnan(X), X_hat, X).astype(X.dtype, copy=False)
 
     # ---------------------------------------------------------------- scoring
 
@@ -129,7 +160,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         X, target = self._check_rows_and_target(X, X_target)
         check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
-        loss = self._map(self.module_.reconstruction_loss, X, target).astype(np.float64)
+        loss = self._map_rows(self.module_.reconstruction_loss, X, target).astype(np.float64)
         largest = np.finfo(np.float32).max
         return -self.module_.in_data_units(loss).clip(max=largest).astype(np.float32)
 
@@ -150,16 +181,20 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         score : float
-            Minus the mean over all values, in the data's own units squared; the greater the better.
+            Minus the mean over all values that are known, in the data's own units squared; the greater the better.
         """
         X, target = self._check_rows_and_target(X, X_target)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
-        errors = self._map(self.module_.squared_error, X, target).astype(np.float64)
-        return -float(np.average(errors, weights=weight)) * self.module_.unit**2
+        errors, counts = self._map_rows(self.module_.squared_error, X, target).astype(np.float64).T
+        weight = np.ones(len(X)) if weight is None else weight
+        return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
 
     def _check_rows_and_target(self, X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
         X = self._check_fitted_rows(X)
-        return X, X if X_target is None else check_alike(self, X_target, "X_target", X, same_length=True)
+        if X_target is None:
+            return X, X
+        allow_nan = self.module_.missing or self.module_.reads_padding
+        return X, check_alike(self, X_target, "X_target", X, same_length=True, allow_nan=allow_nan)
 
     # ---------------------------------------------------------------- generating
 
@@ -183,4 +218,6 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if not hasattr(self, "prior_"):
             raise NotFittedError("prior was set after fit: fit again, so that there is a density to draw from.")
         check_number("n_samples", n_samples, numbers.Integral, 1)
-        return self._map(self.module_.decode, sample_prior(self.prior_, n_samples, draw_seed(random_state)))
+        return self._restore(
+            self._map(self.module_.decode, sample_prior(self.prior_, n_samples, draw_seed(random_state)))
+        )

@@ -29,6 +29,11 @@ class Parts(NamedTuple):
     optimizer: type[Optimizer]
     device: torch.device
 
+    @property
+    def reads_padding(self) -> bool:
+        """Whether the network takes sequences of different lengths, padded with NaN."""
+        return bool(getattr(self.network, "reads_padding", False))
+
 
 def check_params(est: Any) -> Parts:
     """Check every parameter that can be checked without data, and look its parts up."""
@@ -43,11 +48,7 @@ def check_params(est: Any) -> Parts:
     )
     check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
     check_names(select(params, "optimizer"), names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
-    network = est.module
-    if isinstance(network, str):
-        network = find_class("module", network, networks, nn.Module, ("input_shape", "n_components", "n_outputs"))
-    if not callable(network):
-        raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {network!r}.")
+    network = find_network(est.module)
     bottleneck = "identity" if est.bottleneck is None else est.bottleneck
     return Parts(
         network,
@@ -57,6 +58,15 @@ def check_params(est: Any) -> Parts:
         optimizer,
         check_device(est.device),
     )
+
+
+def find_network(module: Any) -> Any:
+    """The class, callable or module that an estimator's ``module`` stands for."""
+    if isinstance(module, str):
+        return find_class("module", module, networks, nn.Module, ("input_shape", "n_components", "n_outputs"))
+    if not callable(module):
+        raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {module!r}.")
+    return module
 
 
 def _find_optimizer(optimizer: Any) -> type[Optimizer]:

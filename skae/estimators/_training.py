@@ -75,7 +75,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     del u
 
     first = len(net.history)
-    with threads_for(net.module_.n_parameters * math.ceil(len(rows) / n_batches)):
+    with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):
         net.train_rows(rows, judge, epochs)
     finite.check_weights(net)
     net.module_.eval()
@@ -120,11 +120,10 @@ def _split(
 
 def _damage(net: AutoencoderNet, judge: Rows) -> Rows:
     """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
-    noise = net.module_.noise
-    if noise is None:
+    if net.module_.noise is None:
         return judge
     with net.stream, torch.no_grad():
-        return Rows(noise.corrupt(judge.u), judge.target, judge.weight)
+        return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight)
 
 
 def _batching(est: Any) -> dict[str, Any]:
@@ -166,6 +165,7 @@ def _make_net(
         "mean": conditioning[0],
         "scale": conditioning[1],
         "network_params": select(params, "module"),
+        "missing": est.missing == "mask",
     }
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)

@@ -82,7 +82,7 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_error(self):
             parts = self._check_params()
-            X = check_rows(self, X, reset=True, min_rows=2)
+            X = check_rows(self, X, reset=True, min_rows=2, **self._nan_rules(parts))
             data = check_data(
                 self,
                 parts.loss,
@@ -91,11 +91,14 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
                 X_val=X_val,
                 X_val_target=X_val_target,
                 sample_weight=sample_weight,
+                allow_nan=any(self._nan_rules(parts).values()),
             )
             if self.warm_start and hasattr(self, "net_") and X.shape[1:] != self.input_shape_:
                 raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
+            self._read_layout(X.shape[1:], again=self.warm_start and hasattr(self, "net_"))
+            data = data.arranged(self._arrange)
             outcome = train(self, parts, data, context=context)
-            self._store(outcome.net, data)
+            self._store(outcome.net, data, X.shape[1:])
             self.n_iter_ = outcome.n_iter
             self.loss_curve_ = outcome.loss_curve
             self.validation_loss_curve_ = outcome.validation_loss_curve
@@ -129,10 +132,15 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
             parts = self._check_params()
-            X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
-            data = check_data(self, parts.loss, X, X_target=X_target, sample_weight=sample_weight)
+            rules = self._nan_rules(parts)
+            X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **rules)
+            data = check_data(
+                self, parts.loss, X, X_target=X_target, sample_weight=sample_weight, allow_nan=any(rules.values())
+            )
+            self._read_layout(self.input_shape_ if not first else X.shape[1:], again=not first)
+            data = data.arranged(self._arrange)
             outcome = train(self, parts, data, one_epoch=True)
-            self._store(outcome.net, data)
+            self._store(outcome.net, data, X.shape[1:] if first else self.input_shape_)
             self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
             self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
             self.validation_loss_curve_ = []
@@ -144,10 +152,17 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             check_prior(self.prior)
         return check_params(self)
 
-    def _store(self, net: Any, data: Data) -> None:
+    def _nan_rules(self, parts: Parts) -> dict[str, bool]:
+        """Where NaN may be, as `check_rows` takes it."""
+        return {"missing": self.missing == "mask", "padding": parts.reads_padding}
+
+    def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
+        """Learn how to arrange rows of ``row_shape``, ``again`` where a net goes on; nothing by default."""
+
+    def _store(self, net: Any, data: Data, row_shape: tuple[int, ...]) -> None:
         """Keep a trained net, and what follows from it and the rows it saw."""
         self.net_ = net
-        self.input_shape_ = data.X.shape[1:]
+        self.input_shape_ = row_shape
         if self.prior is not None:
             codes = self._map(self.module_.encode, data.X)
             self.prior_ = fit_prior(self.prior, codes, net.stream.draw_seed(), data.sample_weight)
@@ -157,4 +172,5 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.allow_nan = self.missing == "mask"
         return tags

@@ -34,9 +34,14 @@ class AutoencoderTransformer(BaseAutoencoder):
     loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
 default='squared_error'
         What a reconstruction costs. 'bernoulli' needs X in [0, 1].
-    noise : {'gaussian_noise', 'masking_noise', 'salt_and_pepper'}, class or object of `skae.noise`, default=None
+    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
+default=None
         What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
         so that training is judged at mending them.
+    missing : {'error', 'mask'}, default='error'
+        What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
+        the mean of its feature, is left out of the loss, and `reconstruct` fills it in. Train with a masking ``noise``
+        too, which hides values that are known: filling them in is what the network learns from.
     prior : density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
         `sample` draws from it.
@@ -153,6 +158,7 @@ default='squared_error'
         bottleneck=None,
         loss="squared_error",
         noise=None,
+        missing="error",
         prior=None,
         alpha=0.0,
         l1_ratio=0.0,
@@ -179,6 +185,7 @@ default='squared_error'
         self.bottleneck = bottleneck
         self.loss = loss
         self.noise = noise
+        self.missing = missing
         self.prior = prior
         self.alpha = alpha
         self.l1_ratio = l1_ratio

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-import torch
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from .._threads import one_blas_thread
 from .._validation import check_choice, check_number
-
-_ACTIVATIONS = {
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "elu": nn.ELU,
-    "tanh": nn.Tanh,
-    "identity": nn.Identity,
-}
-_NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+from ._layers import ACTIVATIONS, DENSE_NORMALIZATIONS, LinearSkip, check_widths, dense_stack, zero_
 
 
 class MLP(nn.Module):
@@ -47,7 +33,7 @@ class MLP(nn.Module):
     hidden_layer_sizes : sequence of int, default=(256, 128)
         Widths of f's hidden layers, from the data to the code; g has them reversed.
         ``()`` leaves linear maps.
-    activation : {'silu', 'relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
+    activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
         Function after each hidden layer. The code and the output stay linear.
     normalization : {None, 'batch', 'layer'}, default=None
         Normalisation before each activation.
@@ -78,79 +64,40 @@ class MLP(nn.Module):
         linear_skip: bool = True,
     ) -> None:
         super().__init__()
-        check_choice("activation", activation, tuple(_ACTIVATIONS))
-        check_choice("normalization", normalization, (None, *_NORMALIZATIONS))
+        check_choice("activation", activation, tuple(ACTIVATIONS))
+        check_choice("normalization", normalization, (None, *DENSE_NORMALIZATIONS))
         check_number("dropout", dropout, numbers.Real, 0, 1, bounds="left")
-        if isinstance(hidden_layer_sizes, str) or not isinstance(hidden_layer_sizes, Iterable):
-            raise TypeError(f"hidden_layer_sizes must be a sequence of integers, got {hidden_layer_sizes!r}.")
-        hidden = list(hidden_layer_sizes)
-        for width in hidden:
-            check_number("every entry of hidden_layer_sizes", width, numbers.Integral, 1)
+        hidden = check_widths("hidden_layer_sizes", hidden_layer_sizes)
         self.input_shape = tuple(input_shape)
         n_features = math.prod(self.input_shape)
         n_outputs = n_components if n_outputs is None else n_outputs
-
-        def stack(widths: list[int]) -> nn.Sequential:
-            layers: list[nn.Module] = []
-            for n_in, n_out in itertools.pairwise(widths[:-1]):
-                layers.append(nn.Linear(n_in, n_out))
-                if normalization is not None:
-                    layers.append(_NORMALIZATIONS[normalization](n_out))
-                layers.append(_ACTIVATIONS[activation]())
-                if dropout:
-                    layers.append(nn.Dropout(dropout))
-            return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
-
-        self.encoder_skip = nn.Linear(n_features, n_outputs) if linear_skip else None
-        self.decoder_skip = nn.Linear(n_components, n_features) if linear_skip else None
+        self.skip = LinearSkip(self.input_shape, n_components, n_outputs) if linear_skip else None
         # Without hidden layers the skip is all there is: a second linear map would only double it.
         nested = bool(hidden) or not linear_skip
-        self.encoder = stack([n_features, *hidden, n_outputs]) if nested else None
-        self.decoder = stack([n_components, *reversed(hidden), n_features]) if nested else None
+        layers = activation, normalization, dropout
+        self.encoder = dense_stack([n_features, *hidden, n_outputs], *layers) if nested else None
+        self.decoder = dense_stack([n_components, *reversed(hidden), n_features], *layers) if nested else None
         if linear_skip and nested:
             for half in (self.encoder, self.decoder):
-                nn.init.zeros_(half[-1].weight)  # type: ignore[index,arg-type]
-                nn.init.zeros_(half[-1].bias)  # type: ignore[index,arg-type]
+                zero_(half[-1])  # type: ignore[index]
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (n, *input_shape) to (n, n_outputs)."""
-        return _sum(self.encoder_skip, self.encoder, x.flatten(1))
+        if self.encoder is None:
+            return self.skip.encode(x)  # type: ignore[union-attr]
+        h = self.encoder(x.flatten(1))
+        return h if self.skip is None else h + self.skip.encode(x)
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (n, n_components) to (n, *input_shape)."""
-        return _sum(self.decoder_skip, self.decoder, z).unflatten(1, self.input_shape)
+        if self.decoder is None:
+            return self.skip.decode(z)  # type: ignore[union-attr]
+        raw = self.decoder(z).unflatten(1, self.input_shape)
+        return raw if self.skip is None else raw + self.skip.decode(z)
 
-    @torch.no_grad()
     def init_from(self, x: Tensor) -> bool:
-        """Start the linear maps as the PCA of the rows ``x``, (n, *input_shape); return whether there are any.
-
-        All components share one scale, which brings the codes to a mean square of 1 and keeps the
-        geometry of PCA's. Components that the data do not have start at zero.
-        """
-        if self.encoder_skip is None or self.decoder_skip is None:
+        """Start the linear maps as the PCA of the rows ``x``, (n, *input_shape); return whether there are any."""
+        if self.skip is None:
             return False
-        rows = x.flatten(1).cpu().numpy()
-        k = min(self.decoder_skip.in_features, *rows.shape)
-        seed = int(torch.randint(2**31 - 1, ()))
-        # Constant rows have no variance to divide by.
-        with one_blas_thread(), np.errstate(invalid="ignore"):
-            pca = PCA(k, random_state=seed).fit(rows)
-        components = torch.from_numpy(pca.components_)
-        mean = torch.from_numpy(pca.mean_)
-        scale = float(pca.explained_variance_.mean()) ** 0.5
-        if not scale > 1e-6:  # constant rows (or one of them): there is nothing to bring to 1
-            scale = 1.0
-        for skip in (self.encoder_skip, self.decoder_skip):
-            nn.init.zeros_(skip.weight)
-            nn.init.zeros_(skip.bias)
-        self.encoder_skip.weight[:k] = components / scale
-        self.encoder_skip.bias[:k] = -(components @ mean) / scale
-        self.decoder_skip.weight[:, :k] = components.T * scale
-        self.decoder_skip.bias.copy_(mean)
+        self.skip.init_from(x)
         return True
-
-
-def _sum(skip: nn.Module | None, stack: nn.Module | None, x: Tensor) -> Tensor:
-    if skip is None or stack is None:
-        return (stack or skip)(x)  # type: ignore[misc]
-    return skip(x) + stack(x)

@@ -226,7 +226,7 @@ def test_noise_is_for_training_alone(blobs):
 def test_denoising_mends_what_it_was_trained_on(digits):
     train, test = digits[:1200], digits[1200:]
     hit = np.random.default_rng(0).random(test.shape) < 0.3
-    damaged = np.where(hit, train.mean(), test)
+    damaged = np.where(hit, train.mean(0), test)
     params = {"n_components": 32, "max_epochs": 60, "random_state": 0}
     mender = AutoencoderTransformer(noise=MaskingNoise(0.3), **params).fit(train)
     plain = AutoencoderTransformer(**params).fit(train)

@@ -46,7 +46,10 @@ def test_the_decoder_mirrors_the_encoder(shape, k, hidden, wider, skip):
     d = int(np.prod(shape))
     widths = [[d, *hidden, k + wider], [k, *hidden[::-1], d]]
     for half, linear, expected in zip(
-        (network.encoder, network.decoder), (network.encoder_skip, network.decoder_skip), widths, strict=True
+        (network.encoder, network.decoder),
+        (network.skip.encoder, network.skip.decoder) if skip else (None, None),
+        widths,
+        strict=True,
     ):
         pairs = list(itertools.pairwise(expected))
         found = [] if half is None else [(m.in_features, m.out_features) for m in layers(half, nn.Linear)]
@@ -86,9 +89,9 @@ def test_the_formula_of_both_halves(name, function):
 
     with torch.no_grad():
         z = network.encode(x)
-        np.testing.assert_allclose(z.numpy(), compute(network.encoder, network.encoder_skip, x.numpy()), rtol=1e-9)
+        np.testing.assert_allclose(z.numpy(), compute(network.encoder, network.skip.encoder, x.numpy()), rtol=1e-9)
         x_hat = network.decode(z).numpy()
-    np.testing.assert_allclose(x_hat, compute(network.decoder, network.decoder_skip, z.numpy()), rtol=1e-9)
+    np.testing.assert_allclose(x_hat, compute(network.decoder, network.skip.decoder, z.numpy()), rtol=1e-9)
 
 
 def test_normalisation_comes_before_each_activation_and_dropout_after():
@@ -131,9 +134,9 @@ def test_integers_of_numpy_are_widths_too():
 def test_with_a_skip_the_network_beside_it_starts_at_zero_and_can_learn():
     network = MLP((6,), 2, hidden_layer_sizes=(5,))
     x = rows()
-    assert torch.equal(network.encode(x), network.encoder_skip(x))
+    assert torch.equal(network.encode(x), network.skip.encoder(x))
     z = network.encode(x)
-    assert torch.equal(network.decode(z), network.decoder_skip(z))
+    assert torch.equal(network.decode(z), network.skip.decoder(z))
     (network.decode(network.encode(x)) - x).square().sum().backward()
     assert network.encoder[-1].weight.grad.abs().sum() > 0
     assert network.decoder[-1].weight.grad.abs().sum() > 0
@@ -218,7 +221,7 @@ def test_the_start_repeats_from_the_stream():
         network = MLP((600,), 3, hidden_layer_sizes=())
         network.init_from(x)
         assert np.random.get_state()[1].tolist() == before
-        starts.append(network.encoder_skip.weight.detach().clone())
+        starts.append(network.skip.encoder.weight.detach().clone())
     assert torch.equal(starts[0], starts[1])
     assert not torch.equal(starts[0], starts[2])
 
@@ -229,7 +232,7 @@ def test_the_start_repeats_from_the_stream():
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"activation": "swish"}, "activation must be one of 'relu', 'silu'"),
+        ({"activation": "swish"}, "activation must be one of 'relu', 'leaky_relu'"),
         ({"normalization": "group"}, "normalization must be one of None, 'batch', 'layer'"),
         ({"dropout": -0.1}, "dropout == -0.1"),
         ({"dropout": float("nan")}, "dropout == nan"),

@@ -1,0 +1,94 @@
+"""How images lie in X, and their way to (n, channels, height, width) and back."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_LIKELY_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
+
+
+class ImageLayout(NamedTuple):
+    """One row of X as it comes, and the image that it is."""
+
+    row_shape: tuple[int, ...]  #: of a row of X: flat, or that of the image
+    image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
+    channel_axis: int | None  #: 0, -1 or None within ``image_shape``
+
+    def arrange(self, X: np.ndarray) -> np.ndarray:
+        """Rows of X as (n, channels, height, width), without a copy where NumPy can."""
+        images = X.reshape(len(X), *self.image_shape)
+        if self.channel_axis is None:
+            return images[:, None]
+        return images if self.channel_axis == 0 else np.moveaxis(images, -1, 1)
+
+    def restore(self, images: np.ndarray) -> np.ndarray:
+        """Images of (n, channels, height, width) as rows of X."""
+        if self.channel_axis == -1:
+            images = np.moveaxis(images, 1, -1)
+        return np.ascontiguousarray(images).reshape(len(images), *self.row_shape)
+
+
+def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any) -> ImageLayout:
+    """Work out the layout from the shape of X's rows and what the user says of it."""
+    if input_shape is not None:
+        image_shape = _fill(input_shape, row_shape)
+    elif len(row_shape) > 1:
+        image_shape = row_shape
+    else:
+        side = math.isqrt(row_shape[0])
+        if side**2 != row_shape[0]:
+            raise ValueError(
+                f"X has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
+                "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width)."
+            )
+        image_shape = (side, side)
+    if len(image_shape) not in (2, 3):
+        raise ValueError(f"an image has 2 axes, or 3 with channels; got images of shape {image_shape}.")
+    return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis))
+
+
+def _fill(input_shape: Any, row_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Check ``input_shape``, and replace a -1 in it by what is left, as `numpy.reshape` does."""
+    try:
+        shape = tuple(operator.index(side) for side in input_shape)
+    except TypeError:
+        raise TypeError(f"input_shape must be None or a tuple of integers, got {input_shape!r}.") from None
+    size = math.prod(row_shape)
+    known = math.prod(side for side in shape if side != -1)
+    filled = tuple(size // known if side == -1 and known else side for side in shape)
+    if shape.count(-1) > 1 or min(filled, default=0) < 1 or math.prod(filled) != size:
+        raise ValueError(f"input_shape={input_shape} does not hold the {size} values that a row of X has.")
+    if len(row_shape) > 1 and filled != row_shape:
+        raise ValueError(f"input_shape={input_shape} does not fit the rows of X, which have the shape {row_shape}.")
+    return filled
+
+
+def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any) -> int | None:
+    automatic = isinstance(channel_axis, str) and channel_axis == "auto"
+    if not (automatic or channel_axis is None or isinstance(channel_axis, numbers.Integral)):
+        raise TypeError(f"channel_axis must be 'auto', None or an integer, got {channel_axis!r}.")
+    if len(image_shape) == 2:
+        if automatic or channel_axis is None:
+            return None
+        raise ValueError(
+            f"channel_axis={channel_axis} needs images with three axes, but those of X have the shape {image_shape}; "
+            "with input_shape flat rows get theirs."
+        )
+    if automatic:
+        first, last = (image_shape[axis] in _LIKELY_CHANNELS for axis in (0, -1))
+        if first == last:
+            raise ValueError(
+                f"images of shape {image_shape} may have their channels first or last: pass channel_axis=0 or "
+                "channel_axis=-1."
+            )
+        return 0 if first else -1
+    if channel_axis not in (0, -1, 2, -3):
+        raise ValueError(
+            f"channel_axis must be 'auto', 0 or -1 for images of shape {image_shape}, got {channel_axis!r}."
+        )
+    return 0 if channel_axis in (0, -3) else -1

@@ -1,0 +1,230 @@
+"""The convolutional autoencoder of images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._images import ImageLayout, find_layout
+from .base import BaseAutoencoder
+
+
+class ConvAutoencoder(BaseAutoencoder):
+    """Convolutional autoencoder for images, used as any transformer is.
+
+    It compresses images to ``n_components`` numbers, mends damaged ones when it is trained with ``noise`` or on pairs
+    (``X_target``), and gives features to a classifier. Images come as people hold them: (n, height, width),
+    (n, height, width, channels), (n, channels, height, width), or flat rows, as a 2-D pipeline hands them on; uint8 or
+    floats in any range; of any height and width. What comes back has the layout and the range that came in.
+
+    The default network, `skae.nn.Conv`, starts as PCA and learns what PCA leaves; it is judged by images held out of
+    training, and the best weights are kept.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Latent size; at least 1. It may exceed the number of pixels. With a spatial code (``module__dense=False``)
+        the number of channels of the code at every position.
+
+    input_shape : tuple of int, default=None
+        Shape of one image, where X has flat rows: (height, width), (height, width, channels) or (channels, height,
+        width). One side may be -1, as in `numpy.reshape`. A square grey image needs none.
+    channel_axis : {'auto', 0, -1, None}, default='auto'
+        Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
+        (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
+        has 1, 3 or 4 entries, and asks otherwise.
+    module : {'conv'}, class or nn.Module, default='conv'
+        The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
+        with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
+        ``module__*``. A module is copied at every fit.
+    bottleneck : {'identity', 'sparse', 'k_sparse'}, class or object of `skae.bottlenecks`, default=None
+        What happens to the code; 'identity' when None.
+    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
+default='squared_error'
+        What a reconstruction costs. 'bernoulli' needs X in [0, 1].
+    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
+default=None
+        What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
+        so that training is judged at mending them.
+    missing : {'error', 'mask'}, default='error'
+        What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
+        the mean of its feature, is left out of the loss, and `reconstruct` fills it in. Train with a masking ``noise``
+        too, which hides values that are known: filling them in is what the network learns from.
+    prior : density estimator, default=None
+        Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
+        `sample` draws from it.
+    alpha : float, default=0.0
+        Strength of the penalty on the network's weights; at least 0.
+    l1_ratio : float, default=0.0
+        Share of L1 in that penalty, in [0, 1], as in `sklearn.linear_model.ElasticNet`:
+        ``alpha * (l1_ratio * |w|_1 + 0.5 * (1 - l1_ratio) * |w|_2 ** 2)`` is added to the mean loss of the rows.
+
+    optimizer : str or torch.optim class, default='adam'
+        A string is the name of a class in `torch.optim`, in any case.
+    lr : float, default=2e-3
+        Learning rate; with ``lr_schedule='onecycle'`` the highest.
+    max_epochs : int or 'auto', default='auto'
+        Passes over the rows. 'auto' takes as many as make 15,000 batches, from 20 to 100. With 0 the
+        estimator is its start: PCA, for the default network.
+    batch_size : int, default=128
+        Rows in a batch, at most; all batches of an epoch have nearly the same size.
+    early_stopping : {'auto', True, False}, default='auto'
+        Whether training is judged by rows that it does not see, the best weights being kept. 'auto' judges X of
+        fewer than 10 rows by all of them, where PCA is not to be beaten. False trains for ``max_epochs`` and keeps the
+        last weights.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
+    n_iter_no_change : int, default=50
+        Epochs without an improvement of ``tol`` after which training stops.
+    tol : float, default=1e-4
+        Relative improvement of the loss that counts as one; at least 0.
+    lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
+        How the learning rate moves: up and down once (Smith and Topin, 2019), down along a cosine (Loshchilov and
+        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs (at least one) without improvement, or not at all.
+    callbacks : list of skorch callbacks, default=None
+        Used as they are, not copied.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+
+    device : str or torch.device, default='auto'
+        Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
+        to the bit. Global random streams are neither read nor moved.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+    **params
+        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
+        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+
+    Attributes
+    ----------
+    net_ : AutoencoderNet
+        The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
+    module_ : Autoencoder
+        The trained torch module.
+    prior_ : density estimator
+        The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
+        it is that of the latest rows.
+    input_shape_ : tuple of int
+        Shape of one row of X.
+    layout_ : ImageLayout
+        How an image lies in a row of X.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names for all of them.
+    n_iter_ : int
+        Epochs run by the last `fit`, and the calls of `partial_fit` since.
+    loss_curve_ : list of float
+        The mean training loss of each of these epochs, penalties and noise included, in the data's own units.
+    validation_loss_curve_ : list of float
+        The loss of the rows that training was judged by: before the first epoch, then after each. Empty
+        without such rows.
+    best_epoch_ : int
+        The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance.
+
+    See Also
+    --------
+    AutoencoderTransformer : The same for tables and sequences.
+    Reconstructor : Makes a step of a pipeline of what an autoencoder restores.
+
+    Notes
+    -----
+    Training is longer than that of a dense network, and the code of the same size keeps more: ``docs/benchmarks.md``
+    has both at equal time. ``module__channels=(32, 64)`` is slower still, and better on large data.
+
+    References
+    ----------
+    J. Masci, U. Meier, D. Cireşan and J. Schmidhuber, 2011. Stacked convolutional auto-encoders for hierarchical
+    feature extraction. ICANN.
+
+    L. N. Smith and N. Topin, 2019. Super-convergence: very fast training of neural networks using large learning
+    rates. SPIE 11006.
+
+    I. Loshchilov and F. Hutter, 2017. SGDR: stochastic gradient descent with warm restarts. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ConvAutoencoder
+    >>> images = load_digits().images  # (1797, 8, 8), from 0 to 16
+    >>> ae = ConvAutoencoder(n_components=8, max_epochs=3, random_state=0).fit(images)
+    >>> ae.transform(images).shape, ae.reconstruct(images).shape
+    ((1797, 8), (1797, 8, 8))
+    """
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        # model
+        input_shape=None,
+        channel_axis="auto",
+        module="conv",
+        bottleneck=None,
+        loss="squared_error",
+        noise=None,
+        missing="error",
+        prior=None,
+        alpha=0.0,
+        l1_ratio=0.0,
+        # training
+        optimizer="adam",
+        lr=2e-3,
+        max_epochs="auto",
+        batch_size=128,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=50,
+        tol=1e-4,
+        lr_schedule="onecycle",
+        callbacks=None,
+        warm_start=False,
+        # run
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **params: Any,
+    ):
+        self.n_components = n_components
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
+        self.module = module
+        self.bottleneck = bottleneck
+        self.loss = loss
+        self.noise = noise
+        self.missing = missing
+        self.prior = prior
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.optimizer = optimizer
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.lr_schedule = lr_schedule
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._extra = params
+
+    layout_: ImageLayout
+
+    def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
+        layout = find_layout(row_shape, self.input_shape, self.channel_axis)
+        if again and layout != self.layout_:
+            raise ValueError(f"warm_start needs images laid out as before, {self.layout_}, got {layout}.")
+        self.layout_ = layout
+
+    def _arrange(self, X: np.ndarray) -> np.ndarray:
+        return self.layout_.arrange(X)
+
+    def _restore(self, A: np.ndarray) -> np.ndarray:
+        return self.layout_.restore(A)

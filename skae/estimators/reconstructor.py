@@ -1,0 +1,162 @@
+"""A transformer whose output is the reconstruction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._validation import check_choice, unchanged_on_error
+
+
+class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+    """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
+
+    `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An autoencoder, with ``reconstruct``; or another transformer with ``inverse_transform``, such as PCA. `fit`
+        trains a clone.
+    filling : transformer or callable, default=None
+        Fills the missing values of X (NaN) before the estimator sees it: a transformer, of which `fit` fits a clone,
+        such as `sklearn.impute.KNNImputer`, or a function from an array with NaN to one of the same shape without, such
+        as a biharmonic one for scratches. An estimator with ``missing='mask'`` is then trained to reconstruct the
+        values that are known, and those of ``X_target`` if there is one. None leaves NaN to the estimator.
+    keep_observed : bool, default=False
+        Whether only missing values are replaced, and the others kept as they are.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted autoencoder.
+    filling_ : transformer or callable
+        The fitted filling, if there is one.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names for all of them.
+
+    See Also
+    --------
+    sklearn.impute.IterativeImputer : Fills holes of a table by regressions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer, Reconstructor
+    >>> X = load_digits().data
+    >>> X[::3, 20:30] = np.nan
+    >>> ae = AutoencoderTransformer(8, missing="mask", noise="masking_noise", max_epochs=2, random_state=0)
+    >>> X_filled = Reconstructor(ae, keep_observed=True).fit_transform(X)
+    >>> bool(np.isnan(X_filled).any()), bool((X_filled[1::3] == X[1::3]).all())
+    (False, True)
+    """
+
+    def __init__(self, estimator, *, filling=None, keep_observed=False):
+        self.estimator = estimator
+        self.filling = filling
+        self.keep_observed = keep_observed
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Reconstructor:
+        """Fit the filling, if there is one, and the estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows as the estimator takes them; with NaN where it or the filling takes that.
+        y : array-like, default=None
+            Handed to the estimator.
+        **params : dict
+            For the estimator's `fit`, such as ``X_target``; routed where metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer. After an error it is as it was before.
+        """
+        with unchanged_on_error(self):
+            self._check_params()
+            if get_config()["enable_metadata_routing"]:
+                params = process_routing(self, "fit", **params).estimator.fit
+            if self.filling is None:
+                validate_data(self, X, reset=True, skip_check_array=True)  # the estimator has its own say about X
+                self.__dict__.pop("filling_", None)
+            else:
+                self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
+                filled = self._fill(X, reset=True)
+                if getattr(self.estimator, "missing", None) == "mask":
+                    params.setdefault("X_target", X)
+                X = filled
+            self.estimator_ = clone(self.estimator).fit(X, y, **params)
+        return self
+
+    def _check_params(self) -> None:
+        check_choice("keep_observed", self.keep_observed, (True, False))
+        if not (hasattr(self.estimator, "reconstruct") or hasattr(self.estimator, "inverse_transform")):
+            raise TypeError(f"estimator must have reconstruct or inverse_transform, got {self.estimator!r}.")
+        if not (self.filling is None or hasattr(self.filling, "transform") or callable(self.filling)):
+            raise TypeError(f"filling must be None, a transformer or a function, got {self.filling!r}.")
+
+    def _fill(self, X: Any, reset: bool) -> np.ndarray:
+        A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
+        is_transformer = hasattr(self.filling_, "transform")
+        filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
+        if filled.shape != A.shape:
+            raise ValueError(f"filling must keep the shape of X, {A.shape}, got {filled.shape}.")
+        if filled.dtype.kind == "f" and np.isnan(filled).any():
+            raise ValueError("filling must leave no NaN.")
+        return filled
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Reconstruct X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those of `fit`.
+
+        Returns
+        -------
+        X_hat : ndarray of X's shape
+            The reconstruction; with ``keep_observed`` X, its missing values reconstructed.
+        """
+        check_is_fitted(self)
+        seen = self._fill(X, reset=False) if hasattr(self, "filling_") else X
+        if hasattr(self.estimator_, "reconstruct"):
+            X_hat = self.estimator_.reconstruct(seen)
+        else:
+            X_hat = self.estimator_.inverse_transform(self.estimator_.transform(seen))
+        if not self.keep_observed:
+            return X_hat
+        X = np.asarray(X)
+        if X.dtype.kind != "f":  # nothing can be missing
+            return X.copy()
+        return np.where(np.isnan(X), X_hat, X).astype(X.dtype, copy=False)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Get the routing of metadata: all of `fit` goes to the estimator.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            The routing.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = inner.input_tags
+        tags.input_tags.allow_nan = inner.input_tags.allow_nan or self.filling is not None
+        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None and not self.keep_observed
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -1,0 +1,88 @@
+"""A recurrent network for sequences."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from .._validation import check_choice, check_number
+from ._sequence import SequenceNetwork
+
+
+class GRU(SequenceNetwork):
+    r"""Gated recurrent units that read a sequence, and others that write it.
+
+    The encoder's states are pooled, by mean and maximum over the steps that a row has, and mapped to the code.
+    The decoder is told at every step t of T the code, t/T and sines and cosines of :math:`k \pi t/T`; it does not
+    read what it wrote, so errors do not add up. Steps without any value at the end of a row are padding: neither
+    the code nor the steps before depend on them.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row: (length, channels), or (length,) for one channel.
+    n_components : int
+        Latent size: the width that `decode` takes.
+    n_outputs : int, default=None
+        Width that `encode` gives; ``n_components`` when None.
+    hidden_size : int, default=64
+        Units in each direction of a layer.
+    n_layers : int, default=1
+        Layers of the encoder, and of the decoder.
+    bidirectional : bool, default=True
+        Whether each layer reads from both ends.
+    n_frequencies : int, default=8
+        Number of k, from 1 on, in the sines and cosines. 0 leaves t/T.
+
+    References
+    ----------
+    K. Cho, B. van Merriënboer, C. Gulcehre, D. Bahdanau, F. Bougares, H. Schwenk and Y. Bengio, 2014. Learning
+    phrase representations using RNN encoder-decoder for statistical machine translation. EMNLP.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = GRU(input_shape=(20, 3), n_components=2, hidden_size=8)
+    >>> x, observed = torch.zeros(5, 20, 3), torch.ones(5, 20, 3, dtype=torch.bool)
+    >>> observed[0, 12:] = False  # the first row has 12 steps
+    >>> z = network.encode(x, observed)
+    >>> z.shape, network.decode(z, observed).shape
+    (torch.Size([5, 2]), torch.Size([5, 20, 3]))
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_components: int,
+        n_outputs: int | None = None,
+        *,
+        hidden_size: int = 64,
+        n_layers: int = 1,
+        bidirectional: bool = True,
+        n_frequencies: int = 8,
+    ) -> None:
+        check_number("hidden_size", hidden_size, numbers.Integral, 1)
+        check_number("n_layers", n_layers, numbers.Integral, 1)
+        check_choice("bidirectional", bidirectional, (True, False))
+
+        def half(n_in: int) -> nn.Module:
+            # torch wants Python's own integers, and grids hold NumPy's.
+            return _PackedGRU(
+                int(n_in), int(hidden_size), int(n_layers), batch_first=True, bidirectional=bool(bidirectional)
+            )
+
+        width = hidden_size * (2 if bidirectional else 1)
+        super().__init__(input_shape, n_components, n_outputs, n_frequencies, half, width)
+
+
+class _PackedGRU(nn.GRU):
+    """A GRU that stops, and starts backwards, at each row's length."""
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        if (lengths == x.shape[1]).all():  # the same, in half the time
+            return super().forward(x)[0]
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=x.shape[1])[0]

@@ -1,0 +1,101 @@
+"""A convolutional network for sequences."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from .._validation import check_choice, check_number
+from ._layers import ACTIVATIONS
+from ._sequence import SequenceNetwork, steps_inside
+
+
+class TCN(SequenceNetwork):
+    r"""Dilated convolutions that read a sequence, and others that write it.
+
+    Layer i = 0, 1, ... adds to each step what a convolution finds about it in steps :math:`2^i` apart, so that a
+    layer more doubles what a step sees: ``(kernel_size - 1) * (2**n_layers - 1) + 1`` steps, half of them to come
+    (in the paper, none). The encoder's steps are pooled, by mean and maximum over those that a row has, and mapped
+    to the code. The decoder is told at every step t of T the code, t/T and sines and cosines of :math:`k \pi t/T`.
+    Steps without any value at the end of a row are padding: neither the code nor the steps before depend on them.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one row: (length, channels), or (length,) for one channel.
+    n_components : int
+        Latent size: the width that `decode` takes.
+    n_outputs : int, default=None
+        Width that `encode` gives; ``n_components`` when None.
+    channels : int, default=64
+        Channels of the hidden layers.
+    kernel_size : int, default=3
+        Steps that a convolution sees, an odd number.
+    n_layers : int, default=4
+        Convolutions of the encoder, and of the decoder, with dilations 1, 2, 4 and so on.
+    activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
+        Function after each convolution. The code and the output stay linear.
+    n_frequencies : int, default=8
+        Number of k, from 1 on, in the sines and cosines. 0 leaves t/T.
+
+    References
+    ----------
+    S. Bai, J. Z. Kolter and V. Koltun, 2018. An empirical evaluation of generic convolutional and recurrent
+    networks for sequence modeling. arXiv:1803.01271.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = TCN(input_shape=(20, 3), n_components=2, channels=8)
+    >>> x, observed = torch.zeros(5, 20, 3), torch.ones(5, 20, 3, dtype=torch.bool)
+    >>> observed[0, 12:] = False  # the first row has 12 steps
+    >>> z = network.encode(x, observed)
+    >>> z.shape, network.decode(z, observed).shape
+    (torch.Size([5, 2]), torch.Size([5, 20, 3]))
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_components: int,
+        n_outputs: int | None = None,
+        *,
+        channels: int = 64,
+        kernel_size: int = 3,
+        n_layers: int = 4,
+        activation: str = "silu",
+        n_frequencies: int = 8,
+    ) -> None:
+        check_number("channels", channels, numbers.Integral, 1)
+        check_number("kernel_size", kernel_size, numbers.Integral, 1)
+        if kernel_size % 2 == 0:  # it would have no middle to put its step in
+            raise ValueError(f"kernel_size == {kernel_size}, must be odd.")
+        check_number("n_layers", n_layers, numbers.Integral, 1)
+        check_choice("activation", activation, tuple(ACTIVATIONS))
+
+        def half(n_in: int) -> nn.Module:
+            return _Convolutions(n_in, channels, kernel_size, n_layers, activation)
+
+        super().__init__(input_shape, n_components, n_outputs, n_frequencies, half, channels)
+
+
+class _Convolutions(nn.Module):
+    """A linear map of each step, then residual layers over ever more distant ones."""
+
+    def __init__(self, n_in: int, channels: int, kernel_size: int, n_layers: int, activation: str) -> None:
+        super().__init__()
+        self.first = nn.Linear(n_in, channels)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel_size, padding="same", dilation=2**i) for i in range(n_layers)
+        )
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        inside = steps_inside(lengths, x.shape[1])
+        # Not a product: what stands in the padding may be NaN. Between layers values are finite, so that is one.
+        h = self.first(x.masked_fill(~inside, 0.0)).mT
+        for layer in self.layers:
+            h = h + self.activation(layer(h * inside.mT))
+        return h.mT

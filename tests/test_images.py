@@ -1,0 +1,97 @@
+"""How images lie in X: what can be told by itself, what is asked for, and the way there and back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skae._images import find_layout
+
+sides = st.integers(1, 12)
+channels = st.integers(1, 5)
+
+
+@given(
+    n=st.integers(1, 4),
+    h=sides,
+    w=sides,
+    c=channels,
+    kind=st.sampled_from(["grey", "first", "last"]),
+    flat=st.booleans(),
+)
+@settings(deadline=None, max_examples=200)
+def test_arranged_images_have_their_channels_first_and_come_back(n, h, w, c, kind, flat):
+    shape = {"grey": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
+    axis = {"grey": None, "first": 0, "last": -1}[kind]
+    X = np.arange(n * np.prod(shape)).reshape(n, *shape)
+    rows = X.reshape(n, -1) if flat else X
+    layout = find_layout(rows.shape[1:], shape if flat else None, axis)
+    images = layout.arrange(rows)
+    expected = {"grey": lambda: X[:, None], "first": lambda: X, "last": lambda: X.transpose(0, 3, 1, 2)}[kind]()
+    np.testing.assert_array_equal(images, expected)
+    assert np.shares_memory(images, rows), "no copy"
+    back = layout.restore(np.ascontiguousarray(images))
+    np.testing.assert_array_equal(back, rows)
+    assert back.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("row_shape", "input_shape", "image_shape", "axis"),
+    [
+        ((28, 28), None, (28, 28), None),
+        ((784,), None, (28, 28), None),
+        ((1,), None, (1, 1), None),
+        ((32, 32, 3), None, (32, 32, 3), -1),
+        ((3, 32, 32), None, (3, 32, 32), 0),
+        ((1, 8, 8), None, (1, 8, 8), 0),
+        ((8, 8, 4), None, (8, 8, 4), -1),
+        ((12,), (2, 2, 3), (2, 2, 3), -1),
+        ((12,), (3, 2, 2), (3, 2, 2), 0),
+        ((12,), (3, -1), (3, 4), None),
+        ((12,), [np.int64(2), 6], (2, 6), None),
+        ((2, 6), (2, -1), (2, 6), None),
+    ],
+)
+def test_what_can_be_told(row_shape, input_shape, image_shape, axis):
+    layout = find_layout(row_shape, input_shape, "auto")
+    assert (layout.image_shape, layout.channel_axis) == (image_shape, axis)
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_the_last_axis_has_two_names(axis):
+    assert find_layout((5, 6, 7), None, axis) == find_layout((5, 6, 7), None, -1)
+    assert find_layout((5, 6, 7), None, 0) == find_layout((5, 6, 7), None, -3)
+
+
+@pytest.mark.parametrize(
+    ("row_shape", "input_shape", "axis", "match"),
+    [
+        ((10,), None, "auto", "flat rows of 10 values, which are no square grey image: pass input_shape"),
+        (
+            (5, 8, 8),
+            None,
+            "auto",
+            r"images of shape \(5, 8, 8\) may have their channels first or last: pass channel_axis",
+        ),
+        ((3, 8, 3), None, "auto", "pass channel_axis=0 or channel_axis=-1"),
+        ((10,), (3, 4), "auto", r"input_shape=\(3, 4\) does not hold the 10 values"),
+        ((12,), (-1, -1), "auto", "does not hold the 12 values"),
+        ((12,), (5, -1), "auto", "does not hold the 12 values"),
+        ((12,), (0, -1), "auto", "does not hold the 12 values"),
+        ((12,), (-3, -4), "auto", "does not hold the 12 values"),
+        ((12,), (), "auto", "does not hold the 12 values"),
+        ((3, 4), (4, 3), "auto", r"input_shape=\(4, 3\) does not fit the rows of X, which have the shape \(3, 4\)"),
+        ((12,), (12,), "auto", r"an image has 2 axes, or 3 with channels; got images of shape \(12,\)"),
+        ((2, 2, 2, 2), None, "auto", "an image has 2 axes, or 3"),
+        ((12,), 12, "auto", "input_shape must be None or a tuple of integers, got 12"),
+        ((12,), (3.0, 4), "auto", "input_shape must be None or a tuple of integers"),
+        ((12,), "34", "auto", "input_shape must be None or a tuple of integers"),
+        ((8, 8), None, 0, "channel_axis=0 needs images with three axes"),
+        ((8, 8, 3), None, 1, "channel_axis must be 'auto', 0 or -1"),
+        ((8, 8, 3), None, None, "channel_axis must be 'auto', 0 or -1"),
+        ((8, 8, 3), None, "last", "channel_axis must be 'auto', None or an integer, got 'last'"),
+    ],
+)
+def test_what_is_refused(row_shape, input_shape, axis, match):
+    with pytest.raises((ValueError, TypeError), match=match):
+        find_layout(row_shape, input_shape, axis)
