@@ -59,6 +59,7 @@ class Autoencoder(nn.Module):
     bottleneck: Any  # the parts are called and asked for methods of their own, such as code and link
     loss: Any
     noise: Any
+    baseline: Tensor
 
     def __init__(
         self,

@@ -60,13 +60,12 @@ def mean_and_scale(X: np.ndarray, sample_weight: np.ndarray | None = None) -> tu
     count = total = square = 0.0
     for s in slices(X):
         rows = X[s].reshape(len(X[s]), -1)
-        known = rows.shape[1] - np.isnan(rows).sum(axis=1) if X.dtype.kind == "f" else rows.shape[1]
-        total += weight[s] @ np.nansum(rows, axis=1, dtype=np.float64)
-        count += float((weight[s] * known).sum())
-    mean = float(total / count)
+        total += float(weight[s] @ np.nansum(rows, axis=1, dtype=np.float64))
+        count += float(weight[s] @ (~np.isnan(rows)).sum(axis=1))
+    mean = total / count
     for s in slices(X):
         centred = np.nan_to_num(X[s].reshape(len(X[s]), -1).astype(np.float64) - mean, copy=False)
-        square += weight[s] @ np.einsum("ij,ij->i", centred, centred)
+        square += float(weight[s] @ np.einsum("ij,ij->i", centred, centred))
     scale = float(np.sqrt(square / count))
     if scale <= 10 * float(np.finfo(np.float64).eps) * abs(mean) or scale < float(np.finfo(np.float32).tiny):
         scale = 1.0

@@ -195,6 +195,9 @@ class Compose(Noise):
     Compose(first=GaussianNoise(scale=0.5), second=BlockMasking(n_blocks=1, size=0.2))
     """
 
+    first: Noise
+    second: Noise
+
     def __init__(self, first: Noise, second: Noise) -> None:
         super().__init__()
         self.first = first
@@ -210,8 +213,9 @@ class Compose(Noise):
     def init_from(self, x: Tensor) -> None:
         """Hand the conditioned rows ``x`` to both."""
         for part in (self.first, self.second):
-            if hasattr(part, "init_from"):
-                part.init_from(x)
+            init_from = getattr(part, "init_from", None)
+            if init_from is not None:
+                init_from(x)
 
     def corrupt(self, x: Tensor) -> Tensor:
         return self.second.corrupt(self.first.corrupt(x))

@@ -21,8 +21,8 @@ class Data(NamedTuple):
 
     def arranged(self, arrange: Callable[[np.ndarray], np.ndarray]) -> Data:
         """The same with ``arrange`` applied to all rows."""
-        *rows, sample_weight = self
-        return Data(*(None if A is None else arrange(A) for A in rows), sample_weight)
+        rows = {name: arrange(A) for name, A in self._asdict().items() if name != "sample_weight" and A is not None}
+        return self._replace(**rows)
 
 
 def check_data(

@@ -142,28 +142,29 @@ class Conv(nn.Module):
         n_last, n_pixels = math.prod(last_shape), math.prod(self.input_shape)
         self.n_positions = 1 if dense else math.prod(sizes[-1])
         if dense:
-            to_code: nn.Module = dense_stack([n_last, *hidden, n_outputs], activation)
-            self.encoder = nn.Sequential(*stages, nn.Flatten(), to_code)
+            to_code: list[nn.Module] = [nn.Flatten(), *dense_stack([n_last, *hidden, n_outputs], activation)]
         else:
-            self.encoder = nn.Sequential(*stages, nn.Conv2d(widths[-1], n_outputs, 1), nn.Flatten())
+            to_code = [nn.Conv2d(widths[-1], n_outputs, 1), nn.Flatten()]
+        self.encoder = nn.Sequential(*stages, *to_code)
         if decoder == "dense":
-            from_code = dense_stack([n_components * self.n_positions, *reversed(hidden), n_pixels], activation)
-            self.decoder = nn.Sequential(from_code, nn.Unflatten(1, self.input_shape))
-            last: nn.Module = from_code[-1]
+            from_code: list[nn.Module] = [
+                *dense_stack([n_components * self.n_positions, *reversed(hidden), n_pixels], activation)
+            ]
+            self.decoder = nn.Sequential(*from_code, nn.Unflatten(1, self.input_shape))
+            last = from_code[-1]
         else:
             if dense:
-                first = [dense_stack([n_components, *reversed(hidden), n_last], activation)]
-                first += [nn.Unflatten(1, last_shape)]
+                from_code = [*dense_stack([n_components, *reversed(hidden), n_last], activation)]
+                from_code += [nn.Unflatten(1, last_shape)]
             else:
-                spatial = nn.Unflatten(1, (n_components, *sizes[-1]))
-                first = [spatial, nn.Conv2d(n_components, widths[-1], 1)]  # type: ignore[list-item]
-            self.decoder = nn.Sequential(*first, ACTIVATIONS[activation](), *back)
+                from_code = [nn.Unflatten(1, (n_components, *sizes[-1])), nn.Conv2d(n_components, widths[-1], 1)]
+            self.decoder = nn.Sequential(*from_code, ACTIVATIONS[activation](), *back)
             last = back[-1]
         self.skip = LinearSkip(self.input_shape, n_components, n_outputs) if linear_skip and dense else None
         if self.skip is not None:
-            zero_(to_code[-1])
+            zero_(self.encoder[-1])
             zero_(last)
-        self.to(memory_format=torch.channels_last)  # a tenth faster on a CPU, more on a GPU
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a tenth faster on a CPU, more on a GPU
 
     def _after(self, width: int) -> list[nn.Module]:
         """What follows a convolution."""
@@ -191,8 +192,9 @@ class Conv(nn.Module):
         if self._upsampling == "resize":
             return [nn.Upsample(size=tuple(large)), self._same(n_in, n_out)]
         k = self._kernel_size
-        missing = tuple(b - 2 * a + 1 for a, b in zip(small, large, strict=True))  # 2a − 1 come of a by themselves
-        return [nn.ConvTranspose2d(n_in, n_out, k, stride=2, padding=k // 2, output_padding=missing)]
+        # By itself a side of a becomes 2a − 1.
+        more = large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1
+        return [nn.ConvTranspose2d(n_in, n_out, k, stride=2, padding=k // 2, output_padding=more)]
 
     def encode(self, x: Tensor) -> Tensor:
         """Map images (n, channels, height, width) to (n, n_outputs * n_positions)."""

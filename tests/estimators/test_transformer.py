@@ -235,7 +235,7 @@ def test_denoising_mends_what_it_was_trained_on(digits):
         return ((ae.reconstruct(damaged) - test) ** 2).mean()
 
     assert error(mender) < 0.7 * error(plain)
-    assert error(mender) < 0.5 * ((damaged - test) ** 2).mean()
+    assert error(mender) < 0.75 * ((damaged - test) ** 2).mean()
 
 
 def test_clean_targets(digits):

@@ -210,7 +210,7 @@ def test_gradients_are_finite_and_pass_padding_by(cls):
         assert parameter.grad.abs().sum() > 0, name
 
 
-# ------------------------------------------------------------------ layers
+# ------------------------------------------------------------------ layers, and what they learn
 
 
 def reach(half, n_steps):
@@ -252,9 +252,6 @@ def test_the_sizes_of_the_recurrent_layers():
     for half, n_in in ((network.encoder, 2), (network.decoder, 3 + 9)):
         assert isinstance(half, nn.GRU)
         assert (half.input_size, half.hidden_size, half.num_layers, half.bidirectional) == (n_in, 5, 2, False)
-
-
-# ------------------------------------------------------------------ learning
 
 
 def sines(n, seed):

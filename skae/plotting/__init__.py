@@ -1,0 +1,8 @@
+"""Pictures of fitted autoencoders, in scikit-learn's way: ``SomeDisplay.from_estimator(estimator, X)``."""
+
+from ._latent import LatentDisplay
+from ._reconstruction import ReconstructionDisplay
+from ._training_curve import TrainingCurveDisplay
+from ._traversal import TraversalDisplay
+
+__all__ = ["LatentDisplay", "ReconstructionDisplay", "TrainingCurveDisplay", "TraversalDisplay"]

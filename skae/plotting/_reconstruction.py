@@ -1,0 +1,219 @@
+"""Images beside their reconstructions."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._validation import check_choice, check_number
+from ..metrics import peak_signal_noise_ratio, reconstruction_error
+from ._images import as_images, draw_tiles, value_range
+
+
+class ReconstructionDisplay:
+    """Rows of images: originals above, reconstructions below.
+
+    With an ``X_target`` there are three rows: the input (damaged, say), the reconstruction, and the target. Rows of X
+    may be images in the layouts (height, width), (height, width, channels) and (channels, height, width) with 1 or 3
+    channels, or flat. All images of the picture share one range of values. Values that are NaN are pale blue.
+
+    Create it by `from_estimator` or `from_predictions`; the parameters are stored as attributes.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        The originals.
+    X_hat : array-like of shape (n_samples, ...)
+        Their reconstructions.
+    X_target : array-like of shape (n_samples, ...), default=None
+        What the reconstructions should be, where that is not X.
+    image_shape : tuple of int, default=None
+        How to read a row; needed for flat rows that are no square grey image.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the picture.
+    figure_ : matplotlib Figure
+        Figure with the axes.
+    im_ : matplotlib AxesImage
+        The picture.
+
+    See Also
+    --------
+    TraversalDisplay : What the decoder makes of codes.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import ReconstructionDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(8, max_epochs=1, random_state=0).fit(X)
+    >>> display = ReconstructionDisplay.from_estimator(ae, X, metric="psnr")
+    >>> [label.get_text() for label in display.ax_.get_yticklabels()]
+    ['original', 'reconstruction']
+    >>> plt.close(display.figure_)
+    """
+
+    def __init__(self, *, X: Any, X_hat: Any, X_target: Any = None, image_shape: tuple[int, ...] | None = None):
+        self.X = X
+        self.X_hat = X_hat
+        self.X_target = X_target
+        self.image_shape = image_shape
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        X_target: Any = None,
+        n_samples: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> ReconstructionDisplay:
+        """Reconstruct the first rows of X and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator object
+            Fitted, with `reconstruct`, or with `transform` and `inverse_transform`.
+        X : array-like of shape (n_samples, ...)
+            Images.
+        X_target : array-like of shape (n_samples, ...), default=None
+            What the reconstructions should be, such as clean images for a noisy X.
+        n_samples : int, default=10
+            Images to draw, at most.
+        image_shape : tuple of int, default=None
+            How to read a row; needed for flat rows that are no square grey image.
+        ax : matplotlib Axes, default=None
+            Where to draw; in a new figure when None.
+        **kwargs
+            Passed on to `plot`.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If rows of X are no images, and ``image_shape`` does not say how to read them.
+        """
+        check_is_fitted(estimator)
+        check_number("n_samples", n_samples, numbers.Integral, 1)
+        X = X[:n_samples]
+        if hasattr(estimator, "reconstruct"):
+            X_hat = estimator.reconstruct(X)
+        else:
+            X_hat = estimator.inverse_transform(estimator.transform(X))
+        return cls.from_predictions(
+            X, X_hat, X_target=X_target, n_samples=n_samples, image_shape=image_shape, ax=ax, **kwargs
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X: Any,
+        X_hat: Any,
+        *,
+        X_target: Any = None,
+        n_samples: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> ReconstructionDisplay:
+        """Draw the first rows of X and of a reconstruction.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Images.
+        X_hat : array-like of shape (n_samples, ...)
+            Their reconstructions.
+        X_target : array-like of shape (n_samples, ...), default=None
+            What the reconstructions should be, such as clean images for a noisy X.
+        n_samples : int, default=10
+            Images to draw, at most.
+        image_shape : tuple of int, default=None
+            How to read a row; needed for flat rows that are no square grey image.
+        ax : matplotlib Axes, default=None
+            Where to draw; in a new figure when None.
+        **kwargs
+            Passed on to `plot`.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If rows are no images, and ``image_shape`` does not say how to read them.
+        """
+        check_number("n_samples", n_samples, numbers.Integral, 1)
+        target = None if X_target is None else X_target[:n_samples]
+        display = cls(X=X[:n_samples], X_hat=X_hat[:n_samples], X_target=target, image_shape=image_shape)
+        return display.plot(ax, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        metric: str | None = None,
+        limits: tuple[float, float] | None = None,
+        cmap: Any = "gray",
+        **kwargs: Any,
+    ) -> ReconstructionDisplay:
+        """Draw the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; in a new figure when None.
+        metric : {'psnr', 'mse'}, default=None
+            What to write below each image: the reconstruction's peak signal-to-noise ratio, with ``limits`` as its
+            range of values, or its mean squared error.
+        limits : tuple of (float, float), default=None
+            The values that are black and white. When None, 0 and 255 for uint8, 0 and 1 for values between them, else
+            the least and the largest value of the originals (of the targets, if there are any).
+        cmap : str or matplotlib Colormap, default='gray'
+            Colours of images without channels.
+        **kwargs
+            Passed on to matplotlib's ``imshow``.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            The display itself.
+        """
+        check_choice("metric", metric, (None, "psnr", "mse"))
+        rows = {"X": self.X, "X_hat": self.X_hat}
+        if self.X_target is not None:
+            rows["X_target"] = self.X_target
+        images = {name: as_images(row, self.image_shape, name) for name, row in rows.items()}
+        if len({row.shape for row in images.values()}) > 1:
+            found = ", ".join(f"{name} {row.shape}" for name, row in images.items())
+            raise ValueError(f"All images must be as many and of one shape, got {found}.")
+        reference = images["X" if self.X_target is None else "X_target"]
+        low, high = value_range(reference) if limits is None else limits
+        self.ax_, self.im_ = draw_tiles(ax, np.stack(list(images.values())), (low, high), cmap, **kwargs)
+        self.figure_ = self.ax_.figure
+        names = ["original", "reconstruction"] if self.X_target is None else ["input", "reconstruction", "target"]
+        self.ax_.set_yticklabels(names)
+        labels = [""] * len(reference)
+        if metric == "mse":
+            labels = [f"{v:.3g}" for v in reconstruction_error(reference, images["X_hat"], per_sample=True)]
+        elif metric == "psnr":
+            psnr = peak_signal_noise_ratio(reference, images["X_hat"], data_range=high - low, per_sample=True)
+            labels = [f"{v:.1f} dB" for v in psnr]
+        self.ax_.set_xticklabels(labels, rotation=90 if len(labels) > 12 else 0)
+        return self

@@ -1,0 +1,211 @@
+"""Images beside their reconstructions: layouts, ranges, labels, refusals."""
+
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
+
+from skae.metrics import peak_signal_noise_ratio, reconstruction_error
+from skae.plotting import ReconstructionDisplay
+
+draw = ReconstructionDisplay.from_predictions
+
+
+def ramp(*shape):
+    """Images of different values in [0, 1]."""
+    return np.linspace(0, 1, np.prod(shape)).reshape(shape)
+
+
+def picture(display):
+    return np.asarray(display.im_.get_array())
+
+
+def tile(display, row, column, height, width, gap=1):
+    """One image of the picture, as it is shown."""
+    top, left = row * (height + gap), column * (width + gap)
+    return picture(display)[top : top + height, left : left + width]
+
+
+def labels(display, axis):
+    return [label.get_text() for label in getattr(display.ax_, f"get_{axis}ticklabels")()]
+
+
+def test_originals_stand_above_their_reconstructions():
+    X, X_hat = ramp(3, 8, 5), ramp(3, 8, 5)[:, ::-1]
+    display = draw(X, X_hat)
+    assert picture(display).shape == (2 * 8 + 1, 3 * 5 + 2, 3)
+    for column in range(3):
+        np.testing.assert_allclose(tile(display, 0, column, 8, 5)[..., 0], X[column], atol=1 / 255)
+        np.testing.assert_allclose(tile(display, 1, column, 8, 5)[..., 0], X_hat[column], atol=1 / 255)
+    assert labels(display, "y") == ["original", "reconstruction"]
+    np.testing.assert_array_equal(picture(display)[8], 1)  # the gap is white
+
+
+def test_a_target_makes_three_rows():
+    X, X_hat, X_target = ramp(2, 6, 6), ramp(2, 6, 6) / 2, ramp(2, 6, 6) / 4
+    display = draw(X, X_hat, X_target=X_target, limits=(0, 1))
+    assert labels(display, "y") == ["input", "reconstruction", "target"]
+    np.testing.assert_allclose(tile(display, 2, 1, 6, 6)[..., 0], X_target[1], atol=1 / 255)
+
+
+COLOUR = ramp(2, 8, 6, 3)
+LAYOUTS = {
+    "channels last": (COLOUR, None),
+    "channels first": (np.moveaxis(COLOUR, -1, 1), None),
+    "flat, last": (COLOUR.reshape(2, -1), (8, 6, 3)),
+    "flat, first": (np.moveaxis(COLOUR, -1, 1).reshape(2, -1), (3, 8, 6)),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_colour_images(layout):
+    X, image_shape = LAYOUTS[layout]
+    display = draw(X, X, image_shape=image_shape)
+    np.testing.assert_allclose(tile(display, 1, 1, 8, 6), COLOUR[1])
+
+
+GREY = ramp(2, 6, 6)
+
+
+@pytest.mark.parametrize(
+    "X", [GREY, GREY[..., None], GREY[:, None], GREY.reshape(2, 36)], ids=["plain", "last", "first", "flat square"]
+)
+def test_layouts_of_grey_images(X):
+    np.testing.assert_allclose(tile(draw(X, X), 0, 1, 6, 6)[..., 2], GREY[1], atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("X", "limits"),
+    [
+        (np.array([[[0, 51], [102, 204]]], np.uint8), (0, 255)),
+        (np.array([[[0.1, 0.2], [0.3, 0.6]]]), (0, 1)),
+        (np.array([[[-2.0, 3.0], [1.0, 8.0]]]), (-2, 8)),
+        (np.array([[[4, 5], [6, 14]]]), (4, 14)),
+    ],
+    ids=["uint8", "shares", "floats", "integers"],
+)
+def test_black_and_white_are_the_same_for_all_rows(X, limits):
+    low, high = limits
+    X_hat = X.astype(float) + 0.25 * (high - low)
+    display = draw(X, X_hat)
+    for row, images in enumerate([X, X_hat]):
+        expected = np.clip((images[0] - low) / (high - low), 0, 1)
+        np.testing.assert_allclose(tile(display, row, 0, 2, 2)[..., 0], expected, atol=1 / 255)
+
+
+def test_limits_may_be_given():
+    display = draw(ramp(1, 4, 4), ramp(1, 4, 4), limits=(0.5, 0.75))
+    shown = tile(display, 0, 0, 4, 4)[..., 0]
+    assert (shown == 0).sum() == 8
+    assert (shown == 1).sum() == 4
+
+
+@pytest.mark.parametrize("constant", [0.0, 7.0, np.nan])
+def test_constant_and_unknown_images_can_be_drawn(constant):
+    X = np.full((2, 4, 4), constant)
+    assert np.isfinite(picture(draw(X, X))).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 6), (1, 6, 6, 3)])
+def test_unknown_values_have_a_colour_of_their_own(shape):
+    X, X_hat = ramp(*shape), ramp(*shape)
+    X[0, 2, 3] = np.nan
+    red, green, blue = tile(draw(X, X_hat), 0, 0, 6, 6)[2, 3]
+    assert red < green < blue
+
+
+@pytest.mark.parametrize("metric", ["mse", "psnr"])
+def test_a_number_below_each_image(metric):
+    X, X_hat = ramp(3, 8, 8), ramp(3, 8, 8) ** 2
+    if metric == "mse":
+        expected = [f"{v:.3g}" for v in reconstruction_error(X, X_hat, per_sample=True)]
+    else:
+        expected = [f"{v:.1f} dB" for v in peak_signal_noise_ratio(X, X_hat, data_range=1, per_sample=True)]
+    assert labels(draw(X, X_hat, metric=metric), "x") == expected
+    assert labels(draw(X, X_hat), "x") == ["", "", ""]
+
+
+def test_the_number_compares_with_the_target():
+    X, X_target = ramp(2, 8, 8), ramp(2, 8, 8)
+    assert labels(draw(X, X_target + 0.5, X_target=X_target, metric="mse"), "x") == ["0.25", "0.25"]
+    assert labels(draw(X + 9, X_target, X_target=X_target, metric="mse"), "x") == ["0", "0"]
+
+
+def test_numbers_of_many_images_do_not_overlap():
+    display = draw(ramp(20, 4, 4), ramp(20, 4, 4) / 2, metric="mse", n_samples=20)
+    display.figure_.canvas.draw()
+    boxes = [label.get_window_extent() for label in display.ax_.get_xticklabels()]
+    assert not any(left.overlaps(right) for left, right in pairwise(boxes))
+
+
+@given(n=st.integers(1, 15), n_samples=st.integers(1, 15))
+def test_the_first_images_are_drawn(n, n_samples):
+    display = draw(ramp(n, 4, 4), ramp(n, 4, 4), n_samples=n_samples)
+    assert picture(display).shape[1] == 5 * min(n, n_samples) - 1
+    plt.close(display.figure_)
+
+
+def test_estimators_reconstruct_only_what_is_drawn(few):
+    class Counting(BaseEstimator):
+        n_rows_ = 0
+
+        def fit(self, X):
+            return self
+
+        def __sklearn_is_fitted__(self):
+            return True
+
+        def reconstruct(self, X):
+            self.n_rows_ += len(X)
+            return X
+
+    estimator = Counting()
+    ReconstructionDisplay.from_estimator(estimator, few)
+    assert estimator.n_rows_ == 10
+
+
+def test_reconstruct_is_preferred_and_replaced_where_missing(autoencoder, pca, few):
+    display = ReconstructionDisplay.from_estimator(autoencoder, few)
+    np.testing.assert_array_equal(display.X_hat, autoencoder.reconstruct(few[:10]))
+    display = ReconstructionDisplay.from_estimator(pca, few)
+    np.testing.assert_array_equal(display.X_hat, pca.inverse_transform(pca.transform(few[:10])))
+
+
+def test_from_estimator_passes_everything_on(autoencoder, few):
+    display = ReconstructionDisplay.from_estimator(
+        autoencoder, few / 2, X_target=few, n_samples=4, image_shape=(4, 16), cmap="gray_r", metric="psnr"
+    )
+    assert picture(display).shape == (3 * 4 + 2, 4 * 16 + 3, 3)
+    np.testing.assert_allclose(tile(display, 2, 1, 4, 16)[..., 0], 1 - few[1].reshape(4, 16) / 16, atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kwargs", "message"),
+    [
+        ((3, 13), {}, r"rows of 13 values, .*no square grey image: pass image_shape=\(height, width\)"),
+        ((3, 64), {"image_shape": (8, 9)}, r"image_shape=\(8, 9\) is of 72 values, but rows of X have 64"),
+        ((3, 100, 2), {}, r"\(100, 2\) look like sequences: pass image_shape=\(100, 2\)"),
+        ((3, 8, 8, 2), {}, r"\(8, 8, 2\) are no images"),
+        ((3, 2, 8, 8, 3), {}, r"\(2, 8, 8, 3\) are no images"),
+        ((3, 64), {"image_shape": (64,)}, r"\(64,\) are no images"),
+        ((3, 64), {"metric": "ssim"}, "metric must be one of None, 'psnr', 'mse', got 'ssim'"),
+        ((3, 64), {"n_samples": 0}, "n_samples == 0, must be >= 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(shape, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        draw(ramp(*shape), ramp(*shape), **kwargs)
+
+
+def test_sequences_are_drawn_on_demand():
+    X = ramp(2, 12, 3)
+    assert picture(draw(X, X, image_shape=(12, 3))).shape == (2 * 12 + 1, 2 * 3 + 1, 3)
+
+
+def test_images_that_do_not_go_together_are_refused():
+    with pytest.raises(ValueError, match=r"as many and of one shape, got X \(3, 8, 8\), X_hat \(2, 8, 8\)"):
+        draw(ramp(3, 8, 8), ramp(2, 8, 8))

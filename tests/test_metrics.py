@@ -1,0 +1,341 @@
+"""Metrics: known values, agreement with scikit-image and scikit-learn, symmetries, refusals."""
+
+import builtins
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import mean_squared_error
+
+from skae import metrics
+from skae.metrics import active_units, peak_signal_noise_ratio, reconstruction_error, structural_similarity
+
+skimage_metrics = pytest.importorskip("skimage.metrics")
+
+PAIRWISE = [reconstruction_error, peak_signal_noise_ratio, structural_similarity]
+values = arrays(np.float64, (6, 8, 8), elements=st.floats(-100, 100, width=32))
+orders = st.permutations(range(6))
+
+
+def images(seed=0, shape=(4, 16, 12), dtype=np.uint8):
+    X = np.random.default_rng(seed).integers(0, 256, shape)
+    return X.astype(dtype)
+
+
+def call(metric, X, X_hat, **kwargs):
+    """Any of the metrics that compare, with a range that all of them can share."""
+    kwargs |= {} if metric is reconstruction_error else {"data_range": 200.0}
+    return metric(X, X_hat, **kwargs)
+
+
+# ------------------------------------------------------------------ all that compare two arrays
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+@given(X=values, X_hat=values, order=orders)
+def test_rows_are_judged_each_for_itself(metric, X, X_hat, order):
+    each = call(metric, X, X_hat, per_sample=True)
+    assert each.shape == (6,)
+    assert each.dtype == np.float64
+    np.testing.assert_array_equal(call(metric, X[order], X_hat[order], per_sample=True), each[order])
+    np.testing.assert_allclose(call(metric, X, X_hat), each.mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+def test_means_are_python_floats(metric):
+    assert type(call(metric, images(), images(1))) is float
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, np.uint64, np.float16, np.float32])
+def test_values_are_subtracted_in_double_precision(metric, dtype):
+    X, X_hat = images(0).astype(dtype), images(1).astype(dtype)
+    expected = call(metric, X.astype(np.float64), X_hat.astype(np.float64))
+    np.testing.assert_allclose(call(metric, X, X_hat), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+def test_input_is_left_as_it_was(metric):
+    X, X_hat = images(0, dtype=float), images(1, dtype=float)
+    X.flags.writeable = X_hat.flags.writeable = False
+    call(metric, X, X_hat)  # writing would raise
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+def test_slices_make_no_difference(metric, monkeypatch):
+    X, X_hat = images(0), images(1)
+    whole = call(metric, X, X_hat, per_sample=True)
+    monkeypatch.setattr("skae._conditioning._SLICE", 1)
+    np.testing.assert_array_equal(call(metric, X, X_hat, per_sample=True), whole)
+
+
+BAD_PAIRS = {
+    "shapes": (np.ones((3, 8, 8)), np.ones((3, 8, 7)), r"X_hat must have the shape of X, \(3, 8, 8\), got \(3, 8, 7\)"),
+    "lengths": (
+        np.ones((3, 8, 8)),
+        np.ones((2, 8, 8)),
+        r"X_hat must have the shape of X, \(3, 8, 8\), got \(2, 8, 8\)",
+    ),
+    "1-D": (
+        np.ones(8),
+        np.ones(8),
+        r"X must have the shape \(n_samples, ...\), at least 2-D and not empty, got \(8,\)",
+    ),
+    "empty": (np.ones((0, 8, 8)), np.ones((0, 8, 8)), r"X must .* not empty, got \(0, 8, 8\)"),
+    "empty rows": (np.ones((3, 0, 8)), np.ones((3, 0, 8)), r"X must .* not empty, got \(3, 0, 8\)"),
+    "complex": (np.ones((3, 8, 8)), np.ones((3, 8, 8)) * 1j, "X_hat must hold real numbers, got complex"),
+    "dates": (np.zeros((3, 8, 8), "M8[s]"), np.ones((3, 8, 8)), r"X must hold real numbers, got dtype datetime64\[s\]"),
+    "infinity": (np.ones((3, 8, 8)), np.full((3, 8, 8), np.inf), "X_hat contains infinity"),
+    "NaN in X_hat": (np.ones((3, 8, 8)), np.full((3, 8, 8), np.nan), "X_hat contains NaN"),
+}
+
+
+@pytest.mark.parametrize("metric", PAIRWISE)
+@pytest.mark.parametrize("case", BAD_PAIRS)
+def test_unfit_arrays_are_refused_by_name(metric, case):
+    X, X_hat, message = BAD_PAIRS[case]
+    with pytest.raises(ValueError, match=message):
+        call(metric, X, X_hat)
+
+
+# ------------------------------------------------------------------ reconstruction error
+
+
+def test_error_of_known_values():
+    assert reconstruction_error([[0, 0], [0, 0]], [[1, 2], [3, 4]]) == (1 + 4 + 9 + 16) / 4
+    assert reconstruction_error([[[0], [0]]], [[[1], [3]]]) == 5
+    assert reconstruction_error([[True, False]], [[False, False]]) == 0.5
+
+
+def test_uint8_does_not_wrap_around():
+    X = np.array([[0, 255]], np.uint8)
+    assert reconstruction_error(X, X[:, ::-1]) == 255**2
+
+
+def test_unknown_values_are_left_out():
+    nan = np.nan
+    X, X_hat = [[1, nan, nan], [nan, nan, nan], [0, 0, 0]], [[3, nan, 9], [1, nan, 1], [1, 1, 1]]
+    np.testing.assert_array_equal(reconstruction_error(X, X_hat, per_sample=True), [4, nan, 1])
+    assert reconstruction_error(X, X_hat) == (4 + 3) / 4  # by value, not by row
+    assert reconstruction_error(X, X_hat, sample_weight=[3, 5, 1]) == (3 * 4 + 3) / (3 + 3)
+
+
+@given(X=values, X_hat=values, weight=arrays(np.float64, 6, elements=st.floats(0.1, 10)))
+def test_error_agrees_with_scikit_learn(X, X_hat, weight):
+    expected = mean_squared_error(X.reshape(6, -1), X_hat.reshape(6, -1), sample_weight=weight)
+    np.testing.assert_allclose(reconstruction_error(X, X_hat, sample_weight=weight), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_error_takes_data_frames_with_missing_entries():
+    X = pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [2.0, 3.0]})
+    assert reconstruction_error(X, np.array([[2.0, 2.0], [9.0, 5.0]])) == (1 + 4) / 3
+
+
+def test_error_has_the_precision_of_float64():
+    X = np.full((2, 3), 1e8)
+    assert reconstruction_error(X, X + 0.5) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"sample_weight": [1, 1, 1]}, r"sample_weight must have the shape \(2,\)"),
+        ({"sample_weight": [1, -1]}, "no negative value"),
+        ({"sample_weight": [1, 1], "per_sample": True}, "no use with per_sample=True"),
+        ({"sample_weight": [0, 1]}, "no known value in a row of positive weight"),
+    ],
+)
+def test_unfit_weights_are_refused(kwargs, message):
+    X = np.array([[1.0, 2.0], [np.nan, np.nan]])
+    with pytest.raises(ValueError, match=message):
+        reconstruction_error(X, np.ones((2, 2)), **kwargs)
+
+
+def test_no_known_value_is_refused():
+    with pytest.raises(ValueError, match="no known value"):
+        reconstruction_error([[np.nan]], [[1.0]])
+
+
+def test_nan_beside_a_value_is_refused_and_beside_nan_is_not():
+    X_hat = [[np.nan, 1.0], [1.0, np.nan]]
+    assert reconstruction_error([[np.nan, 1.0], [1.0, np.nan]], X_hat, per_sample=True).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="X_hat contains NaN where X has a value"):
+        reconstruction_error([[np.nan, 1.0], [1.0, 1.0]], X_hat)
+
+
+# ------------------------------------------------------------------ PSNR
+
+
+@pytest.mark.parametrize("metric", [peak_signal_noise_ratio, structural_similarity])
+def test_nan_in_x_is_refused(metric):
+    X = images(dtype=float)
+    X[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="X contains NaN"):
+        metric(X, images())
+
+
+def test_psnr_is_the_mean_of_each_images_decibels():
+    X = np.array([[0.0, 1.0], [0.0, 1.0]])
+    X_hat = np.array([[0.1, 1.1], [0.01, 1.01]])
+    np.testing.assert_allclose(peak_signal_noise_ratio(X, X_hat, per_sample=True), [20, 40])
+    np.testing.assert_allclose(peak_signal_noise_ratio(X, X_hat), 30)  # of the mean error it would be 22.97
+
+
+def test_psnr_of_equal_images_is_infinite():
+    X = images()
+    assert peak_signal_noise_ratio(X, X) == np.inf
+    X_hat = X.copy()
+    X_hat[0] += 1
+    assert np.isinf(peak_signal_noise_ratio(X, X_hat, per_sample=True)).tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize("compare", ["peak_signal_noise_ratio", "structural_similarity"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_agreement_with_scikit_image(compare, dtype):
+    X, X_hat = images(0, dtype=dtype), images(1, dtype=dtype)
+    kwargs = {} if dtype is np.uint8 else {"data_range": 255}
+    expected = [getattr(skimage_metrics, compare)(x, x_hat, **kwargs) for x, x_hat in zip(X, X_hat, strict=True)]
+    np.testing.assert_allclose(getattr(metrics, compare)(X, X_hat, per_sample=True, **kwargs), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("metric", [peak_signal_noise_ratio, structural_similarity])
+@pytest.mark.parametrize(
+    ("X", "data_range"),
+    [
+        (images().clip(30, 60), 255),
+        (images(dtype=float).clip(30, 60), 30),
+        (images(dtype=np.int64).clip(30, 60), 30),
+        ((images(dtype=np.int64) - 128).astype(np.int8), 255),  # would wrap around in int8
+        (images() > 99, 1),
+    ],
+    ids=["uint8", "float", "int", "int8", "bool"],
+)
+def test_default_range(metric, X, data_range):
+    X_hat = X.astype(float) + images(1) / 300
+    assert metric(X, X_hat) == metric(X, X_hat, data_range=data_range)
+
+
+@given(X=values, X_hat=values, factor=st.sampled_from([0.25, 2.0, 1024.0]))
+def test_psnr_does_not_depend_on_the_unit(X, X_hat, factor):
+    psnr = peak_signal_noise_ratio(X, X_hat, data_range=200, per_sample=True)
+    scaled = peak_signal_noise_ratio(factor * X, factor * X_hat, data_range=factor * 200, per_sample=True)
+    np.testing.assert_allclose(scaled, psnr, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("metric", [peak_signal_noise_ratio, structural_similarity])
+@pytest.mark.parametrize("data_range", [0, -1.0, np.nan, np.inf])
+def test_ranges_that_are_none_are_refused(metric, data_range):
+    with pytest.raises(ValueError, match="data_range == "):
+        metric(images(), images(1), data_range=data_range)
+
+
+@pytest.mark.parametrize("metric", [peak_signal_noise_ratio, structural_similarity])
+def test_constant_images_tell_no_range(metric):
+    with pytest.raises(ValueError, match=r"X is constant, .* pass data_range"):
+        metric(np.ones((2, 8, 8)), np.zeros((2, 8, 8)))
+
+
+# ------------------------------------------------------------------ SSIM
+
+
+def test_ssim_of_equal_images_is_one():
+    np.testing.assert_array_equal(structural_similarity(images(), images(), per_sample=True), np.ones(4))
+
+
+@pytest.mark.parametrize("channel_axis", [-1, 2, 0, -3])
+def test_channels_may_stand_anywhere(channel_axis):
+    X, X_hat = images(0, (3, 16, 12, 3)), images(1, (3, 16, 12, 3))
+    expected = np.mean([structural_similarity(X[..., c], X_hat[..., c]) for c in range(3)])
+    if channel_axis in (0, -3):
+        X, X_hat = np.moveaxis(X, -1, 1), np.moveaxis(X_hat, -1, 1)
+    np.testing.assert_allclose(structural_similarity(X, X_hat, channel_axis=channel_axis), expected)
+
+
+def test_settings_go_through():
+    X, X_hat = images(0), images(1)
+    paper = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = np.mean([skimage_metrics.structural_similarity(x, y, **paper) for x, y in zip(X, X_hat, strict=True)])
+    np.testing.assert_allclose(structural_similarity(X, X_hat, **paper), expected)
+    assert structural_similarity(X, X_hat, win_size=3) != structural_similarity(X, X_hat)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kwargs", "message"),
+    [
+        ((2, 5, 9), {}, "images of 5 x 9, smaller than the window of 7 x 7: pass an odd win_size, at most 5"),
+        ((2, 16, 16, 3), {}, "or channel_axis if one of these axes holds channels"),
+        ((2, 5, 9, 3), {"channel_axis": -1}, "images of 5 x 9, .* win_size"),
+        ((2, 64), {}, r"X must hold images, \(n_samples, height, width\); got rows of shape \(64,\). Reshape"),
+        ((2, 8, 3), {"channel_axis": -1}, r"and one axis for channels; got rows of shape \(8, 3\)"),
+        ((2, 8, 8), {"channel_axis": 2}, r"channel_axis=2 is no axis of images of shape \(8, 8\)"),
+        ((2, 8, 8), {"full": True}, "full=True asks for more than one number"),
+        ((2, 8, 8), {"gradient": True}, "gradient=True asks for more than one number"),
+        ((2, 8, 8), {"win_size": 9}, "win_size exceeds image extent"),
+    ],
+)
+def test_what_is_no_image_for_ssim_is_refused(shape, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        structural_similarity(images(0, shape), images(1, shape), **kwargs)
+
+
+def test_small_images_pass_with_a_small_window():
+    X = images(0, (2, 5, 9))
+    assert structural_similarity(X, X, win_size=5) == 1
+
+
+def test_missing_scikit_image_is_told(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("skimage"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r'pip install "skae\[image\]"'):
+        structural_similarity(images(), images())
+
+
+# ------------------------------------------------------------------ active units
+
+
+def test_units_are_counted_by_their_variance():
+    Z = np.array([[-1.0, -0.05, -0.2, 7.0], [1.0, 0.05, 0.2, 7.0]])  # variances 1, 0.0025, 0.04, 0
+    assert active_units(Z) == 2
+    assert active_units(Z, threshold=0.002) == 3
+    assert active_units(Z, threshold=1) == 0  # it has to be exceeded
+    assert type(active_units(Z)) is int
+
+
+def test_constant_columns_are_never_active():
+    Z = np.full((1000, 3), 0.1, np.float32)  # whose mean is not quite 0.1
+    assert active_units(Z, threshold=0) == 0
+
+
+@given(
+    Z=arrays(np.float64, (7, 4), elements=st.integers(-8, 8).map(float)),
+    rows=st.permutations(range(7)),
+    columns=st.permutations(range(4)),
+    shift=st.integers(-1000, 1000),
+)
+def test_order_and_offset_do_not_matter(Z, rows, columns, shift):
+    moved = Z[rows][:, columns] + shift
+    assert active_units(moved, threshold=1.234) == active_units(Z, threshold=1.234)
+
+
+@pytest.mark.parametrize(
+    ("Z", "kwargs", "message"),
+    [
+        (np.ones(3), {}, r"Z must have the shape \(n_samples, ...\), .*got \(3,\)"),
+        (np.ones((3, 2, 2)), {}, r"Z must have the shape \(n_samples, n_components\).*got \(3, 2, 2\)"),
+        (np.ones((1, 2)), {}, r"at least 2 samples, got \(1, 2\)"),
+        ([[np.nan], [1.0]], {}, "Z contains NaN"),
+        (np.eye(2), {"threshold": -0.1}, "threshold == -0.1, must be >= 0"),
+    ],
+)
+def test_unfit_codes_are_refused(Z, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        active_units(Z, **kwargs)
