@@ -47,6 +47,12 @@ def as_images(X: Any, image_shape: tuple[int, ...] | None = None, name: str = "X
     return images
 
 
+def fitted_shape(estimator: Any) -> tuple[int, ...] | None:
+    """The shape of an image as ``estimator`` has read it off its rows, if it has."""
+    layout = getattr(estimator, "layout_", None)
+    return None if layout is None else layout.image_shape
+
+
 def value_range(X: np.ndarray) -> tuple[float, float]:
     """What is black and what is white: 0 and 255 for uint8, 0 and 1 for values between them, else the extremes."""
     if X.dtype == np.uint8:

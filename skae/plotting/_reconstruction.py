@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_choice, check_number
 from ..metrics import peak_signal_noise_ratio, reconstruction_error
-from ._images import as_images, draw_tiles, value_range
+from ._images import as_images, draw_tiles, fitted_shape, value_range
 
 
 class ReconstructionDisplay:
@@ -83,7 +83,8 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : estimator object
-            Fitted, with `reconstruct`, or with `transform` and `inverse_transform`.
+            Fitted, with `reconstruct`, or with `transform` and `inverse_transform`; or with a `transform` that gives
+            images, as that of `skae.Reconstructor`.
         X : array-like of shape (n_samples, ...)
             Images.
         X_target : array-like of shape (n_samples, ...), default=None
@@ -91,7 +92,8 @@ class ReconstructionDisplay:
         n_samples : int, default=10
             Images to draw, at most.
         image_shape : tuple of int, default=None
-            How to read a row; needed for flat rows that are no square grey image.
+            How to read a row; when None, as the estimator does, if it says so. Needed for other flat rows that are
+            no square grey image.
         ax : matplotlib Axes, default=None
             Where to draw; in a new figure when None.
         **kwargs
@@ -112,8 +114,11 @@ class ReconstructionDisplay:
         X = X[:n_samples]
         if hasattr(estimator, "reconstruct"):
             X_hat = estimator.reconstruct(X)
-        else:
+        elif hasattr(estimator, "inverse_transform"):
             X_hat = estimator.inverse_transform(estimator.transform(X))
+        else:  # a Reconstructor, or another transformer of images into images
+            X_hat = estimator.transform(X)
+        image_shape = fitted_shape(estimator) if image_shape is None else image_shape
         return cls.from_predictions(
             X, X_hat, X_target=X_target, n_samples=n_samples, image_shape=image_shape, ax=ax, **kwargs
         )

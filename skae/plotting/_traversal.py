@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_number
-from ._images import as_images, draw_tiles, value_range
+from ._images import as_images, draw_tiles, fitted_shape, value_range
 
 
 class TraversalDisplay:
@@ -107,7 +107,8 @@ class TraversalDisplay:
         center : int, default=None
             The row of X whose code is the centre; the mean code of X when None.
         image_shape : tuple of int, default=None
-            How to read a decoded row; needed for flat rows that are no square grey image.
+            How to read a decoded row; when None, as the estimator does, if it says so. Needed for other flat rows that
+            are no square grey image.
         ax : matplotlib Axes, default=None
             Where to draw; in a new figure when None.
         **kwargs
@@ -133,11 +134,10 @@ class TraversalDisplay:
             check_number("center", center, numbers.Integral, 0, len(Z) - 1)
         centre = Z.mean(axis=0) if center is None else Z[center]
         values = [_steps(Z[:, axis], centre[axis], span, n_steps, axis) for axis in components]
-        grid = np.stack(
-            np.meshgrid(*values), axis=-1
-        )  # (n_steps, [n_steps,] len(components)): the first one runs fastest
+        grid = np.stack(np.meshgrid(*values), axis=-1)  # (n_steps, [n_steps,] components): the first runs fastest
         codes = np.tile(centre, (grid[..., 0].size, 1))
         codes[:, components] = grid.reshape(len(codes), -1)
+        image_shape = fitted_shape(estimator) if image_shape is None else image_shape
         images = as_images(estimator.inverse_transform(codes), image_shape, "the decoded X")
         display = cls(
             images=images.reshape(-1, n_steps, *images.shape[1:]),
