@@ -1,0 +1,514 @@
+"""NaN in the parts: conditioning, validation, losses, noises and the module that joins them."""
+
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from skae import _conditioning, losses
+from skae._autoencoder import Autoencoder
+from skae._conditioning import extremes, mean_and_scale, to_tensor
+from skae._validation import check_domain, check_rows
+from skae.bottlenecks import Identity
+from skae.losses import AbsoluteError, Bernoulli, Huber, Loss, SquaredError
+from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
+
+nan = float("nan")
+LOSSES = [getattr(losses, name)() for name in losses.__all__ if name != "Loss"] + [Huber(0.1)]
+NOISES = [
+    GaussianNoise(0.5),
+    MaskingNoise(0.4),
+    MaskingNoise(1.0),
+    BlockMasking(0.5),
+    BlockMasking(1.0),
+    SaltAndPepper(0.5),
+    SaltAndPepper(1.0),
+    Compose(SaltAndPepper(1.0), MaskingNoise(0.5)),
+    Compose(BlockMasking(0.5), SaltAndPepper(1.0)),
+    Compose(MaskingNoise(0.5), GaussianNoise(0.5)),
+]
+by_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
+by_noise = pytest.mark.parametrize("noise", NOISES, ids=repr)
+seeds = st.integers(0, 2**20)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+class Halves(nn.Module):
+    """Two linear layers, which keep what they were given."""
+
+    def __init__(self, input_shape, n_components):
+        super().__init__()
+        self.shape = tuple(input_shape)
+        d = int(np.prod(input_shape))
+        self.down, self.up = nn.Linear(d, n_components), nn.Linear(n_components, d)
+
+    def encode(self, x):
+        self.seen = x.detach().clone()
+        return self.down(x.flatten(1))
+
+    def decode(self, z):
+        return self.up(z).unflatten(1, self.shape)
+
+
+class Told(Halves):
+    """A user's own network that is told which values there are, and cannot do without."""
+
+    reads_padding = True
+
+    def encode(self, x, observed):
+        self.told_encoder = observed
+        return super().encode(x)
+
+    def decode(self, z, observed):
+        self.told_decoder = observed
+        return super().decode(z)
+
+
+class ToldIfKnown(Told):
+    """The same with defaults."""
+
+    def encode(self, x, observed=None):
+        return super().encode(x, observed)
+
+    def decode(self, z, observed=None):
+        return super().decode(z, observed)
+
+
+def build(network=Halves, loss=None, noise=None, missing=True, input_shape=(5,), **params):
+    return Autoencoder(
+        network, Identity(), loss or SquaredError(), noise, input_shape=input_shape, n_components=2, missing=missing,
+        **params,
+    )  # fmt: skip
+
+
+def rows(n=6, shape=(5,), share=0.3, seed=0, dtype=torch.float32):
+    """Values in [0, 1) and the same with holes, none of them all holes."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, *shape, generator=g, dtype=dtype)
+    holes = torch.rand(n, *shape, generator=g) < share
+    holes.flatten(1)[:, 0] = False
+    return x, x.masked_fill(holes, nan)
+
+
+# ------------------------------------------------------------------ conditioning
+
+floats = st.floats(-1e6, 1e6)
+tables = hnp.arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 4)), elements=floats | st.just(nan)).filter(
+    lambda X: not np.isnan(X).all()
+)
+
+
+@given(X=tables, size=st.integers(1, 20), weight=hnp.arrays(np.int64, 8, elements=st.integers(1, 4)))
+@settings(deadline=None, max_examples=60)
+def test_mean_and_scale_are_those_of_the_known_values(X, size, weight):
+    weight = weight[: len(X)]
+    repeated = np.repeat(X, weight, axis=0)
+    expected, tolerance = (np.nanmean(repeated), np.nanstd(repeated)), 1e-12 * max(map(abs, extremes(X)))
+    with mock.patch.object(_conditioning, "_SLICE", size):
+        mean, scale = mean_and_scale(X, weight.astype(np.float64))
+    assert mean == pytest.approx(expected[0], abs=tolerance)
+    if expected[1] > max(100 * tolerance, 1e-30):
+        assert scale == pytest.approx(expected[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", ">f4", ">f8"])
+def test_mean_and_scale_with_nan_in_every_precision(dtype):
+    X = rows(40, (3, 2))[1].numpy().astype(dtype)
+    exact = X.astype(np.float64)
+    mean, scale = mean_and_scale(X)
+    assert (mean, scale) == pytest.approx((np.nanmean(exact), np.nanstd(exact)), rel=1e-12)
+    assert type(mean) is type(scale) is float
+    np.testing.assert_array_equal(np.isnan(to_tensor(X).numpy()), np.isnan(exact))
+
+
+@given(X=tables)
+@settings(deadline=None, max_examples=40)
+def test_extremes_are_those_of_the_known_values(X):
+    assert extremes(X) == (np.nanmin(X), np.nanmax(X))
+
+
+def test_extremes_of_nothing_are_nan():
+    assert np.isnan(extremes(np.full((2, 2), nan))).all()
+
+
+def test_known_values_that_are_all_the_same_get_the_scale_one():
+    X = np.full((5, 3), 0.1)
+    X[::2, 1] = nan
+    X[1] = nan
+    assert mean_and_scale(X) == (0.1, 1.0)
+
+
+def test_a_large_offset_costs_no_digits_beside_nan():
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    X[::3, 1] = nan
+    mean, scale = mean_and_scale(X + 1e9)
+    assert mean - 1e9 == pytest.approx(np.nanmean(X), abs=1e-5)
+    assert scale == pytest.approx(np.nanstd(X), rel=1e-6)
+
+
+# ------------------------------------------------------------------ validation
+
+
+class Fitted(BaseEstimator):
+    """As much of an estimator as the checks ask for."""
+
+    def __init__(self, input_shape_=None):
+        self.input_shape_ = input_shape_
+
+
+def fitted_on(X, **rules):
+    est = Fitted(X.shape[1:])
+    check_rows(est, X, reset=True, **rules)
+    return est
+
+
+def test_nan_is_refused_unless_something_allows_it():
+    X = rows()[1].numpy()
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        check_rows(Fitted(), X, reset=True)
+    assert np.isnan(check_rows(Fitted(), X, reset=True, missing=True)).any()
+
+
+@pytest.mark.parametrize("rules", [{"missing": True}, {"padding": True}, {"missing": True, "padding": True}], ids=str)
+def test_infinity_is_refused_whatever_allows_nan(rules):
+    X = np.ones((4, 5, 2))
+    X[0, 4] = nan
+    for value in (np.inf, -np.inf):
+        X[1, 1, 1] = value
+        with pytest.raises(ValueError, match="Input X contains infinity"):
+            check_rows(Fitted(), X, reset=True, **rules)
+
+
+def test_rows_that_are_all_nan_are_missing_rows_and_x_that_is_all_nan_is_nothing():
+    X = rows()[1].numpy()
+    X[2] = nan
+    check_rows(Fitted(), X, reset=True, missing=True)
+    with pytest.raises(ValueError, match="X must hold at least one value that is not NaN"):
+        check_rows(Fitted(), np.full((4, 3), nan), reset=True, missing=True)
+    est = fitted_on(X, missing=True)
+    assert np.isnan(check_rows(est, np.full((2, 5), nan), reset=False, missing=True)).all(), "to fill in is possible"
+
+
+@pytest.mark.parametrize("step", [0, 2])
+@pytest.mark.parametrize("whole", [True, False])
+def test_nan_before_the_end_of_a_sequence_is_refused_by_its_row(step, whole):
+    X = np.ones((5, 6, 2))
+    X[1, 4:] = nan
+    X[3, step, slice(None) if whole else 0] = nan
+    with pytest.raises(ValueError, match="after the end of a sequence, in whole steps, but row 3 has it before"):
+        check_rows(Fitted(), X, reset=True, padding=True)
+    check_rows(Fitted(), X, reset=True, padding=True, missing=True)
+
+
+def test_half_a_step_at_the_end_is_no_padding():
+    X = np.ones((5, 6, 2))
+    X[2, 5, 1] = nan
+    with pytest.raises(ValueError, match="row 2 has it before"):
+        check_rows(Fitted(), X, reset=True, padding=True)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("shape", [(4, 6, 2), (4, 6)])
+def test_a_sequence_without_any_step_is_refused_by_its_row(missing, shape):
+    X = np.ones(shape)
+    X[1] = nan
+    with pytest.raises(ValueError, match="at least one step in every row, but row 1 is all NaN"):
+        check_rows(Fitted(), X, reset=True, padding=True, missing=missing)
+
+
+@pytest.mark.parametrize("shape", [(3, 0, 2), (3, 4, 0)])
+@pytest.mark.parametrize("dtype", ["f8", "i8"])
+def test_sequences_of_no_steps_or_channels_are_refused_in_words(shape, dtype):
+    empty = np.zeros(shape, dtype)
+    with pytest.raises(ValueError, match="X must hold|X has|at least one|0 feature"):
+        check_rows(Fitted(), empty, reset=True, padding=True)
+    est = fitted_on(np.ones((3, 4, 2)), padding=True)
+    with pytest.raises(ValueError, match="X must hold|X has|at least one|0 feature"):
+        check_rows(est, empty, reset=False, padding=True)
+
+
+def test_sequences_have_two_axes_at_most():
+    with pytest.raises(ValueError, match=r"sequences must be of shape \(length, channels\)"):
+        check_rows(Fitted(), np.ones((2, 3, 4, 5)), reset=True, padding=True)
+
+
+@pytest.mark.parametrize("length", [1, 3, 9])
+@pytest.mark.parametrize("as_list", [False, True], ids=["array", "list"])
+def test_sequences_may_have_another_length_than_in_fit(length, as_list):
+    est = fitted_on(np.ones((3, 5, 2)), padding=True)
+    X = np.ones((4, length, 2))
+    assert check_rows(est, X.tolist() if as_list else X, reset=False, padding=True).shape == X.shape
+    with pytest.raises(ValueError, match=r"X has rows of shape|features"):
+        check_rows(est, X[:, :, :1], reset=False, padding=True)
+
+
+def test_rows_of_another_length_are_refused_without_padding():
+    est = fitted_on(np.ones((3, 5, 2)))
+    with pytest.raises(ValueError, match="X has 4 features"):
+        check_rows(est, np.ones((3, 4, 2)), reset=False)
+
+
+def test_a_domain_is_asked_of_known_values():
+    X = np.array([[0.0, nan], [1.0, 0.5]])
+    check_domain(X, "X", Bernoulli())
+    check_domain(np.full((2, 2), nan), "X", Bernoulli())
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\], got values from 0 to 2"):
+        check_domain(2 * X, "X", Bernoulli())
+
+
+def test_pandas_own_missing_values_are_nan():
+    X = pd.DataFrame({"a": pd.array([1, None, 3], "Int64"), "b": pd.array([0.5, 1.5, None], "Float64")})
+    found = check_rows(Fitted(), X, reset=True, missing=True)
+    np.testing.assert_array_equal(found, [[1, 0.5], [nan, 1.5], [3, nan]])
+    with pytest.raises(ValueError, match="contains NaN"):
+        check_rows(Fitted(), X, reset=True)
+
+
+# ------------------------------------------------------------------ losses
+
+
+@by_loss
+@given(n=st.integers(1, 4), d=st.integers(1, 6), share=st.floats(0, 1), seed=seeds)
+@settings(deadline=None, max_examples=25)
+def test_a_masked_loss_is_the_loss_of_the_observed_values_alone(loss, n, d, share, seed):
+    g = torch.Generator().manual_seed(seed)
+    raw, x = 4 * torch.rand(n, d, generator=g) - 2, torch.rand(n, d, generator=g)
+    observed = torch.rand(n, d, generator=g) >= share
+    expected = [loss(r[o][None], t[o][None]).item() for r, t, o in zip(raw, x, observed, strict=True)]
+    np.testing.assert_allclose(loss(raw, x, observed).numpy(), expected, atol=1e-5)
+
+
+@by_loss
+@given(seed=seeds, shape=st.sampled_from([(5,), (4, 2), (1, 3, 3)]))
+@settings(deadline=None, max_examples=15)
+def test_gradients_are_zero_where_values_are_missing_and_those_of_the_loss_elsewhere(loss, seed, shape):
+    x, holed = rows(3, shape, seed=seed)
+    raw = (torch.rand(3, *shape, generator=torch.Generator().manual_seed(seed + 1)) - 0.5).requires_grad_()
+    known = ~holed.isnan()
+    (full,) = torch.autograd.grad(loss(raw, x).sum(), raw)
+    module = build(loss=loss, input_shape=shape)
+    value = module._loss(raw, holed)
+    assert value.shape == (3,)
+    (masked,) = torch.autograd.grad(value.sum(), raw)
+    torch.testing.assert_close(masked, torch.where(known, full, 0.0), atol=1e-6, rtol=1e-5)
+    assert (masked[~known] == 0).all()
+
+
+@by_loss
+def test_what_the_network_says_of_a_missing_value_costs_nothing_however_large(loss):
+    raw = torch.tensor([[1e30, 0.5], [-1e30, 0.5]], requires_grad=True)
+    observed = torch.tensor([[False, True], [False, True]])
+    value = loss(raw, torch.zeros(2, 2), observed)
+    torch.testing.assert_close(value, loss(raw[:, 1:], torch.zeros(2, 1)))
+    (gradient,) = torch.autograd.grad(value.sum(), raw)
+    assert gradient[:, 0].tolist() == [0, 0]
+
+
+class WholeRow(Loss):
+    """A user's own loss, which is no sum over values."""
+
+    def forward(self, raw, x):
+        return (raw - x).flatten(1).norm(dim=1)
+
+
+class Quartic(Loss):
+    """A user's own loss, value by value."""
+
+    def elementwise(self, raw, x):
+        return (raw - x) ** 4
+
+
+@pytest.mark.parametrize(("network", "missing"), [(Halves, True), (ToldIfKnown, False)])
+def test_a_loss_that_cannot_leave_values_out_is_refused(network, missing):
+    with pytest.raises(TypeError, match="loss=WholeRow cannot leave missing values out"):
+        build(network, WholeRow(), missing=missing)
+
+
+def test_the_users_own_losses():
+    x, holed = rows()
+    whole = build(loss=WholeRow(), missing=False)
+    torch.testing.assert_close(whole.objective(whole(x), x), (whole(x)[0] - x).norm(dim=1))
+    quartic = build(loss=Quartic())
+    output = quartic(holed)
+    expected = torch.where(holed.isnan(), 0.0, (output[0] - x) ** 4).sum(1)
+    torch.testing.assert_close(quartic.objective(output, holed), expected)
+
+
+# ------------------------------------------------------------------ the module
+
+
+@by_loss
+def test_rows_of_nothing_cost_nothing_and_every_gradient_is_finite(loss):
+    _, u = rows()
+    u[2] = nan
+    module = build(loss=loss, noise=GaussianNoise(0.1))
+    module.init_from(u)
+    objective = module.objective(module(u), u)
+    assert objective[2] == 0
+    assert (objective[[0, 1, 3, 4, 5]] > 0).all()
+    objective.mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+    assert any((p.grad != 0).any() for p in module.parameters())
+
+
+def test_nan_enters_as_the_mean_of_its_feature():
+    _, u = rows(20)
+    u[:, 3] = nan
+    module = build()
+    module.init_from(u)
+    expected = u.nanmean(0).nan_to_num()
+    torch.testing.assert_close(module.baseline, expected)
+    assert module.baseline[3] == 0, "the mean of all of X, where a feature has none"
+    for training in (True, False):
+        module.train(training)(u)
+        torch.testing.assert_close(module.network.seen, torch.where(u.isnan(), expected, u))
+
+
+def test_in_data_units_too():
+    x, holed = rows(20, dtype=torch.float64)
+    module = build(mean=3.0, scale=2.0).eval()
+    module.init_from(module.condition(holed))
+    filled = torch.where(holed.isnan(), holed.nanmean(0), holed)
+    for method in ("encode", "reconstruct"):
+        found, expected = (getattr(module, method)(rows) for rows in (holed, filled))
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    known = ~holed.isnan()
+    error = torch.where(known, (module.reconstruct(holed) - x) / 2, 0.0).square().sum(1)
+    found = module.squared_error(holed, holed)
+    torch.testing.assert_close(found[:, 0], error.float(), atol=1e-5, rtol=1e-4)
+    assert found[:, 1].tolist() == known.sum(1).tolist()
+
+
+@by_noise
+@pytest.mark.parametrize("shape", [(6,), (5, 2), (2, 4, 4)])
+def test_under_noise_missing_values_stay_missing_and_known_ones_known(noise, shape):
+    _, u = rows(8, shape)
+    u[3] = nan
+    module = build(noise=noise, input_shape=shape)
+    module.init_from(u)
+    noisy = module.corrupt(u)
+    assert torch.equal(noisy.isnan(), u.isnan())
+    assert torch.isfinite(noisy[~u.isnan()]).all()
+    module.train()(u)
+    holes = module.baseline.expand_as(u)[u.isnan()]
+    assert torch.equal(module.network.seen[u.isnan()], holes), "and enter as the mean, not as noise"
+
+
+@by_noise
+def test_noise_does_to_known_values_what_it_does_without_missing_ones(noise):
+    x, u = rows(50)
+    modules = build(noise=noise, missing=True), build(noise=noise, missing=False)
+    for module in modules:
+        module.init_from(x)
+    noisy = []
+    for module, v in zip(modules, (u, x), strict=True):
+        torch.manual_seed(3)
+        noisy.append(module.corrupt(v))
+    assert torch.equal(noisy[0][~u.isnan()], noisy[1][~u.isnan()])
+
+
+def test_what_is_masked_enters_as_what_is_missing():
+    _, u = rows(30)
+    module = build(noise=MaskingNoise(1.0))
+    module.init_from(u)
+    known = ~u.isnan()
+    assert torch.equal(module.corrupt(u)[known], module.baseline.expand_as(u)[known])
+
+
+def test_salt_and_pepper_are_the_extremes_of_the_known_values():
+    _, u = rows(30)
+    module = build(noise=SaltAndPepper(1.0))
+    module.init_from(u)
+    hit = module.corrupt(u)
+    low, high = extremes(u.numpy())
+    assert sorted(set(hit[~hit.isnan()].tolist())) == pytest.approx([low, high])
+
+
+class Wobble(Noise):
+    """A user's own noise whose size is read off the rows."""
+
+    def corrupt(self, x):
+        return x + 0.1 * x.std() * torch.randn_like(x)
+
+
+class Neighbours(Noise):
+    """A user's own noise that mixes values with those beside them."""
+
+    def corrupt(self, x):
+        return 0.5 * (x + x.roll(1, 1))
+
+
+@pytest.mark.parametrize("noise", [Wobble(), Neighbours()], ids=repr)
+def test_a_users_own_noise_that_reads_other_values_is_not_spoilt_by_missing_ones(noise):
+    _, u = rows(30)
+    module = build(noise=noise)
+    module.init_from(u)
+    torch.manual_seed(5)
+    found = module.corrupt(u)
+    torch.manual_seed(5)
+    expected = noise.corrupt(torch.where(u.isnan(), module.baseline, u))
+    known = ~u.isnan()
+    assert torch.equal(found.isnan(), u.isnan())
+    torch.testing.assert_close(found[known], expected[known])
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 2)])
+def test_without_missing_values_the_mask_changes_no_bit(shape):
+    x, _ = rows(200, shape)
+    found = []
+    for missing in (True, False):
+        torch.manual_seed(1)
+        module = build(noise=MaskingNoise(0.3), missing=missing, input_shape=shape)
+        module.init_from(x)
+        objective = module.objective(module(x), x)
+        objective.mean().backward()
+        found.append([module.baseline, objective.detach(), *(p.grad for p in module.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+# ------------------------------------------------------------------ networks that are told
+
+
+@pytest.mark.parametrize("network", [ToldIfKnown, Told])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_network_that_reads_padding_is_told_what_is_known(network, missing):
+    x, _ = rows(4, (6, 2))
+    x[1, 3:], x[2, 5:] = nan, nan
+    if missing:
+        x[0, 2, 1] = nan
+    module = build(network, missing=missing, input_shape=(6, 2), noise=MaskingNoise(0.5))
+    module.init_from(x)
+    assert module.baseline.shape == ()
+    for training in (True, False):
+        module.train(training)(x)
+        for told in (module.network.told_encoder, module.network.told_decoder):
+            assert torch.equal(told, ~x.isnan()), "of the rows, not of what noise leaves"
+        assert (module.network.seen[x.isnan()] == 0).all()
+    x_hat = module.eval().reconstruct(x)
+    ended = torch.zeros_like(x, dtype=torch.bool)
+    ended[1, 3:], ended[2, 5:] = True, True
+    assert torch.equal(x_hat.isnan(), ended), "a hole before the end is filled in"
+    module.decode(torch.zeros(3, 2))
+    assert module.network.told_decoder is None
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), AbsoluteError()], ids=repr)
+def test_padding_costs_nothing(loss):
+    x, _ = rows(4, (6, 2))
+    x[:, 4:] = nan
+    module = build(ToldIfKnown, loss, missing=False, input_shape=(6, 2))
+    raw = module(x)[0]
+    torch.testing.assert_close(module._loss(raw, x), loss(raw[:, :4], x[:, :4]))
