@@ -125,14 +125,15 @@ class Autoencoder(nn.Module):
         self.network.eval()  # two rows must not count in running statistics
         try:
             like = next(self.network.parameters(), torch.zeros(()))
-            h = self.network.encode(like.new_zeros(2, *self.input_shape))
+            x = like.new_zeros(2, *self.input_shape)
+            h = self._encode(x, self._observed(x))
             found = tuple(h.shape[1:]) if isinstance(h, Tensor) else type(h).__name__
             if found != (n_outputs,):
                 raise ValueError(
                     f"module: {name}.encode must map rows of shape {self.input_shape} to ({n_outputs},) "
                     f"for n_components={self.n_components}, got {found}."
                 )
-            raw = self.network.decode(like.new_zeros(2, self.n_codes))
+            raw = self._decode(like.new_zeros(2, self.n_codes), self._observed(x))
             if raw.shape != (2, *self.input_shape):
                 raise ValueError(
                     f"module: {name}.decode must map 2 codes of shape ({self.n_codes},) "
@@ -165,7 +166,7 @@ class Autoencoder(nn.Module):
 
     def corrupt(self, u: Tensor) -> Tensor:
         """Damage rows as `noise` does. What it masks enters as the mean; what is missing stays so."""
-        noisy = self.noise.corrupt(u)
+        noisy = self.noise.corrupt(self._fill(u))
         noisy = torch.where(noisy.isnan(), self.baseline, noisy)
         return torch.where(u.isnan(), u, noisy) if self._has_nan else noisy
 

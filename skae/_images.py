@@ -70,7 +70,8 @@ def _fill(input_shape: Any, row_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any) -> int | None:
     automatic = isinstance(channel_axis, str) and channel_axis == "auto"
-    if not (automatic or channel_axis is None or isinstance(channel_axis, numbers.Integral)):
+    is_integer = isinstance(channel_axis, numbers.Integral) and not isinstance(channel_axis, bool)
+    if not (automatic or channel_axis is None or is_integer):
         raise TypeError(f"channel_axis must be 'auto', None or an integer, got {channel_axis!r}.")
     if len(image_shape) == 2:
         if automatic or channel_axis is None:

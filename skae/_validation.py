@@ -96,7 +96,7 @@ def check_rows(
         "ensure_min_samples": min_rows,
         "ensure_all_finite": "allow-nan" if missing or padding else True,
     }
-    any_length = padding and not reset and len(getattr(X, "shape", ())) == 3
+    any_length = padding and not reset and len(X.shape if hasattr(X, "shape") else np.shape(X)) == 3
     if any_length:  # validate_data would take the length for the number of features
         X = check_array(X, input_name="X", **options)
     else:
@@ -106,15 +106,23 @@ def check_rows(
         raise ValueError(
             f"X has rows of shape {shape}, but {type(estimator).__name__} was fitted on rows of shape {wanted}."
         )
+    if 0 in shape:
+        raise ValueError(f"X must have rows with at least one value, got rows of shape {shape}.")
     X = _check_kind(X, "X")
     if padding:
-        _check_sequences(X, missing)
-    elif reset and missing and np.isnan(extremes(X)[0]):
-        raise ValueError("X must hold at least one value that is not NaN.")
+        _check_sequences(X, "X", missing)
+    elif reset:
+        check_known(X, "X")
     return X
 
 
-def _check_sequences(X: np.ndarray, missing: bool) -> None:
+def check_known(A: np.ndarray, name: str, where: str = "") -> None:
+    """Check that not all of ``A`` is NaN."""
+    if np.isnan(extremes(A)[0]):
+        raise ValueError(f"{name} must hold at least one value that is not NaN{' ' * bool(where)}{where}.")
+
+
+def _check_sequences(X: np.ndarray, name: str, missing: bool) -> None:
     """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end."""
     if X.ndim > 3:
         raise ValueError(
@@ -126,36 +134,48 @@ def _check_sequences(X: np.ndarray, missing: bool) -> None:
     steps = known.any(axis=2)
     if not steps.any(axis=1).all():
         raise ValueError(
-            f"X must hold at least one step in every row, but row {np.argmin(steps.any(axis=1))} is all NaN."
+            f"{name} must hold at least one step in every row, but row {np.argmin(steps.any(axis=1))} is all NaN."
         )
     goes_on = np.logical_or.accumulate(steps[:, ::-1], axis=1)[:, ::-1]  # this step or a later one is known
     broken = (goes_on & ~known.all(axis=2)).any(axis=1)
     if not missing and broken.any():
         raise ValueError(
-            f"X may hold NaN after the end of a sequence, in whole steps, but row {np.argmax(broken)} has it before. "
-            "missing='mask' allows NaN anywhere."
+            f"{name} may hold NaN after the end of a sequence, in whole steps, but row {np.argmax(broken)} has it "
+            "before. missing='mask' allows NaN anywhere."
         )
 
 
 def check_alike(
-    estimator: Any, A: Any, name: str, X: np.ndarray, *, same_length: bool, allow_nan: bool = False
+    estimator: Any,
+    A: Any,
+    name: str,
+    X: np.ndarray,
+    *,
+    same_length: bool,
+    missing: bool = False,
+    padding: bool = False,
 ) -> np.ndarray:
-    """Validate an array that comes beside X: finite, with rows of X's shape, and X's columns if it names any."""
+    """Validate an array that comes beside X: rows of X's shape, X's columns if it names any, NaN as in X."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
-    A = check_array(A, allow_nd=True, input_name=name, ensure_all_finite="allow-nan" if allow_nan else True)
+    finite = "allow-nan" if missing or padding else True
+    A = check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite)
     if A.shape[1:] != X.shape[1:] or (same_length and len(A) != len(X)):
         wanted = X.shape if same_length else ("any number of rows", *X.shape[1:])
         raise ValueError(f"{name} must have the shape {wanted} to go with X, got {A.shape}.")
-    return _check_kind(A, name)
+    A = _check_kind(A, name)
+    if padding:
+        _check_sequences(A, name, missing)
+    check_known(A, name)
+    return A
 
 
-def check_codes(Z: Any, n_components: int) -> np.ndarray:
-    """Validate codes of shape (n, n_components)."""
+def check_codes(Z: Any, width: int) -> np.ndarray:
+    """Validate codes of shape (n, width)."""
     Z = check_array(Z, input_name="Z")
-    if Z.shape[1] != n_components:
-        raise ValueError(f"Z must have n_components={n_components} columns, got {Z.shape[1]}.")
+    if Z.shape[1] != width:
+        raise ValueError(f"Z must have {width} columns, got {Z.shape[1]}.")
     return _check_kind(Z, "Z")
 
 

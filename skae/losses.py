@@ -45,7 +45,7 @@ class Loss(Component):
         Values that are not ``observed``, a bool tensor of the same shape, are left out.
         """
         values = self.elementwise(raw, x)
-        return (values if observed is None else values * observed).flatten(1).sum(1)
+        return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
         """Compare value by value; return the shape of ``x``."""

@@ -233,10 +233,10 @@ def test_a_sequence_without_any_step_is_refused_by_its_row(missing, shape):
 @pytest.mark.parametrize("dtype", ["f8", "i8"])
 def test_sequences_of_no_steps_or_channels_are_refused_in_words(shape, dtype):
     empty = np.zeros(shape, dtype)
-    with pytest.raises(ValueError, match="X must hold|X has|at least one|0 feature"):
+    with pytest.raises(ValueError, match=r"X must hold|X has|at least one|0 feature"):
         check_rows(Fitted(), empty, reset=True, padding=True)
     est = fitted_on(np.ones((3, 4, 2)), padding=True)
-    with pytest.raises(ValueError, match="X must hold|X has|at least one|0 feature"):
+    with pytest.raises(ValueError, match=r"X must hold|X has|at least one|0 feature"):
         check_rows(est, empty, reset=False, padding=True)
 
 

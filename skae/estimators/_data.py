@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._validation import check_alike, check_domain, check_sample_weight
+from .._validation import check_alike, check_domain, check_known, check_sample_weight
 
 
 class Data(NamedTuple):
@@ -34,19 +34,19 @@ def check_data(
     X_val: Any = None,
     X_val_target: Any = None,
     sample_weight: Any = None,
-    allow_nan: bool = False,
+    missing: bool = False,
+    padding: bool = False,
 ) -> Data:
-    """Validate what comes beside a validated X; ``allow_nan`` for values that are not known."""
+    """Validate what comes beside a validated X; NaN may be where `check_rows` lets it be."""
+    rules = {"missing": missing, "padding": padding}
     if X_target is not None:
-        X_target = check_alike(estimator, X_target, "X_target", X, same_length=True, allow_nan=allow_nan)
+        X_target = check_alike(estimator, X_target, "X_target", X, same_length=True, **rules)
     if X_val is not None:
-        X_val = check_alike(estimator, X_val, "X_val", X, same_length=False, allow_nan=allow_nan)
+        X_val = check_alike(estimator, X_val, "X_val", X, same_length=False, **rules)
     if X_val_target is not None:
         if X_val is None:
             raise ValueError("X_val_target needs X_val, the rows that it is the target of.")
-        X_val_target = check_alike(
-            estimator, X_val_target, "X_val_target", X_val, same_length=True, allow_nan=allow_nan
-        )
+        X_val_target = check_alike(estimator, X_val_target, "X_val_target", X_val, same_length=True, **rules)
     elif X_target is not None and X_val is not None:
         raise ValueError("X_val needs X_val_target where X is given an X_target.")
     for name, target, rows in (("X_target", X_target, X), ("X_val_target", X_val_target, X_val)):
@@ -61,4 +61,5 @@ def check_data(
     if not kept.all():
         X, sample_weight = X[kept], sample_weight[kept]
         X_target = None if X_target is None else X_target[kept]
+        check_known(X, "X", "in a row of positive weight")
     return Data(X, X_target, X_val, X_val_target, sample_weight)

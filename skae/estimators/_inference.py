@@ -74,10 +74,13 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Bring what the network gives into the shape of X's rows; nothing by default."""
         return A
 
+    def _nan_rules(self) -> dict[str, bool]:
+        """Where NaN may be, as `check_rows` takes it."""
+        return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
+
     def _check_fitted_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        module = self.module_
-        return check_rows(self, X, reset=False, missing=module.missing, padding=module.reads_padding)
+        return check_rows(self, X, reset=False, **self._nan_rules())
 
     # ---------------------------------------------------------------- encoding and decoding
 
@@ -135,6 +138,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
+        if keep_observed and X.dtype.kind != "f":  # nothing can be missing
+            return X.copy()
         X_hat = self._restore(self._map_rows(self.module_.reconstruct, X))
         if not keep_observed:
             return X_hat
@@ -187,14 +192,15 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
         errors, counts = self._map_rows(self.module_.squared_error, X, target).astype(np.float64).T
         weight = np.ones(len(X)) if weight is None else weight
+        if not weight @ counts > 0:
+            raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
 
     def _check_rows_and_target(self, X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
         X = self._check_fitted_rows(X)
         if X_target is None:
             return X, X
-        allow_nan = self.module_.missing or self.module_.reads_padding
-        return X, check_alike(self, X_target, "X_target", X, same_length=True, allow_nan=allow_nan)
+        return X, check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
 
     # ---------------------------------------------------------------- generating
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import numbers
 from collections.abc import Callable
@@ -32,7 +33,14 @@ class Parts(NamedTuple):
     @property
     def reads_padding(self) -> bool:
         """Whether the network takes sequences of different lengths, padded with NaN."""
-        return bool(getattr(self.network, "reads_padding", False))
+        return reads_padding(self.network)
+
+
+def reads_padding(network: Any) -> bool:
+    """Whether a network, or what a class or a partial one will make, takes sequences padded with NaN."""
+    while isinstance(network, functools.partial):
+        network = network.func
+    return bool(getattr(network, "reads_padding", False))
 
 
 def check_params(est: Any) -> Parts:

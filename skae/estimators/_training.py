@@ -59,7 +59,9 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         conditioning = mean_and_scale(data.X, data.sample_weight)
     else:
         conditioning = earlier.module_.mean, earlier.module_.scale
-    net = _make_net(est, parts, data.X.shape[1:], conditioning, seed, callbacks)
+    # Sequences may have another length by now, which is not that of the network.
+    input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
+    net = _make_net(est, parts, input_shape, conditioning, seed, callbacks)
 
     u = map_rows(net.module_.condition, data.X)
     if earlier is None:

@@ -11,7 +11,7 @@ from .._validation import check_rows, unchanged_on_error
 from ._data import Data, check_data
 from ._extra import ExtraParams
 from ._inference import Inference
-from ._parts import Parts, check_params
+from ._parts import Parts, check_params, find_network, reads_padding
 from ._training import train
 
 try:  # scikit-learn 1.9, experimental there
@@ -82,7 +82,8 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_error(self):
             parts = self._check_params()
-            X = check_rows(self, X, reset=True, min_rows=2, **self._nan_rules(parts))
+            rules = {"missing": self.missing == "mask", "padding": parts.reads_padding}
+            X = check_rows(self, X, reset=True, min_rows=2, **rules)
             data = check_data(
                 self,
                 parts.loss,
@@ -91,7 +92,7 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
                 X_val=X_val,
                 X_val_target=X_val_target,
                 sample_weight=sample_weight,
-                allow_nan=any(self._nan_rules(parts).values()),
+                **rules,
             )
             if self.warm_start and hasattr(self, "net_") and X.shape[1:] != self.input_shape_:
                 raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
@@ -132,11 +133,9 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
             parts = self._check_params()
-            rules = self._nan_rules(parts)
+            rules = {"missing": self.missing == "mask", "padding": parts.reads_padding}
             X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **rules)
-            data = check_data(
-                self, parts.loss, X, X_target=X_target, sample_weight=sample_weight, allow_nan=any(rules.values())
-            )
+            data = check_data(self, parts.loss, X, X_target=X_target, sample_weight=sample_weight, **rules)
             self._read_layout(self.input_shape_ if not first else X.shape[1:], again=not first)
             data = data.arranged(self._arrange)
             outcome = train(self, parts, data, one_epoch=True)
@@ -152,9 +151,11 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             check_prior(self.prior)
         return check_params(self)
 
-    def _nan_rules(self, parts: Parts) -> dict[str, bool]:
-        """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.missing == "mask", "padding": parts.reads_padding}
+    def _may_read_padding(self) -> bool:
+        try:
+            return reads_padding(find_network(self.module))
+        except (TypeError, ValueError):  # `fit` will tell
+            return False
 
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
         """Learn how to arrange rows of ``row_shape``, ``again`` where a net goes on; nothing by default."""
@@ -172,5 +173,5 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.allow_nan = self.missing == "mask" or self._may_read_padding()
         return tags

@@ -220,7 +220,11 @@ default=None
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
         layout = find_layout(row_shape, self.input_shape, self.channel_axis)
         if again and layout != self.layout_:
-            raise ValueError(f"warm_start needs images laid out as before, {self.layout_}, got {layout}.")
+            raise ValueError(
+                "Training goes on only with images laid out as before: of shape "
+                f"{self.layout_.image_shape} with channel_axis={self.layout_.channel_axis}, got {layout.image_shape} "
+                f"with channel_axis={layout.channel_axis}."
+            )
         self.layout_ = layout
 
     def _arrange(self, X: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.utils import get_tags
+from sklearn.utils import check_array, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -91,10 +91,14 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
                 self.__dict__.pop("filling_", None)
             else:
                 self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
-                filled = self._fill(X, reset=True)
-                if getattr(self.estimator, "missing", None) == "mask":
-                    params.setdefault("X_target", X)
-                X = filled
+                X, known = self._fill(X, reset=True), X
+                masked = getattr(self.estimator, "missing", None) == "mask"
+                if masked and params.get("X_target") is None:
+                    params["X_target"] = known
+                if params.get("X_val") is not None:
+                    if masked and params.get("X_val_target") is None:
+                        params["X_val_target"] = params["X_val"]
+                    params["X_val"] = self._fill(params["X_val"], reset=False)
             self.estimator_ = clone(self.estimator).fit(X, y, **params)
         return self
 
@@ -136,7 +140,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
             X_hat = self.estimator_.inverse_transform(self.estimator_.transform(seen))
         if not self.keep_observed:
             return X_hat
-        X = np.asarray(X)
+        X = check_array(X, allow_nd=True, ensure_all_finite="allow-nan", input_name="X")
         if X.dtype.kind != "f":  # nothing can be missing
             return X.copy()
         return np.where(np.isnan(X), X_hat, X).astype(X.dtype, copy=False)

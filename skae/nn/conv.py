@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,15 @@ from torch import Tensor, nn
 from .._validation import check_choice, check_number
 from ._layers import ACTIVATIONS, LinearSkip, check_widths, dense_stack, zero_
 
-_NORMALIZATIONS = {
-    "batch": nn.BatchNorm2d,
-    # Groups of at least two channels: one value alone has nothing to be normalised by.
-    "group": lambda width: nn.GroupNorm(math.gcd(8, max(1, width // 2)) if width % 2 == 0 else 1, width),
-}
+
+def _group_norm(width: int) -> nn.Module:
+    """At most eight groups, of at least two channels: one value alone has nothing to be normalised by."""
+    if width == 1:
+        return nn.Identity()
+    return nn.GroupNorm(math.gcd(8, width // 2) if width % 2 == 0 else 1, width)
+
+
+_NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "group": _group_norm}
 
 
 class Conv(nn.Module):
@@ -120,8 +124,9 @@ class Conv(nn.Module):
                 f"Conv needs images of shape (channels, height, width), got rows of shape {tuple(input_shape)}. "
                 "ConvAutoencoder brings images of any layout into that shape."
             )
-        self.input_shape = tuple(input_shape)
-        n_outputs = n_components if n_outputs is None else n_outputs
+        self.input_shape = tuple(int(side) for side in input_shape)  # nn.Unflatten takes no NumPy integers
+        n_components = int(n_components)
+        n_outputs = n_components if n_outputs is None else int(n_outputs)
         self._kernel_size, self._downsampling, self._upsampling = kernel_size, downsampling, upsampling
         self._normalization, self._activation = normalization, activation
 

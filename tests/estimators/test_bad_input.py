@@ -191,7 +191,7 @@ def test_bad_arrays_after_fit(method):
     refuses(ae, lambda: call(good()[:, :3]), ValueError, "X has 3 features, but .* is expecting 4")
     refuses(ae, lambda: call(good()[:0]), ValueError, "0 sample")
     refuses(ae, lambda: ae.partial_fit(good()[:, :3]), ValueError, "X has 3 features")
-    refuses(ae, lambda: ae.inverse_transform(good()), ValueError, "Z must have n_components=2 columns, got 4")
+    refuses(ae, lambda: ae.inverse_transform(good()), ValueError, "Z must have 2 columns, got 4")
     refuses(ae, lambda: ae.inverse_transform(with_value(np.nan)[:, 1:3]), ValueError, "Input Z contains NaN")
 
 

@@ -55,7 +55,7 @@ def close(a, b):
 @pytest.fixture(scope="module", params=["gru", "tcn"])
 def trained(request):
     """An estimator with weights that were trained, without stopping early."""
-    return small(request.param, max_epochs=10, early_stopping=False).fit(made()[0])
+    return small(request.param, max_epochs=40, lr=1e-2, early_stopping=False).fit(made()[0])
 
 
 # ------------------------------------------------------------------ padding
@@ -156,7 +156,7 @@ def test_rows_of_one_axis_are_sequences_of_one_channel(module):
     assert flat.inverse_transform(np.zeros((2, 3))).shape == (2, 12)
     frame = pd.DataFrame(X[:, :, 0])
     close(small(module).fit(frame).transform(frame), flat.transform(X[:, :, 0]))
-    with pytest.raises(ValueError, match="X has 13 features, but .* is expecting 12"):
+    with pytest.raises(ValueError, match=r"X has 13 features, but .* is expecting 12"):
         flat.transform(padding(X, 1)[:, :, 0])
 
 

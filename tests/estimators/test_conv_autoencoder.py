@@ -1,0 +1,881 @@
+"""ConvAutoencoder: images of any size, layout and dtype, and what it does to them."""
+
+import copy
+import inspect
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpydoc.docscrape import NumpyDocString
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skae import AutoencoderTransformer, ConvAutoencoder
+from skae.bottlenecks import Bottleneck, Latent
+from skae.nn import MLP
+from skae.noise import BlockMasking, GaussianNoise
+
+PROPERTY = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the streams are watched over all examples together
+)
+
+
+def tiny(n_components=2, **params):
+    """An estimator that trains in a moment."""
+    defaults = {"max_epochs": 2, "random_state": 0}
+    if params.get("module", "conv") == "conv":
+        defaults |= {"module__channels": (3, 4), "module__hidden_layer_sizes": ()}
+    return ConvAutoencoder(n_components, **defaults | params)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """1,797 digits of 8 × 8, from 0 to 16; read-only."""
+    X = np.array(load_digits().images)
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="module")
+def colour():
+    """120 images of 9 × 6 with three channels last, made of four of them; read-only."""
+    rng = np.random.default_rng(0)
+    X = np.tensordot(rng.uniform(size=(120, 4)), rng.normal(size=(4, 9, 6, 3)), 1) + 0.1 * rng.normal(
+        size=(120, 9, 6, 3)
+    )
+    X.flags.writeable = False
+    return X
+
+
+def state(estimator):
+    """Everything that an estimator holds, so that a change would be seen."""
+    return pickle.dumps({name: value for name, value in vars(estimator).items() if name != "net_"}), vars(
+        estimator
+    ).get("net_")
+
+
+# ------------------------------------------------------------------ any size, layout and dtype
+
+DTYPES = [np.uint8, np.int16, np.float16, np.float32, np.float64, bool]
+MEMORY = {
+    "plain": lambda X: X,
+    "fortran": np.asfortranarray,
+    "reversed": lambda X: np.ascontiguousarray(X[::-1, ..., ::-1])[::-1, ..., ::-1],
+    "every other": lambda X: np.repeat(X, 2, axis=-1)[..., ::2],
+    "transposed": lambda X: np.ascontiguousarray(X.T).T,
+    "foreign bytes": lambda X: X.astype(X.dtype.newbyteorder()),
+}
+
+
+@st.composite
+def image_arrays(draw):
+    """Rows of X, and the parameters that tell how images lie in them."""
+    n, h, w, c = (draw(st.integers(low, high)) for low, high in ((2, 5), (1, 40), (1, 40), (1, 5)))
+    kind = draw(st.sampled_from(["grey", "first", "last"]))
+    shape = {"grey": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
+    params = {}
+    if kind != "grey":
+        ends = [side in (1, 3, 4) for side in (shape[0], shape[-1])]
+        told = ends == ([True, False] if kind == "first" else [False, True])
+        if not told or draw(st.booleans()):
+            params["channel_axis"] = 0 if kind == "first" else draw(st.sampled_from([-1, 2]))
+    dtype = draw(st.sampled_from(DTYPES))
+    values = np.random.default_rng(draw(st.integers(0, 2**20))).integers(0, 2 if dtype is bool else 256, (n, *shape))
+    X = values.astype(dtype)
+    if draw(st.booleans()):
+        X = X.reshape(n, -1)
+        if not (kind == "grey" and h == w and draw(st.booleans())):
+            params["input_shape"] = shape
+    X = MEMORY[draw(st.sampled_from(sorted(MEMORY)))](X)
+    X.flags.writeable = draw(st.booleans())
+    return X, params
+
+
+@PROPERTY
+@given(case=image_arrays(), max_epochs=st.integers(0, 1), dense=st.booleans(), n_stages=st.integers(1, 3))
+def test_shapes_layouts_and_dtypes_come_back(case, max_epochs, dense, n_stages):
+    X, params = case
+    before = X.copy()
+    channels = (2,) * n_stages
+    ae = tiny(
+        3, max_epochs=max_epochs, module__dense=dense, module__channels=channels, prior=GaussianMixture(1), **params
+    )
+    Z = ae.fit_transform(X)
+    assert Z.shape == (len(X), ae.module_.n_codes)
+    x_hat = ae.reconstruct(X)
+    for out, shape in [
+        (x_hat, X.shape),
+        (ae.inverse_transform(Z), X.shape),
+        (ae.inverse_transform(Z[:1]), (1, *X.shape[1:])),
+        (ae.sample(3), (3, *X.shape[1:])),
+        (ae.score_samples(X), (len(X),)),
+        (Z, (len(X), 3 * ae.module_.network.n_positions)),
+    ]:
+        assert out.shape == shape
+        assert out.dtype == np.float32
+        assert np.isfinite(out).all()
+    assert ae.input_shape_ == X.shape[1:]
+    np.testing.assert_allclose(ae.inverse_transform(Z), x_hat, rtol=1e-4, atol=1e-3 * max(1.0, float(X.max())))
+    errors = (x_hat.astype(float) - X) ** 2
+    assert ae.score(X) == pytest.approx(-errors.mean(), rel=1e-3, abs=1e-3)
+    np.testing.assert_allclose(
+        ae.score_samples(X), -errors.reshape(len(X), -1).sum(1), rtol=1e-3, atol=errors.size * 1e-3
+    )
+    np.testing.assert_array_equal(X, before)
+
+
+@PROPERTY
+@given(case=image_arrays())
+def test_with_as_many_components_as_images_every_pixel_comes_back_to_its_place(case):
+    X, params = case
+    ae = tiny(len(X), max_epochs=0, **params).fit(X)
+    largest = float(X.max())
+    np.testing.assert_allclose(ae.reconstruct(X), X.astype(float), atol=1e-3 * largest + 1e-6)
+    np.testing.assert_allclose(ae.inverse_transform(ae.transform(X)), X.astype(float), atol=1e-3 * largest + 1e-6)
+
+
+@pytest.mark.parametrize("c", [1, 2, 3, 5])
+def test_the_codes_are_the_same_whichever_layout_the_images_come_in(c):
+    last = np.random.default_rng(0).normal(size=(30, 7, 10, c)) * np.arange(1, c + 1) + 3
+    first = np.ascontiguousarray(np.moveaxis(last, -1, 1))
+    ways = {
+        "last": (last, {"channel_axis": -1}),
+        "first": (first, {"channel_axis": 0}),
+        "flat last": (last.reshape(30, -1), {"input_shape": (7, 10, c), "channel_axis": 2}),
+        "flat first": (first.reshape(30, -1), {"input_shape": (c, 7, -1), "channel_axis": -3}),
+        "last, a view": (np.moveaxis(first, 1, -1), {"channel_axis": -1}),
+        "nested lists": (first.tolist(), {"channel_axis": 0}),
+    }
+    if c in (1, 3):
+        ways |= {"last, by itself": (last, {}), "first, by itself": (first, {})}
+        ways["flat, by itself"] = (first.reshape(30, -1), {"input_shape": [c, 7, 10]})
+    if c == 1:
+        ways |= {"grey": (last[..., 0], {}), "flat grey": (last.reshape(30, -1), {"input_shape": (-1, 10)})}
+    start = tiny(4, max_epochs=0, channel_axis=0).fit(first)
+    reference = tiny(4, early_stopping=False, channel_axis=0).fit(first)
+    assert not np.allclose(reference.transform(first), start.transform(first), atol=1e-3), "it was trained"
+    for name, (X, params) in ways.items():
+        ae = tiny(4, early_stopping=False, **params).fit(X)
+        np.testing.assert_allclose(ae.transform(X), reference.transform(first), atol=1e-5, err_msg=name)
+        back = ae.layout_.arrange(ae.reconstruct(X))
+        np.testing.assert_allclose(back, reference.reconstruct(first), atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.int8, np.int64, ">f4", object])
+def test_the_codes_are_the_same_whichever_dtype_the_images_have(pictures, dtype):
+    X = (pictures[:60] > 7).astype(float)
+    reference = tiny(early_stopping=False).fit(X)
+    Y = X.astype(dtype)
+    ae = tiny(early_stopping=False).fit(Y)
+    np.testing.assert_allclose(ae.transform(Y), reference.transform(X), atol=1e-5)
+    assert ae.reconstruct(Y).dtype == np.float32
+
+
+def test_a_square_grey_image_is_recognised_in_a_flat_row(pictures):
+    X = pictures[:60]
+    flat = X.reshape(60, -1)
+    ae, reference = tiny().fit(flat), tiny().fit(X)
+    np.testing.assert_array_equal(ae.transform(flat), reference.transform(X))
+    assert ae.layout_.image_shape == (8, 8)
+    np.testing.assert_array_equal(ae.reconstruct(flat), reference.reconstruct(X).reshape(60, -1))
+
+
+def test_the_layout_of_one_image_with_one_pixel():
+    X = np.random.default_rng(0).normal(size=(12, 1, 1))
+    ae = tiny(3).fit(X)
+    np.testing.assert_allclose(ae.reconstruct(X), X, atol=1e-4)
+    assert ae.transform(X[:1]).shape == (1, 3)
+
+
+def test_integers_of_numpy_are_sizes_too(pictures):
+    X = pictures[:20]
+    for dense in (True, False):
+        grid = {"n_components": np.array([2, 3]), "module__channels": [np.array([2])]}
+        search = GridSearchCV(tiny(max_epochs=0, module__dense=dense), grid, cv=2, error_score="raise").fit(X)
+        assert search.best_estimator_.reconstruct(X).shape == X.shape
+    flat = tiny(np.int64(2), input_shape=np.array([4, 16]), channel_axis="auto").fit(X.reshape(20, -1))
+    assert flat.layout_.image_shape == (4, 16)
+
+
+# ------------------------------------------------------------------ errors that tell what to pass
+
+
+@pytest.mark.parametrize(
+    ("shape", "params", "match"),
+    [
+        ((60,), {}, "flat rows of 60 values, which are no square grey image: pass input_shape"),
+        ((192,), {}, r"pass input_shape, the shape of one image, such as \(height, width\)"),
+        ((5, 8, 8), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
+        ((3, 8, 3), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
+        ((45,), {"input_shape": (5, 3, 3)}, None),
+        ((63,), {"input_shape": (3, 7, 3)}, "pass channel_axis=0 or channel_axis=-1"),
+        ((60,), {"input_shape": (7, 9)}, r"input_shape=\(7, 9\) does not hold the 60 values"),
+        ((60,), {"input_shape": 60}, "input_shape must be None or a tuple of integers, got 60"),
+        ((60,), {"input_shape": (60,)}, r"an image has 2 axes, or 3 with channels; got images of shape \(60,\)"),
+        ((2, 3, 4, 5), {}, "an image has 2 axes, or 3 with channels"),
+        ((8, 8), {"channel_axis": 0}, "channel_axis=0 needs images with three axes"),
+        ((3, 8, 8), {"channel_axis": None}, "channel_axis must be 'auto', 0 or -1 for images of shape"),
+        ((3, 8, 8), {"channel_axis": "first"}, "channel_axis must be 'auto', None or an integer, got 'first'"),
+        ((3, 8, 8), {"channel_axis": False}, "channel_axis must be 'auto'"),
+        ((8, 8), {"module__kernel_size": 4}, "kernel_size must be odd, got 4"),
+        ((8, 8), {"module__kernel": 3}, "takes no parameter module__kernel. Did you mean module__kernel_size"),
+    ],
+)
+def test_what_cannot_be_told_is_asked_for_and_leaves_the_estimator_unfitted(shape, params, match):
+    X = np.random.default_rng(0).normal(size=(6, *shape))
+    ae = tiny(**params)
+    before = state(ae)
+    for method in ("fit", "partial_fit"):
+        if match is None:  # 3 entries at the end: told after all
+            continue
+        with pytest.raises((ValueError, TypeError), match=match):
+            getattr(ae, method)(X)
+        assert state(ae) == before
+        assert not [name for name in vars(ae) if name.endswith("_")]
+        with pytest.raises(NotFittedError):
+            check_is_fitted(ae)
+    if match is None:
+        assert ae.fit(X).layout_.channel_axis == -1
+
+
+def test_what_the_error_asks_for_is_enough():
+    X = np.random.default_rng(0).normal(size=(6, 5, 8, 7))
+    with pytest.raises(ValueError, match="channel_axis=0 or channel_axis=-1"):
+        tiny().fit(X)
+    for axis, channels in ((0, 5), (-1, 7)):
+        assert tiny(channel_axis=axis).fit(X).module_.input_shape[0] == channels
+    with pytest.raises(ValueError, match="pass input_shape"):
+        tiny().fit(X.reshape(6, -1))
+    tiny(channel_axis=0, input_shape=(5, 8, 7)).fit(X.reshape(6, -1))
+
+
+def test_rows_of_another_shape_are_refused(colour):
+    ae = tiny().fit(colour)
+    for X in (colour[:, :, :5], np.moveaxis(colour, -1, 1), colour.reshape(120, -1), colour[..., 0]):
+        for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.partial_fit):
+            with pytest.raises(ValueError, match=r"rows of shape|is expecting 9 features"):
+                method(X)
+    with pytest.raises(ValueError, match="X_target must have the shape"):
+        ae.fit(colour, X_target=np.moveaxis(colour, -1, 1))
+    with pytest.raises(ValueError, match="X_val must have the shape"):
+        ae.fit(colour, X_val=colour[:, :5])
+
+
+def test_codes_of_another_width_are_refused_by_the_width_that_is_wanted(pictures):
+    ae = tiny(3, module__dense=False).fit(pictures[:20])
+    with pytest.raises(ValueError, match="12 columns, got 3") as error:
+        ae.inverse_transform(np.zeros((2, 3)))
+    assert "n_components=12" not in str(error.value), "n_components is 3"
+
+
+def test_the_network_in_another_estimator_says_where_images_of_any_layout_go(pictures):
+    with pytest.raises(ValueError, match=r"got rows of shape \(8, 8\).*ConvAutoencoder"):
+        AutoencoderTransformer(2, module="conv").fit(pictures[:20])
+    X = pictures[:20, None]
+    ae = AutoencoderTransformer(2, module="conv", max_epochs=1, random_state=0).fit(X)
+    assert ae.reconstruct(X).shape == X.shape
+
+
+# ------------------------------------------------------------------ what it computes
+
+
+def test_without_training_it_is_pca(colour):
+    rows = colour.reshape(120, -1)
+    pca = PCA(5, svd_solver="full").fit(rows)
+    expected = pca.inverse_transform(pca.transform(rows)).reshape(colour.shape)
+    ae = tiny(5, max_epochs=0).fit(colour)
+    np.testing.assert_allclose(ae.reconstruct(colour), expected, atol=1e-4)
+    assert ae.best_epoch_ == 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_by_the_rows_it_is_judged_by_it_is_never_worse_than_pca(pictures, seed):
+    X, X_val = pictures[:600], pictures[600:800]
+    pca = PCA(6, svd_solver="full").fit(X.reshape(600, -1))
+    flat = X_val.reshape(200, -1)
+    linear = ((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).sum(1).mean()
+    for lr in (2e-3, 3.0):  # a learning rate that ruins the weights too
+        ae = tiny(6, max_epochs=4, lr=lr, random_state=seed).fit(X, X_val=X_val)
+        curve = ae.validation_loss_curve_
+        assert curve[0] == pytest.approx(linear, rel=1e-3), "epoch 0 is PCA"
+        assert -ae.score_samples(X_val).mean() <= linear * (1 + 1e-3)
+        assert -ae.score_samples(X_val).mean() == pytest.approx(curve[ae.best_epoch_], rel=1e-3)
+        assert max(curve) > 2 * linear or lr < 1
+
+
+@pytest.mark.parametrize("n_components", [4, 8])
+def test_on_new_digits_it_is_clearly_better_than_pca(pictures, n_components):
+    train, test = pictures[:1200], pictures[1200:]
+    pca = PCA(n_components, svd_solver="full").fit(train.reshape(1200, -1))
+    flat = test.reshape(len(test), -1)
+    linear = ((pca.inverse_transform(pca.transform(flat)) - flat) ** 2).mean()
+    ae = ConvAutoencoder(n_components, module__channels=(8, 16), max_epochs=30, random_state=0).fit(train)
+    assert -ae.score(test) < 0.87 * linear
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(255.0, -7.0), (1e-6, 0.0), (1.0, 1e4)])
+@pytest.mark.parametrize("dense", [True, False])
+def test_scale_equivariance(pictures, factor, shift, dense):
+    X = pictures[:300]
+    one = tiny(3, max_epochs=5, early_stopping=False, module__dense=dense).fit(X)
+    Y = factor * X + shift
+    other = clone(one).fit(Y)
+    np.testing.assert_allclose(other.transform(Y), one.transform(X), atol=1e-3, rtol=1e-3)
+    back = (other.reconstruct(Y).astype(float) - shift) / factor
+    np.testing.assert_allclose(back, one.reconstruct(X), atol=2e-2)
+    assert other.score(Y) == pytest.approx(one.score(X) * factor**2, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda X: (X * 15.9).astype(np.uint8),
+        lambda X: (X * 2000 - 16000).astype(np.int16),
+        lambda X: X / 16,
+        lambda X: (X / 8 - 1).astype(np.float16),
+        lambda X: X * 1e20,
+    ],
+    ids=["uint8", "int16", "unit", "float16", "huge"],
+)
+def test_reconstructions_have_the_range_that_came_in(pictures, prepare):
+    X = prepare(pictures[:500])
+    ae = tiny(16, max_epochs=3, random_state=0).fit(X)
+    wide = X.astype(np.float64)
+    for out in (ae.reconstruct(X), ae.inverse_transform(ae.transform(X))):
+        assert out.mean(dtype=float) == pytest.approx(wide.mean(), abs=0.02 * wide.std())
+        assert 0.85 < out.std(dtype=float) / wide.std() < 1.02
+        assert ((out - wide) ** 2).mean() < 0.3 * wide.var()
+
+
+def test_bernoulli_stays_within_0_and_1(pictures):
+    X = pictures[:400] / 16
+    ae = tiny(6, loss="bernoulli", max_epochs=20, lr=1e-2).fit(X)
+    x_hat = ae.reconstruct(X)
+    assert x_hat.min() >= 0
+    assert x_hat.max() <= 1
+    assert ae.loss_curve_[-1] < 0.75 * ae.loss_curve_[0]
+    for refused in ((X * 255).astype(np.uint8), pictures[:400]):
+        with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
+            ae.fit(refused)
+
+
+def test_score_samples_is_minus_the_squared_error_of_each_image(colour):
+    X = 30 * colour + 5
+    ae = tiny(3).fit(X)
+    expected = -((ae.reconstruct(X) - X) ** 2).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(ae.score_samples(X), expected, rtol=1e-3)
+    other = X[::-1]
+    expected = -((ae.reconstruct(X) - other) ** 2).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(ae.score_samples(X, X_target=other), expected, rtol=1e-3)
+    assert ae.score(X, X_target=other) == pytest.approx(expected.mean() / 162, rel=1e-3)
+
+
+def test_an_image_is_scored_alike_alone_and_among_many(colour):
+    ae = tiny(3, module__normalization="batch").fit(colour)
+    alone = [ae.score_samples(image[None])[0] for image in colour[:20]]
+    assert alone == pytest.approx(ae.score_samples(colour)[:20].tolist(), rel=1e-3)
+
+
+def test_constant_images(colour):
+    X = np.full((12, 5, 6), 1234.5)
+    np.testing.assert_allclose(tiny().fit(X).reconstruct(X), X, rtol=1e-4)
+    spatial = tiny(module__dense=False).fit(X)
+    assert np.isfinite(spatial.reconstruct(X)).all()
+
+
+def test_rows_of_weight_zero_are_as_good_as_absent(colour):
+    Y = np.array(colour)
+    Y[80:] = 1e6
+    weight = np.r_[np.ones(80), np.zeros(40)]
+    weighted = tiny().fit(Y, sample_weight=weight)
+    np.testing.assert_array_equal(
+        weighted.transform(colour), tiny().fit(colour[:80], sample_weight=np.ones(80)).transform(colour)
+    )
+
+
+# ------------------------------------------------------------------ targets, noise and missing values
+
+
+@pytest.mark.parametrize("layout", ["last", "first", "flat"])
+def test_clean_targets_lie_as_the_images_do(colour, layout):
+    arrange = {
+        "last": lambda X: X,
+        "first": lambda X: np.moveaxis(X, -1, 1),
+        "flat": lambda X: X.reshape(len(X), -1),
+    }[layout]
+    params = {"input_shape": (9, 6, 3)} if layout == "flat" else {}
+    clean = np.tile(colour, (4, 1, 1, 1))
+    noisy = arrange(clean + np.random.default_rng(0).normal(size=clean.shape))
+    clean = arrange(clean)
+    train, test = slice(0, 360), slice(360, None)
+
+    def fit(**arrays):
+        return tiny(40, max_epochs=30, lr=5e-3, **params).fit(noisy[train], **arrays)
+
+    told = fit(X_target=clean[train], X_val=noisy[test], X_val_target=clean[test])
+    blind = fit(X_val=noisy[test])
+    assert told.score(noisy[test], X_target=clean[test]) > 0.8 * blind.score(noisy[test], X_target=clean[test])
+    assert told.validation_loss_curve_[told.best_epoch_] == pytest.approx(
+        -told.score_samples(noisy[test], X_target=clean[test]).mean(), rel=1e-3
+    )
+
+
+def test_damaged_blocks_are_mended(pictures):
+    train, test = pictures[:1000], pictures[1000:1300]
+    damaged = np.array(test)
+    damaged[:, 2:5, 2:5] = train.mean(0)[2:5, 2:5]
+    params = {"n_components": 24, "max_epochs": 15, "lr": 5e-3, "module__channels": (8, 16)}
+    mender = tiny(noise=BlockMasking(0.4), **params).fit(train)
+    plain = tiny(**params).fit(train)
+
+    def error(images):
+        return ((images - test)[:, 2:5, 2:5] ** 2).mean()
+
+    assert error(mender.reconstruct(damaged)) < 0.9 * error(plain.reconstruct(damaged))
+    assert error(mender.reconstruct(damaged)) < 0.75 * error(damaged)
+
+
+def test_missing_pixels_are_filled_in_whatever_the_layout(colour):
+    rng = np.random.default_rng(0)
+    X = np.array(colour)
+    X[rng.random(X.shape) < 0.15] = np.nan
+    first = np.ascontiguousarray(np.moveaxis(X, -1, 1))
+    ways = {
+        "last": (X, {}),
+        "first": (first, {}),
+        "flat": (X.reshape(120, -1), {"input_shape": (9, 6, 3)}),
+    }
+    codes = []
+    for rows, params in ways.values():
+        ae = tiny(8, missing="mask", noise="masking_noise", max_epochs=15, lr=5e-3, **params).fit(rows)
+        codes.append(ae.transform(rows))
+        filled = ae.reconstruct(rows, keep_observed=True)
+        known = ~np.isnan(rows)
+        np.testing.assert_array_equal(filled[known], rows[known])
+        np.testing.assert_array_equal(filled[~known], ae.reconstruct(rows)[~known].astype(filled.dtype))
+        truth = colour if rows is X else np.moveaxis(colour, -1, 1) if rows is first else colour.reshape(120, -1)
+        by_mean = np.where(known, rows, np.nanmean(rows, axis=0))
+        assert ((filled - truth) ** 2).sum() < 0.6 * ((by_mean - truth) ** 2).sum()
+        errors = np.where(known, (ae.reconstruct(rows) - np.nan_to_num(rows)) ** 2, 0)
+        np.testing.assert_allclose(ae.score_samples(rows), -errors.reshape(120, -1).sum(1), rtol=1e-3, atol=1e-3)
+        assert ae.score(rows) == pytest.approx(-errors.sum() / known.sum(), rel=1e-3)
+    np.testing.assert_allclose(codes[1], codes[0], atol=1e-4)
+    np.testing.assert_allclose(codes[2], codes[0], atol=1e-4)
+    with pytest.raises(ValueError, match="NaN"):
+        tiny().fit(X)
+
+
+def test_a_hole_in_every_image_an_empty_image_and_an_empty_pixel(colour):
+    X = np.array(colour)
+    X[:, 3, 3] = np.nan
+    X[7] = np.nan
+    for dense in (True, False):
+        ae = tiny(3, missing="mask", module__dense=dense).fit(X)
+        for out in (ae.transform(X), ae.reconstruct(X), ae.score_samples(X), np.array(ae.loss_curve_)):
+            assert np.isfinite(out).all()
+        assert ae.score_samples(X)[7] == 0
+
+
+# ------------------------------------------------------------------ the spatial code
+
+
+@pytest.mark.parametrize(("shape", "params"), [((9, 6, 3), {}), ((7, 5), {}), ((2, 5, 7), {"channel_axis": 0})])
+@pytest.mark.parametrize("decoder", ["mirror", "dense"])
+def test_a_spatial_code_is_flattened_and_restored(shape, params, decoder):
+    X = np.random.default_rng(0).normal(size=(25, *shape))
+    ae = tiny(4, module__dense=False, module__decoder=decoder, early_stopping=False, **params).fit(X)
+    side = [shape[:2], shape, shape[1:]][[(9, 6, 3), (7, 5), (2, 5, 7)].index(shape)]
+    n_codes = 4 * -(-side[0] // 4) * -(-side[1] // 4)
+    Z = ae.transform(X)
+    assert Z.shape == (25, n_codes)
+    names = ae.get_feature_names_out()
+    assert names.tolist() == [f"convautoencoder{i}" for i in range(n_codes)]
+    np.testing.assert_allclose(ae.inverse_transform(Z), ae.reconstruct(X), atol=1e-4)
+    ae.set_output(transform="pandas")
+    frame = ae.transform(X)
+    assert list(frame.columns) == list(names)
+    np.testing.assert_array_equal(ae.inverse_transform(frame), ae.inverse_transform(Z))
+    assert ae.reconstruct(X).shape == X.shape
+
+
+def test_a_spatial_code_has_a_place_for_what_happens_at_a_place():
+    ae = tiny(3, module__dense=False, max_epochs=1).fit(np.random.default_rng(0).normal(size=(20, 16, 16)))
+    quiet = np.zeros((1, 16, 16))
+    loud = quiet.copy()
+    loud[0, 13:, 13:] = 5
+    changed = np.abs(ae.transform(loud) - ae.transform(quiet)).reshape(3, 4, 4).max(0) > 1e-6
+    assert changed[3, 3]
+    assert not changed[:2, :].any()
+    assert not changed[:, :2].any()
+
+
+def test_a_spatial_code_trains_with_parts_and_a_prior(pictures):
+    X = pictures[:200]
+    params = {"module__dense": False, "max_epochs": 30, "lr": 3e-2, "prior": GaussianMixture(2, reg_covar=1e-3)}
+    for bottleneck in ("identity", "sparse", "k_sparse"):
+        ae = tiny(3, bottleneck=bottleneck, **params).fit(X)
+        assert ae.loss_curve_[-1] < 0.7 * ae.loss_curve_[0]
+        assert ae.sample(4, random_state=0).shape == (4, 8, 8)
+
+
+class Doubled(Bottleneck):
+    """The code is the mean of the encoder's two halves."""
+
+    def n_outputs(self, n_components):
+        return 2 * n_components
+
+    def forward(self, h):
+        code = self.code(h)
+        return Latent(code, code.new_zeros(len(code)))
+
+    def code(self, h):
+        return h.unflatten(1, (2, -1)).mean(1)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_an_encoder_may_be_wider_than_the_code(pictures, dense):
+    X = pictures[:100]
+    ae = tiny(3, bottleneck=Doubled, module__dense=dense, max_epochs=30, lr=3e-2, early_stopping=False).fit(X)
+    n_codes = 3 if dense else 12
+    assert ae.transform(X).shape == (100, n_codes)
+    assert len(ae.get_feature_names_out()) == n_codes
+    assert ae.loss_curve_[-1] < 0.9 * ae.loss_curve_[0]
+
+
+# ------------------------------------------------------------------ in company
+
+
+def test_data_frames_of_flat_rows(pictures):
+    flat = pictures[:60].reshape(60, -1)
+    names = [f"pixel {i}" for i in range(64)]
+    frame = pd.DataFrame(flat, columns=names)
+    ae, reference = tiny(3).fit(frame), tiny(3).fit(flat)
+    assert ae.feature_names_in_.tolist() == names
+    assert ae.n_features_in_ == 64
+    close = {"rtol": 1e-3, "atol": 1e-4}  # a frame lies by columns, and sums depend on that in their last bit
+    np.testing.assert_allclose(ae.transform(frame), reference.transform(flat), **close)
+    np.testing.assert_allclose(ae.reconstruct(frame), reference.reconstruct(flat), **close)
+    np.testing.assert_allclose(ae.score_samples(frame), reference.score_samples(flat), **close)
+    with pytest.raises(ValueError, match="feature names should match"):
+        ae.transform(frame[names[::-1]])
+    Z = ae.set_output(transform="pandas").transform(frame)
+    assert list(Z.columns) == ["convautoencoder0", "convautoencoder1", "convautoencoder2"]
+    assert Z.index.equals(frame.index)
+    np.testing.assert_array_equal(ae.inverse_transform(Z), ae.inverse_transform(Z.to_numpy()))
+
+
+def test_between_a_scaler_and_a_classifier(pictures):
+    X, y = pictures.reshape(1797, -1), load_digits().target
+    pipe = make_pipeline(StandardScaler(), tiny(16, max_epochs=3), LogisticRegression(max_iter=1000))
+    pipe.fit(X[:1000], y[:1000])
+    assert pipe.score(X[1000:], y[1000:]) > 0.8
+    assert pipe[:-1].inverse_transform(pipe[:-1].transform(X[:5])).shape == (5, 64)
+    assert pipe[:-1].get_feature_names_out().tolist() == [f"convautoencoder{i}" for i in range(16)]
+
+
+def test_grid_search_in_a_pipeline(pictures):
+    X, y = pictures[:240].reshape(240, -1), load_digits().target[:240]
+    pipe = Pipeline([("scale", StandardScaler()), ("ae", tiny()), ("classify", LogisticRegression(max_iter=1000))])
+    grid = {"ae__n_components": [1, 12], "ae__noise": [None, GaussianNoise(0.1), "block_masking"]}
+    search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(X, y)
+    assert search.best_params_["ae__n_components"] == 12
+    assert search.best_score_ > 0.6
+    shaped = GridSearchCV(tiny(), {"n_components": [1, 12], "module__dense": [True, False]}, cv=2, error_score="raise")
+    assert shaped.fit(pictures[:100]).cv_results_["mean_test_score"].shape == (4,)
+
+
+def test_searches_in_threads_agree_with_serial_ones(colour):
+    ae = tiny(noise="gaussian_noise", early_stopping=False, module__normalization="batch")
+
+    def scores(n_jobs):
+        with joblib.parallel_backend("threading", n_jobs=n_jobs):
+            return GridSearchCV(ae, {"n_components": [2, 3]}, cv=2, n_jobs=n_jobs).fit(colour).cv_results_
+
+    np.testing.assert_array_equal(scores(2)["mean_test_score"], scores(1)["mean_test_score"])
+
+
+def test_clone_pickle_and_copy(colour):
+    ae = tiny(3, prior=GaussianMixture(1), channel_axis=-1, input_shape=[9, 6, -1], module__dense=False)
+    other = clone(ae)
+    assert other.get_params().keys() == ae.get_params().keys()
+    assert other.input_shape == [9, 6, -1]
+    assert "module__dense=False" in repr(other)
+    ae.fit(colour)
+    np.testing.assert_array_equal(other.fit(colour).transform(colour), ae.transform(colour))
+    for same in (pickle.loads(pickle.dumps(ae)), copy.deepcopy(ae)):
+        assert same.layout_ == ae.layout_
+        np.testing.assert_array_equal(same.reconstruct(colour), ae.reconstruct(colour))
+        np.testing.assert_array_equal(same.sample(3, random_state=0), ae.sample(3, random_state=0))
+        same.partial_fit(colour)
+    assert not hasattr(clone(ae), "layout_")
+
+
+def test_sampled_images_lie_as_those_of_x(colour):
+    params = {"prior": GaussianMixture(1), "max_epochs": 0}
+    last = tiny(6, **params).fit(colour).sample(400, random_state=0)
+    assert last.shape == (400, 9, 6, 3)
+    np.testing.assert_allclose(last.mean(0), colour.mean(0), atol=0.25)
+    first = tiny(6, **params).fit(np.moveaxis(colour, -1, 1)).sample(400, random_state=0)
+    np.testing.assert_allclose(np.moveaxis(first, 1, -1), last, atol=1e-3)
+    flat = tiny(6, input_shape=(9, 6, 3), **params).fit(colour.reshape(120, -1)).sample(400, random_state=0)
+    np.testing.assert_allclose(flat, last.reshape(400, -1), atol=1e-3)
+    assert colour.mean(0).std() > 0.5, "images in another order would be told apart"
+
+
+# ------------------------------------------------------------------ going on
+
+
+def test_warm_start_goes_on(pictures):
+    X = pictures[:300]
+    ae = tiny(4, warm_start=True, max_epochs=10, lr_schedule=None, lr=5e-3).fit(X, X_val=X)
+    end = min(ae.validation_loss_curve_)
+    ae.fit(X, X_val=X)
+    assert ae.validation_loss_curve_[0] == pytest.approx(end, rel=1e-3)
+    assert len(ae.net_.history) == 20
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "match"),
+    [
+        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "images laid out as before"),
+        ({}, {}, lambda X: np.moveaxis(X, -1, 1), "rows of shape"),
+        ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "rows of shape"),
+        ({}, {"channel_axis": None}, lambda X: X, "channel_axis must be 'auto', 0 or -1"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_another_layout_is_refused_when_going_on_and_changes_nothing(colour, before, after, change, match, method):
+    ae = tiny(warm_start=method == "fit", **before).fit(colour)
+    codes = ae.transform(colour)
+    ae.set_params(**after)
+    found = state(ae)
+    match = match if method == "fit" else f"{match}|is expecting"
+    with pytest.raises(ValueError, match=match):
+        getattr(ae, method)(change(colour))
+    assert state(ae) == found
+    np.testing.assert_array_equal(ae.transform(colour), codes)
+    getattr(ae.set_params(input_shape=None, channel_axis=-1), method)(colour)  # the same by another name
+
+
+def test_flat_rows_cut_another_way_are_refused_when_going_on(colour):
+    flat = colour.reshape(120, -1)
+    ae = tiny(input_shape=(9, 6, 3), warm_start=True).fit(flat)
+    codes = ae.transform(flat)
+    ae.set_params(input_shape=(6, 9, 3))
+    for method in (ae.fit, ae.partial_fit):
+        with pytest.raises(ValueError, match="laid out as before"):
+            method(flat)
+    np.testing.assert_array_equal(ae.transform(flat), codes)
+    ae.set_params(warm_start=False).fit(flat)
+    assert ae.layout_.image_shape == (6, 9, 3)
+
+
+def test_a_change_of_parameters_waits_for_fit(colour):
+    ae = tiny().fit(colour)
+    x_hat = ae.reconstruct(colour)
+    ae.set_params(channel_axis=0, input_shape=(3, 9, 6))
+    np.testing.assert_array_equal(ae.reconstruct(colour), x_hat)
+
+
+def test_refit_may_change_the_layout(colour):
+    ae = tiny()
+    for X in (colour, np.moveaxis(colour, -1, 1), colour[..., 0], colour[:, :5]):
+        assert ae.fit(X).reconstruct(X).shape == X.shape
+
+
+def test_partial_fit(colour):
+    ae = tiny(6, batch_size=16, lr=5e-3)
+    first = ae.partial_fit(colour[:60]).score(colour)
+    for _ in range(10):
+        for chunk in np.array_split(colour, 3):
+            ae.partial_fit(chunk)
+    assert ae.score(colour) > 0.9 * first
+    assert ae.n_iter_ == len(ae.loss_curve_) == 31
+    ae.partial_fit(colour[:1])
+    assert ae.reconstruct(colour).shape == colour.shape
+
+
+# ------------------------------------------------------------------ networks
+
+
+def test_a_user_s_own_network_gets_channels_first(colour):
+    seen = []
+
+    class Own(nn.Module):
+        def __init__(self, input_shape, n_components):
+            super().__init__()
+            seen.append(input_shape)
+            self.shape, size = input_shape, int(np.prod(input_shape))
+            self.down, self.up = nn.Linear(size, n_components), nn.Linear(n_components, size)
+
+        def encode(self, x):
+            return self.down(x.flatten(1))
+
+        def decode(self, z):
+            return self.up(z).unflatten(1, self.shape)
+
+    for module in (Own, MLP, "mlp"):
+        assert tiny(module=module).fit(colour).reconstruct(colour).shape == colour.shape
+    assert seen == [(3, 9, 6)]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"downsampling": "max_pool"},
+        {"downsampling": "avg_pool", "upsampling": "resize"},
+        {"downsampling": None},
+        {"normalization": "batch", "n_residual_blocks": 1},
+        {"normalization": "group", "kernel_size": 5},
+        {"activation": "relu", "decoder": "dense"},
+        {"dense": False, "normalization": "batch"},
+        {"hidden_layer_sizes": (16,), "linear_skip": True},
+    ],
+    ids=str,
+)
+def test_every_option_trains(pictures, params):
+    params = {f"module__{name}": value for name, value in ({"linear_skip": False} | params).items()}
+    ae = tiny(8, max_epochs=30, lr=1e-2, early_stopping=False, batch_size=32, **params).fit(pictures[:200])
+    share = 0.95 if params["module__linear_skip"] else 0.7  # PCA leaves less to learn
+    assert ae.loss_curve_[-1] < share * ae.loss_curve_[0]
+    assert np.isfinite(ae.reconstruct(pictures)).all()
+
+
+def big_digits(n=256):
+    """Digits of MNIST's size, 28 × 28 in [0, 1], as flat rows."""
+    return np.kron(load_digits().images[:n], np.ones((4, 4)))[:, 2:-2, 2:-2].reshape(n, 784) / 16
+
+
+@pytest.mark.parametrize("n_components", [32, 128])
+@pytest.mark.parametrize("loss", ["bernoulli", "squared_error"])
+def test_the_published_layouts_784_32_784_and_784_128_784(n_components, loss):
+    X = big_digits()
+    dense = {"module__hidden_layer_sizes": (), "module__linear_skip": False}
+    training = {"max_epochs": 8, "lr": 5e-3, "random_state": 0, "batch_size": 64}
+    table = AutoencoderTransformer(n_components, loss=loss, **dense, **training)
+    picture = ConvAutoencoder(n_components, module="mlp", loss=loss, **dense, **training)
+    for ae in (table, picture):
+        ae.fit(X)
+        weights = [tuple(p.shape) for p in ae.module_.network.parameters() if p.ndim > 1]
+        assert weights == [(n_components, 784), (784, n_components)]
+        assert ae.loss_curve_[-1] < 0.75 * ae.loss_curve_[0]
+        assert ae.inverse_transform(ae.transform(X)).shape == X.shape
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_published_layout_of_64_128_256_512_with_pools_and_transposed_convolutions(dense):
+    rng = np.random.default_rng(0)
+    u = np.linspace(0, 1, 64)
+    X = np.stack([np.sin(a * u[:, None] + b * u)[..., None] * c for a, b, *c in rng.uniform(1, 6, size=(8, 5))])
+    ae = ConvAutoencoder(
+        16,
+        module__channels=(64, 128, 256, 512),
+        module__downsampling="max_pool",
+        module__upsampling="transpose",
+        module__activation="relu",
+        module__hidden_layer_sizes=(),
+        module__dense=dense,
+        module__linear_skip=False,
+        batch_size=4,
+        max_epochs=12,
+        lr=3e-4,
+        lr_schedule=None,
+        early_stopping=False,
+        random_state=0,
+    ).fit(X)
+    network = ae.module_.network
+    down = [m.out_channels for m in network.encoder if isinstance(m, nn.Conv2d)][:4]
+    up = [(m.in_channels, m.out_channels) for m in network.decoder if isinstance(m, nn.ConvTranspose2d)]
+    assert down == [64, 128, 256, 512]
+    assert up == [(512, 256), (256, 128), (128, 64), (64, 3)]
+    assert sum(isinstance(m, nn.MaxPool2d) for m in network.encoder) == 4
+    assert ae.transform(X).shape == (8, 16 if dense else 16 * 4 * 4)
+    assert ae.loss_curve_[-1] < 0.85 * ae.loss_curve_[0]
+    assert ae.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.parametrize("downsampling", [None, "stride", "max_pool"])
+def test_the_published_layout_of_one_convolution_a_dense_code_and_a_dense_way_back(downsampling):
+    X = big_digits(128)
+    ae = ConvAutoencoder(
+        32,
+        module__channels=(64,),
+        module__downsampling=downsampling,
+        module__hidden_layer_sizes=(),
+        module__decoder="dense",
+        module__linear_skip=False,
+        batch_size=32,
+        max_epochs=10,
+        lr=5e-3,
+        random_state=0,
+    ).fit(X)
+    n_positions = 784 if downsampling is None else 196
+    weights = [tuple(p.shape) for p in ae.module_.network.parameters() if p.ndim > 1]
+    assert weights == [(64, 1, 3, 3), (32, 64 * n_positions), (784, 32)]
+    assert ae.loss_curve_[-1] < 0.75 * ae.loss_curve_[0]
+    assert ae.reconstruct(X).shape == X.shape
+
+
+def test_device(colour, device):
+    ae = tiny(3, device=device, max_epochs=4, module__normalization="batch")
+    Z = ae.fit_transform(colour)
+    assert next(ae.module_.parameters()).device.type == torch.device(device).type
+    assert ae.score(colour) > -colour.var()
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(colour), Z)
+
+
+# ------------------------------------------------------------------ documentation
+
+OWN = {"n_components", "module"}
+
+
+def documented(cls, section):
+    return {p.name: (p.type, p.desc) for p in NumpyDocString(inspect.cleandoc(cls.__doc__))[section]}
+
+
+def test_shared_parameters_are_documented_in_the_same_words_and_order():
+    ours, theirs = (documented(cls, "Parameters") for cls in (ConvAutoencoder, AutoencoderTransformer))
+    shared = [name for name in theirs if name not in OWN]
+    assert len(shared) >= 20
+    assert "**params" in shared
+    assert [name for name in ours if name not in {*OWN, "input_shape", "channel_axis"}] == shared
+    for name in shared:
+        assert ours[name] == theirs[name], name
+
+
+def test_shared_attributes_are_documented_in_the_same_words():
+    ours, theirs = (documented(cls, "Attributes") for cls in (ConvAutoencoder, AutoencoderTransformer))
+    assert set(ours) - set(theirs) == {"layout_"}
+    assert set(theirs) <= set(ours)
+    for name in set(theirs) - {"input_shape_"}:
+        assert ours[name] == theirs[name], name
+
+
+def test_shared_parameters_have_the_same_defaults_and_all_are_documented():
+    ours, theirs = (inspect.signature(cls).parameters for cls in (ConvAutoencoder, AutoencoderTransformer))
+    assert set(ours) - set(theirs) == {"input_shape", "channel_axis"}
+    for name in set(theirs) - OWN:
+        assert ours[name].default == theirs[name].default, name
+        assert ours[name].kind == theirs[name].kind, name
+    assert [name.lstrip("*") for name in documented(ConvAutoencoder, "Parameters")] == list(ours)
+    for name, (kind, _) in documented(ConvAutoencoder, "Parameters").items():
+        if "default=" in kind:
+            told = kind.split("default=")[1]
+            default = ours[name].default
+            assert told == repr(default) or float(told) == default, name
