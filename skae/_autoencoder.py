@@ -16,7 +16,8 @@ from .bottlenecks import Bottleneck
 from .losses import Loss
 from .noise import Noise
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class Autoencoder(nn.Module):
@@ -25,8 +26,8 @@ class Autoencoder(nn.Module):
     It is built from recipes, and never changes them. The network sees conditioned values
     ``u = (x − mean) / scale``; `encode`, `decode` and `reconstruct` take and return the data's own units.
 
-    NaN in ``u`` marks a value that is not known. It enters the network as the mean of its feature, ``baseline``, and is
-    left out of the loss. What a noise masks enters in the same way.
+    NaN in ``u`` marks a value that is not known. It enters the network as the mean of its feature, ``baseline`` (of a
+    sequence, of its channel), and is left out of the loss. What a noise masks enters in the same way.
 
     Parameters
     ----------
@@ -44,15 +45,17 @@ class Autoencoder(nn.Module):
     network_params : dict
         The user's ``module__*``.
     missing : bool
-        Whether there may be NaN. A network with ``reads_padding`` expects it after the end of short sequences, and is
-        told by ``observed``, True where a value is known, which these are.
+        Whether there may be NaN anywhere. A network with ``reads_padding`` expects it after the end of short sequences
+        in any case, and its ``encode`` and ``decode`` are told by ``observed``, True where a value is known.
 
     Attributes
     ----------
     n_codes : int
         Width of the code: ``n_components``, times the network's ``n_positions`` if its code is spatial.
     n_multiplications : int
-        About the multiplications that a row costs: its weights, each as often as it is used.
+        About the multiplications that a row costs: the network's weights, each as often as it is used.
+    n_values : int
+        The largest number of values that a layer makes of a row.
     """
 
     network: Any  # an nn.Module with encode and decode, which torch has no type for
@@ -102,8 +105,8 @@ class Autoencoder(nn.Module):
             raise TypeError(
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
             )
-        # Sequences may come in other lengths: what stands in for their values is one number.
-        self.register_buffer("baseline", torch.zeros(() if self.reads_padding else self.input_shape))
+        # Sequences may come in other lengths: there is one mean for each channel.
+        self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
         self._check_network(self.bottleneck.n_outputs(self.n_codes))
         self.train()  # a module that was handed over in evaluation mode is trained like any other
 
@@ -114,14 +117,8 @@ class Autoencoder(nn.Module):
         for method in ("encode", "decode"):
             if not callable(getattr(self.network, method, None)):
                 raise TypeError(f"module must have encode and decode, but {name} has no {method}.")
-        self.n_multiplications = sum(parameter.numel() for parameter in self.parameters())
-
-        def count(module: nn.Module, args: Any, output: Tensor) -> None:
-            repeats = math.prod(output.shape[2:]) - 1
-            self.n_multiplications += repeats * sum(p.numel() for p in module.parameters(recurse=False))
-
-        convolutions = [module for module in self.network.modules() if isinstance(module, _CONVOLUTIONS)]
-        hooks = [module.register_forward_hook(count) for module in convolutions]
+        self.n_multiplications, self.n_values = 0, math.prod(self.input_shape)
+        hooks = [module.register_forward_hook(self._count) for module in self.network.modules()]
         self.network.eval()  # two rows must not count in running statistics
         try:
             like = next(self.network.parameters(), torch.zeros(()))
@@ -131,7 +128,7 @@ class Autoencoder(nn.Module):
             if found != (n_outputs,):
                 raise ValueError(
                     f"module: {name}.encode must map rows of shape {self.input_shape} to ({n_outputs},) "
-                    f"for n_components={self.n_components}, got {found}."
+                    f"for n_components={self.n_components}{self._positions()}, got {found}."
                 )
             raw = self._decode(like.new_zeros(2, self.n_codes), self._observed(x))
             if raw.shape != (2, *self.input_shape):
@@ -143,6 +140,24 @@ class Autoencoder(nn.Module):
             for hook in hooks:
                 hook.remove()
 
+    def _positions(self) -> str:
+        return f" and its n_positions={self.n_codes // self.n_components}" if self.n_codes > self.n_components else ""
+
+    def _count(self, module: nn.Module, args: tuple, output: Any) -> None:
+        """Add what a layer costs that was called with two rows."""
+        output = output[0] if isinstance(output, tuple) else output  # recurrent layers give their state too
+        if not isinstance(output, Tensor):
+            return
+        n_uses = 1
+        if isinstance(module, _CONVOLUTIONS):
+            n_uses = math.prod(output.shape[2:])
+        elif isinstance(module, _TRANSPOSED):
+            n_uses = math.prod(args[0].shape[2:])
+        elif isinstance(module, nn.Linear | nn.RNNBase):
+            n_uses = math.prod(output.shape[1:-1])
+        self.n_multiplications += n_uses * sum(p.numel() for p in module.parameters(recurse=False))
+        self.n_values = max(self.n_values, output[:1].numel())
+
     @torch.no_grad()
     def init_from(self, u: Tensor) -> bool:
         """Give every part that has an ``init_from`` the conditioned rows ``u``, in the diagram's order.
@@ -151,8 +166,8 @@ class Autoencoder(nn.Module):
         """
         answers = False
         self.eval()
-        if self.baseline.ndim:
-            self.baseline.copy_(u.nanmean(0).nan_to_num() if self._has_nan else u.mean(0))
+        over = tuple(range(u.ndim - self.baseline.ndim))
+        self.baseline.copy_(u.nanmean(over).nan_to_num() if self._has_nan else u.mean(over))
         observed = self._observed(u)
         filled = self._fill(u)
         if hasattr(self.noise, "init_from"):
@@ -171,7 +186,8 @@ class Autoencoder(nn.Module):
         return torch.where(u.isnan(), u, noisy) if self._has_nan else noisy
 
     def _observed(self, u: Tensor) -> Tensor | None:
-        return ~u.isnan() if self._has_nan else None
+        """What a network that reads padding is told."""
+        return ~u.isnan() if self.reads_padding else None
 
     def _fill(self, u: Tensor) -> Tensor:
         return torch.where(u.isnan(), self.baseline, u) if self._has_nan else u

@@ -33,26 +33,32 @@ class ImageLayout(NamedTuple):
         return np.ascontiguousarray(images).reshape(len(images), *self.row_shape)
 
 
-def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any) -> ImageLayout:
-    """Work out the layout from the shape of X's rows and what the user says of it."""
+def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:
+    """Work out the layout from the shape of the rows of ``name`` and what the user says of it."""
+    source = f"{name} has rows of shape"  # what messages about the shape of an image begin with
     if input_shape is not None:
-        image_shape = _fill(input_shape, row_shape)
+        image_shape, source = _fill(input_shape, row_shape, name), "input_shape is"
     elif len(row_shape) > 1:
         image_shape = row_shape
     else:
         side = math.isqrt(row_shape[0])
         if side**2 != row_shape[0]:
             raise ValueError(
-                f"X has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
+                f"{name} has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
                 "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width)."
             )
         image_shape = (side, side)
     if len(image_shape) not in (2, 3):
-        raise ValueError(f"an image has 2 axes, or 3 with channels; got images of shape {image_shape}.")
-    return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis))
+        raise ValueError(f"{source} {image_shape}, but an image has 2 axes, or 3 with channels.")
+    return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis, source))
 
 
-def _fill(input_shape: Any, row_shape: tuple[int, ...]) -> tuple[int, ...]:
+def is_auto(channel_axis: Any) -> bool:
+    """Whether ``channel_axis`` is left to the shape of an image."""
+    return isinstance(channel_axis, str) and channel_axis == "auto"
+
+
+def _fill(input_shape: Any, row_shape: tuple[int, ...], name: str) -> tuple[int, ...]:
     """Check ``input_shape``, and replace a -1 in it by what is left, as `numpy.reshape` does."""
     try:
         shape = tuple(operator.index(side) for side in input_shape)
@@ -62,14 +68,16 @@ def _fill(input_shape: Any, row_shape: tuple[int, ...]) -> tuple[int, ...]:
     known = math.prod(side for side in shape if side != -1)
     filled = tuple(size // known if side == -1 and known else side for side in shape)
     if shape.count(-1) > 1 or min(filled, default=0) < 1 or math.prod(filled) != size:
-        raise ValueError(f"input_shape={input_shape} does not hold the {size} values that a row of X has.")
+        raise ValueError(f"input_shape={input_shape} does not hold the {size} values that a row of {name} has.")
     if len(row_shape) > 1 and filled != row_shape:
-        raise ValueError(f"input_shape={input_shape} does not fit the rows of X, which have the shape {row_shape}.")
+        raise ValueError(
+            f"input_shape={input_shape} does not fit the rows of {name}, which have the shape {row_shape}."
+        )
     return filled
 
 
-def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any) -> int | None:
-    automatic = isinstance(channel_axis, str) and channel_axis == "auto"
+def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any, source: str) -> int | None:
+    automatic = is_auto(channel_axis)
     is_integer = isinstance(channel_axis, numbers.Integral) and not isinstance(channel_axis, bool)
     if not (automatic or channel_axis is None or is_integer):
         raise TypeError(f"channel_axis must be 'auto', None or an integer, got {channel_axis!r}.")
@@ -77,17 +85,17 @@ def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any) -> int |
         if automatic or channel_axis is None:
             return None
         raise ValueError(
-            f"channel_axis={channel_axis} needs images with three axes, but those of X have the shape {image_shape}; "
-            "with input_shape flat rows get theirs."
+            f"channel_axis={channel_axis} needs images with three axes, but {source} {image_shape}; with input_shape "
+            "flat rows get theirs."
         )
     if automatic:
         first, last = (image_shape[axis] in _LIKELY_CHANNELS for axis in (0, -1))
-        if first == last:
+        if first == last and image_shape != (1, 1, 1):  # one pixel is the same image either way; no other shape is
             raise ValueError(
-                f"images of shape {image_shape} may have their channels first or last: pass channel_axis=0 or "
-                "channel_axis=-1."
+                f"{source} {image_shape}, and such images may have their channels first or last: pass channel_axis=0 "
+                "or channel_axis=-1."
             )
-        return 0 if first else -1
+        return -1 if last else 0
     if channel_axis not in (0, -1, 2, -3):
         raise ValueError(
             f"channel_axis must be 'auto', 0 or -1 for images of shape {image_shape}, got {channel_axis!r}."

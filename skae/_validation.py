@@ -111,7 +111,7 @@ def check_rows(
     X = _check_kind(X, "X")
     if padding:
         _check_sequences(X, "X", missing)
-    elif reset:
+    elif reset and missing:
         check_known(X, "X")
     return X
 
@@ -126,7 +126,7 @@ def _check_sequences(X: np.ndarray, name: str, missing: bool) -> None:
     """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end."""
     if X.ndim > 3:
         raise ValueError(
-            f"sequences must be of shape (length, channels) or (length,), got rows of shape {X.shape[1:]}."
+            f"{name} must hold sequences of shape (length, channels) or (length,), got rows of shape {X.shape[1:]}."
         )
     if X.dtype.kind != "f":
         return
@@ -161,13 +161,15 @@ def check_alike(
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
     finite = "allow-nan" if missing or padding else True
     A = check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite)
-    if A.shape[1:] != X.shape[1:] or (same_length and len(A) != len(X)):
+    start = 2 if padding and not same_length and X.ndim == A.ndim == 3 else 1  # sequences may have any length
+    if A.shape[start:] != X.shape[start:] or A.ndim != X.ndim or (same_length and len(A) != len(X)):
         wanted = X.shape if same_length else ("any number of rows", *X.shape[1:])
         raise ValueError(f"{name} must have the shape {wanted} to go with X, got {A.shape}.")
     A = _check_kind(A, name)
     if padding:
         _check_sequences(A, name, missing)
-    check_known(A, name)
+    elif missing:
+        check_known(A, name)
     return A
 
 

@@ -5,7 +5,8 @@ on conditioned values, whose mean is 0 and whose scale is 1 over the whole of X:
 the same for pixels in 0..255 and for standardised columns. Outside training it does nothing.
 
 What is masked becomes NaN, the mark of a missing value, and enters the network as one does: as the
-mean of its feature over X. So a network that was trained under a mask fills holes (``missing="mask"``).
+mean of its feature over X (in sequences, of its channel). So a network that was trained under a
+mask fills holes (``missing="mask"``).
 
 References
 ----------
@@ -94,10 +95,10 @@ class MaskingNoise(Noise):
 
 
 class BlockMasking(Noise):
-    """Mask blocks: holes in images, gaps in sequences and rows (Pathak et al., 2016).
+    """Mask blocks, holes in images (Pathak et al., 2016).
 
     A block lies anywhere within the row. Of images (n, channels, height, width) it hides all channels of a rectangle,
-    of rows with one or two axes a run or a rectangle of them.
+    of (n, a, b) a rectangle, and of (n, a) a run.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skae import AutoencoderTransformer
+from skae import nn as networks
 from skae._autoencoder import Autoencoder
 from skae.bottlenecks import Identity, Latent, Sparse
 from skae.losses import AbsoluteError, Bernoulli, Huber, SquaredError
@@ -421,3 +422,43 @@ def test_the_score_is_the_mean_squared_error_at_any_scale(blobs, factor):
     other = AutoencoderTransformer(**params).fit(blobs * factor).score(blobs * factor)
     assert one < 0
     assert other == pytest.approx(one * factor**2, rel=1e-2, abs=0)
+
+
+# ------------------------------------------------------------------ what a row costs
+
+
+def cost(network, input_shape, n_components=3, **params):
+    module = build(network, input_shape=input_shape, n_components=n_components, network_params=params)
+    return module.n_multiplications, module.n_values
+
+
+def test_a_dense_network_costs_its_weights():
+    layers = [(20, 8), (8, 3), (3, 8), (8, 20), (20, 3), (3, 20)]
+    assert cost(networks.MLP, (20,), hidden_layer_sizes=(8,)) == (sum((n + 1) * m for n, m in layers), 20)
+
+
+def test_a_convolution_costs_its_weights_at_every_position():
+    n_multiplications, n_values = cost(networks.Conv, (2, 8, 8), channels=(5,), hidden_layer_sizes=(), linear_skip=False)
+    down, up = 5 * (2 * 9 + 1) * 16, (5 * 2 * 9 + 2) * 16  # both work at the 4 x 4 positions of the smaller image
+    dense = (5 * 16 + 1) * 3 + (3 + 1) * 5 * 16
+    assert n_multiplications == down + up + dense
+    assert n_values == 2 * 8 * 8
+    assert cost(networks.Conv, (1, 8, 8), channels=(7,), downsampling="max_pool")[1] == 7 * 8 * 8, "before pooling"
+
+
+@pytest.mark.parametrize("network", [networks.GRU, networks.TCN])
+def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
+    short, long = (cost(network, (length, 4))[0] for length in (10, 100))
+    once = sum(p.numel() for p in network((10, 4), 3).parameters())
+    assert 8 * once < short < 12 * once
+    assert 9 * short < long < 11 * short
+
+
+def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
+    monkeypatch.setattr("skae._conditioning._SLICE", 1000)
+    ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
+    seen = []
+    decode = ae.module_.decode
+    monkeypatch.setattr(ae.module_, "decode", lambda z: seen.append(len(z)) or decode(z))
+    ae.inverse_transform(np.zeros((10, 2)))
+    assert seen == [4, 4, 2]

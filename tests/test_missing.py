@@ -241,7 +241,7 @@ def test_sequences_of_no_steps_or_channels_are_refused_in_words(shape, dtype):
 
 
 def test_sequences_have_two_axes_at_most():
-    with pytest.raises(ValueError, match=r"sequences must be of shape \(length, channels\)"):
+    with pytest.raises(ValueError, match=r"X must hold sequences of shape \(length, channels\)"):
         check_rows(Fitted(), np.ones((2, 3, 4, 5)), reset=True, padding=True)
 
 
@@ -491,12 +491,12 @@ def test_a_network_that_reads_padding_is_told_what_is_known(network, missing):
         x[0, 2, 1] = nan
     module = build(network, missing=missing, input_shape=(6, 2), noise=MaskingNoise(0.5))
     module.init_from(x)
-    assert module.baseline.shape == ()
+    assert module.baseline.shape == module.input_shape[1:], "one mean for each channel"
     for training in (True, False):
         module.train(training)(x)
         for told in (module.network.told_encoder, module.network.told_decoder):
             assert torch.equal(told, ~x.isnan()), "of the rows, not of what noise leaves"
-        assert (module.network.seen[x.isnan()] == 0).all()
+        assert torch.equal(module.network.seen[x.isnan()], module.baseline.expand_as(x)[x.isnan()])
     x_hat = module.eval().reconstruct(x)
     ended = torch.zeros_like(x, dtype=torch.bool)
     ended[1, 3:], ended[2, 5:] = True, True

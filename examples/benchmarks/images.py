@@ -3,7 +3,7 @@
     python examples/benchmarks/images.py mnist denoising features --data FILE   # an .npz with X (and y)
     python examples/benchmarks/images.py imputation
 
-Without ``--data`` MNIST is fetched from OpenML. Tables are printed as Markdown. Of its 60,000 training images 50,000 are
+Without ``--data`` MNIST is fetched from OpenML. Tables are Markdown. Of the 60,000 training images 50,000 are
 fitted, and figures are those of the other 10,000; of 1,000 of them for denoising, as the filters take their time.
 """
 

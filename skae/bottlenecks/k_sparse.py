@@ -19,9 +19,10 @@ class KSparse(Bottleneck):
     Parameters
     ----------
     k : int, default=8
-        Number of entries kept while training; from 1 to ``n_components``.
+        Number of entries kept while training; from 1 to the width of the code, which is ``n_components`` and, where
+        the code is spatial, that for every position.
     ratio : float, default=1.0
-        After training ``ratio * k`` entries are kept (rounded, at most ``n_components``); the paper
+        After training ``ratio * k`` entries are kept (rounded, at most the width); the paper
         takes up to 3 for features. At least 1.
 
     References
@@ -43,7 +44,7 @@ class KSparse(Bottleneck):
         self.ratio = ratio
 
     def setup(self, n_components: int) -> None:
-        check_number("KSparse: k (at most n_components)", self.k, numbers.Integral, 1, n_components)
+        check_number("KSparse: k (at most the width of the code)", self.k, numbers.Integral, 1, n_components)
         check_number("KSparse: ratio", self.ratio, numbers.Real, 1)
 
     def code(self, h: Tensor) -> Tensor:

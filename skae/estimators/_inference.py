@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import map_rows
+from .._conditioning import keep_known, map_rows
 from .._prior import sample_prior
 from .._random import draw_seed
 from .._threads import threads_for
@@ -60,7 +60,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 return function(*(part.to(device) for part in parts)).cpu()
 
         with torch.inference_mode():
-            return map_rows(run, *arrays).numpy()
+            return map_rows(run, *arrays, n_values=self.module_.n_values).numpy()
 
     def _map_rows(self, function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
         """``function`` of rows as they came in."""
@@ -95,7 +95,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components), float32
-            The codes; deterministic, without noise.
+            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position.
         """
         X = self._check_fitted_rows(X)
         return self._map_rows(self.module_.encode, X)
@@ -111,7 +111,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
-            Reconstructed rows, in the units of the X that was fitted.
+            Reconstructed rows, in the units of the X that was fitted. Sequences are as long as those of `fit`: a code
+            does not know its length.
         """
         check_is_fitted(self)
         Z = check_codes(Z, self._n_features_out)
@@ -138,12 +139,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
-        if keep_observed and X.dtype.kind != "f":  # nothing can be missing
-            return X.copy()
         X_hat = self._restore(self._map_rows(self.module_.reconstruct, X))
-        if not keep_observed:
-            return X_hat
-        return np.where(np.isnan(X), X_hat, X).astype(X.dtype, copy=False)
+        return keep_known(X, X_hat) if keep_observed else X_hat
 
     # ---------------------------------------------------------------- scoring
 
@@ -161,7 +158,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         scores : ndarray of shape (n_samples,), float32
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
-            error); without the penalty that a bottleneck may add while training.
+            error); without the penalty that a bottleneck may add while training. Only values that are known count, so
+            rows with few of them, or short sequences, score higher: divide by their number to compare them.
         """
         X, target = self._check_rows_and_target(X, X_target)
         check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)

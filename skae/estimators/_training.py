@@ -188,6 +188,11 @@ def _make_net(
         **{f"module__{name}": value for name, value in module_params.items()},
         **others,
     ).initialize()
+    if net.module_.reads_padding is not parts.reads_padding:
+        raise ValueError(
+            f"module={parts.network!r} makes a network that reads padding, and does not say so: "
+            "give it the attribute reads_padding = True."
+        )
     # None takes a callback out, so that its name is no longer there. Those of the estimator are not to be touched.
     own = {name for name, _ in callbacks} - {"print_log", "epoch_timer"}
     theirs = {name for name, _ in net.callbacks_} - own

@@ -48,11 +48,13 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2.
+            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
+            sequences for a network that reads padding.
         y : None
             Ignored.
         X_target : array-like of X's shape, default=None
-            What the reconstruction is compared with, such as clean rows for a noisy X; X when None.
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
+            hold it, is left out.
         X_val : array-like with rows of X's shape, default=None
             Rows that training is judged by, in place of a share of X.
         X_val_target : array-like of the shape of ``X_val``, default=None
@@ -94,7 +96,8 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
                 sample_weight=sample_weight,
                 **rules,
             )
-            if self.warm_start and hasattr(self, "net_") and X.shape[1:] != self.input_shape_:
+            start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
+            if self.warm_start and hasattr(self, "net_") and X.shape[start:] != self.input_shape_[start - 1 :]:
                 raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
             self._read_layout(X.shape[1:], again=self.warm_start and hasattr(self, "net_"))
             data = data.arranged(self._arrange)
@@ -173,5 +176,6 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing == "mask" or self._may_read_padding()
         return tags

@@ -16,7 +16,8 @@ class ConvAutoencoder(BaseAutoencoder):
     It compresses images to ``n_components`` numbers, mends damaged ones when it is trained with ``noise`` or on pairs
     (``X_target``), and gives features to a classifier. Images come as people hold them: (n, height, width),
     (n, height, width, channels), (n, channels, height, width), or flat rows, as a 2-D pipeline hands them on; uint8 or
-    floats in any range; of any height and width. What comes back has the layout and the range that came in.
+    floats in any range; of any height and width. What comes back has the layout and the units that came in, as float32;
+    it is not clipped, so that values may lie somewhat outside the range of X.
 
     The default network, `skae.nn.Conv`, starts as PCA and learns what PCA leaves; it is judged by images held out of
     training, and the best weights are kept.
@@ -34,10 +35,11 @@ class ConvAutoencoder(BaseAutoencoder):
         Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
         has 1, 3 or 4 entries, and asks otherwise.
-    module : {'conv'}, class or nn.Module, default='conv'
+    module : {'conv', 'mlp'}, class or nn.Module, default='conv'
         The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
-        ``module__*``. A module is copied at every fit.
+        ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
+        say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
     bottleneck : {'identity', 'sparse', 'k_sparse'}, class or object of `skae.bottlenecks`, default=None
         What happens to the code; 'identity' when None.
     loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
@@ -49,8 +51,9 @@ default=None
         so that training is judged at mending them.
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
-        the mean of its feature, is left out of the loss, and `reconstruct` fills it in. Train with a masking ``noise``
-        too, which hides values that are known: filling them in is what the network learns from.
+        the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
+        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
+        learns from. After the end of a sequence NaN is padding in any case.
     prior : density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
         `sample` draws from it.
@@ -108,9 +111,9 @@ default=None
         The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
         it is that of the latest rows.
     input_shape_ : tuple of int
-        Shape of one row of X.
+        Shape of one row of X, as it came in.
     layout_ : ImageLayout
-        How an image lies in a row of X.
+        How an image lies in a row of X: its ``row_shape``, its ``image_shape``, its ``channel_axis``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -133,7 +136,9 @@ default=None
     Notes
     -----
     Training is longer than that of a dense network, and the code of the same size keeps more: ``docs/benchmarks.md``
-    has both at equal time. ``module__channels=(32, 64)`` is slower still, and better on large data.
+    has both at equal time. ``module__channels=(32, 64)`` is slower still, and better on large data. The default has two
+    stages, which suits images of about 30 × 30: take one more for each doubling, or ``module__dense=False``, since the
+    dense layers behind the last stage grow with its area.
 
     References
     ----------

@@ -11,6 +11,7 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._conditioning import keep_known
 from .._validation import check_choice, unchanged_on_error
 
 
@@ -91,12 +92,13 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
                 self.__dict__.pop("filling_", None)
             else:
                 self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
-                X, known = self._fill(X, reset=True), X
                 masked = getattr(self.estimator, "missing", None) == "mask"
-                if masked and params.get("X_target") is None:
+                itself = masked and params.get("X_target") is None  # what is known of X is its own target
+                X, known = self._fill(X, reset=True), X
+                if itself:
                     params["X_target"] = known
                 if params.get("X_val") is not None:
-                    if masked and params.get("X_val_target") is None:
+                    if itself and params.get("X_val_target") is None:
                         params["X_val_target"] = params["X_val"]
                     params["X_val"] = self._fill(params["X_val"], reset=False)
             self.estimator_ = clone(self.estimator).fit(X, y, **params)
@@ -106,6 +108,9 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         check_choice("keep_observed", self.keep_observed, (True, False))
         if not (hasattr(self.estimator, "reconstruct") or hasattr(self.estimator, "inverse_transform")):
             raise TypeError(f"estimator must have reconstruct or inverse_transform, got {self.estimator!r}.")
+        takes_nan = self.filling is not None or get_tags(self.estimator).input_tags.allow_nan
+        if self.keep_observed and not takes_nan:
+            raise ValueError("keep_observed=True needs an estimator that takes NaN (missing='mask'), or a filling.")
         if not (self.filling is None or hasattr(self.filling, "transform") or callable(self.filling)):
             raise TypeError(f"filling must be None, a transformer or a function, got {self.filling!r}.")
 
@@ -130,7 +135,8 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         Returns
         -------
         X_hat : ndarray of X's shape
-            The reconstruction; with ``keep_observed`` X, its missing values reconstructed.
+            The reconstruction; with ``keep_observed`` X, its missing values reconstructed. After the end of a sequence
+            NaN stays.
         """
         check_is_fitted(self)
         seen = self._fill(X, reset=False) if hasattr(self, "filling_") else X
@@ -141,9 +147,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         if not self.keep_observed:
             return X_hat
         X = check_array(X, allow_nd=True, ensure_all_finite="allow-nan", input_name="X")
-        if X.dtype.kind != "f":  # nothing can be missing
-            return X.copy()
-        return np.where(np.isnan(X), X_hat, X).astype(X.dtype, copy=False)
+        return keep_known(X, np.asarray(X_hat))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: all of `fit` goes to the estimator.

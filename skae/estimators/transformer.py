@@ -20,15 +20,19 @@ class AutoencoderTransformer(BaseAutoencoder):
     ``(X - mean) / scale``, with one mean and one standard deviation for the whole of X, so columns that
     differ in unit want a `StandardScaler` before, as they do for PCA.
 
+    With ``module='gru'`` or ``'tcn'`` X holds sequences, (n, length, channels) or (n, length), the shorter ones padded
+    with NaN at the end. Codes do not depend on the padding, and `transform` takes other lengths than `fit` saw.
+
     Parameters
     ----------
     n_components : int, default=16
         Latent size; at least 1. It may exceed the number of features.
 
-    module : {'mlp'}, class or nn.Module, default='mlp'
+    module : {'mlp', 'gru', 'tcn', 'conv'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
-        ``module__*``. A module is copied at every fit.
+        ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
+        say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
     bottleneck : {'identity', 'sparse', 'k_sparse'}, class or object of `skae.bottlenecks`, default=None
         What happens to the code; 'identity' when None.
     loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
@@ -40,8 +44,9 @@ default=None
         so that training is judged at mending them.
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
-        the mean of its feature, is left out of the loss, and `reconstruct` fills it in. Train with a masking ``noise``
-        too, which hides values that are known: filling them in is what the network learns from.
+        the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
+        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
+        learns from. After the end of a sequence NaN is padding in any case.
     prior : density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
         `sample` draws from it.
@@ -116,6 +121,8 @@ default=None
 
     See Also
     --------
+    ConvAutoencoder : The same for images.
+    Reconstructor : Makes a step of a pipeline of what an autoencoder restores.
     sklearn.decomposition.PCA : The linear answer, and the start of this one.
 
     Notes

@@ -27,9 +27,9 @@ _NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2
 class Conv(nn.Module):
     r"""Convolutions that halve the image at every stage, a code, and the way back.
 
-    A stage takes (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉), and the decoder retraces these sizes exactly, so any height and
-    width will do, from 1 × 1 up. With a dense code and ``linear_skip`` a linear map runs beside either half, as in
-    `MLP`: it starts as PCA while the last layers of the convolutional way are zero.
+    A stage takes (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉) if it halves, and the decoder retraces these sizes exactly, so any
+    height and width will do, from 1 × 1 up. With a dense code and ``linear_skip`` a linear map runs beside either half,
+    as in `MLP`: it starts as PCA while the last layers of the convolutional way are zero.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ class Conv(nn.Module):
         How a stage halves: a convolution of stride 2, or pooling after one of stride 1. With None it keeps the size.
     upsampling : {'transpose', 'resize'}, default='transpose'
         How the decoder doubles: a transposed convolution, or nearest neighbours and a convolution, which leaves no
-        checkerboard (Odena et al., 2016).
+        checkerboard (Odena et al., 2016). Without ``downsampling`` there is nothing to double.
     normalization : {None, 'batch', 'group'}, default=None
-        Normalisation before the activation of each stage.
+        Normalisation before the activation of each stage and in residual blocks.
     n_residual_blocks : int, default=0
         Residual blocks (He et al., 2016) after each stage of the encoder, and before each of the decoder.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
         Function after each hidden layer. The code and the output stay linear.
     hidden_layer_sizes : sequence of int, default=(256,)
-        Dense layers between the last stage and a dense code; the decoder has them reversed.
+        Dense layers between the last stage and a dense code; the decoder has them reversed, a dense one in any case.
     dense : bool, default=True
         Whether the code is dense. Otherwise it is spatial: ``n_components`` channels at every position that the last
         stage leaves, flattened to ``n_components * n_positions`` numbers.

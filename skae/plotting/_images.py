@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
 
 from .._conditioning import extremes
+from .._images import ImageLayout, find_layout, is_auto
 from ._common import new_axes, pyplot
 
-_CHANNELS = (1, 3)
 _UNKNOWN = (0.55, 0.7, 0.85)  # a pale blue, for values that are NaN
 
 
-def as_images(X: Any, image_shape: tuple[int, ...] | None = None, name: str = "X") -> np.ndarray:
-    """Rows of ``X`` as (n, height, width) or (n, height, width, 3); channels may come first or last."""
+def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name: str = "X") -> np.ndarray:
+    """Rows of ``X`` as (n, height, width), or with colours as (n, height, width, 3), without their transparency."""
     X = check_array(X, allow_nd=True, ensure_all_finite="allow-nan", input_name=name)
-    shape = X.shape[1:] if image_shape is None else tuple(image_shape)
-    if len(shape) == 1 and image_shape is None:
-        side = math.isqrt(shape[0])
-        if side**2 != shape[0]:
-            raise ValueError(
-                f"{name} has rows of {shape[0]} values, which are no square grey image: pass "
-                "image_shape=(height, width), (height, width, 3) or (3, height, width)."
-            )
-        shape = (side, side)
-    if math.prod(shape) != X[0].size:
-        raise ValueError(f"image_shape={shape} is of {math.prod(shape)} values, but rows of {name} have {X[0].size}.")
-    images = X.reshape(len(X), *shape)
-    if len(shape) == 3 and shape[0] in _CHANNELS and shape[2] not in _CHANNELS:
-        images = np.moveaxis(images, 1, -1)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
-    if not (images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)):
+    layout = find_layout(X.shape[1:], input_shape, channel_axis, name)
+    told = input_shape is not None or not is_auto(channel_axis)
+    if not told and X.ndim == 3 and min(X.shape[1:]) <= 4 and X.shape[1] != X.shape[2]:
         raise ValueError(
-            f"Rows of {name} of shape {shape} are no images: these are (height, width), (height, width, channels) or "
-            "(channels, height, width) with 1 or 3 channels. Pass image_shape if the values have another order."
+            f"{name} has rows of shape {X.shape[1:]}, which look like sequences: pass input_shape={X.shape[1:]} to see "
+            "them as images."
         )
-    height, width = images.shape[1:3]
-    if image_shape is None and min(height, width) <= 4 and height != width:
+    images = layout.arrange(X)
+    n_channels = images.shape[1]
+    if n_channels == 1:
+        return images[:, 0]
+    if n_channels not in (3, 4):
         raise ValueError(
-            f"Rows of {name} of shape {shape} look like sequences: pass image_shape={shape} to see them as images."
+            f"{name} has images of {n_channels} channels (shape {layout.image_shape}, channel_axis="
+            f"{layout.channel_axis}): only 1, 3 or 4 can be drawn."
         )
-    return images
+    return np.moveaxis(images[:, :3], 1, -1)
 
 
-def fitted_shape(estimator: Any) -> tuple[int, ...] | None:
-    """The shape of an image as ``estimator`` has read it off its rows, if it has."""
+def fitted_layout(estimator: Any) -> ImageLayout | None:
+    """How ``estimator``, or the one that it has fitted, has found images to lie in its rows, if it has looked."""
     layout = getattr(estimator, "layout_", None)
-    return None if layout is None else layout.image_shape
+    if isinstance(layout, ImageLayout):
+        return layout
+    inner = getattr(estimator, "estimator_", None)  # of a Reconstructor
+    return None if inner is None else fitted_layout(inner)
+
+
+def layout_params(estimator: Any, input_shape: Any, channel_axis: Any) -> tuple[Any, Any]:
+    """``input_shape`` and ``channel_axis`` as the user gives them, else those of the fitted layout."""
+    layout = fitted_layout(estimator)
+    if layout is None or input_shape is not None:
+        return input_shape, channel_axis
+    return layout.image_shape, layout.channel_axis if is_auto(channel_axis) else channel_axis
 
 
 def value_range(X: np.ndarray) -> tuple[float, float]:

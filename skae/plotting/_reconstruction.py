@@ -10,15 +10,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_choice, check_number
 from ..metrics import peak_signal_noise_ratio, reconstruction_error
-from ._images import as_images, draw_tiles, fitted_shape, value_range
+from ._images import as_images, draw_tiles, layout_params, value_range
 
 
 class ReconstructionDisplay:
     """Rows of images: originals above, reconstructions below.
 
     With an ``X_target`` there are three rows: the input (damaged, say), the reconstruction, and the target. Rows of X
-    may be images in the layouts (height, width), (height, width, channels) and (channels, height, width) with 1 or 3
-    channels, or flat. All images of the picture share one range of values. Values that are NaN are pale blue.
+    may be images in the layouts (height, width), (height, width, channels) and (channels, height, width) with 1, 3 or 4
+    channels, or flat. Of four channels the last, transparency, is left out. All images of the picture share one range
+    of values. Values that are NaN are pale blue.
 
     Create it by `from_estimator` or `from_predictions`; the parameters are stored as attributes.
 
@@ -30,8 +31,10 @@ class ReconstructionDisplay:
         Their reconstructions.
     X_target : array-like of shape (n_samples, ...), default=None
         What the reconstructions should be, where that is not X.
-    image_shape : tuple of int, default=None
-        How to read a row; needed for flat rows that are no square grey image.
+    input_shape : tuple of int, default=None
+        Shape of one image, where rows are flat; a square grey image needs none.
+    channel_axis : {'auto', 0, -1, None}, default='auto'
+        Which axis of an image holds its channels, as for `skae.ConvAutoencoder`.
 
     Attributes
     ----------
@@ -60,11 +63,20 @@ class ReconstructionDisplay:
     >>> plt.close(display.figure_)
     """
 
-    def __init__(self, *, X: Any, X_hat: Any, X_target: Any = None, image_shape: tuple[int, ...] | None = None):
+    def __init__(
+        self,
+        *,
+        X: Any,
+        X_hat: Any,
+        X_target: Any = None,
+        input_shape: tuple[int, ...] | None = None,
+        channel_axis: Any = "auto",
+    ):
         self.X = X
         self.X_hat = X_hat
         self.X_target = X_target
-        self.image_shape = image_shape
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
 
     @classmethod
     def from_estimator(
@@ -74,7 +86,8 @@ class ReconstructionDisplay:
         *,
         X_target: Any = None,
         n_samples: int = 10,
-        image_shape: tuple[int, ...] | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        channel_axis: Any = "auto",
         ax: Any = None,
         **kwargs: Any,
     ) -> ReconstructionDisplay:
@@ -91,9 +104,12 @@ class ReconstructionDisplay:
             What the reconstructions should be, such as clean images for a noisy X.
         n_samples : int, default=10
             Images to draw, at most.
-        image_shape : tuple of int, default=None
-            How to read a row; when None, as the estimator does, if it says so. Needed for other flat rows that are
-            no square grey image.
+        input_shape : tuple of int, default=None
+            Shape of one image, where rows are flat; when None, as the estimator has found it, if it has. A square grey
+            image needs none.
+        channel_axis : {'auto', 0, -1, None}, default='auto'
+            Which axis of an image holds its channels, as for `skae.ConvAutoencoder`; when 'auto', as the estimator has
+            found it, if it has.
         ax : matplotlib Axes, default=None
             Where to draw; in a new figure when None.
         **kwargs
@@ -107,7 +123,7 @@ class ReconstructionDisplay:
         Raises
         ------
         ValueError
-            If rows of X are no images, and ``image_shape`` does not say how to read them.
+            If rows of X are no images, or ``input_shape`` and ``channel_axis`` have to say how to read them.
         """
         check_is_fitted(estimator)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -118,10 +134,9 @@ class ReconstructionDisplay:
             X_hat = estimator.inverse_transform(estimator.transform(X))
         else:  # a Reconstructor, or another transformer of images into images
             X_hat = estimator.transform(X)
-        image_shape = fitted_shape(estimator) if image_shape is None else image_shape
-        return cls.from_predictions(
-            X, X_hat, X_target=X_target, n_samples=n_samples, image_shape=image_shape, ax=ax, **kwargs
-        )
+        input_shape, channel_axis = layout_params(estimator, input_shape, channel_axis)
+        layout = {"input_shape": input_shape, "channel_axis": channel_axis}
+        return cls.from_predictions(X, X_hat, X_target=X_target, n_samples=n_samples, ax=ax, **layout, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -131,7 +146,8 @@ class ReconstructionDisplay:
         *,
         X_target: Any = None,
         n_samples: int = 10,
-        image_shape: tuple[int, ...] | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        channel_axis: Any = "auto",
         ax: Any = None,
         **kwargs: Any,
     ) -> ReconstructionDisplay:
@@ -147,8 +163,10 @@ class ReconstructionDisplay:
             What the reconstructions should be, such as clean images for a noisy X.
         n_samples : int, default=10
             Images to draw, at most.
-        image_shape : tuple of int, default=None
-            How to read a row; needed for flat rows that are no square grey image.
+        input_shape : tuple of int, default=None
+            Shape of one image, where rows are flat; a square grey image needs none.
+        channel_axis : {'auto', 0, -1, None}, default='auto'
+            Which axis of an image holds its channels, as for `skae.ConvAutoencoder`.
         ax : matplotlib Axes, default=None
             Where to draw; in a new figure when None.
         **kwargs
@@ -162,11 +180,12 @@ class ReconstructionDisplay:
         Raises
         ------
         ValueError
-            If rows are no images, and ``image_shape`` does not say how to read them.
+            If rows are no images, or ``input_shape`` and ``channel_axis`` have to say how to read them.
         """
         check_number("n_samples", n_samples, numbers.Integral, 1)
         target = None if X_target is None else X_target[:n_samples]
-        display = cls(X=X[:n_samples], X_hat=X_hat[:n_samples], X_target=target, image_shape=image_shape)
+        layout = {"input_shape": input_shape, "channel_axis": channel_axis}
+        display = cls(X=X[:n_samples], X_hat=X_hat[:n_samples], X_target=target, **layout)
         return display.plot(ax, **kwargs)
 
     def plot(
@@ -186,7 +205,8 @@ class ReconstructionDisplay:
             Where to draw; in a new figure when None.
         metric : {'psnr', 'mse'}, default=None
             What to write below each image: the reconstruction's peak signal-to-noise ratio, with ``limits`` as its
-            range of values, or its mean squared error.
+            range of values, or its mean squared error over the known values. An image with NaN has no 'psnr' but with
+            an ``X_target``.
         limits : tuple of (float, float), default=None
             The values that are black and white. When None, 0 and 255 for uint8, 0 and 1 for values between them, else
             the least and the largest value of the originals (of the targets, if there are any).
@@ -199,26 +219,40 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If rows are no images, or not as many and of one shape; if ``metric='psnr'`` is to compare with NaN.
         """
         check_choice("metric", metric, (None, "psnr", "mse"))
         rows = {"X": self.X, "X_hat": self.X_hat}
         if self.X_target is not None:
             rows["X_target"] = self.X_target
-        images = {name: as_images(row, self.image_shape, name) for name, row in rows.items()}
+        images = {name: as_images(row, self.input_shape, self.channel_axis, name) for name, row in rows.items()}
         if len({row.shape for row in images.values()}) > 1:
             found = ", ".join(f"{name} {row.shape}" for name, row in images.items())
             raise ValueError(f"All images must be as many and of one shape, got {found}.")
-        reference = images["X" if self.X_target is None else "X_target"]
-        low, high = value_range(reference) if limits is None else limits
+        against = "X" if self.X_target is None else "X_target"
+        low, high = value_range(images[against]) if limits is None else limits
+        labels = _labels(images[against], images["X_hat"], metric, high - low, against)
         self.ax_, self.im_ = draw_tiles(ax, np.stack(list(images.values())), (low, high), cmap, **kwargs)
         self.figure_ = self.ax_.figure
         names = ["original", "reconstruction"] if self.X_target is None else ["input", "reconstruction", "target"]
         self.ax_.set_yticklabels(names)
-        labels = [""] * len(reference)
-        if metric == "mse":
-            labels = [f"{v:.3g}" for v in reconstruction_error(reference, images["X_hat"], per_sample=True)]
-        elif metric == "psnr":
-            psnr = peak_signal_noise_ratio(reference, images["X_hat"], data_range=high - low, per_sample=True)
-            labels = [f"{v:.1f} dB" for v in psnr]
         self.ax_.set_xticklabels(labels, rotation=90 if len(labels) > 12 else 0)
         return self
+
+
+def _labels(X: np.ndarray, X_hat: np.ndarray, metric: str | None, data_range: float, name: str) -> list[str]:
+    """What to write below each image; ``X`` is the array ``name``."""
+    if metric is None:
+        return [""] * len(X)
+    if metric == "mse":
+        return [f"{v:.3g}" for v in reconstruction_error(X, X_hat, per_sample=True)]
+    if np.isnan(X).any():
+        raise ValueError(
+            f"{name} has NaN, and images without all of their values have no PSNR: pass an X_target without NaN, or "
+            "metric='mse', which leaves out what is not known."
+        )
+    return [f"{v:.1f} dB" for v in peak_signal_noise_ratio(X, X_hat, data_range=data_range, per_sample=True)]

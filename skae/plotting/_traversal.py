@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_number
-from ._images import as_images, draw_tiles, fitted_shape, value_range
+from ._images import as_images, draw_tiles, layout_params, value_range
 
 
 class TraversalDisplay:
@@ -85,7 +85,8 @@ class TraversalDisplay:
         n_steps: int = 8,
         span: float | tuple[float, float] = 2.0,
         center: int | None = None,
-        image_shape: tuple[int, ...] | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        channel_axis: Any = "auto",
         ax: Any = None,
         **kwargs: Any,
     ) -> TraversalDisplay:
@@ -106,9 +107,12 @@ class TraversalDisplay:
             from one quantile of the codes to another, such as (0.05, 0.95).
         center : int, default=None
             The row of X whose code is the centre; the mean code of X when None.
-        image_shape : tuple of int, default=None
-            How to read a decoded row; when None, as the estimator does, if it says so. Needed for other flat rows that
-            are no square grey image.
+        input_shape : tuple of int, default=None
+            Shape of one image, where rows are flat; when None, as the estimator has found it, if it has. A square grey
+            image needs none.
+        channel_axis : {'auto', 0, -1, None}, default='auto'
+            Which axis of an image holds its channels, as for `skae.ConvAutoencoder`; when 'auto', as the estimator has
+            found it, if it has.
         ax : matplotlib Axes, default=None
             Where to draw; in a new figure when None.
         **kwargs
@@ -123,8 +127,8 @@ class TraversalDisplay:
         ------
         ValueError
             If ``axes`` are not one or two different components; if ``span`` is not above 0 or no pair of ascending
-            quantiles; if the codes do not vary along an axis; if decoded rows are no images, and ``image_shape`` does
-            not say how to read them.
+            quantiles; if the codes do not vary along an axis; if decoded rows are no images, or ``input_shape`` and
+            ``channel_axis`` have to say how to read them.
         """
         check_is_fitted(estimator)
         check_number("n_steps", n_steps, numbers.Integral, 2)
@@ -137,8 +141,8 @@ class TraversalDisplay:
         grid = np.stack(np.meshgrid(*values), axis=-1)  # (n_steps, [n_steps,] components): the first runs fastest
         codes = np.tile(centre, (grid[..., 0].size, 1))
         codes[:, components] = grid.reshape(len(codes), -1)
-        image_shape = fitted_shape(estimator) if image_shape is None else image_shape
-        images = as_images(estimator.inverse_transform(codes), image_shape, "the decoded X")
+        layout = layout_params(estimator, input_shape, channel_axis)
+        images = as_images(estimator.inverse_transform(codes), *layout, "the decoded X")
         display = cls(
             images=images.reshape(-1, n_steps, *images.shape[1:]),
             x_values=values[0],

@@ -57,7 +57,7 @@ PARAMS = [
     ({"module__hidden_layer_sizes": (8, 0)}, ValueError, "hidden_layer_sizes == 0"),
     ({"bottleneck": "sparce"}, ValueError, "bottleneck must be one of.*got 'sparce'"),
     ({"bottleneck": Sparse(-1)}, ValueError, "Sparse: weight == -1"),
-    ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k .at most n_components. == 9, must be <= 3"),
+    ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k .at most the width of the code. == 9, must be <= 3"),
     ({"bottleneck": GaussianNoise()}, TypeError, "bottleneck must be a string, a Bottleneck class or an object"),
     ({"loss": "mse"}, ValueError, "loss must be one of .*'squared_error'.*got 'mse'"),
     ({"loss": None}, TypeError, "loss must be"),

@@ -146,13 +146,26 @@ def test_integers_are_kept_whole(dtype):
     X = np.random.default_rng(0).integers(0, 100, size=(30, 4)).astype(dtype)
     if dtype == "i8":
         X[0, 0] = 2**53 + 1
-    for estimator in (masked(), small(), PCA(2)):
-        found = Reconstructor(estimator, keep_observed=True).fit(X).transform(X)
+    for rec in (Reconstructor(masked()), Reconstructor(PCA(2), filling=SimpleImputer())):
+        found = rec.set_params(keep_observed=True).fit(X).transform(X)
         assert found.dtype == X.dtype
         np.testing.assert_array_equal(found, X)
         found[:] = 0
         assert X.any(), "what comes out is a copy"
     assert not np.array_equal(Reconstructor(small()).fit_transform(X), X)
+
+
+@pytest.mark.parametrize("estimator", [small(), PCA(2)], ids=["autoencoder", "pca"])
+def test_keeping_what_is_known_needs_an_estimator_that_lets_something_be_missing(estimator):
+    with pytest.raises(ValueError, match="keep_observed=True needs an estimator that takes NaN"):
+        Reconstructor(estimator, keep_observed=True).fit(np.eye(4))
+
+
+def test_a_clean_target_asks_for_one_to_be_judged_by(holed):
+    clean = np.nan_to_num(holed)
+    rec = Reconstructor(masked(), filling=SimpleImputer(keep_empty_features=True))
+    with pytest.raises(ValueError, match="X_val needs X_val_target"):
+        rec.fit(holed, X_target=clean, X_val=holed)
 
 
 def test_pca_fills_holes_with_a_filling(holed):

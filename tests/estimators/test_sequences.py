@@ -320,8 +320,11 @@ def test_warm_start_goes_on(module):
     end = min(ae.validation_loss_curve_)
     ae.fit(X, X_val=X)
     assert ae.validation_loss_curve_[0] == pytest.approx(end, rel=1e-4)
-    with pytest.raises(ValueError, match=r"warm_start needs rows of shape \(12, 2\)"):
-        ae.fit(X[:, :7])
+    end = min(ae.validation_loss_curve_)
+    ae.fit(X[:, :7], X_val=X)
+    assert ae.validation_loss_curve_[0] == pytest.approx(end, rel=1e-4), "the length is no feature"
+    with pytest.raises(ValueError, match=r"warm_start needs rows of shape"):
+        ae.fit(X[:, :, :1])
 
 
 def test_fits_repeat():
