@@ -438,7 +438,9 @@ def test_a_dense_network_costs_its_weights():
 
 
 def test_a_convolution_costs_its_weights_at_every_position():
-    n_multiplications, n_values = cost(networks.Conv, (2, 8, 8), channels=(5,), hidden_layer_sizes=(), linear_skip=False)
+    n_multiplications, n_values = cost(
+        networks.Conv, (2, 8, 8), channels=(5,), hidden_layer_sizes=(), linear_skip=False
+    )
     down, up = 5 * (2 * 9 + 1) * 16, (5 * 2 * 9 + 2) * 16  # both work at the 4 x 4 positions of the smaller image
     dense = (5 * 16 + 1) * 3 + (3 + 1) * 5 * 16
     assert n_multiplications == down + up + dense

@@ -41,6 +41,8 @@ def test_arranged_images_have_their_channels_first_and_come_back(n, h, w, c, kin
         ((28, 28), None, (28, 28), None),
         ((784,), None, (28, 28), None),
         ((1,), None, (1, 1), None),
+        ((1, 1, 1), None, (1, 1, 1), -1),
+        ((1,), (1, 1, 1), (1, 1, 1), -1),
         ((32, 32, 3), None, (32, 32, 3), -1),
         ((3, 32, 32), None, (3, 32, 32), 0),
         ((1, 8, 8), None, (1, 8, 8), 0),
@@ -57,6 +59,20 @@ def test_what_can_be_told(row_shape, input_shape, image_shape, axis):
     assert (layout.image_shape, layout.channel_axis) == (image_shape, axis)
 
 
+@given(shape=st.tuples(*[st.integers(1, 5)] * 3))
+def test_channels_are_told_by_themselves_where_one_end_is_likely_or_both_give_the_same_image(shape):
+    X = np.arange(2 * np.prod(shape)).reshape(2, *shape)
+    first, last = (find_layout(shape, None, axis).arrange(X) for axis in (0, -1))
+    likely = [side in (1, 3, 4) for side in (shape[0], shape[-1])]
+    if likely[0] == likely[1] and not np.array_equal(first, last):
+        with pytest.raises(ValueError, match="pass channel_axis=0 or channel_axis=-1"):
+            find_layout(shape, None, "auto")
+    else:
+        found = find_layout(shape, None, "auto")
+        np.testing.assert_array_equal(found.arrange(X), last if likely[1] else first)
+        np.testing.assert_array_equal(found.restore(found.arrange(X)), X)
+
+
 @pytest.mark.parametrize("axis", [2, -1])
 def test_the_last_axis_has_two_names(axis):
     assert find_layout((5, 6, 7), None, axis) == find_layout((5, 6, 7), None, -1)
@@ -66,14 +82,17 @@ def test_the_last_axis_has_two_names(axis):
 @pytest.mark.parametrize(
     ("row_shape", "input_shape", "axis", "match"),
     [
-        ((10,), None, "auto", "flat rows of 10 values, which are no square grey image: pass input_shape"),
+        ((10,), None, "auto", "^X has flat rows of 10 values, which are no square grey image: pass input_shape"),
         (
             (5, 8, 8),
             None,
             "auto",
-            r"images of shape \(5, 8, 8\) may have their channels first or last: pass channel_axis",
+            r"^X has rows of shape \(5, 8, 8\), .*may have their channels first or last: pass channel_axis",
         ),
         ((3, 8, 3), None, "auto", "pass channel_axis=0 or channel_axis=-1"),
+        ((1, 8, 1), None, "auto", r"^X has rows of shape \(1, 8, 1\)"),
+        ((1, 1, 3), None, "auto", r"^X has rows of shape \(1, 1, 3\)"),
+        ((63,), (3, 7, -1), "auto", r"^input_shape is \(3, 7, 3\), .*pass channel_axis=0 or channel_axis=-1"),
         ((10,), (3, 4), "auto", r"input_shape=\(3, 4\) does not hold the 10 values"),
         ((12,), (-1, -1), "auto", "does not hold the 12 values"),
         ((12,), (5, -1), "auto", "does not hold the 12 values"),
@@ -81,12 +100,12 @@ def test_the_last_axis_has_two_names(axis):
         ((12,), (-3, -4), "auto", "does not hold the 12 values"),
         ((12,), (), "auto", "does not hold the 12 values"),
         ((3, 4), (4, 3), "auto", r"input_shape=\(4, 3\) does not fit the rows of X, which have the shape \(3, 4\)"),
-        ((12,), (12,), "auto", r"an image has 2 axes, or 3 with channels; got images of shape \(12,\)"),
-        ((2, 2, 2, 2), None, "auto", "an image has 2 axes, or 3"),
+        ((12,), (12,), "auto", r"^input_shape is \(12,\), but an image has 2 axes, or 3 with channels"),
+        ((2, 2, 2, 2), None, "auto", r"^X has rows of shape \(2, 2, 2, 2\), but an image has 2 axes, or 3"),
         ((12,), 12, "auto", "input_shape must be None or a tuple of integers, got 12"),
         ((12,), (3.0, 4), "auto", "input_shape must be None or a tuple of integers"),
         ((12,), "34", "auto", "input_shape must be None or a tuple of integers"),
-        ((8, 8), None, 0, "channel_axis=0 needs images with three axes"),
+        ((8, 8), None, 0, r"^channel_axis=0 needs images with three axes, but X has rows of shape \(8, 8\)"),
         ((8, 8, 3), None, 1, "channel_axis must be 'auto', 0 or -1"),
         ((8, 8, 3), None, None, "channel_axis must be 'auto', 0 or -1"),
         ((8, 8, 3), None, "last", "channel_axis must be 'auto', None or an integer, got 'last'"),
@@ -95,3 +114,17 @@ def test_the_last_axis_has_two_names(axis):
 def test_what_is_refused(row_shape, input_shape, axis, match):
     with pytest.raises((ValueError, TypeError), match=match):
         find_layout(row_shape, input_shape, axis)
+
+
+@pytest.mark.parametrize(
+    ("row_shape", "input_shape", "match"),
+    [
+        ((10,), None, "^X_target has flat rows"),
+        ((5, 8, 8), None, "^X_target has rows of shape"),
+        ((10,), (3, 4), "that a row of X_target has"),
+        ((3, 4), (4, 3), "does not fit the rows of X_target"),
+    ],
+)
+def test_messages_name_the_array(row_shape, input_shape, match):
+    with pytest.raises(ValueError, match=match):
+        find_layout(row_shape, input_shape, "auto", "X_target")

@@ -41,8 +41,10 @@ def fitted_layout(estimator: Any) -> ImageLayout | None:
     layout = getattr(estimator, "layout_", None)
     if isinstance(layout, ImageLayout):
         return layout
-    inner = getattr(estimator, "estimator_", None)  # of a Reconstructor
-    return None if inner is None else fitted_layout(inner)
+    for name in ("estimator_", "best_estimator_"):  # of a Reconstructor, of a search
+        if hasattr(estimator, name):
+            return fitted_layout(getattr(estimator, name))
+    return None
 
 
 def layout_params(estimator: Any, input_shape: Any, channel_axis: Any) -> tuple[Any, Any]:

@@ -205,8 +205,8 @@ class ReconstructionDisplay:
             Where to draw; in a new figure when None.
         metric : {'psnr', 'mse'}, default=None
             What to write below each image: the reconstruction's peak signal-to-noise ratio, with ``limits`` as its
-            range of values, or its mean squared error over the known values. An image with NaN has no 'psnr' but with
-            an ``X_target``.
+            range of values, or its mean squared error over the known values. An image with NaN has a 'psnr'
+            only beside an ``X_target``.
         limits : tuple of (float, float), default=None
             The values that are black and white. When None, 0 and 255 for uint8, 0 and 1 for values between them, else
             the least and the largest value of the originals (of the targets, if there are any).

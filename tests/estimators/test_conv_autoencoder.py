@@ -227,7 +227,7 @@ def test_integers_of_numpy_are_sizes_too(pictures):
         ((63,), {"input_shape": (3, 7, 3)}, "pass channel_axis=0 or channel_axis=-1"),
         ((60,), {"input_shape": (7, 9)}, r"input_shape=\(7, 9\) does not hold the 60 values"),
         ((60,), {"input_shape": 60}, "input_shape must be None or a tuple of integers, got 60"),
-        ((60,), {"input_shape": (60,)}, r"an image has 2 axes, or 3 with channels; got images of shape \(60,\)"),
+        ((60,), {"input_shape": (60,)}, r"input_shape is \(60,\), but an image has 2 axes, or 3 with channels"),
         ((2, 3, 4, 5), {}, "an image has 2 axes, or 3 with channels"),
         ((8, 8), {"channel_axis": 0}, "channel_axis=0 needs images with three axes"),
         ((3, 8, 8), {"channel_axis": None}, "channel_axis must be 'auto', 0 or -1 for images of shape"),

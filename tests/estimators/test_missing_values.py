@@ -51,14 +51,6 @@ def unit(blobs):
     return (blobs - blobs.min()) / (blobs.max() - blobs.min())
 
 
-def unchanged(ae, call, error, match):
-    before = dict(vars(ae))
-    with pytest.raises(error, match=match):
-        call()
-    assert vars(ae).keys() == before.keys()
-    assert all(vars(ae)[name] is value for name, value in before.items())
-
-
 # ------------------------------------------------------------------ what it computes
 
 
@@ -187,7 +179,7 @@ def test_nan_in_the_rows_to_be_judged_by(blobs, holed):
     assert pair.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_weights_that_leave_nothing_known_are_told(blobs):
+def test_weights_that_leave_nothing_known_are_told(blobs, unchanged):
     X = np.full((20, 6), np.nan)
     X[0] = blobs[0]
     ae = small()
@@ -197,7 +189,7 @@ def test_weights_that_leave_nothing_known_are_told(blobs):
 
 
 @pytest.mark.parametrize("name", ["X_target", "X_val"])
-def test_targets_and_judges_of_nothing_are_told(blobs, name):
+def test_targets_and_judges_of_nothing_are_told(blobs, name, unchanged):
     ae = small(early_stopping="auto")
     nothing = {name: np.full(blobs.shape, np.nan)}
     unchanged(ae, lambda: ae.fit(blobs, **nothing), ValueError, f"{name} must hold at least one value")
@@ -284,7 +276,7 @@ def test_fit_and_reconstruct_leave_x_as_it_is(blobs):
 # ------------------------------------------------------------------ what is refused
 
 
-def test_without_the_mask_nan_is_an_error_everywhere(blobs, holed):
+def test_without_the_mask_nan_is_an_error_everywhere(blobs, holed, unchanged):
     ae = small(missing="error")
     for fitted in (False, True):
         if fitted:
@@ -311,7 +303,7 @@ def test_without_the_mask_nan_is_an_error_everywhere(blobs, holed):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
-def test_infinity_and_huge_values_are_refused_under_the_mask_too(holed, value):
+def test_infinity_and_huge_values_are_refused_under_the_mask_too(holed, value, unchanged):
     X = holed.copy()
     X[1, 1] = value
     match = "infinity" if np.isinf(value) else "too large for float32"
@@ -323,7 +315,7 @@ def test_infinity_and_huge_values_are_refused_under_the_mask_too(holed, value):
         unchanged(ae, lambda method=method: getattr(ae, method)(X), ValueError, match)
 
 
-def test_x_of_nothing_is_refused(holed):
+def test_x_of_nothing_is_refused(holed, unchanged):
     nothing = np.full((20, 6), np.nan)
     ae = small()
     unchanged(ae, lambda: ae.fit(nothing), ValueError, "X must hold at least one value that is not NaN")
@@ -344,7 +336,7 @@ def test_bernoulli_asks_its_domain_of_known_values(unit):
 
 
 @pytest.mark.parametrize("value", ["drop", None, True, np.nan, "MASK"])
-def test_other_values_of_missing_are_refused(blobs, value):
+def test_other_values_of_missing_are_refused(blobs, value, unchanged):
     ae = small(missing=value)
     unchanged(ae, lambda: ae.fit(blobs), ValueError, "missing must be one of 'error', 'mask'")
 
@@ -356,7 +348,7 @@ class WholeRow(Loss):
         return (raw - x).flatten(1).norm(dim=1)
 
 
-def test_a_users_own_loss_without_observed_is_refused_under_the_mask_alone(blobs):
+def test_a_users_own_loss_without_observed_is_refused_under_the_mask_alone(blobs, unchanged):
     ae = small(loss=WholeRow())
     unchanged(ae, lambda: ae.fit(blobs), TypeError, r"loss=WholeRow cannot leave missing values out")
     ae.set_params(missing="error").fit(blobs)
@@ -389,7 +381,7 @@ def test_tags_follow_the_parameter():
     assert get_tags(small().set_params(missing="error")).input_tags.allow_nan is False
 
 
-def test_setting_the_parameter_after_fit_waits_for_the_next_fit(blobs, holed):
+def test_setting_the_parameter_after_fit_waits_for_the_next_fit(blobs, holed, unchanged):
     ae = small(missing="error").fit(blobs).set_params(missing="mask")
     unchanged(ae, lambda: ae.transform(holed), ValueError, "Input X contains NaN")
     assert np.isfinite(ae.fit(holed).transform(holed)).all()

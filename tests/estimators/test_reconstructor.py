@@ -42,14 +42,6 @@ def holed(blobs):
     return X
 
 
-def unchanged(rec, call, error, match):
-    before = dict(vars(rec))
-    with pytest.raises(error, match=match):
-        call()
-    assert vars(rec).keys() == before.keys()
-    assert all(vars(rec)[name] is value for name, value in before.items())
-
-
 def zeros(X):
     return np.nan_to_num(X)
 
@@ -328,7 +320,7 @@ def test_a_filling_is_cloned_and_its_parameters_are_set(holed):
     ],
     ids=range(12),
 )
-def test_a_filling_that_does_not_fill_is_refused(holed, filling, error, match):
+def test_a_filling_that_does_not_fill_is_refused(holed, filling, error, match, unchanged):
     rec = Reconstructor(masked(), filling=filling)
     unchanged(rec, lambda: rec.fit(holed), error, match)
     rec.set_params(filling=zeros).fit(holed).set_params(filling=filling)
@@ -369,7 +361,7 @@ def test_clean_targets_and_weights(blobs):
     np.testing.assert_array_equal(pipe["mend"].transform(noisy), expected)
 
 
-def test_metadata_are_routed(blobs):
+def test_metadata_are_routed(blobs, unchanged):
     noisy = blobs + np.random.default_rng(0).normal(size=blobs.shape)
     weight = np.linspace(0.1, 2, 60)
     beside = {"X_target": blobs, "sample_weight": weight}
@@ -416,7 +408,7 @@ def test_routing_with_a_filling(holed, blobs):
 # ------------------------------------------------------------------ what is refused
 
 
-def test_a_fit_that_is_refused_leaves_it_as_it_was(blobs, holed):
+def test_a_fit_that_is_refused_leaves_it_as_it_was(blobs, holed, unchanged):
     rec = Reconstructor(small())
     for fitted in (False, True):
         if fitted:
@@ -443,7 +435,7 @@ def test_a_fit_that_is_refused_leaves_it_as_it_was(blobs, holed):
     ],
     ids=str,
 )
-def test_bad_parameters_are_refused(blobs, params, error, match):
+def test_bad_parameters_are_refused(blobs, params, error, match, unchanged):
     rec = Reconstructor(small()).set_params(**params)
     unchanged(rec, lambda: rec.fit(blobs), error, match)
 

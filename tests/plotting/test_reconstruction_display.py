@@ -54,17 +54,20 @@ def test_a_target_makes_three_rows():
 
 COLOUR = ramp(2, 8, 6, 3)
 LAYOUTS = {
-    "channels last": (COLOUR, None),
-    "channels first": (np.moveaxis(COLOUR, -1, 1), None),
-    "flat, last": (COLOUR.reshape(2, -1), (8, 6, 3)),
-    "flat, first": (np.moveaxis(COLOUR, -1, 1).reshape(2, -1), (3, 8, 6)),
+    "channels last": (COLOUR, {}),
+    "channels first": (np.moveaxis(COLOUR, -1, 1), {}),
+    "channels first, told": (np.moveaxis(COLOUR, -1, 1), {"channel_axis": -3}),
+    "flat, last": (COLOUR.reshape(2, -1), {"input_shape": (8, 6, 3)}),
+    "flat, first": (np.moveaxis(COLOUR, -1, 1).reshape(2, -1), {"input_shape": (3, -1, 6), "channel_axis": 0}),
+    "with transparency": (np.concatenate([COLOUR, np.full((2, 8, 6, 1), 9.0)], axis=-1), {}),
+    "transparency, first": (np.concatenate([np.moveaxis(COLOUR, -1, 1), np.zeros((2, 1, 8, 6))], axis=1), {}),
 }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts_of_colour_images(layout):
-    X, image_shape = LAYOUTS[layout]
-    display = draw(X, X, image_shape=image_shape)
+    X, kwargs = LAYOUTS[layout]
+    display = draw(X, X, **kwargs)
     np.testing.assert_allclose(tile(display, 1, 1, 8, 6), COLOUR[1])
 
 
@@ -177,7 +180,7 @@ def test_reconstruct_is_preferred_and_replaced_where_missing(autoencoder, pca, f
 
 def test_from_estimator_passes_everything_on(autoencoder, few):
     display = ReconstructionDisplay.from_estimator(
-        autoencoder, few / 2, X_target=few, n_samples=4, image_shape=(4, 16), cmap="gray_r", metric="psnr"
+        autoencoder, few / 2, X_target=few, n_samples=4, input_shape=(4, 16), cmap="gray_r", metric="psnr"
     )
     assert picture(display).shape == (3 * 4 + 2, 4 * 16 + 3, 3)
     np.testing.assert_allclose(tile(display, 2, 1, 4, 16)[..., 0], 1 - few[1].reshape(4, 16) / 16, atol=1 / 255)
@@ -186,12 +189,20 @@ def test_from_estimator_passes_everything_on(autoencoder, few):
 @pytest.mark.parametrize(
     ("shape", "kwargs", "message"),
     [
-        ((3, 13), {}, r"rows of 13 values, .*no square grey image: pass image_shape=\(height, width\)"),
-        ((3, 64), {"image_shape": (8, 9)}, r"image_shape=\(8, 9\) is of 72 values, but rows of X have 64"),
-        ((3, 100, 2), {}, r"\(100, 2\) look like sequences: pass image_shape=\(100, 2\)"),
-        ((3, 8, 8, 2), {}, r"\(8, 8, 2\) are no images"),
-        ((3, 2, 8, 8, 3), {}, r"\(2, 8, 8, 3\) are no images"),
-        ((3, 64), {"image_shape": (64,)}, r"\(64,\) are no images"),
+        ((3, 13), {}, "^X has flat rows of 13 values, which are no square grey image: pass input_shape"),
+        ((3, 64), {"input_shape": (8, 9)}, r"^input_shape=\(8, 9\) does not hold the 64 values that a row of X has"),
+        ((3, 4, 6), {"input_shape": (6, 4)}, r"^input_shape=\(6, 4\) does not fit the rows of X, .* shape \(4, 6\)"),
+        ((3, 100, 2), {}, r"^X has rows of shape \(100, 2\), .*sequences: pass input_shape=\(100, 2\)"),
+        (
+            (3, 8, 8, 2),
+            {},
+            r"^X has rows of shape \(8, 8, 2\), .*pass channel_axis=0 or channel_axis=-1",
+        ),
+        ((3, 3, 8, 3), {}, r"^X has rows of shape \(3, 8, 3\), .*pass channel_axis=0 or channel_axis=-1"),
+        ((3, 8, 8, 2), {"channel_axis": -1}, r"^X has images of 2 channels \(.*\): only 1, 3 or 4 can be drawn"),
+        ((3, 8, 8), {"channel_axis": 0}, r"^channel_axis=0 needs images with three axes, but X has rows of shape"),
+        ((3, 2, 8, 8, 3), {}, r"^X has rows of shape \(2, 8, 8, 3\), but an image has 2 axes, or 3 with channels"),
+        ((3, 64), {"input_shape": (64,)}, r"^input_shape is \(64,\), but an image has 2 axes"),
         ((3, 64), {"metric": "ssim"}, "metric must be one of None, 'psnr', 'mse', got 'ssim'"),
         ((3, 64), {"n_samples": 0}, "n_samples == 0, must be >= 1"),
     ],
@@ -203,7 +214,38 @@ def test_what_cannot_be_drawn_is_refused(shape, kwargs, message):
 
 def test_sequences_are_drawn_on_demand():
     X = ramp(2, 12, 3)
-    assert picture(draw(X, X, image_shape=(12, 3))).shape == (2 * 12 + 1, 2 * 3 + 1, 3)
+    for told in ({"input_shape": (12, 3)}, {"channel_axis": None}):
+        display = draw(X, X, **told)
+        assert picture(display).shape == (2 * 12 + 1, 2 * 3 + 1, 3)
+        np.testing.assert_allclose(tile(display, 1, 1, 12, 3)[..., 0], X[1], atol=1 / 255)
+
+
+def test_small_images_with_channels_are_no_sequences():
+    X = ramp(2, 9, 2, 3)
+    np.testing.assert_allclose(tile(draw(X, X), 1, 1, 9, 2), X[1])
+
+
+def test_messages_name_the_array():
+    X = ramp(3, 8, 8)
+    with pytest.raises(ValueError, match=r"^X_hat has flat rows of 60 values"):
+        draw(X, ramp(3, 60))
+    with pytest.raises(ValueError, match="that a row of X_target has"):
+        draw(X, X, X_target=ramp(3, 60), input_shape=(8, 8))
+
+
+def test_images_with_nan_have_no_psnr_but_beside_a_target():
+    X, X_hat = ramp(2, 8, 8), ramp(2, 8, 8) / 2
+    holes = X.copy()
+    holes[1, 2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"^X has NaN.*pass an X_target without NaN, or metric='mse'"):
+        draw(holes, X_hat, metric="psnr")
+    assert plt.get_fignums() == [], "nothing was drawn"
+    with pytest.raises(ValueError, match=r"^X_target has NaN.*pass an X_target without NaN, or metric='mse'"):
+        draw(X, X_hat, X_target=holes, metric="psnr")
+    expected = labels(draw(X, X_hat, metric="psnr"), "x")
+    assert labels(draw(holes, X_hat, X_target=X, metric="psnr"), "x") == expected
+    known = [f"{v:.3g}" for v in reconstruction_error(holes, X_hat, per_sample=True)]
+    assert labels(draw(holes, X_hat, metric="mse"), "x") == known
 
 
 def test_images_that_do_not_go_together_are_refused():

@@ -122,7 +122,7 @@ def test_decoded_images_are_the_estimators(autoencoder, few):
 
 def test_colour_images():
     data = np.random.default_rng(0).integers(0, 256, (30, 75)).astype(np.uint8)
-    display = draw(PCA(2).fit(data), data, image_shape=(5, 5, 3), n_steps=3)
+    display = draw(PCA(2).fit(data), data, input_shape=(5, 5, 3), n_steps=3)
     assert display.images.shape == (3, 3, 5, 5, 3)
 
 
@@ -142,7 +142,8 @@ def test_colour_images():
         ({"center": 4}, "center == 4, must be <= 3"),
         ({"data": np.ones((3, 4))}, "do not vary along component 0"),
         ({"span": (0.3, 0.6), "axes": 2}, "do not vary along component 2"),
-        ({"image_shape": (3, 3)}, r"image_shape=\(3, 3\) is of 9 values, but rows of the decoded X have 4"),
+        ({"input_shape": (3, 3)}, r"^input_shape=\(3, 3\) does not hold the 4 values that a row of the decoded X has"),
+        ({"channel_axis": 0}, "^channel_axis=0 needs images with three axes, but the decoded X has rows of shape"),
     ],
 )
 def test_what_cannot_be_traversed_is_refused(kwargs, message):
