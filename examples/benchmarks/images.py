@@ -170,8 +170,13 @@ def features(args):
     models = {
         "PCA(32)": PCA(32, random_state=0),
         "AutoencoderTransformer(32)": AutoencoderTransformer(32, random_state=0),
-        "AutoencoderTransformer(256, noise=MaskingNoise(0.5))": AutoencoderTransformer(256, max_epochs=20, **masking),
-        "ConvAutoencoder(256, noise=MaskingNoise(0.5))": ConvAutoencoder(256, max_epochs=10, **masking),
+        "AutoencoderTransformer(256), masking": AutoencoderTransformer(256, max_epochs=20, **masking),
+        "AutoencoderTransformer(512), masking, one hidden layer of 512, no linear skip": AutoencoderTransformer(
+            512, max_epochs=12, module__hidden_layer_sizes=(512,), module__linear_skip=False, **masking
+        ),
+        "ConvAutoencoder(512), masking, no linear skip": ConvAutoencoder(
+            512, max_epochs=8, module__linear_skip=False, **masking
+        ),
     }
     rows = []
     for name, model in models.items():
