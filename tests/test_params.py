@@ -181,5 +181,5 @@ def test_find_class_spells_names_in_snake_case(module, name, cls):
 
 
 def test_what_needs_more_than_is_offered_has_no_name():
-    with pytest.raises(ValueError, match=r"must be one of \['mlp'\]"):
+    with pytest.raises(ValueError, match=r"must be one of \['conv', 'gru', 'mlp', 'tcn'\]"):
         find_class("module", "encoder_decoder", nn, object, {"input_shape", "n_components"})
