@@ -119,7 +119,7 @@ def mosaic(images, columns=20):
     return images.reshape(n_rows, columns, side, side, 3).swapaxes(1, 2).reshape(n_rows * side, columns * side, 3)
 
 
-figure, axes = plt.subplots(1, 4, figsize=(12, 4.6), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
 pictures = {"scratched": np.where(np.isnan(scratched_unseen), 1.0, scratched_unseen), **filled}
 for ax, (name, images) in zip(axes, pictures.items(), strict=True):
     ax.imshow(mosaic(images)[160:, :].clip(0, 1))

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skimage import metrics as skimage_metrics
 from sklearn.metrics import mean_squared_error
 
 from skae import metrics
 from skae.metrics import active_units, peak_signal_noise_ratio, reconstruction_error, structural_similarity
-
-skimage_metrics = pytest.importorskip("skimage.metrics")
 
 PAIRWISE = [reconstruction_error, peak_signal_noise_ratio, structural_similarity]
 values = arrays(np.float64, (6, 8, 8), elements=st.floats(-100, 100, width=32))
