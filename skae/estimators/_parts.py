@@ -29,6 +29,12 @@ class Parts(NamedTuple):
     noise: noises.Noise | None
     optimizer: type[Optimizer]
     device: torch.device
+    missing: bool
+
+    @property
+    def nan_rules(self) -> dict[str, bool]:
+        """Where NaN may be, as `check_rows` takes it."""
+        return {"missing": self.missing, "padding": self.reads_padding}
 
     @property
     def reads_padding(self) -> bool:
@@ -65,6 +71,7 @@ def check_params(est: Any) -> Parts:
         None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise),
         optimizer,
         check_device(est.device),
+        est.missing == "mask",
     )
 
 

@@ -167,7 +167,7 @@ def _make_net(
         "mean": conditioning[0],
         "scale": conditioning[1],
         "network_params": select(params, "module"),
-        "missing": est.missing == "mask",
+        "missing": parts.missing,
     }
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)

@@ -84,8 +84,7 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_error(self):
             parts = self._check_params()
-            rules = {"missing": self.missing == "mask", "padding": parts.reads_padding}
-            X = check_rows(self, X, reset=True, min_rows=2, **rules)
+            X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
             data = check_data(
                 self,
                 parts.loss,
@@ -94,15 +93,17 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
                 X_val=X_val,
                 X_val_target=X_val_target,
                 sample_weight=sample_weight,
-                **rules,
+                **parts.nan_rules,
             )
+            again = self.warm_start and hasattr(self, "net_")
             start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
-            if self.warm_start and hasattr(self, "net_") and X.shape[start:] != self.input_shape_[start - 1 :]:
+            if again and X.shape[start:] != self.input_shape_[start - 1 :]:
                 raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
-            self._read_layout(X.shape[1:], again=self.warm_start and hasattr(self, "net_"))
+            row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
+            self._read_layout(row_shape, again)
             data = data.arranged(self._arrange)
             outcome = train(self, parts, data, context=context)
-            self._store(outcome.net, data, X.shape[1:])
+            self._store(outcome.net, data, row_shape)
             self.n_iter_ = outcome.n_iter
             self.loss_curve_ = outcome.loss_curve
             self.validation_loss_curve_ = outcome.validation_loss_curve
@@ -136,13 +137,13 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
             parts = self._check_params()
-            rules = {"missing": self.missing == "mask", "padding": parts.reads_padding}
-            X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **rules)
-            data = check_data(self, parts.loss, X, X_target=X_target, sample_weight=sample_weight, **rules)
-            self._read_layout(self.input_shape_ if not first else X.shape[1:], again=not first)
+            X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
+            data = check_data(self, parts.loss, X, X_target=X_target, sample_weight=sample_weight, **parts.nan_rules)
+            row_shape = X.shape[1:] if first else self.input_shape_
+            self._read_layout(row_shape, again=not first)
             data = data.arranged(self._arrange)
             outcome = train(self, parts, data, one_epoch=True)
-            self._store(outcome.net, data, X.shape[1:] if first else self.input_shape_)
+            self._store(outcome.net, data, row_shape)
             self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
             self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
             self.validation_loss_curve_ = []

@@ -323,6 +323,7 @@ def test_warm_start_goes_on(module):
     end = min(ae.validation_loss_curve_)
     ae.fit(X[:, :7], X_val=X)
     assert ae.validation_loss_curve_[0] == pytest.approx(end, rel=1e-4), "the length is no feature"
+    assert ae.input_shape_ == ae.inverse_transform(ae.transform(X)).shape[1:] == X.shape[1:]
     with pytest.raises(ValueError, match=r"warm_start needs rows of shape"):
         ae.fit(X[:, :, :1])
 
