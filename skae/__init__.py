@@ -1,6 +1,6 @@
 """Autoencoders for scikit-learn."""
 
-from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor
+from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 
 __version__ = "0.1.0"
-__all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor"]
+__all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator"]

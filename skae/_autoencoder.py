@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ._params import build, check_names
+from ._probe import probe
 from .bottlenecks import Bottleneck
 from .losses import Loss
+from .nn._layers import LinearSkip
 from .noise import Noise
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_LOSS_ROWS = 4096  # that a loss starts from
 
 
 class Autoencoder(nn.Module):
@@ -47,6 +48,9 @@ class Autoencoder(nn.Module):
     missing : bool
         Whether there may be NaN anywhere. A network with ``reads_padding`` expects it after the end of short sequences
         in any case, and its ``encode`` and ``decode`` are told by ``observed``, True where a value is known.
+    n_conditions : int
+        Numbers that the decoder is told of a row beside its code, (n, n_conditions), such as its class: the network is
+        built for ``n_components + n_conditions``.
 
     Attributes
     ----------
@@ -77,14 +81,16 @@ class Autoencoder(nn.Module):
         scale: float = 1.0,
         network_params: Mapping[str, Any] | None = None,
         missing: bool = False,
+        n_conditions: int = 0,
     ) -> None:
         super().__init__()
         self.bottleneck, self.loss, self.noise = copy.deepcopy(bottleneck), copy.deepcopy(loss), copy.deepcopy(noise)
         self.input_shape, self.n_components = tuple(input_shape), n_components
         self.mean, self.scale = float(mean), float(scale)
+        self.n_conditions = n_conditions
         offered = {
             "input_shape": self.input_shape,
-            "n_components": n_components,
+            "n_components": n_components + n_conditions,
             "n_outputs": self.bottleneck.n_outputs(n_components),
         }
         network_params = network_params or {}
@@ -107,59 +113,12 @@ class Autoencoder(nn.Module):
             )
         # Sequences may come in other lengths: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
-        self._check_network(self.bottleneck.n_outputs(self.n_codes))
+        costs = probe(self)
+        self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
 
     @torch.no_grad()
-    def _check_network(self, n_outputs: int) -> None:
-        """Run two rows through the network: tell a shape that does not fit before training, and count."""
-        name = type(self.network).__name__
-        for method in ("encode", "decode"):
-            if not callable(getattr(self.network, method, None)):
-                raise TypeError(f"module must have encode and decode, but {name} has no {method}.")
-        self.n_multiplications, self.n_values = 0, math.prod(self.input_shape)
-        hooks = [module.register_forward_hook(self._count) for module in self.network.modules()]
-        self.network.eval()  # two rows must not count in running statistics
-        try:
-            like = next(self.network.parameters(), torch.zeros(()))
-            x = like.new_zeros(2, *self.input_shape)
-            h = self._encode(x, self._observed(x))
-            found = tuple(h.shape[1:]) if isinstance(h, Tensor) else type(h).__name__
-            if found != (n_outputs,):
-                raise ValueError(
-                    f"module: {name}.encode must map rows of shape {self.input_shape} to ({n_outputs},) "
-                    f"for n_components={self.n_components}{self._positions()}, got {found}."
-                )
-            raw = self._decode(like.new_zeros(2, self.n_codes), self._observed(x))
-            if raw.shape != (2, *self.input_shape):
-                raise ValueError(
-                    f"module: {name}.decode must map 2 codes of shape ({self.n_codes},) "
-                    f"to {(2, *self.input_shape)}, got {tuple(raw.shape)}."
-                )
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _positions(self) -> str:
-        return f" and its n_positions={self.n_codes // self.n_components}" if self.n_codes > self.n_components else ""
-
-    def _count(self, module: nn.Module, args: tuple, output: Any) -> None:
-        """Add what a layer costs that was called with two rows."""
-        output = output[0] if isinstance(output, tuple) else output  # recurrent layers give their state too
-        if not isinstance(output, Tensor):
-            return
-        n_uses = 1
-        if isinstance(module, _CONVOLUTIONS):
-            n_uses = math.prod(output.shape[2:])
-        elif isinstance(module, _TRANSPOSED):
-            n_uses = math.prod(args[0].shape[2:])
-        elif isinstance(module, nn.Linear | nn.RNNBase):
-            n_uses = math.prod(output.shape[1:-1])
-        self.n_multiplications += n_uses * sum(p.numel() for p in module.parameters(recurse=False))
-        self.n_values = max(self.n_values, output[:1].numel())
-
-    @torch.no_grad()
-    def init_from(self, u: Tensor) -> bool:
+    def init_from(self, u: Tensor, c: Tensor | None = None) -> bool:
         """Give every part that has an ``init_from`` the conditioned rows ``u``, in the diagram's order.
 
         Returns whether the network's said that it is an answer now, which training has yet to better.
@@ -172,12 +131,27 @@ class Autoencoder(nn.Module):
         filled = self._fill(u)
         if hasattr(self.noise, "init_from"):
             self.noise.init_from(filled)
-        if hasattr(self.network, "init_from") and self.loss.identity_link:
+        skip = getattr(self.network, "skip", None)
+        if self.loss.identity_link and isinstance(skip, LinearSkip) and hasattr(self.bottleneck, "init_skip"):
+            self.bottleneck.init_skip(skip, filled)
+            answers = True
+        elif self.loss.identity_link and hasattr(self.network, "init_from"):
             answers = bool(self.network.init_from(filled))
         if hasattr(self.bottleneck, "init_from"):
             self.bottleneck.init_from(self._encode(filled, observed))
+        if type(self.loss).init_from is not Loss.init_from:
+            self._init_loss(
+                u[:: math.ceil(len(u) / _LOSS_ROWS)], None if c is None else c[:: math.ceil(len(c) / _LOSS_ROWS)]
+            )
         self.train()
         return answers
+
+    def _init_loss(self, u: Tensor, c: Tensor | None) -> None:
+        raw = self(u, c)[0]
+        target = u if self.loss.domain is None else u * self.scale + self.mean
+        target = target.repeat(len(raw) // len(u), *[1] * (u.ndim - 1))
+        observed = ~target.isnan() if self._has_nan else None
+        self.loss.init_from(raw, target.nan_to_num() if self._has_nan else target, observed)
 
     def corrupt(self, u: Tensor) -> Tensor:
         """Damage rows as `noise` does. What it masks enters as the mean; what is missing stays so."""
@@ -195,8 +169,15 @@ class Autoencoder(nn.Module):
     def _encode(self, filled: Tensor, observed: Tensor | None) -> Tensor:
         return self.network.encode(filled, observed) if self.reads_padding else self.network.encode(filled)
 
-    def _decode(self, z: Tensor, observed: Tensor | None) -> Tensor:
+    def _decode(self, z: Tensor, observed: Tensor | None, c: Tensor | None) -> Tensor:
+        z = self._widened(z, c)
         return self.network.decode(z, observed) if self.reads_padding else self.network.decode(z)
+
+    def _widened(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """Codes with what the decoder is told beside them: at every position, where they are spatial."""
+        if c is None:
+            return z
+        return torch.cat([z, c.to(z).repeat_interleave(self.n_codes // self.n_components, 1)], 1)
 
     def _loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """The loss of every row, (n,), without the values that are not known."""
@@ -204,23 +185,35 @@ class Autoencoder(nn.Module):
             return self.loss(raw, target)
         return self.loss(raw, target.nan_to_num(), ~target.isnan())
 
-    def forward(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run conditioned rows through the whole diagram.
+    def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Run conditioned rows through the whole diagram, the decoder being told ``c``, (n, n_conditions).
 
         Returns
         -------
         raw, z, penalty : Tensor
-            The decoder's output (n, *input_shape), the code (n, n_codes), its penalty (n,).
+            The decoder's output (n, *input_shape), the code (n, n_codes), its penalty (n,). A bottleneck that gives k
+            codes for each row makes k · n of them.
         """
         observed = self._observed(u)
         noisy = self.corrupt(u) if self.training and self.noise is not None else u
         z, penalty = self.bottleneck(self._encode(self._fill(noisy), observed))
-        return self._decode(z, observed), z, penalty
+        k = len(z) // len(u)
+        if k > 1:
+            c = None if c is None else c.repeat(k, 1)
+            observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))
+        return self._decode(z, observed, c), z, penalty
 
     def objective(self, output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
-        """Loss plus penalty of every row, (n,); ``target`` as `target` gives it."""
+        """Loss plus penalty of every row, (n,); ``target`` as `target` gives it.
+
+        Of k codes for each row minus the log of the mean of their exponentials, the bound of Burda et al. (2016).
+        """
         raw, _, penalty = output
-        return self._loss(raw, target) + penalty
+        k = len(raw) // len(target)
+        if k == 1:
+            return self._loss(raw, target) + penalty
+        objective = self._loss(raw, target.repeat(k, *[1] * (target.ndim - 1))) + penalty
+        return math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
 
     def condition(self, x: Tensor) -> Tensor:
         """Subtract the mean, divide by the scale: in the precision of ``x``, then float32."""
@@ -232,39 +225,52 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
-        u = self.condition(x)
-        return self.bottleneck.code(self._encode(self._fill(u), self._observed(u)))
+        return self.bottleneck.code(self.outputs(x))
 
-    def decode(self, z: Tensor) -> Tensor:
+    def distribution(self, x: Tensor) -> Tensor:
+        """Mean and standard deviation of the codes of rows in data units, (n, 2, n_codes)."""
+        mean, log_variance = self.bottleneck.distribution(self.outputs(x))
+        return torch.stack([mean, (log_variance / 2).exp()], 1)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Rows in data units from codes (n, n_codes); sequences in their full length."""
-        return self._in_data_space(self._decode(z, None))
+        return self._in_data_space(self.loss.link(self._decode(z, None, c)))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Rows in data units from codes, drawn from the likelihood rather than its centre."""
+        return self._in_data_space(self.loss.sample(self._decode(z, None, c)))
+
+    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Rows in data units from rows in data units; NaN after the end of short sequences."""
-        raw = self._raw(x)
-        x_hat = self._in_data_space(raw)
+        x_hat = self._in_data_space(self.loss.link(self._raw(x, c)))
         if self.reads_padding:
             x_hat = x_hat.masked_fill(_ended(x), torch.nan)
         return x_hat
 
-    def reconstruction_loss(self, x: Tensor, target: Tensor) -> Tensor:
+    def reconstruction_loss(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """The loss of every row against ``target``, (n,), deterministic, without penalty; for `in_data_units`."""
-        return self._loss(self._raw(x), self.target(target))
+        return self._loss(self._raw(x, c), self.target(target))
 
-    def squared_error(self, x: Tensor, target: Tensor) -> Tensor:
+    def squared_error(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """The sum of every row's squared errors, in units of ``unit`` squared, and the number of its values: (n, 2)."""
         target = self.target(target)
-        error = (self.loss.link(self._raw(x)) - target).square().flatten(1)
+        error = (self.loss.link(self._raw(x, c)) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self._has_nan else torch.ones_like(error, dtype=torch.bool)
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
 
-    def _raw(self, x: Tensor) -> Tensor:
-        u = self.condition(x)
-        observed = self._observed(u)
-        return self._decode(self.bottleneck.code(self._encode(self._fill(u), observed)), observed)
+    def loss_of_codes(self, z: Tensor, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
+        """The loss (n,) of codes against a ``target`` as `target` gives it; ``x`` says where sequences end."""
+        return self._loss(self._decode(z, self._observed(x), c), target)
 
-    def _in_data_space(self, raw: Tensor) -> Tensor:
-        x = self.loss.link(raw)
+    def outputs(self, x: Tensor) -> Tensor:
+        """What the encoder gives for rows in data units, before the bottleneck."""
+        u = self.condition(x)
+        return self._encode(self._fill(u), self._observed(u))
+
+    def _raw(self, x: Tensor, c: Tensor | None) -> Tensor:
+        return self._decode(self.encode(x), self._observed(x), c)
+
+    def _in_data_space(self, x: Tensor) -> Tensor:
         return x if self.loss.domain is not None else x * self.scale + self.mean
 
     @property
@@ -272,9 +278,9 @@ class Autoencoder(nn.Module):
         """What 1 in the loss's space is in the data's."""
         return self.scale if self.loss.domain is None else 1.0
 
-    def in_data_units(self, value: Any) -> Any:
-        """Express losses, a tensor or an array of them, in the data's own units."""
-        return value if self.loss.domain is not None else self.loss.rescale(value, self.scale)
+    def in_data_units(self, value: Any, n_values: Any) -> Any:
+        """Express losses of ``n_values`` values each, tensors or arrays, in the data's own units."""
+        return value if self.loss.domain is not None else self.loss.rescale(value, self.scale, n_values)
 
 
 def _ended(x: Tensor) -> Tensor:

@@ -117,6 +117,35 @@ class FiniteLoss(Callback):
         )
 
 
+class Progress(Callback):
+    """Tell the parts that ask for it, by an attribute ``progress``, which share of the training is done.
+
+    Parameters
+    ----------
+    steps : int
+        Batches of the whole training.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        module = net.module_
+        self.done_ = 0
+        self.parts_ = [part for part in (module.bottleneck, module.loss, module.noise) if hasattr(part, "progress")]
+
+    def on_batch_begin(self, net: AutoencoderNet, training: bool = True, **kwargs: Any) -> None:
+        if training and self.parts_:
+            for part in self.parts_:
+                part.progress = min(self.done_ / max(self.steps, 1), 1.0)
+            self.done_ += 1
+
+    def _release(self) -> None:
+        """Training is over, and what goes on from it (`partial_fit`) begins no other course."""
+        for part in self.__dict__.pop("parts_", []):
+            part.progress = 1.0
+
+
 class ProgressBar(Callback):
     """A tqdm bar over the epochs, with the losses and the time left."""
 

@@ -18,21 +18,29 @@ from ._autoencoder import Autoencoder
 from ._random import Stream
 
 
+class Inputs(NamedTuple):
+    """What a batch is trained on; skorch hands it around as X."""
+
+    u: Tensor  #: conditioned rows
+    weight: Tensor | None  #: their weights, if they have any
+    condition: Tensor | None  #: what the decoder is told of them, if anything
+
+
 class Batch(NamedTuple):
     """What skorch unpacks as ``X, y``."""
 
-    X: Tensor | tuple[Tensor, Tensor]  #: conditioned rows; with their weights if they have any
+    X: Inputs
     y: Tensor  #: the loss's target
 
     @property
     def u(self) -> Tensor:
         """The rows alone."""
-        return self.X[0] if isinstance(self.X, tuple) else self.X
+        return self.X.u
 
     @property
     def weight(self) -> Tensor | None:
         """The weights alone, or None."""
-        return self.X[1] if isinstance(self.X, tuple) else None
+        return self.X.weight
 
 
 class Rows(Dataset):
@@ -46,10 +54,18 @@ class Rows(Dataset):
         What the loss compares with; ``u`` when None.
     weight : Tensor of shape (n,) or None
         Weights of mean 1.
+    condition : Tensor of shape (n, n_conditions) or None
+        What the decoder is told of each row.
     """
 
-    def __init__(self, u: Tensor, target: Tensor | None = None, weight: Tensor | None = None) -> None:
-        self.u, self.weight = u, weight
+    def __init__(
+        self,
+        u: Tensor,
+        target: Tensor | None = None,
+        weight: Tensor | None = None,
+        condition: Tensor | None = None,
+    ) -> None:
+        self.u, self.weight, self.condition = u, weight, condition
         self.target = u if target is None else target
 
     def __len__(self) -> int:
@@ -58,7 +74,8 @@ class Rows(Dataset):
     def __getitem__(self, index: Any) -> Batch:
         u = self.u[index]
         target = u if self.target is self.u else self.target[index]
-        return Batch(u if self.weight is None else (u, self.weight[index]), target)
+        weight = None if self.weight is None else self.weight[index]
+        return Batch(Inputs(u, weight, None if self.condition is None else self.condition[index]), target)
 
 
 class BatchIterator:
@@ -208,7 +225,7 @@ class AutoencoderNet(NeuralNet):
         objectives = []
         with torch.no_grad():
             for batch in self.get_iterator(rows, training=False):
-                objective = self.module_.objective(self.infer(batch.u), batch.y)
+                objective = self.module_.objective(self.infer(batch.X), batch.y)
                 objectives.append(objective if batch.weight is None else objective * batch.weight)
             return torch.cat(objectives) + (self._penalty() if self.alpha else 0.0)
 
@@ -228,10 +245,12 @@ class AutoencoderNet(NeuralNet):
 
     def infer(self, x: Tensor, **fit_params: Any) -> Any:
         with self.stream:
-            return super().infer(x[0] if isinstance(x, tuple) else x, **fit_params)
+            if isinstance(x, Inputs):
+                return super().infer(x.u, **({} if x.condition is None else {"c": x.condition}), **fit_params)
+            return super().infer(x, **fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
-        weight = X[1] if isinstance(X, tuple) else None
+        weight = X.weight if isinstance(X, Inputs) else None
         loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
         # A judge that let the weights go free would favour a start that did not have to mind them.
         return loss + self._penalty() if self.alpha else loss

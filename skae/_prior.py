@@ -8,27 +8,38 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
+
+from ._mixture import choose_mixture
 
 
 def check_prior(prior: Any) -> None:
-    """Check that ``prior`` is a density estimator, as a class or an object."""
+    """Check that ``prior`` is 'mixture', or a density estimator, as a class or an object."""
+    if isinstance(prior, str) and prior == "mixture":
+        return
     if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
         raise TypeError(
-            "prior must be a scikit-learn density estimator with fit and sample, "
+            "prior must be None, 'mixture' or a scikit-learn density estimator with fit and sample, "
             f"such as GaussianMixture(10) or KernelDensity(), got {prior!r}."
         )
 
 
-def fit_prior(prior: Any, codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None) -> Any:
+def fit_prior(
+    prior: Any, codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
+) -> Any:
     """Fit a clone of ``prior`` to ``codes``, in float64.
 
-    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it.
+    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it. Of ``n_draws`` codes for
+    each row all first ones come first, then all second ones.
     """
+    codes = codes.astype(np.float64)
+    if isinstance(prior, str):
+        return choose_mixture(codes, seed, sample_weight, n_draws)
     prior = prior() if isinstance(prior, type) else clone(prior)
     weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
-    params = {"sample_weight": sample_weight} if weighs else {}
-    return _seeded(prior, seed, replace=False).fit(codes.astype(np.float64), **params)
+    params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
+    return _seeded(prior, seed, replace=False).fit(codes, **params)
 
 
 def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:
@@ -38,7 +49,8 @@ def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:
     else:
         drawn = _seeded(copy.copy(prior), seed, replace=True).sample(n_samples)
     drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture tells its components too
-    return np.asarray(drawn, dtype=np.float32)
+    drawn = np.asarray(drawn, dtype=np.float32)
+    return np.random.default_rng(seed).permutation(drawn) if isinstance(prior, GaussianMixture) else drawn
 
 
 def _seeded(prior: Any, seed: int, *, replace: bool) -> Any:

@@ -204,6 +204,8 @@ def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
             f"{found[1]:g}. Scale {name} (MinMaxScaler), or take loss='squared_error', which accepts any range."
         )
+    if getattr(loss, "integer", False) and A.dtype.kind == "f" and not (np.isnan(A) | (np.rint(A) == A)).all():
+        raise ValueError(f"loss={type(loss).__name__} needs whole numbers in {name}; round it, or take another loss.")
 
 
 def _check_kind(A: np.ndarray, name: str) -> np.ndarray:

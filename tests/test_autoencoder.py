@@ -316,7 +316,7 @@ def test_losses_agree_with_their_formulas_in_data_units(loss, mean, scale):
     x = rows() if isinstance(loss, Bernoulli) else mean + scale * rows()
     with torch.no_grad():
         x_hat = module.reconstruct(x).double()
-        got = module.in_data_units(module.reconstruction_loss(x, x).double())
+        got = module.in_data_units(module.reconstruction_loss(x, x).double(), x[0].numel())
         sums, counts = module.squared_error(x, x).double().T
         error = sums / counts * module.unit**2
     r = (x_hat - x).abs()
@@ -340,19 +340,19 @@ def test_a_loss_with_a_domain_is_not_conditioned():
     raw = module.network.decode(torch.ones(3, 2))
     assert torch.equal(module.decode(torch.ones(3, 2)), torch.sigmoid(raw)), "the link is all"
     value = torch.ones(3)
-    assert torch.equal(module.in_data_units(value), value)
+    assert torch.equal(module.in_data_units(value, 4), value)
 
     class Bounded(SquaredError):
         domain = (0.0, 1.0)
 
     module = build(loss=Bounded(), mean=0.4, scale=0.2)
     error = (module.network.decode(module.encode(x)) - x.float()).square()
-    torch.testing.assert_close(module.in_data_units(module.reconstruction_loss(x, x)), error.sum(1))
+    torch.testing.assert_close(module.in_data_units(module.reconstruction_loss(x, x), x[0].numel()), error.sum(1))
     sums, counts = module.squared_error(x, x).T
     torch.testing.assert_close(sums / counts, error.mean(1))
     plain = build(mean=0.4, scale=0.2)
     assert torch.equal(plain.target(x), plain.condition(x))
-    torch.testing.assert_close(plain.in_data_units(value), value * 0.04)
+    torch.testing.assert_close(plain.in_data_units(value, 4), value * 0.04)
 
 
 @by_loss

@@ -23,6 +23,7 @@ LAYERS = {
     "_net": 3,
     "_callbacks": 3,
     "estimators": 4,
+    "datasets": 5,
     "metrics": 5,
     "plotting": 5,
     "": 9,  # skae/__init__.py

@@ -1,8 +1,22 @@
 """Bottlenecks: what happens to the code between encoder and decoder."""
 
 from .base import Bottleneck, Latent
+from .gaussian import Gaussian
 from .identity import Identity
 from .k_sparse import KSparse
+from .mmd import MMD
 from .sparse import Sparse
+from .squared_norm import SquaredNorm
+from .total_correlation import TotalCorrelation
 
-__all__ = ["Bottleneck", "Identity", "KSparse", "Latent", "Sparse"]
+__all__ = [
+    "MMD",
+    "Bottleneck",
+    "Gaussian",
+    "Identity",
+    "KSparse",
+    "Latent",
+    "Sparse",
+    "SquaredNorm",
+    "TotalCorrelation",
+]

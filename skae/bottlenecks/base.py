@@ -19,16 +19,28 @@ class Latent(NamedTuple):
 class Bottleneck(Component):
     """Base of the bottlenecks.
 
-    ``forward`` is used while training and may be random; ``code`` is deterministic and is what
-    ``transform`` returns.
+    ``forward`` is used while training, where it may be random, and while judging (in evaluation mode), where it is not;
+    ``code`` is deterministic and is what ``transform`` returns. A bottleneck with an attribute ``progress`` finds there
+    which share of the training is done.
+
+    Attributes
+    ----------
+    standard_normal : bool
+        Whether codes are meant to be distributed as N(0, I), so that rows may be generated from it.
     """
+
+    standard_normal: bool = False
 
     def n_outputs(self, n_components: int) -> int:
         """Width that the encoder must have for a code of ``n_components``."""
         return n_components
 
     def forward(self, h: Tensor) -> Latent:
-        """Turn the encoder's output (n, n_outputs) into a code and its penalty."""
+        """Turn the encoder's output (n, n_outputs) into a code and its penalty.
+
+        It may give k codes for each row, all rows after each other k times, each with the penalty log q(z|x) − log p(z):
+        the objective is then the importance-weighted bound of the k.
+        """
         z = self.code(h)
         return Latent(z, z.new_zeros(len(z)))
 

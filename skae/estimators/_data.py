@@ -18,10 +18,12 @@ class Data(NamedTuple):
     X_val: np.ndarray | None = None
     X_val_target: np.ndarray | None = None
     sample_weight: np.ndarray | None = None
+    condition: np.ndarray | None = None  # what the decoder is told of every row, (n, n_conditions)
+    condition_val: np.ndarray | None = None
 
     def arranged(self, arrange: Callable[[np.ndarray], np.ndarray]) -> Data:
         """The same with ``arrange`` applied to all rows."""
-        rows = {name: arrange(A) for name, A in self._asdict().items() if name != "sample_weight" and A is not None}
+        rows = {name: arrange(A) for name, A in self._asdict().items() if name.startswith("X") and A is not None}
         return self._replace(**rows)
 
 
@@ -34,10 +36,12 @@ def check_data(
     X_val: Any = None,
     X_val_target: Any = None,
     sample_weight: Any = None,
+    condition: np.ndarray | None = None,
+    condition_val: np.ndarray | None = None,
     missing: bool = False,
     padding: bool = False,
 ) -> Data:
-    """Validate what comes beside a validated X; NaN may be where `check_rows` lets it be."""
+    """Validate what comes beside a validated X and its conditions; NaN may be where `check_rows` lets it be."""
     rules = {"missing": missing, "padding": padding}
     if X_target is not None:
         X_target = check_alike(estimator, X_target, "X_target", X, same_length=True, **rules)
@@ -55,11 +59,12 @@ def check_data(
         elif rows is not None:
             check_domain(rows, name.removesuffix("_target"), loss)
     if sample_weight is None:
-        return Data(X, X_target, X_val, X_val_target)
+        return Data(X, X_target, X_val, X_val_target, None, condition, condition_val)
     sample_weight = check_sample_weight(sample_weight, len(X))
     kept = sample_weight > 0
     if not kept.all():
         X, sample_weight = X[kept], sample_weight[kept]
         X_target = None if X_target is None else X_target[kept]
+        condition = None if condition is None else condition[kept]
         check_known(X, "X", "in a row of positive weight")
-    return Data(X, X_target, X_val, X_val_target, sample_weight)
+    return Data(X, X_target, X_val, X_val_target, sample_weight, condition, condition_val)

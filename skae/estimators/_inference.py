@@ -62,9 +62,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         with torch.inference_mode():
             return map_rows(run, *arrays, n_values=self.module_.n_values).numpy()
 
-    def _map_rows(self, function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
-        """``function`` of rows as they came in."""
-        return self._map(function, *(self._arrange(A) for A in arrays))
+    def _map_rows(
+        self, function: Callable[..., Tensor], *arrays: np.ndarray, c: np.ndarray | None = None
+    ) -> np.ndarray:
+        """``function`` of rows as they came in, and of what the decoder is told of them."""
+        return self._map(function, *(self._arrange(A) for A in arrays), *(() if c is None else (c,)))
 
     def _arrange(self, X: np.ndarray) -> np.ndarray:
         """Bring rows into the shape that the network takes; nothing by default."""
@@ -114,9 +116,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Reconstructed rows, in the units of the X that was fitted. Sequences are as long as those of `fit`: a code
             does not know its length.
         """
-        check_is_fitted(self)
-        Z = check_codes(Z, self._n_features_out)
-        return self._restore(self._map(lambda z: self.module_.decode(z.float()), Z))
+        return self._decode(self._check_fitted_codes(Z))
 
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> np.ndarray:
         """Encode and decode X.
@@ -135,11 +135,22 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended. After the
             end of a sequence it is NaN, as X is.
         """
-        X = self._check_fitted_rows(X)
+        return self._reconstruct(self._check_fitted_rows(X), keep_observed)
+
+    def _check_fitted_codes(self, Z: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return check_codes(Z, self._n_features_out)
+
+    def _decode(self, Z: np.ndarray, c: np.ndarray | None = None, *, noisy: bool = False) -> np.ndarray:
+        """Rows from codes, and from what the decoder is told beside them; ``noisy`` ones from the likelihood."""
+        decode = self.module_.generate if noisy else self.module_.decode
+        return self._restore(self._map(lambda z, *c: decode(z.float(), *c), Z, *(() if c is None else (c,))))
+
+    def _reconstruct(self, X: np.ndarray, keep_observed: bool, c: np.ndarray | None = None) -> np.ndarray:
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
-        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X))
+        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X, c=c))
         return keep_known(X, X_hat) if keep_observed else X_hat
 
     # ---------------------------------------------------------------- scoring
@@ -163,9 +174,21 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         X, target = self._check_rows_and_target(X, X_target)
         check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
-        loss = self._map_rows(self.module_.reconstruction_loss, X, target).astype(np.float64)
-        largest = np.finfo(np.float32).max
-        return -self.module_.in_data_units(loss).clip(max=largest).astype(np.float32)
+        return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
+
+    def _losses(
+        self, function: Callable[..., Tensor], X: np.ndarray, target: np.ndarray, c: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
+        losses = self._map_rows(function, X, target, c=c).astype(np.float64)
+        n_known: Any = target[0].size
+        if target.dtype.kind == "f":
+            n_known = n_known - np.isnan(target).reshape(len(target), -1).sum(1)
+        return self.module_.in_data_units(losses, n_known)
+
+    @staticmethod
+    def _in_float32(scores: np.ndarray) -> np.ndarray:
+        return scores.clip(min=np.finfo(np.float32).min).astype(np.float32)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.
@@ -218,10 +241,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
             New rows, in the units of the X that was fitted.
         """
+        self._check_sampling(n_samples)
+        return self._decode(sample_prior(self.prior_, n_samples, draw_seed(random_state)))
+
+    def _check_sampling(self, n_samples: int) -> None:
         check_is_fitted(self)
-        if not hasattr(self, "prior_"):
+        if self.prior is not None and not hasattr(self, "prior_"):
             raise NotFittedError("prior was set after fit: fit again, so that there is a density to draw from.")
         check_number("n_samples", n_samples, numbers.Integral, 1)
-        return self._restore(
-            self._map(self.module_.decode, sample_prior(self.prior_, n_samples, draw_seed(random_state)))
-        )

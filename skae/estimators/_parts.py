@@ -43,10 +43,15 @@ class Parts(NamedTuple):
 
 
 def reads_padding(network: Any) -> bool:
-    """Whether a network, or what a class or a partial one will make, takes sequences padded with NaN."""
+    """Whether a network takes sequences padded with NaN."""
+    return says(network, "reads_padding")
+
+
+def says(network: Any, attribute: str) -> bool:
+    """Whether a network, or what a class or a partial one will make, says ``attribute`` of itself."""
     while isinstance(network, functools.partial):
         network = network.func
-    return bool(getattr(network, "reads_padding", False))
+    return bool(getattr(network, attribute, False))
 
 
 def check_params(est: Any) -> Parts:
@@ -63,7 +68,7 @@ def check_params(est: Any) -> Parts:
     check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
     check_names(select(params, "optimizer"), names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
     network = find_network(est.module)
-    bottleneck = "identity" if est.bottleneck is None else est.bottleneck
+    bottleneck = est._default_bottleneck() if est.bottleneck is None else est.bottleneck
     return Parts(
         network,
         resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import FiniteLoss, KeepBest, SklearnCallbacks, report, schedule
+from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule
 from .._conditioning import map_rows, mean_and_scale
 from .._net import AutoencoderNet, BatchIterator, Rows
 from .._params import check_names, select
@@ -61,11 +61,12 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         conditioning = earlier.module_.mean, earlier.module_.scale
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
-    net = _make_net(est, parts, input_shape, conditioning, seed, callbacks)
+    n_conditions = 0 if data.condition is None else data.condition.shape[1]
+    net = _make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
 
     u = map_rows(net.module_.condition, data.X)
     if earlier is None:
-        trust_start = _init_module(net, u, data.sample_weight, rng)
+        trust_start = _init_module(net, u, data, rng)
     else:
         trust_start = False  # it was trained: what more training finds is not by chance better than it
         _resume(net, earlier)
@@ -74,6 +75,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     keep.trust_start = "always" if trust_start and judge is rows else trust_start
     if judge is not None:
         judge = _damage(net, judge)
+    n_known, n_known_judged = _n_known(rows), _n_known(judge)
     del u
 
     first = len(net.history)
@@ -85,8 +87,8 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     return Outcome(
         net,
         n_iter=len(finished),
-        loss_curve=_in_data_units(net, finished),
-        validation_loss_curve=_in_data_units(net, keep.curve_) if judged else [],
+        loss_curve=_in_data_units(net, finished, n_known),
+        validation_loss_curve=_in_data_units(net, keep.curve_, n_known_judged) if judged else [],
         best_epoch=keep.best_epoch_ if stops_early else len(finished),
     )
 
@@ -97,6 +99,7 @@ def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: st
     cycle_betas = "betas" in names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
     steps = epochs * n_batches
     return [
+        ("progress", Progress(steps)),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
         *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
         *report(int(est.verbose), epochs),
@@ -111,12 +114,14 @@ def _split(
     target = None
     if data.X_target is not None or module.loss.domain is not None:
         target = map_rows(module.target, data.X if data.X_target is None else data.X_target)
-    rows = _rows(u, target, device, order[n_held:], data.sample_weight)
+    c = None if data.condition is None else torch.from_numpy(data.condition)
+    rows = _rows(u, target, c, device, order[n_held:], data.sample_weight)
     if n_held:
-        return rows, _rows(u, target, device, order[:n_held], data.sample_weight)
+        return rows, _rows(u, target, c, device, order[:n_held], data.sample_weight)
     if data.X_val is not None:
         seen = data.X_val if data.X_val_target is None else data.X_val_target
-        return rows, _rows(map_rows(module.condition, data.X_val), map_rows(module.target, seen), device)
+        c = None if data.condition_val is None else torch.from_numpy(data.condition_val)
+        return rows, _rows(map_rows(module.condition, data.X_val), map_rows(module.target, seen), c, device)
     return rows, rows if judged else None
 
 
@@ -125,7 +130,7 @@ def _damage(net: AutoencoderNet, judge: Rows) -> Rows:
     if net.module_.noise is None:
         return judge
     with net.stream, torch.no_grad():
-        return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight)
+        return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight, judge.condition)
 
 
 def _batching(est: Any) -> dict[str, Any]:
@@ -153,7 +158,13 @@ def _n_held_out(est: Any, data: Data) -> int:
 
 
 def _make_net(
-    est: Any, parts: Parts, input_shape: tuple, conditioning: tuple[float, float], seed: int, callbacks: list
+    est: Any,
+    parts: Parts,
+    input_shape: tuple,
+    conditioning: tuple[float, float],
+    n_conditions: int,
+    seed: int,
+    callbacks: list,
 ) -> AutoencoderNet:
     """A net with fresh weights, as the estimator's parameters describe it."""
     params = est._extra
@@ -168,6 +179,7 @@ def _make_net(
         "scale": conditioning[1],
         "network_params": select(params, "module"),
         "missing": parts.missing,
+        "n_conditions": n_conditions,
     }
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)
@@ -202,22 +214,26 @@ def _make_net(
     return net
 
 
-def _init_module(net: AutoencoderNet, u: Tensor, sample_weight: np.ndarray | None, rng: np.random.Generator) -> bool:
+def _init_module(net: AutoencoderNet, u: Tensor, data: Data, rng: np.random.Generator) -> bool:
     """Hand a sample of the conditioned rows to the parts that start from data; return whether the start is an answer.
 
     All rows, those held out too: the epoch before training is judged by rows that it has seen, so
     that training must win by more than the start's own overfitting to be kept.
     """
     n_sample = min(len(u), max(1, _INIT_VALUES // max(1, u[:1].numel())))
-    if sample_weight is not None:
+    index = None
+    if data.sample_weight is not None:
         # Systematic resampling: equal weights take every row once, a weight of 2 takes its row twice.
-        edges = np.cumsum(sample_weight / sample_weight.sum())
+        edges = np.cumsum(data.sample_weight / data.sample_weight.sum())
         points = (rng.random() + np.arange(n_sample)) / n_sample
-        u = u[np.searchsorted(edges, points).clip(max=len(u) - 1)]
+        index = np.searchsorted(edges, points).clip(max=len(u) - 1)
     elif n_sample < len(u):
-        u = u[rng.choice(len(u), n_sample, replace=False)]
+        index = rng.choice(len(u), n_sample, replace=False)
+    c = None if data.condition is None else torch.from_numpy(data.condition)
+    if index is not None:
+        u, c = u[index], None if c is None else c[index]
     with net.stream:
-        return net.module_.init_from(u.to(net.device))
+        return net.module_.init_from(u.to(net.device), None if c is None else c.to(net.device))
 
 
 def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
@@ -239,6 +255,7 @@ def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
 def _rows(
     u: Tensor,
     target: Tensor | None,
+    condition: Tensor | None,
     device: torch.device,
     index: np.ndarray | None = None,
     sample_weight: np.ndarray | None = None,
@@ -252,9 +269,17 @@ def _rows(
     if sample_weight is not None:
         chosen = sample_weight[index]
         weight = torch.from_numpy(chosen / chosen.mean()).float().to(device)
-    return Rows(take(u), None if target is None else take(target), weight)
+    others = (None if t is None else take(t) for t in (target, condition))
+    return Rows(take(u), next(others), weight, next(others))
 
 
-def _in_data_units(net: AutoencoderNet, values: list[float]) -> list[float]:
+def _n_known(rows: Rows | None) -> float:
+    """The mean number of values of a row that its loss adds up."""
+    if rows is None:
+        return 0.0
+    return float((~rows.target.isnan()).sum()) / len(rows)
+
+
+def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:
     """Losses of conditioned rows, as those of X."""
-    return net.module_.in_data_units(torch.tensor(values, dtype=torch.float64)).tolist()
+    return net.module_.in_data_units(torch.tensor(values, dtype=torch.float64), n_known).tolist()

@@ -6,6 +6,8 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .._prior import check_prior, fit_prior
 from .._validation import check_rows, unchanged_on_error
 from ._data import Data, check_data
@@ -75,42 +77,14 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         FloatingPointError
             When a loss is not finite. After any error the estimator is as it was before.
         """
-        context = None
-        # Attributes that scikit-learn sets where callbacks were given to this estimator, or to one around it.
-        if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
-            # The number of epochs may depend on X, which is not read yet: None says that it is not known.
-            known = isinstance(self.max_epochs, numbers.Integral)
-            context = self._init_callback_context(max_subtasks=self.max_epochs if known else None)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with unchanged_on_error(self):
-            parts = self._check_params()
-            X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
-            data = check_data(
-                self,
-                parts.loss,
-                X,
-                X_target=X_target,
-                X_val=X_val,
-                X_val_target=X_val_target,
-                sample_weight=sample_weight,
-                **parts.nan_rules,
-            )
-            again = self.warm_start and hasattr(self, "net_")
-            start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
-            if again and X.shape[start:] != self.input_shape_[start - 1 :]:
-                raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
-            row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
-            self._read_layout(row_shape, again)
-            data = data.arranged(self._arrange)
-            outcome = train(self, parts, data, context=context)
-            self._store(outcome.net, data, row_shape)
-            self.n_iter_ = outcome.n_iter
-            self.loss_curve_ = outcome.loss_curve
-            self.validation_loss_curve_ = outcome.validation_loss_curve
-            self.best_epoch_ = outcome.best_epoch
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self
+        return self._fit(
+            X,
+            y,
+            X_target=X_target,
+            X_val=X_val,
+            X_val_target=X_val_target,
+            sample_weight=sample_weight,
+        )
 
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
@@ -134,11 +108,15 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         self : object
             The estimator. After an error it is as it was before.
         """
+        return self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight)
+
+    def _partial_fit(self, X: Any, y: Any, *, classes: Any = None, **others: Any) -> BaseAutoencoder:
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
             parts = self._check_params()
             X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
-            data = check_data(self, parts.loss, X, X_target=X_target, sample_weight=sample_weight, **parts.nan_rules)
+            condition, _ = self._read_conditions(y, None, X, None, not first, classes)
+            data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
             row_shape = X.shape[1:] if first else self.input_shape_
             self._read_layout(row_shape, again=not first)
             data = data.arranged(self._arrange)
@@ -147,6 +125,44 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
             self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
             self.validation_loss_curve_ = []
+        return self
+
+    def _fit(self, X: Any, y: Any, *, y_val: Any = None, **others: Any) -> BaseAutoencoder:
+        context = None
+        # Attributes that scikit-learn sets where callbacks were given to this estimator, or to one around it.
+        if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
+            # The number of epochs may depend on X, which is not read yet: None says that it is not known.
+            known = isinstance(self.max_epochs, numbers.Integral)
+            context = self._init_callback_context(max_subtasks=self.max_epochs if known else None)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        with unchanged_on_error(self):
+            parts = self._check_params()
+            again = self.warm_start and hasattr(self, "net_")
+            X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
+            condition, condition_val = self._read_conditions(y, y_val, X, others["X_val"], again)
+            data = check_data(
+                self,
+                parts.loss,
+                X,
+                condition=condition,
+                condition_val=condition_val,
+                **others,
+                **parts.nan_rules,
+            )
+            start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
+            if again and X.shape[start:] != self.input_shape_[start - 1 :]:
+                raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
+            row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
+            self._read_layout(row_shape, again)
+            data = data.arranged(self._arrange)
+            outcome = train(self, parts, data, context=context)
+            self._store(outcome.net, data, row_shape)
+            self.n_iter_ = outcome.n_iter
+            self.loss_curve_ = outcome.loss_curve
+            self.validation_loss_curve_ = outcome.validation_loss_curve
+            self.best_epoch_ = outcome.best_epoch
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def _check_params(self) -> Parts:
@@ -164,15 +180,28 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
         """Learn how to arrange rows of ``row_shape``, ``again`` where a net goes on; nothing by default."""
 
+    def _read_conditions(
+        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Learn from ``y`` what the decoder is told of the rows, ``again`` where a net goes on; nothing by default."""
+        return None, None
+
+    def _default_bottleneck(self) -> Any:
+        """What stands for ``bottleneck=None``."""
+        return "identity"
+
     def _store(self, net: Any, data: Data, row_shape: tuple[int, ...]) -> None:
         """Keep a trained net, and what follows from it and the rows it saw."""
         self.net_ = net
         self.input_shape_ = row_shape
-        if self.prior is not None:
-            codes = self._map(self.module_.encode, data.X)
-            self.prior_ = fit_prior(self.prior, codes, net.stream.draw_seed(), data.sample_weight)
-        elif hasattr(self, "prior_"):
+        if hasattr(self, "prior_"):
             del self.prior_
+        self._store_prior(data, net.stream.draw_seed())
+
+    def _store_prior(self, data: Data, seed: int) -> None:
+        """Fit a density to the codes of the rows that were trained on."""
+        if self.prior is not None:
+            self.prior_ = fit_prior(self.prior, self._map(self.module_.encode, data.X), seed, data.sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

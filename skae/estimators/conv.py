@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from .._images import ImageLayout, find_layout
+from ._layout import Layout
 from .base import BaseAutoencoder
 
 
-class ConvAutoencoder(BaseAutoencoder):
+class ConvAutoencoder(Layout, BaseAutoencoder):
     """Convolutional autoencoder for images, used as any transformer is.
 
     It compresses images to ``n_components`` numbers, mends damaged ones when it is trained with ``noise`` or on pairs
@@ -40,11 +38,12 @@ class ConvAutoencoder(BaseAutoencoder):
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
         ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
         say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
-    bottleneck : {'identity', 'sparse', 'k_sparse'}, class or object of `skae.bottlenecks`, default=None
-        What happens to the code; 'identity' when None.
-    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
-default='squared_error'
-        What a reconstruction costs. 'bernoulli' needs X in [0, 1].
+    bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of `skae.bottlenecks`, \
+default=None
+        What happens to the code; 'identity' when None. `VAEGenerator` is the estimator for variational ones.
+    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', 'gaussian', 'laplace', 'discretized_logistic'}, \
+class or object of `skae.losses`, default='squared_error'
+        What a reconstruction costs. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
     noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
 default=None
         What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
@@ -54,9 +53,9 @@ default=None
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
         Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
         learns from. After the end of a sequence NaN is padding in any case.
-    prior : density estimator, default=None
-        Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
-        `sample` draws from it.
+    prior : {'mixture', None} or density estimator, default=None
+        Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
+        it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.
     alpha : float, default=0.0
         Strength of the penalty on the network's weights; at least 0.
     l1_ratio : float, default=0.0
@@ -219,21 +218,3 @@ default=None
         self.random_state = random_state
         self.verbose = verbose
         self._extra = params
-
-    layout_: ImageLayout
-
-    def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
-        layout = find_layout(row_shape, self.input_shape, self.channel_axis)
-        if again and layout != self.layout_:
-            raise ValueError(
-                "Training goes on only with images laid out as before: of shape "
-                f"{self.layout_.image_shape} with channel_axis={self.layout_.channel_axis}, got {layout.image_shape} "
-                f"with channel_axis={layout.channel_axis}."
-            )
-        self.layout_ = layout
-
-    def _arrange(self, X: np.ndarray) -> np.ndarray:
-        return self.layout_.arrange(X)
-
-    def _restore(self, A: np.ndarray) -> np.ndarray:
-        return self.layout_.restore(A)

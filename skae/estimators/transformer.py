@@ -33,11 +33,12 @@ class AutoencoderTransformer(BaseAutoencoder):
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
         ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
         say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
-    bottleneck : {'identity', 'sparse', 'k_sparse'}, class or object of `skae.bottlenecks`, default=None
-        What happens to the code; 'identity' when None.
-    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli'}, class or object of `skae.losses`, \
-default='squared_error'
-        What a reconstruction costs. 'bernoulli' needs X in [0, 1].
+    bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of `skae.bottlenecks`, \
+default=None
+        What happens to the code; 'identity' when None. `VAEGenerator` is the estimator for variational ones.
+    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', 'gaussian', 'laplace', 'discretized_logistic'}, \
+class or object of `skae.losses`, default='squared_error'
+        What a reconstruction costs. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
     noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
 default=None
         What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
@@ -47,9 +48,9 @@ default=None
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
         Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
         learns from. After the end of a sequence NaN is padding in any case.
-    prior : density estimator, default=None
-        Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``;
-        `sample` draws from it.
+    prior : {'mixture', None} or density estimator, default=None
+        Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
+        it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.
     alpha : float, default=0.0
         Strength of the penalty on the network's weights; at least 0.
     l1_ratio : float, default=0.0

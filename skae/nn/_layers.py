@@ -6,7 +6,7 @@ import itertools
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -59,6 +59,15 @@ def zero_(layer: Any) -> None:
     nn.init.zeros_(layer.bias)
 
 
+class Axes(NamedTuple):
+    """The axes of a PCA."""
+
+    mean: Tensor  #: (n_features,)
+    directions: Tensor  #: unit vectors, (n_axes, n_features)
+    variances: Tensor  #: along the directions, (n_axes,)
+    rest: Tensor  #: the variance that they leave, ()
+
+
 class LinearSkip(nn.Module):
     """Linear maps from rows to codes and back, beside a network's own way, that start as PCA.
 
@@ -92,20 +101,34 @@ class LinearSkip(nn.Module):
         All components share one scale, which brings the codes to a mean square of 1 and keeps the
         geometry of PCA's. Components that the data do not have start at zero.
         """
+        axes = self.principal_axes(x, min(self.decoder.in_features, self.encoder.out_features))
+        scale = float(axes.variances.mean()) ** 0.5
+        if not scale > 1e-6:  # constant rows (or one of them): there is nothing to bring to 1
+            scale = 1.0
+        same = torch.ones_like(axes.variances)
+        self.set_axes(axes, to_code=same / scale, to_data=same * scale)
+
+    def principal_axes(self, x: Tensor, n_components: int) -> Axes:
+        """At most ``n_components`` axes of the PCA of the rows ``x``."""
         rows = x.flatten(1).cpu().numpy()
-        k = min(self.decoder.in_features, *rows.shape)
         seed = int(torch.randint(2**31 - 1, ()))
         # Constant rows have no variance to divide by.
         with one_blas_thread(), np.errstate(invalid="ignore"):
-            pca = PCA(k, random_state=seed).fit(rows)
-        components = torch.from_numpy(pca.components_)
-        mean = torch.from_numpy(pca.mean_)
-        scale = float(pca.explained_variance_.mean()) ** 0.5
-        if not scale > 1e-6:  # constant rows (or one of them): there is nothing to bring to 1
-            scale = 1.0
+            pca = PCA(min(n_components, *rows.shape), random_state=seed).fit(rows)
+        like = self.decoder.weight
+        mean, directions, variances = (
+            torch.from_numpy(found).to(like).nan_to_num()
+            for found in (pca.mean_, pca.components_, pca.explained_variance_)
+        )
+        total = x.flatten(1).var(0).sum() if len(x) > 1 else torch.zeros(())
+        return Axes(mean, directions, variances.clamp(min=0), (total.to(like) - variances.sum()).clamp(min=0))
+
+    def set_axes(self, axes: Axes, to_code: Tensor, to_data: Tensor) -> None:
+        """Let codes be what lies along ``axes`` times ``to_code``, and ``to_data`` times them the way back."""
+        k = len(axes.directions)
         for half in (self.encoder, self.decoder):
             zero_(half)
-        self.encoder.weight[:k] = components / scale
-        self.encoder.bias[:k] = -(components @ mean) / scale
-        self.decoder.weight[:, :k] = components.T * scale
-        self.decoder.bias.copy_(mean)
+        self.encoder.weight[:k] = axes.directions * to_code[:, None]
+        self.encoder.bias[:k] = -(self.encoder.weight[:k] @ axes.mean)
+        self.decoder.weight[:, :k] = (axes.directions * to_data[:, None]).T
+        self.decoder.bias.copy_(axes.mean)

@@ -87,6 +87,8 @@ class Conv(nn.Module):
     (torch.Size([2, 5]), torch.Size([2, 3, 9, 14]))
     """
 
+    reads_images = True
+
     def __init__(
         self,
         input_shape: Sequence[int],

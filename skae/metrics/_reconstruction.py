@@ -1,4 +1,4 @@
-"""How good reconstructions and codes are: functions of arrays, for whatever model made them."""
+"""How near reconstructions come to the rows that they are made of."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import numbers
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
 
-from ._conditioning import slices
-from ._validation import check_number, check_sample_weight
-
-__all__ = ["active_units", "peak_signal_noise_ratio", "reconstruction_error", "structural_similarity"]
+from .._conditioning import slices
+from .._validation import check_number, check_sample_weight
+from ._checks import check_pair
 
 
 def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_sample: bool = False) -> Any:
@@ -56,7 +54,7 @@ def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_s
     >>> reconstruction_error(X, [[0.0, 2.0], [4.0, 7.0]], per_sample=True)
     array([0.5, 4. ])
     """
-    X, X_hat = _check_pair(X, X_hat, allow_nan=True)
+    X, X_hat = check_pair(X, X_hat, allow_nan=True)
     squares, counts = _squared_errors(X, X_hat)
     if per_sample:
         if sample_weight is not None:
@@ -106,7 +104,7 @@ def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = No
     >>> round(peak_signal_noise_ratio([[0.0, 1.0]], [[0.1, 0.9]]), 6)
     20.0
     """
-    X, X_hat = _check_pair(X, X_hat)
+    X, X_hat = check_pair(X, X_hat)
     value_range = _check_data_range(data_range, X)
     squares, counts = _squared_errors(X, X_hat)
     with np.errstate(divide="ignore"):  # an error of 0 gives infinity, which is meant
@@ -178,7 +176,7 @@ def structural_similarity(
     for name in ("gradient", "full"):
         if kwargs.get(name):
             raise ValueError(f"{name}=True asks for more than one number an image: call skimage.metrics instead.")
-    X, X_hat = _check_pair(X, X_hat)
+    X, X_hat = check_pair(X, X_hat)
     sides = _image_sides(X.shape[1:], channel_axis)
     if min(sides) < 7 and kwargs.get("win_size") is None:
         raise ValueError(
@@ -189,67 +187,6 @@ def structural_similarity(
     pairs = zip(X, X_hat, strict=True)
     ssim = np.array([compare(x.astype(np.float64), x_hat.astype(np.float64), **kwargs) for x, x_hat in pairs])
     return ssim if per_sample else float(ssim.mean())
-
-
-def active_units(Z: Any, *, threshold: float = 0.01) -> int:
-    r"""Number of columns of a code that tell samples apart.
-
-    A unit u is active if its mean code varies over the samples, :math:`\mathrm{Var}_x(E_{q(u|x)}[u]) >` ``threshold``.
-    It is meant for codes of a fixed scale, such as those of variational autoencoders.
-
-    Parameters
-    ----------
-    Z : array-like of shape (n_samples, n_components)
-        Codes, such as `transform` returns them; at least two samples.
-    threshold : float, default=0.01
-        Variance that a unit has to exceed; at least 0.
-
-    Returns
-    -------
-    n_active : int
-        From 0 to n_components.
-
-    Raises
-    ------
-    ValueError
-        If Z is not 2-D, has fewer than two rows, or holds NaN, infinity or no real numbers; if ``threshold`` < 0.
-
-    References
-    ----------
-    Y. Burda, R. Grosse and R. Salakhutdinov, 2016. Importance weighted autoencoders. ICLR.
-
-    Examples
-    --------
-    >>> from skae.metrics import active_units
-    >>> active_units([[0.0, 5.0, 1.0], [0.1, 5.0, -1.0]])
-    1
-    """
-    check_number("threshold", threshold, numbers.Real, 0)
-    Z = _check_values(Z, "Z")
-    if Z.ndim != 2 or len(Z) < 2:
-        raise ValueError(f"Z must have the shape (n_samples, n_components) with at least 2 samples, got {Z.shape}.")
-    centred = np.subtract(Z, Z[0], dtype=np.float64)  # so that the variance of a constant column is 0 exactly
-    return int((centred.var(axis=0) > threshold).sum())
-
-
-def _check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:
-    """Validate real values in two dimensions or more."""
-    if np.iscomplexobj(A):
-        raise ValueError(f"{name} must hold real numbers, got complex ones.")
-    finite: bool | str = "allow-nan" if allow_nan else True
-    A = check_array(A, ensure_2d=False, allow_nd=True, ensure_all_finite=finite, ensure_min_samples=0, input_name=name)
-    if A.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
-    if A.ndim < 2 or A.size == 0:
-        raise ValueError(f"{name} must have the shape (n_samples, ...), at least 2-D and not empty, got {A.shape}.")
-    return A
-
-
-def _check_pair(X: Any, X_hat: Any, *, allow_nan: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    X, X_hat = _check_values(X, "X", allow_nan=allow_nan), _check_values(X_hat, "X_hat", allow_nan=allow_nan)
-    if X.shape != X_hat.shape:
-        raise ValueError(f"X_hat must have the shape of X, {X.shape}, got {X_hat.shape}.")
-    return X, X_hat
 
 
 def _squared_errors(X: np.ndarray, X_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

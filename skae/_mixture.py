@@ -1,0 +1,91 @@
+"""Gaussian mixtures: their size by held-out likelihood, and draws given some of the variables."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from ._threads import one_blas_thread
+
+_MAX_COMPONENTS = 128
+_MAX_ROWS = 20_000  # to choose a size with
+_HELD_OUT = 0.2
+
+
+def choose_mixture(
+    codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
+) -> GaussianMixture:
+    """Fit mixtures of 1, 2, 4, ... components with full covariances, until held-out rows become no more likely.
+
+    The best size is fitted to all ``codes``, (n_draws · n_rows, n_components). What is held out are rows, with all draws
+    of each. Weighted rows are drawn by their weights.
+    """
+    rng = np.random.default_rng(seed)
+    n_rows = len(codes) // n_draws
+    draws = codes.reshape(n_draws, n_rows, -1)
+    chosen = rng.permutation(n_rows)
+    if sample_weight is not None:
+        chosen = np.sort(rng.choice(n_rows, n_rows, p=sample_weight / sample_weight.sum()))
+        kept = rng.permutation(np.unique(chosen))
+        held = kept[: max(1, round(_HELD_OUT * len(kept)))]
+        is_held = np.isin(chosen, held)
+        chosen = np.concatenate([rng.permutation(chosen[is_held]), rng.permutation(chosen[~is_held])])
+        n_held = int(is_held.sum())
+    else:
+        n_held = max(1, round(_HELD_OUT * n_rows))
+    held_out, seen = (part[: max(1, _MAX_ROWS // n_draws)] for part in (chosen[:n_held], chosen[n_held:]))
+    width = codes.shape[1]
+    # Relative, since the codes of a plain autoencoder may have any size.
+    reg_covar = max(1e-5 * float(codes.var(axis=0).mean()), 1e-12)
+
+    def fit(rows: np.ndarray, n_components: int) -> GaussianMixture:
+        mixture = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
+        with warnings.catch_warnings():
+            # How far it gets is judged below, and a mixture of few distinct rows has empty clusters.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            with one_blas_thread():
+                return mixture.fit(rows)
+
+    best_size, best = 1, -np.inf
+    if len(seen) >= 2:
+        training, judging = draws[:, seen].reshape(-1, width), draws[:, held_out].reshape(-1, width)
+        size = 1
+        while size <= min(_MAX_COMPONENTS, len(seen) // 4 or 1):
+            score = fit(training, size).score(judging)
+            if not score > best:
+                break
+            best_size, best = size, score
+            size *= 2
+    everything = draws[:, chosen[: max(2, 2 * _MAX_ROWS // n_draws)]].reshape(-1, width)
+    if len(everything) < 2:
+        everything = np.repeat(everything, 2, axis=0)
+    return fit(everything, best_size)
+
+
+def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.ndarray:
+    r"""Draw the first variables of a mixture with full covariances, given the last ones, (n, n_given).
+
+    Each component's are normal with mean :math:`\mu_z + \Sigma_{zc} \Sigma_{cc}^{-1} (c - \mu_c)` and covariance
+    :math:`\Sigma_{zz} - \Sigma_{zc} \Sigma_{cc}^{-1} \Sigma_{cz}`, and weighs as likely as it makes c.
+    """
+    rng = np.random.default_rng(seed)
+    k = mixture.means_.shape[1] - given.shape[1]
+    log_weights, means, roots = [], [], []
+    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
+        away = given - mean[k:]
+        solved = np.linalg.solve(covariance[k:, k:], away.T).T
+        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
+        log_weights.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
+        means.append(mean[:k] + solved @ covariance[k:, :k])
+        rest = covariance[:k, :k] - covariance[:k, k:] @ np.linalg.solve(covariance[k:, k:], covariance[k:, :k])
+        values, vectors = np.linalg.eigh(rest)
+        roots.append(vectors * np.sqrt(values.clip(min=0)))
+    shares = np.exp(log_weights - logsumexp(log_weights, axis=0)).T
+    chosen = (shares.cumsum(1) < rng.random((len(given), 1))).sum(1).clip(max=len(roots) - 1)
+    noise = rng.standard_normal((len(given), k))
+    drawn = np.array(means)[chosen, np.arange(len(given))] + np.einsum("nij,nj->ni", np.array(roots)[chosen], noise)
+    return drawn.astype(np.float32)

@@ -1,0 +1,75 @@
+"""A first run of a network: whether its shapes fit, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+class Costs:
+    """About the multiplications that a row costs, and the largest number of values that a layer makes of a row."""
+
+    def __init__(self, n_values: int) -> None:
+        self.n_multiplications, self.n_values = 0, n_values
+
+    def add(self, module: nn.Module, args: tuple, output: Any) -> None:
+        """Add what a layer costs: its weights, each as often as a row uses it."""
+        output = output[0] if isinstance(output, tuple) else output  # recurrent layers give their state too
+        if not isinstance(output, Tensor):
+            return
+        n_uses = 1
+        if isinstance(module, _CONVOLUTIONS):
+            n_uses = math.prod(output.shape[2:])
+        elif isinstance(module, _TRANSPOSED):
+            n_uses = math.prod(args[0].shape[2:])
+        elif isinstance(module, nn.Linear | nn.RNNBase):
+            n_uses = math.prod(output.shape[1:-1])
+        self.n_multiplications += n_uses * sum(p.numel() for p in module.parameters(recurse=False))
+        self.n_values = max(self.n_values, output[:1].numel())
+
+
+def probe(module: Any) -> Costs:
+    """Run two rows through the network of an `Autoencoder`: tell a shape that does not fit before training, and count."""
+    network = module.network
+    name = type(network).__name__
+    for method in ("encode", "decode"):
+        if not callable(getattr(network, method, None)):
+            raise TypeError(f"module must have encode and decode, but {name} has no {method}.")
+    x = next(network.parameters(), torch.zeros(())).new_zeros(2, *module.input_shape)
+    z = x.new_zeros(2, module.n_codes)
+    c = x.new_zeros(2, module.n_conditions) if module.n_conditions else None
+    observed = torch.ones_like(x, dtype=torch.bool) if module.reads_padding else None
+    network.eval()  # two rows must not count in running statistics
+    costs = Costs(x[0].numel())
+    hooks = [layer.register_forward_hook(costs.add) for layer in network.modules()]
+    try:
+        with torch.no_grad():
+            _check_outputs(module, name, module._encode(x, observed))
+            raw = module._decode(z, observed, c)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if raw.shape != x.shape:
+        raise ValueError(
+            f"module: {name}.decode must map 2 codes of shape {tuple(module._widened(z, c).shape[1:])} "
+            f"to {tuple(x.shape)}, got {tuple(raw.shape)}."
+        )
+    return costs
+
+
+def _check_outputs(module: Any, name: str, h: Any) -> None:
+    wanted = (module.bottleneck.n_outputs(module.n_codes),)
+    found = tuple(h.shape[1:]) if isinstance(h, Tensor) else type(h).__name__
+    if found != wanted:
+        n_positions = module.n_codes // module.n_components
+        positions = f" and its n_positions={n_positions}" if n_positions > 1 else ""
+        raise ValueError(
+            f"module: {name}.encode must map rows of shape {module.input_shape} to {wanted} "
+            f"for n_components={module.n_components}{positions}, got {found}."
+        )

@@ -1,0 +1,163 @@
+"""The variational bottleneck: a normal distribution in place of a code."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._validation import check_number
+from .base import Bottleneck, Latent
+
+# Where a log-variance may lie: the variance and its inverse, squares of them too, are finite in float32.
+_LOG_VARIANCE = -18.0, 10.0
+
+
+class Gaussian(Bottleneck):
+    r"""A normal distribution for every row, held to N(0, I) by a Kullback-Leibler divergence (Kingma and Welling, 2014).
+
+    The encoder gives a mean μ and a log-variance log σ² for each of the components. A code is drawn from them,
+    z = μ + σ ε, so that gradients reach both, and its penalty is, in nats and summed over the components,
+
+    .. math:: \beta \, \tfrac12 \sum_k \left(\mu_k^2 + \sigma_k^2 - 1 - \log \sigma_k^2\right).
+
+    With a `skae.losses.Likelihood` and β = 1 the objective is minus the evidence lower bound. Where a network starts as
+    PCA, this bottleneck makes probabilistic PCA of it (Tipping and Bishop, 1999), whose posterior is normal exactly.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight β of the divergence (Higgins et al., 2017); at least 0.
+    warmup : float, default=0.1
+        Share of the training in which the weight grows from 0 to β, in [0, 1]; without it components may collapse
+        before they have learned anything (Bowman et al., 2016).
+    free_bits : float, default=0.0
+        Nats of a component that cost nothing while training (Kingma et al., 2016): a component whose mean divergence in
+        a batch is lower is not pressed further. At least 0.
+    importance_samples : int, default=1
+        Codes drawn for each row while training. More than one train the tighter bound of importance-weighted
+        autoencoders (Burda et al., 2016), and multiply the decoder's cost; they need β = 1 and no free bits.
+
+    References
+    ----------
+    M. E. Tipping and C. M. Bishop, 1999. Probabilistic principal component analysis. Journal of the Royal Statistical
+    Society B 61.
+
+    D. P. Kingma and M. Welling, 2014. Auto-encoding variational Bayes. ICLR.
+
+    S. R. Bowman, L. Vilnis, O. Vinyals, A. Dai, R. Jozefowicz and S. Bengio, 2016. Generating sentences from a
+    continuous space. CoNLL.
+
+    Y. Burda, R. Grosse and R. Salakhutdinov, 2016. Importance weighted autoencoders. ICLR.
+
+    D. P. Kingma, T. Salimans, R. Jozefowicz, X. Chen, I. Sutskever and M. Welling, 2016. Improved variational inference
+    with inverse autoregressive flow. NeurIPS.
+
+    I. Higgins, L. Matthey, A. Pal, C. Burgess, X. Glorot, M. Botvinick, S. Mohamed and A. Lerchner, 2017. beta-VAE:
+    learning basic visual concepts with a constrained variational framework. ICLR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> part = Gaussian(beta=2.0)
+    >>> part.setup(n_components=1)
+    >>> part(torch.tensor([[3.0, 0.0]])).penalty  # mean 3, variance 1
+    tensor([9.])
+    """
+
+    standard_normal = True
+
+    def __init__(
+        self, beta: float = 1.0, warmup: float = 0.1, free_bits: float = 0.0, importance_samples: int = 1
+    ) -> None:
+        super().__init__()
+        self.beta = beta
+        self.warmup = warmup
+        self.free_bits = free_bits
+        self.importance_samples = importance_samples
+
+    def setup(self, n_components: int) -> None:
+        name = type(self).__name__
+        check_number(f"{name}: beta", self.beta, numbers.Real, 0)
+        check_number(f"{name}: warmup", self.warmup, numbers.Real, 0, 1)
+        check_number(f"{name}: free_bits", self.free_bits, numbers.Real, 0)
+        check_number(f"{name}: importance_samples", self.importance_samples, numbers.Integral, 1)
+        if self.importance_samples > 1 and (self.beta != 1 or self.free_bits):
+            raise ValueError(
+                f"{name}: importance_samples={self.importance_samples} needs beta=1 and free_bits=0, "
+                f"got beta={self.beta} and free_bits={self.free_bits}."
+            )
+        self.progress = 1.0  # the engine tells how much of the training is done
+
+    def n_outputs(self, n_components: int) -> int:
+        return 2 * n_components
+
+    def forward(self, h: Tensor) -> Latent:
+        k = self.importance_samples
+        mean, log_variance = self._heads(h if k == 1 else h.repeat(k, 1))
+        noise = self._noise(mean)
+        z = mean + (log_variance / 2).exp() * noise
+        if k > 1:  # log q(z|x) - log p(z), which the bound needs in place of its mean
+            return Latent(z, self._weight() * 0.5 * (z.square() - noise.square() - log_variance).sum(1))
+        divergence = divergence_from_standard_normal(mean, log_variance)
+        if self.training and self.free_bits:
+            divergence = torch.where(divergence.mean(0) > self.free_bits, divergence, self.free_bits)
+        return Latent(z, self._weight() * divergence.sum(1))
+
+    def code(self, h: Tensor) -> Tensor:
+        return self._heads(h)[0]
+
+    def distribution(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and the log-variance of every component, each (n, n_components)."""
+        return self._heads(h)
+
+    @staticmethod
+    def _heads(h: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = h.chunk(2, dim=1)
+        return mean, log_variance.clamp(*_LOG_VARIANCE)
+
+    def _noise(self, like: Tensor) -> Tensor:
+        if self.training:
+            return torch.randn_like(like)
+        # The same for all epochs that are judged.
+        generator = torch.Generator(like.device).manual_seed(0)
+        return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+
+    def _weight(self) -> float:
+        if not self.training or self.progress >= self.warmup:
+            return self.beta
+        return self.beta * self.progress / self.warmup
+
+    @torch.no_grad()
+    def init_skip(self, skip: Any, x: Tensor) -> None:
+        """Start linear maps as the probabilistic PCA of the rows ``x``, at its greatest likelihood.
+
+        With the variances λ along the directions u and what they leave for each other feature, s², the decoder's columns
+        are (λ − s²)^½ u and the posterior of a row is N((λ − s²)^½ / λ · uᵀ(x − mean), s²/λ).
+        """
+        k = skip.encoder.out_features // 2
+        axes = skip.principal_axes(x, k)
+        n_axes, n_features = axes.directions.shape
+        # Where all directions are taken the last is left to the noise.
+        noise = axes.rest / (n_features - n_axes) if n_features > n_axes else axes.variances.min()
+        mean_variance = (axes.variances.sum() + axes.rest) / n_features
+        noise = noise.clamp(min=max(1e-6 * float(mean_variance), 1e-12))
+        scale = torch.maximum(axes.variances, noise)
+        signal = (scale - noise).sqrt()
+        skip.set_axes(axes, to_code=signal / scale, to_data=signal)
+        skip.encoder.weight[k:] = 0
+        skip.encoder.bias[k:] = 0
+        skip.encoder.bias[k : k + n_axes] = (noise / scale).log()
+
+
+def divergence_from_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The Kullback-Leibler divergence of N(mean, variance) from N(0, 1), component by component, in nats."""
+    return 0.5 * (mean.square() + torch.expm1(log_variance) - log_variance)
+
+
+def log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The log-density of N(mean, variance) at ``z``, component by component, in nats."""
+    return -0.5 * ((z - mean).square() / log_variance.exp() + log_variance + math.log(2 * math.pi))

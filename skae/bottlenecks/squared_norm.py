@@ -1,0 +1,45 @@
+"""A code that pays for its squared length."""
+
+from __future__ import annotations
+
+import numbers
+
+from torch import Tensor
+
+from .._validation import check_number
+from .base import Bottleneck, Latent
+
+
+class SquaredNorm(Bottleneck):
+    r"""A code with the penalty :math:`\lambda \tfrac12 \sum_k z_k^2`: the regularised autoencoder of Ghosh et al. (2020).
+
+    It keeps the codes together, so that a density fitted to them afterwards (``prior='mixture'``) generates as a
+    variational autoencoder does, without noise in training. ``alpha`` in the estimator holds the decoder's weights, as
+    in the paper.
+
+    Parameters
+    ----------
+    weight : float, default=0.01
+        λ, against the loss of a row, which is summed over features; at least 0.
+
+    References
+    ----------
+    P. Ghosh, M. S. M. Sajjadi, A. Vergari, M. Black and B. Schölkopf, 2020. From variational to deterministic
+    autoencoders. ICLR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SquaredNorm(weight=0.5)(torch.tensor([[1.0, -3.0]])).penalty
+    tensor([2.5000])
+    """
+
+    def __init__(self, weight: float = 0.01) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def setup(self, n_components: int) -> None:
+        check_number("SquaredNorm: weight", self.weight, numbers.Real, 0)
+
+    def forward(self, h: Tensor) -> Latent:
+        return Latent(h, 0.5 * self.weight * h.square().sum(1))

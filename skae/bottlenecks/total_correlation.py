@@ -1,0 +1,59 @@
+"""A variational bottleneck that sets its components apart."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .base import Latent
+from .gaussian import Gaussian, divergence_from_standard_normal, log_density
+
+
+class TotalCorrelation(Gaussian):
+    r"""`Gaussian` with a penalty on the dependence between components: the β-TCVAE (Chen et al., 2018).
+
+    The divergence of `Gaussian` holds, among others, the total correlation of the codes of all rows, which is 0 if the
+    components are independent. Only this part is weighed by β; information about the row goes free:
+
+    .. math:: \mathrm{KL}\left(q(z|x) \,\|\, p(z)\right)
+              + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \textstyle\prod_k q(z_k)\right)
+
+    q(z) is taken for the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends on
+    the batch's size; gradients are those of the paper's estimate, whose own constant knows the number of rows.
+
+    Parameters
+    ----------
+    beta : float, default=6.0
+        Weight β of the total correlation; at least 0.
+    warmup : float, default=0.2
+        Share of the training in which the penalty's weight grows from 0 to 1, in [0, 1].
+
+    References
+    ----------
+    R. T. Q. Chen, X. Li, R. Grosse and D. Duvenaud, 2018. Isolating sources of disentanglement in variational
+    autoencoders. NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> part = TotalCorrelation()
+    >>> part.setup(n_components=2)
+    >>> z, penalty = part.eval()(torch.zeros(3, 4))
+    >>> z.shape, penalty.shape
+    (torch.Size([3, 2]), torch.Size([3]))
+    """
+
+    def __init__(self, beta: float = 6.0, warmup: float = 0.2) -> None:
+        super().__init__(beta, warmup)
+
+    def forward(self, h: Tensor) -> Latent:
+        mean, log_variance = self._heads(h)
+        z = mean + (log_variance / 2).exp() * self._noise(mean)
+        density = log_density(z[:, None], mean, log_variance)  # of every code under every row's posterior
+        joint = torch.logsumexp(density.sum(2), dim=1)
+        apart = torch.logsumexp(density, dim=1).sum(1)
+        correlation = joint - apart + (z.shape[1] - 1) * math.log(len(z))
+        penalty = divergence_from_standard_normal(mean, log_variance).sum(1) + (self.beta - 1) * correlation
+        return Latent(z, self._weight() / self.beta * penalty if self.beta else penalty)

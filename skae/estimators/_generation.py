@@ -1,0 +1,213 @@
+"""What a fitted generative model does: tell its likelihood, and make rows."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils.metaestimators import available_if
+
+from .._conditions import Classes, Targets
+from .._validation import check_domain, check_number, check_sample_weight
+from .._variational import common_noise, lower_bound
+from ._inference import Inference
+
+_N_DRAWS = 16  # codes that the evidence lower bound is a mean over
+
+
+def _is_variational(estimator: Any) -> bool:
+    if hasattr(estimator, "net_") and not hasattr(estimator.module_.bottleneck, "distribution"):
+        raise AttributeError("Only a bottleneck that gives distributions has one: take bottleneck=None, the default.")
+    return True
+
+
+class Generation(Inference):
+    """The methods of a fitted generative model; `fit` gives it ``_condition`` too, None where it is not conditional."""
+
+    _condition: Classes | Targets | None
+
+    def _encode_condition(self, y: Any, n_rows: int) -> np.ndarray | None:
+        """What the decoder is told of ``n_rows`` rows, one y for all or one for each."""
+        if self._condition is None:
+            if y is not None:
+                raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")
+            return None
+        if y is None:
+            raise ValueError("This estimator is conditional: it needs y, the class or the targets of the rows.")
+        if self._condition.is_single(y):
+            return np.repeat(self._condition.encode([y]), n_rows, axis=0)
+        c = self._condition.encode(y)
+        if len(c) != n_rows:
+            raise ValueError(f"y must be one for all {n_rows} rows or one for each of them, got {len(c)}.")
+        return c
+
+    # ---------------------------------------------------------------- encoding and decoding
+
+    @available_if(_is_variational)
+    def transform_distribution(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Encode X as distributions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those of `fit`.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_components), float32
+            The means of the posteriors q(z|x), which `transform` returns.
+        std : ndarray of shape (n_samples, n_components), float32
+            Their standard deviations.
+        """
+        both = self._map_rows(self.module_.distribution, self._check_fitted_rows(X))
+        return both[:, 0], both[:, 1]
+
+    def inverse_transform(self, Z: Any, y: Any = None) -> np.ndarray:
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes; a DataFrame of them too.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
+            Classes or targets of the rows, for a conditional estimator.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
+            Decoded rows, in the units of the X that was fitted; sequences in the length of `fit`.
+        """
+        Z = self._check_fitted_codes(Z)
+        return self._decode(Z, self._encode_condition(y, len(Z)))
+
+    def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> np.ndarray:
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those of `fit`.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator. Without them each row gets the class under
+            which it is most likely.
+        keep_observed : bool, default=False
+            Whether only the missing values are reconstructed, and the others kept as they are; for ``missing='mask'``.
+
+        Returns
+        -------
+        X_hat : ndarray of X's shape, float32; with ``keep_observed`` of X's dtype
+            The decoded means of the posteriors.
+        """
+        X = self._check_fitted_rows(X)
+        return self._reconstruct(X, keep_observed, self._likely_condition(X, y))
+
+    def _likely_condition(self, X: np.ndarray, y: Any) -> np.ndarray | None:
+        if isinstance(self._condition, Classes) and y is None:
+            return self._condition.one_hot(self._by_class(X, X, None).argmax(axis=1))
+        return None if self._condition is None else self._encode_condition(y, len(X))
+
+    # ---------------------------------------------------------------- likelihood
+
+    def score_samples(
+        self, X: Any, y: Any = None, *, X_target: Any = None, n_importance_samples: int | None = None
+    ) -> np.ndarray:
+        r"""Compute a lower bound of the log-likelihood of every row, in nats.
+
+        It is the evidence lower bound, :math:`E_{q(z|x)} \log p(x|z) - \mathrm{KL}(q(z|x) \| p(z))`, whatever ``beta``
+        was in training: the divergence exactly, the mean over 16 codes. All rows share the same random numbers, so it
+        is the same at every call. p(z) is N(0, I), not ``prior_``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those of `fit`.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
+            classes it is that of log p(x): classes weigh as they did in `fit`.
+        X_target : array-like of X's shape, default=None
+            The rows whose likelihood is told, where codes come from others; X when None.
+        n_importance_samples : int, default=None
+            k, for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016) in
+            place of the evidence lower bound. 500 and more come near the log-likelihood itself, at the cost of so
+            many decodings.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float32
+            The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
+            more likely. Only values that are known count. With a loss that is no likelihood the bound lacks its
+            constants; with a bottleneck without a distribution it is minus the loss, as in `AutoencoderTransformer`.
+        """
+        return self._in_float32(self._scores(X, y, X_target, n_importance_samples))
+
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_target: Any = None,
+        n_importance_samples: int | None = None,
+    ) -> float:
+        """Compute the mean of `score_samples`, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those of `fit`.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator; ignored by others.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows.
+        X_target : array-like of X's shape, default=None
+            As in `score_samples`.
+        n_importance_samples : int, default=None
+            As in `score_samples`.
+
+        Returns
+        -------
+        score : float
+            The greater the better.
+        """
+        scores = self._scores(X, y, X_target, n_importance_samples)
+        weight = np.ones(len(scores)) if sample_weight is None else check_sample_weight(sample_weight, len(scores))
+        if not weight.sum() > 0:
+            raise ValueError("score needs a row of positive weight.")
+        return float(np.average(scores, weights=weight))
+
+    def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> np.ndarray:
+        X, target = self._check_rows_and_target(X, X_target)
+        check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
+        if n_importance_samples is not None:
+            check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
+            if not hasattr(self.module_.bottleneck, "distribution"):
+                raise ValueError("n_importance_samples needs a bottleneck that gives distributions.")
+        if isinstance(self._condition, Classes) and y is None:
+            with np.errstate(divide="ignore"):  # classes named in partial_fit that have no row yet
+                log_shares = np.log(self._condition.shares)
+            return logsumexp(self._by_class(X, target, n_importance_samples) + log_shares, axis=1)
+        c = None if self._condition is None else self._encode_condition(y, len(X))
+        return self._bound(X, target, c, n_importance_samples)
+
+    def _by_class(self, X: np.ndarray, target: np.ndarray, n_importance_samples: int | None) -> np.ndarray:
+        """The bound of every row under every class, (n_samples, n_classes)."""
+        assert isinstance(self._condition, Classes)
+        conditions = (np.full(len(X), index) for index in range(self._condition.width))
+        bounds = [self._bound(X, target, self._condition.one_hot(c), n_importance_samples) for c in conditions]
+        return np.stack(bounds, axis=1)
+
+    def _bound(
+        self, X: np.ndarray, target: np.ndarray, c: np.ndarray | None, n_importance_samples: int | None
+    ) -> np.ndarray:
+        module = self.module_
+        if not hasattr(module.bottleneck, "distribution"):
+            return -self._losses(module.reconstruction_loss, X, target, c)
+        importance = n_importance_samples is not None
+        noise = common_noise(n_importance_samples or _N_DRAWS, module.n_codes, antithetic=not importance)
+
+        def loss(x: Any, target: Any, c: Any = None) -> Any:
+            return -lower_bound(module, x, target, c, noise, importance=importance)
+
+        return -self._losses(loss, X, target, c)

@@ -1,0 +1,187 @@
+"""Rows that a generative model makes."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from sklearn.utils.metaestimators import available_if
+
+from .._conditions import Classes
+from .._mixture import sample_given
+from .._prior import sample_prior
+from .._random import Stream, draw_seed
+from .._validation import check_alike, check_choice, check_number
+from ..losses import Likelihood
+from ._generation import Generation, _is_variational
+
+
+def _generates(estimator: Any) -> bool:
+    if estimator.prior is None and hasattr(estimator, "net_") and not estimator.module_.bottleneck.standard_normal:
+        raise AttributeError("sample needs a density over the codes: set prior, for example prior='mixture'.")
+    return True
+
+
+class Sampling(Generation):
+    """The methods of a fitted generative model that make rows."""
+
+    @available_if(_generates)
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        y: Any = None,
+        noisy: bool = False,
+    ) -> np.ndarray:
+        """Generate rows: codes from ``prior_``, or from N(0, I) with ``prior=None``, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same rows at every call.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
+            Classes or targets of the rows, for a conditional estimator: one for all of them, or one for each, whose
+            number ``n_samples`` then need not repeat. Without them they are drawn as they were in `fit`.
+        noisy : bool, default=False
+            Whether rows are drawn from the likelihood p(x|z), noise included, rather than its centre; for losses
+            that are likelihoods.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
+            New rows, in the units of the X that was fitted.
+        """
+        self._check_sampling(n_samples)
+        self._check_noisy(noisy)
+        seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
+        if n_samples == 1 and self._condition is not None and y is not None and not self._condition.is_single(y):
+            n_samples = len(y)
+        if self._condition is not None and y is None:
+            c = self._condition.draw(n_samples, np.random.default_rng(seeds[0]))
+        else:
+            c = self._encode_condition(y, n_samples)
+        return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy)
+
+    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int) -> np.ndarray:
+        """Codes from ``prior_``, given what the decoder is told."""
+        width = self._n_features_out
+        if self.prior is None:
+            return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
+        if isinstance(self._condition, Classes):
+            codes = np.empty((n, width), np.float32)
+            for index, density in enumerate(self.prior_):
+                rows = np.flatnonzero(c[:, index])  # type: ignore[index]
+                if len(rows):
+                    if density is None:
+                        raise ValueError(f"Class {self._condition.classes[index]!r} had no rows to learn from.")
+                    codes[rows] = sample_prior(density, len(rows), seed + index)
+            return codes
+        if c is not None and isinstance(self.prior_, GaussianMixture) and self.prior_.n_features_in_ > width:
+            return sample_given(self.prior_, c, seed)
+        return sample_prior(self.prior_, n, seed)
+
+    def _decode_seeded(self, codes: np.ndarray, c: np.ndarray | None, seed: int, noisy: bool) -> np.ndarray:
+        with Stream(seed, self.net_.device):
+            return self._decode(codes, c, noisy=noisy)
+
+    def _check_noisy(self, noisy: Any) -> None:
+        check_choice("noisy", noisy, (True, False))
+        if noisy and not isinstance(self.module_.loss, Likelihood):
+            raise ValueError(f"noisy=True needs a loss that is a likelihood, got {self.module_.loss!r}.")
+
+    @available_if(_is_variational)
+    def sample_posterior(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        noisy: bool = False,
+    ) -> np.ndarray:
+        """Generate rows like those of X: codes from the posterior q(z|x) of each, decoded.
+
+        With ``missing='mask'`` they are draws of what the missing values may have been.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or (n_rows, ...)
+            Rows like those of `fit`.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
+        n_samples : int, default=1
+            Number of draws for each row.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same rows at every call.
+        noisy : bool, default=False
+            Whether rows are drawn from the likelihood, as in `sample`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
+            Draws, the first of every row before the second of any.
+        """
+        X = self._check_fitted_rows(X)
+        check_number("n_samples", n_samples, numbers.Integral, 1)
+        self._check_noisy(noisy)
+        c = self._likely_condition(X, y)
+        seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(2)
+        both = self._map_rows(self.module_.distribution, X)
+        noise = np.random.default_rng(seeds[0]).standard_normal((n_samples, *both[:, 0].shape), dtype=np.float32)
+        codes = (both[:, 0] + both[:, 1] * noise).reshape(-1, both.shape[2])
+        c = None if c is None else np.tile(c, (n_samples, 1))
+        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy)
+        return rows.reshape(n_samples, len(X), *rows.shape[1:])
+
+    def interpolate(
+        self, X_a: Any, X_b: Any, steps: int = 10, *, y: Any = None, method: str = "spherical"
+    ) -> np.ndarray:
+        """Generate rows on the way from one row to another: codes between theirs, decoded.
+
+        Parameters
+        ----------
+        X_a, X_b : array-like of shape (n_rows, n_features) or (n_rows, ...)
+            Where the ways begin and end.
+        steps : int, default=10
+            Rows on each way, the reconstructions of its ends among them; at least 2.
+        y : array-like, default=None
+            Classes or targets of the ways, for a conditional estimator: one for all, or one for each.
+        method : {'spherical', 'linear'}, default='spherical'
+            'linear' goes straight, through codes nearer to 0 than either end, where in many dimensions hardly any row
+            lies; 'spherical' turns the one code into the other about 0 (White, 2016) while its length changes evenly.
+
+        Returns
+        -------
+        X : ndarray of shape (n_rows, steps, n_features) or (n_rows, steps, ...), float32
+            The ways.
+        """
+        X_a = self._check_fitted_rows(X_a)
+        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, **self._nan_rules())
+        check_number("steps", steps, numbers.Integral, 2)
+        check_choice("method", method, ("spherical", "linear"))
+        c = self._encode_condition(y, len(X_a))
+        a, b = (self._map_rows(self.module_.encode, X)[:, None].astype(np.float64) for X in (X_a, X_b))
+        t = np.linspace(0, 1, steps)[:, None]
+        codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
+        c = None if c is None else np.repeat(c, steps, axis=0)
+        rows = self._decode(codes.reshape(-1, codes.shape[2]).astype(np.float32), c)
+        return rows.reshape(len(X_a), steps, *rows.shape[1:])
+
+
+def _spherical(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Turn ``a`` into ``b``, both (n, 1, k), at the shares ``t``, (steps, 1): direction and length each at an even pace.
+
+    Codes that lie on one line through 0 have no plane to turn in, and are joined straight.
+    """
+    length_a, length_b = (np.linalg.norm(z, axis=2, keepdims=True) for z in (a, b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit_a, unit_b = a / length_a, b / length_b
+        angle = np.arccos((unit_a * unit_b).sum(axis=2, keepdims=True).clip(-1, 1))
+        direction = (np.sin((1 - t) * angle) * unit_a + np.sin(t * angle) * unit_b) / np.sin(angle)
+    turned = ((1 - t) * length_a + t * length_b) * direction
+    return np.where(np.sin(angle) > 1e-6, turned, a + t * (b - a))

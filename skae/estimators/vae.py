@@ -1,0 +1,452 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from .._conditions import Classes, Targets, find_condition
+from .._prior import fit_prior
+from .._validation import check_choice, check_number
+from ..bottlenecks import Gaussian
+from ._data import Data
+from ._layout import Layout
+from ._parts import Parts, find_network, says
+from ._sampling import Sampling
+from .base import BaseAutoencoder, with_callbacks
+
+_ACTIVE = 0.01  # variance of the means of an active component
+_MIN_DRAWS = 2000  # codes that a prior is fitted to, at least
+
+
+class VAEGenerator(Layout, Sampling, BaseAutoencoder):
+    r"""Variational autoencoder: generates rows like those of X, and tells how likely a row is.
+
+    A code z of ``n_components`` numbers is distributed as N(0, I), and a decoder makes of it the distribution p(x|z) of a
+    row. An encoder gives for each row the distribution q(z|x) of the codes that it may have come from. Both are trained to
+    raise the evidence lower bound of the row's log-likelihood, in nats (Kingma and Welling, 2014):
+
+    .. math:: \log p(x) \ge E_{q(z|x)} \log p(x|z) - \beta \, \mathrm{KL}\left(q(z|x) \,\|\, N(0, I)\right), \qquad \beta = 1.
+
+    With the default ``loss='gaussian'`` the width of p(x|z) follows from the data, so no weight between the two terms is
+    left to guess. The default network starts as probabilistic PCA, and is judged by rows held out of training.
+
+    **What `sample` draws from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the rows
+    after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and where none
+    of them lie the decoder has learned nothing. On images the difference is large: ``docs/benchmarks.md`` has it.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Latent size; at least 1. Components that the data do not need go unused, at no cost but time.
+
+    beta : float, default=1.0
+        Weight of the divergence; at least 0. Above 1 codes are simpler and reconstructions coarser (Higgins et al.,
+        2017). It goes to the default bottleneck; another one has parameters of its own.
+    importance_samples : int, default=1
+        Codes drawn for each row while training; more than one train the bound of importance-weighted autoencoders
+        (Burda et al., 2016), at so many times the decoder's cost. It goes to the default bottleneck.
+    conditional : {False, True, 'classes', 'targets'}, default=False
+        Whether the decoder is told y, so that rows are generated for a given y. True takes y of integers, strings or
+        bools, and of floats that are all whole numbers, for classes, and other numbers for real targets; 'classes' and
+        'targets' say which.
+    input_shape : tuple of int, default=None
+        Shape of one image, where X has flat rows: (height, width), (height, width, channels) or (channels, height,
+        width). One side may be -1, as in `numpy.reshape`. A square grey image needs none.
+    channel_axis : {'auto', 0, -1, None}, default='auto'
+        Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
+        (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
+        has 1, 3 or 4 entries, and asks otherwise.
+    module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
+        The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
+        does every class with an attribute ``reads_images = True``. A class (or a callable) with ``encode`` and
+        ``decode`` is called with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names,
+        and with ``module__*``: `encode` must give ``n_outputs`` numbers, twice the latent size, and `decode` take
+        ``n_components``, which counts what it is told of y too. A module is copied at every fit.
+    bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', 'identity', ...}, class or object of \
+`skae.bottlenecks`, default=None
+        What happens to the code; ``Gaussian(beta, importance_samples=...)`` when None. `MMD` makes a Wasserstein
+        autoencoder, `TotalCorrelation` a β-TCVAE, `SquaredNorm` the regularised autoencoder of Ghosh et al. (2020).
+    loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', 'squared_error', ...}, class or object of \
+`skae.losses`, default='gaussian'
+        Minus the log-likelihood of a row. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
+    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
+default=None
+        What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
+        so that training is judged at mending them.
+    missing : {'error', 'mask'}, default='error'
+        What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
+        the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
+        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
+        learns from. After the end of a sequence NaN is padding in any case.
+    prior : {'mixture', None} or density estimator, default='mixture'
+        What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
+        codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
+        estimator such as ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is
+        fitted for each; for real targets a mixture is fitted to codes and targets together.
+    alpha : float, default=0.0
+        Strength of the penalty on the network's weights; at least 0.
+    l1_ratio : float, default=0.0
+        Share of L1 in that penalty, in [0, 1], as in `sklearn.linear_model.ElasticNet`:
+        ``alpha * (l1_ratio * |w|_1 + 0.5 * (1 - l1_ratio) * |w|_2 ** 2)`` is added to the mean loss of the rows.
+
+    optimizer : str or torch.optim class, default='adam'
+        A string is the name of a class in `torch.optim`, in any case.
+    lr : float, default=2e-3
+        Learning rate; with ``lr_schedule='onecycle'`` the highest.
+    max_epochs : int or 'auto', default='auto'
+        Passes over the rows. 'auto' takes as many as make 15,000 batches, from 20 to 100. With 0 the
+        estimator is its start: PCA, for the default network.
+    batch_size : int, default=128
+        Rows in a batch, at most; all batches of an epoch have nearly the same size.
+    early_stopping : {'auto', True, False}, default='auto'
+        Whether training is judged by rows that it does not see, the best weights being kept. 'auto' judges X of
+        fewer than 10 rows by all of them, where PCA is not to be beaten. False trains for ``max_epochs`` and keeps the
+        last weights.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
+    n_iter_no_change : int, default=50
+        Epochs without an improvement of ``tol`` after which training stops.
+    tol : float, default=1e-4
+        Relative improvement of the loss that counts as one; at least 0.
+    lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
+        How the learning rate moves: up and down once (Smith and Topin, 2019), down along a cosine (Loshchilov and
+        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs (at least one) without improvement, or not at all.
+    callbacks : list of skorch callbacks, default=None
+        Used as they are, not copied.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+
+    device : str or torch.device, default='auto'
+        Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
+        to the bit. Global random streams are neither read nor moved.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+    **params
+        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
+        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+
+    Attributes
+    ----------
+    net_ : AutoencoderNet
+        The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
+    module_ : Autoencoder
+        The trained torch module.
+    prior_ : density estimator, or list of them
+        The fitted ``prior``, if there is one; for classes one for each of ``classes_``. After `partial_fit` it is that of
+        the latest rows.
+    active_units_ : int
+        Components whose mean differs between rows, by a variance above 0.01 (Burda et al., 2016): the others have
+        learned nothing, and are N(0, 1) for every row. It counts the rows trained on.
+    classes_ : ndarray of shape (n_classes,)
+        The classes in y, sorted; only if they are what the decoder is told.
+    input_shape_ : tuple of int
+        Shape of one row of X, as it came in.
+    layout_ : ImageLayout
+        How an image lies in a row of X, where the network takes images.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names for all of them.
+    n_iter_ : int
+        Epochs run by the last `fit`, and the calls of `partial_fit` since.
+    loss_curve_ : list of float
+        The mean training loss of each of these epochs, penalties and noise included, in the data's own units.
+    validation_loss_curve_ : list of float
+        The loss of the rows that training was judged by: before the first epoch, then after each. Empty
+        without such rows.
+    best_epoch_ : int
+        The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance.
+
+    See Also
+    --------
+    AutoencoderTransformer : Where codes and reconstructions are wanted, rather than likelihoods.
+    skae.metrics : How good generated rows are: `frechet_distance`, `memorization` and others.
+    sklearn.mixture.GaussianMixture : The plain density, for few features.
+
+    References
+    ----------
+    D. P. Kingma and M. Welling, 2014. Auto-encoding variational Bayes. ICLR.
+
+    Y. Burda, R. Grosse and R. Salakhutdinov, 2016. Importance weighted autoencoders. ICLR.
+
+    I. Higgins, L. Matthey, A. Pal, C. Burgess, X. Glorot, M. Botvinick, S. Mohamed and A. Lerchner, 2017. beta-VAE:
+    learning basic visual concepts with a constrained variational framework. ICLR.
+
+    P. Ghosh, M. S. M. Sajjadi, A. Vergari, M. Black and B. Schölkopf, 2020. From variational to deterministic
+    autoencoders. ICLR.
+
+    O. Rybkin, K. Daniilidis and S. Levine, 2021. Simple and effective VAE training with calibrated decoders. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import VAEGenerator
+    >>> X, y = load_digits(return_X_y=True)
+    >>> vae = VAEGenerator(8, conditional=True, max_epochs=20, random_state=0).fit(X, y)
+    >>> vae.sample(3, random_state=0, y=7).shape
+    (3, 64)
+    >>> vae.transform(X).shape, vae.score_samples(X).shape
+    ((1797, 8), (1797,))
+    """
+
+    _condition: Classes | Targets | None = None
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        # model
+        beta=1.0,
+        importance_samples=1,
+        conditional=False,
+        input_shape=None,
+        channel_axis="auto",
+        module="mlp",
+        bottleneck=None,
+        loss="gaussian",
+        noise=None,
+        missing="error",
+        prior="mixture",
+        alpha=0.0,
+        l1_ratio=0.0,
+        # training
+        optimizer="adam",
+        lr=2e-3,
+        max_epochs="auto",
+        batch_size=128,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=50,
+        tol=1e-4,
+        lr_schedule="onecycle",
+        callbacks=None,
+        warm_start=False,
+        # run
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **params: Any,
+    ):
+        self.n_components = n_components
+        self.beta = beta
+        self.importance_samples = importance_samples
+        self.conditional = conditional
+        self.input_shape = input_shape
+        self.channel_axis = channel_axis
+        self.module = module
+        self.bottleneck = bottleneck
+        self.loss = loss
+        self.noise = noise
+        self.missing = missing
+        self.prior = prior
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.optimizer = optimizer
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.lr_schedule = lr_schedule
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self._extra = params
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_target: Any = None,
+        X_val: Any = None,
+        X_val_target: Any = None,
+        y_val: Any = None,
+        sample_weight: Any = None,
+    ) -> VAEGenerator:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
+            sequences for a network that reads padding.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            With ``conditional`` the classes or the targets of the rows; ignored otherwise.
+        X_target : array-like of X's shape, default=None
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
+            hold it, is left out.
+        X_val : array-like with rows of X's shape, default=None
+            Rows that training is judged by, in place of a share of X.
+        X_val_target : array-like of the shape of ``X_val``, default=None
+            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
+        y_val : array-like, default=None
+            The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
+            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
+        """
+        self._fit(
+            X,
+            y,
+            X_target=X_target,
+            X_val=X_val,
+            X_val_target=X_val_target,
+            y_val=y_val,
+            sample_weight=sample_weight,
+        )
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
+    ) -> VAEGenerator:
+        """Train for one epoch on X, from where training stands.
+
+        The first call sets the conditioning, the start and the classes from its arguments, so let X be a fair sample.
+        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows; at least 2 in the first call.
+        y : array-like, default=None
+            As in `fit`.
+        X_target : array-like of X's shape, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any y will hold; those of the first y when None. For the first call.
+
+        Returns
+        -------
+        self : object
+            The estimator. After an error it is as it was before.
+        """
+        self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight, classes=classes)
+        return self
+
+    def _check_params(self) -> Parts:
+        check_number("beta", self.beta, numbers.Real, 0)
+        check_number("importance_samples", self.importance_samples, numbers.Integral, 1)
+        check_choice("conditional", self.conditional, (False, True, "classes", "targets"))
+        if self.bottleneck is not None and (self.beta != 1 or self.importance_samples != 1):
+            raise ValueError(
+                "beta and importance_samples go to the default bottleneck: with a bottleneck of your own set them "
+                f"there. Got bottleneck={self.bottleneck!r}, beta={self.beta}, "
+                f"importance_samples={self.importance_samples}."
+            )
+        return super()._check_params()
+
+    def _default_bottleneck(self) -> Gaussian:
+        return Gaussian(self.beta, importance_samples=self.importance_samples)
+
+    def _takes_images(self) -> bool:
+        given = self.input_shape is not None or self.channel_axis != "auto"
+        return given or says(find_network(self.module), "reads_images")
+
+    def _read_conditions(
+        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        if self.conditional is False:
+            self._condition = None
+        elif not again or self._condition is None:
+            self._condition = find_condition(self.conditional, y, type(self).__name__, classes)
+        if isinstance(self._condition, Classes):
+            self.classes_ = self._condition.classes
+        elif hasattr(self, "classes_"):
+            del self.classes_
+        if self._condition is None:
+            return None, None
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together for a conditional estimator: give both or neither.")
+        condition = self._encode_condition(y, len(X))
+        return condition, None if y_val is None else self._encode_condition(y_val, len(X_val))
+
+    def _store_prior(self, data: Data, seed: int) -> None:
+        variational = hasattr(self.module_.bottleneck, "distribution")
+        both = self._map(self.module_.distribution if variational else self.module_.encode, data.X)
+        means = both[:, 0] if variational else both
+        if variational:
+            self.active_units_ = int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum())
+            if self.active_units_ == 0 and float(data.X[0].std()) > 0:
+                self._warn_of_collapse()
+        elif hasattr(self, "active_units_"):
+            del self.active_units_
+        if self.prior is None:
+            return
+        rng = np.random.default_rng(seed)
+        # A mixture of a few posteriors is better known by several draws of each.
+        n_draws = max(1, _MIN_DRAWS // len(means)) if variational else 1
+        draws = np.broadcast_to(means, (n_draws, *means.shape))
+        if variational:
+            draws = draws + both[:, 1] * rng.standard_normal(draws.shape, dtype=np.float32)
+        self.prior_ = self._fit_density(draws, data, seed)
+
+    def _fit_density(self, draws: np.ndarray, data: Data, seed: int) -> Any:
+        """The prior of draws of codes (n_draws, n_samples, n_components): one for each class, or one with the targets."""
+        weight, n_draws = data.sample_weight, len(draws)
+        if isinstance(self._condition, Classes):
+            assert data.condition is not None
+            densities: list[Any] = []
+            for index in range(self._condition.width):
+                rows = np.flatnonzero(data.condition[:, index])
+                part = draws[:, rows].reshape(-1, draws.shape[2])
+                of_rows = None if weight is None else weight[rows]
+                densities.append(fit_prior(self.prior, part, seed + index, of_rows, n_draws) if len(rows) else None)
+            return densities
+        if isinstance(self._condition, Targets) and _is_full_mixture(self.prior):
+            told = np.broadcast_to(data.condition, (n_draws, *data.condition.shape))  # type: ignore[union-attr, arg-type]
+            draws = np.concatenate([draws, told], axis=2)
+        return fit_prior(self.prior, draws.reshape(-1, draws.shape[2]), seed, weight, n_draws)
+
+    def _warn_of_collapse(self) -> None:
+        warnings.warn(
+            "No component of the code is active: the posterior has collapsed onto N(0, I), and every code says the same. "
+            f"Try a lower beta (now {self.beta}), bottleneck=Gaussian(free_bits=0.1) or a longer warmup, a smaller "
+            "network or a lower lr; if X has no structure, there is nothing to encode.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.conditional is not False
+        return tags
+
+
+def _is_full_mixture(prior: Any) -> bool:
+    """Whether ``prior`` is a Gaussian mixture that tells codes from targets by its covariances."""
+    if isinstance(prior, str):
+        return True
+    return isinstance(prior, GaussianMixture) and prior.covariance_type == "full"

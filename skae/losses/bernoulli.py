@@ -1,0 +1,38 @@
+"""The likelihood of zeros and ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .base import Likelihood
+
+
+class Bernoulli(Likelihood):
+    r"""Cross-entropy of X in [0, 1] against a decoder that gives logits, in nats.
+
+    .. math:: -\sum_j x_j \log \hat x_j + (1 - x_j) \log (1 - \hat x_j),
+              \qquad \hat x = 1 / (1 + e^{-\mathrm{raw}})
+
+    For X of zeros and ones it is minus a log-probability. For grey values it is not, and its minimum is not 0 but the
+    entropy of the values themselves.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Bernoulli()(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]))
+    tensor([1.3863])
+    """
+
+    domain = (0.0, 1.0)
+    identity_link = False
+
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(raw, x, reduction="none")
+
+    def link(self, raw: Tensor) -> Tensor:
+        return torch.sigmoid(raw)
+
+    def sample(self, raw: Tensor) -> Tensor:
+        return torch.bernoulli(self.link(raw))

@@ -1,0 +1,83 @@
+"""Losses that are errors: how far a reconstruction lies from its target."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from .._validation import check_number
+from .base import Loss, Values
+
+
+class SquaredError(Loss):
+    r"""Squared error, :math:`\sum_j (\hat x_j - x_j)^2`: what PCA minimises.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SquaredError()(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 1.0]]))
+    tensor([5.])
+    """
+
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return (raw - x).square()
+
+    def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
+        return value * scale**2
+
+
+class AbsoluteError(Loss):
+    r"""Absolute error, :math:`\sum_j |\hat x_j - x_j|`: the median; outliers weigh less.
+
+    Examples
+    --------
+    >>> import torch
+    >>> AbsoluteError()(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 1.0]]))
+    tensor([3.])
+    """
+
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return (raw - x).abs()
+
+    def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
+        return value * scale
+
+
+class Huber(Loss):
+    r"""Huber's loss: squared for small residuals, linear for large ones (Huber, 1964).
+
+    .. math:: \sum_j \tfrac12 r_j^2 \text{ where } |r_j| \le \delta,
+              \quad \delta (|r_j| - \tfrac12 \delta) \text{ elsewhere}, \qquad r = \hat x - x
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Where the loss turns linear, in global standard deviations of X; above 0.
+
+    References
+    ----------
+    P. J. Huber, 1964. Robust estimation of a location parameter. Annals of Mathematical
+    Statistics 35.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Huber(delta=1.0)(torch.tensor([[0.5, 3.0]]), torch.zeros(1, 2))
+    tensor([2.6250])
+    """
+
+    def __init__(self, delta: float = 1.0) -> None:
+        super().__init__()
+        self.delta = delta
+
+    def setup(self, n_components: int) -> None:
+        check_number("Huber: delta", self.delta, numbers.Real, 0, bounds="neither")
+
+    def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
+        return F.huber_loss(raw, x, reduction="none", delta=self.delta)
+
+    def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
+        return value * scale**2  # delta is in units of the scale, so s² H_δ(r) = H_{δs}(s r)

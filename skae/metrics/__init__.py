@@ -1,0 +1,23 @@
+"""How good reconstructions, codes and generated samples are: functions of arrays, for whatever model made them."""
+
+from ._dci import dci
+from ._disentanglement import disentanglement, mutual_information_gap, separated_attribute_predictability
+from ._generation import frechet_distance, kernel_distance
+from ._latent import active_units
+from ._neighbors import memorization, precision_recall_density_coverage
+from ._reconstruction import peak_signal_noise_ratio, reconstruction_error, structural_similarity
+
+__all__ = [
+    "active_units",
+    "dci",
+    "disentanglement",
+    "frechet_distance",
+    "kernel_distance",
+    "memorization",
+    "mutual_information_gap",
+    "peak_signal_noise_ratio",
+    "precision_recall_density_coverage",
+    "reconstruction_error",
+    "separated_attribute_predictability",
+    "structural_similarity",
+]

@@ -1,0 +1,124 @@
+"""Disentanglement judged by models that predict factors from codes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import xlogy
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+
+from .._random import draw_seed
+from ._checks import check_codes_and_factors, standardised
+
+
+class DCI(NamedTuple):
+    """What `dci` returns."""
+
+    disentanglement: float
+    completeness: float
+    informativeness: float
+    importances: np.ndarray
+
+
+def dci(Z: Any, factors: Any, *, estimator: Any = None, random_state: Any = None) -> DCI:
+    r"""Disentanglement, completeness and informativeness of a code (DCI).
+
+    A model is fitted for each factor to predict it from the code, and :math:`R_{ij}` is the importance of column i for
+    factor j, with sum 1 for each factor.
+
+    - Disentanglement: whether a column is of importance for one factor only, 1 less the entropy of a row of R. It is
+      the mean over columns, weighted by their importance.
+    - Completeness: whether a factor is predicted by one column only, 1 less the entropy of a column of R. It is the
+      mean over factors.
+    - Informativeness: how well factors are predicted for a quarter of the samples, held out at random.
+
+    Entropies are to the base of the number of their terms, so that they lie in [0, 1] (Eastwood and Williams, 2018).
+
+    Parameters
+    ----------
+    Z : array-like of shape (n_samples, n_components)
+        Codes, such as `transform` returns them. They are brought to mean 0 and standard deviation 1.
+    factors : array-like of shape (n_samples, n_factors)
+        The factors that the samples were made from, whole numbers; at least two values in every column.
+    estimator : classifier or regressor, default=None
+        What predicts a factor. It has ``feature_importances_`` once fitted, or ``coef_``, of which the absolute values
+        are taken, averaged over classes. None is for ``RandomForestClassifier(n_estimators=30, max_features=None,
+        min_samples_leaf=5)``: where every split may choose from all columns, those that tell nothing are chosen least.
+    random_state : int or RandomState instance, default=None
+        Seed of the split, and of ``estimator`` where it has a ``random_state`` that is None.
+
+    Returns
+    -------
+    result : named tuple
+        ``disentanglement``, ``completeness``, ``informativeness`` : float, the higher the better; the first two in
+        [0, 1]. ``informativeness`` is the mean of the estimator's `score` over factors: accuracy for classifiers,
+        which is not 0 by chance, R² for regressors.
+
+        ``importances`` : ndarray of shape (n_components, n_factors), float64, the R of above.
+
+    Raises
+    ------
+    TypeError
+        If ``estimator`` has neither importances nor coefficients, one for each column of Z.
+    ValueError
+        As `mutual_information_gap` does.
+
+    References
+    ----------
+    C. Eastwood and C. K. I. Williams, 2018. A framework for the quantitative evaluation of disentangled
+    representations. ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.metrics import dci
+    >>> factors = np.random.default_rng(0).integers(4, size=(500, 2))
+    >>> result = dci(factors * [-0.3, 2.0], factors, random_state=0)
+    >>> round(result.disentanglement, 1), round(result.completeness, 1), result.informativeness
+    (1.0, 1.0, 1.0)
+    >>> result = dci(factors @ [[1, 1], [-1, 1]], factors, random_state=0)
+    >>> bool(result.disentanglement < 0.2), bool(result.informativeness > 0.9)
+    (True, True)
+    """
+    Z, factors = check_codes_and_factors(Z, factors, whole=True)
+    if estimator is None:
+        estimator = RandomForestClassifier(n_estimators=30, max_features=None, min_samples_leaf=5)
+    seed = draw_seed(random_state)
+    estimator = clone(estimator)
+    if estimator.get_params().get("random_state", seed) is None:
+        estimator.set_params(random_state=seed)
+    Z, Z_test, factors, factors_test = train_test_split(standardised(Z), factors, test_size=0.25, random_state=seed)
+    scores, importances = np.empty(factors.shape[1]), np.empty((Z.shape[1], factors.shape[1]))
+    for j, (v, v_test) in enumerate(zip(factors.T, factors_test.T, strict=True)):
+        fitted = clone(estimator).fit(Z, v)
+        scores[j] = fitted.score(Z_test, v_test)
+        importances[:, j] = _find_importances(fitted, Z.shape[1])
+    importances = _shares(importances, axis=0)
+    weight = importances.sum(axis=1)
+    disentangled = float(_concentration(importances, axis=1) @ weight / max(weight.sum(), np.finfo(np.float64).tiny))
+    completeness = float(_concentration(importances, axis=0).mean())
+    return DCI(disentangled, completeness, float(scores.mean()), importances)
+
+
+def _find_importances(fitted: Any, n_columns: int) -> np.ndarray:
+    found = getattr(fitted, "feature_importances_", getattr(fitted, "coef_", None))
+    found = None if found is None else np.abs(np.asarray(found, np.float64))
+    if found is None or found.shape[-1:] != (n_columns,):
+        raise TypeError(f"estimator must have feature_importances_ or coef_, one for each column, got {fitted!r}.")
+    return found.reshape(-1, n_columns).mean(axis=0)
+
+
+def _shares(A: np.ndarray, axis: int) -> np.ndarray:
+    """A divided by its sums; zeros where these are 0."""
+    total = A.sum(axis=axis, keepdims=True)
+    return np.divide(A, total, out=np.zeros_like(A), where=total > 0)
+
+
+def _concentration(A: np.ndarray, axis: int) -> np.ndarray:
+    """1 less the entropy along an axis, to the base of its length; 0 where all is 0, for nothing was found there."""
+    shares = _shares(A, axis)
+    entropy = -xlogy(shares, shares).sum(axis=axis) / np.log(max(A.shape[axis], 2))
+    return np.where(shares.any(axis=axis), 1 - entropy, 0.0)
