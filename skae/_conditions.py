@@ -15,9 +15,7 @@ def find_condition(conditional: Any, y: Any, estimator: str, classes: Any = None
         # scikit-learn's own words, which its checks look for.
         raise ValueError(f"This {estimator} estimator requires y to be passed, but the target y is None.")
     if conditional is True:
-        kind = type_of_target(y, input_name="y")
-        if kind == "unknown":
-            raise ValueError(f"y must hold classes or real targets, got {y!r}.")
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
         conditional = "classes" if kind in ("binary", "multiclass") else "targets"
     return Classes(y, classes) if conditional == "classes" else Targets(y)
 
@@ -41,7 +39,7 @@ class Classes:
 
     def is_single(self, y: Any) -> bool:
         """Whether ``y`` is one class rather than many."""
-        return np.ndim(y) == 0
+        return np.asarray(y).ndim == 0
 
     def index(self, y: np.ndarray) -> np.ndarray:
         """Where every label is in ``classes``."""
@@ -81,7 +79,7 @@ class Targets:
 
     def is_single(self, y: Any) -> bool:
         """Whether ``y`` are the targets of one row rather than of many."""
-        return np.ndim(y) == (0 if self.width == 1 else 1)
+        return np.asarray(y).ndim == (0 if self.width == 1 else 1)
 
     def encode(self, y: Any) -> np.ndarray:
         """Standardised targets, (n, width) in float32."""

@@ -21,8 +21,8 @@ def choose_mixture(
 ) -> GaussianMixture:
     """Fit mixtures of 1, 2, 4, ... components with full covariances, until held-out rows become no more likely.
 
-    The best size is fitted to all ``codes``, (n_draws · n_rows, n_components). What is held out are rows, with all draws
-    of each. Weighted rows are drawn by their weights.
+    The best size is fitted to all ``codes``, (n_draws · n_rows, n_components). What is held out are rows, with all
+    their draws. Weighted rows are drawn by their weights.
     """
     rng = np.random.default_rng(seed)
     n_rows = len(codes) // n_draws

@@ -30,8 +30,8 @@ def fit_prior(
 ) -> Any:
     """Fit a clone of ``prior`` to ``codes``, in float64.
 
-    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it. Of ``n_draws`` codes for
-    each row all first ones come first, then all second ones.
+    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it. Of ``n_draws`` codes
+    for each row all first ones come first, then all second ones.
     """
     codes = codes.astype(np.float64)
     if isinstance(prior, str):

@@ -35,7 +35,7 @@ class Costs:
 
 
 def probe(module: Any) -> Costs:
-    """Run two rows through the network of an `Autoencoder`: tell a shape that does not fit before training, and count."""
+    """Run two rows through the network of an `Autoencoder`: tell shapes that do not fit before training, and count."""
     network = module.network
     name = type(network).__name__
     for method in ("encode", "decode"):

@@ -8,10 +8,17 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils import estimator_checks as checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from skae.bottlenecks import KSparse
 
 ESTIMATORS = [
+    VAEGenerator(max_epochs=3),
+    VAEGenerator(2, max_epochs=2, loss="laplace", conditional=True),
+    VAEGenerator(3, max_epochs=2, loss="squared_error", bottleneck="mmd", conditional=True),
+    VAEGenerator(2, max_epochs=2, importance_samples=3, missing="mask", prior=None),
+    VAEGenerator(
+        2, max_epochs=2, module="conv", input_shape=(1, -1), bottleneck="total_correlation", prior=GaussianMixture()
+    ),
     AutoencoderTransformer(),
     AutoencoderTransformer(3, max_epochs=3, loss="huber", noise="masking_noise", lr_schedule="plateau"),
     AutoencoderTransformer(4, max_epochs=3, bottleneck=KSparse(1), prior=GaussianMixture(), early_stopping=False),

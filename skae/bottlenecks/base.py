@@ -38,8 +38,8 @@ class Bottleneck(Component):
     def forward(self, h: Tensor) -> Latent:
         """Turn the encoder's output (n, n_outputs) into a code and its penalty.
 
-        It may give k codes for each row, all rows after each other k times, each with the penalty log q(z|x) − log p(z):
-        the objective is then the importance-weighted bound of the k.
+        It may give k codes for each row, all rows after each other k times, each with the penalty
+        log q(z|x) − log p(z): the objective is then the importance-weighted bound of the k.
         """
         z = self.code(h)
         return Latent(z, z.new_zeros(len(z)))

@@ -17,10 +17,11 @@ _LOG_VARIANCE = -18.0, 10.0
 
 
 class Gaussian(Bottleneck):
-    r"""A normal distribution for every row, held to N(0, I) by a Kullback-Leibler divergence (Kingma and Welling, 2014).
+    r"""A normal distribution for every row, held to N(0, I) by a Kullback-Leibler divergence.
 
-    The encoder gives a mean μ and a log-variance log σ² for each of the components. A code is drawn from them,
-    z = μ + σ ε, so that gradients reach both, and its penalty is, in nats and summed over the components,
+    It makes a variational autoencoder (Kingma and Welling, 2014). The encoder gives a mean μ and a log-variance log σ²
+    for each of the components. A code is drawn from them, z = μ + σ ε, so that gradients reach both, and its penalty
+    is, in nats and summed over the components,
 
     .. math:: \beta \, \tfrac12 \sum_k \left(\mu_k^2 + \sigma_k^2 - 1 - \log \sigma_k^2\right).
 
@@ -135,8 +136,8 @@ class Gaussian(Bottleneck):
     def init_skip(self, skip: Any, x: Tensor) -> None:
         """Start linear maps as the probabilistic PCA of the rows ``x``, at its greatest likelihood.
 
-        With the variances λ along the directions u and what they leave for each other feature, s², the decoder's columns
-        are (λ − s²)^½ u and the posterior of a row is N((λ − s²)^½ / λ · uᵀ(x − mean), s²/λ).
+        With the variances λ along the directions u and what they leave for each other feature, s², the decoder's
+        columns are (λ − s²)^½ u and the posterior of a row is N((λ − s²)^½ / λ · uᵀ(x − mean), s²/λ).
         """
         k = skip.encoder.out_features // 2
         axes = skip.principal_axes(x, k)

@@ -15,15 +15,15 @@ _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMD(Bottleneck):
-    r"""A plain code whose distribution over the rows is drawn to N(0, I): the Wasserstein autoencoder.
+    r"""Plain codes that are drawn to N(0, I) all together: the Wasserstein autoencoder.
 
     The penalty is the maximum mean discrepancy between the codes of a batch and as many draws of N(0, I), in the
     inverse multiquadratic kernel (Tolstikhin et al., 2018), summed over seven scales c:
 
     .. math:: \lambda \, \mathrm{MMD}^2, \qquad k(a, b) = \sum_c \frac{2 d c}{2 d c + |a - b|^2}.
 
-    It is the unbiased estimate, so it may lie below 0; a batch of one row costs nothing. Unlike `Gaussian` it leaves each
-    row a code of its own, without a spread, so reconstructions are sharper and there is no likelihood.
+    It is the unbiased estimate, so it may lie below 0; a batch of one row costs nothing. Unlike `Gaussian` it leaves
+    each row a code of its own, without a spread, so reconstructions are sharper and there is no likelihood.
 
     Parameters
     ----------

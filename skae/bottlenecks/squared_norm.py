@@ -11,11 +11,11 @@ from .base import Bottleneck, Latent
 
 
 class SquaredNorm(Bottleneck):
-    r"""A code with the penalty :math:`\lambda \tfrac12 \sum_k z_k^2`: the regularised autoencoder of Ghosh et al. (2020).
+    r"""A code with the penalty :math:`\lambda \tfrac12 \sum_k z_k^2`.
 
-    It keeps the codes together, so that a density fitted to them afterwards (``prior='mixture'``) generates as a
-    variational autoencoder does, without noise in training. ``alpha`` in the estimator holds the decoder's weights, as
-    in the paper.
+    It makes the regularised autoencoder of Ghosh et al. (2020): it keeps the codes together, so that a density fitted
+    to them afterwards (``prior='mixture'``) generates as a variational autoencoder does, without noise in training.
+    ``alpha`` in the estimator holds the decoder's weights, as in the paper.
 
     Parameters
     ----------

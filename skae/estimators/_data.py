@@ -36,8 +36,8 @@ def check_data(
     X_val: Any = None,
     X_val_target: Any = None,
     sample_weight: Any = None,
-    condition: np.ndarray | None = None,
-    condition_val: np.ndarray | None = None,
+    condition: Any = None,
+    condition_val: Any = None,
     missing: bool = False,
     padding: bool = False,
 ) -> Data:

@@ -15,7 +15,7 @@ from .._prior import sample_prior
 from .._random import Stream, draw_seed
 from .._validation import check_alike, check_choice, check_number
 from ..losses import Likelihood
-from ._generation import Generation, _is_variational
+from ._likelihoods import Likelihoods, _is_variational
 
 
 def _generates(estimator: Any) -> bool:
@@ -24,7 +24,7 @@ def _generates(estimator: Any) -> bool:
     return True
 
 
-class Sampling(Generation):
+class Sampling(Likelihoods):
     """The methods of a fitted generative model that make rows."""
 
     @available_if(_generates)
@@ -62,7 +62,7 @@ class Sampling(Generation):
         if n_samples == 1 and self._condition is not None and y is not None and not self._condition.is_single(y):
             n_samples = len(y)
         if self._condition is not None and y is None:
-            c = self._condition.draw(n_samples, np.random.default_rng(seeds[0]))
+            c: np.ndarray | None = self._condition.draw(n_samples, np.random.default_rng(seeds[0]))
         else:
             c = self._encode_condition(y, n_samples)
         return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy)
@@ -174,7 +174,7 @@ class Sampling(Generation):
 
 
 def _spherical(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Turn ``a`` into ``b``, both (n, 1, k), at the shares ``t``, (steps, 1): direction and length each at an even pace.
+    """Turn ``a`` into ``b``, both (n, 1, k), at the shares ``t``, (steps, 1): direction and length at an even pace.
 
     Codes that lie on one line through 0 have no plane to turn in, and are joined straight.
     """

@@ -124,7 +124,7 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             self._store(outcome.net, data, row_shape)
             self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
             self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
-            self.validation_loss_curve_ = []
+            self.validation_loss_curve_: list[float] = []
         return self
 
     def _fit(self, X: Any, y: Any, *, y_val: Any = None, **others: Any) -> BaseAutoencoder:

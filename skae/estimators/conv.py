@@ -38,8 +38,8 @@ class ConvAutoencoder(Layout, BaseAutoencoder):
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
         ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
         say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
-    bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of `skae.bottlenecks`, \
-default=None
+    bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of \
+`skae.bottlenecks`, default=None
         What happens to the code; 'identity' when None. `VAEGenerator` is the estimator for variational ones.
     loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', 'gaussian', 'laplace', 'discretized_logistic'}, \
 class or object of `skae.losses`, default='squared_error'

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
-
-from .._conditions import Classes, Targets, find_condition
-from .._prior import fit_prior
 from .._validation import check_choice, check_number
 from ..bottlenecks import Gaussian
-from ._data import Data
+from ._density import Density
 from ._layout import Layout
 from ._parts import Parts, find_network, says
 from ._sampling import Sampling
-from .base import BaseAutoencoder, with_callbacks
-
-_ACTIVE = 0.01  # variance of the means of an active component
-_MIN_DRAWS = 2000  # codes that a prior is fitted to, at least
 
 
-class VAEGenerator(Layout, Sampling, BaseAutoencoder):
+class VAEGenerator(Layout, Density, Sampling):
     r"""Variational autoencoder: generates rows like those of X, and tells how likely a row is.
 
-    A code z of ``n_components`` numbers is distributed as N(0, I), and a decoder makes of it the distribution p(x|z) of a
-    row. An encoder gives for each row the distribution q(z|x) of the codes that it may have come from. Both are trained to
-    raise the evidence lower bound of the row's log-likelihood, in nats (Kingma and Welling, 2014):
+    A code z of ``n_components`` numbers is distributed as N(0, I), and a decoder makes of it the distribution p(x|z) of
+    a row. An encoder gives for each row the distribution q(z|x) of the codes that it may have come from. Both are
+    trained to raise the evidence lower bound of the row's log-likelihood, in nats (Kingma and Welling, 2014):
 
-    .. math:: \log p(x) \ge E_{q(z|x)} \log p(x|z) - \beta \, \mathrm{KL}\left(q(z|x) \,\|\, N(0, I)\right), \qquad \beta = 1.
+    .. math:: \log p(x) \ge E_{q(z|x)} \log p(x|z) - \beta \, \mathrm{KL}\left(q(z|x) \,\|\, N(0, I)\right),
+              \qquad \beta = 1.
 
-    With the default ``loss='gaussian'`` the width of p(x|z) follows from the data, so no weight between the two terms is
-    left to guess. The default network starts as probabilistic PCA, and is judged by rows held out of training.
+    With the default ``loss='gaussian'`` the width of p(x|z) follows from the data, so no weight between the two terms
+    is left to guess. The default network starts as probabilistic PCA, and is judged by rows held out of training.
 
-    **What `sample` draws from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the rows
-    after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and where none
-    of them lie the decoder has learned nothing. On images the difference is large: ``docs/benchmarks.md`` has it.
+    **What `sample` draws from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
+    rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
+    where none of them lie the decoder has learned nothing. On images the difference is large: ``docs/benchmarks.md``
+    has it.
 
     Parameters
     ----------
@@ -140,8 +131,8 @@ default=None
     module_ : Autoencoder
         The trained torch module.
     prior_ : density estimator, or list of them
-        The fitted ``prior``, if there is one; for classes one for each of ``classes_``. After `partial_fit` it is that of
-        the latest rows.
+        The fitted ``prior``, if there is one; for classes one for each of ``classes_``. After `partial_fit` it is that
+        of the latest rows.
     active_units_ : int
         Components whose mean differs between rows, by a variance above 0.01 (Burda et al., 2016): the others have
         learned nothing, and are N(0, 1) for every row. It counts the rows trained on.
@@ -196,8 +187,6 @@ default=None
     >>> vae.transform(X).shape, vae.score_samples(X).shape
     ((1797, 8), (1797,))
     """
-
-    _condition: Classes | Targets | None = None
 
     def __init__(
         self,
@@ -265,97 +254,6 @@ default=None
         self.verbose = verbose
         self._extra = params
 
-    @with_callbacks
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        X_target: Any = None,
-        X_val: Any = None,
-        X_val_target: Any = None,
-        y_val: Any = None,
-        sample_weight: Any = None,
-    ) -> VAEGenerator:
-        """Train on X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
-            sequences for a network that reads padding.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            With ``conditional`` the classes or the targets of the rows; ignored otherwise.
-        X_target : array-like of X's shape, default=None
-            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out.
-        X_val : array-like with rows of X's shape, default=None
-            Rows that training is judged by, in place of a share of X.
-        X_val_target : array-like of the shape of ``X_val``, default=None
-            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
-        y_val : array-like, default=None
-            The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
-        sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
-            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For parameters or arrays that do not fit; the message names them.
-        FloatingPointError
-            When a loss is not finite. After any error the estimator is as it was before.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
-        """
-        self._fit(
-            X,
-            y,
-            X_target=X_target,
-            X_val=X_val,
-            X_val_target=X_val_target,
-            y_val=y_val,
-            sample_weight=sample_weight,
-        )
-        return self
-
-    def partial_fit(
-        self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
-    ) -> VAEGenerator:
-        """Train for one epoch on X, from where training stands.
-
-        The first call sets the conditioning, the start and the classes from its arguments, so let X be a fair sample.
-        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows; at least 2 in the first call.
-        y : array-like, default=None
-            As in `fit`.
-        X_target : array-like of X's shape, default=None
-            As in `fit`.
-        sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that any y will hold; those of the first y when None. For the first call.
-
-        Returns
-        -------
-        self : object
-            The estimator. After an error it is as it was before.
-        """
-        self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight, classes=classes)
-        return self
-
     def _check_params(self) -> Parts:
         check_number("beta", self.beta, numbers.Real, 0)
         check_number("importance_samples", self.importance_samples, numbers.Integral, 1)
@@ -374,79 +272,3 @@ default=None
     def _takes_images(self) -> bool:
         given = self.input_shape is not None or self.channel_axis != "auto"
         return given or says(find_network(self.module), "reads_images")
-
-    def _read_conditions(
-        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        if self.conditional is False:
-            self._condition = None
-        elif not again or self._condition is None:
-            self._condition = find_condition(self.conditional, y, type(self).__name__, classes)
-        if isinstance(self._condition, Classes):
-            self.classes_ = self._condition.classes
-        elif hasattr(self, "classes_"):
-            del self.classes_
-        if self._condition is None:
-            return None, None
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together for a conditional estimator: give both or neither.")
-        condition = self._encode_condition(y, len(X))
-        return condition, None if y_val is None else self._encode_condition(y_val, len(X_val))
-
-    def _store_prior(self, data: Data, seed: int) -> None:
-        variational = hasattr(self.module_.bottleneck, "distribution")
-        both = self._map(self.module_.distribution if variational else self.module_.encode, data.X)
-        means = both[:, 0] if variational else both
-        if variational:
-            self.active_units_ = int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum())
-            if self.active_units_ == 0 and float(data.X[0].std()) > 0:
-                self._warn_of_collapse()
-        elif hasattr(self, "active_units_"):
-            del self.active_units_
-        if self.prior is None:
-            return
-        rng = np.random.default_rng(seed)
-        # A mixture of a few posteriors is better known by several draws of each.
-        n_draws = max(1, _MIN_DRAWS // len(means)) if variational else 1
-        draws = np.broadcast_to(means, (n_draws, *means.shape))
-        if variational:
-            draws = draws + both[:, 1] * rng.standard_normal(draws.shape, dtype=np.float32)
-        self.prior_ = self._fit_density(draws, data, seed)
-
-    def _fit_density(self, draws: np.ndarray, data: Data, seed: int) -> Any:
-        """The prior of draws of codes (n_draws, n_samples, n_components): one for each class, or one with the targets."""
-        weight, n_draws = data.sample_weight, len(draws)
-        if isinstance(self._condition, Classes):
-            assert data.condition is not None
-            densities: list[Any] = []
-            for index in range(self._condition.width):
-                rows = np.flatnonzero(data.condition[:, index])
-                part = draws[:, rows].reshape(-1, draws.shape[2])
-                of_rows = None if weight is None else weight[rows]
-                densities.append(fit_prior(self.prior, part, seed + index, of_rows, n_draws) if len(rows) else None)
-            return densities
-        if isinstance(self._condition, Targets) and _is_full_mixture(self.prior):
-            told = np.broadcast_to(data.condition, (n_draws, *data.condition.shape))  # type: ignore[union-attr, arg-type]
-            draws = np.concatenate([draws, told], axis=2)
-        return fit_prior(self.prior, draws.reshape(-1, draws.shape[2]), seed, weight, n_draws)
-
-    def _warn_of_collapse(self) -> None:
-        warnings.warn(
-            "No component of the code is active: the posterior has collapsed onto N(0, I), and every code says the same. "
-            f"Try a lower beta (now {self.beta}), bottleneck=Gaussian(free_bits=0.1) or a longer warmup, a smaller "
-            "network or a lower lr; if X has no structure, there is nothing to encode.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = self.conditional is not False
-        return tags
-
-
-def _is_full_mixture(prior: Any) -> bool:
-    """Whether ``prior`` is a Gaussian mixture that tells codes from targets by its covariances."""
-    if isinstance(prior, str):
-        return True
-    return isinstance(prior, GaussianMixture) and prior.covariance_type == "full"

@@ -62,8 +62,8 @@ class Loss(Component):
 class Likelihood(Loss):
     """Base of the losses that are minus a log-density of the row, in nats.
 
-    With one of them and `skae.bottlenecks.Gaussian` the objective is minus the evidence lower bound. A density of values
-    divided by ``scale`` is that of the values times ``scale``, for each value.
+    With one of them and `skae.bottlenecks.Gaussian` the objective is minus the evidence lower bound. A density of
+    values divided by ``scale`` is that of the values times ``scale``, for each value.
     """
 
     def sample(self, raw: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ class Gaussian(LocationScale):
 
     .. math:: \sum_j \frac{(\hat x_j - x_j)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi
 
-    One σ serves all values. With the best one, the root of the mean squared error, reconstruction and KL divergence find
-    their balance by themselves (Rybkin et al., 2021): there is no weight left to guess.
+    One σ serves all values. With the best one, the root of the mean squared error, reconstruction and KL divergence
+    find their balance by themselves (Rybkin et al., 2021): there is no weight left to guess.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
     learnt the distribution draws rows at such distances as held-out rows have; one that repeats its training rows
     draws nearer ones.
 
-    The probability is the Mann-Whitney statistic of the two sets of distances, divided by the number of pairs, in
+    The probability is the Mann-Whitney statistic of the two sets of distances, divided by the number of pairs, by
     which Meehan et al. (2020) test for data-copying; they do it in each cell of a partition of the space, here it is
     done once for all of X. So rows that are copied in one region may be balanced by rows far off in another: look at
     the smallest ``distances`` too.
@@ -143,7 +143,7 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
     -------
     result : named tuple
         ``ratio`` : float, the median distance of generated rows over that of held-out rows. Well below 1: memorised;
-        well above: the samples are no likely ones. Infinite if the latter alone is 0, and NaN if both are, as for data
+        well above: the samples are unlike the data. Infinite if the latter alone is 0, and NaN if both are, as for data
         of few different rows; ``probability`` still tells them apart.
 
         ``probability`` : float, how likely it is that a generated row lies nearer to X than a held-out row does, ties

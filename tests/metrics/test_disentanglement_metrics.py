@@ -218,6 +218,7 @@ def test_other_estimators_may_judge(estimator):
     factors = some_factors(counts=(2, 3))  # coefficients have one row for two classes, and three for three
     result = dci(noisy_codes(factors, spread=0.1), factors, estimator=estimator, random_state=0)
     assert min(result[:3]) > 0.6
+    np.testing.assert_allclose(result.importances.sum(axis=0), 1)  # coefficients have any sum
     assert not hasattr(estimator, "n_features_in_")  # a clone was fitted
 
 

@@ -162,6 +162,12 @@ def test_density_of_identical_sets_is_one():
     assert result.density == 1  # k - 1 neighbours, and the centre; the k-th is on the rim
 
 
+def test_repeated_rows_lie_in_balls_of_no_size():
+    X = normal(0, 50).repeat(8, axis=0) + 0.1
+    assert precision_recall_density_coverage(X, X[::2], n_neighbors=3)[:2] == (1, 1)
+    assert precision_recall_density_coverage(X, X + 1e-3, n_neighbors=3) == (0, 0, 0, 0)
+
+
 @given(X=sets, Y=sets)
 def test_far_sets_do_not_meet(X, Y):
     assert precision_recall_density_coverage(X, Y + 1000) == (0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What a fitted generative model does: tell its likelihood, and make rows."""
+"""What a fitted generative model tells of rows: their codes as distributions, and how likely they are."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.metaestimators import available_if
 
-from .._conditions import Classes, Targets
+from .._conditions import Classes
 from .._validation import check_domain, check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
-from ._inference import Inference
+from ._conditional import Conditional
 
 _N_DRAWS = 16  # codes that the evidence lower bound is a mean over
 
@@ -23,25 +23,8 @@ def _is_variational(estimator: Any) -> bool:
     return True
 
 
-class Generation(Inference):
-    """The methods of a fitted generative model; `fit` gives it ``_condition`` too, None where it is not conditional."""
-
-    _condition: Classes | Targets | None
-
-    def _encode_condition(self, y: Any, n_rows: int) -> np.ndarray | None:
-        """What the decoder is told of ``n_rows`` rows, one y for all or one for each."""
-        if self._condition is None:
-            if y is not None:
-                raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")
-            return None
-        if y is None:
-            raise ValueError("This estimator is conditional: it needs y, the class or the targets of the rows.")
-        if self._condition.is_single(y):
-            return np.repeat(self._condition.encode([y]), n_rows, axis=0)
-        c = self._condition.encode(y)
-        if len(c) != n_rows:
-            raise ValueError(f"y must be one for all {n_rows} rows or one for each of them, got {len(c)}.")
-        return c
+class Likelihoods(Conditional):
+    """The methods of a fitted generative model that tell codes and likelihoods."""
 
     # ---------------------------------------------------------------- encoding and decoding
 

@@ -1,0 +1,155 @@
+"""Fits in which the decoder is told y."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+from .._conditions import Classes, Targets, find_condition
+from .base import BaseAutoencoder, with_callbacks
+
+
+class Conditional(BaseAutoencoder):
+    """An autoencoder whose decoder may be told y; a final class has a parameter ``conditional``."""
+
+    conditional: Any
+    classes_: np.ndarray
+    _condition: Classes | Targets | None = None
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_target: Any = None,
+        X_val: Any = None,
+        X_val_target: Any = None,
+        y_val: Any = None,
+        sample_weight: Any = None,
+    ) -> Conditional:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
+            sequences for a network that reads padding.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            With ``conditional`` the classes or the targets of the rows; ignored otherwise.
+        X_target : array-like of X's shape, default=None
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
+            hold it, is left out.
+        X_val : array-like with rows of X's shape, default=None
+            Rows that training is judged by, in place of a share of X.
+        X_val_target : array-like of the shape of ``X_val``, default=None
+            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
+        y_val : array-like, default=None
+            The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
+            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
+        """
+        self._fit(
+            X,
+            y,
+            X_target=X_target,
+            X_val=X_val,
+            X_val_target=X_val_target,
+            y_val=y_val,
+            sample_weight=sample_weight,
+        )
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
+    ) -> Conditional:
+        """Train for one epoch on X, from where training stands.
+
+        The first call sets the conditioning, the start and the classes from its arguments, so let X be a fair sample.
+        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows; at least 2 in the first call.
+        y : array-like, default=None
+            As in `fit`.
+        X_target : array-like of X's shape, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            As in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any y will hold; those of the first y when None. For the first call.
+
+        Returns
+        -------
+        self : object
+            The estimator. After an error it is as it was before.
+        """
+        self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight, classes=classes)
+        return self
+
+    def _read_conditions(
+        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        if self.conditional is False:
+            self._condition = None
+        elif not again or self._condition is None:
+            self._condition = find_condition(self.conditional, y, type(self).__name__, classes)
+        if isinstance(self._condition, Classes):
+            self.classes_ = self._condition.classes
+        elif hasattr(self, "classes_"):
+            del self.classes_
+        if self._condition is None:
+            return None, None
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together for a conditional estimator: give both or neither.")
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        condition = self._condition.encode(y)
+        check_consistent_length(X, condition)
+        if y_val is None:
+            return condition, None
+        condition_val = self._condition.encode(y_val)
+        check_consistent_length(X_val, condition_val)
+        return condition, condition_val
+
+    def _encode_condition(self, y: Any, n_rows: int) -> np.ndarray | None:
+        """What the decoder is told of ``n_rows`` rows, one y for all or one for each."""
+        if self._condition is None:
+            if y is not None:
+                raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")
+            return None
+        if y is None:
+            raise ValueError("This estimator is conditional: it needs y, the class or the targets of the rows.")
+        if self._condition.is_single(y):
+            return np.repeat(self._condition.encode([y]), n_rows, axis=0)
+        c = self._condition.encode(y)
+        if len(c) != n_rows:
+            raise ValueError(f"y must be one for all {n_rows} rows or one for each of them, got {len(c)}.")
+        return c
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.conditional is not False
+        return tags
