@@ -73,8 +73,8 @@ class Targets:
     def __init__(self, y: Any) -> None:
         y = _check_targets(y)
         self.width = y.shape[1]
-        self.mean, spread = y.mean(axis=0), y.std(axis=0)
-        self.spread = np.where(spread > 0, spread, 1.0)
+        self.mean = y.mean(axis=0)
+        self.spread = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)  # rounding gives a constant a tiny deviation
         self.seen = ((y - self.mean) / self.spread).astype(np.float32)
 
     def is_single(self, y: Any) -> bool:

@@ -40,7 +40,7 @@ def choose_mixture(
     held_out, seen = (part[: max(1, _MAX_ROWS // n_draws)] for part in (chosen[:n_held], chosen[n_held:]))
     width = codes.shape[1]
     # Relative, since the codes of a plain autoencoder may have any size.
-    reg_covar = max(1e-5 * float(codes.var(axis=0).mean()), 1e-12)
+    reg_covar = max(1e-5 * float(draws[:, chosen].reshape(-1, width).var(axis=0).mean()), 1e-12)
 
     def fit(rows: np.ndarray, n_components: int) -> GaussianMixture:
         mixture = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)

@@ -19,7 +19,7 @@ from ._random import Stream
 
 
 class Inputs(NamedTuple):
-    """What a batch is trained on; skorch hands it around as X."""
+    """Rows of which more is known than their values; skorch hands it around as X."""
 
     u: Tensor  #: conditioned rows
     weight: Tensor | None  #: their weights, if they have any
@@ -29,18 +29,18 @@ class Inputs(NamedTuple):
 class Batch(NamedTuple):
     """What skorch unpacks as ``X, y``."""
 
-    X: Inputs
+    X: Tensor | Inputs  #: conditioned rows, alone where there is nothing else
     y: Tensor  #: the loss's target
 
     @property
     def u(self) -> Tensor:
         """The rows alone."""
-        return self.X.u
+        return self.X.u if isinstance(self.X, Inputs) else self.X
 
     @property
     def weight(self) -> Tensor | None:
         """The weights alone, or None."""
-        return self.X.weight
+        return self.X.weight if isinstance(self.X, Inputs) else None
 
 
 class Rows(Dataset):
@@ -74,8 +74,10 @@ class Rows(Dataset):
     def __getitem__(self, index: Any) -> Batch:
         u = self.u[index]
         target = u if self.target is self.u else self.target[index]
-        weight = None if self.weight is None else self.weight[index]
-        return Batch(Inputs(u, weight, None if self.condition is None else self.condition[index]), target)
+        if self.weight is None and self.condition is None:
+            return Batch(u, target)
+        weight, condition = (None if t is None else t[index] for t in (self.weight, self.condition))
+        return Batch(Inputs(u, weight, condition), target)
 
 
 class BatchIterator:

@@ -1,5 +1,7 @@
 """The module: what it checks, what it copies, where it conditions and in which units it answers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,12 @@ from torch.nn import functional as F
 from skae import AutoencoderTransformer
 from skae import nn as networks
 from skae._autoencoder import Autoencoder
-from skae.bottlenecks import Identity, Latent, Sparse
-from skae.losses import AbsoluteError, Bernoulli, Huber, SquaredError
+from skae.bottlenecks import Gaussian, Identity, Latent, Sparse
+from skae.losses import AbsoluteError, Bernoulli, Huber, Laplace, SquaredError
+from skae.losses import Gaussian as Normally
 from skae.noise import GaussianNoise, SaltAndPepper
 
-LOSSES = [SquaredError(), AbsoluteError(), Huber(0.7), Bernoulli()]
+LOSSES = [SquaredError(), AbsoluteError(), Huber(0.7), Bernoulli(), Normally(0.7), Laplace(0.7)]
 by_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 
 
@@ -320,12 +323,14 @@ def test_losses_agree_with_their_formulas_in_data_units(loss, mean, scale):
         sums, counts = module.squared_error(x, x).double().T
         error = sums / counts * module.unit**2
     r = (x_hat - x).abs()
-    delta = 0.7 * scale
+    delta = 0.7 * scale  # and the scale of likelihoods
     expected = {
         SquaredError: r**2,
         AbsoluteError: r,
         Huber: torch.where(r <= delta, r**2 / 2, delta * (r - delta / 2)),
         Bernoulli: -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()),
+        Normally: -torch.distributions.Normal(x_hat, delta).log_prob(x),
+        Laplace: -torch.distributions.Laplace(x_hat, delta).log_prob(x),
     }[type(loss)]
     torch.testing.assert_close(got, expected.sum(1), rtol=1e-4, atol=1e-6 * scale)
     torch.testing.assert_close(error, (r**2).mean(1), rtol=1e-4, atol=1e-6 * scale)
@@ -403,6 +408,134 @@ def test_gradients_reach_the_network_through_every_box():
     x = rows()
     module.objective(module(module.condition(x)), module.target(x)).sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in module.parameters())
+
+
+class Several(Identity):
+    """Three codes a row, each with a penalty of its own."""
+
+    def forward(self, h):
+        z = torch.cat([h, h + 1, 2 * h])
+        return Latent(z, torch.arange(len(z), dtype=h.dtype))
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_objective_of_several_codes_is_the_log_of_the_mean_of_their_exponentials(missing):
+    module = build(bottleneck=Several(), loss=Normally(0.7), missing=missing)
+    u = module.condition(rows())
+    if missing:
+        u[1, 2] = u[3, 0] = torch.nan
+    output = module(u)
+    raw, z, penalty = output
+    assert raw.shape == (21, 4)
+    assert z.shape == (21, 2)
+    each = torch.stack([module._loss(raw[i : i + 7], u) + penalty[i : i + 7] for i in (0, 7, 14)])
+    expected = -(-each.double()).exp().mean(0).log()
+    torch.testing.assert_close(module.objective(output, u).double(), expected, rtol=1e-5, atol=1e-5)
+    assert (module.objective(output, u) <= each.mean(0)).all(), "a tighter bound than the mean of the objectives"
+
+
+def test_the_objective_of_several_codes_is_finite_where_their_exponentials_are_not():
+    module = build(bottleneck=Several())
+    u = 100 * module.condition(rows())
+    output = module(u)
+    objective = module.objective(output, u)
+    assert (objective > 200).all(), "whose exponential is 0 in float32"
+    assert torch.isfinite(objective).all()
+    objective.sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in module.parameters())
+
+
+# ------------------------------------------------------------------ what the decoder is told
+
+
+class Told(Halves):
+    """Keeps what it decodes."""
+
+    def decode(self, z):
+        self.seen = z.detach().clone()
+        return super().decode(z)
+
+
+def conditions(n=7, width=3):
+    return torch.rand(n, width, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_decoder_is_told_conditions_beside_the_code():
+    def make(input_shape, n_components, n_outputs):
+        assert (n_components, n_outputs) == (5, 2)
+        network = Told(input_shape, n_components)
+        network.down = nn.Linear(4, n_outputs)
+        return network
+
+    module, x, c = build(make, n_conditions=3), rows(), conditions()
+    assert module.n_codes == 2
+    u = module.condition(x)
+    calls = {
+        "forward": lambda: module(u, c)[0],
+        "decode": lambda: module.decode(module.encode(x), c),
+        "reconstruct": lambda: module.reconstruct(x, c),
+        "reconstruction_loss": lambda: module.reconstruction_loss(x, x, c),
+        "squared_error": lambda: module.squared_error(x, x, c),
+        "loss_of_codes": lambda: module.loss_of_codes(module.encode(x), x, module.target(x), c),
+    }
+    for name, call in calls.items():
+        out = call()
+        assert torch.equal(module.network.seen, torch.cat([module.encode(x), c], 1)), name
+        assert len(out) == 7
+    assert not torch.equal(module.decode(module.encode(x), c), module.decode(module.encode(x), c + 1))
+
+
+def test_several_codes_of_a_row_are_told_its_condition():
+    module, c = build(Told, bottleneck=Several(), n_conditions=3, network_params={"wider": -3}), conditions()
+    module(module.condition(rows()), c)
+    assert torch.equal(module.network.seen[:, 2:], c.repeat(3, 1))
+
+
+@pytest.mark.parametrize("size", [(5, 7), (4, 4), (1, 1)])
+def test_a_spatial_code_is_told_conditions_at_every_position(size):
+    module = build(networks.Conv, input_shape=(1, *size), n_conditions=3, network_params={"dense": False})
+    seen = []
+    decode = module.network.decode
+    module.network.decode = lambda z: seen.append(z) or decode(z)
+    z = torch.randn(6, module.n_codes)
+    assert module.decode(z, conditions(6)).shape == (6, 1, *size)
+    (told,) = seen
+    n_positions = module.network.n_positions
+    assert n_positions == math.prod(math.ceil(side / 4) for side in size)
+    told = told.view(6, 5, n_positions)
+    assert torch.equal(told[:, :2].flatten(1), z)
+    assert torch.equal(told[:, 2:], conditions(6)[:, :, None].expand(6, 3, n_positions))
+
+
+def test_a_variational_code_may_be_spatial_and_conditional():
+    module = build(
+        networks.Conv, Normally(), Gaussian(importance_samples=2), input_shape=(2, 8, 8), n_conditions=3,
+        network_params={"dense": False},
+    )  # fmt: skip
+    u, c = torch.randn(6, 2, 8, 8), conditions(6)
+    module.init_from(u, c)
+    raw, z, penalty = module(u, c)
+    assert raw.shape == (12, 2, 8, 8)
+    assert z.shape == (12, 2 * 4)
+    assert penalty.shape == (12,)
+    assert module.objective((raw, z, penalty), u).shape == (6,)
+
+
+def test_a_loss_starts_from_what_is_decoded_of_the_rows_and_their_conditions():
+    module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3}, mean=0.5, scale=0.3)
+    u, c = module.condition(rows()), conditions()
+    module.init_from(u, c)
+    error = (module.eval()(u, c)[0] - u).square().mean().sqrt()
+    torch.testing.assert_close(module.loss.log_scale.exp(), error.detach())
+
+
+def test_a_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
+    monkeypatch.setattr("skae._autoencoder._LOSS_ROWS", 3)
+    module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3})
+    u, c = module.condition(rows()), conditions()
+    module.init_from(u, c)
+    error = (module.eval()(u[::3], c[::3])[0] - u[::3]).square().mean().sqrt()
+    torch.testing.assert_close(module.loss.log_scale.exp(), error.detach())
 
 
 def test_conditioning_is_no_state_of_the_network():

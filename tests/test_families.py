@@ -12,15 +12,18 @@ from sklearn.base import clone
 from skae import bottlenecks, losses, nn, noise
 from skae._autoencoder import Autoencoder
 
+BASES = losses.Loss, losses.Likelihood, noise.Noise, bottlenecks.Bottleneck
+
 
 def members(module, base):
     classes = [getattr(module, name) for name in module.__all__]
-    return [cls for cls in classes if issubclass(cls, base) and cls is not base]
+    return [cls for cls in classes if issubclass(cls, base) and cls not in BASES]
 
 
 LOSSES = members(losses, losses.Loss)
 NOISES = [cls for cls in members(noise, noise.Noise) if cls is not noise.Compose]  # needs two: tests/test_noise.py
 BOTTLENECKS = members(bottlenecks, bottlenecks.Bottleneck)
+ESTIMATES = {bottlenecks.MMD, bottlenecks.TotalCorrelation}  # made from a batch, so they may lie below 0
 COMPONENTS = LOSSES + NOISES + BOTTLENECKS
 NETWORKS = [nn.MLP, nn.Conv, nn.GRU, nn.TCN]  # EncoderDecoder has no defaults: tests/nn/test_pair.py
 
@@ -67,14 +70,34 @@ def draw(seed, *shape):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def prepared(cls, **params):
+    """A loss as it judges: while training the scale of a likelihood may be that of the batch, which joins its rows."""
+    loss = cls(**params)
+    loss.setup(n_components=2)
+    return loss.eval()
+
+
+def targets(loss, values):
+    """Values in [0, 1) as what the loss may be compared with."""
+    low, high = loss.domain or (0, 1)
+    x = low + values * (high - low)
+    return x.round() if loss.integer else x
+
+
+def is_density(loss):
+    """Whether the loss is minus a log-density, which may lie below 0, rather than a log-probability or an error."""
+    return isinstance(loss, losses.Likelihood) and loss.domain is None
+
+
 @by_name(LOSSES)
 @given(n=rows, d=features, seed=seeds)
 @settings(max_examples=25, deadline=None)
 def test_loss_is_one_value_a_row_summed_over_features(cls, n, d, seed):
-    loss, raw, x = cls(), draw(seed, n, d) - 0.5, draw(seed + 1, n, d)
+    loss, raw = prepared(cls), draw(seed, n, d) - 0.5
+    x = targets(loss, draw(seed + 1, n, d))
     value = loss(raw, x)
     assert value.shape == (n,)
-    assert (value >= 0).all()
+    assert is_density(loss) or (value >= 0).all()
     by_feature = sum(loss(raw[:, [j]], x[:, [j]]) for j in range(d))
     torch.testing.assert_close(value, by_feature)
     torch.testing.assert_close(loss(raw.reshape(n, 1, d), x.reshape(n, 1, d)), value)
@@ -84,8 +107,8 @@ def test_loss_is_one_value_a_row_summed_over_features(cls, n, d, seed):
 @given(seed=seeds)
 @settings(max_examples=25, deadline=None)
 def test_loss_has_its_minimum_where_the_link_gives_the_target(cls, seed):
-    loss = cls()
-    x = draw(seed, 1, 1) * 0.8 + 0.1
+    loss = prepared(cls)
+    x = targets(loss, draw(seed, 1, 1) * 0.8 + 0.1)
     raw = torch.zeros(1, 1, requires_grad=True)
     optimizer = torch.optim.LBFGS([raw], max_iter=100, line_search_fn="strong_wolfe", tolerance_grad=1e-9)
 
@@ -97,32 +120,53 @@ def test_loss_has_its_minimum_where_the_link_gives_the_target(cls, seed):
 
     for _ in range(5):
         optimizer.step(closure)
-    torch.testing.assert_close(loss.link(raw.detach()), x, atol=2e-3, rtol=0)
+    torch.testing.assert_close(loss.link(raw.detach()), x, atol=2e-3 * (loss.domain or (0, 1))[1], rtol=0)
 
 
-@by_name(LOSSES)
+@by_name([cls for cls in LOSSES if cls().domain is None])  # the others are computed in the data's own units
 @given(seed=seeds, scale=st.floats(0.1, 100))
 @settings(max_examples=25, deadline=None)
 def test_loss_is_rescaled_to_other_units(cls, seed, scale):
-    loss = cls()
-    if loss.domain is not None:
-        return  # such a loss is computed in the data's own units
     raw, x = draw(seed, 3, 4), draw(seed + 1, 3, 4)
-    there = cls(delta=scale) if cls is losses.Huber else loss
-    torch.testing.assert_close(loss.rescale(loss(raw, x), scale), there(raw * scale, x * scale))
+    here = {name: 1.0 for name in ("delta", "scale") if name in cls().get_params()}  # what is in the data's units
+    loss, there = prepared(cls, **here), prepared(cls, **dict.fromkeys(here, scale))
+    value = loss.rescale(loss(raw, x), scale, 4)
+    torch.testing.assert_close(value, there(raw * scale, x * scale), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(loss.rescale(loss(raw, x).numpy(), scale, np.full(3, 4)), value, rtol=1e-5)
 
 
 @by_name(LOSSES)
 def test_loss_gradient(cls):
     raw = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
     x = torch.full((2, 3), 0.3, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda r: cls()(r, x), raw)
+    assert torch.autograd.gradcheck(lambda r: prepared(cls)(r, x), raw)
 
 
 @by_name(LOSSES)
 def test_loss_says_whether_its_link_is_the_identity(cls):
     raw = torch.tensor([[-3.0, 0.5]])
     assert torch.equal(cls().link(raw), raw) == cls.identity_link
+
+
+LIKELIHOODS = members(losses, losses.Likelihood)
+
+
+@by_name(LIKELIHOODS)
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_samples_of_a_likelihood_are_rows_that_it_may_be_asked_about(cls, seed):
+    loss = prepared(cls)
+    raw = 4 * draw(seed, 3, 2, 5) - 2
+    drawn = loss.sample(raw)
+    assert drawn.shape == raw.shape
+    assert drawn.dtype == raw.dtype
+    assert torch.isfinite(loss(raw, drawn)).all()
+    if loss.domain is not None:
+        assert drawn.min() >= loss.domain[0]
+        assert drawn.max() <= loss.domain[1]
+    if loss.integer:
+        assert torch.equal(drawn, drawn.round())
+    assert not torch.equal(drawn, loss.sample(raw)), "another draw at every call"
 
 
 # ------------------------------------------------------------------ noises
@@ -170,7 +214,8 @@ def test_bottleneck_contract(cls, n, seed):
     assert z.shape == (n, n_components)
     assert penalty.shape == (n,)
     assert torch.isfinite(z).all()
-    assert (penalty >= 0).all()
+    assert torch.isfinite(penalty).all()
+    assert cls in ESTIMATES or (penalty >= 0).all()
     code = part.eval().code(h)
     assert code.shape == (n, n_components)
     assert torch.equal(code, part.code(h)), "code is deterministic"
@@ -204,7 +249,7 @@ def test_network_keeps_shapes_and_rows_apart(cls, data, n_components, wider):
 @pytest.mark.parametrize("corruption", [None, *NOISES], ids=lambda cls: getattr(cls, "__name__", "None"))
 @by_name(LOSSES)
 def test_any_choice_of_parts_makes_an_autoencoder(cls, corruption, bottleneck):
-    x = draw(0, 6, 3, 2)
+    x = targets(cls(), draw(0, 6, 3, 2))
     module = Autoencoder(
         nn.MLP,
         bottleneck(),

@@ -600,6 +600,20 @@ def test_batch_scoring(blobs):
     assert ae.net_.history[:, "size"] == [20.0] * 3
 
 
+def test_weights_and_conditions_travel_with_the_rows_and_the_rows_travel_alone_otherwise():
+    u, weight, condition = torch.randn(6, 4), torch.rand(6), torch.rand(6, 2)
+    (alone,) = BatchIterator(Rows(u), 6)
+    assert torch.equal(alone.X, u), "as skorch's own callbacks and users' expect"
+    assert torch.equal(alone.u, u)
+    assert alone.weight is None
+    for given_weight, given_condition in ((weight, None), (None, condition), (weight, condition)):
+        (batch,) = BatchIterator(Rows(u, None, given_weight, given_condition), 6)
+        assert batch.weight is given_weight or torch.equal(batch.weight, weight)
+        assert batch.X.condition is given_condition or torch.equal(batch.X.condition, condition)
+        assert torch.equal(batch.u, u)
+        assert torch.equal(batch.y, u)
+
+
 def test_checkpoints(blobs, tmp_path):
     checkpoint = Checkpoint(dirname=tmp_path, monitor="train_loss_best", f_pickle="net.pkl")
     end = TrainEndCheckpoint(dirname=tmp_path)

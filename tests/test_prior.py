@@ -106,7 +106,26 @@ def test_densities_are_accepted(prior):
     check_prior(type(prior))
 
 
-@pytest.mark.parametrize("wrong", ["mixture", 3, None, np.ones(3), object()], ids=str)
+def test_the_mixture_by_name_is_one_whose_size_is_chosen():
+    check_prior("mixture")
+    fitted = fit_prior("mixture", CODES, seed=0)
+    assert fitted.n_components == 1, "the codes are one Gaussian"
+    np.testing.assert_allclose(fitted.means_[0], CODES.mean(0), rtol=1e-5)
+
+
+def test_weights_go_with_every_draw_of_a_row():
+    class Weighing(Recorder):
+        def fit(self, X, y=None, sample_weight=None):
+            self.weight_ = sample_weight
+            return super().fit(X)
+
+    weight = np.arange(150.0)
+    np.testing.assert_array_equal(fit_prior(Weighing(), CODES, 0, weight, n_draws=2).weight_, np.tile(weight, 2))
+    assert fit_prior(Weighing(), CODES, 0, None, n_draws=2).weight_ is None
+    assert hasattr(fit_prior(Recorder(), CODES, 0, weight, n_draws=2), "seen_"), "or are left out"
+
+
+@pytest.mark.parametrize("wrong", ["mixtures", 3, None, np.ones(3), object()], ids=str)
 def test_what_is_no_density_is_refused(wrong):
-    with pytest.raises(TypeError, match="prior must be a scikit-learn density estimator with fit and sample"):
+    with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
         check_prior(wrong)

@@ -128,9 +128,13 @@ class Gaussian(Bottleneck):
         return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
 
     def _weight(self) -> float:
+        return self.beta * self._warmth()
+
+    def _warmth(self) -> float:
+        """The share of the full weight that the training has reached."""
         if not self.training or self.progress >= self.warmup:
-            return self.beta
-        return self.beta * self.progress / self.warmup
+            return 1.0
+        return self.progress / self.warmup
 
     @torch.no_grad()
     def init_skip(self, skip: Any, x: Tensor) -> None:

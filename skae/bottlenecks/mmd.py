@@ -28,7 +28,7 @@ class MMD(Bottleneck):
     Parameters
     ----------
     weight : float, default=100.0
-        λ, against the loss of a row, which is summed over features; at least 0.
+        The weight λ against the loss of a row, which is summed over features; at least 0.
 
     References
     ----------

@@ -20,7 +20,7 @@ class SquaredNorm(Bottleneck):
     Parameters
     ----------
     weight : float, default=0.01
-        λ, against the loss of a row, which is summed over features; at least 0.
+        The weight λ against the loss of a row, which is summed over features; at least 0.
 
     References
     ----------

@@ -21,7 +21,8 @@ class TotalCorrelation(Gaussian):
               + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \textstyle\prod_k q(z_k)\right)
 
     q(z) is taken for the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends on
-    the batch's size; gradients are those of the paper's estimate, whose own constant knows the number of rows.
+    the batch's size; gradients are those of the paper's estimate, whose own constant knows the number of rows. Being an
+    estimate, it may lie below 0.
 
     Parameters
     ----------
@@ -56,4 +57,4 @@ class TotalCorrelation(Gaussian):
         apart = torch.logsumexp(density, dim=1).sum(1)
         correlation = joint - apart + (z.shape[1] - 1) * math.log(len(z))
         penalty = divergence_from_standard_normal(mean, log_variance).sum(1) + (self.beta - 1) * correlation
-        return Latent(z, self._weight() / self.beta * penalty if self.beta else penalty)
+        return Latent(z, self._warmth() * penalty)

@@ -22,7 +22,6 @@ class Density(Conditional):
     """Fits the prior to draws from the posteriors of the rows, and sees whether these have collapsed."""
 
     active_units_: int
-    beta: float
 
     def _store_prior(self, data: Data, seed: int) -> None:
         variational = hasattr(self.module_.bottleneck, "distribution")
@@ -30,7 +29,8 @@ class Density(Conditional):
         means = both[:, 0] if variational else both
         if variational:
             self.active_units_ = int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum())
-            if self.active_units_ == 0 and float(data.X[0].std()) > 0:
+            varies = np.fmin.reduce(data.X, axis=0) < np.fmax.reduce(data.X, axis=0)
+            if self.active_units_ == 0 and varies.sum() > 1:  # a single feature shares nothing with another
                 self._warn_of_collapse()
         elif hasattr(self, "active_units_"):
             del self.active_units_
@@ -64,8 +64,8 @@ class Density(Conditional):
     def _warn_of_collapse(self) -> None:
         warnings.warn(
             "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are alike. "
-            f"Try a lower beta (now {self.beta}), bottleneck=Gaussian(free_bits=0.1) or a longer warmup, a smaller "
-            "network or a lower lr; if X has no structure, there is nothing to encode.",
+            f"Try a lower beta (now {self.module_.bottleneck.beta}), bottleneck=Gaussian(free_bits=0.1) or a longer "
+            "warmup, a smaller network or a lower lr; if X has no structure, there is nothing to encode.",
             ConvergenceWarning,
             stacklevel=4,
         )
@@ -73,6 +73,6 @@ class Density(Conditional):
 
 def _is_full_mixture(prior: Any) -> bool:
     """Whether ``prior`` is a Gaussian mixture that tells codes from targets by its covariances."""
-    if isinstance(prior, str):
+    if isinstance(prior, str) or prior is GaussianMixture:
         return True
     return isinstance(prior, GaussianMixture) and prior.covariance_type == "full"

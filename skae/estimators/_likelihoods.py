@@ -44,7 +44,8 @@ class Likelihoods(Conditional):
         std : ndarray of shape (n_samples, n_components), float32
             Their standard deviations.
         """
-        both = self._map_rows(self.module_.distribution, self._check_fitted_rows(X))
+        X = self._check_fitted_rows(X)
+        both = self._map_rows(self.module_.distribution, X)
         return both[:, 0], both[:, 1]
 
     def inverse_transform(self, Z: Any, y: Any = None) -> np.ndarray:

@@ -60,7 +60,7 @@ class Sampling(Likelihoods):
         self._check_noisy(noisy)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
         if n_samples == 1 and self._condition is not None and y is not None and not self._condition.is_single(y):
-            n_samples = len(y)
+            n_samples = len(y) or 1  # none at all is refused below
         if self._condition is not None and y is None:
             c: np.ndarray | None = self._condition.draw(n_samples, np.random.default_rng(seeds[0]))
         else:
@@ -78,7 +78,7 @@ class Sampling(Likelihoods):
                 rows = np.flatnonzero(c[:, index])  # type: ignore[index]
                 if len(rows):
                     if density is None:
-                        raise ValueError(f"Class {self._condition.classes[index]!r} had no rows to learn from.")
+                        raise ValueError(f"Class {self.classes_.tolist()[index]!r} had no rows to learn from.")
                     codes[rows] = sample_prior(density, len(rows), seed + index)
             return codes
         if c is not None and isinstance(self.prior_, GaussianMixture) and self.prior_.n_features_in_ > width:

@@ -59,17 +59,16 @@ class VAEGenerator(Layout, Density, Sampling):
         ``decode`` is called with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names,
         and with ``module__*``: `encode` must give ``n_outputs`` numbers, twice the latent size, and `decode` take
         ``n_components``, which counts what it is told of y too. A module is copied at every fit.
-    bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', 'identity', ...}, class or object of \
-`skae.bottlenecks`, default=None
-        What happens to the code; ``Gaussian(beta, importance_samples=...)`` when None. `MMD` makes a Wasserstein
-        autoencoder, `TotalCorrelation` a β-TCVAE, `SquaredNorm` the regularised autoencoder of Ghosh et al. (2020).
-    loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', 'squared_error', ...}, class or object of \
-`skae.losses`, default='gaussian'
-        Minus the log-likelihood of a row. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
-    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
-default=None
-        What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
-        so that training is judged at mending them.
+    bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', ...}, class or object, default=None
+        What happens to the code, one of `skae.bottlenecks`; ``Gaussian(beta, importance_samples=...)`` when None.
+        `MMD` makes a Wasserstein autoencoder, `TotalCorrelation` a β-TCVAE, `SquaredNorm` the regularised autoencoder
+        of Ghosh et al. (2020).
+    loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
+        Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
+        'discretized_logistic' integers from 0 to 255.
+    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object, default=None
+        What damages the rows while training, one of `skae.noise`, for a denoising autoencoder. The rows held out
+        are damaged too, once, so that training is judged at mending them.
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.

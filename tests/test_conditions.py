@@ -1,0 +1,178 @@
+"""What a decoder is told beside the code: classes as ones and zeros, targets by their standard deviation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skae._conditions import Classes, Targets, find_condition
+
+LABELS = {
+    "integers": [3, 1, 2, 3, 3],
+    "negative": [-1, 1, 1, -1, 1],
+    "strings": ["b", "a", "c", "b", "b"],
+    "objects": np.array(["long one", "a", "c", "long one", "c"], dtype=object),
+    "bools": [True, False, True, True, False],
+    "floats": [2.0, 1.0, 1.0, 2.0, 3.0],
+}
+by_labels = pytest.mark.parametrize("y", LABELS.values(), ids=LABELS)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+# ------------------------------------------------------------------ classes
+
+
+@by_labels
+def test_classes_are_told_as_ones_and_zeros_in_their_order(y):
+    condition = Classes(y)
+    told = condition.encode(y)
+    assert told.dtype == np.float32
+    assert told.shape == (5, condition.width)
+    assert condition.classes.tolist() == sorted(set(np.asarray(y).tolist()))
+    assert condition.classes[told.argmax(1)].tolist() == np.asarray(y).tolist()
+    np.testing.assert_array_equal(np.sort(told, axis=1)[:, -2:], [[0, 1]] * 5)
+    np.testing.assert_array_equal(told.sum(0) / 5, condition.shares.astype(np.float32))
+
+
+@by_labels
+def test_a_class_is_drawn_as_often_as_it_was_there(y):
+    condition = Classes(y)
+    drawn = condition.draw(4000, rng())
+    assert drawn.dtype == np.float32
+    assert set(drawn.sum(1)) == {1.0}
+    error = 5 * np.sqrt(condition.shares * (1 - condition.shares) / 4000)
+    assert (np.abs(drawn.mean(0) - condition.shares) <= error).all()
+    np.testing.assert_array_equal(condition.draw(4000, rng()), drawn)
+
+
+@pytest.mark.parametrize(
+    ("y", "unknown"),
+    [([1, 2, 3], 0), ([1, 2, 3], 4), ([1, 3], 2), (["a", "c"], "b"), (["a", "c"], "longer"), (["1", "2"], 1),
+     ([1, 2], "1"), ([False, True], 2), ([1, 2], 1.5)],
+)  # fmt: skip
+def test_a_class_that_fit_did_not_see_is_told(y, unknown):
+    condition = Classes(y)
+    with pytest.raises(ValueError, match=r"y must hold classes of fit, .*, got .*" + str(unknown)):
+        condition.encode([unknown])
+
+
+def test_classes_may_be_named_in_advance():
+    condition = Classes([2, 2], classes=[1, 2, 3])
+    assert condition.shares.tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(condition.encode([3, 1]), [[0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(condition.draw(3, rng()), [[0, 1, 0]] * 3)
+    with pytest.raises(ValueError, match=r"got .*4"):
+        Classes([2, 4], classes=[1, 2, 3])
+
+
+def test_one_class_is_a_class():
+    condition = Classes(["a"] * 3)
+    np.testing.assert_array_equal(condition.encode(["a", "a"]), [[1], [1]])
+
+
+@pytest.mark.parametrize("single", ["b", "longer", 1, np.int64(2), True, 1.0, np.array(1)])
+def test_a_scalar_is_one_class(single):
+    assert Classes([1, 2]).is_single(single)
+    assert not Classes([1, 2]).is_single([single])
+
+
+def test_labels_that_are_no_column_are_refused():
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        Classes([[1, 2], [2, 1]])
+    with pytest.warns(UserWarning, match="A column-vector y was passed"):
+        assert Classes([[1], [2]]).width == 2
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_labels_that_are_not_finite_are_refused(wrong):
+    for refused in (lambda: Classes([1.0, wrong]), lambda: Classes([1.0, 2.0]).encode([wrong])):
+        with pytest.raises(ValueError, match="Input y contains NaN or infinity"):
+            refused()
+
+
+# ------------------------------------------------------------------ targets
+
+
+@given(n=st.integers(2, 6), width=st.integers(1, 3), scale=st.floats(1e-3, 1e6), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=25)
+def test_targets_are_standardised(n, width, scale, seed):
+    y = 5 + scale * np.random.default_rng(seed).normal(size=(n, width))
+    condition = Targets(y)
+    told = condition.encode(y)
+    assert told.dtype == np.float32
+    assert told.shape == (n, width)
+    np.testing.assert_allclose(told, (y - y.mean(0)) / y.std(0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(condition.encode(y[:1] + y.std(0)), told[:1] + 1, rtol=1e-4, atol=1e-4)
+
+
+def test_a_column_of_targets_is_the_same_as_a_row_of_them():
+    y = np.array([1.0, 4.0, 2.0])
+    np.testing.assert_array_equal(Targets(y).encode(y[:, None]), Targets(y[:, None]).encode(y))
+    assert Targets(y).encode(y).shape == (3, 1)
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0, -1e9, 0.1])
+def test_a_constant_target_is_told_as_zero(constant):
+    y = np.full((7, 2), constant)
+    y[:, 1] = np.arange(7)
+    told = Targets(y).encode(y)
+    np.testing.assert_allclose(told[:, 0], 0, atol=1e-6)
+    assert np.isfinite(Targets(y).encode(y + 1)).all()
+
+
+def test_targets_are_drawn_from_those_of_the_fit():
+    y = np.arange(10.0).reshape(5, 2) ** 2
+    condition = Targets(y)
+    drawn = condition.draw(300, rng())
+    told = condition.encode(y)
+    assert {tuple(row) for row in drawn} == {tuple(row) for row in told}, "whole rows, all of them"
+    np.testing.assert_array_equal(condition.draw(300, rng()), drawn)
+
+
+def test_what_is_one_target_depends_on_how_many_there_are():
+    one, two = Targets([1.0, 2.0]), Targets([[1.0, 2.0], [2.0, 5.0]])
+    assert one.is_single(3.0)
+    assert not one.is_single([3.0])
+    assert two.is_single([3.0, 1.0])
+    assert not two.is_single([[3.0, 1.0]])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_targets_that_are_not_finite_are_refused(wrong):
+    for refused in (lambda: Targets([1.0, wrong]), lambda: Targets([1.0, 2.0]).encode([wrong])):
+        with pytest.raises(ValueError, match="Input y contains"):
+            refused()
+
+
+def test_another_number_of_targets_is_refused():
+    with pytest.raises(ValueError, match="y must have 2 targets for each row, got 1"):
+        Targets(np.ones((3, 2))).encode([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"y must have the shape .* got \(2, 1, 1\)|Found array with dim 3"):
+        Targets(np.ones((2, 1, 1)))
+
+
+# ------------------------------------------------------------------ which of them
+
+
+@pytest.mark.parametrize(
+    ("y", "kind"),
+    [*((y, Classes) for y in LABELS.values()), ([0.5, 1.5, 2.0], Targets), (np.eye(3) + 0.5, Targets),
+     (np.arange(6).reshape(3, 2), Targets)],
+)  # fmt: skip
+def test_the_kind_is_found_in_y(y, kind):
+    assert type(find_condition(True, y, "VAE")) is kind
+
+
+def test_the_kind_may_be_said():
+    assert type(find_condition("targets", [1, 2, 3], "VAE")) is Targets
+    assert type(find_condition("classes", [0.5, 1.5], "VAE")) is Classes
+    assert find_condition("classes", [1, 2], "VAE", classes=[1, 2, 3]).width == 3
+
+
+@pytest.mark.parametrize("conditional", [True, "classes", "targets"])
+def test_y_is_needed(conditional):
+    with pytest.raises(ValueError, match="This VAE estimator requires y to be passed, but the target y is None"):
+        find_condition(conditional, None, "VAE")

@@ -1,0 +1,326 @@
+"""Likelihoods against torch.distributions, what they draw, and where their scale comes from."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import distributions
+
+from skae._random import Stream
+from skae.losses import Bernoulli, DiscretizedLogistic, Gaussian, Laplace
+
+seeds = st.integers(0, 2**31 - 1)
+LOCATION_SCALE = [Gaussian, Laplace, DiscretizedLogistic]
+by_density = pytest.mark.parametrize("cls", [Gaussian, Laplace])
+by_location = pytest.mark.parametrize("cls", LOCATION_SCALE)
+N = 20_000
+
+
+def prepared(cls, **params):
+    loss = cls(**params)
+    loss.setup(n_components=2)
+    return loss.eval()
+
+
+def random(seed, *shape, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def targets(loss, raw):
+    """Values around ``raw`` that the loss may be compared with."""
+    near = raw + random(99, *raw.shape)
+    return near if loss.domain is None else (0.5 * (near + 1) * loss.domain[1]).clamp(*loss.domain).round()
+
+
+def density(loss, raw, scale):
+    return {Gaussian: distributions.Normal, Laplace: distributions.Laplace}[type(loss)](raw, scale)
+
+
+def logistic_cdf(loss, raw, x, scale):
+    """F at ``x``, in float64."""
+    half = (loss.n_levels - 1) / 2
+    return torch.sigmoid((x.double() - half * (1 + raw.double())) / (scale * half))
+
+
+# ------------------------------------------------------------------ densities
+
+
+@by_density
+@given(scale=st.floats(2e-3, 1e3), n=st.integers(1, 4), seed=seeds)
+@settings(deadline=None, max_examples=25)
+def test_a_density_is_that_of_its_distribution(cls, scale, n, seed):
+    loss = prepared(cls, scale=scale)
+    raw, x = random(seed, n, 3), random(seed + 1, n, 3)
+    expected = -density(loss, raw, scale).log_prob(x)
+    torch.testing.assert_close(loss.elementwise(raw, x), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(loss(raw, x), expected.sum(1), rtol=1e-4, atol=1e-4)
+
+
+@given(n_levels=st.integers(2, 300), scale=st.floats(1e-3, 100), raw=st.floats(-3, 3))
+@settings(deadline=None, max_examples=50)
+def test_probabilities_of_all_levels_sum_to_one(n_levels, scale, raw):
+    loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale).double()
+    x = torch.arange(n_levels, dtype=torch.float64)
+    values = loss.elementwise(torch.full_like(x, raw), x)
+    assert (values >= -1e-12).all()
+    assert float((-values).exp().sum()) == pytest.approx(1, abs=1e-9)
+
+
+@given(n_levels=st.integers(2, 300), scale=st.floats(0.01, 10), raw=st.floats(-1.5, 1.5))
+@settings(deadline=None, max_examples=50)
+def test_probabilities_are_differences_of_the_logistic_distribution(n_levels, scale, raw):
+    loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale)
+    x = torch.arange(n_levels, dtype=torch.float32)
+    raw = torch.full_like(x, raw)
+    above, below = logistic_cdf(loss, raw, x + 0.5, scale), logistic_cdf(loss, raw, x - 0.5, scale)
+    above[-1], below[0] = 1.0, 0.0
+    found = (-loss.elementwise(raw, x)).double().exp()
+    torch.testing.assert_close(found, above - below, rtol=1e-4, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_levels_far_from_the_location_have_a_finite_cost_and_gradient(scale):
+    loss = prepared(DiscretizedLogistic, scale=scale)
+    raw = torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0]).repeat_interleave(3).requires_grad_()
+    values = loss.elementwise(raw, torch.tensor([0.0, 100.0, 255.0]).repeat(5))
+    (gradient,) = torch.autograd.grad(values.sum(), raw)
+    assert torch.isfinite(values).all()
+    assert torch.isfinite(gradient).all()
+    assert gradient[1] < 0 < gradient[13], "towards the level"
+
+
+def test_the_link_of_levels_covers_their_range():
+    loss = DiscretizedLogistic(n_levels=11)
+    assert loss.link(torch.tensor([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0])).tolist() == [0, 0, 5, 7.5, 10, 10]
+    assert loss.domain == (0, 10)
+
+
+# ------------------------------------------------------------------ samples
+
+
+def sample(loss, raw, seed=0):
+    with Stream(seed):
+        return loss.sample(torch.full((N, 1), raw)).double().flatten()
+
+
+def quantile_errors(drawn, cdf):
+    """How far the shares below some points lie from the truth, in standard errors."""
+    points = torch.tensor(np.quantile(drawn, [0.02, 0.25, 0.5, 0.75, 0.98]))
+    truth = cdf(points)
+    found = (drawn[:, None] <= points).double().mean(0)
+    return (found - truth).abs() / (truth * (1 - truth) / N).sqrt()
+
+
+@by_density
+@pytest.mark.parametrize(("raw", "scale"), [(0.0, 1.0), (-3.0, 0.01), (1.0, 20.0)])
+def test_samples_follow_the_density(cls, raw, scale):
+    loss = prepared(cls, scale=scale)
+    drawn = sample(loss, raw)
+    truth = density(loss, torch.tensor(raw, dtype=torch.float64), scale)
+    assert (quantile_errors(drawn, truth.cdf) < 5).all()
+    assert abs(float(drawn.mean()) - raw) < 5 * float(truth.stddev) / math.sqrt(N)
+
+
+@pytest.mark.parametrize(("raw", "scale", "n_levels"), [(0.0, 0.1, 256), (0.9, 0.3, 256), (-0.2, 0.5, 2), (0, 2.0, 5)])
+def test_sampled_levels_come_with_their_probabilities(raw, scale, n_levels):
+    loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale)
+    drawn = sample(loss, float(raw))
+    levels = torch.arange(n_levels, dtype=torch.float64)
+    probabilities = (-loss.elementwise(torch.full_like(levels, raw), levels)).exp()
+    counts = torch.bincount(drawn.long(), minlength=n_levels)
+    error = (counts - N * probabilities).abs() / (N * probabilities * (1 - probabilities)).sqrt().clamp(min=1)
+    assert error.max() < 5
+    cumulative = probabilities.cumsum(0)
+    found = counts.cumsum(0) / N
+    assert (found - cumulative).abs().max() < 2.5 / math.sqrt(N), "Kolmogorov and Smirnov's distance"
+
+
+def test_sampled_zeros_and_ones_come_with_their_probability():
+    drawn = sample(Bernoulli(), 1.0)
+    assert set(drawn.tolist()) == {0.0, 1.0}
+    p = 1 / (1 + math.exp(-1))
+    assert abs(float(drawn.mean()) - p) < 5 * math.sqrt(p * (1 - p) / N)
+
+
+@pytest.mark.parametrize("cls", [*LOCATION_SCALE, Bernoulli])
+def test_samples_come_from_the_global_stream(cls):
+    loss, raw = prepared(cls), random(0, 20, 3)
+    with Stream(3):
+        first, second = loss.sample(raw), loss.sample(raw)
+    with Stream(3):
+        assert torch.equal(loss.sample(raw), first)
+    assert not torch.equal(first, second)
+
+
+# ------------------------------------------------------------------ the scale
+
+
+@by_density
+@given(n=st.integers(1, 5), d=st.integers(1, 6), seed=seeds)
+@settings(deadline=None, max_examples=25)
+def test_the_optimal_scale_gives_the_gradient_of_the_likelihood_at_its_best_scale(cls, n, d, seed):
+    """The σ-VAE of Rybkin et al. (2021): D n / 2 log(mean squared error), and D n log(mean absolute error)."""
+    loss = prepared(cls).double().train()
+    raw, x = (random(seed + i, n, d, dtype=torch.float64) for i in range(2))
+    raw.requires_grad_()
+    (found,) = torch.autograd.grad(loss(raw, x).sum(), raw)
+    error = raw - x
+    profile = 0.5 * n * d * error.square().mean().log() if cls is Gaussian else n * d * error.abs().mean().log()
+    (expected,) = torch.autograd.grad(profile, raw)
+    torch.testing.assert_close(found, expected)
+
+
+@by_density
+@given(seed=seeds, other=st.floats(0.2, 5).filter(lambda r: abs(r - 1) > 0.01))
+@settings(deadline=None, max_examples=25)
+def test_no_other_scale_makes_the_batch_more_likely(cls, seed, other):
+    raw, x = random(seed, 4, 5), random(seed + 1, 4, 5)
+    error = raw - x
+    best = float(error.square().mean().sqrt() if cls is Gaussian else error.abs().mean())
+    optimal = prepared(cls).train()(raw, x).sum()
+    torch.testing.assert_close(optimal, prepared(cls, scale=best)(raw, x).sum(), rtol=1e-4, atol=1e-4)
+    assert optimal < prepared(cls, scale=best * other)(raw, x).sum()
+
+
+def test_the_optimal_scale_of_levels_is_that_of_a_logistic_distribution():
+    loss = prepared(DiscretizedLogistic, scale=0.2)
+    raw = torch.zeros(400, 50)
+    with Stream(0):
+        x = loss.sample(raw)
+    optimal = prepared(DiscretizedLogistic)
+    optimal.init_from(raw, x)
+    assert float(optimal.log_scale.exp()) == pytest.approx(0.2, rel=0.02)
+
+
+@by_location
+def test_judging_is_by_the_moving_mean_of_the_scales_of_training(cls):
+    loss = prepared(cls)
+    raw = random(0, 50, 4)
+    x = targets(loss, raw)
+    before = loss(raw, x)
+    assert torch.equal(loss(raw, x), before), "judging moves nothing"
+    loss.train()
+    training = loss(raw, x)
+    first = float(loss.log_scale)
+    for _ in range(200):
+        loss(raw, x)
+    loss.eval()
+    torch.testing.assert_close(loss(raw, x), training, rtol=1e-3, atol=1e-3)
+    assert 0 < first / float(loss.log_scale) < 0.1, "one batch of many"
+    assert not loss.log_scale.requires_grad
+
+
+@by_location
+def test_a_loss_starts_with_the_scale_of_its_rows(cls):
+    loss = prepared(cls)
+    raw = random(0, 50, 4)
+    x = targets(loss, raw)
+    loss.init_from(raw, x)
+    judged = loss(raw, x)
+    torch.testing.assert_close(loss.train()(raw, x), judged, rtol=1e-5, atol=1e-5)
+
+
+@by_location
+def test_the_scale_is_that_of_the_observed_values(cls):
+    loss = prepared(cls).train()
+    raw = random(0, 50, 4)
+    x, observed = targets(loss, raw), random(1, 50, 4) > 0
+    wild = torch.where(observed, raw, 1e6)
+    value = loss(wild, x, observed)
+    again = prepared(cls).train()
+    again(raw[observed][None], x[observed][None])
+    torch.testing.assert_close(loss.log_scale, again.log_scale)
+    assert value.abs().max() < 1e3
+    for part in (loss, again):
+        part.init_from(*((wild, x, observed) if part is loss else (raw[observed][None], x[observed][None])))
+    torch.testing.assert_close(loss.log_scale, again.log_scale)
+
+
+@by_location
+def test_a_learned_scale_is_a_parameter_that_trains_to_the_best_one(cls):
+    loss, best = prepared(cls, scale="learned"), prepared(cls)
+    raw = random(0, 100, 4)
+    x = targets(loss, raw)
+    (parameter,) = loss.parameters()
+    assert list(best.parameters()) == []
+    optimizer = torch.optim.LBFGS([parameter], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss.train()(raw, x).mean()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    if cls is not DiscretizedLogistic:  # whose optimal scale is that of the mean absolute error, and no likelihood's
+        best.init_from(raw, x)
+        torch.testing.assert_close(loss.log_scale.detach(), best.log_scale, atol=1e-3, rtol=0)
+    learned = float(parameter.detach().exp())
+    value = loss.eval()(raw, x).sum()
+    for factor in (0.9, 1.1):
+        assert value < prepared(cls, scale=learned * factor)(raw, x).sum()
+
+
+@by_location
+def test_a_learned_scale_starts_from_the_rows(cls):
+    loss, best = prepared(cls, scale="learned"), prepared(cls)
+    raw = random(0, 100, 4)
+    for part in (loss, best):
+        part.init_from(raw, targets(loss, raw))
+    assert torch.equal(loss.log_scale.detach(), best.log_scale)
+    assert loss.log_scale.requires_grad
+
+
+@by_location
+def test_a_fixed_scale_stays(cls):
+    loss = prepared(cls, scale=0.3)
+    raw = random(0, 50, 4)
+    x = targets(loss, raw)
+    judged = loss(raw, x)
+    loss.train()
+    assert torch.equal(loss(raw, x), judged)
+    loss.init_from(raw, x)
+    assert float(loss.log_scale.exp()) == pytest.approx(0.3)
+    assert list(loss.parameters()) == []
+
+
+@by_location
+@pytest.mark.parametrize("scale", ["optimal", "learned", 1e-6])
+def test_no_scale_is_below_the_floor(cls, scale):
+    loss = prepared(cls, scale=scale, floor=0.25)
+    raw = torch.zeros(10, 3)
+    x = loss.link(raw)
+    at_floor = prepared(cls, scale=0.25)(raw, x)
+    loss.init_from(raw, x)
+    torch.testing.assert_close(loss(raw, x), at_floor)
+    torch.testing.assert_close(loss.train()(raw, x), at_floor)
+    with Stream(0):
+        drawn = loss.sample(raw)
+    with Stream(0):
+        assert torch.equal(drawn, prepared(cls, scale=0.25).sample(raw))
+
+
+@by_location
+@pytest.mark.parametrize("scale", ["optimal", "learned", 1.0])
+def test_rows_that_are_known_by_heart_cost_something_finite(cls, scale):
+    loss = prepared(cls, scale=scale)
+    raw = torch.zeros(5, 3, requires_grad=True)
+    x = loss.link(raw.detach()).round()
+    loss.init_from(raw.detach(), x)
+    for part in (loss.train(), loss.eval()):
+        value = part(raw, x)
+        assert torch.isfinite(value).all()
+        (gradient,) = torch.autograd.grad(value.sum(), raw)
+        assert torch.isfinite(gradient).all()
+        assert torch.isfinite(part.sample(raw.detach())).all()
+
+
+@by_location
+def test_a_batch_of_which_nothing_is_known_costs_nothing(cls):
+    loss = prepared(cls).train()
+    raw = torch.zeros(3, 2)
+    assert loss(raw, torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.bool)).tolist() == [0, 0, 0]
+    assert torch.isfinite(loss.log_scale)
