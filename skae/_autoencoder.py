@@ -232,20 +232,21 @@ class Autoencoder(nn.Module):
         mean, log_variance = self.bottleneck.distribution(self.outputs(x))
         return torch.stack([mean, (log_variance / 2).exp()], 1)
 
-    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Rows in data units from codes (n, n_codes); sequences in their full length."""
-        return self._in_data_space(self.loss.link(self._decode(z, None, c)))
+    def decode(self, z: Tensor, c: Tensor | None = None, like: Tensor | None = None, *, noisy: bool = False) -> Tensor:
+        """Rows in data units from codes (n, n_codes).
 
-    def generate(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Rows in data units from codes, drawn from the likelihood rather than its centre."""
-        return self._in_data_space(self.loss.sample(self._decode(z, None, c)))
+        Sequences have their full length, or that of the rows ``like``, with NaN after their end. ``noisy`` rows are
+        drawn from the likelihood, rather than being its centre.
+        """
+        raw = self._decode(z, None if like is None else self._observed(like), c)
+        x_hat = self._in_data_space(self.loss.sample(raw) if noisy else self.loss.link(raw))
+        if self.reads_padding and like is not None:
+            x_hat = x_hat.masked_fill(_ended(like), torch.nan)
+        return x_hat
 
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Rows in data units from rows in data units; NaN after the end of short sequences."""
-        x_hat = self._in_data_space(self.loss.link(self._raw(x, c)))
-        if self.reads_padding:
-            x_hat = x_hat.masked_fill(_ended(x), torch.nan)
-        return x_hat
+        return self.decode(self.encode(x), c, x)
 
     def reconstruction_loss(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """The loss of every row against ``target``, (n,), deterministic, without penalty; for `in_data_units`."""

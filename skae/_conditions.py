@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 
-def find_condition(conditional: Any, y: Any, estimator: str, classes: Any = None) -> Classes | Targets:
+def find_condition(
+    conditional: Any, y: Any, classes: Any = None, sample_weight: np.ndarray | None = None
+) -> Classes | Targets:
     """Learn from the ``y`` of a fit what it says; ``conditional`` is True, 'classes' or 'targets'."""
-    if y is None:
-        # scikit-learn's own words, which its checks look for.
-        raise ValueError(f"This {estimator} estimator requires y to be passed, but the target y is None.")
     if conditional is True:
+        values = np.asarray(y)
+        if values.dtype.kind == "f":
+            assert_all_finite(values, input_name="y")
         kind = type_of_target(y, input_name="y", raise_unknown=True)
         conditional = "classes" if kind in ("binary", "multiclass") else "targets"
-    return Classes(y, classes) if conditional == "classes" else Targets(y)
+    if conditional == "classes":
+        return Classes(y, classes)
+    if classes is not None:
+        raise ValueError(f"classes are for an estimator that is told classes, and y are real targets; got {classes!r}.")
+    return Targets(y, sample_weight)
 
 
 class Classes:
@@ -31,27 +38,37 @@ class Classes:
     """
 
     def __init__(self, y: Any, classes: Any = None) -> None:
-        y = _check_labels(y)
-        self.classes = np.unique(y if classes is None else classes)
+        self.classes = np.unique(_check_labels(y, warn=True) if classes is None else classes)
         self.width = len(self.classes)
-        counts = np.bincount(self.index(y), minlength=self.width)
-        self.shares = counts / counts.sum()
+        self.counts = np.zeros(self.width)
+        self.encode(y)
+
+    def learned(self, c: np.ndarray, sample_weight: np.ndarray | None, *, more: bool) -> Classes:
+        """The same with how often each class comes: in rows told ``c``, and in those before if there is ``more``."""
+        counts = (c if sample_weight is None else c * sample_weight[:, None]).sum(axis=0, dtype=np.float64)
+        other = copy.copy(self)
+        other.counts = self.counts + counts if more else counts
+        return other
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of the rows that each class has."""
+        return self.counts / self.counts.sum()
 
     def is_single(self, y: Any) -> bool:
         """Whether ``y`` is one class rather than many."""
         return np.asarray(y).ndim == 0
 
-    def index(self, y: np.ndarray) -> np.ndarray:
-        """Where every label is in ``classes``."""
+    def encode(self, y: Any) -> np.ndarray:
+        """Ones and zeros, (n, width) in float32."""
+        y = _check_labels(y)
         index = np.searchsorted(self.classes, y).clip(max=self.width - 1)
         unknown = self.classes[index] != y
         if unknown.any():
-            raise ValueError(f"y must hold classes of fit, {self.classes.tolist()}, got {y[unknown][0]!r}.")
-        return index
-
-    def encode(self, y: Any) -> np.ndarray:
-        """Ones and zeros, (n, width) in float32."""
-        return self.one_hot(self.index(_check_labels(y)))
+            raise ValueError(
+                f"y must hold classes of fit, {self.classes.tolist()}, got {y[unknown][:1].tolist()[0]!r}."
+            )
+        return self.one_hot(index)
 
     def one_hot(self, index: np.ndarray) -> np.ndarray:
         """The same for indices into ``classes``."""
@@ -68,14 +85,28 @@ class Targets:
     Parameters
     ----------
     y : array-like of shape (n,) or (n, n_targets)
+    sample_weight : ndarray of shape (n,), default=None
+        Weights of the rows in both.
     """
 
-    def __init__(self, y: Any) -> None:
+    seen: np.ndarray
+    weight: np.ndarray | None
+
+    def __init__(self, y: Any, sample_weight: np.ndarray | None = None) -> None:
         y = _check_targets(y)
+        if sample_weight is not None:
+            y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
         self.width = y.shape[1]
-        self.mean = y.mean(axis=0)
-        self.spread = np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)  # rounding gives a constant a tiny deviation
-        self.seen = ((y - self.mean) / self.spread).astype(np.float32)
+        self.mean = np.average(y, axis=0, weights=sample_weight)
+        spread = np.sqrt(np.average((y - self.mean) ** 2, axis=0, weights=sample_weight))
+        self.spread = np.where(np.ptp(y, axis=0) > 0, spread, 1.0)
+
+    def learned(self, c: np.ndarray, sample_weight: np.ndarray | None, *, more: bool) -> Targets:
+        """The same with the targets of the latest rows, told ``c``, to draw from."""
+        other = copy.copy(self)
+        other.seen = c
+        other.weight = None if sample_weight is None else sample_weight / sample_weight.sum()
+        return other
 
     def is_single(self, y: Any) -> bool:
         """Whether ``y`` are the targets of one row rather than of many."""
@@ -83,25 +114,28 @@ class Targets:
 
     def encode(self, y: Any) -> np.ndarray:
         """Standardised targets, (n, width) in float32."""
-        y = _check_targets(y)
-        if y.shape[1] != self.width:
-            raise ValueError(f"y must have {self.width} targets for each row, got {y.shape[1]}.")
+        n_found = 1 if np.asarray(y).ndim == 0 else None
+        if n_found is None:
+            y = _check_targets(y)
+            n_found = y.shape[1]
+        if n_found != self.width:
+            raise ValueError(f"y must have {self.width} targets for each row, got {n_found}.")
         return ((y - self.mean) / self.spread).astype(np.float32)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Conditions of ``n`` rows, among those of the fit."""
-        return self.seen[rng.integers(len(self.seen), size=n)]
+        return self.seen[rng.choice(len(self.seen), n, p=self.weight)]
 
 
-def _check_labels(y: Any) -> np.ndarray:
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("Input y contains NaN or infinity.")
+def _check_labels(y: Any, *, warn: bool = False) -> np.ndarray:
+    y = column_or_1d(y, warn=warn)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
     return y
 
 
 def _check_targets(y: Any) -> np.ndarray:
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
     if y.ndim > 2:
         raise ValueError(f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}.")
     return y.reshape(len(y), -1)

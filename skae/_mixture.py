@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from ._threads import one_blas_thread
 
 _MAX_COMPONENTS = 128
-_MAX_ROWS = 20_000  # to choose a size with
+_MAX_ROWS = 10_000  # to choose a size with
 _HELD_OUT = 0.2
 
 
@@ -42,28 +42,33 @@ def choose_mixture(
     # Relative, since the codes of a plain autoencoder may have any size.
     reg_covar = max(1e-5 * float(draws[:, chosen].reshape(-1, width).var(axis=0).mean()), 1e-12)
 
-    def fit(rows: np.ndarray, n_components: int) -> GaussianMixture:
-        mixture = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
+    def fit(rows: np.ndarray, n_components: int, start: GaussianMixture | None = None) -> GaussianMixture:
+        mixture = GaussianMixture(n_components, reg_covar=reg_covar, max_iter=50, random_state=seed)
+        if start is not None:
+            mixture.set_params(means_init=start.means_, weights_init=start.weights_, precisions_init=start.precisions_)
         with warnings.catch_warnings():
             # How far it gets is judged below, and a mixture of few distinct rows has empty clusters.
             warnings.simplefilter("ignore", ConvergenceWarning)
             with one_blas_thread():
                 return mixture.fit(rows)
 
-    best_size, best = 1, -np.inf
+    chosen_mixture, best = None, -np.inf
     if len(seen) >= 2:
         training, judging = draws[:, seen].reshape(-1, width), draws[:, held_out].reshape(-1, width)
         size = 1
         while size <= min(_MAX_COMPONENTS, len(seen) // 4 or 1):
-            score = fit(training, size).score(judging)
+            mixture = fit(training, size)
+            score = mixture.score(judging)
             if not score > best:
                 break
-            best_size, best = size, score
+            chosen_mixture, best = mixture, score
             size *= 2
-    everything = draws[:, chosen[: max(2, 2 * _MAX_ROWS // n_draws)]].reshape(-1, width)
+    everything = draws[:, chosen[: max(2, 4 * _MAX_ROWS // n_draws)]].reshape(-1, width)
     if len(everything) < 2:
         everything = np.repeat(everything, 2, axis=0)
-    return fit(everything, best_size)
+    mixture = fit(everything, 1 if chosen_mixture is None else chosen_mixture.n_components, chosen_mixture)
+    # The start has done its work, and clones of the mixture are to be fitted without it.
+    return mixture.set_params(means_init=None, weights_init=None, precisions_init=None)
 
 
 def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.ndarray:

@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+# Of the numbers that all rows share in scores and judgements; none that data are likely to be made with.
+COMMON_SEED = 1_937_162_211
+
 # torch's CPU generator is shared by all threads: whoever borrows it must have it alone.
 _borrowing = threading.RLock()
 

@@ -8,19 +8,25 @@ import torch
 from torch import Tensor
 
 from ._autoencoder import Autoencoder
+from ._random import COMMON_SEED
 from .bottlenecks.gaussian import divergence_from_standard_normal
 
 
 def common_noise(n_draws: int, n_codes: int, *, antithetic: bool) -> Tensor:
     """Normal draws (n_draws, n_codes), the same at every call: common random numbers for all rows.
 
-    Antithetic ones come in pairs that cancel, which takes the odd part out of a mean's error.
+    What all rows share does not average out over them, so antithetic ones, for means, have the moments of N(0, I): they
+    come in pairs that cancel, with variances of 1, and uncorrelated where there are enough of them.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(COMMON_SEED)
     if not antithetic:
         return torch.randn(n_draws, n_codes, generator=generator)
-    half = torch.randn(math.ceil(n_draws / 2), n_codes, generator=generator)
-    return torch.cat([half, -half])[:n_draws]
+    half = torch.randn(math.ceil(n_draws / 2), n_codes, generator=generator, dtype=torch.float64)
+    if len(half) >= n_codes:
+        half = math.sqrt(len(half)) * torch.linalg.qr(half).Q
+    else:
+        half = half / half.square().mean(0).sqrt()
+    return torch.cat([half, -half]).float()[:n_draws]
 
 
 def lower_bound(

@@ -15,6 +15,13 @@ LABELS = {
     "bools": [True, False, True, True, False],
     "floats": [2.0, 1.0, 1.0, 2.0, 3.0],
 }
+
+
+def learned(condition, y, sample_weight=None):
+    """A condition that has seen the rows of a fit."""
+    return condition.learned(condition.encode(y), sample_weight, more=False)
+
+
 by_labels = pytest.mark.parametrize("y", LABELS.values(), ids=LABELS)
 
 
@@ -27,7 +34,7 @@ def rng():
 
 @by_labels
 def test_classes_are_told_as_ones_and_zeros_in_their_order(y):
-    condition = Classes(y)
+    condition = learned(Classes(y), y)
     told = condition.encode(y)
     assert told.dtype == np.float32
     assert told.shape == (5, condition.width)
@@ -39,7 +46,7 @@ def test_classes_are_told_as_ones_and_zeros_in_their_order(y):
 
 @by_labels
 def test_a_class_is_drawn_as_often_as_it_was_there(y):
-    condition = Classes(y)
+    condition = learned(Classes(y), y)
     drawn = condition.draw(4000, rng())
     assert drawn.dtype == np.float32
     assert set(drawn.sum(1)) == {1.0}
@@ -54,13 +61,13 @@ def test_a_class_is_drawn_as_often_as_it_was_there(y):
      ([1, 2], "1"), ([False, True], 2), ([1, 2], 1.5)],
 )  # fmt: skip
 def test_a_class_that_fit_did_not_see_is_told(y, unknown):
-    condition = Classes(y)
+    condition = learned(Classes(y), y)
     with pytest.raises(ValueError, match=r"y must hold classes of fit, .*, got .*" + str(unknown)):
         condition.encode([unknown])
 
 
 def test_classes_may_be_named_in_advance():
-    condition = Classes([2, 2], classes=[1, 2, 3])
+    condition = learned(Classes([2, 2], classes=[1, 2, 3]), [2, 2])
     assert condition.shares.tolist() == [0, 1, 0]
     np.testing.assert_array_equal(condition.encode([3, 1]), [[0, 0, 1], [1, 0, 0]])
     np.testing.assert_array_equal(condition.draw(3, rng()), [[0, 1, 0]] * 3)
@@ -89,7 +96,7 @@ def test_labels_that_are_no_column_are_refused():
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_labels_that_are_not_finite_are_refused(wrong):
     for refused in (lambda: Classes([1.0, wrong]), lambda: Classes([1.0, 2.0]).encode([wrong])):
-        with pytest.raises(ValueError, match="Input y contains NaN or infinity"):
+        with pytest.raises(ValueError, match="Input y contains"):
             refused()
 
 
@@ -100,7 +107,7 @@ def test_labels_that_are_not_finite_are_refused(wrong):
 @settings(deadline=None, max_examples=25)
 def test_targets_are_standardised(n, width, scale, seed):
     y = 5 + scale * np.random.default_rng(seed).normal(size=(n, width))
-    condition = Targets(y)
+    condition = learned(Targets(y), y)
     told = condition.encode(y)
     assert told.dtype == np.float32
     assert told.shape == (n, width)
@@ -125,7 +132,7 @@ def test_a_constant_target_is_told_as_zero(constant):
 
 def test_targets_are_drawn_from_those_of_the_fit():
     y = np.arange(10.0).reshape(5, 2) ** 2
-    condition = Targets(y)
+    condition = learned(Targets(y), y)
     drawn = condition.draw(300, rng())
     told = condition.encode(y)
     assert {tuple(row) for row in drawn} == {tuple(row) for row in told}, "whole rows, all of them"
@@ -163,16 +170,27 @@ def test_another_number_of_targets_is_refused():
      (np.arange(6).reshape(3, 2), Targets)],
 )  # fmt: skip
 def test_the_kind_is_found_in_y(y, kind):
-    assert type(find_condition(True, y, "VAE")) is kind
+    assert type(find_condition(True, y)) is kind
 
 
 def test_the_kind_may_be_said():
-    assert type(find_condition("targets", [1, 2, 3], "VAE")) is Targets
-    assert type(find_condition("classes", [0.5, 1.5], "VAE")) is Classes
-    assert find_condition("classes", [1, 2], "VAE", classes=[1, 2, 3]).width == 3
+    assert type(find_condition("targets", [1, 2, 3])) is Targets
+    assert type(find_condition("classes", [0.5, 1.5])) is Classes
+    assert find_condition("classes", [1, 2], classes=[1, 2, 3]).width == 3
 
 
-@pytest.mark.parametrize("conditional", [True, "classes", "targets"])
-def test_y_is_needed(conditional):
-    with pytest.raises(ValueError, match="This VAE estimator requires y to be passed, but the target y is None"):
-        find_condition(conditional, None, "VAE")
+def test_a_row_of_weight_zero_is_as_good_as_absent():
+    weight = np.array([1.0, 2.0, 0.0])
+    assert learned(Classes([1, 2, 3]), [1, 2, 3], weight).shares.tolist() == [1 / 3, 2 / 3, 0]
+    y = np.array([0.0, 3.0, 1e6])
+    condition = learned(Targets(y, weight), y, weight)
+    assert condition.mean == 2
+    assert condition.spread == pytest.approx(np.sqrt(2))
+    assert condition.draw(1000, np.random.default_rng(0)).max() < 1
+
+
+def test_classes_are_counted_on():
+    condition = learned(Classes([1, 1], classes=[1, 2]), [1, 1])
+    more = condition.learned(condition.encode([2, 2]), None, more=True)
+    assert more.shares.tolist() == [0.5, 0.5]
+    assert condition.shares.tolist() == [1, 0], "the condition before stays as it was"

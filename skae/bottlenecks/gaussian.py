@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._random import COMMON_SEED
 from .._validation import check_number
 from .base import Bottleneck, Latent
 
@@ -118,13 +119,14 @@ class Gaussian(Bottleneck):
     @staticmethod
     def _heads(h: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = h.chunk(2, dim=1)
-        return mean, log_variance.clamp(*_LOG_VARIANCE)
+        # Beyond the range the gradient is that at its end, so that the divergence still pulls back.
+        return mean, log_variance + (log_variance.clamp(*_LOG_VARIANCE) - log_variance).detach()
 
     def _noise(self, like: Tensor) -> Tensor:
         if self.training:
             return torch.randn_like(like)
         # The same for all epochs that are judged.
-        generator = torch.Generator(like.device).manual_seed(0)
+        generator = torch.Generator(like.device).manual_seed(COMMON_SEED)
         return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
 
     def _weight(self) -> float:

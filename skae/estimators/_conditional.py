@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from .._conditions import Classes, Targets, find_condition
+from .._validation import check_sample_weight
+from ._data import Data
 from .base import BaseAutoencoder, with_callbacks
 
 
@@ -110,12 +112,21 @@ class Conditional(BaseAutoencoder):
         return self
 
     def _read_conditions(
-        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None
+        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None, sample_weight: Any = None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         if self.conditional is False:
+            for name, value in (("y_val", y_val), ("classes", classes)):
+                if value is not None:
+                    raise ValueError(f"{name} has a meaning only with conditional=True, got conditional=False.")
             self._condition = None
+        elif y is None:
+            # scikit-learn's own words, which its checks look for.
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         elif not again or self._condition is None:
-            self._condition = find_condition(self.conditional, y, type(self).__name__, classes)
+            weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
+            if weight is not None:
+                check_consistent_length(X, y)
+            self._condition = find_condition(self.conditional, y, classes, weight)
         if isinstance(self._condition, Classes):
             self.classes_ = self._condition.classes
         elif hasattr(self, "classes_"):
@@ -124,8 +135,6 @@ class Conditional(BaseAutoencoder):
             return None, None
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together for a conditional estimator: give both or neither.")
-        if y is None:
-            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         condition = self._condition.encode(y)
         check_consistent_length(X, condition)
         if y_val is None:
@@ -133,6 +142,12 @@ class Conditional(BaseAutoencoder):
         condition_val = self._condition.encode(y_val)
         check_consistent_length(X_val, condition_val)
         return condition, condition_val
+
+    def _store(self, net: Any, data: Data, row_shape: tuple[int, ...], *, more: bool = False) -> None:
+        if self._condition is not None:
+            assert data.condition is not None
+            self._condition = self._condition.learned(data.condition, data.sample_weight, more=more)
+        super()._store(net, data, row_shape, more=more)
 
     def _encode_condition(self, y: Any, n_rows: int) -> np.ndarray | None:
         """What the decoder is told of ``n_rows`` rows, one y for all or one for each."""
@@ -143,7 +158,7 @@ class Conditional(BaseAutoencoder):
         if y is None:
             raise ValueError("This estimator is conditional: it needs y, the class or the targets of the rows.")
         if self._condition.is_single(y):
-            return np.repeat(self._condition.encode([y]), n_rows, axis=0)
+            return np.repeat(self._condition.encode(np.asarray(y)[None]), n_rows, axis=0)
         c = self._condition.encode(y)
         if len(c) != n_rows:
             raise ValueError(f"y must be one for all {n_rows} rows or one for each of them, got {len(c)}.")

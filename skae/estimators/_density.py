@@ -15,7 +15,7 @@ from ._conditional import Conditional
 from ._data import Data
 
 _ACTIVE = 0.01  # variance of the means of an active component
-_MIN_DRAWS = 2000  # codes that a prior is fitted to, at least
+_MIN_DRAWS = 1000  # codes that a prior is fitted to, at least
 
 
 class Density(Conditional):
@@ -23,7 +23,7 @@ class Density(Conditional):
 
     active_units_: int
 
-    def _store_prior(self, data: Data, seed: int) -> None:
+    def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
         variational = hasattr(self.module_.bottleneck, "distribution")
         both = self._map(self.module_.distribution if variational else self.module_.encode, data.X)
         means = both[:, 0] if variational else both
@@ -36,38 +36,43 @@ class Density(Conditional):
             del self.active_units_
         if self.prior is None:
             return
-        rng = np.random.default_rng(seed)
-        # A mixture of a few posteriors is better known by several draws of each.
-        n_draws = max(1, _MIN_DRAWS // len(means)) if variational else 1
-        draws = np.broadcast_to(means, (n_draws, *means.shape))
-        if variational:
-            draws = draws + both[:, 1] * rng.standard_normal(draws.shape, dtype=np.float32)
-        self.prior_ = self._fit_density(draws, data, seed)
-
-    def _fit_density(self, draws: np.ndarray, data: Data, seed: int) -> Any:
-        """The prior of codes (n_draws, n_samples, n_components): one for each class, or one with the targets."""
-        weight, n_draws = data.sample_weight, len(draws)
         if isinstance(self._condition, Classes):
             assert data.condition is not None
-            densities: list[Any] = []
-            for index in range(self._condition.width):
-                rows = np.flatnonzero(data.condition[:, index])
-                part = draws[:, rows].reshape(-1, draws.shape[2])
-                of_rows = None if weight is None else weight[rows]
-                densities.append(fit_prior(self.prior, part, seed + index, of_rows, n_draws) if len(rows) else None)
-            return densities
+            before = [None] * self._condition.width if earlier is None else earlier
+            self.prior_ = [
+                self._fit_density(both, data, seed + index, np.flatnonzero(of_class)) if of_class.any() else kept
+                for index, (of_class, kept) in enumerate(zip(data.condition.T, before, strict=True))
+            ]
+        else:
+            self.prior_ = self._fit_density(both, data, seed, np.arange(len(means)))
+
+    def _fit_density(self, both: np.ndarray, data: Data, seed: int, rows: np.ndarray) -> Any:
+        """The prior of some of the rows, whose codes ``both`` tells as means and deviations, or as themselves."""
+        codes = both[rows][None]
+        if codes.ndim == 4:
+            # A mixture of a few posteriors is better known by several draws of each.
+            n_draws = max(1, _MIN_DRAWS // len(rows))
+            noise = np.random.default_rng(seed).standard_normal((n_draws, *codes[0, :, 0].shape), dtype=np.float32)
+            codes = codes[:, :, 0] + codes[:, :, 1] * noise
         if isinstance(self._condition, Targets) and _is_full_mixture(self.prior):
-            told = np.broadcast_to(data.condition, (n_draws, *data.condition.shape))  # type: ignore[union-attr, arg-type]
-            draws = np.concatenate([draws, told], axis=2)
-        return fit_prior(self.prior, draws.reshape(-1, draws.shape[2]), seed, weight, n_draws)
+            assert data.condition is not None
+            told = np.broadcast_to(data.condition[rows], (len(codes), len(rows), data.condition.shape[1]))
+            codes = np.concatenate([codes, told], axis=2)
+        weight = None if data.sample_weight is None else data.sample_weight[rows]
+        try:
+            return fit_prior(self.prior, codes.reshape(-1, codes.shape[2]), seed, weight, len(codes))
+        except ValueError as error:
+            raise ValueError(
+                f"prior={self.prior!r} could not be fitted to the codes of {len(rows)} rows: {error}"
+            ) from error
 
     def _warn_of_collapse(self) -> None:
         warnings.warn(
             "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are alike. "
-            f"Try a lower beta (now {self.module_.bottleneck.beta}), bottleneck=Gaussian(free_bits=0.1) or a longer "
-            "warmup, a smaller network or a lower lr; if X has no structure, there is nothing to encode.",
+            f"Try more epochs, a lower beta (now {self.module_.bottleneck.beta}), bottleneck=Gaussian(free_bits=0.1) "
+            "or a longer warmup, a smaller network or a lower lr; if X has no structure, there is nothing to encode.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=7,
         )
 
 

@@ -141,10 +141,18 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         return check_codes(Z, self._n_features_out)
 
-    def _decode(self, Z: np.ndarray, c: np.ndarray | None = None, *, noisy: bool = False) -> np.ndarray:
-        """Rows from codes, and from what the decoder is told beside them; ``noisy`` ones from the likelihood."""
-        decode = self.module_.generate if noisy else self.module_.decode
-        return self._restore(self._map(lambda z, *c: decode(z.float(), *c), Z, *(() if c is None else (c,))))
+    def _decode(
+        self, Z: np.ndarray, c: np.ndarray | None = None, like: np.ndarray | None = None, *, noisy: bool = False
+    ) -> np.ndarray:
+        """Rows from codes, from what the decoder is told beside them, and in the lengths of the rows ``like``."""
+        given = {"z": Z, "c": c, "like": None if like is None else self._arrange(like)}
+        arrays = {name: A for name, A in given.items() if A is not None}
+
+        def decode(*parts: Tensor) -> Tensor:
+            z, *others = parts
+            return self.module_.decode(z.float(), **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
+
+        return self._restore(self._map(decode, *arrays.values()))
 
     def _reconstruct(self, X: np.ndarray, keep_observed: bool, c: np.ndarray | None = None) -> np.ndarray:
         check_choice("keep_observed", keep_observed, (True, False))

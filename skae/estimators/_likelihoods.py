@@ -14,7 +14,7 @@ from .._validation import check_domain, check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
 from ._conditional import Conditional
 
-_N_DRAWS = 16  # codes that the evidence lower bound is a mean over
+_N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
 
 def _is_variational(estimator: Any) -> bool:
@@ -100,7 +100,7 @@ class Likelihoods(Conditional):
         r"""Compute a lower bound of the log-likelihood of every row, in nats.
 
         It is the evidence lower bound, :math:`E_{q(z|x)} \log p(x|z) - \mathrm{KL}(q(z|x) \| p(z))`, whatever ``beta``
-        was in training: the divergence exactly, the mean over 16 codes. All rows share the same random numbers, so it
+        was in training: the divergence exactly, the mean over 32 codes. All rows share the same random numbers, so it
         is the same at every call. p(z) is N(0, I), not ``prior_``.
 
         Parameters

@@ -85,9 +85,11 @@ class Sampling(Likelihoods):
             return sample_given(self.prior_, c, seed)
         return sample_prior(self.prior_, n, seed)
 
-    def _decode_seeded(self, codes: np.ndarray, c: np.ndarray | None, seed: int, noisy: bool) -> np.ndarray:
+    def _decode_seeded(
+        self, codes: np.ndarray, c: np.ndarray | None, seed: int, noisy: bool, like: np.ndarray | None = None
+    ) -> np.ndarray:
         with Stream(seed, self.net_.device):
-            return self._decode(codes, c, noisy=noisy)
+            return self._decode(codes, c, like, noisy=noisy)
 
     def _check_noisy(self, noisy: Any) -> None:
         check_choice("noisy", noisy, (True, False))
@@ -124,7 +126,7 @@ class Sampling(Likelihoods):
         Returns
         -------
         X : ndarray of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
-            Draws, the first of every row before the second of any.
+            Draws, the first of every row before the second of any; sequences as long as those of X.
         """
         X = self._check_fitted_rows(X)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -135,7 +137,8 @@ class Sampling(Likelihoods):
         noise = np.random.default_rng(seeds[0]).standard_normal((n_samples, *both[:, 0].shape), dtype=np.float32)
         codes = (both[:, 0] + both[:, 1] * noise).reshape(-1, both.shape[2])
         c = None if c is None else np.tile(c, (n_samples, 1))
-        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy)
+        like = np.tile(X, (n_samples, *[1] * (X.ndim - 1))) if self.module_.reads_padding else None
+        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
         return rows.reshape(n_samples, len(X), *rows.shape[1:])
 
     def interpolate(
@@ -148,7 +151,8 @@ class Sampling(Likelihoods):
         X_a, X_b : array-like of shape (n_rows, n_features) or (n_rows, ...)
             Where the ways begin and end.
         steps : int, default=10
-            Rows on each way, the reconstructions of its ends among them; at least 2.
+            Rows on each way, the reconstructions of its ends among them; at least 2. Sequences are as long as those of
+            `fit`, whatever the length of the ends.
         y : array-like, default=None
             Classes or targets of the ways, for a conditional estimator: one for all, or one for each.
         method : {'spherical', 'linear'}, default='spherical'

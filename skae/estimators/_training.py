@@ -177,7 +177,7 @@ def _make_net(
         "n_components": int(est.n_components),
         "mean": conditioning[0],
         "scale": conditioning[1],
-        "network_params": select(params, "module"),
+        "network_params": est._network_params(),
         "missing": parts.missing,
         "n_conditions": n_conditions,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._params import select
 from .._prior import check_prior, fit_prior
 from .._validation import check_rows, unchanged_on_error
 from ._data import Data, check_data
@@ -115,13 +116,15 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             first = not hasattr(self, "net_")
             parts = self._check_params()
             X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
-            condition, _ = self._read_conditions(y, None, X, None, not first, classes)
+            condition, _ = self._read_conditions(
+                y, None, X, None, not first, classes, sample_weight=others["sample_weight"]
+            )
             data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
             row_shape = X.shape[1:] if first else self.input_shape_
             self._read_layout(row_shape, again=not first)
             data = data.arranged(self._arrange)
             outcome = train(self, parts, data, one_epoch=True)
-            self._store(outcome.net, data, row_shape)
+            self._store(outcome.net, data, row_shape, more=not first)
             self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
             self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
             self.validation_loss_curve_: list[float] = []
@@ -139,7 +142,9 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             parts = self._check_params()
             again = self.warm_start and hasattr(self, "net_")
             X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
-            condition, condition_val = self._read_conditions(y, y_val, X, others["X_val"], again)
+            condition, condition_val = self._read_conditions(
+                y, y_val, X, others["X_val"], again, sample_weight=others["sample_weight"]
+            )
             data = check_data(
                 self,
                 parts.loss,
@@ -181,25 +186,30 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         """Learn how to arrange rows of ``row_shape``, ``again`` where a net goes on; nothing by default."""
 
     def _read_conditions(
-        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None
+        self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None, sample_weight: Any = None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Learn from ``y`` what the decoder is told of the rows, ``again`` where a net goes on; nothing by default."""
         return None, None
+
+    def _network_params(self) -> dict[str, Any]:
+        """What the network is made with: the user's ``module__*``."""
+        return select(self._extra, "module")
 
     def _default_bottleneck(self) -> Any:
         """What stands for ``bottleneck=None``."""
         return "identity"
 
-    def _store(self, net: Any, data: Data, row_shape: tuple[int, ...]) -> None:
-        """Keep a trained net, and what follows from it and the rows it saw."""
+    def _store(self, net: Any, data: Data, row_shape: tuple[int, ...], *, more: bool = False) -> None:
+        """Keep a trained net, and what follows from it and the rows it saw; ``more`` of them in `partial_fit`."""
         self.net_ = net
         self.input_shape_ = row_shape
+        earlier = getattr(self, "prior_", None)
         if hasattr(self, "prior_"):
             del self.prior_
-        self._store_prior(data, net.stream.draw_seed())
+        self._store_prior(data, net.stream.draw_seed(), earlier if more else None)
 
-    def _store_prior(self, data: Data, seed: int) -> None:
-        """Fit a density to the codes of the rows that were trained on."""
+    def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
+        """Fit a density to the codes of the rows that were trained on; ``earlier`` is that of those before."""
         if self.prior is not None:
             self.prior_ = fit_prior(self.prior, self._map(self.module_.encode, data.X), seed, data.sample_weight)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .._validation import check_choice, check_number
 from ..bottlenecks import Gaussian
+from ..nn import Conv
 from ._density import Density
 from ._layout import Layout
 from ._parts import Parts, find_network, says
@@ -267,6 +268,10 @@ class VAEGenerator(Layout, Density, Sampling):
 
     def _default_bottleneck(self) -> Gaussian:
         return Gaussian(self.beta, importance_samples=self.importance_samples)
+
+    def _network_params(self) -> dict[str, Any]:
+        given = super()._network_params()
+        return {"linear_skip": False} | given if find_network(self.module) is Conv else given
 
     def _takes_images(self) -> bool:
         given = self.input_shape is not None or self.channel_axis != "auto"

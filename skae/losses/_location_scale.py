@@ -51,9 +51,16 @@ class LocationScale(Likelihood):
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.negative_log_density(raw, x, self._scale(raw, x, None))
 
+    @property
+    def current_scale(self) -> Tensor:
+        """The scale of all values, outside of training."""
+        scale = self.log_scale.exp()
+        # Below the floor the gradient is that at the floor, so that a learned scale finds back.
+        return scale + (scale.clamp(min=self.floor) - scale).detach()
+
     def _scale(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         if not (self.training and self.scale == "optimal"):
-            return self.log_scale.exp().clamp(min=self.floor)
+            return self.current_scale
         # As a constant of the batch it gives the decoder the gradient of the likelihood at its best scale, since there
         # the likelihood does not move with the scale.
         scale = self._best(raw, x, observed)

@@ -88,7 +88,7 @@ class DiscretizedLogistic(LocationScale):
         return (self._half * (1 + raw)).clamp(0, self.n_levels - 1)
 
     def sample(self, raw: Tensor) -> Tensor:
-        s = self.log_scale.exp().clamp(min=self.floor) * self._half
+        s = self.current_scale * self._half
         uniform = torch.rand_like(raw).clamp(1e-6, 1 - 1e-6)
         drawn = self._half * (1 + raw) + s * torch.logit(uniform)
         return drawn.round().clamp(0, self.n_levels - 1)

@@ -49,4 +49,4 @@ class Gaussian(LocationScale):
         return 0.5 * ((raw - x) / scale).square() + scale.log() + 0.5 * math.log(2 * math.pi)
 
     def sample(self, raw: Tensor) -> Tensor:
-        return raw + self.log_scale.exp().clamp(min=self.floor) * torch.randn_like(raw)
+        return raw + self.current_scale * torch.randn_like(raw)

@@ -47,4 +47,4 @@ class Laplace(LocationScale):
         uniform = torch.rand_like(raw) - 0.5
         # rand may give 0 exactly, which stands for infinity
         tails = torch.log1p(-2 * uniform.abs()).clamp(min=-40)
-        return raw - self.log_scale.exp().clamp(min=self.floor) * uniform.sign() * tails
+        return raw - self.current_scale * uniform.sign() * tails

@@ -349,7 +349,6 @@ def test_sequences_of_different_lengths(sequences, module):
     np.testing.assert_allclose(alone[0], vae.score_samples(X)[0], rtol=1e-3)
 
 
-@pytest.mark.xfail(reason="sample_posterior decodes every row in the length of fit, without the end that X has")
 def test_draws_of_a_short_sequence_are_as_long_as_it_is(sequences):
     vae = small(3, module="gru", max_epochs=20, batch_size=20).fit(sequences)
     draws = vae.sample_posterior(sequences[:9], n_samples=3, random_state=0)
