@@ -9,6 +9,7 @@ from typing import Any
 from scipy.special import stdtr
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
 from ._net import AutoencoderNet, Rows
@@ -204,6 +205,18 @@ class SklearnCallbacks(Callback):
         return {}
 
 
+class Plateau(ReduceLROnPlateau):
+    """torch's schedule, for losses below 0 too: there a loss times 0.9999 is no improvement."""
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1, **kwargs: Any) -> None:
+        super().__init__(optimizer, **kwargs)  # skorch tells every class but torch's own the epoch, which goes unused
+
+    def _is_better(self, a: float, best: float) -> bool:
+        return a < best - self.threshold * abs(best) if math.isfinite(best) else a < best
+
+    is_better = _is_better  # its name in earlier versions
+
+
 def schedule(
     name: str | None, lr: float, steps: int, monitor: str, patience: int, tol: float, cycle_betas: bool
 ) -> list:
@@ -217,7 +230,7 @@ def schedule(
         return [("lr_schedule", LRScheduler(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
         common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": max(patience // 2 - 1, 0)}
-        return [("lr_schedule", LRScheduler(ReduceLROnPlateau, **common))]
+        return [("lr_schedule", LRScheduler(Plateau, **common))]
     return []
 
 

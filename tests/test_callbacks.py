@@ -618,3 +618,14 @@ def test_the_progress_bar_of_scikit_learn_when_training_stops_early(sklearn_call
     ae = small(n_iter_no_change=4, **STILL).set_callbacks(sklearn_callback.ProgressBar()).fit(blobs)
     assert ae.n_iter_ == 4
     assert "100%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("level", [100.0, -100.0])
+def test_a_plateau_is_told_above_and_below_zero(level):
+    weight = nn.Parameter(torch.zeros(()))
+    plateau = _callbacks.Plateau(torch.optim.SGD([weight], lr=1.0), factor=0.5, patience=0, threshold=1e-3)
+    for loss in (level, level - 1, level - 2):  # improvements of a hundredth
+        plateau.step(loss)
+    assert plateau.get_last_lr() == [1.0]
+    plateau.step(level - 2.05)
+    assert plateau.get_last_lr() == [0.5]

@@ -23,7 +23,7 @@ LAYERS = {
     "losses": 1,
     "_probe": 1,
     "_autoencoder": 2,
-    "_variational": 3,
+    "_variational": 2,
     "_net": 3,
     "_callbacks": 3,
     "estimators": 4,

@@ -85,6 +85,7 @@ class TraversalDisplay:
         n_steps: int = 8,
         span: float | tuple[float, float] = 2.0,
         center: int | None = None,
+        y: Any = None,
         input_shape: tuple[int, ...] | None = None,
         channel_axis: Any = "auto",
         ax: Any = None,
@@ -107,6 +108,8 @@ class TraversalDisplay:
             from one quantile of the codes to another, such as (0.05, 0.95).
         center : int, default=None
             The row of X whose code is the centre; the mean code of X when None.
+        y : class or target, default=None
+            What all images show, for an estimator that is conditional.
         input_shape : tuple of int, default=None
             Shape of one image, where rows are flat; when None, as the estimator has found it, if it has. A square grey
             image needs none.
@@ -142,7 +145,8 @@ class TraversalDisplay:
         codes = np.tile(centre, (grid[..., 0].size, 1))
         codes[:, components] = grid.reshape(len(codes), -1)
         layout = layout_params(estimator, input_shape, channel_axis)
-        images = as_images(estimator.inverse_transform(codes), *layout, "the decoded X")
+        told = {} if y is None else {"y": y}
+        images = as_images(estimator.inverse_transform(codes, **told), *layout, "the decoded X")
         display = cls(
             images=images.reshape(-1, n_steps, *images.shape[1:]),
             x_values=values[0],

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+from skae import VAEGenerator
 from skae.plotting import TraversalDisplay
 
 
@@ -149,3 +151,14 @@ def test_colour_images():
 def test_what_cannot_be_traversed_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         draw(**kwargs)
+
+
+def test_a_conditional_estimator_is_told_what_to_show():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[y < 2], y[y < 2]
+    vae = VAEGenerator(2, conditional=True, max_epochs=30, early_stopping=False, random_state=0).fit(X, y)
+    zeros, ones = (TraversalDisplay.from_estimator(vae, X, y=digit, n_steps=3).images for digit in (0, 1))
+    centre = np.s_[..., 3:5, 3:5]
+    assert zeros[centre].mean() + 4 < ones[centre].mean(), "a nought is hollow"
+    with pytest.raises(ValueError, match="it needs y"):
+        TraversalDisplay.from_estimator(vae, X)
