@@ -25,6 +25,14 @@ print(f"Components of the code in use: {vae.active_units_}; of the mixture: {vae
 
 # %%
 # The same decoder gets codes from either density.
+
+
+def tiles(rows):
+    """One picture of a table of images, (n, m, 8, 8), with room between them."""
+    n, m = rows.shape[:2]
+    return np.pad(rows, ((0, 0), (0, 0), (1, 1), (1, 1))).swapaxes(1, 2).reshape(10 * n, 10 * m)
+
+
 n = len(held_out)
 samples = {
     "real": held_out,
@@ -34,7 +42,7 @@ samples = {
 
 fig, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
 for ax, (name, rows) in zip(axes, samples.items(), strict=True):
-    ax.imshow(rows[:100].reshape(10, 10, 8, 8).swapaxes(1, 2).reshape(80, 80), cmap="gray_r", vmin=0, vmax=16)
+    ax.imshow(tiles(rows[:100].reshape(10, 10, 8, 8)), cmap="gray_r", vmin=0, vmax=16)
     ax.set_title(name)
     ax.axis("off")
 
@@ -56,7 +64,7 @@ for name, rows in samples.items():
 ends = np.random.default_rng(1).choice(len(held_out), (6, 2))
 ways = vae.interpolate(held_out[ends[:, 0]], held_out[ends[:, 1]], steps=10)
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
-ax.imshow(ways.swapaxes(1, 2).reshape(6 * 8, 10 * 8), cmap="gray_r", vmin=0, vmax=16)
+ax.imshow(tiles(ways), cmap="gray_r", vmin=0, vmax=16)
 ax.set_title("from one digit to another")
 ax.axis("off")
 plt.show()

@@ -57,10 +57,10 @@ class VAEGenerator(Layout, Density, Sampling):
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
         does every class with an attribute ``reads_images = True``. It goes without its linear skip unless
-        ``module__linear_skip=True`` asks for it: the bound is higher (see Notes). A class (or a callable) with ``encode`` and
-        ``decode`` is called with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names,
-        and with ``module__*``: `encode` must give ``n_outputs`` numbers, twice the latent size, and `decode` take
-        ``n_components``, which counts what it is told of y too. A module is copied at every fit.
+        ``module__linear_skip=True`` asks for it: the bound is higher (see Notes). A class (or a callable) with
+        ``encode`` and ``decode`` is called with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its
+        signature names, and with ``module__*``: `encode` must give ``n_outputs`` numbers, twice the latent size, and
+        `decode` take ``n_components``, which counts what it is told of y too. A module is copied at every fit.
     bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', ...}, class or object, default=None
         What happens to the code, one of `skae.bottlenecks`; ``Gaussian(beta, importance_samples=...)`` when None.
         `MMD` makes a Wasserstein autoencoder, `TotalCorrelation` a β-TCVAE, `SquaredNorm` the regularised autoencoder
@@ -167,8 +167,8 @@ class VAEGenerator(Layout, Density, Sampling):
     -----
     A linear skip that starts as probabilistic PCA is as good a start as small tables have, and for a dense network on
     MNIST too. Convolutions do better without: after 5 epochs of MNIST the bound was 708 nats against 629, and with
-    ``lr=4e-3``, which suits them, 736. For pixels of zeros and ones (``loss='bernoulli'``) the skip starts at random and
-    helps.
+    ``lr=4e-3``, which suits them, 736. For pixels of zeros and ones (``loss='bernoulli'``) the skip starts at random
+    and helps.
 
     References
     ----------
