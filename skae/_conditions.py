@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+_N_ALTERNATIVES = 32  # targets that stand for all
+
 
 def find_condition(
     conditional: Any, y: Any, classes: Any = None, sample_weight: np.ndarray | None = None
@@ -54,6 +56,11 @@ class Classes:
     def shares(self) -> np.ndarray:
         """The share of the rows that each class has."""
         return self.counts / self.counts.sum()
+
+    def alternatives(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a row may be told where y is not known, (m, width), and how likely that is, (m,): every class."""
+        seen = self.counts > 0
+        return self.one_hot(np.flatnonzero(seen)), self.shares[seen]
 
     def is_single(self, y: Any) -> bool:
         """Whether ``y`` is one class rather than many."""
@@ -107,6 +114,17 @@ class Targets:
         other.seen = c
         other.weight = None if sample_weight is None else sample_weight / sample_weight.sum()
         return other
+
+    def alternatives(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a row may be told where y is not known, (m, width), and how likely that is, (m,).
+
+        Targets of the fit, evenly spread over the rows in the order of the first target.
+        """
+        order = np.argsort(self.seen[:, 0], kind="stable")
+        weight = np.full(len(order), 1 / len(order)) if self.weight is None else self.weight[order]
+        m = min(_N_ALTERNATIVES, len(order))
+        index = np.searchsorted(weight.cumsum(), (np.arange(m) + 0.5) / m).clip(max=len(order) - 1)
+        return self.seen[order[index]], np.full(m, 1 / m)
 
     def is_single(self, y: Any) -> bool:
         """Whether ``y`` are the targets of one row rather than of many."""

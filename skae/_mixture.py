@@ -29,7 +29,7 @@ def choose_mixture(
     draws = codes.reshape(n_draws, n_rows, -1)
     chosen = rng.permutation(n_rows)
     if sample_weight is not None:
-        chosen = np.sort(rng.choice(n_rows, n_rows, p=sample_weight / sample_weight.sum()))
+        chosen = rng.choice(n_rows, n_rows, p=sample_weight / sample_weight.sum())
         kept = rng.permutation(np.unique(chosen))
         held = kept[: max(1, round(_HELD_OUT * len(kept)))]
         is_held = np.isin(chosen, held)
@@ -79,18 +79,20 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
     """
     rng = np.random.default_rng(seed)
     k = mixture.means_.shape[1] - given.shape[1]
-    log_weights, means, roots = [], [], []
+    noise, uniform = rng.standard_normal((len(given), k)), rng.random((len(given), 1))
+    log_weights = []
     for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
         away = given - mean[k:]
         solved = np.linalg.solve(covariance[k:, k:], away.T).T
         log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
         log_weights.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
-        means.append(mean[:k] + solved @ covariance[k:, :k])
-        rest = covariance[:k, :k] - covariance[:k, k:] @ np.linalg.solve(covariance[k:, k:], covariance[k:, :k])
-        values, vectors = np.linalg.eigh(rest)
-        roots.append(vectors * np.sqrt(values.clip(min=0)))
     shares = np.exp(log_weights - logsumexp(log_weights, axis=0)).T
-    chosen = (shares.cumsum(1) < rng.random((len(given), 1))).sum(1).clip(max=len(roots) - 1)
-    noise = rng.standard_normal((len(given), k))
-    drawn = np.array(means)[chosen, np.arange(len(given))] + np.einsum("nij,nj->ni", np.array(roots)[chosen], noise)
+    chosen = (shares.cumsum(1) < uniform).sum(1).clip(max=len(log_weights) - 1)
+    drawn = np.empty((len(given), k))
+    for index in np.unique(chosen):
+        rows, mean, covariance = chosen == index, mixture.means_[index], mixture.covariances_[index]
+        slope = np.linalg.solve(covariance[k:, k:], covariance[k:, :k])
+        values, vectors = np.linalg.eigh(covariance[:k, :k] - covariance[:k, k:] @ slope)
+        root = vectors * np.sqrt(values.clip(min=0))
+        drawn[rows] = mean[:k] + (given[rows] - mean[k:]) @ slope + noise[rows] @ root.T
     return drawn.astype(np.float32)

@@ -199,12 +199,13 @@ def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
         return
     low, high = loss.domain
     found = extremes(A)
+    advice = "Shift it, give the loss more levels, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
     if found[0] < low or found[1] > high:
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
-            f"{found[1]:g}. Scale {name} (MinMaxScaler), or take loss='squared_error', which accepts any range."
+            f"{found[1]:g}. {advice} loss='squared_error' or 'gaussian', which accept any range."
         )
-    if getattr(loss, "integer", False) and A.dtype.kind == "f" and not (np.isnan(A) | (np.rint(A) == A)).all():
+    if loss.integer and A.dtype.kind == "f" and not (np.isnan(A) | (np.rint(A) == A)).all():
         raise ValueError(f"loss={type(loss).__name__} needs whole numbers in {name}; round it, or take another loss.")
 
 

@@ -29,7 +29,10 @@ def documented():
     for name, obj in PUBLIC.items():
         yield name
         for method, function in inspect.getmembers(obj, callable):
-            if method in vars(obj) or obj is skae.AutoencoderTransformer:  # what is inherited is asked of one estimator
+            if method in vars(obj) or obj in (
+                skae.AutoencoderTransformer,
+                skae.VAEGenerator,
+            ):  # who inherit all there is
                 ours = getattr(function, "__module__", None) or ""
                 if not method.startswith("_") and ours.startswith("skae"):
                     yield f"{name}.{method}"

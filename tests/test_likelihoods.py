@@ -324,3 +324,20 @@ def test_a_batch_of_which_nothing_is_known_costs_nothing(cls):
     raw = torch.zeros(3, 2)
     assert loss(raw, torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.bool)).tolist() == [0, 0, 0]
     assert torch.isfinite(loss.log_scale)
+
+
+def test_a_scale_does_not_follow_a_decoder_that_is_sure_of_an_end():
+    x = torch.from_numpy(np.where(np.random.default_rng(0).random((50, 40)) < 0.8, 0.0, 128.0)).float()
+    loss = DiscretizedLogistic()
+    loss.setup(1)
+    raw = torch.zeros_like(x, requires_grad=True)
+    optimizer = torch.optim.Adam([raw], lr=0.02)
+    values = []
+    for _ in range(400):
+        optimizer.zero_grad()
+        value = loss(raw, x).mean()
+        value.backward()
+        optimizer.step()
+        values.append(float(value.detach()))
+    assert values[-1] < 0.1 * values[0]
+    assert values[-1] <= min(values) + 1

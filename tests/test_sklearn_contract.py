@@ -1,6 +1,7 @@
 """scikit-learn's own checks, those that `check_estimator` leaves out too."""
 
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
@@ -10,15 +11,45 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from skae.bottlenecks import KSparse
+from skae.losses import Bernoulli, DiscretizedLogistic, Laplace
+
+
+class SquashedBernoulli(Bernoulli):
+    """The likelihood of bounded values, for checks that bring values of any size: they are squashed first."""
+
+    domain = None
+
+    def elementwise(self, raw, x):
+        return super().elementwise(raw, torch.sigmoid(x))
+
+
+class SquashedLogistic(DiscretizedLogistic):
+    """The same for whole numbers."""
+
+    domain = None
+    integer = False
+
+    def forward(self, raw, x, observed=None):
+        return super().forward(raw, (torch.sigmoid(x) * (self.n_levels - 1)).round(), observed)
+
 
 ESTIMATORS = [
     VAEGenerator(max_epochs=3),
     VAEGenerator(2, max_epochs=2, loss="laplace", conditional=True),
-    VAEGenerator(3, max_epochs=2, loss="squared_error", bottleneck="mmd", conditional=True),
-    VAEGenerator(2, max_epochs=2, importance_samples=3, missing="mask", prior=None),
+    VAEGenerator(3, max_epochs=2, loss="squared_error", bottleneck="mmd", conditional="targets"),
+    VAEGenerator(2, max_epochs=2, loss=Laplace("learned"), importance_samples=3, missing="mask", prior=None),
     VAEGenerator(
-        2, max_epochs=2, module="conv", input_shape=(1, -1), bottleneck="total_correlation", prior=GaussianMixture()
+        2,
+        max_epochs=2,
+        module="conv",
+        input_shape=(1, -1),
+        module__linear_skip=True,
+        bottleneck="total_correlation",
+        conditional=True,
+        prior=GaussianMixture(),
     ),
+    VAEGenerator(2, max_epochs=2, loss=SquashedBernoulli(), conditional=True),
+    VAEGenerator(2, max_epochs=2, loss=SquashedLogistic(16), bottleneck="squared_norm"),
     AutoencoderTransformer(),
     AutoencoderTransformer(3, max_epochs=3, loss="huber", noise="masking_noise", lr_schedule="plateau"),
     AutoencoderTransformer(4, max_epochs=3, bottleneck=KSparse(1), prior=GaussianMixture(), early_stopping=False),

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from torch.distributions import Normal
 
-from skae import nn
+from skae import VAEGenerator, nn
 from skae._autoencoder import Autoencoder
 from skae._variational import common_noise, lower_bound
 from skae.bottlenecks import Gaussian
@@ -194,3 +195,24 @@ def test_draws_are_normal_and_come_from_no_global_stream():
         np.testing.assert_allclose(noise.mean(0), 0, atol=5 / math.sqrt(4000))
         np.testing.assert_allclose(noise.std(0), 1, atol=5 / math.sqrt(4000))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.slow
+def test_training_reaches_probabilistic_pca_from_a_random_start():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 3)) * [3, 2, 1] @ np.linalg.qr(rng.normal(size=(10, 10)))[0][:3]
+    X += 0.3 * rng.normal(size=X.shape)
+    linear = {"module__hidden_layer_sizes": (), "module__linear_skip": False}
+    vae = VAEGenerator(3, **linear, prior=None, lr=1e-2, max_epochs=400, early_stopping=False, random_state=0).fit(X)
+    best = PCA(3).fit(X).score(X)
+    assert vae.loss_curve_[0] > -best + 1
+    assert abs(vae.score(X) - best) < 0.01 * abs(best)
+
+
+def test_importance_sampling_trains_its_own_bound():
+    X = load_digits().data[:600]
+    settings = {"loss": "squared_error", "prior": None, "max_epochs": 15, "early_stopping": False, "random_state": 0}
+    one, many = (VAEGenerator(2, importance_samples=k, **settings).fit(X) for k in (1, 10))
+    assert many.module_.bottleneck.importance_samples == 10
+    gaps = [vae.score(X, n_importance_samples=50) - vae.score(X) for vae in (one, many)]
+    assert gaps[1] > gaps[0] > 0, "a posterior wider than that of the evidence lower bound"

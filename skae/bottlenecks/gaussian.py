@@ -34,14 +34,15 @@ class Gaussian(Bottleneck):
     beta : float, default=1.0
         Weight β of the divergence (Higgins et al., 2017); at least 0.
     warmup : float, default=0.1
-        Share of the training in which the weight grows from 0 to β, in [0, 1]; without it components may collapse
-        before they have learned anything (Bowman et al., 2016).
+        Share of the training in which the weight grows from 0 to β, in [0, 1], in every `fit`, and not in
+        `partial_fit`; without it components may collapse before they have learned anything (Bowman et al., 2016).
     free_bits : float, default=0.0
         Nats of a component that cost nothing while training (Kingma et al., 2016): a component whose mean divergence in
         a batch is lower is not pressed further. At least 0.
     importance_samples : int, default=1
         Codes drawn for each row while training. More than one train the tighter bound of importance-weighted
-        autoencoders (Burda et al., 2016), and multiply the decoder's cost; they need β = 1 and no free bits.
+        autoencoders (Burda et al., 2016), and multiply the decoder's cost; they need β = 1 and no free bits. The scale
+        of a likelihood is still the best one for all codes alike.
 
     References
     ----------

@@ -23,8 +23,9 @@ class MMD(Bottleneck):
 
     .. math:: \lambda \, \mathrm{MMD}^2, \qquad k(a, b) = \sum_c \frac{2 d c}{2 d c + |a - b|^2}.
 
-    It is the unbiased estimate, so it may lie below 0; a batch of one row costs nothing. Unlike `Gaussian` it leaves
-    each row a code of its own, without a spread, so reconstructions are sharper and there is no likelihood.
+    It is the unbiased estimate, so it may lie below 0; a batch of one row costs nothing, so take large batches. Unlike
+    `Gaussian` it leaves each row a code of its own, without a spread, so reconstructions are sharper and there is no
+    likelihood.
 
     Parameters
     ----------
@@ -73,7 +74,9 @@ class MMD(Bottleneck):
 
     @torch.no_grad()
     def init_skip(self, skip: Any, x: Tensor) -> None:
-        """Start linear maps as the PCA of the rows ``x``, codes having a variance of 1."""
+        """Start linear maps as the PCA of the rows ``x``, codes having a variance of 1 where there is any."""
         axes = skip.principal_axes(x, skip.encoder.out_features)
-        spread = axes.variances.clamp(min=1e-12).sqrt()
-        skip.set_axes(axes, to_code=1 / spread, to_data=spread)
+        spread = axes.variances.sqrt()
+        # Directions without variance would only blow up what is new along them.
+        varies = axes.variances > 1e-6 * axes.variances.max().clamp(min=1e-12)
+        skip.set_axes(axes, to_code=torch.where(varies, 1 / spread, 0), to_data=torch.where(varies, spread, 0))

@@ -21,8 +21,8 @@ class TotalCorrelation(Gaussian):
               + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \textstyle\prod_k q(z_k)\right)
 
     q(z) is taken for the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends on
-    the batch's size; gradients are those of the paper's estimate, whose own constant knows the number of rows. Being an
-    estimate, it may lie below 0.
+    the batch's size, and takes memory for n² · n_components values of a batch of n rows; gradients are those of the
+    paper's estimate, whose own constant knows the number of rows. Being an estimate, it may lie below 0.
 
     Parameters
     ----------

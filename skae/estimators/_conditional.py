@@ -127,6 +127,11 @@ class Conditional(BaseAutoencoder):
             if weight is not None:
                 check_consistent_length(X, y)
             self._condition = find_condition(self.conditional, y, classes, weight)
+        elif self.conditional is not True and (self.conditional == "classes") != isinstance(self._condition, Classes):
+            raise ValueError(
+                f"conditional={self.conditional!r} describes another y than the one fitted before: "
+                "training goes on only with what the decoder is told."
+            )
         if isinstance(self._condition, Classes):
             self.classes_ = self._condition.classes
         elif hasattr(self, "classes_"):

@@ -72,7 +72,7 @@ class Density(Conditional):
             f"Try more epochs, a lower beta (now {self.module_.bottleneck.beta}), bottleneck=Gaussian(free_bits=0.1) "
             "or a longer warmup, a smaller network or a lower lr; if X has no structure, there is nothing to encode.",
             ConvergenceWarning,
-            stacklevel=7,
+            stacklevel=8,
         )
 
 

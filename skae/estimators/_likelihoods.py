@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.metaestimators import available_if
 
-from .._conditions import Classes
 from .._validation import check_domain, check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
 from ._conditional import Conditional
@@ -19,7 +18,10 @@ _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
 def _is_variational(estimator: Any) -> bool:
     if hasattr(estimator, "net_") and not hasattr(estimator.module_.bottleneck, "distribution"):
-        raise AttributeError("Only a bottleneck that gives distributions has one: take bottleneck=None, the default.")
+        raise AttributeError(
+            "transform_distribution and sample_posterior need a bottleneck that gives distributions, such as the "
+            f"default, bottleneck=None; got {estimator.module_.bottleneck!r}."
+        )
     return True
 
 
@@ -74,8 +76,8 @@ class Likelihoods(Conditional):
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
         y : array-like, default=None
-            Classes or targets of the rows, for a conditional estimator. Without them each row gets the class under
-            which it is most likely.
+            Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
+            one of 32 targets of the fit) under which it is most likely, at the cost of `score_samples`.
         keep_observed : bool, default=False
             Whether only the missing values are reconstructed, and the others kept as they are; for ``missing='mask'``.
 
@@ -88,9 +90,10 @@ class Likelihoods(Conditional):
         return self._reconstruct(X, keep_observed, self._likely_condition(X, y))
 
     def _likely_condition(self, X: np.ndarray, y: Any) -> np.ndarray | None:
-        if isinstance(self._condition, Classes) and y is None:
-            return self._condition.one_hot(self._by_class(X, X, None).argmax(axis=1))
-        return None if self._condition is None else self._encode_condition(y, len(X))
+        if self._condition is None or y is not None:
+            return self._encode_condition(y, len(X))
+        conditions, _ = self._condition.alternatives()
+        return conditions[self._bounds(X, X, conditions, None).argmax(axis=1)]
 
     # ---------------------------------------------------------------- likelihood
 
@@ -109,20 +112,22 @@ class Likelihoods(Conditional):
             Rows like those of `fit`.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
-            classes it is that of log p(x): classes weigh as they did in `fit`.
+            them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
+            costs as many times more.
         X_target : array-like of X's shape, default=None
             The rows whose likelihood is told, where codes come from others; X when None.
         n_importance_samples : int, default=None
-            k, for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016) in
-            place of the evidence lower bound. 500 and more come near the log-likelihood itself, at the cost of so
+            Codes for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016)
+            in place of the evidence lower bound. 500 and more come near the log-likelihood itself, at the cost of so
             many decodings.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float32
             The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
-            more likely. Only values that are known count. With a loss that is no likelihood the bound lacks its
-            constants; with a bottleneck without a distribution it is minus the loss, as in `AutoencoderTransformer`.
+            more likely. Only values that are known count. With a loss that is no likelihood it is minus the loss and
+            the divergence, in the loss's unit rather than nats; with a bottleneck without a distribution minus the
+            loss, as in `AutoencoderTransformer`.
         """
         return self._in_float32(self._scores(X, y, X_target, n_importance_samples))
 
@@ -168,19 +173,21 @@ class Likelihoods(Conditional):
             check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
             if not hasattr(self.module_.bottleneck, "distribution"):
                 raise ValueError("n_importance_samples needs a bottleneck that gives distributions.")
-        if isinstance(self._condition, Classes) and y is None:
-            with np.errstate(divide="ignore"):  # classes named in partial_fit that have no row yet
-                log_shares = np.log(self._condition.shares)
-            return logsumexp(self._by_class(X, target, n_importance_samples) + log_shares, axis=1)
+        if self._condition is not None and y is None:
+            conditions, shares = self._condition.alternatives()
+            # They are weighed in the unit of the loss, which only for a likelihood is that of the scores.
+            unit = self.module_.in_data_units(1.0, 0)
+            bounds = self._bounds(X, target, conditions, n_importance_samples)
+            return unit * logsumexp(bounds / unit + np.log(shares), axis=1)
         c = None if self._condition is None else self._encode_condition(y, len(X))
         return self._bound(X, target, c, n_importance_samples)
 
-    def _by_class(self, X: np.ndarray, target: np.ndarray, n_importance_samples: int | None) -> np.ndarray:
-        """The bound of every row under every class, (n_samples, n_classes)."""
-        assert isinstance(self._condition, Classes)
-        conditions = (np.full(len(X), index) for index in range(self._condition.width))
-        bounds = [self._bound(X, target, self._condition.one_hot(c), n_importance_samples) for c in conditions]
-        return np.stack(bounds, axis=1)
+    def _bounds(
+        self, X: np.ndarray, target: np.ndarray, conditions: np.ndarray, n_importance_samples: int | None
+    ) -> np.ndarray:
+        """The bound of every row under every one of the conditions, (n_samples, n_conditions)."""
+        everywhere = (np.broadcast_to(c, (len(X), len(c))) for c in conditions)
+        return np.stack([self._bound(X, target, c, n_importance_samples) for c in everywhere], axis=1)
 
     def _bound(
         self, X: np.ndarray, target: np.ndarray, c: np.ndarray | None, n_importance_samples: int | None

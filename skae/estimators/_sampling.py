@@ -88,8 +88,10 @@ class Sampling(Likelihoods):
     def _decode_seeded(
         self, codes: np.ndarray, c: np.ndarray | None, seed: int, noisy: bool, like: np.ndarray | None = None
     ) -> np.ndarray:
+        if not noisy:
+            return self._decode(codes, c, like)
         with Stream(seed, self.net_.device):
-            return self._decode(codes, c, like, noisy=noisy)
+            return self._decode(codes, c, like, noisy=True)
 
     def _check_noisy(self, noisy: Any) -> None:
         check_choice("noisy", noisy, (True, False))

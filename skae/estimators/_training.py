@@ -277,7 +277,8 @@ def _n_known(rows: Rows | None) -> float:
     """The mean number of values of a row that its loss adds up."""
     if rows is None:
         return 0.0
-    return float((~rows.target.isnan()).sum()) / len(rows)
+    known = (~rows.target.isnan()).flatten(1).sum(1).double()
+    return float((known if rows.weight is None else known * rows.weight).mean())
 
 
 def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:

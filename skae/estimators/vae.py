@@ -279,7 +279,8 @@ class VAEGenerator(Layout, Density, Sampling):
 
     def _network_params(self) -> dict[str, Any]:
         given = super()._network_params()
-        return {"linear_skip": False} | given if find_network(self.module) is Conv else given
+        network = find_network(self.module)
+        return {"linear_skip": False} | given if isinstance(network, type) and issubclass(network, Conv) else given
 
     def _takes_images(self) -> bool:
         given = self.input_shape is not None or self.channel_axis != "auto"

@@ -17,8 +17,8 @@ _MEMORY = 0.95  # of the scale after training, in the scales of the batches: the
 class LocationScale(Likelihood):
     """A density around the decoder's output, of one scale for all values.
 
-    A subclass says which ``statistic`` of a residual tells the scale, which `scale_of` its mean is best for, and how
-    likely a residual is.
+    Rows count alike in the scale, whatever their weights. A subclass says which ``statistic`` of a residual tells the
+    scale, which `scale_of` its mean is best for, and how likely a residual is.
     """
 
     def __init__(self, scale: str | float = "optimal", floor: float = 1e-3) -> None:
@@ -62,7 +62,7 @@ class LocationScale(Likelihood):
         if not (self.training and self.scale == "optimal"):
             return self.current_scale
         # As a constant of the batch it gives the decoder the gradient of the likelihood at its best scale, since there
-        # the likelihood does not move with the scale.
+        # the likelihood does not move with the scale. (A logistic one's is not the best, but near.)
         scale = self._best(raw, x, observed)
         with torch.no_grad():
             self.log_scale.lerp_(scale.log().to(self.log_scale), 1 - _MEMORY)

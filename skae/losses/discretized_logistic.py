@@ -69,7 +69,8 @@ class DiscretizedLogistic(LocationScale):
         return (self.n_levels - 1) / 2
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
-        return (raw - (x / self._half - 1)).abs()
+        # Beyond the ends there is nothing to miss: a decoder sure of an end goes there, and s must not follow it.
+        return (raw.clamp(-1, 1) - (x / self._half - 1)).abs()
 
     def scale_of(self, mean: Tensor) -> Tensor:
         return mean / (2 * math.log(2))  # the mean absolute deviation of a logistic distribution is 2 s log 2

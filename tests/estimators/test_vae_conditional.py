@@ -362,14 +362,26 @@ def test_a_constant_target_says_nothing(slope):
     assert np.isfinite(vae.score_samples(X, 2.5)).all()
 
 
+def test_without_targets_rows_get_the_likeliest_of_those_of_fit(slope):
+    X, t = slope
+    vae = small(3, max_epochs=30, lr=1e-2).fit(X, t)
+    nearest = ((vae.reconstruct(X) - X) ** 2).mean()
+    told = ((vae.reconstruct(X, t) - X) ** 2).mean()
+    turned = ((vae.reconstruct(X, -t) - X) ** 2).mean()
+    assert nearest < told + 0.5 * (turned - told)
+    conditions, shares = vae._condition.alternatives()
+    assert len(conditions) == 32
+    targets = conditions[:, 0] * vae._condition.spread + vae._condition.mean
+    bounds = np.stack([vae.score_samples(X, target) for target in targets])
+    np.testing.assert_allclose(vae.score_samples(X), logsumexp(bounds, axis=0) - np.log(32), atol=1e-3)
+    np.testing.assert_allclose(shares, 1 / 32)
+
+
 def test_targets_are_needed_where_they_cannot_be_guessed(slope):
     X, t = slope
     vae = small(3).fit(X, t)
     for call in (
-        lambda: vae.score_samples(X),
-        lambda: vae.score(X),
-        lambda: vae.reconstruct(X),
-        lambda: vae.sample_posterior(X),
+        lambda: vae.inverse_transform(vae.transform(X)),
         lambda: vae.interpolate(X[:1], X[1:2]),
     ):
         with pytest.raises(ValueError, match="it needs y"):
@@ -464,7 +476,7 @@ def test_in_pipelines_searches_and_wrappers(few, labels):
 @pytest.mark.parametrize(
     "params",
     [
-        {"module": "conv", "module__channels": (4,)},
+        {"module": "conv", "module__channels": (4,), "module__linear_skip": True},
         {"loss": "squared_error"},
         {"bottleneck": "mmd"},
         {"bottleneck": "total_correlation"},
@@ -485,3 +497,17 @@ def test_spatial_codes_are_told_y_at_every_position(few, labels):
     assert vae.transform(few).shape == (400, vae.module_.n_codes)
     Z = vae.transform(few[:2])
     assert not np.allclose(vae.inverse_transform(Z, 0), vae.inverse_transform(Z, 1))
+
+
+def test_training_goes_on_only_with_what_the_decoder_is_told(groups):
+    X, y = groups
+    vae = small(conditional="classes", warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="describes another y"):
+        vae.set_params(conditional="targets").fit(X, y)
+    assert vae.classes_.tolist() == [0, 1, 2]
+
+
+def test_units_do_not_matter_to_the_share_of_a_class(groups):
+    X, y = groups
+    scores = [small(loss="squared_error").fit(a * X, y).score_samples(a * X) / a**2 for a in (1.0, 0.1)]
+    np.testing.assert_allclose(*scores, rtol=2e-3)

@@ -9,7 +9,9 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
@@ -19,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
-from skae.bottlenecks import Gaussian
+from skae.bottlenecks import MMD, Gaussian
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 
@@ -679,3 +681,27 @@ def test_what_it_shares_with_the_transformer_has_the_same_defaults():
     for name in set(theirs) & set(ours) - {"n_components", "prior", "loss", "bottleneck"}:
         assert ours[name].default == theirs[name].default, name
         assert ours[name].kind == theirs[name].kind, name
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"conditional": True},
+        {"bottleneck": "total_correlation", "module": "conv"},
+        {"bottleneck": "mmd", "loss": "squared_error"},
+        {"loss": "discretized_logistic", "importance_samples": 2},
+    ],
+)
+def test_device(device, params):
+    X, y = load_digits(return_X_y=True)
+    params = {"module__linear_skip": True, "max_epochs": 4} | params
+    vae = VAEGenerator(4, device=device, random_state=0, **params).fit(X, y)
+    assert next(vae.module_.parameters()).device.type == torch.device(device).type
+    told = {"y": 3} if "conditional" in params else {}
+    noisy = not isinstance(vae.module_.bottleneck, MMD)
+    rows = vae.sample(5, random_state=0, noisy=noisy, **told)
+    assert rows.shape == (5, 64)
+    again = pickle.loads(pickle.dumps(vae))
+    np.testing.assert_array_equal(again.sample(5, random_state=0, noisy=noisy, **told), rows)
+    assert np.isfinite(vae.score_samples(X[:20])).all()
+    assert vae.interpolate(X[:2], X[2:4], 3, **told).shape == (2, 3, 64)
