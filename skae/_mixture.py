@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 from ._threads import one_blas_thread
 
 _MAX_COMPONENTS = 128
+_MAX_COVARIANCES = 2**19  # numbers in the covariances of a mixture: wide codes get few components
 _MAX_ROWS = 10_000  # to choose a size with
 _HELD_OUT = 0.2
 
@@ -56,7 +57,7 @@ def choose_mixture(
     if len(seen) >= 2:
         training, judging = draws[:, seen].reshape(-1, width), draws[:, held_out].reshape(-1, width)
         size = 1
-        while size <= min(_MAX_COMPONENTS, len(seen) // 4 or 1):
+        while size <= max(1, min(_MAX_COMPONENTS, _MAX_COVARIANCES // width**2, len(seen) // 4)):
             mixture = fit(training, size)
             score = mixture.score(judging)
             if not score > best:

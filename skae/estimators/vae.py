@@ -166,9 +166,8 @@ class VAEGenerator(Layout, Density, Sampling):
     Notes
     -----
     A linear skip that starts as probabilistic PCA is as good a start as small tables have, and for a dense network on
-    MNIST too. Convolutions do better without: after 5 epochs of MNIST the bound was 708 nats against 629, and with
-    ``lr=4e-3``, which suits them, 736. For pixels of zeros and ones (``loss='bernoulli'``) the skip starts at random
-    and helps.
+    MNIST too. Convolutions do better without, and with ``lr=4e-3``: ``docs/benchmarks.md`` has figures. For pixels of
+    zeros and ones (``loss='bernoulli'``) the skip starts at random and helps.
 
     References
     ----------
