@@ -72,7 +72,10 @@ class LocationScale(Likelihood):
     def _best(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         """The scale under which these rows are most likely."""
         statistic = self.statistic(raw, x)
-        mean = statistic.mean() if observed is None else statistic[observed].sum() / observed.sum().clamp(min=1)
+        if observed is None:
+            mean = statistic.mean()
+        else:
+            mean = torch.where(observed, statistic, 0).sum() / observed.sum().clamp(min=1)
         return self.scale_of(mean).clamp(min=self.floor)
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
