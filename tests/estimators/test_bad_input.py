@@ -65,7 +65,7 @@ PARAMS = [
     ({"loss": "bernoulli"}, ValueError, r"loss=Bernoulli needs X in \[0, 1\]"),
     ({"noise": "gauss"}, ValueError, "noise must be one of"),
     ({"noise": MaskingNoise(1.5)}, ValueError, "MaskingNoise: fraction == 1.5"),
-    ({"prior": "mixture"}, TypeError, "prior must be a scikit-learn density estimator"),
+    ({"prior": "mixtures"}, TypeError, "prior must be None, 'mixture' or a scikit-learn density"),
     ({"prior": GaussianMixture(50)}, ValueError, "n_samples"),
     ({"alpha": -1}, ValueError, "alpha == -1, must be >= 0"),
     ({"l1_ratio": 1.5}, ValueError, "l1_ratio == 1.5"),

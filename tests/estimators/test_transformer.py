@@ -356,7 +356,7 @@ def test_no_prior_no_sample(blobs):
     with pytest.raises(AttributeError) as error:
         ae.sample(3)
     assert "set prior" in str(error.value.__cause__)
-    with pytest.raises(TypeError, match="prior must be a scikit-learn density estimator"):
+    with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
         small(prior=PCA()).fit(blobs)
 
 
