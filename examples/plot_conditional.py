@@ -17,7 +17,7 @@ from skae import VAEGenerator
 
 digits = load_digits()
 images, held_out, y, y_held_out = train_test_split(digits.images, digits.target, test_size=0.3, random_state=0)
-vae = VAEGenerator(12, module="conv", conditional=True, lr=4e-3, random_state=0).fit(images, y)
+vae = VAEGenerator(12, module="conv", conditional=True, lr=4e-3, max_epochs=50, random_state=0).fit(images, y)
 
 # %%
 # One row for each class. A classifier that has seen real digits only is asked what it sees.

@@ -19,7 +19,15 @@ from skae.metrics import disentanglement, mutual_information_gap
 
 images, factors = make_sprites(3456, image_size=16, random_state=0)
 flat = images.reshape(len(images), -1)
-settings = {"loss": "bernoulli", "module": "conv", "lr": 4e-3, "max_epochs": 40, "prior": None, "random_state": 0}
+settings = {
+    "loss": "bernoulli",
+    "module": "conv",
+    "lr": 4e-3,
+    "max_epochs": 22,
+    "batch_size": 64,
+    "prior": None,
+    "random_state": 0,
+}
 models = {
     "PCA": PCA(6, random_state=0).fit(flat),
     "VAE": VAEGenerator(6, **settings).fit(images),

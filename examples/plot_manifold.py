@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from skae import VAEGenerator
 
 X, y = load_digits(return_X_y=True)
-vae = VAEGenerator(2, module="conv", lr=4e-3, random_state=0).fit(X)
+vae = VAEGenerator(2, module="conv", lr=4e-3, max_epochs=50, random_state=0).fit(X)
 mean, std = vae.transform_distribution(X)
 print(f"A digit takes a spot of {std.mean():.2f} in a plane where the means spread over {mean.std():.2f}.")
 

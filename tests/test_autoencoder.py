@@ -594,6 +594,6 @@ def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
     ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
     seen = []
     decode = ae.module_.decode
-    monkeypatch.setattr(ae.module_, "decode", lambda z: seen.append(len(z)) or decode(z))
+    monkeypatch.setattr(ae.module_, "decode", lambda z, **told: seen.append(len(z)) or decode(z, **told))
     ae.inverse_transform(np.zeros((10, 2)))
     assert seen == [4, 4, 2]
