@@ -48,10 +48,11 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
 def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Iterable[str] = ()) -> type:
     """Return the class that ``name`` ('squared_error') stands for among the public ``parts``.
 
-    Only those have a name that need no argument but what is ``offered``.
+    Only those have a name that need no argument but what is ``offered``, and that are no bases, which ``base.py`` holds.
     """
     classes = [getattr(parts, public) for public in parts.__all__]
-    classes = [cls for cls in classes if issubclass(cls, base) and cls is not base and _needs(cls) <= set(offered)]
+    classes = [cls for cls in classes if issubclass(cls, base) and cls is not base]
+    classes = [cls for cls in classes if not cls.__module__.endswith(".base") and _needs(cls) <= set(offered)]
     choices = {_snake(cls.__name__): cls for cls in classes}
     if name not in choices:
         raise ValueError(
