@@ -48,7 +48,7 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
 def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Iterable[str] = ()) -> type:
     """Return the class that ``name`` ('squared_error') stands for among the public ``parts``.
 
-    Only those have a name that need no argument but what is ``offered``, and that are no bases, which ``base.py`` holds.
+    Only those have a name that need no argument but what is ``offered``, and are no bases, which ``base.py`` holds.
     """
     classes = [getattr(parts, public) for public in parts.__all__]
     classes = [cls for cls in classes if issubclass(cls, base) and cls is not base]
