@@ -140,9 +140,8 @@ class Autoencoder(nn.Module):
         if hasattr(self.bottleneck, "init_from"):
             self.bottleneck.init_from(self._encode(filled, observed))
         if type(self.loss).init_from is not Loss.init_from:
-            self._init_loss(
-                u[:: math.ceil(len(u) / _LOSS_ROWS)], None if c is None else c[:: math.ceil(len(c) / _LOSS_ROWS)]
-            )
+            some = slice(None, None, math.ceil(len(u) / _LOSS_ROWS))
+            self._init_loss(u[some], None if c is None else c[some])
         self.train()
         return answers
 
@@ -226,6 +225,11 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
         return self.bottleneck.code(self.outputs(x))
+
+    @property
+    def is_variational(self) -> bool:
+        """Whether codes are distributions."""
+        return hasattr(self.bottleneck, "distribution")
 
     def distribution(self, x: Tensor) -> Tensor:
         """Mean and standard deviation of the codes of rows in data units, (n, 2, n_codes)."""

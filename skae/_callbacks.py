@@ -136,7 +136,7 @@ class Progress(Callback):
         self.parts_ = [part for part in (module.bottleneck, module.loss, module.noise) if hasattr(part, "progress")]
 
     def on_batch_begin(self, net: AutoencoderNet, training: bool = True, **kwargs: Any) -> None:
-        if training and self.parts_:
+        if training:
             for part in self.parts_:
                 part.progress = min(self.done_ / max(self.steps, 1), 1.0)
             self.done_ += 1

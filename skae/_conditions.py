@@ -132,12 +132,9 @@ class Targets:
 
     def encode(self, y: Any) -> np.ndarray:
         """Standardised targets, (n, width) in float32."""
-        n_found = 1 if np.asarray(y).ndim == 0 else None
-        if n_found is None:
-            y = _check_targets(y)
-            n_found = y.shape[1]
-        if n_found != self.width:
-            raise ValueError(f"y must have {self.width} targets for each row, got {n_found}.")
+        y = _check_targets([y] if np.asarray(y).ndim == 0 else y)
+        if y.shape[1] != self.width:
+            raise ValueError(f"y must have {self.width} targets for each row, got {y.shape[1]}.")
         return ((y - self.mean) / self.spread).astype(np.float32)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from .._component import Component
+from .._random import COMMON_SEED
 
 
 class Latent(NamedTuple):
@@ -30,6 +32,11 @@ class Bottleneck(Component):
     """
 
     standard_normal: bool = False
+
+    def draw_like(self, like: Tensor) -> Tensor:
+        """Draw N(0, 1) in the shape of ``like``; while judging always the same, so that epochs differ by weights."""
+        generator = None if self.training else torch.Generator(like.device).manual_seed(COMMON_SEED)
+        return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
 
     def n_outputs(self, n_components: int) -> int:
         """Width that the encoder must have for a code of ``n_components``."""

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._random import COMMON_SEED
 from .._validation import check_number
 from .base import Bottleneck, Latent
 
@@ -72,6 +71,7 @@ class Gaussian(Bottleneck):
     """
 
     standard_normal = True
+    progress = 1.0  # the engine tells how much of the training is done
 
     def __init__(
         self, beta: float = 1.0, warmup: float = 0.1, free_bits: float = 0.0, importance_samples: int = 1
@@ -93,15 +93,14 @@ class Gaussian(Bottleneck):
                 f"{name}: importance_samples={self.importance_samples} needs beta=1 and free_bits=0, "
                 f"got beta={self.beta} and free_bits={self.free_bits}."
             )
-        self.progress = 1.0  # the engine tells how much of the training is done
 
     def n_outputs(self, n_components: int) -> int:
         return 2 * n_components
 
     def forward(self, h: Tensor) -> Latent:
         k = self.importance_samples
-        mean, log_variance = self._heads(h if k == 1 else h.repeat(k, 1))
-        noise = self._noise(mean)
+        mean, log_variance = self.distribution(h if k == 1 else h.repeat(k, 1))
+        noise = self.draw_like(mean)
         z = mean + (log_variance / 2).exp() * noise
         if k > 1:  # log q(z|x) - log p(z), which the bound needs in place of its mean
             return Latent(z, self._weight() * 0.5 * (z.square() - noise.square() - log_variance).sum(1))
@@ -111,24 +110,13 @@ class Gaussian(Bottleneck):
         return Latent(z, self._weight() * divergence.sum(1))
 
     def code(self, h: Tensor) -> Tensor:
-        return self._heads(h)[0]
+        return self.distribution(h)[0]
 
     def distribution(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the log-variance of every component, each (n, n_components)."""
-        return self._heads(h)
-
-    @staticmethod
-    def _heads(h: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = h.chunk(2, dim=1)
         # Beyond the range the gradient is that at its end, so that the divergence still pulls back.
         return mean, log_variance + (log_variance.clamp(*_LOG_VARIANCE) - log_variance).detach()
-
-    def _noise(self, like: Tensor) -> Tensor:
-        if self.training:
-            return torch.randn_like(like)
-        # The same for all epochs that are judged.
-        generator = torch.Generator(like.device).manual_seed(COMMON_SEED)
-        return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
 
     def _weight(self) -> float:
         return self.beta * self._warmth()

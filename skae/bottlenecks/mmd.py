@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._random import COMMON_SEED
 from .._validation import check_number
 from .base import Bottleneck, Latent
 
@@ -60,9 +59,7 @@ class MMD(Bottleneck):
         n = len(h)
         if n < 2:
             return super().forward(h)
-        # While judging always the same draws: what differs between epochs are the codes.
-        generator = None if self.training else torch.Generator(h.device).manual_seed(COMMON_SEED)
-        drawn = torch.randn(h.shape, dtype=h.dtype, device=h.device, generator=generator)
+        drawn = self.draw_like(h)
         others = 1 - torch.eye(n, dtype=h.dtype, device=h.device)
         within = ((self._kernel(h, h) + self._kernel(drawn, drawn)) * others).sum() / (n * (n - 1))
         return Latent(h, self.weight * (within - 2 * self._kernel(h, drawn).mean()).expand(n))

@@ -50,8 +50,8 @@ class TotalCorrelation(Gaussian):
         super().__init__(beta, warmup)
 
     def forward(self, h: Tensor) -> Latent:
-        mean, log_variance = self._heads(h)
-        z = mean + (log_variance / 2).exp() * self._noise(mean)
+        mean, log_variance = self.distribution(h)
+        z = mean + (log_variance / 2).exp() * self.draw_like(mean)
         density = log_density(z[:, None], mean, log_variance)  # of every code under every row's posterior
         joint = torch.logsumexp(density.sum(2), dim=1)
         apart = torch.logsumexp(density, dim=1).sum(1)

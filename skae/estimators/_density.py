@@ -24,7 +24,7 @@ class Density(Conditional):
     active_units_: int
 
     def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
-        variational = hasattr(self.module_.bottleneck, "distribution")
+        variational = self.module_.is_variational
         both = self._map(self.module_.distribution if variational else self.module_.encode, data.X)
         means = both[:, 0] if variational else both
         if variational:

@@ -17,7 +17,7 @@ _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
 
 def _is_variational(estimator: Any) -> bool:
-    if hasattr(estimator, "net_") and not hasattr(estimator.module_.bottleneck, "distribution"):
+    if hasattr(estimator, "net_") and not estimator.module_.is_variational:
         raise AttributeError(
             "transform_distribution and sample_posterior need a bottleneck that gives distributions, such as the "
             f"default, bottleneck=None; got {estimator.module_.bottleneck!r}."
@@ -171,7 +171,7 @@ class Likelihoods(Conditional):
         check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
         if n_importance_samples is not None:
             check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
-            if not hasattr(self.module_.bottleneck, "distribution"):
+            if not self.module_.is_variational:
                 raise ValueError("n_importance_samples needs a bottleneck that gives distributions.")
         if self._condition is not None and y is None:
             conditions, shares = self._condition.alternatives()
@@ -193,7 +193,7 @@ class Likelihoods(Conditional):
         self, X: np.ndarray, target: np.ndarray, c: np.ndarray | None, n_importance_samples: int | None
     ) -> np.ndarray:
         module = self.module_
-        if not hasattr(module.bottleneck, "distribution"):
+        if not module.is_variational:
             return -self._losses(module.reconstruction_loss, X, target, c)
         importance = n_importance_samples is not None
         noise = common_noise(n_importance_samples or _N_DRAWS, module.n_codes, antithetic=not importance)

@@ -98,8 +98,9 @@ def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: st
     # Betas that the user has set are not for a cycle to change.
     cycle_betas = "betas" in names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
     steps = epochs * n_batches
+    follows = any(hasattr(part, "progress") for part in (parts.bottleneck, parts.loss, parts.noise))
     return [
-        ("progress", Progress(steps)),
+        *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
         *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
         *report(int(est.verbose), epochs),
