@@ -3,13 +3,17 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test lint types docs clean
+.PHONY: quickstart test array-api lint types docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+
+# scikit-learn's array API checks need the variable before the first import, so they have a process of their own.
+array-api: $(VENV)/installed
+	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -q -k array_api tests/test_sklearn_contract.py tests/estimators/test_tensors.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

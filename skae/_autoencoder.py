@@ -16,6 +16,7 @@ from ._probe import probe
 from .bottlenecks import Bottleneck
 from .losses import Loss
 from .nn._layers import LinearSkip
+from .nn._sequence import ended
 from .noise import Noise
 
 _LOSS_ROWS = 4096  # that a loss starts from
@@ -51,6 +52,8 @@ class Autoencoder(nn.Module):
     n_conditions : int
         Numbers that the decoder is told of a row beside its code, (n, n_conditions), such as its class: the network is
         built for ``n_components + n_conditions``.
+    precision : {'float32', 'bf16'}
+        What the network computes in while training; what it gives is float32.
 
     Attributes
     ----------
@@ -82,12 +85,13 @@ class Autoencoder(nn.Module):
         network_params: Mapping[str, Any] | None = None,
         missing: bool = False,
         n_conditions: int = 0,
+        precision: str = "float32",
     ) -> None:
         super().__init__()
         self.bottleneck, self.loss, self.noise = copy.deepcopy(bottleneck), copy.deepcopy(loss), copy.deepcopy(noise)
         self.input_shape, self.n_components = tuple(input_shape), n_components
         self.mean, self.scale = float(mean), float(scale)
-        self.n_conditions = n_conditions
+        self.n_conditions, self.precision = n_conditions, precision
         offered = {
             "input_shape": self.input_shape,
             "n_components": n_components + n_conditions,
@@ -106,8 +110,8 @@ class Autoencoder(nn.Module):
                 part.setup(self.n_codes)
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
         self.missing = missing
-        self._has_nan = missing or self.reads_padding
-        if self._has_nan and "observed" not in inspect.signature(self.loss.forward).parameters:
+        self.may_have_nan = missing or self.reads_padding
+        if self.may_have_nan and "observed" not in inspect.signature(self.loss.forward).parameters:
             raise TypeError(
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
             )
@@ -126,7 +130,7 @@ class Autoencoder(nn.Module):
         answers = False
         self.eval()
         over = tuple(range(u.ndim - self.baseline.ndim))
-        self.baseline.copy_(u.nanmean(over).nan_to_num() if self._has_nan else u.mean(over))
+        self.baseline.copy_(u.nanmean(over).nan_to_num() if self.may_have_nan else u.mean(over))
         observed = self._observed(u)
         filled = self._fill(u)
         if hasattr(self.noise, "init_from"):
@@ -149,28 +153,36 @@ class Autoencoder(nn.Module):
         raw = self(u, c)[0]
         target = u if self.loss.domain is None else u * self.scale + self.mean
         target = target.repeat(len(raw) // len(u), *[1] * (u.ndim - 1))
-        observed = ~target.isnan() if self._has_nan else None
-        self.loss.init_from(raw, target.nan_to_num() if self._has_nan else target, observed)
+        observed = ~target.isnan() if self.may_have_nan else None
+        self.loss.init_from(raw, target.nan_to_num() if self.may_have_nan else target, observed)
 
     def corrupt(self, u: Tensor) -> Tensor:
         """Damage rows as `noise` does. What it masks enters as the mean; what is missing stays so."""
         noisy = self.noise.corrupt(self._fill(u))
         noisy = torch.where(noisy.isnan(), self.baseline, noisy)
-        return torch.where(u.isnan(), u, noisy) if self._has_nan else noisy
+        return torch.where(u.isnan(), u, noisy) if self.may_have_nan else noisy
 
     def _observed(self, u: Tensor) -> Tensor | None:
         """What a network that reads padding is told."""
         return ~u.isnan() if self.reads_padding else None
 
     def _fill(self, u: Tensor) -> Tensor:
-        return torch.where(u.isnan(), self.baseline, u) if self._has_nan else u
+        return torch.where(u.isnan(), self.baseline, u) if self.may_have_nan else u
 
     def _encode(self, filled: Tensor, observed: Tensor | None) -> Tensor:
-        return self.network.encode(filled, observed) if self.reads_padding else self.network.encode(filled)
+        return self._run(self.network.encode, filled, observed)
 
     def _decode(self, z: Tensor, observed: Tensor | None, c: Tensor | None) -> Tensor:
-        z = self._widened(z, c)
-        return self.network.decode(z, observed) if self.reads_padding else self.network.decode(z)
+        return self._run(self.network.decode, self._widened(z, c), observed)
+
+    def _run(self, half: Callable[..., Tensor], x: Tensor, observed: Tensor | None) -> Tensor:
+        """One half of the network; ``observed`` is for one that reads padding."""
+        args = (x, observed) if self.reads_padding else (x,)
+        if self.precision == "float32" or not self.network.training:
+            return half(*args)
+        # Every weight is used once in a pass, so that there is nothing to keep a second copy of.
+        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
+            return half(*args).float()
 
     def _widened(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Codes with what the decoder is told beside them: at every position, where they are spatial."""
@@ -180,7 +192,7 @@ class Autoencoder(nn.Module):
 
     def _loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """The loss of every row, (n,), without the values that are not known."""
-        if not self._has_nan:
+        if not self.may_have_nan:
             return self.loss(raw, target)
         return self.loss(raw, target.nan_to_num(), ~target.isnan())
 
@@ -209,10 +221,10 @@ class Autoencoder(nn.Module):
         """
         raw, _, penalty = output
         k = len(raw) // len(target)
-        if k == 1:
-            return self._loss(raw, target) + penalty
-        objective = self._loss(raw, target.repeat(k, *[1] * (target.ndim - 1))) + penalty
-        return math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
+        objective = self._loss(raw, target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1)))
+        if self.bottleneck.has_penalty:
+            objective = objective + penalty
+        return objective if k == 1 else math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
 
     def condition(self, x: Tensor) -> Tensor:
         """Subtract the mean, divide by the scale: in the precision of ``x``, then float32."""
@@ -245,7 +257,7 @@ class Autoencoder(nn.Module):
         raw = self._decode(z, None if like is None else self._observed(like), c)
         x_hat = self._in_data_space(self.loss.sample(raw) if noisy else self.loss.link(raw))
         if self.reads_padding and like is not None:
-            x_hat = x_hat.masked_fill(_ended(like), torch.nan)
+            x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat
 
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -260,7 +272,7 @@ class Autoencoder(nn.Module):
         """The sum of every row's squared errors, in units of ``unit`` squared, and the number of its values: (n, 2)."""
         target = self.target(target)
         error = (self.loss.link(self._raw(x, c)) - target).square().flatten(1)
-        known = ~target.isnan().flatten(1) if self._has_nan else torch.ones_like(error, dtype=torch.bool)
+        known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
 
     def loss_of_codes(self, z: Tensor, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
@@ -286,10 +298,3 @@ class Autoencoder(nn.Module):
     def in_data_units(self, value: Any, n_values: Any) -> Any:
         """Express losses of ``n_values`` values each, tensors or arrays, in the data's own units."""
         return value if self.loss.domain is not None else self.loss.rescale(value, self.scale, n_values)
-
-
-def _ended(x: Tensor) -> Tensor:
-    """True after the last step of every sequence in ``x``, (n, length) or (n, length, channels)."""
-    known = ~x.isnan() if x.ndim == 2 else ~x.isnan().all(2)
-    ended = known.flip(1).cumsum(1).flip(1) == 0
-    return ended if x.ndim == 2 else ended[:, :, None]

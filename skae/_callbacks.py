@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
-from ._net import AutoencoderNet, Rows
+from ._net import AutoencoderNet
+from ._rows import Rows
 
 SCHEDULES = (None, "onecycle", "cosine", "plateau")
 
@@ -38,6 +39,8 @@ class KeepBest(Callback):
         can prove nothing.
     """
 
+    ignores_batch_history = True
+
     def __init__(self, patience: int | None, tol: float, restore: bool = True, trust_start: bool | str = False) -> None:
         self.patience, self.tol, self.restore, self.trust_start = patience, tol, restore, trust_start
 
@@ -54,6 +57,7 @@ class KeepBest(Callback):
     def _keep(self, net: AutoencoderNet) -> None:
         self.best_epoch_ = len(net.history) - self.first_
         self.weights_ = copy.deepcopy(net.module_.state_dict()) if self.restore else {}
+        self.judged_ = getattr(net, "judged_", self.start_)
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         loss = net.history[-1, "valid_loss"]
@@ -68,17 +72,16 @@ class KeepBest(Callback):
             raise KeyboardInterrupt  # skorch's way to stop
 
     def on_train_end(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
-        assert y is not None
         if self.restore:
             net.module_.load_state_dict(self.weights_)
-            if self.trust_start and not self._is_proven(net, y):
+            if self.trust_start and not self._is_proven():
                 net.module_.load_state_dict(self.start_weights_)
                 self.best_epoch_ = 0
-        del self.weights_, self.start_weights_, self.start_
+        del self.weights_, self.start_weights_, self.start_, self.judged_
 
-    def _is_proven(self, net: AutoencoderNet, y: Rows) -> bool:
-        """Whether the weights in ``net`` are better than the start by more than chance."""
-        return self.trust_start != "always" and significantly_above(self.start_, net.judge(y))
+    def _is_proven(self) -> bool:
+        """Whether the weights kept are better than the start by more than chance."""
+        return self.trust_start != "always" and significantly_above(self.start_, self.judged_)
 
 
 def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
@@ -94,6 +97,7 @@ def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
 class FiniteLoss(Callback):
     """Stop with an error when a loss is not finite."""
 
+    ignores_batch_history = True
     first_ = 0
 
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
@@ -127,6 +131,8 @@ class Progress(Callback):
         Batches of the whole training.
     """
 
+    ignores_batch_history = True
+
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
@@ -149,6 +155,8 @@ class Progress(Callback):
 
 class ProgressBar(Callback):
     """A tqdm bar over the epochs, with the losses and the time left."""
+
+    ignores_batch_history = True
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -185,6 +193,8 @@ class SklearnCallbacks(Callback):
         Of its `fit`.
     """
 
+    ignores_batch_history = True
+
     def __init__(self, estimator: Any, context: Any) -> None:
         self.estimator, self.context = estimator, context
 
@@ -217,6 +227,12 @@ class Plateau(ReduceLROnPlateau):
     is_better = _is_better  # its name in earlier versions
 
 
+class Schedule(LRScheduler):
+    """skorch's own, but that it reads nothing of the batches, so that nothing need be written down for it."""
+
+    ignores_batch_history = True
+
+
 def schedule(
     name: str | None, lr: float, steps: int, monitor: str, patience: int, tol: float, cycle_betas: bool
 ) -> list:
@@ -224,13 +240,13 @@ def schedule(
     common: dict[str, Any] = {"event_name": None}
     if name == "onecycle":
         common |= {"max_lr": lr, "total_steps": max(steps, 1), "cycle_momentum": cycle_betas}
-        return [("lr_schedule", LRScheduler(OneCycleLR, step_every="batch", last_epoch=-1, **common))]
+        return [("lr_schedule", Schedule(OneCycleLR, step_every="batch", last_epoch=-1, **common))]
     if name == "cosine":
         common |= {"T_max": max(steps, 1)}
-        return [("lr_schedule", LRScheduler(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
+        return [("lr_schedule", Schedule(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
         common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": max(patience // 2 - 1, 0)}
-        return [("lr_schedule", LRScheduler(Plateau, **common))]
+        return [("lr_schedule", Schedule(Plateau, **common))]
     return []
 
 

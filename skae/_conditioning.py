@@ -1,85 +1,177 @@
-"""One mean and one scale for the whole of X, and its way into torch."""
+"""One mean and one scale for the whole of X, and its way through torch, slice by slice."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ._memory import to_read, working_memory
+from ._tensors import alike, is_float, is_nan
+
 _SLICE = 2**22  # values handled at once: 32 MB in float64
+# Bytes that `map_rows` takes at once. From 4 to 32 MB are equally fast: less are many calls, more leave the caches.
+_BUDGET = 2**24
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
-def slices(X: np.ndarray, n_values: int = 1) -> Iterator[slice]:
+def slices(X: np.ndarray | Tensor, n_values: int = 1) -> Iterator[slice]:
     """Cut the rows of ``X`` into slices of a bounded number of values, of which a row has ``n_values`` at least."""
-    step = max(1, _SLICE // max(n_values, X[:1].size))
+    step = max(1, min(_SLICE, to_read() // 8) // max(n_values, _row_size(X), 1))
     for start in range(0, len(X), step):
         yield slice(start, min(start + step, len(X)))
 
 
-def to_tensor(X: np.ndarray) -> Tensor:
-    """A float tensor of ``X``: float64 where float32 would lose digits, sharing memory if it can."""
-    fits = (X.dtype.kind in "bf" and X.dtype.itemsize <= 4) or (X.dtype.kind in "iu" and X.dtype.itemsize <= 2)
+def to_tensor(X: np.ndarray | Tensor) -> Tensor:
+    """A float tensor of ``X``: float64 where float32 would lose digits, sharing memory if it can, on its device."""
+    double = _is_double(X)
+    if isinstance(X, Tensor):
+        return X.to(torch.float64 if double else torch.float32)
     # torch reads neither read-only arrays (without a warning) nor negative strides nor foreign byte orders.
     strides = all(stride >= 0 and stride % X.itemsize == 0 for stride in X.strides)
     readable = X.flags.writeable and X.dtype.isnative and strides
-    dtype = np.float32 if fits else np.float64
-    return torch.from_numpy(X.astype(dtype, copy=not readable))
+    return torch.from_numpy(X.astype(np.float64 if double else np.float32, copy=not readable))
 
 
-def map_rows(function: Callable[..., Tensor], *arrays: np.ndarray, n_values: int = 1) -> Tensor:
+def map_rows(
+    function: Callable[..., Tensor], *arrays: Any, n_values: int = 1, device: torch.device | str | None = None
+) -> Tensor:
     """``function`` of the rows of ``arrays``, as one float32 tensor that is filled slice by slice.
 
-    ``n_values`` is what ``function`` makes of a row on its way, if that is more than the row has.
+    It is on ``device``, or that of the first of ``arrays``. ``n_values`` is what ``function`` makes of a row on its
+    way, if that is more than the row has. Slices take so much memory as `_BUDGET` and scikit-learn's
+    ``working_memory`` allow. Where that is not there, they are halved until a single row is too much.
     """
+    n_rows, step, start = len(arrays[0]), _rows_at_once(arrays, n_values), 0
     out = None
-    for s in slices(arrays[0], n_values):
-        part = function(*(to_tensor(A[s]) for A in arrays))
+    while start < n_rows:
+        s = slice(start, min(start + step, n_rows))
+        part = None
+        try:
+            read = {id(A): to_tensor(A[s]) for A in arrays}  # what is given twice is read once
+            part = function(*(read[id(A)] for A in arrays))
+        except (MemoryError, RuntimeError) as error:
+            if s.stop - start == 1 or not _tells_of_memory(error):
+                raise
+        if part is None:  # out here the error is gone, and with it the tensors that its frames hold
+            step = (s.stop - start) // 2
+            continue
         if out is None:
-            out = torch.empty((len(arrays[0]), *part.shape[1:]))
+            device = getattr(arrays[0], "device", "cpu") if device is None else device
+            out = torch.empty((n_rows, *part.shape[1:]), dtype=torch.float32, device=device)
         out[s] = part
+        start = s.stop
     assert out is not None, "there is at least one row"
     return out
 
 
-def keep_known(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
-    """``X`` with its NaN replaced by what ``X_hat`` has there, in its own dtype."""
-    if X.dtype.kind != "f":  # nothing can be missing
-        return X.copy()
-    return np.where(np.isnan(X), X_hat, X).astype(X.dtype, copy=False)
+def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int) -> int:
+    """How many rows fit into the budget."""
+    # Of each row: a copy that torch can read, what is centred, what is scaled. Then a layer, what it was made of, what
+    # is done to it, and as much again for whoever keeps more.
+    own = sum(3 * (8 if _is_double(A) else 4) * _row_size(A) for A in arrays)
+    widest = max(n_values, *map(_row_size, arrays))
+    return max(1, int(min(_BUDGET, working_memory()) // (own + 4 * 4 * widest)))
 
 
-def extremes(X: np.ndarray) -> tuple[float, float]:
+def _tells_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error) for words in _OUT_OF_MEMORY
+    )
+
+
+def _row_size(X: np.ndarray | Tensor) -> int:
+    return math.prod(X.shape[1:])
+
+
+def _is_double(X: np.ndarray | Tensor) -> bool:
+    """Whether float32 would lose digits."""
+    is_bool = X.dtype is torch.bool if isinstance(X, Tensor) else X.dtype.kind == "b"
+    return X.dtype.itemsize > (4 if is_float(X) or is_bool else 2)
+
+
+def keep_known(X: Any, X_hat: Any) -> Any:
+    """``X`` with its NaN replaced by what ``X_hat`` has there, in its own dtype and of its own kind."""
+    X_hat = alike(X_hat, X)
+    kept: Any = torch.empty_like(X) if isinstance(X, Tensor) else np.empty(X.shape, X.dtype)
+    for s in slices(X):
+        rows = X[s]
+        if not is_float(rows):  # nothing can be missing
+            kept[s] = rows
+        elif isinstance(rows, Tensor):
+            kept[s] = torch.where(rows.isnan(), X_hat[s].to(rows.dtype), rows)
+        else:
+            kept[s] = np.where(np.isnan(rows), X_hat[s], rows)
+    return kept
+
+
+def count_nan(X: np.ndarray | Tensor) -> Tensor:
+    """How many values of every row are NaN, (n,)."""
+    return torch.cat([is_nan(X[s]).flatten(1).sum(1) for s in slices(X)])
+
+
+def extremes(X: np.ndarray | Tensor) -> tuple[float, float]:
     """The smallest and the largest value of ``X`` but NaN; NaN where there is no other."""
+    if isinstance(X, Tensor):
+        low, high = tensor_extremes(X)
+        if low != low:
+            low, high = tensor_extremes(X, skip_nan=True)
+        return (low, high) if low <= high else (math.nan, math.nan)
     low, high = X.min(), X.max()
     if low != low:
         low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
     return float(low), float(high)
 
 
-def mean_and_scale(X: np.ndarray, sample_weight: np.ndarray | None = None) -> tuple[float, float]:
-    """The mean and the standard deviation over all values of ``X`` but NaN, in double precision.
+def tensor_extremes(X: Tensor, *, skip_nan: bool = False) -> tuple[float, float]:
+    """The same for a tensor, NaN included; with ``skip_nan`` (inf, -inf) where there is no other."""
+    found = []
+    for s in slices(X, 16 * _row_size(X)):  # 2 MB, of which torch may make copies
+        part = to_tensor(X[s])
+        if skip_nan:
+            nan = part.isnan()
+            ends = part.masked_fill(nan, math.inf).amin(), part.masked_fill(nan, -math.inf).amax()
+        else:
+            ends = torch.aminmax(part)
+        found.append(torch.stack([ends[0], -ends[1]]))
+    low, minus_high = torch.stack(found).amin(0).tolist()  # the one wait for the device
+    return low, -minus_high
 
-    Constant data get the scale 1.
+
+def mean_and_scale(X: Any, sample_weight: np.ndarray | None = None) -> tuple[float, float]:
+    """The mean and the standard deviation over all values of ``X`` but NaN, in double precision, in one pass.
+
+    Constant data get the scale 1. Slices are put together as Chan, Golub and LeVeque (1983) do.
     """
-    low, high = extremes(X)
-    if low == high:  # exactly: a sum of many equal values is not quite a multiple of one
-        return low, 1.0
-    weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    has_nan = bool(np.isnan(X.min()))
-    count = total = square = 0.0
+    low, high, count, mean, square = math.inf, -math.inf, 0.0, 0.0, 0.0
     for s in slices(X):
-        rows = X[s].reshape(len(X[s]), -1)
-        known = np.isfinite(rows).sum(axis=1) if has_nan else np.full(len(rows), rows.shape[1])
-        total += float(weight[s] @ (np.nansum if has_nan else np.sum)(rows, axis=1, dtype=np.float64))
-        count += float(weight[s] @ known)
-    mean = total / count
-    for s in slices(X):
-        centred = X[s].reshape(len(X[s]), -1).astype(np.float64) - mean
+        rows = X[s]
+        rows = rows.reshape(len(rows), -1)
+        ends = extremes(rows)
+        low, high = min(low, ends[0]), max(high, ends[1])  # of all rows, those of weight 0 too
+        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[s]
+        has_nan = rows.dtype.kind == "f" and bool(np.isnan(rows.min()))
+        known = (~np.isnan(rows)).sum(axis=1) if has_nan else np.full(len(rows), rows.shape[1])
+        new = float(weight @ known)
+        if not new > 0:
+            continue
+        total = float(weight @ (np.nansum if has_nan else np.sum)(rows, axis=1, dtype=np.float64))
+        centre = total / new
+        centred = rows.astype(np.float64) - centre
         if has_nan:
             np.nan_to_num(centred, copy=False)
-        square += float(weight[s] @ np.einsum("ij,ij->i", centred, centred))
+        square += float(weight @ np.einsum("ij,ij->i", centred, centred))
+        square += (centre - mean) ** 2 * count * new / (count + new)
+        mean += (centre - mean) * new / (count + new)
+        count += new
+    if not count > 0:
+        raise ValueError("X must hold at least one value that is not NaN.")
+    if low == high:  # exactly: a sum of many equal values is not quite a multiple of one
+        return low, 1.0
     scale = float(np.sqrt(square / count))
     if scale <= 10 * float(np.finfo(np.float64).eps) * abs(mean) or scale < float(np.finfo(np.float32).tiny):
         scale = 1.0

@@ -8,6 +8,7 @@ import operator
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 _LIKELY_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
 
@@ -19,18 +20,19 @@ class ImageLayout(NamedTuple):
     image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
     channel_axis: int | None  #: 0, -1 or None within ``image_shape``
 
-    def arrange(self, X: np.ndarray) -> np.ndarray:
-        """Rows of X as (n, channels, height, width), without a copy where NumPy can."""
+    def arrange(self, X: Any) -> Any:
+        """Rows of X, an array or a tensor, as (n, channels, height, width), without a copy where that can be."""
         images = X.reshape(len(X), *self.image_shape)
         if self.channel_axis is None:
             return images[:, None]
-        return images if self.channel_axis == 0 else np.moveaxis(images, -1, 1)
+        return images if self.channel_axis == 0 else _move_axis(images, -1, 1)
 
-    def restore(self, images: np.ndarray) -> np.ndarray:
+    def restore(self, images: Any) -> Any:
         """Images of (n, channels, height, width) as rows of X."""
         if self.channel_axis == -1:
-            images = np.moveaxis(images, 1, -1)
-        return np.ascontiguousarray(images).reshape(len(images), *self.row_shape)
+            images = _move_axis(images, 1, -1)
+        images = images.contiguous() if isinstance(images, Tensor) else np.ascontiguousarray(images)
+        return images.reshape(len(images), *self.row_shape)
 
 
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:
@@ -51,6 +53,10 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
     if len(image_shape) not in (2, 3):
         raise ValueError(f"{source} {image_shape}, but an image has 2 axes, or 3 with channels.")
     return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis, source))
+
+
+def _move_axis(images: Any, source: int, target: int) -> Any:
+    return images.movedim(source, target) if isinstance(images, Tensor) else np.moveaxis(images, source, target)
 
 
 def is_auto(channel_axis: Any) -> bool:

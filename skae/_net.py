@@ -3,123 +3,22 @@
 from __future__ import annotations
 
 import dis
-import itertools
+import inspect
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from skorch.utils import TeeGenerator
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from ._autoencoder import Autoencoder
+from ._graph import Recorder, can_record
 from ._random import Stream
-
-
-class Inputs(NamedTuple):
-    """Rows of which more is known than their values; skorch hands it around as X."""
-
-    u: Tensor  #: conditioned rows
-    weight: Tensor | None  #: their weights, if they have any
-    condition: Tensor | None  #: what the decoder is told of them, if anything
-
-
-class Batch(NamedTuple):
-    """What skorch unpacks as ``X, y``."""
-
-    X: Tensor | Inputs  #: conditioned rows, alone where there is nothing else
-    y: Tensor  #: the loss's target
-
-    @property
-    def u(self) -> Tensor:
-        """The rows alone."""
-        return self.X.u if isinstance(self.X, Inputs) else self.X
-
-    @property
-    def weight(self) -> Tensor | None:
-        """The weights alone, or None."""
-        return self.X.weight if isinstance(self.X, Inputs) else None
-
-
-class Rows(Dataset):
-    """Rows held as tensors, cut by index rather than collected one by one.
-
-    Parameters
-    ----------
-    u : Tensor of shape (n, *input_shape)
-        Conditioned rows.
-    target : Tensor or None
-        What the loss compares with; ``u`` when None.
-    weight : Tensor of shape (n,) or None
-        Weights of mean 1.
-    condition : Tensor of shape (n, n_conditions) or None
-        What the decoder is told of each row.
-    """
-
-    def __init__(
-        self,
-        u: Tensor,
-        target: Tensor | None = None,
-        weight: Tensor | None = None,
-        condition: Tensor | None = None,
-    ) -> None:
-        self.u, self.weight, self.condition = u, weight, condition
-        self.target = u if target is None else target
-
-    def __len__(self) -> int:
-        return len(self.u)
-
-    def __getitem__(self, index: Any) -> Batch:
-        u = self.u[index]
-        target = u if self.target is self.u else self.target[index]
-        if self.weight is None and self.condition is None:
-            return Batch(u, target)
-        weight, condition = (None if t is None else t[index] for t in (self.weight, self.condition))
-        return Batch(Inputs(u, weight, condition), target)
-
-
-class BatchIterator:
-    """Batches of nearly equal size, none larger than ``batch_size``.
-
-    Equal sizes leave no last batch of a single row, on which batch normalisation would fail.
-
-    Parameters
-    ----------
-    rows : Rows, or whatever has a length and takes an index or a slice
-    batch_size : int
-    shuffle : bool, default=False
-        A new order at every iteration.
-    drop_last : bool, default=False
-        Cut batches of exactly ``batch_size`` and leave out the rest, if there is a full one.
-    seed : int, default=0
-        Of the orders; no global stream is read.
-    """
-
-    def __init__(
-        self, rows: Any, batch_size: int, shuffle: bool = False, drop_last: bool = False, seed: int = 0
-    ) -> None:
-        self.rows, self.shuffle = rows, shuffle
-        self.generator = torch.Generator().manual_seed(seed)
-        n = len(rows)
-        drop_last = drop_last and n >= batch_size
-        self.n_batches = n // batch_size if drop_last else math.ceil(n / batch_size)
-        self.n_rows = self.n_batches * batch_size if drop_last else n
-
-    def __len__(self) -> int:
-        return self.n_batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        n = len(self.rows)
-        if self.shuffle:
-            order = torch.randperm(n, generator=self.generator)[: self.n_rows]
-            for index in order.to(self.rows.u.device).tensor_split(self.n_batches):
-                yield self.rows[index]
-        else:
-            edges = [self.n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
-            for start, stop in itertools.pairwise(edges):
-                yield self.rows[start:stop]
+from ._rows import Batch, BatchIterator, Inputs, RowBlocks, Rows
+from ._update import fast_update
 
 
 class WeightedMean(nn.Module):
@@ -186,8 +85,8 @@ class AutoencoderNet(NeuralNet):
             super().initialize()
         return self
 
-    def train_rows(self, rows: Rows, judge: Rows | None, epochs: int) -> AutoencoderNet:
-        """Train on ``rows``, judged by ``judge``; unlike `fit`, Ctrl-C is not taken for an early stop."""
+    def train_rows(self, rows: Any, judge: Any, epochs: int) -> AutoencoderNet:
+        """Train on ``rows``, judged by ``judge``, `Rows` or `RowBlocks` both; Ctrl-C is no early stop, as in `fit`."""
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
         try:
@@ -199,6 +98,8 @@ class AutoencoderNet(NeuralNet):
                     raise
             self.notify("on_train_end", X=rows, y=judge)
         finally:
+            for name in ("judged_", "recorder_"):
+                self.__dict__.pop(name, None)
             for _, callback in self.callbacks_:
                 if hasattr(callback, "_release"):  # our own; a user's callback has its own ways
                     callback._release()
@@ -221,18 +122,22 @@ class AutoencoderNet(NeuralNet):
         if stop is not None:
             raise stop
 
-    def judge(self, rows: Rows) -> Tensor:
+    def judge(self, rows: Any) -> Tensor:
         """The objective of every row times its weight, (n,), in evaluation mode; its mean is the loss."""
+        return torch.cat([self._judge_batch(batch)[1] for batch in self.get_iterator(rows, training=False)])
+
+    @torch.no_grad()
+    def _judge_batch(self, batch: Batch) -> tuple[Any, Tensor]:
         self._set_training(False)
-        objectives = []
-        with torch.no_grad():
-            for batch in self.get_iterator(rows, training=False):
-                objective = self.module_.objective(self.infer(batch.X), batch.y)
-                objectives.append(objective if batch.weight is None else objective * batch.weight)
-            return torch.cat(objectives) + (self._penalty() if self.alpha else 0.0)
+        with self.stream:
+            output = self._output(batch)
+        objective = self.module_.objective(output, batch.y)
+        if batch.weight is not None:
+            objective = objective * batch.weight
+        return output, objective + self._penalty() if self.alpha else objective
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        if isinstance(X, Rows):
+        if isinstance(X, Rows | RowBlocks):
             return X, y
         return super().get_split_datasets(X, y, **fit_params)
 
@@ -244,6 +149,11 @@ class AutoencoderNet(NeuralNet):
     def _set_training(self, training: bool = True) -> None:
         if self.module_.training is not training:  # skorch walks the whole module at every batch
             super()._set_training(training)
+
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
+        if self.compile and isinstance(module, Autoencoder):
+            module.compile()  # in place: `torch.compile` would rename what is in the state
+        return module
 
     def infer(self, x: Tensor, **fit_params: Any) -> Any:
         with self.stream:
@@ -260,21 +170,105 @@ class AutoencoderNet(NeuralNet):
     def _penalty(self) -> Tensor:
         return elastic_net(self.module_, self.alpha, self.l1_ratio)
 
+    # ---------------------------------------------------------------- the loop
+
+    def _output(self, batch: Batch) -> Any:
+        """What the module gives for a batch that is on the device already."""
+        # What is compiled is compiled for training; judging would compile it again.
+        call = self.module_ if self.module_.training or not self.compile else self.module_.forward
+        return call(batch.u) if batch.condition is None else call(batch.u, batch.condition)
+
+    def _pass(self, batch: Batch) -> tuple[Tensor, Any]:
+        """Loss and output; gradients are left in the parameters."""
+        output = self._output(batch)
+        loss = self.get_loss(output, batch.y, X=batch.X, training=True)
+        loss.backward()
+        return loss, output
+
+    def _overriding(self, *methods: str) -> list[Callback]:
+        """The callbacks that have something to do in one of ``methods``."""
+        return [
+            callback
+            for _, callback in self.callbacks_
+            if any(getattr(type(callback), method) is not getattr(Callback, method) for method in methods)
+        ]
+
+    def _quick_step(self) -> Callable[..., dict[str, Any]] | None:
+        """`train_step` for one epoch, prepared; None for an optimiser that calls the loss as often as it likes."""
+        optimizer = self.optimizer_
+        if inspect.signature(type(optimizer).step).parameters["closure"].default is inspect.Parameter.empty:
+            return None
+        update = fast_update(optimizer)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        readers = self._overriding("on_grad_computed")
+        recorder = self._recorder(parameters)
+
+        def step(batch: Batch, **fit_params: Any) -> dict[str, Any]:
+            self._set_training(True)
+            if recorder is None:
+                for p in parameters:
+                    p.grad = None
+                with self.stream:
+                    loss, output = self._pass(batch)
+            else:
+                loss, output = recorder(batch)
+            if readers:
+                named = TeeGenerator(self.get_all_learnable_params())
+                self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+            update()
+            return {"loss": loss, "y_pred": output}
+
+        return step
+
+    def _recorder(self, parameters: list[nn.Parameter]) -> Recorder | None:
+        """What plays recorded steps, where that pays; one for the whole training."""
+        if not hasattr(self, "recorder_"):
+            records = torch.device(self.device).type == "cuda" and not self.compile
+            pays = records and can_record(self.module_, self.batch_size)
+            self.recorder_ = Recorder(self._pass, parameters, lambda: self.stream) if pays else None
+        return self.recorder_
+
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """One pass. The losses are added up on the device and read once, which is where skorch waits."""
+        """One pass. The losses are added up on the device and read once, which is where Python waits.
+
+        Only callbacks that override a method for batches are told of them, and batches are written down in the history
+        only if there is a callback that may read them there: any that is not our own.
+        """
         if iterator is None:
             return
-        total: Any = 0.0
+        listeners = self._overriding("on_batch_begin", "on_batch_end")
+        recorded = not all(getattr(callback, "ignores_batch_history", False) for _, callback in self.callbacks_)
+
+        def tell(event: str, **what: Any) -> None:
+            if recorded:
+                self.notify(event, batch=batch, training=training, **what)
+            else:
+                for callback in listeners:
+                    getattr(callback, event)(self, batch=batch, training=training, **what)
+
+        judged: list[Tensor] = []
+
+        def judge(batch: Batch, **fit_params: Any) -> dict[str, Any]:
+            output, objective = self._judge_batch(batch)
+            judged.append(objective)
+            return {"loss": objective.mean(), "y_pred": output}
+
+        step = (self._quick_step() or step_fn) if training else judge
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         n_rows = n_batches = 0
         for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
+            tell("on_batch_begin")
+            result = step(batch, **fit_params)
             size = len(batch.u)
-            self.history.record_batch(prefix + "_batch_size", size)
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-            total = total + step["loss"].detach() * size
+            total.add_(result["loss"].detach(), alpha=size)
+            if recorded:
+                self.history.record_batch(prefix + "_loss", result["loss"].item())
+                self.history.record_batch(prefix + "_batch_size", size)
+            tell("on_batch_end", **result)
             n_rows += size
             n_batches += 1
+        if judged:
+            self.judged_ = torch.cat(judged)  # what `judge` would say, so that nobody has to ask it again
         loss = float(total) / n_rows
         self.history.record(prefix + "_batch_count", n_batches)
         self.history.record(prefix + "_loss", loss)

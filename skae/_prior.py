@@ -7,11 +7,15 @@ import inspect
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
 
 from ._mixture import choose_mixture
+
+# Codes are NumPy's here whatever X was, and under dispatch a mixture knows fewer ways to start.
+_in_numpy = config_context(array_api_dispatch=False)
 
 
 def check_prior(prior: Any) -> None:
@@ -25,6 +29,7 @@ def check_prior(prior: Any) -> None:
         )
 
 
+@_in_numpy
 def fit_prior(
     prior: Any, codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
 ) -> Any:
@@ -34,6 +39,9 @@ def fit_prior(
     for each row all first ones come first, then all second ones.
     """
     codes = codes.astype(np.float64)
+    if sample_weight is not None and not sample_weight.all():  # also for those that take no weights
+        kept = sample_weight > 0
+        codes, sample_weight = codes[np.tile(kept, n_draws)], sample_weight[kept]
     if isinstance(prior, str):
         return choose_mixture(codes, seed, sample_weight, n_draws)
     prior = prior() if isinstance(prior, type) else clone(prior)
@@ -42,6 +50,7 @@ def fit_prior(
     return _seeded(prior, seed, replace=False).fit(codes, **params)
 
 
+@_in_numpy
 def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:
     """Draw codes (n_samples, n_components), in float32; ``prior`` stays as it is."""
     if "random_state" in inspect.signature(prior.sample).parameters:

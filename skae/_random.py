@@ -66,9 +66,11 @@ class Stream:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._states = self._exchange(self._outer)
-        del self._outer
-        _borrowing.release()
+        try:
+            self._states = self._exchange(self._outer)
+        finally:
+            del self._outer
+            _borrowing.release()
 
     def continued_on(self, device: str | torch.device) -> Stream:
         """A stream that goes on from here on ``device``; this one stays where it is.

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import validate_data
+from torch import Tensor
 
-from ._conditioning import extremes
+from ._conditioning import extremes, slices, tensor_extremes
+from ._source import Blocks, held_or_blocks
+from ._tensors import as_array, as_tensor, is_float, is_nan
 
+_LARGEST = float(np.finfo(np.float32).max)
 _REAL, _INT = numbers.Real, numbers.Integral
 
 
@@ -64,6 +69,8 @@ def check_training_params(est: Any, schedules: tuple) -> None:
     check_choice("lr_schedule", est.lr_schedule, schedules)
     check_choice("warm_start", est.warm_start, (True, False))
     check_choice("missing", est.missing, ("error", "mask"))
+    check_choice("precision", est.precision, ("float32", "bf16"))
+    check_choice("compile", est.compile, (True, False))
     check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
 
 
@@ -85,63 +92,116 @@ def check_device(device: Any) -> torch.device:
 
 
 def check_rows(
-    estimator: Any, X: Any, *, reset: bool, min_rows: int = 1, missing: bool = False, padding: bool = False
-) -> np.ndarray:
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    min_rows: int = 1,
+    missing: bool = False,
+    padding: bool = False,
+    tensors: bool = False,
+) -> Any:
     """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
 
     NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``; these may have any length.
+    With ``tensors`` a tensor stays one, and is an array otherwise.
     """
-    options = {
-        "allow_nd": True,
-        "ensure_min_samples": min_rows,
-        "ensure_all_finite": "allow-nan" if missing or padding else True,
-    }
+    X = held_or_blocks(as_tensor(X) if tensors else as_array(X))
+    options = {"allow_nd": True, "ensure_min_samples": min_rows}
     any_length = padding and not reset and len(X.shape if hasattr(X, "shape") else np.shape(X)) == 3
-    if any_length:  # validate_data would take the length for the number of features
-        X = check_array(X, input_name="X", **options)
-    else:
-        X = validate_data(estimator, X, reset=reset, **options)
-    shape, wanted = X.shape[1:], X.shape[1:] if reset else estimator.input_shape_
+
+    def check(A: Any, finite: Any) -> np.ndarray:
+        if any_length:  # validate_data would take the length for the number of features
+            return check_array(A, input_name="X", ensure_all_finite=finite, **options)
+        return validate_data(estimator, A, reset=reset, ensure_all_finite=finite, **options)
+
+    X = _read(X, check, nan=missing or padding)
+    shape = tuple(X.shape[1:])
+    wanted = shape if reset else estimator.input_shape_
     if shape[1:] != wanted[1:] or not (any_length or shape == wanted):
         raise ValueError(
             f"X has rows of shape {shape}, but {type(estimator).__name__} was fitted on rows of shape {wanted}."
         )
     if 0 in shape:
         raise ValueError(f"X must have rows with at least one value, got rows of shape {shape}.")
-    X = _check_kind(X, "X")
+    return _with_checked_values(X, "X", missing, padding, known=reset)
+
+
+def _with_checked_values(A: Any, name: str, missing: bool, padding: bool, known: bool) -> Any:
+    """``A``, its values checked; of `Blocks` they are when they are read. With ``known`` not all of it may be NaN."""
+    if isinstance(A, Blocks):
+        finite = "allow-nan" if missing or padding else True
+
+        def check(rows: np.ndarray) -> None:
+            check_array(rows, allow_nd=True, input_name=name, ensure_all_finite=finite)
+            _with_checked_values(rows, name, missing, padding, known=False)
+
+        return A.checked(check)
+    _check_kind(A, name)
     if padding:
-        _check_sequences(X, "X", missing)
-    elif reset and missing:
-        check_known(X, "X")
-    return X
+        _check_sequences(A, name, missing)
+    elif known and missing:
+        check_known(A, name)
+    return A
 
 
-def check_known(A: np.ndarray, name: str, where: str = "") -> None:
+def _read(A: Any, check: Callable[[Any, Any], np.ndarray], *, nan: bool = False) -> Any:
+    """``A`` as scikit-learn's ``check``, told what may be not finite, gives it; a tensor without its gradient.
+
+    What is wrong with the values of a tensor is looked for on its device. NumPy sees it only if something is, to say so
+    in scikit-learn's words; otherwise the check is given zeros in its place, for its shape and the names of features.
+    """
+    if isinstance(A, Blocks):
+        if A.dtype.kind not in "biuf":
+            return check(A[:2], True)  # which refuses it, or the next check does
+        check(np.broadcast_to(np.float32(0), A.shape), False)
+        return A
+    if not (isinstance(A, Tensor) and _holds_numbers(A, nan)):
+        return check(as_array(A), "allow-nan" if nan else True)
+    check(np.broadcast_to(np.float32(0), tuple(A.shape)), False)
+    return A.detach()
+
+
+def _holds_numbers(A: Tensor, nan: bool) -> bool:
+    """Whether ``A`` has rows of real numbers that float32 holds, or NaN where there may be."""
+    if A.layout is not torch.strided or A.is_complex() or A.ndim < 2 or not A.numel():
+        return False
+    if not is_float(A):
+        return True
+    low, high = tensor_extremes(A.detach(), skip_nan=nan)
+    return low >= -_LARGEST and high <= _LARGEST
+
+
+def check_known(A: np.ndarray | Tensor, name: str, where: str = "") -> None:
     """Check that not all of ``A`` is NaN."""
     if np.isnan(extremes(A)[0]):
         raise ValueError(f"{name} must hold at least one value that is not NaN{' ' * bool(where)}{where}.")
 
 
-def _check_sequences(X: np.ndarray, name: str, missing: bool) -> None:
+def _check_sequences(X: np.ndarray | Tensor, name: str, missing: bool) -> None:
     """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end."""
     if X.ndim > 3:
         raise ValueError(
-            f"{name} must hold sequences of shape (length, channels) or (length,), got rows of shape {X.shape[1:]}."
+            f"{name} must hold sequences of shape (length, channels) or (length,), "
+            f"got rows of shape {tuple(X.shape[1:])}."
         )
-    if X.dtype.kind != "f":
+    if not is_float(X):
         return
-    known = ~np.isnan(X.reshape(*X.shape[:2], -1))
-    steps = known.any(axis=2)
-    if not steps.any(axis=1).all():
+    known = ~is_nan(X).reshape(*X.shape[:2], -1)
+    steps = known.any(2)
+    filled = steps.any(1)
+    if not filled.all():
         raise ValueError(
-            f"{name} must hold at least one step in every row, but row {np.argmin(steps.any(axis=1))} is all NaN."
+            f"{name} must hold at least one step in every row, but row {int(filled.int().argmin())} is all NaN."
         )
-    goes_on = np.logical_or.accumulate(steps[:, ::-1], axis=1)[:, ::-1]  # this step or a later one is known
-    broken = (goes_on & ~known.all(axis=2)).any(axis=1)
-    if not missing and broken.any():
+    if missing:
+        return
+    goes_on = steps.flip(1).cumsum(1, dtype=torch.int32).flip(1) > 0  # this step or a later one is known
+    broken = (goes_on & ~known.all(2)).any(1)
+    if broken.any():
         raise ValueError(
-            f"{name} may hold NaN after the end of a sequence, in whole steps, but row {np.argmax(broken)} has it "
-            "before. missing='mask' allows NaN anywhere."
+            f"{name} may hold NaN after the end of a sequence, in whole steps, but row {int(broken.int().argmax())} "
+            "has it before. missing='mask' allows NaN anywhere."
         )
 
 
@@ -149,40 +209,44 @@ def check_alike(
     estimator: Any,
     A: Any,
     name: str,
-    X: np.ndarray,
+    X: np.ndarray | Tensor,
     *,
     same_length: bool,
     missing: bool = False,
     padding: bool = False,
-) -> np.ndarray:
-    """Validate an array that comes beside X: rows of X's shape, X's columns if it names any, NaN as in X."""
+) -> Any:
+    """Validate what comes beside X: rows of X's shape, X's columns if it names any, NaN as in X.
+
+    It may be an array or a tensor beside a tensor; beside an array it becomes one.
+    """
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
-    finite = "allow-nan" if missing or padding else True
-    A = check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite)
+
+    def check(A: Any, finite: Any) -> np.ndarray:
+        return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite)
+
+    A = held_or_blocks(as_tensor(A) if isinstance(X, Tensor) else as_array(A), name)
+    A = _read(A, check, nan=missing or padding)
     start = 2 if padding and not same_length and X.ndim == A.ndim == 3 else 1  # sequences may have any length
     if A.shape[start:] != X.shape[start:] or A.ndim != X.ndim or (same_length and len(A) != len(X)):
-        wanted = X.shape if same_length else ("any number of rows", *X.shape[1:])
-        raise ValueError(f"{name} must have the shape {wanted} to go with X, got {A.shape}.")
-    A = _check_kind(A, name)
-    if padding:
-        _check_sequences(A, name, missing)
-    elif missing:
-        check_known(A, name)
-    return A
+        wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
+        raise ValueError(f"{name} must have the shape {wanted} to go with X, got {tuple(A.shape)}.")
+    return _with_checked_values(A, name, missing, padding, known=True)
 
 
-def check_codes(Z: Any, width: int) -> np.ndarray:
-    """Validate codes of shape (n, width)."""
-    Z = check_array(Z, input_name="Z")
+def check_codes(Z: Any, width: int) -> Any:
+    """Validate codes of shape (n, width); tensors stay tensors."""
+    Z = held_or_blocks(as_tensor(Z), "Z")
+    Z = _read(Z, lambda A, finite: check_array(A, input_name="Z", ensure_all_finite=finite))
     if Z.shape[1] != width:
         raise ValueError(f"Z must have {width} columns, got {Z.shape[1]}.")
-    return _check_kind(Z, "Z")
+    return _with_checked_values(Z, "Z", missing=False, padding=False, known=False)
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights."""
+    sample_weight = as_array(sample_weight)
     if isinstance(sample_weight, _REAL):  # scikit-learn reads a number so
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
@@ -193,10 +257,12 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     return weight
 
 
-def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
-    """Check that every value lies where ``loss`` needs it."""
+def check_domain(A: Any, name: str, loss: Any) -> Any:
+    """Check that every value lies where ``loss`` needs it, of `Blocks` when it is read; return ``A``."""
     if loss.domain is None:
-        return
+        return A
+    if isinstance(A, Blocks):
+        return A.checked(partial(check_domain, name=name, loss=loss))
     low, high = loss.domain
     found = extremes(A)
     advice = "Shift it, give the loss more levels, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
@@ -205,16 +271,24 @@ def check_domain(A: np.ndarray, name: str, loss: Any) -> None:
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
             f"{found[1]:g}. {advice} loss='squared_error' or 'gaussian', which accept any range."
         )
-    if loss.integer and A.dtype.kind == "f" and not (np.isnan(A) | (np.rint(A) == A)).all():
+    if loss.integer and is_float(A) and not all(_is_whole(A[s]) for s in slices(A)):
         raise ValueError(f"loss={type(loss).__name__} needs whole numbers in {name}; round it, or take another loss.")
+    return A
 
 
-def _check_kind(A: np.ndarray, name: str) -> np.ndarray:
+def _is_whole(A: Any) -> bool:
+    """Whether there are only whole numbers and NaN."""
+    rounded = A.round() if isinstance(A, Tensor) else np.rint(A)
+    return bool(((A != A) | (rounded == A)).all())
+
+
+def _check_kind(A: np.ndarray | Tensor, name: str) -> None:
     """Refuse what is numeric to NumPy and no number to us (dates, say), and what float32 cannot hold."""
+    if isinstance(A, Tensor):  # `_holds_numbers` has seen to it
+        return
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
     if A.dtype.kind == "f" and A.dtype.itemsize > 4:
         largest = max(map(abs, extremes(A)))
-        if largest > float(np.finfo(np.float32).max):
+        if largest > _LARGEST:
             raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
-    return A

@@ -1,5 +1,10 @@
 """Options and data that tests share."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the tests run in several processes, of which each has one core
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import matplotlib as mpl
 import numpy as np
 import pytest

@@ -72,6 +72,7 @@ class Scripted:
             self.history.new_epoch()
             self.at(epoch)
             self.history.record("valid_loss", self.losses[epoch])
+            self.judged_ = self.judge(5)
             try:
                 keep.on_epoch_end(self)
             except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """One mean and one scale against NumPy's, and the way of arrays into torch."""
 
+from itertools import pairwise
 from unittest import mock
 
 import numpy as np
@@ -8,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn import config_context
 
 from skae import _conditioning
-from skae._conditioning import mean_and_scale, slices, to_tensor
+from skae._conditioning import extremes, keep_known, map_rows, mean_and_scale, slices, to_tensor
 
 DTYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", ">i2", ">u4", ">f4", ">f8"]
 shapes = hnp.array_shapes(min_dims=2, max_dims=4, max_side=6)
@@ -226,3 +228,125 @@ def test_to_tensor_of_a_memory_map(tmp_path):
     np.testing.assert_array_equal(tensor.numpy(), X)
     assert not np.shares_memory(tensor.numpy(), mapped), "to write into it would end the process"
     del mapped
+
+
+# ------------------------------------------------------------------ slice by slice through a function
+
+
+def out_of_memory(kind):
+    return {
+        "cuda": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        "linux": RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: ..."),
+        "windows": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        "python": MemoryError(),
+    }[kind]
+
+
+class Greedy:
+    """Doubles rows, but no more than ``most`` at once, and remembers which."""
+
+    def __init__(self, most, error):
+        self.most, self.error, self.done, self.sizes = most, error, [], []
+
+    def __call__(self, x):
+        self.sizes.append(len(x))
+        if len(x) > self.most:
+            raise self.error
+        self.done += x[:, 0].tolist()
+        return 2 * x
+
+
+KINDS = st.sampled_from(["cuda", "linux", "windows", "python"])
+
+
+@given(n=st.integers(1, 60), most=st.integers(1, 60), budget=st.integers(1, 3000), kind=KINDS, as_tensor=st.booleans())
+@settings(deadline=None, max_examples=100)
+def test_out_of_memory_halves_the_slice_and_goes_on(n, most, budget, kind, as_tensor):
+    X = np.arange(2.0 * n).reshape(n, 2)
+    greedy = Greedy(most, out_of_memory(kind))
+    with mock.patch.object(_conditioning, "_BUDGET", budget):
+        out = map_rows(greedy, torch.from_numpy(X) if as_tensor else X)
+    np.testing.assert_array_equal(out.numpy(), 2 * X)
+    assert out.dtype == torch.float32
+    assert greedy.done == X[:, 0].tolist(), "every row once, in order"
+    assert greedy.sizes == sorted(greedy.sizes, reverse=True), "what was too much is not tried again"
+    refused = [size for size in greedy.sizes if size > most]
+    assert all(later == earlier // 2 for earlier, later in pairwise(refused))
+
+
+@pytest.mark.parametrize("kind", ["cuda", "linux", "windows", "python"])
+def test_a_row_that_is_too_much_is_an_error(kind):
+    greedy = Greedy(0, out_of_memory(kind))
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        map_rows(greedy, np.ones((5, 2)))
+    assert caught.value is greedy.error
+    assert greedy.sizes == [5, 2, 1]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("no memory")])
+def test_other_errors_pass_at_once(error):
+    greedy = Greedy(0, error)
+    with pytest.raises(type(error)) as caught:
+        map_rows(greedy, np.ones((5, 2)))
+    assert caught.value is error
+    assert greedy.sizes == [5]
+
+
+@pytest.mark.parametrize(("dtype", "double"), [("f4", False), ("f2", False), ("u1", False), ("f8", True), ("i8", True)])
+def test_slices_fit_into_the_budget(dtype, double):
+    X, sizes = np.ones((500, 30), dtype), []
+    with mock.patch.object(_conditioning, "_BUDGET", 100_000):
+        map_rows(lambda x: sizes.append(len(x)) or x, X)
+        bytes_of_a_row = 30 * (3 * (8 if double else 4) + 4 * 4)
+        assert max(sizes) == 100_000 // bytes_of_a_row
+        narrow = len(sizes)
+        map_rows(lambda x: sizes.append(len(x)) or x, X, n_values=3000)
+        assert len(sizes) - narrow > 10 * narrow
+    before = len(sizes)
+    with config_context(working_memory=0.01):
+        map_rows(lambda x: sizes.append(len(x)) or x, X)
+    assert max(sizes[before:]) * bytes_of_a_row <= 0.01 * 2**20
+
+
+def test_the_output_has_no_memory_of_inference_mode():
+    with torch.inference_mode():
+        part = torch.ones(5, 3)
+    assert not map_rows(lambda x: part, np.ones((5, 2))).is_inference()
+
+
+# ------------------------------------------------------------------ tensors
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.uint16, torch.float16, torch.bfloat16])
+def test_narrow_tensors_become_float32(dtype):
+    X = torch.tensor([[0, 1], [1, 100]]).to(dtype)
+    assert to_tensor(X).dtype == torch.float32
+    assert torch.equal(to_tensor(X), X.float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int32, torch.uint32, torch.int64])
+def test_wide_tensors_become_float64(dtype):
+    assert to_tensor(torch.tensor([[2**24 + 1]]).to(dtype)).tolist() == [[2.0**24 + 1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tensors_are_shared(dtype):
+    X = torch.ones(3, 2, dtype=dtype).T
+    assert to_tensor(X) is X
+
+
+floats = st.floats(-1e6, 1e6, width=32) | st.just(np.nan)
+
+
+@given(X=hnp.arrays(np.float32, shapes, elements=floats), hat=st.integers(-5, 5), size=st.integers(1, 40))
+@settings(deadline=None, max_examples=50)
+def test_extremes_and_what_is_kept_are_the_same_for_tensors(X, hat, size):
+    X_hat = np.full(X.shape, hat, np.float64)
+    with sliced(size):
+        assert extremes(torch.from_numpy(X)) == pytest.approx(extremes(X), nan_ok=True)
+        kept = keep_known(X, X_hat)
+        of_tensors = keep_known(torch.from_numpy(X), torch.from_numpy(X_hat))
+    np.testing.assert_array_equal(kept, np.where(np.isnan(X), np.float32(hat), X))
+    np.testing.assert_array_equal(of_tensors.numpy(), kept)
+    assert kept.dtype == np.float32
+    assert of_tensors.dtype == torch.float32

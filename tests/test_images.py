@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,3 +129,17 @@ def test_what_is_refused(row_shape, input_shape, axis, match):
 def test_messages_name_the_array(row_shape, input_shape, match):
     with pytest.raises(ValueError, match=match):
         find_layout(row_shape, input_shape, "auto", "X_target")
+
+
+@pytest.mark.parametrize("channel_axis", [0, -1, None])
+@pytest.mark.parametrize("flat", [False, True])
+def test_tensors_are_arranged_as_arrays_are(channel_axis, flat):
+    shape = {0: (3, 4, 5), -1: (4, 5, 3), None: (4, 5)}[channel_axis]
+    X = np.random.default_rng(0).normal(size=(6, 60 if len(shape) == 3 else 20) if flat else (6, *shape))
+    layout = find_layout(X.shape[1:], shape, channel_axis)
+    T = torch.from_numpy(X)
+    np.testing.assert_array_equal(layout.arrange(T).numpy(), layout.arrange(X))
+    assert layout.arrange(T).data_ptr() == T.data_ptr()
+    back = layout.restore(layout.arrange(T))
+    assert torch.equal(back, T)
+    assert back.is_contiguous()

@@ -27,8 +27,9 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._net import AutoencoderNet, BatchIterator, Rows, WeightedMean, elastic_net
+from skae._net import AutoencoderNet, WeightedMean, elastic_net
 from skae._random import Stream
+from skae._rows import BatchIterator, Rows
 from skae.bottlenecks import Identity, Sparse
 from skae.losses import SquaredError
 
@@ -353,7 +354,9 @@ def test_training_with_a_target_equals_a_plain_torch_loop(blobs, loss):
         torch.testing.assert_close(value, network.state_dict()[key], atol=1e-5, rtol=1e-4)
 
 
-def test_training_and_history_equal_those_of_plain_skorch():
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
+def test_training_and_history_equal_those_of_plain_skorch(heard, fused):
     network, u, held_out = Small(), torch.randn(32, 6), torch.randn(16, 6)
 
     class Plain(nn.Module):
@@ -374,20 +377,30 @@ def test_training_and_history_equal_those_of_plain_skorch():
         iterator_train__shuffle=False, train_split=predefined_split(valid),
     ).fit(u, u)  # fmt: skip
     ours = make_net(
-        batch_size=8, module__network=network, optimizer=torch.optim.Adam, iterator_train__shuffle=False
+        batch_size=8,
+        module__network=network,
+        optimizer=torch.optim.Adam,
+        optimizer__fused=fused,
+        iterator_train__shuffle=False,
+        callbacks=[Watch()] if heard else [],
     ).train_rows(Rows(u), Rows(held_out), 4)
     for key in ("epoch", "train_loss", "valid_loss", "train_batch_count", "valid_batch_count"):
         np.testing.assert_allclose(ours.history[:, key], theirs.history[:, key], rtol=1e-4)
     for key in ("train_loss_best", "valid_loss_best"):
         assert ours.history[:, key] == theirs.history[:, key]
-    for key in ("train_batch_size", "valid_batch_size"):
-        assert [[b[key] for b in row["batches"] if key in b] for row in ours.history] == [
-            [b[key] for b in row["batches"] if key in b] for row in theirs.history
-        ]
+    for a, b in zip(ours.module_.network.parameters(), theirs.module_.network.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    if not heard:
+        assert ours.history[:, "batches"] == [[], [], [], []], "nobody reads them"
+        return
+    for key in ("train_loss", "valid_loss", "train_batch_size", "valid_batch_size"):
+        for mine, their in zip(ours.history, theirs.history, strict=True):
+            np.testing.assert_allclose(*([b[key] for b in row["batches"] if key in b] for row in (mine, their)), 1e-4)
 
 
 def test_history_says_which_epochs_were_best(blobs):
-    history = small(max_epochs=12, lr=0.3, early_stopping=True, n_iter_no_change=20).fit(blobs).net_.history
+    params = {"max_epochs": 12, "lr": 0.3, "early_stopping": True, "n_iter_no_change": 20}
+    history = small(callbacks=[Watch()], **params).fit(blobs).net_.history
     assert history[:, "epoch"] == list(range(1, 13))
     for name in ("train_loss", "valid_loss"):
         losses = history[:, name]

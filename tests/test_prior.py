@@ -119,13 +119,21 @@ def test_weights_go_with_every_draw_of_a_row():
             self.weight_ = sample_weight
             return super().fit(X)
 
-    weight = np.arange(150.0)
+    weight = 1 + np.arange(150.0)
     np.testing.assert_array_equal(fit_prior(Weighing(), CODES, 0, weight, n_draws=2).weight_, np.tile(weight, 2))
     assert fit_prior(Weighing(), CODES, 0, None, n_draws=2).weight_ is None
     assert hasattr(fit_prior(Recorder(), CODES, 0, weight, n_draws=2), "seen_"), "or are left out"
 
 
-@pytest.mark.parametrize("wrong", ["mixtures", 3, None, np.ones(3), object()], ids=str)
+@pytest.mark.parametrize("n_draws", [1, 2])
+def test_a_row_of_weight_0_is_absent_whether_weights_are_taken_or_not(n_draws):
+    codes = np.arange(12.0)[:, None]
+    weight = np.tile([0.0, 1.0], 6)[: 12 // n_draws]
+    seen = fit_prior(Recorder(), codes, 0, weight, n_draws=n_draws).seen_
+    assert seen.ravel().tolist() == [1, 3, 5, 7, 9, 11]
+
+
+@pytest.mark.parametrize("wrong", ["mixtures", 3, None, np.ones(3), object()], ids=lambda wrong: type(wrong).__name__)
 def test_what_is_no_density_is_refused(wrong):
     with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
         check_prior(wrong)

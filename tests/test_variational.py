@@ -160,7 +160,7 @@ def test_codes_come_from_x_and_the_likelihood_is_that_of_the_target():
 def test_missing_values_do_not_count():
     X, missing = made(60), slice(3, 6)
     module, pca = at_the_optimum(X)
-    module.missing = module._has_nan = True
+    module.missing = module.may_have_nan = True
     x, holed = torch.as_tensor(X), torch.as_tensor(X.copy())
     holed[:, missing] = torch.nan
     with torch.no_grad():

@@ -38,6 +38,11 @@ class Bottleneck(Component):
         generator = None if self.training else torch.Generator(like.device).manual_seed(COMMON_SEED)
         return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
 
+    @property
+    def has_penalty(self) -> bool:
+        """Whether `forward` is its own; the one that all have asks for no penalty."""
+        return type(self).forward is not Bottleneck.forward
+
     def n_outputs(self, n_components: int) -> int:
         """Width that the encoder must have for a code of ``n_components``."""
         return n_components

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from .._conditions import Classes, Targets, find_condition
+from .._tensors import as_array
 from .._validation import check_sample_weight
 from ._data import Data
 from .base import BaseAutoencoder, with_callbacks
@@ -114,6 +115,7 @@ class Conditional(BaseAutoencoder):
     def _read_conditions(
         self, y: Any, y_val: Any, X: np.ndarray, X_val: Any, again: bool, classes: Any = None, sample_weight: Any = None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        y, y_val, classes = map(as_array, (y, y_val, classes))
         if self.conditional is False:
             for name, value in (("y_val", y_val), ("classes", classes)):
                 if value is not None:
@@ -156,6 +158,7 @@ class Conditional(BaseAutoencoder):
 
     def _encode_condition(self, y: Any, n_rows: int) -> np.ndarray | None:
         """What the decoder is told of ``n_rows`` rows, one y for all or one for each."""
+        y = as_array(y)
         if self._condition is None:
             if y is not None:
                 raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")

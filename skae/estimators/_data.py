@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._source import Blocks, arranged
 from .._validation import check_alike, check_domain, check_known, check_sample_weight
 
 
 class Data(NamedTuple):
-    """Validated arrays, without the rows of weight 0, which are rows that are not there."""
+    """Validated arrays, without the rows of weight 0, which are rows that are not there; in `Blocks` they remain."""
 
-    X: np.ndarray
-    X_target: np.ndarray | None = None
+    X: np.ndarray | Blocks
+    X_target: np.ndarray | Blocks | None = None
     X_val: np.ndarray | None = None
     X_val_target: np.ndarray | None = None
     sample_weight: np.ndarray | None = None
@@ -23,14 +24,14 @@ class Data(NamedTuple):
 
     def arranged(self, arrange: Callable[[np.ndarray], np.ndarray]) -> Data:
         """The same with ``arrange`` applied to all rows."""
-        rows = {name: arrange(A) for name, A in self._asdict().items() if name.startswith("X") and A is not None}
-        return self._replace(**rows)
+        rows = {name: A for name, A in self._asdict().items() if name.startswith("X") and A is not None}
+        return self._replace(**{name: arranged(A, arrange) for name, A in rows.items()})
 
 
 def check_data(
     estimator: Any,
     loss: Any,
-    X: np.ndarray,
+    X: Any,
     *,
     X_target: Any = None,
     X_val: Any = None,
@@ -53,18 +54,24 @@ def check_data(
         X_val_target = check_alike(estimator, X_val_target, "X_val_target", X_val, same_length=True, **rules)
     elif X_target is not None and X_val is not None:
         raise ValueError("X_val needs X_val_target where X is given an X_target.")
-    for name, target, rows in (("X_target", X_target, X), ("X_val_target", X_val_target, X_val)):
-        if target is not None:
-            check_domain(target, name, loss)
-        elif rows is not None:
-            check_domain(rows, name.removesuffix("_target"), loss)
+    for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):
+        if isinstance(A, Blocks):
+            raise ValueError(f"{name} must fit into memory, got {A.size} values: pass fewer rows.")
+    if X_target is None:
+        X = check_domain(X, "X", loss)
+    else:
+        X_target = check_domain(X_target, "X_target", loss)
+    if X_val_target is not None:
+        X_val_target = check_domain(X_val_target, "X_val_target", loss)
+    elif X_val is not None:
+        X_val = check_domain(X_val, "X_val", loss)
     if sample_weight is None:
         return Data(X, X_target, X_val, X_val_target, None, condition, condition_val)
     sample_weight = check_sample_weight(sample_weight, len(X))
     kept = sample_weight > 0
-    if not kept.all():
+    if not kept.all() and not isinstance(X, Blocks):
         X, sample_weight = X[kept], sample_weight[kept]
-        X_target = None if X_target is None else X_target[kept]
+        X_target = None if X_target is None else X_target[np.flatnonzero(kept)]
         condition = None if condition is None else condition[kept]
         check_known(X, "X", "in a row of positive weight")
     return Data(X, X_target, X_val, X_val_target, sample_weight, condition, condition_val)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from .._conditioning import slices
 from .._conditions import Classes, Targets
 from .._prior import fit_prior
 from ._conditional import Conditional
@@ -29,8 +30,7 @@ class Density(Conditional):
         means = both[:, 0] if variational else both
         if variational:
             self.active_units_ = int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum())
-            varies = np.fmin.reduce(data.X, axis=0) < np.fmax.reduce(data.X, axis=0)
-            if self.active_units_ == 0 and varies.sum() > 1:  # a single feature shares nothing with another
+            if self.active_units_ == 0 and _n_varying(data.X) > 1:  # a single feature shares nothing with another
                 self._warn_of_collapse()
         elif hasattr(self, "active_units_"):
             del self.active_units_
@@ -74,6 +74,13 @@ class Density(Conditional):
             ConvergenceWarning,
             stacklevel=8,
         )
+
+
+def _n_varying(X: Any) -> int:
+    """How many values of a row are not the same in all rows."""
+    ends = [(np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)) for rows in (X[s] for s in slices(X))]
+    low, high = np.fmin.reduce([low for low, _ in ends]), np.fmax.reduce([high for _, high in ends])
+    return int((low < high).sum())
 
 
 def _is_full_mixture(prior: Any) -> bool:

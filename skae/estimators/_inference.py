@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import keep_known, map_rows
+from .._conditioning import count_nan, keep_known, map_rows
 from .._prior import sample_prior
 from .._random import draw_seed
+from .._source import arranged
+from .._tensors import as_array, follows_input, is_float
 from .._threads import threads_for
 from .._validation import (
     check_alike,
@@ -36,7 +39,10 @@ def _has_prior(estimator: Any) -> bool:
 
 
 class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """The methods of a fitted autoencoder; `fit` gives it ``net_`` and ``input_shape_``."""
+    """The methods of a fitted autoencoder; `fit` gives it ``net_`` and ``input_shape_``.
+
+    Given a tensor, they return tensors on its device, and NumPy's arrays otherwise.
+    """
 
     net_: Any
     prior_: Any
@@ -50,29 +56,32 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _n_features_out(self) -> int:
         return self.module_.n_codes
 
-    def _map(self, function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
+    def _map(self, function: Callable[..., Tensor], *arrays: Any) -> np.ndarray:
         """``function`` of all rows of ``arrays``, slice by slice, as one float32 array."""
+        return self._run(function, *arrays).numpy()
+
+    def _run(self, function: Callable[..., Tensor], *arrays: Any) -> Tensor:
+        """The same of arrays and tensors, as a tensor where the first of them is."""
         self.module_.eval()
-        cost, device = self.module_.n_multiplications, self.net_.device
+        device = self.net_.device
 
         def run(*parts: Tensor) -> Tensor:
-            with threads_for(cost * len(parts[0])):
-                return function(*(part.to(device) for part in parts)).cpu()
+            with torch.inference_mode():  # only here: what the user gets may take part in what autograd records
+                return function(*(part.to(device) for part in parts))
 
-        with torch.inference_mode():
-            return map_rows(run, *arrays, n_values=self.module_.n_values).numpy()
+        with threads_for(self.module_.n_multiplications * len(arrays[0])):
+            return map_rows(run, *arrays, n_values=self.module_.n_values)
 
-    def _map_rows(
-        self, function: Callable[..., Tensor], *arrays: np.ndarray, c: np.ndarray | None = None
-    ) -> np.ndarray:
+    def _map_rows(self, function: Callable[..., Tensor], *arrays: Any, c: np.ndarray | None = None) -> Tensor:
         """``function`` of rows as they came in, and of what the decoder is told of them."""
-        return self._map(function, *(self._arrange(A) for A in arrays), *(() if c is None else (c,)))
+        ways = {id(A): arranged(A, self._arrange) for A in arrays}  # so that what is given twice stays one
+        return self._run(function, *(ways[id(A)] for A in arrays), *(() if c is None else (c,)))
 
-    def _arrange(self, X: np.ndarray) -> np.ndarray:
+    def _arrange(self, X: Any) -> Any:
         """Bring rows into the shape that the network takes; nothing by default."""
         return X
 
-    def _restore(self, A: np.ndarray) -> np.ndarray:
+    def _restore(self, A: Any) -> Any:
         """Bring what the network gives into the shape of X's rows; nothing by default."""
         return A
 
@@ -80,13 +89,14 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Where NaN may be, as `check_rows` takes it."""
         return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
 
-    def _check_fitted_rows(self, X: Any) -> np.ndarray:
+    def _check_fitted_rows(self, X: Any) -> Any:
         check_is_fitted(self)
-        return check_rows(self, X, reset=False, **self._nan_rules())
+        return check_rows(self, X, reset=False, tensors=True, **self._nan_rules())
 
     # ---------------------------------------------------------------- encoding and decoding
 
-    def transform(self, X: Any) -> np.ndarray:
+    @follows_input
+    def transform(self, X: Any) -> Any:
         """Encode X.
 
         Parameters
@@ -96,13 +106,14 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_components), float32
+        Z : ndarray or Tensor of shape (n_samples, n_components), float32
             The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position.
         """
         X = self._check_fitted_rows(X)
         return self._map_rows(self.module_.encode, X)
 
-    def inverse_transform(self, Z: Any) -> np.ndarray:
+    @follows_input
+    def inverse_transform(self, Z: Any) -> Any:
         """Decode codes.
 
         Parameters
@@ -112,13 +123,14 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
+        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
             Reconstructed rows, in the units of the X that was fitted. Sequences are as long as those of `fit`: a code
             does not know its length.
         """
         return self._decode(self._check_fitted_codes(Z))
 
-    def reconstruct(self, X: Any, *, keep_observed: bool = False) -> np.ndarray:
+    @follows_input
+    def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
         """Encode and decode X.
 
         Parameters
@@ -131,30 +143,28 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        X_hat : ndarray of X's shape, float32; with ``keep_observed`` of X's dtype
+        X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended. After the
             end of a sequence it is NaN, as X is.
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
-    def _check_fitted_codes(self, Z: Any) -> np.ndarray:
+    def _check_fitted_codes(self, Z: Any) -> Any:
         check_is_fitted(self)
         return check_codes(Z, self._n_features_out)
 
-    def _decode(
-        self, Z: np.ndarray, c: np.ndarray | None = None, like: np.ndarray | None = None, *, noisy: bool = False
-    ) -> np.ndarray:
+    def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
         """Rows from codes, from what the decoder is told beside them, and in the lengths of the rows ``like``."""
-        given = {"z": Z, "c": c, "like": None if like is None else self._arrange(like)}
+        given = {"z": Z, "c": c, "like": None if like is None else arranged(like, self._arrange)}
         arrays = {name: A for name, A in given.items() if A is not None}
 
         def decode(*parts: Tensor) -> Tensor:
             z, *others = parts
             return self.module_.decode(z.float(), **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
 
-        return self._restore(self._map(decode, *arrays.values()))
+        return self._restore(self._run(decode, *arrays.values()))
 
-    def _reconstruct(self, X: np.ndarray, keep_observed: bool, c: np.ndarray | None = None) -> np.ndarray:
+    def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
@@ -163,7 +173,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     # ---------------------------------------------------------------- scoring
 
-    def score_samples(self, X: Any, *, X_target: Any = None) -> np.ndarray:
+    @follows_input
+    def score_samples(self, X: Any, *, X_target: Any = None) -> Any:
         """Compute minus the reconstruction loss of every row: the lower, the more anomalous.
 
         Parameters
@@ -175,28 +186,25 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,), float32
+        scores : ndarray or Tensor of shape (n_samples,), float32
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
             error); without the penalty that a bottleneck may add while training. Only values that are known count, so
             rows with few of them, or short sequences, score higher: divide by their number to compare them.
         """
-        X, target = self._check_rows_and_target(X, X_target)
-        check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
+        X, target = self._check_rows_and_target(X, X_target, in_domain=True)
         return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
 
-    def _losses(
-        self, function: Callable[..., Tensor], X: np.ndarray, target: np.ndarray, c: np.ndarray | None = None
-    ) -> np.ndarray:
+    def _losses(self, function: Callable[..., Tensor], X: Any, target: Any, c: np.ndarray | None = None) -> Tensor:
         """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
-        losses = self._map_rows(function, X, target, c=c).astype(np.float64)
-        n_known: Any = target[0].size
-        if target.dtype.kind == "f":
-            n_known = n_known - np.isnan(target).reshape(len(target), -1).sum(1)
+        losses = self._map_rows(function, X, target, c=c).double()
+        n_known: Any = math.prod(target.shape[1:])
+        if any(self._nan_rules().values()) and is_float(target):
+            n_known = n_known - count_nan(target).to(losses)
         return self.module_.in_data_units(losses, n_known)
 
     @staticmethod
-    def _in_float32(scores: np.ndarray) -> np.ndarray:
-        return scores.clip(min=np.finfo(np.float32).min).astype(np.float32)
+    def _in_float32(scores: Tensor) -> Tensor:
+        return scores.clamp(min=torch.finfo(torch.float32).min).float()
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.
@@ -219,17 +227,20 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         X, target = self._check_rows_and_target(X, X_target)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
-        errors, counts = self._map_rows(self.module_.squared_error, X, target).astype(np.float64).T
+        errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target).double()).T
         weight = np.ones(len(X)) if weight is None else weight
         if not weight @ counts > 0:
             raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
 
-    def _check_rows_and_target(self, X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
+        loss = self.module_.loss
         if X_target is None:
+            X = check_domain(X, "X", loss) if in_domain else X
             return X, X
-        return X, check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
+        target = check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
+        return X, check_domain(target, "X_target", loss) if in_domain else target
 
     # ---------------------------------------------------------------- generating
 
@@ -250,7 +261,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             New rows, in the units of the X that was fitted.
         """
         self._check_sampling(n_samples)
-        return self._decode(sample_prior(self.prior_, n_samples, draw_seed(random_state)))
+        return self._decode(sample_prior(self.prior_, n_samples, draw_seed(random_state))).numpy()
 
     def _check_sampling(self, n_samples: int) -> None:
         check_is_fitted(self)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .._images import ImageLayout, find_layout
 
 
@@ -33,8 +31,8 @@ class Layout:
             )
         self.layout_ = layout
 
-    def _arrange(self, X: np.ndarray) -> np.ndarray:
+    def _arrange(self, X: Any) -> Any:
         return self.layout_.arrange(X) if hasattr(self, "layout_") else X
 
-    def _restore(self, A: np.ndarray) -> np.ndarray:
+    def _restore(self, A: Any) -> Any:
         return self.layout_.restore(A) if hasattr(self, "layout_") else A

@@ -6,10 +6,12 @@ import numbers
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
+import torch
 from sklearn.utils.metaestimators import available_if
+from torch import Tensor
 
-from .._validation import check_domain, check_number, check_sample_weight
+from .._tensors import as_array, follows_input
+from .._validation import check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
 from ._conditional import Conditional
 
@@ -31,7 +33,8 @@ class Likelihoods(Conditional):
     # ---------------------------------------------------------------- encoding and decoding
 
     @available_if(_is_variational)
-    def transform_distribution(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    @follows_input
+    def transform_distribution(self, X: Any) -> tuple[Any, Any]:
         """Encode X as distributions.
 
         Parameters
@@ -41,16 +44,17 @@ class Likelihoods(Conditional):
 
         Returns
         -------
-        mean : ndarray of shape (n_samples, n_components), float32
+        mean : ndarray or Tensor of shape (n_samples, n_components), float32
             The means of the posteriors q(z|x), which `transform` returns.
-        std : ndarray of shape (n_samples, n_components), float32
+        std : ndarray or Tensor of shape (n_samples, n_components), float32
             Their standard deviations.
         """
         X = self._check_fitted_rows(X)
         both = self._map_rows(self.module_.distribution, X)
         return both[:, 0], both[:, 1]
 
-    def inverse_transform(self, Z: Any, y: Any = None) -> np.ndarray:
+    @follows_input
+    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
         """Decode codes.
 
         Parameters
@@ -62,13 +66,14 @@ class Likelihoods(Conditional):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
+        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
             Decoded rows, in the units of the X that was fitted; sequences in the length of `fit`.
         """
         Z = self._check_fitted_codes(Z)
         return self._decode(Z, self._encode_condition(y, len(Z)))
 
-    def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> np.ndarray:
+    @follows_input
+    def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:
         """Encode and decode X.
 
         Parameters
@@ -83,23 +88,24 @@ class Likelihoods(Conditional):
 
         Returns
         -------
-        X_hat : ndarray of X's shape, float32; with ``keep_observed`` of X's dtype
+        X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
             The decoded means of the posteriors.
         """
         X = self._check_fitted_rows(X)
         return self._reconstruct(X, keep_observed, self._likely_condition(X, y))
 
-    def _likely_condition(self, X: np.ndarray, y: Any) -> np.ndarray | None:
+    def _likely_condition(self, X: Any, y: Any) -> np.ndarray | None:
         if self._condition is None or y is not None:
             return self._encode_condition(y, len(X))
         conditions, _ = self._condition.alternatives()
-        return conditions[self._bounds(X, X, conditions, None).argmax(axis=1)]
+        return conditions[as_array(self._bounds(X, X, conditions, None).argmax(1))]
 
     # ---------------------------------------------------------------- likelihood
 
+    @follows_input
     def score_samples(
         self, X: Any, y: Any = None, *, X_target: Any = None, n_importance_samples: int | None = None
-    ) -> np.ndarray:
+    ) -> Any:
         r"""Compute a lower bound of the log-likelihood of every row, in nats.
 
         It is the evidence lower bound, :math:`E_{q(z|x)} \log p(x|z) - \mathrm{KL}(q(z|x) \| p(z))`, whatever ``beta``
@@ -123,7 +129,7 @@ class Likelihoods(Conditional):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,), float32
+        scores : ndarray or Tensor of shape (n_samples,), float32
             The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
             more likely. Only values that are known count. With a loss that is no likelihood it is minus the loss and
             the divergence, in the loss's unit rather than nats; with a bottleneck without a distribution minus the
@@ -160,15 +166,14 @@ class Likelihoods(Conditional):
         score : float
             The greater the better.
         """
-        scores = self._scores(X, y, X_target, n_importance_samples)
+        scores = as_array(self._scores(X, y, X_target, n_importance_samples))
         weight = np.ones(len(scores)) if sample_weight is None else check_sample_weight(sample_weight, len(scores))
         if not weight.sum() > 0:
             raise ValueError("score needs a row of positive weight.")
         return float(np.average(scores, weights=weight))
 
-    def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> np.ndarray:
-        X, target = self._check_rows_and_target(X, X_target)
-        check_domain(target, "X" if X_target is None else "X_target", self.module_.loss)
+    def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
+        X, target = self._check_rows_and_target(X, X_target, in_domain=True)
         if n_importance_samples is not None:
             check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
             if not self.module_.is_variational:
@@ -178,20 +183,16 @@ class Likelihoods(Conditional):
             # They are weighed in the unit of the loss, which only for a likelihood is that of the scores.
             unit = self.module_.in_data_units(1.0, 0)
             bounds = self._bounds(X, target, conditions, n_importance_samples)
-            return unit * logsumexp(bounds / unit + np.log(shares), axis=1)
+            return unit * torch.logsumexp(bounds / unit + torch.from_numpy(np.log(shares)).to(bounds), 1)
         c = None if self._condition is None else self._encode_condition(y, len(X))
         return self._bound(X, target, c, n_importance_samples)
 
-    def _bounds(
-        self, X: np.ndarray, target: np.ndarray, conditions: np.ndarray, n_importance_samples: int | None
-    ) -> np.ndarray:
+    def _bounds(self, X: Any, target: Any, conditions: np.ndarray, n_importance_samples: int | None) -> Tensor:
         """The bound of every row under every one of the conditions, (n_samples, n_conditions)."""
         everywhere = (np.broadcast_to(c, (len(X), len(c))) for c in conditions)
-        return np.stack([self._bound(X, target, c, n_importance_samples) for c in everywhere], axis=1)
+        return torch.stack([self._bound(X, target, c, n_importance_samples) for c in everywhere], 1)
 
-    def _bound(
-        self, X: np.ndarray, target: np.ndarray, c: np.ndarray | None, n_importance_samples: int | None
-    ) -> np.ndarray:
+    def _bound(self, X: Any, target: Any, c: np.ndarray | None, n_importance_samples: int | None) -> Tensor:
         module = self.module_
         if not module.is_variational:
             return -self._losses(module.reconstruction_loss, X, target, c)

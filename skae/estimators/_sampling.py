@@ -6,13 +6,17 @@ import numbers
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
+from torch import Tensor
 
+from .._conditioning import to_tensor
 from .._conditions import Classes
 from .._mixture import sample_given
 from .._prior import sample_prior
 from .._random import Stream, draw_seed
+from .._tensors import as_array, follows_input
 from .._validation import check_alike, check_choice, check_number
 from ..losses import Likelihood
 from ._likelihoods import Likelihoods, _is_variational
@@ -58,6 +62,7 @@ class Sampling(Likelihoods):
         """
         self._check_sampling(n_samples)
         self._check_noisy(noisy)
+        y = as_array(y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
         if n_samples == 1 and self._condition is not None and y is not None and not self._condition.is_single(y):
             n_samples = len(y) or 1  # none at all is refused below
@@ -65,7 +70,7 @@ class Sampling(Likelihoods):
             c: np.ndarray | None = self._condition.draw(n_samples, np.random.default_rng(seeds[0]))
         else:
             c = self._encode_condition(y, n_samples)
-        return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy)
+        return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy).numpy()
 
     def _draw_codes(self, n: int, c: np.ndarray | None, seed: int) -> np.ndarray:
         """Codes from ``prior_``, given what the decoder is told."""
@@ -86,8 +91,8 @@ class Sampling(Likelihoods):
         return sample_prior(self.prior_, n, seed)
 
     def _decode_seeded(
-        self, codes: np.ndarray, c: np.ndarray | None, seed: int, noisy: bool, like: np.ndarray | None = None
-    ) -> np.ndarray:
+        self, codes: np.ndarray | Tensor, c: np.ndarray | None, seed: int, noisy: bool, like: Tensor | None = None
+    ) -> Tensor:
         if not noisy:
             return self._decode(codes, c, like)
         with Stream(seed, self.net_.device):
@@ -99,6 +104,7 @@ class Sampling(Likelihoods):
             raise ValueError(f"noisy=True needs a loss that is a likelihood, got {self.module_.loss!r}.")
 
     @available_if(_is_variational)
+    @follows_input
     def sample_posterior(
         self,
         X: Any,
@@ -107,7 +113,7 @@ class Sampling(Likelihoods):
         n_samples: int = 1,
         random_state: int | np.random.RandomState | None = None,
         noisy: bool = False,
-    ) -> np.ndarray:
+    ) -> Any:
         """Generate rows like those of X: codes from the posterior q(z|x) of each, decoded.
 
         With ``missing='mask'`` they are draws of what the missing values may have been.
@@ -127,7 +133,7 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
+        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
             Draws, the first of every row before the second of any; sequences as long as those of X.
         """
         X = self._check_fitted_rows(X)
@@ -135,17 +141,16 @@ class Sampling(Likelihoods):
         self._check_noisy(noisy)
         c = self._likely_condition(X, y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(2)
-        both = self._map_rows(self.module_.distribution, X)
-        noise = np.random.default_rng(seeds[0]).standard_normal((n_samples, *both[:, 0].shape), dtype=np.float32)
-        codes = (both[:, 0] + both[:, 1] * noise).reshape(-1, both.shape[2])
+        mean, deviation = self._map_rows(self.module_.distribution, X).unbind(1)
+        noise = np.random.default_rng(seeds[0]).standard_normal((n_samples, *mean.shape), dtype=np.float32)
+        codes = (mean + deviation * torch.from_numpy(noise).to(mean)).flatten(0, 1)
         c = None if c is None else np.tile(c, (n_samples, 1))
-        like = np.tile(X, (n_samples, *[1] * (X.ndim - 1))) if self.module_.reads_padding else None
+        like = to_tensor(X[:]).repeat(n_samples, *[1] * (X.ndim - 1)) if self.module_.reads_padding else None
         rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
         return rows.reshape(n_samples, len(X), *rows.shape[1:])
 
-    def interpolate(
-        self, X_a: Any, X_b: Any, steps: int = 10, *, y: Any = None, method: str = "spherical"
-    ) -> np.ndarray:
+    @follows_input
+    def interpolate(self, X_a: Any, X_b: Any, steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
         """Generate rows on the way from one row to another: codes between theirs, decoded.
 
         Parameters
@@ -163,7 +168,7 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray of shape (n_rows, steps, n_features) or (n_rows, steps, ...), float32
+        X : ndarray or Tensor of shape (n_rows, steps, n_features) or (n_rows, steps, ...), float32
             The ways.
         """
         X_a = self._check_fitted_rows(X_a)
@@ -171,23 +176,21 @@ class Sampling(Likelihoods):
         check_number("steps", steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))
-        a, b = (self._map_rows(self.module_.encode, X)[:, None].astype(np.float64) for X in (X_a, X_b))
-        t = np.linspace(0, 1, steps)[:, None]
+        a, b = (self._map_rows(self.module_.encode, X)[:, None].double() for X in (X_a, X_b))
+        b, t = b.to(a), torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)[:, None]
         codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
         c = None if c is None else np.repeat(c, steps, axis=0)
-        rows = self._decode(codes.reshape(-1, codes.shape[2]).astype(np.float32), c)
+        rows = self._decode(codes.flatten(0, 1).float(), c)
         return rows.reshape(len(X_a), steps, *rows.shape[1:])
 
 
-def _spherical(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Turn ``a`` into ``b``, both (n, 1, k), at the shares ``t``, (steps, 1): direction and length at an even pace.
 
     Codes that lie on one line through 0 have no plane to turn in, and are joined straight.
     """
-    length_a, length_b = (np.linalg.norm(z, axis=2, keepdims=True) for z in (a, b))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        unit_a, unit_b = a / length_a, b / length_b
-        angle = np.arccos((unit_a * unit_b).sum(axis=2, keepdims=True).clip(-1, 1))
-        direction = (np.sin((1 - t) * angle) * unit_a + np.sin(t * angle) * unit_b) / np.sin(angle)
+    length_a, length_b = (z.norm(dim=2, keepdim=True) for z in (a, b))
+    angle = (a / length_a * (b / length_b)).sum(2, keepdim=True).clamp(-1, 1).acos()
+    direction = (((1 - t) * angle).sin() * (a / length_a) + (t * angle).sin() * (b / length_b)) / angle.sin()
     turned = ((1 - t) * length_a + t * length_b) * direction
-    return np.where(np.sin(angle) > 1e-6, turned, a + t * (b - a))
+    return torch.where(angle.sin() > 1e-6, turned, a + t * (b - a))

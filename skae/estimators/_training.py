@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +13,12 @@ from torch import Tensor
 
 from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule
 from .._conditioning import map_rows, mean_and_scale
-from .._net import AutoencoderNet, BatchIterator, Rows
+from .._memory import to_hold, to_read
+from .._net import AutoencoderNet
 from .._params import check_names, select
 from .._random import Stream, draw_seed
+from .._rows import BatchIterator, RowBlocks, Rows
+from .._source import Blocks
 from .._threads import threads_for
 from ._data import Data
 from ._parts import Parts, names_taken
@@ -45,9 +49,10 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     stops_early = bool(est.early_stopping) and not one_epoch
     judged = stops_early or data.X_val is not None
-    n_held = _n_held_out(est, data) if stops_early else 0
-    order = rng.permutation(len(data.X)) if n_held else np.arange(len(data.X))
-    n_batches = len(BatchIterator(range(len(data.X) - n_held), **_batching(est)))
+    present = np.arange(len(data.X)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
+    n_held = _n_held_out(est, data, len(present)) if stops_early else 0
+    order = present[rng.permutation(len(present))] if n_held else present
+    n_batches = len(BatchIterator(range(len(present) - n_held), **_batching(est)))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
     finite = FiniteLoss()
@@ -62,26 +67,25 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
-    net = _make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
-
-    u = map_rows(net.module_.condition, data.X)
+    with threads_for(0):  # nothing here is worth the time that other threads take to wake up
+        net = _make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
+        rows = _rows(net, data, order[n_held:])
     if earlier is None:
-        trust_start = _init_module(net, u, data, rng)
+        trust_start = _init_module(net, data, rows, rng)
     else:
         trust_start = False  # it was trained: what more training finds is not by chance better than it
         _resume(net, earlier)
-    rows, judge = _split(net, data, u, order, n_held, judged)
+    judge = _judge(net, data, rows, order[:n_held]) if judged else None
     # Nothing that the rows seen in training say could prove that training is better than PCA.
     keep.trust_start = "always" if trust_start and judge is rows else trust_start
     if judge is not None:
         judge = _damage(net, judge)
-    n_known, n_known_judged = _n_known(rows), _n_known(judge)
-    del u
+    n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):
         net.train_rows(rows, judge, epochs)
-    finite.check_weights(net)
+        finite.check_weights(net)
     net.module_.eval()
     finished = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]
     return Outcome(
@@ -107,26 +111,47 @@ def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: st
     ]
 
 
-def _split(
-    net: AutoencoderNet, data: Data, u: Tensor, order: np.ndarray, n_held: int, judged: bool
-) -> tuple[Rows, Rows | None]:
-    """The rows to train on and those to be judged by: held out, ``X_val``, or the same."""
+def _rows(net: AutoencoderNet, data: Data, index: np.ndarray) -> Rows | RowBlocks:
+    """The rows at ``index`` to train on: held on the device where they fit, else read while they are used."""
     module, device = net.module_, torch.device(net.device)
-    target = None
-    if data.X_target is not None or module.loss.domain is not None:
-        target = map_rows(module.target, data.X if data.X_target is None else data.X_target)
+    find_target = module.target if data.X_target is not None or module.loss.domain is not None else None
+    seen = data.X if data.X_target is None else data.X_target
+    weight = None
+    if data.sample_weight is not None:  # of mean 1 among the rows that are meant
+        weight = torch.from_numpy(data.sample_weight / data.sample_weight[index].mean()).float()
     c = None if data.condition is None else torch.from_numpy(data.condition)
-    rows = _rows(u, target, c, device, order[n_held:], data.sample_weight)
-    if n_held:
-        return rows, _rows(u, target, c, device, order[:n_held], data.sample_weight)
-    if data.X_val is not None:
-        seen = data.X_val if data.X_val_target is None else data.X_val_target
-        c = None if data.condition_val is None else torch.from_numpy(data.condition_val)
-        return rows, _rows(map_rows(module.condition, data.X_val), map_rows(module.target, seen), c, device)
-    return rows, rows if judged else None
+    n_bytes = 4 * math.prod(data.X.shape) * (1 if find_target is None else 2)
+    # Blocks would not be there if they fitted into memory, and may fit on another device all the same.
+    if n_bytes > to_hold(device) or (isinstance(data.X, Blocks) and device.type == "cpu"):
+        window = max(1, to_read() // (n_bytes // len(data.X)))
+        return RowBlocks(data.X, module.condition, find_target, window, device, data.X_target, weight, c, index)
+
+    def hold(function: Callable[[Tensor], Tensor], X: Any) -> Tensor:
+        return map_rows(lambda x: function(x).to(device), X, device=device)
+
+    target = None if find_target is None else hold(find_target, seen)
+    where = None if len(index) == len(data.X) and (index[:-1] < index[1:]).all() else torch.from_numpy(index)
+    weight, c, where = (None if t is None else t.to(device) for t in (weight, c, where))
+    return Rows(hold(module.condition, data.X), target, weight, c, where)
 
 
-def _damage(net: AutoencoderNet, judge: Rows) -> Rows:
+def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> Any:
+    """The rows to be judged by: held out, ``X_val``, or those that are trained on. The first two are held."""
+    if len(held_out):
+        held = rows.at(held_out)
+        if held.weight is not None:
+            held.weight = held.weight / held.weight.mean()
+        return held
+    if data.X_val is None:
+        return rows
+    module, device = net.module_, torch.device(net.device)
+    seen = data.X_val if data.X_val_target is None else data.X_val_target
+    u, target = map_rows(module.condition, data.X_val), map_rows(module.target, seen)
+    c = None if data.condition_val is None else torch.from_numpy(data.condition_val)
+    return Rows(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
+
+
+def _damage(net: AutoencoderNet, judge: Any) -> Rows:
     """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
     if net.module_.noise is None:
         return judge
@@ -147,15 +172,15 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(_AUTO_BATCHES // n_batches, low), high)
 
 
-def _n_held_out(est: Any, data: Data) -> int:
-    """How many rows of X are kept from training to judge it by."""
-    n_rows = len(data.X)
+def _n_held_out(est: Any, data: Data, n_rows: int) -> int:
+    """How many of ``n_rows`` of X are kept from training to judge it by."""
     if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
         return 0
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
         raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    return n_held
+    # They are held all the time: of rows that are not, no more than fit beside the ones that are read.
+    return max(1, min(n_held, to_hold() // 2 // (4 * math.prod(data.X.shape[1:]))))
 
 
 def _make_net(
@@ -181,6 +206,7 @@ def _make_net(
         "network_params": est._network_params(),
         "missing": parts.missing,
         "n_conditions": n_conditions,
+        "precision": est.precision,
     }
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)
@@ -196,6 +222,7 @@ def _make_net(
         batch_size=est.batch_size,
         callbacks=[*callbacks, *(est.callbacks or [])],
         device=str(parts.device),
+        compile=est.compile,
         train_split=None,
         verbose=0 if est.verbose < 2 else est.verbose,
         **{f"module__{name}": value for name, value in module_params.items()},
@@ -215,26 +242,25 @@ def _make_net(
     return net
 
 
-def _init_module(net: AutoencoderNet, u: Tensor, data: Data, rng: np.random.Generator) -> bool:
+def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: np.random.Generator) -> bool:
     """Hand a sample of the conditioned rows to the parts that start from data; return whether the start is an answer.
 
     All rows, those held out too: the epoch before training is judged by rows that it has seen, so
     that training must win by more than the start's own overfitting to be kept.
     """
-    n_sample = min(len(u), max(1, _INIT_VALUES // max(1, u[:1].numel())))
+    n, most = len(data.X), _INIT_VALUES if isinstance(rows, Rows) else to_read() // 4  # float32; copies are made of it
+    n_sample = min(n, max(1, most // math.prod(data.X.shape[1:])))
     index = None
     if data.sample_weight is not None:
         # Systematic resampling: equal weights take every row once, a weight of 2 takes its row twice.
         edges = np.cumsum(data.sample_weight / data.sample_weight.sum())
         points = (rng.random() + np.arange(n_sample)) / n_sample
-        index = np.searchsorted(edges, points).clip(max=len(u) - 1)
-    elif n_sample < len(u):
-        index = rng.choice(len(u), n_sample, replace=False)
-    c = None if data.condition is None else torch.from_numpy(data.condition)
-    if index is not None:
-        u, c = u[index], None if c is None else c[index]
-    with net.stream:
-        return net.module_.init_from(u.to(net.device), None if c is None else c.to(net.device))
+        index = np.searchsorted(edges, points).clip(max=n - 1)
+    elif n_sample < n:
+        index = rng.choice(n, n_sample, replace=False)
+    some = rows if index is None and isinstance(rows, Rows) else rows.at(np.arange(n) if index is None else index)
+    with net.stream, threads_for(net.module_.n_multiplications * len(some.u)):
+        return net.module_.init_from(some.u, some.condition)
 
 
 def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
@@ -253,33 +279,15 @@ def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
     net.stream = earlier.stream.continued_on(net.device)
 
 
-def _rows(
-    u: Tensor,
-    target: Tensor | None,
-    condition: Tensor | None,
-    device: torch.device,
-    index: np.ndarray | None = None,
-    sample_weight: np.ndarray | None = None,
-) -> Rows:
-    """The rows, or those at ``index``, on the device, with weights of mean 1."""
-
-    def take(t: Tensor) -> Tensor:
-        return (t if index is None or len(index) == len(t) else t[index]).to(device)
-
-    weight = None
-    if sample_weight is not None:
-        chosen = sample_weight[index]
-        weight = torch.from_numpy(chosen / chosen.mean()).float().to(device)
-    others = (None if t is None else take(t) for t in (target, condition))
-    return Rows(take(u), next(others), weight, next(others))
-
-
-def _n_known(rows: Rows | None) -> float:
+def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:
     """The mean number of values of a row that its loss adds up."""
-    if rows is None:
-        return 0.0
-    known = (~rows.target.isnan()).flatten(1).sum(1).double()
-    return float((known if rows.weight is None else known * rows.weight).mean())
+    if rows is None or not net.module_.may_have_nan:
+        return float(math.prod(net.module_.input_shape))
+    total = 0.0
+    for batch in BatchIterator(rows, 4096):
+        known = (~batch.y.isnan()).flatten(1).sum(1).double()
+        total += float((known if batch.weight is None else known * batch.weight).sum())
+    return total / len(rows)
 
 
 def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:

@@ -216,6 +216,7 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.array_api_support = True
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing == "mask" or self._may_read_padding()
         return tags

@@ -10,9 +10,12 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin
 from sklearn.utils import check_array, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
 
 from .._conditioning import keep_known
+from .._tensors import as_array, as_tensor, follows_input
 from .._validation import check_choice, unchanged_on_error
+from ._inference import Inference
 
 
 class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -85,6 +88,8 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         """
         with unchanged_on_error(self):
             self._check_params()
+            X, y = as_array(X), as_array(y)  # which every estimator takes
+            params = {name: as_array(value) for name, value in params.items()}
             if get_config()["enable_metadata_routing"]:
                 params = process_routing(self, "fit", **params).estimator.fit
             if self.filling is None:
@@ -115,6 +120,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
             raise TypeError(f"filling must be None, a transformer or a function, got {self.filling!r}.")
 
     def _fill(self, X: Any, reset: bool) -> np.ndarray:
+        X = as_array(X)
         A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
         is_transformer = hasattr(self.filling_, "transform")
         filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
@@ -124,7 +130,8 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
             raise ValueError("filling must leave no NaN.")
         return filled
 
-    def transform(self, X: Any) -> np.ndarray:
+    @follows_input
+    def transform(self, X: Any) -> Any:
         """Reconstruct X.
 
         Parameters
@@ -134,20 +141,25 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
 
         Returns
         -------
-        X_hat : ndarray of X's shape
+        X_hat : ndarray or Tensor of X's shape
             The reconstruction; with ``keep_observed`` X, its missing values reconstructed. After the end of a sequence
             NaN stays.
         """
         check_is_fitted(self)
-        seen = self._fill(X, reset=False) if hasattr(self, "filling_") else X
+        X = as_tensor(X)
+        if hasattr(self, "filling_"):
+            seen = self._fill(X, reset=False)
+        else:
+            seen = X if isinstance(self.estimator_, Inference) else as_array(X)
         if hasattr(self.estimator_, "reconstruct"):
             X_hat = self.estimator_.reconstruct(seen)
         else:
             X_hat = self.estimator_.inverse_transform(self.estimator_.transform(seen))
         if not self.keep_observed:
             return X_hat
-        X = check_array(X, allow_nd=True, ensure_all_finite="allow-nan", input_name="X")
-        return keep_known(X, np.asarray(X_hat))
+        if not isinstance(X, Tensor):
+            X, X_hat = check_array(X, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
+        return keep_known(X, X_hat)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: all of `fit` goes to the estimator.
@@ -167,4 +179,5 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         tags.input_tags.allow_nan = inner.input_tags.allow_nan or self.filling is not None
         tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None and not self.keep_observed
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.array_api_support = True
         return tags

@@ -116,6 +116,13 @@ class VAEGenerator(Layout, Density, Sampling):
 
     device : str or torch.device, default='auto'
         Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
+    precision : {'float32', 'bf16'}, default='float32'
+        What the network computes in while it is trained. With 'bf16' matrix products and convolutions are those of
+        ``torch.autocast``; weights, codes, losses and sums stay float32, and so does all that is done with the trained
+        network, the judging of held-out rows included. It pays on GPUs, and on processors with instructions for it.
+    compile : bool, default=False
+        Whether `torch.compile` translates the passes of training; the names of the weights stay. It takes up to some
+        minutes, which long trainings pay back, and on the CPU a C++ compiler. Noise is drawn by other generators then.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
         to the bit. Global random streams are neither read nor moved.
@@ -227,6 +234,8 @@ class VAEGenerator(Layout, Density, Sampling):
         warm_start=False,
         # run
         device="auto",
+        precision="float32",
+        compile=False,
         random_state=None,
         verbose=0,
         **params: Any,
@@ -257,6 +266,8 @@ class VAEGenerator(Layout, Density, Sampling):
         self.callbacks = callbacks
         self.warm_start = warm_start
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.random_state = random_state
         self.verbose = verbose
         self._extra = params

@@ -92,7 +92,8 @@ class LinearSkip(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (n, n_components) to (n, *input_shape)."""
-        return self.decoder(z).unflatten(1, self.input_shape)
+        x_hat = self.decoder(z)
+        return x_hat.unflatten(1, self.input_shape) if len(self.input_shape) > 1 else x_hat
 
     @torch.no_grad()
     def init_from(self, x: Tensor) -> None:

@@ -124,3 +124,10 @@ class SequenceNetwork(nn.Module):
         if observed is None:
             return torch.full((n,), n_steps, device=device)
         return sequence_lengths(self._with_channels(observed))
+
+
+def ended(x: Tensor) -> Tensor:
+    """True after the last step of every sequence in ``x``, (n, length) or (n, length, channels)."""
+    known = ~x.isnan() if x.ndim == 2 else ~x.isnan().all(2)
+    ended = known.flip(1).cumsum(1).flip(1) == 0
+    return ended if x.ndim == 2 else ended[:, :, None]

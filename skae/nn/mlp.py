@@ -92,7 +92,9 @@ class MLP(nn.Module):
         """Map codes (n, n_components) to (n, *input_shape)."""
         if self.decoder is None:
             return self.skip.decode(z)  # type: ignore[union-attr]
-        raw = self.decoder(z).unflatten(1, self.input_shape)
+        raw = self.decoder(z)
+        if len(self.input_shape) > 1:  # a view costs little, and its way back through autograd more
+            raw = raw.unflatten(1, self.input_shape)
         return raw if self.skip is None else raw + self.skip.decode(z)
 
     def init_from(self, x: Tensor) -> bool:

@@ -1,0 +1,111 @@
+"""Training steps recorded once and played again, for devices that compute faster than Python calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ._rows import Batch, Inputs
+
+_WARM_UP = 3  # steps of a shape before it is recorded: libraries choose their algorithms in the first ones
+# Multiplications from which a step takes milliseconds on any GPU of today, and its launches no longer matter.
+_LONG = 2**35
+
+Step = Callable[[Batch], tuple[Tensor, Any]]
+
+
+def can_record(module: Any, n_rows: int) -> bool:
+    """Whether to record steps of ``n_rows`` of an `Autoencoder`.
+
+    What Python does in a step is not repeated when it is played again. The parts that we ship do nothing that depends
+    on more than the batch, but for those that ask how far training is; of others nothing is known.
+    """
+    parts = [module.network, module.bottleneck, module.loss, module.noise]
+    known = all(part is None or type(part).__module__.partition(".")[0] == "skae" for part in parts)
+    waits = module.reads_padding or any(hasattr(part, "progress") for part in parts)
+    return known and not waits and module.n_multiplications * n_rows < _LONG
+
+
+class Recorder:
+    """Forward and backward passes as CUDA graphs, one for each shape of a batch.
+
+    The optimiser's step is not recorded: it is one kernel, and its rates change from step to step.
+
+    Parameters
+    ----------
+    step : callable
+        Takes a batch, leaves gradients in the parameters, and returns the loss and the module's output. It must not
+        wait for the device.
+    parameters : list of Parameter
+        What gets gradients.
+    lend : callable
+        Returns a context in which the device's random numbers are those of the estimator.
+    """
+
+    def __init__(self, step: Step, parameters: list[nn.Parameter], lend: Callable[[], AbstractContextManager]) -> None:
+        self.step, self.parameters, self.lend = step, parameters, lend
+        self.seen: dict[tuple, int] = {}
+        self.recordings: dict[tuple, _Recording] = {}
+        self.failed = False
+
+    def __call__(self, batch: Batch) -> tuple[Tensor, Any]:
+        """Do what ``step`` does."""
+        key = tuple(None if t is None else tuple(t.shape) for t in _tensors(batch))
+        if not self.failed and self.seen.get(key, 0) >= _WARM_UP and key not in self.recordings:
+            self._record(key, batch)
+        self.seen[key] = self.seen.get(key, 0) + 1
+        if key not in self.recordings:
+            for p in self.parameters:
+                p.grad = None
+            with self.lend():
+                loss, output = self.step(batch)
+            # An autograd graph that outlives its step would tie the parameters to the stream that it ran on.
+            return loss.detach(), tuple(t.detach() for t in output)
+        recording = self.recordings[key]
+        with self.lend():
+            result = recording.play(batch)
+        for p, gradient in zip(self.parameters, recording.gradients, strict=True):
+            p.grad = gradient
+        return result
+
+    def _record(self, key: tuple, batch: Batch) -> None:
+        try:
+            with self.lend():
+                self.recordings[key] = _Recording(self.step, batch, self.parameters)
+        except RuntimeError as error:  # something in the step waits for the device, or there is no memory left
+            logging.getLogger(__name__).info("Steps are not recorded as CUDA graphs: %s", error)
+            self.failed = True
+
+
+class _Recording:
+    """One CUDA graph, and the tensors that it reads and writes."""
+
+    def __init__(self, step: Step, batch: Batch, parameters: list[nn.Parameter]) -> None:
+        self.inputs = [None if t is None else t.clone() for t in _tensors(batch)]
+        u, target, weight, condition = self.inputs
+        assert u is not None
+        X = u if weight is None and condition is None else Inputs(u, weight, condition)
+        static = Batch(X, u if target is None else target)
+        for p in parameters:
+            p.grad = None
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(u.device), torch.cuda.graph(self.graph):
+            self.loss, self.output = step(static)
+        self.gradients = [p.grad for p in parameters]
+
+    def play(self, batch: Batch) -> tuple[Tensor, Any]:
+        """Run the graph on ``batch``; the loss and the output are overwritten by the next call."""
+        for held, new in zip(self.inputs, _tensors(batch), strict=True):
+            if held is not None and new is not None:
+                held.copy_(new)
+        self.graph.replay()
+        return self.loss, self.output
+
+
+def _tensors(batch: Batch) -> tuple[Tensor | None, ...]:
+    return batch.u, None if batch.y is batch.u else batch.y, batch.weight, batch.condition

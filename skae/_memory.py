@@ -1,0 +1,22 @@
+"""How much memory is for what: shares of scikit-learn's ``working_memory``, by default 1,024 MiB."""
+
+from __future__ import annotations
+
+import torch
+from sklearn import get_config
+
+
+def working_memory(share: float = 1.0) -> int:
+    """A share of ``sklearn.get_config()["working_memory"]``, in bytes."""
+    return int(get_config()["working_memory"] * 2**20 * share)
+
+
+def to_hold(device: torch.device | str = "cpu") -> int:
+    """Bytes of rows that are held at once: half the working memory, or half of what is free on a CUDA device."""
+    device = torch.device(device)
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else working_memory(1 / 2)
+
+
+def to_read() -> int:
+    """Bytes of rows that are read at once where they are not held."""
+    return working_memory(1 / 16)

@@ -1,0 +1,262 @@
+"""Rows on their way to training: held on the device or read block by block, and cut into batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ._conditioning import map_rows
+from ._source import Blocks
+
+
+class Inputs(NamedTuple):
+    """Rows of which more is known than their values; skorch hands it around as X."""
+
+    u: Tensor  #: conditioned rows
+    weight: Tensor | None  #: their weights, if they have any
+    condition: Tensor | None  #: what the decoder is told of them, if anything
+
+
+class Batch(NamedTuple):
+    """What skorch unpacks as ``X, y``."""
+
+    X: Tensor | Inputs  #: conditioned rows, alone where there is nothing else
+    y: Tensor  #: the loss's target
+
+    @property
+    def u(self) -> Tensor:
+        """The rows alone."""
+        return self.X.u if isinstance(self.X, Inputs) else self.X
+
+    @property
+    def weight(self) -> Tensor | None:
+        """The weights alone, or None."""
+        return self.X.weight if isinstance(self.X, Inputs) else None
+
+    @property
+    def condition(self) -> Tensor | None:
+        """What the decoder is told, or None."""
+        return self.X.condition if isinstance(self.X, Inputs) else None
+
+
+class Rows(Dataset):
+    """Rows held as tensors, cut by index rather than collected one by one.
+
+    Parameters
+    ----------
+    u : Tensor of shape (n, *input_shape)
+        Conditioned rows.
+    target : Tensor or None
+        What the loss compares with; ``u`` when None.
+    weight : Tensor of shape (n,) or None
+        Weights of mean 1.
+    condition : Tensor of shape (n, n_conditions) or None
+        What the decoder is told of each row.
+    index : Tensor of int64 or None
+        Which of the rows are meant; all when None. So a share of them needs no copy.
+    """
+
+    def __init__(
+        self,
+        u: Tensor,
+        target: Tensor | None = None,
+        weight: Tensor | None = None,
+        condition: Tensor | None = None,
+        index: Tensor | None = None,
+    ) -> None:
+        self.u, self.weight, self.condition, self.index = u, weight, condition, index
+        self.target = u if target is None else target
+
+    def __len__(self) -> int:
+        return len(self.u if self.index is None else self.index)
+
+    def __getitem__(self, index: Any) -> Batch:
+        return self._cut(index if self.index is None else self.index[index])
+
+    def _cut(self, index: Any) -> Batch:
+        # Twice as fast as the general way, where it will do.
+        take = Tensor.index_select if isinstance(index, Tensor) and index.ndim == 1 else None
+        u, target, weight, condition = (
+            None if t is None else t[index] if take is None else take(t, 0, index)
+            for t in (self.u, None if self.target is self.u else self.target, self.weight, self.condition)
+        )
+        assert u is not None
+        X = u if weight is None and condition is None else Inputs(u, weight, condition)
+        return Batch(X, u if target is None else target)
+
+    def at(self, index: np.ndarray) -> Rows:
+        """The rows at ``index`` of ``u``, whether they are among those meant or not."""
+        where = torch.from_numpy(index).to(self.u.device)
+        return Rows(*(None if t is None else t[where] for t in _tensors(self)))  # type: ignore[arg-type]
+
+    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
+        """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
+        if generator is None:
+            yield from in_order(self, sizes)
+            return
+        order = torch.randperm(len(self), generator=generator)[: sum(sizes)].to(self.u.device)
+        if self.index is not None:
+            order = self.index[order]
+        for index in order.split(list(sizes)):
+            yield self._cut(index)
+
+
+class RowBlocks(Dataset):
+    """Rows that are read while they are used, a window of them at a time.
+
+    An array is read in one order of all its rows, as `Rows` are. Of `Blocks` the order of the blocks is drawn, and as
+    many as a window holds are shuffled together.
+
+    Parameters
+    ----------
+    X : ndarray or Blocks
+        Rows in the data's own units.
+    condition_rows, find_target : callable
+        Make conditioned rows of those of ``X``, and targets of those of ``X_target``.
+    window : int
+        Rows to hold at once; at least 1.
+    device : torch.device
+        Where batches are wanted.
+    X_target : ndarray, Blocks or None
+        What targets are made of; ``X`` when None.
+    weight, condition : Tensor or None
+        As in `Rows`, on the CPU.
+    index : ndarray of int or None
+        Which rows are meant; all when None.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        condition_rows: Callable[[Tensor], Tensor],
+        find_target: Callable[[Tensor], Tensor] | None,
+        window: int,
+        device: torch.device,
+        X_target: Any = None,
+        weight: Tensor | None = None,
+        condition: Tensor | None = None,
+        index: np.ndarray | None = None,
+    ) -> None:
+        self.X, self.X_target, self.weight, self.condition = X, X_target, weight, condition
+        index = np.arange(len(X)) if index is None else index
+        self.index = np.sort(index) if isinstance(X, Blocks) else index  # rows of a block lie together
+        self.condition_rows, self.find_target = condition_rows, find_target
+        self.window, self.device = window, device
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def at(self, index: np.ndarray) -> Rows:
+        """The rows at ``index`` of X, read and held on the device."""
+        rows = self.X[index]
+        u, target = map_rows(self.condition_rows, rows), None
+        if self.find_target is not None:
+            target = map_rows(self.find_target, rows if self.X_target is None else self.X_target[index])
+        where = torch.from_numpy(index)
+        others = (None if t is None else t[where] for t in (self.weight, self.condition))
+        return Rows(*(None if t is None else self._send(t) for t in (u, target, *others)))  # type: ignore[arg-type]
+
+    def _send(self, t: Tensor) -> Tensor:
+        if self.device.type == "cpu":
+            return t
+        return t.pin_memory().to(self.device, non_blocking=True)
+
+    def _windows(self, generator: torch.Generator | None) -> Iterator[np.ndarray]:
+        """Row numbers, as many as are read at once, in the order of their use."""
+        index = self.index
+        if generator is None or not isinstance(self.X, Blocks):
+            if generator is not None:
+                index = index[torch.randperm(len(index), generator=generator).numpy()]
+            yield from (index[start : start + self.window] for start in range(0, len(index), self.window))
+            return
+        edges = np.searchsorted(index, self.X.edges)  # of the blocks, among the rows that are meant
+        together: list[np.ndarray] = []
+        for block in torch.randperm(len(edges) - 1, generator=generator).tolist():
+            together.append(index[edges[block] : edges[block + 1]])
+            if sum(map(len, together)) >= self.window:
+                yield _shuffled(together, generator)
+                together = []
+        if together:
+            yield _shuffled(together, generator)
+
+    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
+        """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
+        left = iter(sizes)
+        size = next(left, None)
+        rest: Rows | None = None
+        for index in self._windows(generator):
+            rows = self.at(index) if rest is None else _joined(rest, self.at(index))
+            start = 0
+            while size is not None and start + size <= len(rows):
+                yield rows[start : start + size]
+                start += size
+                size = next(left, None)
+            if size is None:
+                return
+            rest = Rows(*(None if t is None else t[start:] for t in _tensors(rows)))  # type: ignore[arg-type]
+
+
+def _tensors(rows: Rows) -> tuple[Tensor | None, ...]:
+    return rows.u, None if rows.target is rows.u else rows.target, rows.weight, rows.condition
+
+
+def _joined(a: Rows, b: Rows) -> Rows:
+    pairs = zip(_tensors(a), _tensors(b), strict=True)
+    return Rows(*(None if s is None or t is None else torch.cat([s, t]) for s, t in pairs))  # type: ignore[arg-type]
+
+
+def _shuffled(parts: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
+    index = np.concatenate(parts)
+    return index[torch.randperm(len(index), generator=generator).numpy()]
+
+
+def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:
+    """Slices of ``sizes``, one after the other."""
+    stop = 0
+    for size in sizes:
+        start, stop = stop, stop + size
+        yield rows[start:stop]
+
+
+class BatchIterator:
+    """Batches of nearly equal size, none larger than ``batch_size``.
+
+    Equal sizes leave no last batch of a single row, on which batch normalisation would fail.
+
+    Parameters
+    ----------
+    rows : Rows, RowBlocks, or whatever has a length, where only the number of batches is asked for
+    batch_size : int
+    shuffle : bool, default=False
+        A new order at every iteration.
+    drop_last : bool, default=False
+        Cut batches of exactly ``batch_size`` and leave out the rest, if there is a full one.
+    seed : int, default=0
+        Of the orders; no global stream is read.
+    """
+
+    def __init__(
+        self, rows: Any, batch_size: int, shuffle: bool = False, drop_last: bool = False, seed: int = 0
+    ) -> None:
+        self.rows = rows
+        self.generator = torch.Generator().manual_seed(seed) if shuffle else None
+        n = len(rows)
+        if drop_last and n >= batch_size:
+            self.sizes = [batch_size] * (n // batch_size)
+        else:
+            n_batches = math.ceil(n / batch_size)
+            self.sizes = [(n + i) // n_batches for i in range(n_batches)][::-1]  # the larger ones first
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if isinstance(self.rows, Rows | RowBlocks):
+            return self.rows.batches(self.sizes, self.generator)
+        return in_order(self.rows, self.sizes)  # a dataset of skorch's own, for its `predict`

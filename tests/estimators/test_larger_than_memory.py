@@ -1,0 +1,287 @@
+"""Rows that do not fit: read block by block in every method, checked as they are read, and never loaded as a whole."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+import torch
+import zarr
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+from torch.utils.data import Dataset
+
+from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
+from skae._source import Blocks, held_or_blocks
+
+SMALL = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """32 KiB are held, 4 KiB read at once."""
+    with config_context(working_memory=1 / 16):
+        yield
+
+
+class Items(Dataset):
+    """Rows by their number."""
+
+    def __init__(self, A):
+        self.A = A
+
+    def __len__(self):
+        return len(self.A)
+
+    def __getitem__(self, i):
+        return torch.from_numpy(np.array(self.A[i])), 7
+
+
+def as_memmap(A, tmp_path):
+    np.save(tmp_path / "rows.npy", A)
+    return np.load(tmp_path / "rows.npy", mmap_mode="r")
+
+
+def as_dask(A, tmp_path):
+    return da.from_array(A, chunks=(100, *A.shape[1:]))
+
+
+def as_zarr(A, tmp_path):
+    return zarr.create_array(tmp_path / "rows.zarr", data=np.array(A), chunks=(100, *A.shape[1:]))
+
+
+def as_h5py(A, tmp_path):
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file.create_dataset("X", data=A, chunks=(100, *A.shape[1:]))
+    return h5py.File(tmp_path / "rows.h5")["X"]
+
+
+def as_dataset(A, tmp_path):
+    return Items(A)
+
+
+KINDS = {"memmap": as_memmap, "dask": as_dask, "zarr": as_zarr, "h5py": as_h5py, "Dataset": as_dataset}
+
+
+@pytest.fixture(params=KINDS)
+def store(request, tmp_path_factory):
+    return lambda A: KINDS[request.param](np.ascontiguousarray(A), tmp_path_factory.mktemp("store"))
+
+
+def test_what_fits_is_loaded_and_what_does_not_is_read_in_blocks(digits, store):
+    X = store(digits)
+    assert isinstance(held_or_blocks(X), Blocks)
+    with config_context(working_memory=1024):
+        loaded = held_or_blocks(X)
+    assert isinstance(loaded, np.ndarray)
+    np.testing.assert_array_equal(loaded, digits)
+
+
+def test_every_method_gives_what_it_gives_for_an_array(digits, store):
+    X = store(digits)
+    ae = AutoencoderTransformer(4, **SMALL).fit(X)
+    assert ae.n_features_in_ == 64
+    assert ae.module_.mean == pytest.approx(digits.mean())
+    assert ae.module_.scale == pytest.approx(digits.std())
+    for name in ("transform", "reconstruct", "score_samples"):
+        found = getattr(ae, name)(X)
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_allclose(found, getattr(ae, name)(digits), rtol=1e-4, atol=1e-4)
+    assert ae.score(X) == pytest.approx(ae.score(digits))
+    Z = ae.transform(digits)
+    np.testing.assert_allclose(ae.inverse_transform(Z), ae.reconstruct(digits), atol=1e-4)
+
+
+def test_training_learns_as_much_as_on_an_array(digits, store):
+    with config_context(working_memory=1):  # windows of 256 rows; of fewer the statistics are too small to compare
+        read = AutoencoderTransformer(8, max_epochs=15, random_state=0).fit(store(digits))
+    with config_context(working_memory=1024):
+        held = AutoencoderTransformer(8, max_epochs=15, random_state=0).fit(digits)
+    start = held.validation_loss_curve_[0]
+    assert -held.score(digits) * 64 < 0.8 * start
+    assert read.score(digits) == pytest.approx(held.score(digits), rel=0.1)
+    assert read.loss_curve_[-1] < read.loss_curve_[0]
+
+
+def test_fits_repeat(digits, store):
+    X = store(digits)
+    a, b = (AutoencoderTransformer(4, **SMALL).fit(X).transform(digits) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_arrays_that_do_not_fit_are_trained_on_as_those_that_do(digits):
+    weight = np.linspace(0, 2, len(digits))
+    for params in ({}, {"loss": "huber", "noise": "masking_noise"}, {"early_stopping": False}):
+        ae = AutoencoderTransformer(4, **SMALL, **params)
+        read = clone(ae).fit(digits[:200], sample_weight=weight[:200])
+        with config_context(working_memory=1024):
+            held = clone(ae).fit(digits[:200], sample_weight=weight[:200])
+        assert read.loss_curve_ == held.loss_curve_
+        np.testing.assert_array_equal(read.transform(digits), held.transform(digits))
+
+
+def test_warm_starts_and_partial_fits_go_on(digits, store):
+    X = store(digits)
+    ae = AutoencoderTransformer(4, warm_start=True, **SMALL).fit(X).fit(X).partial_fit(X)
+    assert ae.n_iter_ == 4
+    first = AutoencoderTransformer(4, **SMALL).partial_fit(X)
+    assert np.isfinite(first.transform(X)).all()
+
+
+def test_rows_of_weight_0_are_absent(digits, store):
+    X, weight = digits.copy(), np.ones(len(digits))
+    X[::3], weight[::3] = 1e6, 0
+    ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(store(X), sample_weight=weight)
+    kept = X[weight > 0]
+    assert ae.module_.mean == pytest.approx(kept.mean())
+    assert ae.module_.scale == pytest.approx(kept.std())
+    assert -ae.score(kept) < 1.05 * kept.var()
+    assert np.abs(ae.sample(50, random_state=0)).max() < 100
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_what_must_not_be_in_x_is_found_wherever_it_is(digits, store, value):
+    X = digits.copy()
+    X[1500, 3] = value
+    ae = AutoencoderTransformer(4, **SMALL)
+    before = dict(vars(ae))
+    with pytest.raises(ValueError, match=r"Input X contains|X holds values up to 1e\+39"):
+        ae.fit(store(X))
+    assert vars(ae) == before
+
+
+def test_missing_values(digits, store):
+    known = np.random.default_rng(0).random(digits.shape) > 0.2
+    X = store(np.where(known, digits, np.nan))
+    ae = AutoencoderTransformer(4, missing="mask", noise="masking_noise", **SMALL).fit(X)
+    filled = ae.reconstruct(X, keep_observed=True)
+    np.testing.assert_array_equal(filled[known], digits[known])
+    assert np.isfinite(filled).all()
+    assert np.isfinite(ae.score(X))
+
+
+def test_images_and_generators(digits, store, tmp_path):
+    conv = ConvAutoencoder(4, **SMALL).fit(store(digits))
+    assert conv.transform(digits).shape == (1797, 4)
+    vae = VAEGenerator(2, conditional=True, **SMALL)
+    y = np.arange(1797) % 3
+    vae.fit(KINDS["dask"](digits, tmp_path), y)
+    assert vae.sample(5, y=1, random_state=0).shape == (5, 64)
+
+
+def test_images_with_axes_of_their_own(digits, store):
+    X = digits.reshape(-1, 8, 8)
+    ae = ConvAutoencoder(4, **SMALL).fit(store(X))
+    assert ae.reconstruct(X[:20]).shape == (20, 8, 8)
+
+
+def test_targets_beside(digits, store):
+    noisy = digits + np.random.default_rng(0).normal(size=digits.shape)
+    clean = as_dask(digits, None)
+    ae = AutoencoderTransformer(4, **SMALL).fit(store(noisy), X_target=clean)
+    assert np.isfinite(ae.score(noisy, X_target=clean))
+    bounded = AutoencoderTransformer(4, loss="bernoulli", **SMALL)
+    with pytest.raises(ValueError, match=r"loss=Bernoulli needs X in \[0, 1\]"):
+        clone(bounded).fit(store(digits))
+
+
+def test_a_loss_with_a_domain(digits, store):
+    X = store(digits / 16)
+    ae = AutoencoderTransformer(4, loss="bernoulli", **SMALL).fit(X)
+    assert ae.reconstruct(X).max() <= 1
+
+
+def test_rows_to_judge_by_must_fit(digits, store):
+    X = store(digits)
+    with pytest.raises(ValueError, match="X_val must fit into memory, got 115008 values"):
+        AutoencoderTransformer(4, **SMALL).fit(X, X_val=X)
+    AutoencoderTransformer(4, **SMALL).fit(X, X_val=digits[:50])
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda X: X[:, 0], "Expected 2D array, got 1D array instead"),
+        (lambda X: X.astype(complex), "Complex data not supported"),
+        (lambda X: X.astype("datetime64[s]"), "X must hold real numbers|dtype"),
+    ],
+    ids=["flat", "complex", "dates"],
+)
+def test_what_is_no_table_of_numbers(digits, make, error):
+    X = da.from_array(make(np.tile(digits, (70, 1))), chunks=100)
+    with pytest.raises((ValueError, TypeError), match=error):
+        AutoencoderTransformer(4, **SMALL).fit(X)
+
+
+def test_the_number_of_features_is_compared(digits, store):
+    ae = AutoencoderTransformer(4, **SMALL).fit(digits)
+    with pytest.raises(ValueError, match="X has 63 features, but AutoencoderTransformer is expecting 64"):
+        ae.transform(store(digits[:, 1:]))
+
+
+def test_chunks_of_unknown_size_are_told(digits):
+    X = da.from_array(digits, chunks=100)
+    with pytest.raises(ValueError, match=r"X has chunks of unknown size: call X.compute_chunk_sizes\(\) first"):
+        AutoencoderTransformer(4, **SMALL).fit(X[X[:, 3] > 2])
+
+
+class Counted:
+    """An array that knows the most rows that were ever asked of it."""
+
+    def __init__(self, A):
+        self.A, self.shape, self.dtype, self.chunks, self.most = A, A.shape, A.dtype, (50, A.shape[1]), 0
+
+    def __len__(self):
+        return len(self.A)
+
+    def __getitem__(self, index):
+        rows = self.A[index]
+        self.most = max(self.most, len(rows))
+        return rows
+
+
+def test_no_method_reads_more_than_a_block(digits):
+    X = Counted(digits)
+    ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(X)
+    for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.score):
+        method(X)
+    assert X.most <= 50
+
+
+SCRIPT = """
+import sys, numpy as np
+from pathlib import Path
+from sklearn import config_context
+from skae import AutoencoderTransformer
+
+def memory(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+small = np.random.default_rng(0).normal(size=(2000, 64)).astype(np.float32)
+AutoencoderTransformer(2, max_epochs=1).fit(small)
+Path("/proc/self/clear_refs").write_text("5")
+before = memory("VmRSS")
+X = np.load(sys.argv[1], mmap_mode="r")
+with config_context(working_memory=64):
+    ae = AutoencoderTransformer(2, max_epochs=1, batch_size=4096, module__hidden_layer_sizes=(16,)).fit(X)
+    ae.transform(X)
+print(memory("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
+def test_a_file_is_fitted_in_a_part_of_its_size(tmp_path):
+    path = tmp_path / "rows.npy"
+    X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(1_000_000, 64))
+    rng = np.random.default_rng(0)
+    for start in range(0, len(X), 100_000):
+        X[start : start + 100_000] = rng.standard_normal((100_000, 64), dtype=np.float32)
+    X.flush()
+    del X
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, path], capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 140, "of 244 MB"
