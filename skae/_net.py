@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dis
-import inspect
+import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,10 +14,11 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from ._autoencoder import Autoencoder
-from ._graph import Recorder, can_record
 from ._random import Stream
 from ._rows import Batch, BatchIterator, Inputs, RowBlocks, Rows
-from ._update import fast_update
+from ._step import QuickStep, is_plain
+
+_OF_TRAINING = ("judged_", "quick_step_")  # attributes that do not outlive it
 
 
 class WeightedMean(nn.Module):
@@ -98,12 +98,20 @@ class AutoencoderNet(NeuralNet):
                     raise
             self.notify("on_train_end", X=rows, y=judge)
         finally:
-            for name in ("judged_", "recorder_"):
-                self.__dict__.pop(name, None)
             for _, callback in self.callbacks_:
                 if hasattr(callback, "_release"):  # our own; a user's callback has its own ways
                     callback._release()
         return self
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> AutoencoderNet:
+        try:
+            return super().fit_loop(X, y, epochs, **fit_params)
+        finally:
+            for name in _OF_TRAINING:
+                self.__dict__.pop(name, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name not in _OF_TRAINING}
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks; one that stops training at an epoch's end does so after all have seen the epoch."""
@@ -178,14 +186,14 @@ class AutoencoderNet(NeuralNet):
         call = self.module_ if self.module_.training or not self.compile else self.module_.forward
         return call(batch.u) if batch.condition is None else call(batch.u, batch.condition)
 
-    def _pass(self, batch: Batch) -> tuple[Tensor, Any]:
+    def forward_and_backward(self, batch: Batch) -> tuple[Tensor, Any]:
         """Loss and output; gradients are left in the parameters."""
         output = self._output(batch)
         loss = self.get_loss(output, batch.y, X=batch.X, training=True)
         loss.backward()
         return loss, output
 
-    def _overriding(self, *methods: str) -> list[Callback]:
+    def overriding(self, *methods: str) -> list[Callback]:
         """The callbacks that have something to do in one of ``methods``."""
         return [
             callback
@@ -193,40 +201,18 @@ class AutoencoderNet(NeuralNet):
             if any(getattr(type(callback), method) is not getattr(Callback, method) for method in methods)
         ]
 
-    def _quick_step(self) -> Callable[..., dict[str, Any]] | None:
-        """`train_step` for one epoch, prepared; None for an optimiser that calls the loss as often as it likes."""
-        optimizer = self.optimizer_
-        if inspect.signature(type(optimizer).step).parameters["closure"].default is inspect.Parameter.empty:
-            return None
-        update = fast_update(optimizer)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        readers = self._overriding("on_grad_computed")
-        recorder = self._recorder(parameters)
+    def notify_gradients(self, batch: Batch) -> None:
+        """Show the gradients to the callbacks that look at them."""
+        named = TeeGenerator(self.get_all_learnable_params())
+        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
-        def step(batch: Batch, **fit_params: Any) -> dict[str, Any]:
-            self._set_training(True)
-            if recorder is None:
-                for p in parameters:
-                    p.grad = None
-                with self.stream:
-                    loss, output = self._pass(batch)
-            else:
-                loss, output = recorder(batch)
-            if readers:
-                named = TeeGenerator(self.get_all_learnable_params())
-                self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-            update()
-            return {"loss": loss, "y_pred": output}
-
-        return step
-
-    def _recorder(self, parameters: list[nn.Parameter]) -> Recorder | None:
-        """What plays recorded steps, where that pays; one for the whole training."""
-        if not hasattr(self, "recorder_"):
-            records = torch.device(self.device).type == "cuda" and not self.compile
-            pays = records and can_record(self.module_, self.batch_size)
-            self.recorder_ = Recorder(self._pass, parameters, lambda: self.stream) if pays else None
-        return self.recorder_
+    def _quick_step(self) -> QuickStep | None:
+        """`train_step`, quicker, if the optimiser lets it."""
+        if "quick_step_" not in self.__dict__:
+            self.quick_step_ = QuickStep(self) if is_plain(self.optimizer_) else None
+        if self.quick_step_ is not None:
+            self.quick_step_.look_again()
+        return self.quick_step_
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """One pass. The losses are added up on the device and read once, which is where Python waits.
@@ -236,7 +222,7 @@ class AutoencoderNet(NeuralNet):
         """
         if iterator is None:
             return
-        listeners = self._overriding("on_batch_begin", "on_batch_end")
+        listeners = self.overriding("on_batch_begin", "on_batch_end")
         recorded = not all(getattr(callback, "ignores_batch_history", False) for _, callback in self.callbacks_)
 
         def tell(event: str, **what: Any) -> None:
@@ -272,8 +258,9 @@ class AutoencoderNet(NeuralNet):
         loss = float(total) / n_rows
         self.history.record(prefix + "_batch_count", n_batches)
         self.history.record(prefix + "_loss", loss)
-        earlier = [row[prefix + "_loss"] for row in self.history[:-1] if prefix + "_loss" in row]
-        self.history.record(prefix + "_loss_best", loss <= min(earlier, default=math.inf))
+        earlier = itertools.islice(reversed(self.history), 1, None)
+        best = next((row[prefix + "_loss"] for row in earlier if row.get(prefix + "_loss_best")), math.inf)
+        self.history.record(prefix + "_loss_best", loss <= best)
 
 
 def _raised_by_callback(error: BaseException) -> bool:

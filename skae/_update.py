@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, AdamW, Optimizer, optimizer
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 
-def fast_update(optimizer_: Optimizer) -> Callable[[], Any]:
-    """``optimizer_.step``, faster where it is torch's fused Adam or AdamW: the same kernel on the same state.
+class FastUpdate:
+    """``optimizer.step``, faster where it is torch's fused Adam or AdamW: the same kernel on the same state.
 
     What is left out is Python alone: hooks (there are none), profiling, and the look-up of every parameter's state,
-    which take six times as long as the update of a small network. Ask for a new one at every epoch: a callback may load
-    a state in between. Rates are read at every call, since schedules change them.
-    """
-    hooks = (
-        optimizer_._optimizer_step_pre_hooks,
-        optimizer_._optimizer_step_post_hooks,
-        optimizer._global_optimizer_pre_hooks,
-        optimizer._global_optimizer_post_hooks,
-    )
-    if type(optimizer_) not in (Adam, AdamW) or any(hooks) or not all(map(_is_plain, optimizer_.param_groups)):
-        return optimizer_.step
-    groups: list[_Group] | None = None
+    which take six times as long as the update of a small network. Rates are read at every call, as schedules change
+    them.
 
-    def update() -> None:
-        nonlocal groups
-        if groups is not None:
-            gradients = [group.gradients() for group in groups]
+    Parameters
+    ----------
+    optimizer : Optimizer
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.groups: list[_Group] | None = None
+        self.look_again()
+
+    def look_again(self) -> None:
+        """See whether it is still so; for the start of an epoch, as a callback may have loaded another state."""
+        optimizer = self.optimizer
+        hooks = (
+            optimizer._optimizer_step_pre_hooks,
+            optimizer._optimizer_step_post_hooks,
+            _global_optimizer_pre_hooks,
+            _global_optimizer_post_hooks,
+        )
+        plain = type(optimizer) in (Adam, AdamW) and not any(hooks) and all(map(_is_plain, optimizer.param_groups))
+        self.is_fast = plain
+        if self.groups is not None and not (plain and all(map(_Group.is_current, self.groups))):
+            self.groups = None
+
+    def __call__(self) -> None:
+        """One step."""
+        if self.groups is not None:
+            gradients = [group.gradients() for group in self.groups]
             if all(found is not None for found in gradients):
-                for group, found in zip(groups, gradients, strict=True):
+                for group, found in zip(self.groups, gradients, strict=True):
                     group.update(found or [])
                 return
         # The first step makes the state, and so does that after a parameter has got its first gradient.
-        optimizer_.step()
-        groups = [_Group(optimizer_, group) for group in optimizer_.param_groups]
-
-    return update
+        self.optimizer.step()
+        if self.is_fast:
+            self.groups = [_Group(self.optimizer, i) for i in range(len(self.optimizer.param_groups))]
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
@@ -51,12 +64,13 @@ def _is_plain(group: dict[str, Any]) -> bool:
 class _Group:
     """The parameters of a group that have gradients, and their state, as the kernel takes them."""
 
-    def __init__(self, optimizer_: Optimizer, group: dict[str, Any]) -> None:
-        self.group = group
-        self.kernel = torch._fused_adamw_ if isinstance(optimizer_, AdamW) else torch._fused_adam_
+    def __init__(self, optimizer: Optimizer, number: int) -> None:
+        self.optimizer, self.number = optimizer, number
+        self.group = group = optimizer.param_groups[number]
+        self.kernel = torch._fused_adamw_ if isinstance(optimizer, AdamW) else torch._fused_adam_
         self.moving = [p for p in group["params"] if p.grad is not None]
         self.idle = [p for p in group["params"] if p.grad is None]
-        states = [optimizer_.state[p] for p in self.moving]
+        states = [optimizer.state[p] for p in self.moving]
         # Views of one tensor, so that one operation counts for all.
         self.count = torch.stack([state["step"] for state in states]) if states else torch.zeros(0)
         for i, state in enumerate(states):
@@ -64,6 +78,15 @@ class _Group:
         self.steps, self.means, self.squares = (
             [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
         )
+
+    def is_current(self) -> bool:
+        """Whether the optimiser still has these parameters, and this state of theirs."""
+        groups, state = self.optimizer.param_groups, self.optimizer.state
+        if self.number >= len(groups) or groups[self.number] is not self.group:
+            return False
+        moving = zip(self.moving, self.means, strict=True)
+        known = len(self.group["params"]) == len(self.moving) + len(self.idle)
+        return known and all(p in state and state[p]["exp_avg"] is mean for p, mean in moving)
 
     def gradients(self) -> list[Tensor] | None:
         """The gradients of all that had one before; None if others have."""

@@ -30,6 +30,7 @@ LAYERS = {
     "_rows": 3,
     "_update": 3,
     "_graph": 3,
+    "_step": 3,
     "_net": 3,
     "_callbacks": 3,
     "estimators": 4,

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from skae._update import fast_update
+from skae._update import FastUpdate
 
 
 def twins(make, layers=3):
@@ -56,8 +56,8 @@ makers = {
 @pytest.mark.parametrize("name", makers)
 def test_steps_are_the_optimisers_own(name):
     modules, optimizers = twins(makers[name])
-    update = fast_update(optimizers[1])
-    assert (update == optimizers[1].step) is (name in ("amsgrad", "maximize", "for each", "sgd"))
+    update = FastUpdate(optimizers[1])
+    assert update.is_fast is (name not in ("amsgrad", "maximize", "for each", "sgd"))
     for seed in range(5):
         for module in modules:
             backward(module, seed)
@@ -70,7 +70,7 @@ def test_steps_are_the_optimisers_own(name):
 @settings(deadline=None, max_examples=50)
 def test_parameters_may_have_gradients_at_some_steps_and_none_at_others(used):
     modules, optimizers = twins(makers["adam"])
-    update = fast_update(optimizers[1])
+    update = FastUpdate(optimizers[1])
     for seed, layers in enumerate(used):
         for module in modules:
             backward(module, seed, layers)
@@ -82,7 +82,7 @@ def test_parameters_may_have_gradients_at_some_steps_and_none_at_others(used):
 def test_rates_follow_a_schedule_at_every_step():
     modules, optimizers = twins(makers["adam"])
     schedules = [OneCycleLR(o, max_lr=0.1, total_steps=20) for o in optimizers]
-    update = fast_update(optimizers[1])
+    update = FastUpdate(optimizers[1])
     for seed in range(19):
         for module in modules:
             backward(module, seed)
@@ -95,7 +95,7 @@ def test_rates_follow_a_schedule_at_every_step():
 
 def test_what_it_leaves_behind_is_an_ordinary_state():
     modules, optimizers = twins(makers["adam"])
-    update = fast_update(optimizers[1])
+    update = FastUpdate(optimizers[1])
     for seed in range(3):
         for module in modules:
             backward(module, seed)
@@ -111,11 +111,39 @@ def test_what_it_leaves_behind_is_an_ordinary_state():
     assert_same((modules[0], other), (optimizers[0], resumed))
 
 
+@pytest.mark.parametrize("change", ["load", "freeze", "group", "hook", "nothing"])
+def test_what_changes_between_epochs_is_seen(change):
+    modules, optimizers = twins(makers["adam"])
+    update, seen = FastUpdate(optimizers[1]), []
+    for epoch in range(3):
+        update.look_again()
+        for seed in range(3):
+            for module in modules:
+                backward(module, seed)
+            optimizers[0].step()
+            update()
+        for module, optimizer in zip(modules, optimizers, strict=True):
+            if change == "load":
+                optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+            elif change == "freeze":
+                module[epoch].requires_grad_(False)
+            elif change == "group" and epoch == 0:
+                more = nn.Linear(4, 4)
+                more.load_state_dict(module[0].state_dict())
+                module.append(more)
+                optimizer.add_param_group({"params": more.parameters(), "lr": 0.3})
+            elif change == "hook":
+                optimizer.register_step_post_hook(lambda *args: seen.append(args))
+    assert_same(modules, optimizers)
+    assert update.is_fast is (change != "hook")
+    assert len(seen) == (2 * 3 * (1 + 2) if change == "hook" else 0)
+
+
 def test_hooks_are_not_passed_over():
     modules, optimizers = twins(makers["adam"])
     seen = []
     optimizers[1].register_step_post_hook(lambda *args: seen.append(args))
-    update = fast_update(optimizers[1])
+    update = FastUpdate(optimizers[1])
     for seed in range(3):
         backward(modules[1], seed)
         update()
