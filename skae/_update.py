@@ -38,8 +38,9 @@ class FastUpdate:
         )
         plain = type(optimizer) in (Adam, AdamW) and not any(hooks) and all(map(_is_plain, optimizer.param_groups))
         self.is_fast = plain
-        if self.groups is not None and not (plain and all(map(_Group.is_current, self.groups))):
-            self.groups = None
+        if self.groups is not None:
+            same = len(self.groups) == len(optimizer.param_groups) and all(map(_Group.is_current, self.groups))
+            self.groups = self.groups if plain and same else None
 
     def __call__(self) -> None:
         """One step."""

@@ -136,7 +136,7 @@ def test_training_with_recorded_steps_equals_training_without(digits, device, mo
     """On the CPU this runs the eager path twice."""
     params = {"device": device, "max_epochs": 5, "random_state": 0, "prior": None}
     recorded = copy.deepcopy(estimator).set_params(**params).fit(digits)
-    monkeypatch.setattr("skae._net.can_record", lambda *args: False)
+    monkeypatch.setattr("skae._step.can_record", lambda *args: False)
     plain = copy.deepcopy(estimator).set_params(**params).fit(digits)
     np.testing.assert_allclose(recorded.loss_curve_, plain.loss_curve_, rtol=1e-3)
     np.testing.assert_allclose(recorded.transform(digits), plain.transform(digits), atol=1e-2)

@@ -149,7 +149,7 @@ class Conv(nn.Module):
         n_last, n_pixels = math.prod(last_shape), math.prod(self.input_shape)
         self.n_positions = 1 if dense else math.prod(sizes[-1])
         if dense:
-            to_code: list[nn.Module] = [nn.Flatten(), *dense_stack([n_last, *hidden, n_outputs], activation)]
+            to_code: list[nn.Module] = [_ToRow(), *dense_stack([n_last, *hidden, n_outputs], activation)]
         else:
             to_code = [nn.Conv2d(widths[-1], n_outputs, 1), nn.Flatten()]
         self.encoder = nn.Sequential(*stages, *to_code)
@@ -162,7 +162,7 @@ class Conv(nn.Module):
         else:
             if dense:
                 from_code = [*dense_stack([n_components, *reversed(hidden), n_last], activation)]
-                from_code += [nn.Unflatten(1, last_shape)]
+                from_code += [_FromRow(last_shape)]
             else:
                 from_code = [nn.Unflatten(1, (n_components, *sizes[-1])), nn.Conv2d(n_components, widths[-1], 1)]
             self.decoder = nn.Sequential(*from_code, ACTIVATIONS[activation](), *back)
@@ -219,6 +219,25 @@ class Conv(nn.Module):
             return False
         self.skip.init_from(x)
         return True
+
+
+class _ToRow(nn.Module):
+    """Images as rows, position by position: as they lie in memory, so that neither way needs a copy."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class _FromRow(nn.Module):
+    """The way back to images of ``shape``, (channels, height, width)."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.shape = height, width, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, self.shape).permute(0, 3, 1, 2)
 
 
 class _Residual(nn.Sequential):

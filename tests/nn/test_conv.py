@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from skae.nn import Conv
-from skae.nn.conv import _Residual
+from skae.nn.conv import _FromRow, _Residual, _ToRow
 
 FEW = settings(deadline=None, max_examples=30)
 
@@ -219,10 +219,10 @@ def test_the_layers_of_both_halves_are_those_asked_for(normalization, norm, n_bl
     params = {"normalization": normalization, "n_residual_blocks": n_blocks, "activation": "elu"}
     strided = Conv((3, 8, 8), 2, channels=(4, 6), hidden_layer_sizes=(7,), **params)
     dense = [nn.Linear, nn.ELU, nn.Linear]
-    assert kinds(strided.encoder) == [nn.Conv2d, *after, *[block] * n_blocks] * 2 + [nn.Flatten, *dense]
+    assert kinds(strided.encoder) == [nn.Conv2d, *after, *[block] * n_blocks] * 2 + [_ToRow, *dense]
     assert kinds(strided.decoder) == [
         *dense,
-        nn.Unflatten,
+        _FromRow,
         nn.ELU,
         *[block] * n_blocks,
         nn.ConvTranspose2d,
@@ -240,7 +240,7 @@ def test_the_layers_of_both_halves_are_those_asked_for(normalization, norm, n_bl
         *[*[block] * n_blocks, nn.Upsample, nn.Conv2d],
     ]
     short = Conv((3, 8, 8), 2, channels=(4,), decoder="dense", hidden_layer_sizes=(), downsampling="max_pool", **params)
-    assert kinds(short.encoder) == [nn.Conv2d, *after, nn.MaxPool2d, *[block] * n_blocks, nn.Flatten, nn.Linear]
+    assert kinds(short.encoder) == [nn.Conv2d, *after, nn.MaxPool2d, *[block] * n_blocks, _ToRow, nn.Linear]
     assert kinds(short.decoder) == [nn.Linear, nn.Unflatten]
 
 
