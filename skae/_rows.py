@@ -188,22 +188,34 @@ class RowBlocks(Dataset):
     def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
         """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
         left = iter(sizes)
-        size = next(left, None)
-        rest: Rows | None = None
+        size = next(left, 0)
+        rest: Rows | None = None  # the begin of a batch whose end is in the next window
         for index in self._windows(generator):
-            rows = self.at(index) if rest is None else _joined(rest, self.at(index))
-            start = 0
-            while size is not None and start + size <= len(rows):
+            rows, start = self.at(index), 0
+            if rest is not None:
+                start = min(size - len(rest), len(rows))
+                rest = _joined(rest, _part(rows, 0, start))
+                if len(rest) == size:
+                    yield rest[:]
+                    size, rest = next(left, 0), None
+            while size and start + size <= len(rows):
                 yield rows[start : start + size]
                 start += size
-                size = next(left, None)
-            if size is None:
+                size = next(left, 0)
+            if not size:
                 return
-            rest = Rows(*(None if t is None else t[start:] for t in _tensors(rows)))  # type: ignore[arg-type]
+            if start < len(rows):
+                rest = _part(rows, start, len(rows))
+            del rows  # before the next window comes
 
 
 def _tensors(rows: Rows) -> tuple[Tensor | None, ...]:
     return rows.u, None if rows.target is rows.u else rows.target, rows.weight, rows.condition
+
+
+def _part(rows: Rows, start: int, stop: int) -> Rows:
+    """A copy, which does not keep all of the rows."""
+    return Rows(*(None if t is None else t[start:stop].clone() for t in _tensors(rows)))  # type: ignore[arg-type]
 
 
 def _joined(a: Rows, b: Rows) -> Rows:

@@ -179,8 +179,10 @@ def _n_held_out(est: Any, data: Data, n_rows: int) -> int:
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
         raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    # They are held all the time: of rows that are not, no more than fit beside the ones that are read.
-    return max(1, min(n_held, to_hold() // 2 // (4 * math.prod(data.X.shape[1:]))))
+    row = 4 * math.prod(data.X.shape[1:])
+    if n_rows * row > to_hold():  # these are held all the same
+        n_held = max(1, min(n_held, to_read() // row))
+    return n_held
 
 
 def _make_net(
