@@ -154,13 +154,21 @@ class RowBlocks(Dataset):
 
     def at(self, index: np.ndarray) -> Rows:
         """The rows at ``index`` of X, read and held on the device."""
-        rows = self.X[index]
-        u, target = map_rows(self.condition_rows, rows), None
+        rows = self._read(index)
+        return Rows(*(None if t is None else t[rows.index] for t in _tensors(rows)))  # type: ignore[arg-type]
+
+    def _read(self, index: np.ndarray) -> Rows:
+        """The same; they lie there in ascending order, and are meant in that of ``index``."""
+        order = np.argsort(index, kind="stable")
+        X = _Picked(self.X, index[order])
+        u, target = map_rows(self.condition_rows, X), None
         if self.find_target is not None:
-            target = map_rows(self.find_target, rows if self.X_target is None else self.X_target[index])
-        where = torch.from_numpy(index)
+            target = map_rows(self.find_target, X if self.X_target is None else _Picked(self.X_target, index[order]))
+        where, back = torch.from_numpy(index[order]), np.empty_like(order)
+        back[order] = np.arange(len(order))
         others = (None if t is None else t[where] for t in (self.weight, self.condition))
-        return Rows(*(None if t is None else self._send(t) for t in (u, target, *others)))  # type: ignore[arg-type]
+        found = (u, target, *others, torch.from_numpy(back))
+        return Rows(*(None if t is None else self._send(t) for t in found))  # type: ignore[arg-type]
 
     def _send(self, t: Tensor) -> Tensor:
         if self.device.type == "cpu":
@@ -175,13 +183,15 @@ class RowBlocks(Dataset):
                 index = index[torch.randperm(len(index), generator=generator).numpy()]
             yield from (index[start : start + self.window] for start in range(0, len(index), self.window))
             return
-        edges = np.searchsorted(index, self.X.edges)  # of the blocks, among the rows that are meant
         together: list[np.ndarray] = []
-        for block in torch.randperm(len(edges) - 1, generator=generator).tolist():
-            together.append(index[edges[block] : edges[block + 1]])
-            if sum(map(len, together)) >= self.window:
-                yield _shuffled(together, generator)
-                together = []
+        for low, high in _drawn(self.X.chunk_edges, generator):
+            edges = [edge for edge in self.X.edges if low <= edge <= high]
+            for start, stop in _drawn(edges, generator):  # parts of a chunk, which is read once for all of them
+                first, last = np.searchsorted(index, [start, stop])
+                together.append(index[first:last])
+                if sum(map(len, together)) >= self.window:
+                    yield _shuffled(together, generator)
+                    together = []
         if together:
             yield _shuffled(together, generator)
 
@@ -191,7 +201,7 @@ class RowBlocks(Dataset):
         size = next(left, 0)
         rest: Rows | None = None  # the begin of a batch whose end is in the next window
         for index in self._windows(generator):
-            rows, start = self.at(index), 0
+            rows, start = self._read(index), 0
             if rest is not None:
                 start = min(size - len(rest), len(rows))
                 rest = _joined(rest, _part(rows, 0, start))
@@ -214,13 +224,34 @@ def _tensors(rows: Rows) -> tuple[Tensor | None, ...]:
 
 
 def _part(rows: Rows, start: int, stop: int) -> Rows:
-    """A copy, which does not keep all of the rows."""
-    return Rows(*(None if t is None else t[start:stop].clone() for t in _tensors(rows)))  # type: ignore[arg-type]
+    """Some of the rows, without the others."""
+    some = rows[start:stop]
+    return Rows(some.u, None if some.y is some.u else some.y, some.weight, some.condition)
 
 
 def _joined(a: Rows, b: Rows) -> Rows:
     pairs = zip(_tensors(a), _tensors(b), strict=True)
     return Rows(*(None if s is None or t is None else torch.cat([s, t]) for s, t in pairs))  # type: ignore[arg-type]
+
+
+def _drawn(edges: Sequence[int], generator: torch.Generator) -> Iterator[tuple[int, int]]:
+    """What lies between neighbouring edges, in an order that is drawn."""
+    for i in torch.randperm(len(edges) - 1, generator=generator).tolist():
+        yield edges[i], edges[i + 1]
+
+
+class _Picked:
+    """The rows at an ascending ``index`` of ``X``, slice by slice."""
+
+    def __init__(self, X: Any, index: np.ndarray) -> None:
+        self.X, self.index = X, index
+        self.shape, self.dtype = (len(index), *X.shape[1:]), X.dtype
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self.X[self.index[rows]]
 
 
 def _shuffled(parts: list[np.ndarray], generator: torch.Generator) -> np.ndarray:

@@ -33,9 +33,15 @@ class Blocks:
     _read: Callable[[Any], np.ndarray]  # the rows of a slice, or of an array of numbers from 0; one at least
     _checks: tuple[Callable[[np.ndarray], None], ...] = ()
     _arrangements: tuple[Callable[[np.ndarray], np.ndarray], ...] = ()
+    _chunk_edges: list[int] | None = None
 
     ndim = property(lambda self: len(self.shape), doc="The number of axes.")
     size = property(lambda self: math.prod(self.shape), doc="The number of values.")
+
+    @property
+    def chunk_edges(self) -> list[int]:
+        """Those of the edges between which blocks are parts of one chunk, which had better be read in one go."""
+        return [0, len(self)] if self._chunk_edges is None else self._chunk_edges
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -98,7 +104,7 @@ def blocks_of(X: Any, name: str = "X", block_values: int | None = None) -> Block
 
 def held_or_blocks(X: Any, name: str = "X") -> Any:
     """``X`` as it is if it is in memory, as an array if it fits there, and as `Blocks` if it does not."""
-    blocks = blocks_of(X, name, min(_BLOCK, max(1, to_read() // 8)))
+    blocks = blocks_of(X, name, min(_BLOCK, max(1, to_read() // 32)))  # several make what is read at once
     if blocks is None or blocks.size * blocks.dtype.itemsize > to_hold():
         return X if blocks is None else blocks
     return X if isinstance(X, np.ndarray) else blocks[:]
@@ -160,7 +166,7 @@ def _from_chunks(X: Any, name: str, most: int) -> Blocks:
             kept.clear()  # first, or there would be two of them
             kept[low] = load(low, high).view()
             kept[low].flags.writeable = False
-        return (kept[low] if stop < high else kept.pop(low))[start - low : stop - low]  # none is left after a pass
+        return kept[low][start - low : stop - low]
 
     def read(index: slice | np.ndarray) -> np.ndarray:
         if isinstance(index, slice):
@@ -171,7 +177,7 @@ def _from_chunks(X: Any, name: str, most: int) -> Blocks:
             out[order[a:b]] = load(int(index[a]), int(index[b - 1]) + 1)[index[a:b] - index[a]]
         return out
 
-    return Blocks(shape, dtype, edges, name, read)
+    return Blocks(shape, dtype, edges, name, read, _chunk_edges=sorted({*bounds} & {*edges}))
 
 
 def _from_dataset(X: Any, name: str, most: int) -> Blocks:

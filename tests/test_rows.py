@@ -152,3 +152,17 @@ def test_targets_of_their_own_are_read_beside_the_rows():
     rows = RowBlocks(blocks_of(Chunked(X, 3)), double, negative, 6, torch.device("cpu"), blocks_of(Chunked(Y, 5)))
     for batch in BatchIterator(rows, 4, shuffle=True):
         assert torch.equal(batch.y, -(batch.u / 2 + 100))
+
+
+def test_the_parts_of_a_large_chunk_are_read_one_after_the_other():
+    chunks = Chunked(numbered(1000), 250)
+    source = blocks_of(chunks, block_values=50)
+    assert source.chunk_edges == [0, 250, 500, 750, 1000]
+    rows = read(source, 100)
+    iterator = BatchIterator(rows, 50, shuffle=True, seed=0)
+    for _ in range(3):
+        chunks.read.clear()
+        order = torch.cat([batch.u.flatten() for batch in iterator]).int() // 2
+        assert sorted(order.tolist()) == list(range(1000))
+        assert len(chunks.read) <= 4 + 3, "each chunk is read once, and once more where two share a window"
+        assert len((order // 250).unique_consecutive()) <= 10, "chunk by chunk, two of which may share a window"
