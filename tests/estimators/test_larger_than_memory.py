@@ -122,8 +122,8 @@ def test_arrays_that_do_not_fit_are_trained_on_as_those_that_do(digits):
         read = clone(ae).fit(digits[:200], sample_weight=weight[:200])
         with config_context(working_memory=1024):
             held = clone(ae).fit(digits[:200], sample_weight=weight[:200])
-        assert read.loss_curve_ == held.loss_curve_
-        np.testing.assert_array_equal(read.transform(digits), held.transform(digits))
+        np.testing.assert_allclose(read.loss_curve_, held.loss_curve_, rtol=1e-6)
+        np.testing.assert_allclose(read.transform(digits), held.transform(digits), atol=1e-4)
 
 
 def test_warm_starts_and_partial_fits_go_on(digits, store):
