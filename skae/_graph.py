@@ -55,7 +55,7 @@ class Recorder:
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Any]:
         """Do what ``step`` does."""
-        key = tuple(None if t is None else tuple(t.shape) for t in _tensors(batch))
+        key = tuple(None if t is None else tuple(t.shape) for t in batch.tensors())
         if not self.failed and self.seen.get(key, 0) >= _WARM_UP and key not in self.recordings:
             self._record(key, batch)
         self.seen[key] = self.seen.get(key, 0) + 1
@@ -86,7 +86,7 @@ class _Recording:
     """One CUDA graph, and the tensors that it reads and writes."""
 
     def __init__(self, step: Step, batch: Batch, parameters: list[nn.Parameter]) -> None:
-        self.inputs = [None if t is None else t.clone() for t in _tensors(batch)]
+        self.inputs = [None if t is None else t.clone() for t in batch.tensors()]
         u, target, weight, condition = self.inputs
         assert u is not None
         X = u if weight is None and condition is None else Inputs(u, weight, condition)
@@ -100,12 +100,8 @@ class _Recording:
 
     def play(self, batch: Batch) -> tuple[Tensor, Any]:
         """Run the graph on ``batch``; the loss and the output are overwritten by the next call."""
-        for held, new in zip(self.inputs, _tensors(batch), strict=True):
+        for held, new in zip(self.inputs, batch.tensors(), strict=True):
             if held is not None and new is not None:
                 held.copy_(new)
         self.graph.replay()
         return self.loss, self.output
-
-
-def _tensors(batch: Batch) -> tuple[Tensor | None, ...]:
-    return batch.u, None if batch.y is batch.u else batch.y, batch.weight, batch.condition

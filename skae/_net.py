@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from ._autoencoder import Autoencoder
 from ._random import Stream
-from ._rows import Batch, BatchIterator, Inputs, RowBlocks, Rows
+from ._row_blocks import RowBlocks
+from ._rows import Batch, BatchIterator, Inputs, Rows
 from ._step import QuickStep, is_plain
 
 _OF_TRAINING = ("judged_", "quick_step_")  # attributes that do not outlive it

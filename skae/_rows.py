@@ -1,18 +1,15 @@
-"""Rows on their way to training: held on the device or read block by block, and cut into batches."""
+"""Rows on their way to training, held on the device, and cut into batches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-
-from ._conditioning import map_rows
-from ._source import Blocks
 
 
 class Inputs(NamedTuple):
@@ -43,6 +40,10 @@ class Batch(NamedTuple):
     def condition(self) -> Tensor | None:
         """What the decoder is told, or None."""
         return self.X.condition if isinstance(self.X, Inputs) else None
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """Rows, targets if they are others, weights and conditions."""
+        return self.u, None if self.y is self.u else self.y, self.weight, self.condition
 
 
 class Rows(Dataset):
@@ -93,7 +94,7 @@ class Rows(Dataset):
     def at(self, index: np.ndarray) -> Rows:
         """The rows at ``index`` of ``u``, whether they are among those meant or not."""
         where = torch.from_numpy(index).to(self.u.device)
-        return Rows(*(None if t is None else t[where] for t in _tensors(self)))  # type: ignore[arg-type]
+        return Rows(*(None if t is None else t[where] for t in tensors_of(self)))  # type: ignore[arg-type]
 
     def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
         """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
@@ -107,156 +108,8 @@ class Rows(Dataset):
             yield self._cut(index)
 
 
-class RowBlocks(Dataset):
-    """Rows that are read while they are used, a window of them at a time.
-
-    An array is read in one order of all its rows, as `Rows` are. Of `Blocks` the order of the blocks is drawn, and as
-    many as a window holds are shuffled together.
-
-    Parameters
-    ----------
-    X : ndarray or Blocks
-        Rows in the data's own units.
-    condition_rows, find_target : callable
-        Make conditioned rows of those of ``X``, and targets of those of ``X_target``.
-    window : int
-        Rows to hold at once; at least 1.
-    device : torch.device
-        Where batches are wanted.
-    X_target : ndarray, Blocks or None
-        What targets are made of; ``X`` when None.
-    weight, condition : Tensor or None
-        As in `Rows`, on the CPU.
-    index : ndarray of int or None
-        Which rows are meant; all when None.
-    """
-
-    def __init__(
-        self,
-        X: Any,
-        condition_rows: Callable[[Tensor], Tensor],
-        find_target: Callable[[Tensor], Tensor] | None,
-        window: int,
-        device: torch.device,
-        X_target: Any = None,
-        weight: Tensor | None = None,
-        condition: Tensor | None = None,
-        index: np.ndarray | None = None,
-    ) -> None:
-        self.X, self.X_target, self.weight, self.condition = X, X_target, weight, condition
-        index = np.arange(len(X)) if index is None else index
-        self.index = np.sort(index) if isinstance(X, Blocks) else index  # rows of a block lie together
-        self.condition_rows, self.find_target = condition_rows, find_target
-        self.window, self.device = window, device
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def at(self, index: np.ndarray) -> Rows:
-        """The rows at ``index`` of X, read and held on the device."""
-        rows = self._read(index)
-        return Rows(*(None if t is None else t[rows.index] for t in _tensors(rows)))  # type: ignore[arg-type]
-
-    def _read(self, index: np.ndarray) -> Rows:
-        """The same; they lie there in ascending order, and are meant in that of ``index``."""
-        order = np.argsort(index, kind="stable")
-        X = _Picked(self.X, index[order])
-        u, target = map_rows(self.condition_rows, X), None
-        if self.find_target is not None:
-            target = map_rows(self.find_target, X if self.X_target is None else _Picked(self.X_target, index[order]))
-        where, back = torch.from_numpy(index[order]), np.empty_like(order)
-        back[order] = np.arange(len(order))
-        others = (None if t is None else t[where] for t in (self.weight, self.condition))
-        found = (u, target, *others, torch.from_numpy(back))
-        return Rows(*(None if t is None else self._send(t) for t in found))  # type: ignore[arg-type]
-
-    def _send(self, t: Tensor) -> Tensor:
-        if self.device.type == "cpu":
-            return t
-        return t.pin_memory().to(self.device, non_blocking=True)
-
-    def _windows(self, generator: torch.Generator | None) -> Iterator[np.ndarray]:
-        """Row numbers, as many as are read at once, in the order of their use."""
-        index = self.index
-        if generator is None or not isinstance(self.X, Blocks):
-            if generator is not None:
-                index = index[torch.randperm(len(index), generator=generator).numpy()]
-            yield from (index[start : start + self.window] for start in range(0, len(index), self.window))
-            return
-        together: list[np.ndarray] = []
-        for low, high in _drawn(self.X.chunk_edges, generator):
-            edges = [edge for edge in self.X.edges if low <= edge <= high]
-            for start, stop in _drawn(edges, generator):  # parts of a chunk, which is read once for all of them
-                first, last = np.searchsorted(index, [start, stop])
-                together.append(index[first:last])
-                if sum(map(len, together)) >= self.window:
-                    yield _shuffled(together, generator)
-                    together = []
-        if together:
-            yield _shuffled(together, generator)
-
-    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
-        """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
-        left = iter(sizes)
-        size = next(left, 0)
-        rest: Rows | None = None  # the begin of a batch whose end is in the next window
-        for index in self._windows(generator):
-            rows, start = self._read(index), 0
-            if rest is not None:
-                start = min(size - len(rest), len(rows))
-                rest = _joined(rest, _part(rows, 0, start))
-                if len(rest) == size:
-                    yield rest[:]
-                    size, rest = next(left, 0), None
-            while size and start + size <= len(rows):
-                yield rows[start : start + size]
-                start += size
-                size = next(left, 0)
-            if not size:
-                return
-            if start < len(rows):
-                rest = _part(rows, start, len(rows))
-            del rows  # before the next window comes
-
-
-def _tensors(rows: Rows) -> tuple[Tensor | None, ...]:
+def tensors_of(rows: Rows) -> tuple[Tensor | None, ...]:
     return rows.u, None if rows.target is rows.u else rows.target, rows.weight, rows.condition
-
-
-def _part(rows: Rows, start: int, stop: int) -> Rows:
-    """Some of the rows, without the others."""
-    some = rows[start:stop]
-    return Rows(some.u, None if some.y is some.u else some.y, some.weight, some.condition)
-
-
-def _joined(a: Rows, b: Rows) -> Rows:
-    pairs = zip(_tensors(a), _tensors(b), strict=True)
-    return Rows(*(None if s is None or t is None else torch.cat([s, t]) for s, t in pairs))  # type: ignore[arg-type]
-
-
-def _drawn(edges: Sequence[int], generator: torch.Generator) -> Iterator[tuple[int, int]]:
-    """What lies between neighbouring edges, in an order that is drawn."""
-    for i in torch.randperm(len(edges) - 1, generator=generator).tolist():
-        yield edges[i], edges[i + 1]
-
-
-class _Picked:
-    """The rows at an ascending ``index`` of ``X``, slice by slice."""
-
-    def __init__(self, X: Any, index: np.ndarray) -> None:
-        self.X, self.index = X, index
-        self.shape, self.dtype = (len(index), *X.shape[1:]), X.dtype
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        return self.X[self.index[rows]]
-
-
-def _shuffled(parts: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
-    index = np.concatenate(parts)
-    return index[torch.randperm(len(index), generator=generator).numpy()]
 
 
 def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:
@@ -300,6 +153,6 @@ class BatchIterator:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[Batch]:
-        if isinstance(self.rows, Rows | RowBlocks):
+        if hasattr(self.rows, "batches"):
             return self.rows.batches(self.sizes, self.generator)
         return in_order(self.rows, self.sizes)  # a dataset of skorch's own, for its `predict`

@@ -1,10 +1,13 @@
-"""How many threads compute: one where the work is small."""
+"""How many threads compute: one where the work is small, or where others compute beside."""
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
+import torch
+from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
 
 # Multiplications in one batch up to which one thread is as good. Measured on two cores: at 13 million (64-256-128-8,
@@ -24,9 +27,15 @@ def threads_for(n_multiplications: int) -> AbstractContextManager:
     searches give their workers fewer threads than a serial one has; with one thread all of them agree. OpenMP's
     number is the calling thread's own, so nobody else is slowed.
     """
-    if n_multiplications > _SMALL:
+    if n_multiplications > _SMALL and not _is_one_of_many():
         return nullcontext()
+    torch.get_num_threads()  # torch sets a thread's number at its first use there, which must not come later
     return _controller().limit(limits=1, user_api="openmp")
+
+
+def _is_one_of_many() -> bool:
+    """Whether this runs in a worker of joblib's that was not told how many threads it may have, as loky's are."""
+    return get_active_backend()[0].nesting_level > 0 and "OMP_NUM_THREADS" not in os.environ
 
 
 def one_blas_thread() -> AbstractContextManager:

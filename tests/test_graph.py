@@ -25,7 +25,7 @@ class Played:
         self.gradients = [torch.zeros_like(p) for p in parameters]
 
     def play(self, batch):
-        for held, new in zip(_graph._tensors(self.batch), _graph._tensors(batch), strict=True):
+        for held, new in zip(self.batch.tensors(), batch.tensors(), strict=True):
             if held is not None:
                 held.copy_(new)
         for p in self.parameters:

@@ -28,6 +28,7 @@ LAYERS = {
     "_autoencoder": 2,
     "_variational": 2,
     "_rows": 3,
+    "_row_blocks": 3,
     "_update": 3,
     "_graph": 3,
     "_step": 3,
@@ -39,7 +40,7 @@ LAYERS = {
     "plotting": 5,
     "": 9,  # skae/__init__.py
 }
-CORE = {"numpy", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
+CORE = {"joblib", "numpy", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
 SKORCH = {"_net", "_callbacks"}
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skae._rows import BatchIterator, RowBlocks, Rows
+from skae._row_blocks import RowBlocks
+from skae._rows import BatchIterator, Rows
 from skae._source import blocks_of
 
 

@@ -17,7 +17,8 @@ from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
 from .._params import check_names, select
 from .._random import Stream, draw_seed
-from .._rows import BatchIterator, RowBlocks, Rows
+from .._row_blocks import RowBlocks
+from .._rows import BatchIterator, Rows
 from .._source import Blocks
 from .._threads import threads_for
 from ._data import Data

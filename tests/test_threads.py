@@ -1,0 +1,64 @@
+"""How many threads compute, alone and beside others."""
+
+import pytest
+import torch
+from joblib import Parallel, delayed
+from skorch.callbacks import Callback
+
+from skae import AutoencoderTransformer
+from skae._threads import threads_for
+
+LARGE = 2**30
+
+
+class Count(Callback):
+    """Tells how many threads torch has while it trains."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.found_ = torch.get_num_threads()
+
+
+def found(n_multiplications):
+    with threads_for(n_multiplications):
+        return torch.get_num_threads()
+
+
+def trained(X, width):
+    count = Count()
+    params = {"max_epochs": 1, "early_stopping": False, "module__hidden_layer_sizes": (width,)}
+    AutoencoderTransformer(2, callbacks=[count], **params).fit(X)
+    return count.found_
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_small_work_takes_one_thread_and_leaves_the_number_as_it_was(two_threads):
+    assert found(10) == 1
+    assert found(LARGE) == 2
+    assert torch.get_num_threads() == 2
+
+
+def test_training_follows_the_size_of_the_network(two_threads, digits):
+    assert trained(digits[:128], 8) == 1
+    assert trained(digits[:128], 2048) == 2
+
+
+def test_fits_side_by_side_in_threads_have_one_each(two_threads, digits):
+    assert Parallel(2, "threading")(delayed(found)(LARGE) for _ in range(4)) == [1] * 4
+    assert Parallel(2, "threading")(delayed(trained)(digits[:128], 2048) for _ in range(2)) == [1] * 2
+
+
+def test_workers_that_were_told_their_number_keep_it(two_threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert Parallel(2, "threading")(delayed(found)(LARGE) for _ in range(2)) == [2] * 2
+
+
+def test_a_serial_search_is_not_one_of_many(two_threads):
+    assert Parallel(1)(delayed(found)(LARGE) for _ in range(2)) == [2] * 2
