@@ -747,17 +747,7 @@ class CountsThreads(Small):
         return super().encode(x)
 
 
-@pytest.mark.parametrize(
-    "used",
-    [
-        pytest.param(
-            False,
-            marks=pytest.mark.xfail(strict=True, reason="BUG: torch sets its own number in a thread's first operation"),
-        ),
-        True,
-    ],
-    ids=["new thread", "thread that has computed"],
-)
+@pytest.mark.parametrize("used", [False, True], ids=["new thread", "thread that has computed"])
 def test_small_work_has_one_thread_in_whatever_thread_it_is_done(blobs, used):
     CountsThreads.found = set()
 
