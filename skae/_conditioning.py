@@ -50,7 +50,7 @@ def map_rows(
     out = None
     while start < n_rows:
         s = slice(start, min(start + step, n_rows))
-        part = None
+        part = read = None
         try:
             read = {id(A): to_tensor(A[s]) for A in arrays}  # what is given twice is read once
             part = function(*(read[id(A)] for A in arrays))
@@ -58,6 +58,7 @@ def map_rows(
             if s.stop - start == 1 or not _tells_of_memory(error):
                 raise
         if part is None:  # out here the error is gone, and with it the tensors that its frames hold
+            read = None
             step = (s.stop - start) // 2
             continue
         if out is None:

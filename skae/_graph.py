@@ -22,13 +22,14 @@ Step = Callable[[Batch], tuple[Tensor, Any]]
 def can_record(module: Any, n_rows: int) -> bool:
     """Whether to record steps of ``n_rows`` of an `Autoencoder`.
 
-    What Python does in a step is not repeated when it is played again. The parts that we ship do nothing that depends
-    on more than the batch, but for those that ask how far training is; of others nothing is known.
+    What Python does in a step is not repeated when it is played again. Layers of ours and of torch do nothing that
+    depends on more than the batch, but for parts that ask how far training is; of others nothing is known.
     """
-    parts = [module.network, module.bottleneck, module.loss, module.noise]
-    known = all(part is None or type(part).__module__.partition(".")[0] == "skae" for part in parts)
-    waits = module.reads_padding or any(hasattr(part, "progress") for part in parts)
-    return known and not waits and module.n_multiplications * n_rows < _LONG
+    layers = list(module.modules())
+    known = all(type(layer).__module__.partition(".")[0] in ("skae", "torch") for layer in layers)
+    hooked = any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks for layer in layers)
+    waits = module.reads_padding or any(hasattr(layer, "progress") for layer in layers)
+    return known and not hooked and not waits and module.n_multiplications * n_rows < _LONG
 
 
 class Recorder:
@@ -74,10 +75,13 @@ class Recorder:
         return result
 
     def _record(self, key: tuple, batch: Batch) -> None:
+        stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
         try:
             with self.lend():
                 self.recordings[key] = _Recording(self.step, batch, self.parameters)
         except RuntimeError as error:  # something in the step waits for the device, or there is no memory left
+            if stream is not None:  # a capture that fails leaves its own behind
+                torch.cuda.set_stream(stream)
             logging.getLogger(__name__).info("Steps are not recorded as CUDA graphs: %s", error)
             self.failed = True
 
@@ -94,8 +98,12 @@ class _Recording:
         for p in parameters:
             p.grad = None
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.device(u.device), torch.cuda.graph(self.graph):
-            self.loss, self.output = step(static)
+        # A stream of this device, as torch's own for captures is of the first one used. Other threads may go on.
+        with torch.cuda.device(u.device):
+            stream = torch.cuda.Stream(u.device)
+            with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
+                loss, output = step(static)
+        self.loss, self.output = loss.detach(), tuple(t.detach() for t in output)
         self.gradients = [p.grad for p in parameters]
 
     def play(self, batch: Batch) -> tuple[Tensor, Any]:

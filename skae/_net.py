@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
@@ -199,8 +199,14 @@ class AutoencoderNet(NeuralNet):
         return [
             callback
             for _, callback in self.callbacks_
-            if any(getattr(type(callback), method) is not getattr(Callback, method) for method in methods)
+            if any(
+                getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name) for name in methods
+            )
         ]
+
+    def callbacks_of_others(self) -> list[Callback]:
+        """The callbacks that may read batches in the history, or change what training relies on."""
+        return [callback for _, callback in self.callbacks_ if not _is_harmless(callback)]
 
     def notify_gradients(self, batch: Batch) -> None:
         """Show the gradients to the callbacks that look at them."""
@@ -209,22 +215,24 @@ class AutoencoderNet(NeuralNet):
 
     def _quick_step(self) -> QuickStep | None:
         """`train_step`, quicker, if the optimiser lets it."""
-        if "quick_step_" not in self.__dict__:
-            self.quick_step_ = QuickStep(self) if is_plain(self.optimizer_) else None
-        if self.quick_step_ is not None:
-            self.quick_step_.look_again()
-        return self.quick_step_
+        if not is_plain(self.optimizer_):
+            return None
+        step = self.__dict__.get("quick_step_")
+        if step is None or step.update.optimizer is not self.optimizer_:  # a callback may have made another one
+            step = self.quick_step_ = QuickStep(self)
+        step.look_again()
+        return step
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """One pass. The losses are added up on the device and read once, which is where Python waits.
 
         Only callbacks that override a method for batches are told of them, and batches are written down in the history
-        only if there is a callback that may read them there: any that is not our own.
+        only if there is a callback that may read them there.
         """
         if iterator is None:
             return
         listeners = self.overriding("on_batch_begin", "on_batch_end")
-        recorded = not all(getattr(callback, "ignores_batch_history", False) for _, callback in self.callbacks_)
+        recorded = bool(self.callbacks_of_others())
 
         def tell(event: str, **what: Any) -> None:
             if recorded:
@@ -262,6 +270,13 @@ class AutoencoderNet(NeuralNet):
         earlier = itertools.islice(reversed(self.history), 1, None)
         best = next((row[prefix + "_loss"] for row in earlier if row.get(prefix + "_loss_best")), math.inf)
         self.history.record(prefix + "_loss_best", loss <= best)
+
+
+def _is_harmless(callback: Callback) -> bool:
+    """Whether a callback is our own, or one of skorch's that only looks at epochs."""
+    if type(callback) is LRScheduler:
+        return callback.step_every == "epoch"
+    return type(callback) in (EarlyStopping, EpochTimer, PrintLog) or getattr(callback, "ignores_batch_history", False)
 
 
 def _raised_by_callback(error: BaseException) -> bool:

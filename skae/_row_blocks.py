@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -68,10 +69,15 @@ class RowBlocks(Dataset):
     def _read(self, index: np.ndarray) -> Rows:
         """The same; they lie there in ascending order, and are meant in that of ``index``."""
         order = np.argsort(index, kind="stable")
-        X = _Picked(self.X, index[order])
-        u, target = map_rows(self.condition_rows, X), None
-        if self.find_target is not None:
-            target = map_rows(self.find_target, X if self.X_target is None else _Picked(self.X_target, index[order]))
+        X, target = _Picked(self.X, index[order]), None
+        if self.find_target is None:
+            u = map_rows(self.condition_rows, X)
+        elif self.X_target is not None:
+            u = map_rows(self.condition_rows, X)
+            target = map_rows(self.find_target, _Picked(self.X_target, index[order]))
+        else:  # both of what is read once
+            find_target = self.find_target
+            u, target = map_rows(lambda x: torch.stack([self.condition_rows(x), find_target(x)], 1), X).unbind(1)
         where, back = torch.from_numpy(index[order]), np.empty_like(order)
         back[order] = np.arange(len(order))
         others = (None if t is None else t[where] for t in (self.weight, self.condition))
@@ -93,7 +99,7 @@ class RowBlocks(Dataset):
             return
         together: list[np.ndarray] = []
         for low, high in _drawn(self.X.chunk_edges, generator):
-            edges = [edge for edge in self.X.edges if low <= edge <= high]
+            edges = self.X.edges[bisect_left(self.X.edges, low) : bisect_right(self.X.edges, high)]
             for start, stop in _drawn(edges, generator):  # parts of a chunk, which is read once for all of them
                 first, last = np.searchsorted(index, [start, stop])
                 together.append(index[first:last])

@@ -40,7 +40,10 @@ class Blocks:
 
     @property
     def chunk_edges(self) -> list[int]:
-        """Those of the edges between which blocks are parts of one chunk, which had better be read in one go."""
+        """Those of the edges between which blocks had better be read one after the other, as parts of one chunk.
+
+        All of them are alike where there are no chunks.
+        """
         return [0, len(self)] if self._chunk_edges is None else self._chunk_edges
 
     def __len__(self) -> int:

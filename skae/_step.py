@@ -12,10 +12,13 @@ from ._graph import Recorder, can_record
 from ._rows import Batch
 from ._update import FastUpdate
 
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
 
 def is_plain(optimizer: Optimizer) -> bool:
-    """Whether the optimiser takes gradients as they are, rather than calling the loss as often as it likes."""
-    return inspect.signature(type(optimizer).step).parameters["closure"].default is not inspect.Parameter.empty
+    """Whether the optimiser is known to take gradients as they are, rather than calling the loss as it likes."""
+    known = type(optimizer).__module__.startswith("torch.optim.")
+    return known and inspect.signature(type(optimizer).step).parameters["closure"].default is None
 
 
 class QuickStep:
@@ -30,11 +33,16 @@ class QuickStep:
     def __init__(self, net: Any) -> None:
         self.net, self.update = net, FastUpdate(net.optimizer_)
         self.parameters = [p for group in net.optimizer_.param_groups for p in group["params"]]
+        others = net.callbacks_of_others()
         self.shows_gradients = bool(net.overriding("on_grad_computed"))
+        # Within an epoch too they may change what the update relies on.
+        self.is_watched = any(callback in others for callback in net.overriding(*BATCH_EVENTS))
         self.recorder = None
-        on_cuda = torch.device(net.device).type == "cuda"
-        if on_cuda and not net.compile and can_record(net.module_, net.batch_size):
-            self.recorder = Recorder(net.forward_and_backward, self.parameters, lambda: net.stream)
+        # They might keep an output, which the next step overwrites, or change what a recording has fixed.
+        if torch.device(net.device).type == "cuda" and not net.compile and not others:
+            n_rows = net.get_params_for("iterator_train").get("batch_size", net.batch_size)
+            if can_record(net.module_, n_rows):
+                self.recorder = Recorder(net.forward_and_backward, self.parameters, lambda: net.stream)
 
     def look_again(self) -> None:
         """See what callbacks may have changed; for the start of an epoch."""
@@ -54,5 +62,7 @@ class QuickStep:
             loss, output = self.recorder(batch)
         if self.shows_gradients:
             net.notify_gradients(batch)
+        if self.is_watched:
+            self.update.look_again()
         self.update()
         return {"loss": loss, "y_pred": output}

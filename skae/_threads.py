@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
@@ -34,8 +35,12 @@ def threads_for(n_multiplications: int) -> AbstractContextManager:
 
 
 def _is_one_of_many() -> bool:
-    """Whether this runs in a worker of joblib's that was not told how many threads it may have, as loky's are."""
-    return get_active_backend()[0].nesting_level > 0 and "OMP_NUM_THREADS" not in os.environ
+    """Whether this runs in a worker of joblib's that was not told how many threads it may have.
+
+    Processes are told by the environment, loky's by joblib; of threads it only says how many all of them may have.
+    """
+    in_thread = threading.current_thread() is not threading.main_thread()
+    return get_active_backend()[0].nesting_level > 0 and (in_thread or "OMP_NUM_THREADS" not in os.environ)
 
 
 def one_blas_thread() -> AbstractContextManager:

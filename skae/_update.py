@@ -13,9 +13,9 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 class FastUpdate:
     """``optimizer.step``, faster where it is torch's fused Adam or AdamW: the same kernel on the same state.
 
-    What is left out is Python alone: hooks (there are none), profiling, and the look-up of every parameter's state,
-    which take six times as long as the update of a small network. Rates are read at every call, as schedules change
-    them.
+    What is left out is Python alone: profiling, and the look-up of every parameter's state, which take six times as
+    long as the update of a small network. With hooks, or a ``step`` of its own, an optimiser is left alone. Rates are
+    read at every call, as schedules change them.
 
     Parameters
     ----------
@@ -36,7 +36,9 @@ class FastUpdate:
             _global_optimizer_pre_hooks,
             _global_optimizer_post_hooks,
         )
-        plain = type(optimizer) in (Adam, AdamW) and not any(hooks) and all(map(_is_plain, optimizer.param_groups))
+        own = vars(optimizer).get("step")  # schedules put one there, to see that it is called
+        plain = type(optimizer) in (Adam, AdamW) and (own is None or hasattr(own, "_wrapped_by_lr_sched"))
+        plain = plain and not any(hooks) and all(map(_is_plain, optimizer.param_groups))
         self.is_fast = plain
         if self.groups is not None:
             same = len(self.groups) == len(optimizer.param_groups) and all(map(_Group.is_current, self.groups))
@@ -68,7 +70,8 @@ class _Group:
     def __init__(self, optimizer: Optimizer, number: int) -> None:
         self.optimizer, self.number = optimizer, number
         self.group = group = optimizer.param_groups[number]
-        self.kernel = torch._fused_adamw_ if isinstance(optimizer, AdamW) else torch._fused_adam_
+        decoupled = group.get("decoupled_weight_decay", isinstance(optimizer, AdamW))
+        self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
         self.moving = [p for p in group["params"] if p.grad is not None]
         self.idle = [p for p in group["params"] if p.grad is None]
         states = [optimizer.state[p] for p in self.moving]

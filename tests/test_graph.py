@@ -5,12 +5,16 @@ import copy
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator, _graph
 from skae._graph import Recorder, can_record
 from skae._random import Stream
 from skae._rows import Batch, Inputs
+from skae._step import QuickStep
+from skae.nn import EncoderDecoder
+from skae.noise import Compose, GaussianNoise
 
 
 class Played:
@@ -107,6 +111,19 @@ class Own(nn.Module):
         return self.up(z)
 
 
+class Flips(nn.Linear):
+    """Decides in Python."""
+
+
+class Twice(GaussianNoise):
+    """A noise of one's own."""
+
+
+def pair(encoder):
+    params = {"module__encoder": encoder, "module__decoder": nn.Linear(2, 64)}
+    return AutoencoderTransformer(2, module=EncoderDecoder, **params)
+
+
 @pytest.mark.parametrize(
     ("estimator", "n_rows", "records"),
     [
@@ -117,8 +134,11 @@ class Own(nn.Module):
         (AutoencoderTransformer(2, module=Own), 128, False),
         (VAEGenerator(2), 128, False),
         (AutoencoderTransformer(2, module="gru"), 128, False),
+        (pair(nn.Linear(64, 2)), 128, True),
+        (pair(Flips(64, 2)), 128, False),
+        (AutoencoderTransformer(2, noise=Compose(GaussianNoise(), Twice())), 128, False),
     ],
-    ids=["mlp", "parts", "conv", "long", "own", "progress", "sequences"],
+    ids=["mlp", "parts", "conv", "long", "own", "progress", "sequences", "pair", "own pair", "own noise"],
 )
 def test_what_is_recorded(digits, estimator, n_rows, records):
     estimator.set_params(max_epochs=0).fit(digits[:50])
@@ -140,6 +160,19 @@ def test_training_with_recorded_steps_equals_training_without(digits, device, mo
     plain = copy.deepcopy(estimator).set_params(**params).fit(digits)
     np.testing.assert_allclose(recorded.loss_curve_, plain.loss_curve_, rtol=1e-3)
     np.testing.assert_allclose(recorded.transform(digits), plain.transform(digits), atol=1e-2)
+
+
+def test_where_others_watch_nothing_is_recorded(digits, monkeypatch):
+    made = []
+    monkeypatch.setattr("skae._step.Recorder", lambda *args: made.append(args))
+    monkeypatch.setattr("skae._step.can_record", lambda *args: True)
+    net = AutoencoderTransformer(2, max_epochs=1).fit(digits[:50]).net_
+    net.device = "cuda"  # only the name is looked at
+    QuickStep(net)
+    assert len(made) == 1
+    net.callbacks_.append(("watch", Callback()))
+    QuickStep(net)
+    assert len(made) == 1
 
 
 def test_on_a_gpu_steps_are_recorded(digits, device, monkeypatch):

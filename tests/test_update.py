@@ -45,6 +45,7 @@ makers = {
     "adam": lambda m: Adam(m.parameters(), lr=0.1, fused=True),
     "adamw": lambda m: AdamW(m.parameters(), lr=0.1, weight_decay=0.3, betas=(0.5, 0.6), fused=True),
     "decay": lambda m: Adam(m.parameters(), lr=0.1, weight_decay=0.3, eps=1e-3, fused=True),
+    "decoupled": lambda m: Adam(m.parameters(), lr=0.1, weight_decay=0.3, decoupled_weight_decay=True, fused=True),
     "groups": lambda m: Adam([{"params": m[0].parameters(), "lr": 0.3}, {"params": m[1:].parameters()}], fused=True),
     "amsgrad": lambda m: Adam(m.parameters(), lr=0.1, amsgrad=True, fused=True),
     "maximize": lambda m: Adam(m.parameters(), lr=0.1, maximize=True, fused=True),
@@ -144,6 +145,17 @@ def test_hooks_are_not_passed_over():
     seen = []
     optimizers[1].register_step_post_hook(lambda *args: seen.append(args))
     update = FastUpdate(optimizers[1])
+    for seed in range(3):
+        backward(modules[1], seed)
+        update()
+    assert len(seen) == 3
+
+
+def test_a_step_put_in_its_place_is_called():
+    modules, (_, optimizer) = twins(makers["adam"])
+    own, seen = optimizer.step, []
+    optimizer.step = lambda *args: seen.append(args) or own(*args)
+    update = FastUpdate(optimizer)
     for seed in range(3):
         backward(modules[1], seed)
         update()

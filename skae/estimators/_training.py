@@ -156,6 +156,8 @@ def _damage(net: AutoencoderNet, judge: Any) -> Rows:
     """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
     if net.module_.noise is None:
         return judge
+    if judge.index is not None:
+        judge = judge.at(np.asarray(judge.index.cpu() if isinstance(judge.index, Tensor) else judge.index))
     with net.stream, torch.no_grad():
         return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight, judge.condition)
 
@@ -180,9 +182,8 @@ def _n_held_out(est: Any, data: Data, n_rows: int) -> int:
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
         raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    row = 4 * math.prod(data.X.shape[1:])
-    if n_rows * row > to_hold():  # these are held all the same
-        n_held = max(1, min(n_held, to_read() // row))
+    if isinstance(data.X, Blocks):  # these are held all the same
+        n_held = max(1, min(n_held, to_read() // (4 * math.prod(data.X.shape[1:]))))
     return n_held
 
 

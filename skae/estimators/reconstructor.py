@@ -147,6 +147,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         """
         check_is_fitted(self)
         X = as_tensor(X)
+        X = X.detach() if isinstance(X, Tensor) else X
         if hasattr(self, "filling_"):
             seen = self._fill(X, reset=False)
         else:
