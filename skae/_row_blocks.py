@@ -100,12 +100,20 @@ class RowBlocks(Dataset):
         together: list[np.ndarray] = []
         for low, high in _drawn(self.X.chunk_edges, generator):
             edges = self.X.edges[bisect_left(self.X.edges, low) : bisect_right(self.X.edges, high)]
-            for start, stop in _drawn(edges, generator):  # parts of a chunk, which is read once for all of them
+            # A chunk of several parts shares no window with others: it is read once for all of its own.
+            is_cut = len(edges) > 2 and len(self.X.chunk_edges) > 2
+            if is_cut and together:
+                yield _shuffled(together, generator)
+                together = []
+            for start, stop in _drawn(edges, generator):
                 first, last = np.searchsorted(index, [start, stop])
-                together.append(index[first:last])
+                together += [index[first:last]] if first < last else []
                 if sum(map(len, together)) >= self.window:
                     yield _shuffled(together, generator)
                     together = []
+            if is_cut and together:
+                yield _shuffled(together, generator)
+                together = []
         if together:
             yield _shuffled(together, generator)
 

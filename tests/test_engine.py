@@ -984,7 +984,7 @@ def test_an_array_that_is_a_byte_too_large_is_trained_on_as_if_it_fitted(blobs, 
             assert torch.equal(value, read.module_.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("noise", [None, "masking_noise"])
+@pytest.mark.parametrize("noise", [None, "gaussian_noise"])
 @pytest.mark.parametrize("n", [2, 3, 5, 9])
 def test_few_rows_of_which_none_fits(blobs, n, noise):
     ae = small(noise=noise, early_stopping="auto")

@@ -410,6 +410,62 @@ def test_history_says_which_epochs_were_best(blobs):
     assert [batch["train_batch_size"] for batch in history[0, "batches"][:3]] == [18, 18, 18]
 
 
+@pytest.mark.parametrize(
+    ("callback", "records"),
+    [
+        (EarlyStopping("train_loss"), False),
+        (LRScheduler("StepLR", step_size=1), False),
+        (LRScheduler("StepLR", step_size=1, step_every="batch"), True),
+        (GradientNormClipping(1.0), True),
+        (Watch(), True),
+        (Callback(), True),
+    ],
+    ids=["stopping", "schedule", "batch schedule", "clipping", "watch", "any"],
+)
+def test_batches_are_in_the_history_where_somebody_may_read_them(blobs, callback, records):
+    history = small(callbacks=[callback], verbose=0).fit(blobs).net_.history
+    assert [len(row["batches"]) for row in history] == [3 * records] * 3
+    if records:
+        assert history[:, "batches", :, "train_batch_size"] == [[20] * 3] * 3
+
+
+def test_lines_for_every_epoch_need_no_batches(blobs, capsys):
+    assert small(verbose=2).fit(blobs).net_.history[:, "batches"] == [[]] * 3
+
+
+class Replace(Callback):
+    """Makes another optimiser after the first epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 1:
+            net.optimizer_ = torch.optim.SGD(net.module_.parameters(), lr=0.0)
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+
+
+def test_an_optimiser_that_takes_the_place_of_another_is_used(blobs):
+    replace = Replace()
+    ae = small(callbacks=[replace]).fit(blobs)
+    for name, value in ae.module_.state_dict().items():
+        assert torch.equal(value, replace.weights_[name]), "its rate is 0"
+
+
+class Asking(torch.optim.SGD):
+    """Wants the loss to be called, as those do that look at it twice."""
+
+    def step(self, closure=None):
+        assert closure is not None
+        with torch.enable_grad():
+            loss = closure()
+        super().step()
+        return loss
+
+
+def test_optimisers_of_others_are_called_as_skorch_does(blobs):
+    ours = small(optimizer=Asking, lr=0.02).fit(blobs)
+    plain = small(optimizer="sgd", lr=0.02).fit(blobs)
+    np.testing.assert_allclose(ours.loss_curve_, plain.loss_curve_, rtol=1e-5)
+
+
 def test_parameters_are_the_optimisers():
     for name, value in (("foreach", True), ("fused", False), ("fused", True), ("betas", (0.5, 0.6))):
         ae = small(**{f"optimizer__{name}": value}).fit(np.random.default_rng(0).normal(size=(20, 4)))

@@ -254,6 +254,26 @@ def test_no_method_reads_more_than_a_block(digits):
     assert X.most <= 50
 
 
+def test_a_handful_of_long_rows_with_noise():
+    X = np.random.default_rng(0).normal(size=(8, 4000))
+    with config_context(working_memory=0.1):
+        ae = AutoencoderTransformer(2, noise="gaussian_noise", max_epochs=2, random_state=0).fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "bernoulli"])
+def test_every_row_is_read_once_an_epoch(digits, loss):
+    X = Counted(digits / 16)
+    rows = []
+    X.__class__ = type("Summed", (Counted,), {"__getitem__": lambda self, i: rows.append(len(self.A[i])) or self.A[i]})
+    read = []
+    for epochs in (1, 3):
+        rows.clear()
+        AutoencoderTransformer(2, loss=loss, max_epochs=epochs, random_state=0, batch_size=64).fit(X)
+        read.append(sum(rows))
+    assert read[1] - read[0] <= 2 * len(digits)
+
+
 SCRIPT = """
 import sys, numpy as np
 from pathlib import Path
