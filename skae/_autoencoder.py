@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ._params import build, check_names
-from ._probe import probe
+from ._probe import probe, spares_input
 from .bottlenecks import Bottleneck
 from .losses import Loss
 from .nn._layers import LinearSkip
@@ -104,6 +104,7 @@ class Autoencoder(nn.Module):
         else:
             self.network = build(network, offered, network_params, "module")
         self.network.float()
+        self._spares_input = spares_input(self.network)
         self.n_codes = n_components * int(getattr(self.network, "n_positions", 1))
         for part in (self.bottleneck, self.loss, self.noise):
             if part is not None:
@@ -177,6 +178,7 @@ class Autoencoder(nn.Module):
 
     def _run(self, half: Callable[..., Tensor], x: Tensor, observed: Tensor | None) -> Tensor:
         """One half of the network; ``observed`` is for one that reads padding."""
+        x = x if self._spares_input else x.clone()
         args = (x, observed) if self.reads_padding else (x,)
         if self.precision == "float32" or not self.network.training:
             return half(*args)

@@ -253,6 +253,8 @@ class AutoencoderNet(NeuralNet):
         n_rows = n_batches = 0
         for batch in iterator:
             tell("on_batch_begin")
+            if training and recorded and listeners:  # who may have changed what was prepared
+                step = self._quick_step() or step_fn
             result = step(batch, **fit_params)
             size = len(batch.u)
             total.add_(result["loss"].detach(), alpha=size)

@@ -1,4 +1,4 @@
-"""A first run of a network: whether its shapes fit, and what it costs."""
+"""A first look at a network: whether its shapes fit, what it costs, and whether it spares its input."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ class Costs:
             n_uses = math.prod(output.shape[1:-1])
         self.n_multiplications += n_uses * sum(p.numel() for p in module.parameters(recurse=False))
         self.n_values = max(self.n_values, output[:1].numel())
+
+
+def spares_input(network: nn.Module) -> bool:
+    """Whether a network is known not to write into what it is given, which may be the target or a user's array."""
+    return all(
+        type(layer).__module__.partition(".")[0] in ("skae", "torch") and not getattr(layer, "inplace", False)
+        for layer in network.modules()
+    )
 
 
 def probe(module: Any) -> Costs:

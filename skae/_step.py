@@ -12,8 +12,6 @@ from ._graph import Recorder, can_record
 from ._rows import Batch
 from ._update import FastUpdate
 
-BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
 
 def is_plain(optimizer: Optimizer) -> bool:
     """Whether the optimiser is known to take gradients as they are, rather than calling the loss as it likes."""
@@ -35,8 +33,6 @@ class QuickStep:
         self.parameters = [p for group in net.optimizer_.param_groups for p in group["params"]]
         others = net.callbacks_of_others()
         self.shows_gradients = bool(net.overriding("on_grad_computed"))
-        # Within an epoch too they may change what the update relies on.
-        self.is_watched = any(callback in others for callback in net.overriding(*BATCH_EVENTS))
         self.recorder = None
         # They might keep an output, which the next step overwrites, or change what a recording has fixed.
         if torch.device(net.device).type == "cuda" and not net.compile and not others:
@@ -56,13 +52,13 @@ class QuickStep:
         if self.recorder is None:
             for p in self.parameters:
                 p.grad = None
-            with net.stream:
+            with net.stream, torch.enable_grad():
                 loss, output = net.forward_and_backward(batch)
         else:
-            loss, output = self.recorder(batch)
+            with torch.enable_grad():
+                loss, output = self.recorder(batch)
         if self.shows_gradients:
             net.notify_gradients(batch)
-        if self.is_watched:
             self.update.look_again()
         self.update()
         return {"loss": loss, "y_pred": output}

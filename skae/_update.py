@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
+_NAMES = ("step", "exp_avg", "exp_avg_sq")
+
 
 class FastUpdate:
     """``optimizer.step``, faster where it is torch's fused Adam or AdamW: the same kernel on the same state.
@@ -79,18 +81,19 @@ class _Group:
         self.count = torch.stack([state["step"] for state in states]) if states else torch.zeros(0)
         for i, state in enumerate(states):
             state["step"] = self.count[i]
-        self.steps, self.means, self.squares = (
-            [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
-        )
+        self.steps, self.means, self.squares = ([state[name] for state in states] for name in _NAMES)
 
     def is_current(self) -> bool:
         """Whether the optimiser still has these parameters, and this state of theirs."""
         groups, state = self.optimizer.param_groups, self.optimizer.state
         if self.number >= len(groups) or groups[self.number] is not self.group:
             return False
-        moving = zip(self.moving, self.means, strict=True)
         known = len(self.group["params"]) == len(self.moving) + len(self.idle)
-        return known and all(p in state and state[p]["exp_avg"] is mean for p, mean in moving)
+        held = zip(self.moving, self.steps, self.means, self.squares, strict=True)
+        return known and all(
+            p in state and all(state[p].get(name) is value for name, value in zip(_NAMES, values, strict=True))
+            for p, *values in held
+        )
 
     def gradients(self) -> list[Tensor] | None:
         """The gradients of all that had one before; None if others have."""

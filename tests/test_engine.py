@@ -341,20 +341,11 @@ def add_group(net, **kwargs):
 
 
 CHANGES = [reload, restart, forget, forget_squares, forget_steps, halve, decay, set_rate, ascend, freeze, add_group]
-ONE_BUFFER = "BUG: _Group.is_current compares exp_avg alone, neither exp_avg_sq nor step"
-ONE_OPTIMISER = "BUG: within an epoch QuickStep keeps the optimiser that it was made with, whatever net.optimizer_ is"
+EVENTS = ["on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"]
 
 
-def changes():
-    for change in CHANGES:
-        for event in ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"):
-            reason = ONE_BUFFER if change in (forget_squares, forget_steps) else None
-            reason = ONE_OPTIMISER if change is restart and "batch" in event else reason
-            marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-            yield pytest.param(change, event, marks=marks, id=f"{change.__name__}-{event}")
-
-
-@pytest.mark.parametrize(("change", "event"), list(changes()))
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_a_callback_does_to_the_optimiser_counts_at_once(blobs, by_skorchs_own_step, change, event):
     ae = small(lr=0.01, max_epochs=4, early_stopping=False)
     a = clone(ae).set_params(callbacks=[At(event, change, epoch=2)]).fit(blobs)
@@ -399,13 +390,11 @@ def test_optimisers_of_ones_own_train_as_under_skorch(blobs, by_skorchs_own_step
 
 
 @pytest.mark.parametrize("params", [{}, {"iterator_train__shuffle": False}, {"early_stopping": True}])
-@pytest.mark.xfail(strict=True, reason="BUG: rows and targets are one tensor, which the network is handed itself")
 def test_a_network_may_write_into_what_it_is_given(blobs, params):
     a, b = (small(module=module, **params).fit(blobs) for module in (InPlace, OutOfPlace))
     assert_same(a, b)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: float32 codes are handed to the decoder without a copy")
 @pytest.mark.parametrize("kind", ["array", "tensor"])
 def test_no_method_writes_into_what_it_is_given(blobs, kind):
     ae = small(module=OutOfPlace).fit(blobs)
@@ -673,7 +662,6 @@ def test_the_global_state_is_untouched_by_a_fit_that_ends(blobs, early_stopping)
     assert global_state() == world
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: QuickStep does not enable gradients, as an optimiser does for its closure")
 def test_a_fit_where_gradients_are_off(blobs):
     ae = small(early_stopping=True)
     alone = clone(ae).fit(blobs)

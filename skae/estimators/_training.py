@@ -253,7 +253,7 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
     that training must win by more than the start's own overfitting to be kept.
     """
     n, most = len(data.X), _INIT_VALUES if isinstance(rows, Rows) else to_read() // 4  # float32; copies are made of it
-    n_sample = min(n, max(1, most // math.prod(data.X.shape[1:])))
+    n_sample = min(n, max(most // math.prod(data.X.shape[1:]), 2 * net.module_.n_components))
     index = None
     if data.sample_weight is not None:
         # Systematic resampling: equal weights take every row once, a weight of 2 takes its row twice.
