@@ -110,8 +110,7 @@ class Autoencoder(nn.Module):
             if part is not None:
                 part.setup(self.n_codes)
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
-        self.missing = missing
-        self.may_have_nan = missing or self.reads_padding
+        self.missing, self.may_have_nan = missing, missing or self.reads_padding
         if self.may_have_nan and "observed" not in inspect.signature(self.loss.forward).parameters:
             raise TypeError(
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
@@ -188,9 +187,8 @@ class Autoencoder(nn.Module):
 
     def _widened(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Codes with what the decoder is told beside them: at every position, where they are spatial."""
-        if c is None:
-            return z
-        return torch.cat([z, c.to(z).repeat_interleave(self.n_codes // self.n_components, 1)], 1)
+        n_positions = self.n_codes // self.n_components
+        return z if c is None else torch.cat([z, c.to(z).repeat_interleave(n_positions, 1)], 1)
 
     def _loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """The loss of every row, (n,), without the values that are not known."""
