@@ -53,7 +53,7 @@ class Autoencoder(nn.Module):
         Numbers that the decoder is told of a row beside its code, (n, n_conditions), such as its class: the network is
         built for ``n_components + n_conditions``.
     precision : {'float32', 'bf16'}
-        What the network computes in while training; what it gives is float32.
+        Of the network's own arithmetic in training.
 
     Attributes
     ----------
@@ -97,12 +97,11 @@ class Autoencoder(nn.Module):
             "n_components": n_components + n_conditions,
             "n_outputs": self.bottleneck.n_outputs(n_components),
         }
-        network_params = network_params or {}
         if isinstance(network, nn.Module):
-            check_names(network_params, (), "a module that is built already", "module__")
+            check_names(network_params or {}, (), "a module that is built already", "module__")
             self.network = copy.deepcopy(network)
         else:
-            self.network = build(network, offered, network_params, "module")
+            self.network = build(network, offered, network_params or {}, "module")
         self.network.float()
         self._spares_input = spares_input(self.network)
         self.n_codes = n_components * int(getattr(self.network, "n_positions", 1))
@@ -192,9 +191,7 @@ class Autoencoder(nn.Module):
 
     def _loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """The loss of every row, (n,), without the values that are not known."""
-        if not self.may_have_nan:
-            return self.loss(raw, target)
-        return self.loss(raw, target.nan_to_num(), ~target.isnan())
+        return self.loss(raw, target.nan_to_num(), ~target.isnan()) if self.may_have_nan else self.loss(raw, target)
 
     def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Run conditioned rows through the whole diagram, the decoder being told ``c``, (n, n_conditions).
@@ -226,6 +223,11 @@ class Autoencoder(nn.Module):
             objective = objective + penalty
         return objective if k == 1 else math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
 
+    def mean_objective(self, output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
+        """The mean of `objective`, with fewer operations where it is a sum over all values."""
+        plain = not (self.may_have_nan or self.bottleneck.has_penalty) and len(output[0]) == len(target)
+        return self.loss.total(output[0], target) / len(target) if plain else self.objective(output, target).mean()
+
     def condition(self, x: Tensor) -> Tensor:
         """Subtract the mean, divide by the scale: in the precision of ``x``, then float32."""
         return ((x - self.mean) / self.scale).float()
@@ -255,7 +257,8 @@ class Autoencoder(nn.Module):
         drawn from the likelihood, rather than being its centre.
         """
         raw = self._decode(z, None if like is None else self._observed(like), c)
-        x_hat = self._in_data_space(self.loss.sample(raw) if noisy else self.loss.link(raw))
+        x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
+        x_hat = x_hat if self.loss.domain is not None else x_hat * self.scale + self.mean
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat
@@ -286,9 +289,6 @@ class Autoencoder(nn.Module):
 
     def _raw(self, x: Tensor, c: Tensor | None) -> Tensor:
         return self._decode(self.encode(x), self._observed(x), c)
-
-    def _in_data_space(self, x: Tensor) -> Tensor:
-        return x if self.loss.domain is not None else x * self.scale + self.mean
 
     @property
     def unit(self) -> float:

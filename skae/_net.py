@@ -106,7 +106,8 @@ class AutoencoderNet(NeuralNet):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> AutoencoderNet:
         try:
-            return super().fit_loop(X, y, epochs, **fit_params)
+            with torch.enable_grad():
+                return super().fit_loop(X, y, epochs, **fit_params)
         finally:
             for name in _OF_TRAINING:
                 self.__dict__.pop(name, None)
@@ -172,7 +173,10 @@ class AutoencoderNet(NeuralNet):
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
         weight = X.weight if isinstance(X, Inputs) else None
-        loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
+        if weight is None and type(self.criterion_) is WeightedMean:
+            loss = self.module_.mean_objective(y_pred, y_true)
+        else:
+            loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
         # A judge that let the weights go free would favour a start that did not have to mind them.
         return loss + self._penalty() if self.alpha else loss
 
@@ -215,7 +219,7 @@ class AutoencoderNet(NeuralNet):
 
     def _quick_step(self) -> QuickStep | None:
         """`train_step`, quicker, if the optimiser lets it."""
-        if not is_plain(self.optimizer_):
+        if not is_plain(type(self.optimizer_)):  # type: ignore[arg-type]
             return None
         step = self.__dict__.get("quick_step_")
         if step is None or step.update.optimizer is not self.optimizer_:  # a callback may have made another one

@@ -10,6 +10,12 @@ from torch import Tensor, nn
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+# Layers that draw nothing; others may.
+_PLAIN = {
+    *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten, nn.Upsample),
+    *(nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.MaxPool2d, nn.AvgPool2d),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm),
+}
 
 
 class Costs:
@@ -40,6 +46,16 @@ def spares_input(network: nn.Module) -> bool:
         type(layer).__module__.partition(".")[0] in ("skae", "torch") and not getattr(layer, "inplace", False)
         for layer in network.modules()
     )
+
+
+def draws_nothing(module: nn.Module) -> bool:
+    """Whether an `Autoencoder` is known to need no random numbers: our networks and torch's layers without dropout."""
+    for layer in module.modules():
+        home = type(layer).__module__
+        known = type(layer) in _PLAIN or home.startswith(("skae.nn.", "skae.losses.", "skae._autoencoder"))
+        if not known and getattr(layer, "draws", True):
+            return False
+    return True
 
 
 def probe(module: Any) -> Costs:

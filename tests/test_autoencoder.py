@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from skae import AutoencoderTransformer
 from skae import nn as networks
 from skae._autoencoder import Autoencoder
+from skae._probe import draws_nothing
 from skae.bottlenecks import Gaussian, Identity, Latent, Sparse
 from skae.losses import AbsoluteError, Bernoulli, Huber, Laplace, SquaredError
 from skae.losses import Gaussian as Normally
@@ -597,3 +598,30 @@ def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
     monkeypatch.setattr(ae.module_, "decode", lambda z, **told: seen.append(len(z)) or decode(z, **told))
     ae.inverse_transform(np.zeros((10, 2)))
     assert seen == [4, 4, 2]
+
+
+class OwnPair(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = torch.nn.Linear(6, 2), torch.nn.Linear(2, 6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "draws"),
+    [
+        (AutoencoderTransformer(2), False),
+        (AutoencoderTransformer(2, module__normalization="batch", bottleneck="sparse"), False),
+        (AutoencoderTransformer(2, module__dropout=0.1), True),
+        (AutoencoderTransformer(2, noise="gaussian_noise"), True),
+        (AutoencoderTransformer(2, bottleneck="gaussian"), True),
+        (AutoencoderTransformer(2, module=OwnPair), True),
+    ],
+    ids=["plain", "layers", "dropout", "noise", "bottleneck", "own"],
+)
+def test_what_is_known_to_draw_nothing(estimator, draws):
+    module = estimator.set_params(max_epochs=0).fit(np.eye(12, 6)).module_
+    assert draws_nothing(module) is not draws
+    if not draws:
+        before = torch.get_rng_state()
+        module.train()(torch.randn(5, 6, generator=torch.Generator()))
+        assert torch.equal(torch.get_rng_state(), before)

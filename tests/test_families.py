@@ -268,3 +268,26 @@ def test_any_choice_of_parts_makes_an_autoencoder(cls, corruption, bottleneck):
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in module.parameters())
     module.eval()
     assert np.isfinite(module.reconstruct(x).detach().numpy()).all()
+
+
+@by_name(LOSSES)
+def test_the_total_is_that_of_all_rows(cls):
+    torch.manual_seed(0)
+    loss = cls()
+    loss.setup(3)
+    x = torch.rand(6, 4).round() if cls().domain else torch.randn(6, 4)
+    raw = torch.randn(6, 4)
+    loss.init_from(raw, x)
+    torch.testing.assert_close(loss.total(raw, x), loss(raw, x).sum())
+
+
+@by_name(BOTTLENECKS)
+def test_a_bottleneck_that_says_that_it_draws_nothing_does_not(cls):
+    bottleneck = cls()
+    bottleneck.setup(8)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        bottleneck.train()
+        bottleneck(torch.ones(5, bottleneck.n_outputs(8)))
+        assert torch.equal(torch.get_rng_state(), before) or bottleneck.draws

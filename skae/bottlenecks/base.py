@@ -29,9 +29,12 @@ class Bottleneck(Component):
     ----------
     standard_normal : bool
         Whether codes are meant to be distributed as N(0, I), so that rows may be generated from it.
+    draws : bool
+        Whether `forward` may draw random numbers.
     """
 
     standard_normal: bool = False
+    draws: bool = True
 
     def draw_like(self, like: Tensor) -> Tensor:
         """Draw N(0, 1) in the shape of ``like``; while judging always the same, so that epochs differ by weights."""

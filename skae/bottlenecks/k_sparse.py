@@ -38,6 +38,8 @@ class KSparse(Bottleneck):
     tensor([[ 0., -3.,  0.]])
     """
 
+    draws = False
+
     def __init__(self, k: int = 8, ratio: float = 1.0) -> None:
         super().__init__()
         self.k = k

@@ -32,6 +32,8 @@ class Sparse(Bottleneck):
     tensor([2.])
     """
 
+    draws = False
+
     def __init__(self, weight: float = 0.1) -> None:
         super().__init__()
         self.weight = weight

@@ -34,6 +34,8 @@ class SquaredNorm(Bottleneck):
     tensor([2.5000])
     """
 
+    draws = False
+
     def __init__(self, weight: float = 0.01) -> None:
         super().__init__()
         self.weight = weight
