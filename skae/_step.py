@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -11,7 +10,6 @@ import torch
 from torch.optim import Optimizer
 
 from ._graph import Recorder, can_record
-from ._probe import draws_nothing
 from ._rows import Batch
 from ._update import FastUpdate
 
@@ -37,8 +35,6 @@ class QuickStep:
         self.parameters = [p for group in net.optimizer_.param_groups for p in group["params"]]
         others = net.callbacks_of_others()
         self.shows_gradients = bool(net.overriding("on_grad_computed"))
-        # To exchange the generator's state costs a tenth of a small network's step.
-        self.stream = nullcontext() if not others and draws_nothing(net.module_) else net.stream
         self.recorder = None
         # They might keep an output, which the next step overwrites, or change what a recording has fixed.
         if torch.device(net.device).type == "cuda" and not net.compile and not others:
@@ -58,7 +54,7 @@ class QuickStep:
         if self.recorder is None:
             for p in self.parameters:
                 p.grad = None
-            with self.stream:
+            with net.lent_:
                 loss, output = net.forward_and_backward(batch)
         else:
             loss, output = self.recorder(batch)
