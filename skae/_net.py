@@ -264,13 +264,12 @@ class AutoencoderNet(NeuralNet):
             if training and recorded and listeners:  # who may have changed what was prepared
                 step = self._quick_step() or step_fn
             result = step(batch, **fit_params)
-            size = len(batch.u)
-            total.add_(result["loss"].detach(), alpha=size)
+            total.add_(result["loss"].detach(), alpha=len(batch.u))
+            n_rows += len(batch.u)
             if recorded:
                 self.history.record_batch(prefix + "_loss", result["loss"].item())
-                self.history.record_batch(prefix + "_batch_size", size)
+                self.history.record_batch(prefix + "_batch_size", len(batch.u))
             tell("on_batch_end", **result)
-            n_rows += size
         if judged:
             self.judged_ = torch.cat(judged)  # what `judge` would say, so that nobody has to ask it again
         loss = float(total) / n_rows
