@@ -56,11 +56,11 @@ def unit(blobs):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("noise", NOISES, ids=str)
-def test_without_missing_values_the_mask_changes_no_bit(unit, loss, noise):
+def test_without_missing_values_the_mask_changes_only_the_order_of_sums(unit, loss, noise):
     fits = [small(loss=loss, noise=noise, missing=missing).fit(unit) for missing in ("mask", "error")]
-    assert fits[0].loss_curve_ == fits[1].loss_curve_
+    np.testing.assert_allclose(*(ae.loss_curve_ for ae in fits), rtol=1e-5)
     for method in ("transform", "reconstruct", "score_samples", "score"):
-        np.testing.assert_array_equal(*(getattr(ae, method)(unit) for ae in fits))
+        np.testing.assert_allclose(*(getattr(ae, method)(unit) for ae in fits), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
