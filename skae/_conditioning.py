@@ -152,10 +152,11 @@ def mean_and_scale(X: Any, sample_weight: np.ndarray | None = None) -> tuple[flo
     for s in slices(X):
         rows = X[s]
         rows = rows.reshape(len(rows), -1)
-        ends = extremes(rows)
+        smallest, largest = rows.min(), rows.max()
+        has_nan = bool(smallest != smallest)
+        ends = extremes(rows) if has_nan else (float(smallest), float(largest))
         low, high = min(low, ends[0]), max(high, ends[1])  # of all rows, those of weight 0 too
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[s]
-        has_nan = rows.dtype.kind == "f" and bool(np.isnan(rows.min()))
         known = (~np.isnan(rows)).sum(axis=1) if has_nan else np.full(len(rows), rows.shape[1])
         new = float(weight @ known)
         if not new > 0:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ._probe import is_known
 from ._rows import Batch, Inputs
 
 _WARM_UP = 3  # steps of a shape before it is recorded: libraries choose their algorithms in the first ones
@@ -26,10 +26,9 @@ def can_record(module: Any, n_rows: int) -> bool:
     depends on more than the batch, but for parts that ask how far training is; of others nothing is known.
     """
     layers = list(module.modules())
-    known = all(type(layer).__module__.partition(".")[0] in ("skae", "torch") for layer in layers)
     hooked = any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks for layer in layers)
     waits = module.reads_padding or any(hasattr(layer, "progress") for layer in layers)
-    return known and not hooked and not waits and module.n_multiplications * n_rows < _LONG
+    return all(map(is_known, layers)) and not hooked and not waits and module.n_multiplications * n_rows < _LONG
 
 
 class Recorder:
@@ -40,16 +39,14 @@ class Recorder:
     Parameters
     ----------
     step : callable
-        Takes a batch, leaves gradients in the parameters, and returns the loss and the module's output. It must not
-        wait for the device.
+        Takes a batch, leaves its gradients alone in the parameters, and returns the loss and the module's output. It
+        must not wait for the device.
     parameters : list of Parameter
         What gets gradients.
-    lend : callable
-        Returns a context in which the device's random numbers are those of the estimator.
     """
 
-    def __init__(self, step: Step, parameters: list[nn.Parameter], lend: Callable[[], AbstractContextManager]) -> None:
-        self.step, self.parameters, self.lend = step, parameters, lend
+    def __init__(self, step: Step, parameters: list[nn.Parameter]) -> None:
+        self.step, self.parameters = step, parameters
         self.seen: dict[tuple, int] = {}
         self.recordings: dict[tuple, _Recording] = {}
         self.failed = False
@@ -61,15 +58,11 @@ class Recorder:
             self._record(key, batch)
         self.seen[key] = self.seen.get(key, 0) + 1
         if key not in self.recordings:
-            for p in self.parameters:
-                p.grad = None
-            with self.lend():
-                loss, output = self.step(batch)
+            loss, output = self.step(batch)
             # An autograd graph that outlives its step would tie the parameters to the stream that it ran on.
             return loss.detach(), tuple(t.detach() for t in output)
         recording = self.recordings[key]
-        with self.lend():
-            result = recording.play(batch)
+        result = recording.play(batch)
         for p, gradient in zip(self.parameters, recording.gradients, strict=True):
             p.grad = gradient
         return result
@@ -77,8 +70,7 @@ class Recorder:
     def _record(self, key: tuple, batch: Batch) -> None:
         stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
         try:
-            with self.lend():
-                self.recordings[key] = _Recording(self.step, batch, self.parameters)
+            self.recordings[key] = _Recording(self.step, batch, self.parameters)
         except RuntimeError as error:  # something in the step waits for the device, or there is no memory left
             if stream is not None:  # a capture that fails leaves its own behind
                 torch.cuda.set_stream(stream)
@@ -95,8 +87,6 @@ class _Recording:
         assert u is not None
         X = u if weight is None and condition is None else Inputs(u, weight, condition)
         static = Batch(X, u if target is None else target)
-        for p in parameters:
-            p.grad = None
         self.graph = torch.cuda.CUDAGraph()
         # A stream of this device, as torch's own for captures is of the first one used. Other threads may go on.
         with torch.cuda.device(u.device):

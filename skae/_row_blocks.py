@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ._conditioning import map_rows
-from ._rows import Batch, Rows, tensors_of
+from ._rows import Batch, Rows
 from ._source import Blocks
 
 
@@ -63,8 +63,11 @@ class RowBlocks(Dataset):
 
     def at(self, index: np.ndarray) -> Rows:
         """The rows at ``index`` of X, read and held on the device."""
-        rows = self._read(index)
-        return Rows(*(None if t is None else t[rows.index] for t in tensors_of(rows)))  # type: ignore[arg-type]
+        return self._read(index).held()
+
+    def held(self) -> Rows:
+        """All that are meant, as they are meant, held on the device."""
+        return self.at(self.index)
 
     def _read(self, index: np.ndarray) -> Rows:
         """The same; they lie there in ascending order, and are meant in that of ``index``."""
@@ -147,7 +150,7 @@ def _part(rows: Rows, start: int, stop: int) -> Rows:
 
 
 def _joined(a: Rows, b: Rows) -> Rows:
-    pairs = zip(tensors_of(a), tensors_of(b), strict=True)
+    pairs = zip(a.tensors(), b.tensors(), strict=True)
     return Rows(*(None if s is None or t is None else torch.cat([s, t]) for s, t in pairs))  # type: ignore[arg-type]
 
 

@@ -91,10 +91,20 @@ class Rows(Dataset):
         X = u if weight is None and condition is None else Inputs(u, weight, condition)
         return Batch(X, u if target is None else target)
 
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """Rows, targets if they are others, weights and conditions."""
+        return self.u, None if self.target is self.u else self.target, self.weight, self.condition
+
     def at(self, index: np.ndarray) -> Rows:
         """The rows at ``index`` of ``u``, whether they are among those meant or not."""
-        where = torch.from_numpy(index).to(self.u.device)
-        return Rows(*(None if t is None else t[where] for t in tensors_of(self)))  # type: ignore[arg-type]
+        return self._picked(torch.from_numpy(index).to(self.u.device))
+
+    def held(self) -> Rows:
+        """All that are meant, as they are meant."""
+        return self if self.index is None else self._picked(self.index)
+
+    def _picked(self, where: Tensor) -> Rows:
+        return Rows(*(None if t is None else t[where] for t in self.tensors()))  # type: ignore[arg-type]
 
     def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
         """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
@@ -106,10 +116,6 @@ class Rows(Dataset):
             order = self.index[order]
         for index in order.split(list(sizes)):
             yield self._cut(index)
-
-
-def tensors_of(rows: Rows) -> tuple[Tensor | None, ...]:
-    return rows.u, None if rows.target is rows.u else rows.target, rows.weight, rows.condition
 
 
 def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:

@@ -12,11 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from ._memory import to_hold, to_read
+from ._tensors import as_array
 
 _BLOCK = 2**22  # values read at once: 32 MB in float64
 _KEPT = 2**28  # bytes of a chunk that is kept rather than read again for its next part: twice what dask makes of one
@@ -94,8 +94,8 @@ def blocks_of(X: Any, name: str = "X", block_values: int | None = None) -> Block
     most = block_values or _BLOCK
     if isinstance(X, TensorDataset) and type(X).__getitem__ is TensorDataset.__getitem__:
         rows = X.tensors[0]  # which is faster than its items
-        edges, dtype = _edges([0, len(X)], rows.shape, most), _to_numpy(rows[:0]).dtype
-        return Blocks(tuple(rows.shape), dtype, edges, name, lambda index: _to_numpy(rows[index]))
+        edges, dtype = _edges([0, len(X)], rows.shape, most), as_array(rows[:0]).dtype
+        return Blocks(tuple(rows.shape), dtype, edges, name, lambda index: as_array(rows[index]))
     if isinstance(X, Dataset | DataLoader):
         return _from_dataset(X, name, most)
     if not (isinstance(getattr(X, "shape", None), tuple) and X.shape) or isinstance(X, Tensor) or hasattr(X, "iloc"):
@@ -127,7 +127,6 @@ def _from_memmap(X: np.ndarray, name: str, most: int) -> Blocks | None:
     # Pages that were read fill memory until they are given back. Those of a shared map live on in the file.
     give_back = owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED")
     array = np.asarray(X)
-
     edges = _edges([0, len(array)], array.shape, most)
 
     def take(index: slice | np.ndarray) -> np.ndarray:
@@ -140,13 +139,8 @@ def _from_memmap(X: np.ndarray, name: str, most: int) -> Blocks | None:
     def read(index: slice | np.ndarray) -> np.ndarray:
         if isinstance(index, slice):
             return take(index)
-        # Block by block: rows that lie apart may touch every page of the file.
-        order = np.argsort(index, kind="stable")
-        out = np.empty((len(index), *array.shape[1:]), array.dtype)
-        for a, b in pairwise(np.searchsorted(index[order], edges).tolist()):
-            if a < b:
-                out[order[a:b]] = take(index[order[a:b]])
-        return out
+        # Rows that lie apart may touch every page of the file.
+        return _by_blocks(index, edges, np.empty((len(index), *array.shape[1:]), array.dtype), take)
 
     return Blocks(array.shape, array.dtype, edges, name, read)
 
@@ -174,11 +168,8 @@ def _from_chunks(X: Any, name: str, most: int) -> Blocks:
     def read(index: slice | np.ndarray) -> np.ndarray:
         if isinstance(index, slice):
             return load(index.start, index.stop)
-        order = np.argsort(index, kind="stable")
-        index, out = index[order], np.empty((len(index), *row), dtype)
-        for a, b in pairwise(np.unique(np.searchsorted(index, edges)).tolist()):
-            out[order[a:b]] = load(int(index[a]), int(index[b - 1]) + 1)[index[a:b] - index[a]]
-        return out
+        out = np.empty((len(index), *row), dtype)
+        return _by_blocks(index, edges, out, lambda some: load(int(some[0]), int(some[-1]) + 1)[some - some[0]])
 
     return Blocks(shape, dtype, edges, name, read, _chunk_edges=sorted({*bounds} & {*edges}))
 
@@ -204,17 +195,20 @@ def _from_dataset(X: Any, name: str, most: int) -> Blocks:
 def _row(item: Any, what: str) -> np.ndarray:
     """The row that an item of a Dataset is, or begins with."""
     is_pair = isinstance(item, tuple | list) and len(item) > 0 and not np.isscalar(item[0])  # no row of numbers
-    row = _to_numpy(item[0] if is_pair else item)
+    row = np.asarray(as_array(item[0] if is_pair else item))
     if row.dtype == object:
         raise TypeError(f"{what} must be an array, or come first in a tuple, got {type(item).__name__}.")
     return row
 
 
-def _to_numpy(rows: Any) -> np.ndarray:
-    if not isinstance(rows, Tensor):
-        return np.asarray(rows)
-    is_foreign = rows.is_floating_point() and rows.element_size() <= 2 and rows.dtype != torch.float16  # bfloat16
-    return (rows.float() if is_foreign else rows).numpy(force=True)
+def _by_blocks(
+    index: np.ndarray, edges: list[int], out: np.ndarray, take: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Fill ``out`` with the rows at ``index``; ``take`` is given numbers within one block, in ascending order."""
+    order = np.argsort(index, kind="stable")
+    for a, b in pairwise(np.unique(np.searchsorted(index[order], edges)).tolist()):
+        out[order[a:b]] = take(index[order[a:b]])
+    return out
 
 
 def _expect(rows: np.ndarray, shape: tuple[int, ...], dtype: np.dtype, what: str) -> np.ndarray:

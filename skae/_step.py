@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ._graph import Recorder, can_record
@@ -35,29 +37,29 @@ class QuickStep:
         self.parameters = [p for group in net.optimizer_.param_groups for p in group["params"]]
         others = net.callbacks_of_others()
         self.shows_gradients = bool(net.overriding("on_grad_computed"))
-        self.recorder = None
+        self.passes: Callable[[Batch], tuple[Tensor, Any]] = self._pass
         # They might keep an output, which the next step overwrites, or change what a recording has fixed.
         if torch.device(net.device).type == "cuda" and not net.compile and not others:
             n_rows = net.get_params_for("iterator_train").get("batch_size", net.batch_size)
             if can_record(net.module_, n_rows):
-                self.recorder = Recorder(net.forward_and_backward, self.parameters, lambda: net.stream)
+                self.passes = Recorder(self._pass, self.parameters)
 
     def look_again(self) -> None:
         """See what callbacks may have changed; for the start of an epoch."""
         self.parameters[:] = [p for group in self.net.optimizer_.param_groups for p in group["params"]]
         self.update.look_again()
 
+    def _pass(self, batch: Batch) -> tuple[Tensor, Any]:
+        for p in self.parameters:
+            p.grad = None
+        return self.net.forward_and_backward(batch)
+
     def __call__(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """One step; the loss and what the module gave."""
         net = self.net
         net._set_training(True)
-        if self.recorder is None:
-            for p in self.parameters:
-                p.grad = None
-            with net.lent_:
-                loss, output = net.forward_and_backward(batch)
-        else:
-            loss, output = self.recorder(batch)
+        with net.lent_:
+            loss, output = self.passes(batch)
         if self.shows_gradients:
             net.notify_gradients(batch)
             self.update.look_again()

@@ -86,7 +86,7 @@ class _Group:
     def is_current(self) -> bool:
         """Whether the optimiser still has these parameters, and this state of theirs."""
         groups, state = self.optimizer.param_groups, self.optimizer.state
-        if self.number >= len(groups) or groups[self.number] is not self.group:
+        if groups[self.number] is not self.group:
             return False
         known = len(self.group["params"]) == len(self.moving) + len(self.idle)
         held = zip(self.moving, self.steps, self.means, self.squares, strict=True)

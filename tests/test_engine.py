@@ -932,17 +932,22 @@ def test_views_of_a_memory_map_are_the_rows_they_show(digits, tmp_path, mode, vi
 # ------------------------------------------------------------------ budgets
 
 
-@pytest.mark.parametrize("beside", ["nothing", "target", "weights"])
-@pytest.mark.parametrize("noise", [None, "masking_noise"])
-@pytest.mark.parametrize("fraction", [0.1, 0.6])
-def test_what_fits_exactly_is_what_fits_easily(blobs, beside, noise, fraction):
-    X = np.tile(blobs, (4, 1))
+def given_beside(X, beside):
+    """What `fit` is given beside X, and the bytes of all rows as they are held."""
     given = {
         "nothing": {},
         "weights": {"sample_weight": np.linspace(0.1, 2, len(X))},
         "target": {"X_target": X[:, ::-1]},
     }[beside]
-    n_bytes = 4 * X.size * (2 if beside == "target" else 1)
+    return given, 4 * X.size * (2 if beside == "target" else 1)
+
+
+@pytest.mark.parametrize("beside", ["nothing", "target", "weights"])
+@pytest.mark.parametrize("noise", [None, "masking_noise"])
+@pytest.mark.parametrize("fraction", [0.1, 0.6])
+def test_what_fits_exactly_is_what_fits_easily(blobs, beside, noise, fraction):
+    X = np.tile(blobs, (4, 1))
+    given, n_bytes = given_beside(X, beside)
     ae = small(module=Fragile, noise=noise, early_stopping=True, validation_fraction=fraction)
     fits = []
     for spare in (10**9, 1, 0):
@@ -956,12 +961,7 @@ def test_what_fits_exactly_is_what_fits_easily(blobs, beside, noise, fraction):
 @pytest.mark.parametrize("noise", [None, "gaussian_noise"])
 def test_an_array_that_is_a_byte_too_large_is_trained_on_as_if_it_fitted(blobs, beside, noise):
     X = np.tile(blobs, (4, 1))
-    given = {
-        "nothing": {},
-        "weights": {"sample_weight": np.linspace(0.1, 2, len(X))},
-        "target": {"X_target": X[:, ::-1]},
-    }[beside]
-    n_bytes = 4 * X.size * (2 if beside == "target" else 1)
+    given, n_bytes = given_beside(X, beside)
     ae = small(module=Fragile, noise=noise, iterator_train__drop_last=True)
     held = clone(ae).fit(X, **given)
     with config_context(working_memory=2 * (n_bytes - 1) / 2**20):

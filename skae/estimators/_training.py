@@ -156,8 +156,7 @@ def _damage(net: AutoencoderNet, judge: Any) -> Rows:
     """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
     if net.module_.noise is None:
         return judge
-    if judge.index is not None:
-        judge = judge.at(np.asarray(judge.index.cpu() if isinstance(judge.index, Tensor) else judge.index))
+    judge = judge.held()
     with net.stream, torch.no_grad():
         return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight, judge.condition)
 
