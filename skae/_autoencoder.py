@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ._params import build, check_names
-from ._probe import probe, spares_input
+from ._probe import Costs, probe, spares_input
 from .bottlenecks import Bottleneck
 from .losses import Loss
 from .nn._layers import LinearSkip
@@ -54,6 +54,8 @@ class Autoencoder(nn.Module):
         built for ``n_components + n_conditions``.
     precision : {'float32', 'bf16'}
         Of the network's own arithmetic in training.
+    costs : Costs, default=None
+        What `probe` found of the same network before; it is asked when None.
 
     Attributes
     ----------
@@ -86,9 +88,10 @@ class Autoencoder(nn.Module):
         missing: bool = False,
         n_conditions: int = 0,
         precision: str = "float32",
+        costs: Costs | None = None,
     ) -> None:
         super().__init__()
-        self.bottleneck, self.loss, self.noise = copy.deepcopy(bottleneck), copy.deepcopy(loss), copy.deepcopy(noise)
+        self.bottleneck, self.loss, self.noise = copy.deepcopy((bottleneck, loss, noise))
         self.input_shape, self.n_components = tuple(input_shape), n_components
         self.mean, self.scale = float(mean), float(scale)
         self.n_conditions, self.precision = n_conditions, precision
@@ -116,7 +119,7 @@ class Autoencoder(nn.Module):
             )
         # Sequences may come in other lengths: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
-        costs = probe(self)
+        costs = probe(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
 

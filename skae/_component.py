@@ -41,6 +41,23 @@ class Component(nn.Module):
     def setup(self, n_components: int) -> None:
         """Create what depends on the latent size; nothing by default."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a recipe what the user set; with weights, all that torch keeps."""
+        state = dict(vars(self))
+        parts, blank = state.pop("_modules"), vars(nn.Module())
+        machinery = {name: state.pop(name) for name in blank.keys() & state.keys()}
+        if any(value != blank[name] for name, value in machinery.items()) or parts.keys() - self._get_param_names():
+            return vars(self) | {}
+        return state | parts
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_modules" in state:
+            super().__setstate__(state)
+            return
+        nn.Module.__init__(self)
+        for name, value in state.items():
+            setattr(self, name, value)
+
     def __repr__(self) -> str:
         params: dict[str, Any] = self.get_params(deep=False)
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in params.items())})"

@@ -15,6 +15,7 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from ._autoencoder import Autoencoder
+from ._net_state import Frozen
 from ._probe import draws_nothing
 from ._random import Stream
 from ._row_blocks import RowBlocks
@@ -44,7 +45,7 @@ def elastic_net(module: nn.Module, alpha: float, l1_ratio: float) -> Tensor:
     return alpha * (l1_ratio * l1 + 0.5 * (1 - l1_ratio) * l2)
 
 
-class AutoencoderNet(NeuralNet):
+class AutoencoderNet(Frozen, NeuralNet):
     """A skorch net for an `Autoencoder`; its ``fit`` takes `Rows` and, as y, the rows to be judged by.
 
     Only what skorch does for pairs of X and y is changed. Callbacks, history, checkpoints and
@@ -115,9 +116,6 @@ class AutoencoderNet(NeuralNet):
         finally:
             for name in _OF_TRAINING:
                 self.__dict__.pop(name, None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name not in _OF_TRAINING}
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks; one that stops training at an epoch's end does so after all have seen the epoch."""

@@ -72,6 +72,14 @@ class Stream:
             del self._outer
             _borrowing.release()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Of a stream that is lent, where it was when it was lent: what the borrower draws is not known before.
+        return {"device": str(self.device), "states": [state.numpy() for state in self._states]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.device = torch.device(state["device"])
+        self._states = [torch.from_numpy(np.array(values, dtype=np.uint8)) for values in state["states"]]
+
     def continued_on(self, device: str | torch.device) -> Stream:
         """A stream that goes on from here on ``device``; this one stays where it is.
 
@@ -79,7 +87,9 @@ class Stream:
         CUDA is trained further on a machine that has none.
         """
         if torch.device(device).type == self.device.type:
-            return copy.deepcopy(self)
+            same = copy.deepcopy(self)
+            same.device = torch.device(device)
+            return same
         generator = torch.Generator()
         generator.set_state(self._states[0])
         return Stream(int(torch.randint(2**31 - 1, (), generator=generator)), device)

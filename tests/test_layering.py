@@ -27,6 +27,7 @@ LAYERS = {
     "_probe": 1,
     "_autoencoder": 2,
     "_variational": 2,
+    "_net_state": 3,
     "_rows": 3,
     "_row_blocks": 3,
     "_update": 3,
@@ -36,11 +37,12 @@ LAYERS = {
     "_callbacks": 3,
     "estimators": 4,
     "datasets": 5,
+    "export": 5,
     "metrics": 5,
     "plotting": 5,
     "": 9,  # skae/__init__.py
 }
-CORE = {"joblib", "numpy", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
+CORE = {"joblib", "numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
 SKORCH = {"_net", "_callbacks"}
 FILES = sorted(ROOT.rglob("*.py"))
 
