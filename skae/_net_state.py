@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,25 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from . import nn as networks
 from ._autoencoder import Autoencoder
 from ._component import Component
-from ._probe import Costs
+from ._probe import Costs, is_known
 from ._random import Stream
 
 _PARTS = ("bottleneck", "loss", "noise")
 _CALLS_PER_TENSOR, _MORE_CALLS = 100, 10_000  # of torch's functions, while a network is laid out: tens are usual
 # What the constructor of a net takes and every net of ours has in common, or what is kept in another way.
-_NOT_KEPT = ("module", "criterion", "iterator_train", "iterator_valid", "dataset", "train_split", "stream", "optimizer")
+_NOT_KEPT = (
+    "module",
+    "criterion",
+    "iterator_train",
+    "iterator_valid",
+    "dataset",
+    "train_split",
+    "stream",
+    "optimizer",
+    "_params_to_validate",
+)
 
 
 class Frozen:
@@ -29,15 +39,19 @@ class Frozen:
     the CPU, since nobody else knows what it holds. The optimiser is made again where somebody asks for it.
     """
 
-    _thawing: dict[str, Any] | None = None  # the state, while a net is made from it
-    _optimizer_state: dict[str, Any] | None = None
+    thawing_: dict[str, Any] | None = None  # the state, while a net is made from it
+    kept_optimizer_: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         net: Any = self
         params = {name: value for name, value in net.get_params(deep=False).items() if name not in _NOT_KEPT}
-        params["callbacks"] = [(name, callback) for name, callback in net.callbacks_ if not _is_of_a_fit(name, callback)]
+        params["callbacks"] = [
+            (name, callback) for name, callback in net.callbacks_ if not _is_of_a_fit(name, callback)
+        ]
         return {
-            "params": {name: value for name, value in params.items() if not name.startswith(("module__", "callbacks__"))},
+            "params": {
+                name: value for name, value in params.items() if not name.startswith(("module__", "callbacks__"))
+            },
             "optimizer": optimizer_name(net.optimizer),
             "optimizer_state": net.optimizer_state(),
             "stream": net.stream.__getstate__(),
@@ -49,8 +63,21 @@ class Frozen:
     def optimizer_state(self) -> dict[str, Any] | None:
         """The optimiser's state, tensors as arrays; None if it was not kept."""
         if "optimizer_" not in vars(self):
-            return self._optimizer_state
+            return self.kept_optimizer_
         return as_arrays(vars(self)["optimizer_"].state_dict())
+
+    def forget_optimizer(self) -> None:
+        """Let go of the optimiser's state."""
+        vars(self).pop("optimizer_", None)
+        self.kept_optimizer_ = None
+
+    def on(self, device: str) -> Any:
+        """A copy on another device."""
+        state = self.__getstate__()
+        state["params"] |= {"device": device}
+        net = type(self).__new__(type(self))
+        net.__setstate__(state)
+        return net
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         net: Any = self
@@ -65,43 +92,43 @@ class Frozen:
             train_split=None,
             **state["params"] | {"device": device} | recipe,
         )
-        self._thawing = state
+        self.thawing_ = state
         try:
             net.initialize()
         finally:
-            del self._thawing
+            del self.thawing_
         vars(net).pop("optimizer_")
         net.stream = stream.continued_on(device)
         net.history.extend(state["history"])
-        self._optimizer_state = state["optimizer_state"]
+        self.kept_optimizer_ = state["optimizer_state"]
 
     # ------------------------------------------------ what skorch calls while it makes a net
 
     def initialize_callbacks(self) -> Any:
         """Those of the user as they are: made anew they would have lost what they found."""
-        if self._thawing is None:
+        if self.thawing_ is None:
             return super().initialize_callbacks()  # type: ignore[misc]
-        self.callbacks_ = list(self._thawing["params"]["callbacks"])
+        self.callbacks_ = list(self.thawing_["params"]["callbacks"])
         return self
 
     def initialize_module(self) -> Any:
         """The module that was kept, in place of a new one."""
-        if self._thawing is None:
+        if self.thawing_ is None:
             return super().initialize_module()  # type: ignore[misc]
-        self.module_ = restored_module(self._thawing["module"], self._thawing["recipe"])
+        self.module_ = restored_module(self.thawing_["module"], self.thawing_["recipe"])
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
         """None before it is asked for: torch takes a second to prepare its first one."""
-        if self._thawing is None:
+        if self.thawing_ is None:
             return super().initialize_optimizer()  # type: ignore[misc]
         self.optimizer_ = _NotMade()
         return self
 
     def __getattr__(self, name: str) -> Any:
-        if name != "optimizer_" or "_optimizer_state" not in vars(self):
+        if name != "optimizer_" or "kept_optimizer_" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        state = vars(self).pop("_optimizer_state")
+        state = vars(self).pop("kept_optimizer_")
         self.initialize_optimizer()
         if state is not None:
             vars(self)["optimizer_"].load_state_dict(as_tensors(state))
@@ -166,9 +193,10 @@ def _mapped(value: Any, kind: type, function: Any) -> Any:
 
 def module_state(module: Autoencoder, recipe: dict[str, Any]) -> Any:
     """What `restored_module` makes ``module`` from, with the ``recipe`` that it was made from; or a copy of it."""
-    if not _is_ours(module, recipe):
-        return module if next(module.parameters(), torch.zeros(())).is_cpu else _copy_on_cpu(module)
-    return module_arrays(module)
+    if _is_ours(module, recipe):
+        return module_arrays(module)
+    on_cpu = all(tensor.is_cpu for tensor in module.state_dict().values())
+    return module if on_cpu else copy.deepcopy(module).cpu()
 
 
 def module_arrays(module: Autoencoder) -> dict[str, Any]:
@@ -181,30 +209,37 @@ def module_arrays(module: Autoencoder) -> dict[str, Any]:
     }
 
 
-def restored_module(state: Any, recipe: dict[str, Any], *, trusted: bool = True) -> Autoencoder:
-    """The module that ``state`` was taken from.
-
-    Networks of ours are laid out without memory first, and not beyond what there are arrays for, so that a ``recipe``
-    from a stranger costs no more than the arrays that come with it.
-    """
-    if isinstance(state, nn.Module):
+def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
+    """The module that ``state`` was taken from."""
+    if isinstance(state, Autoencoder):
         return state
     costs = Costs(0)
     costs.n_multiplications, costs.n_values = state["costs"]
-    weights = as_tensors(state["weights"])
-    if _builds_plainly(recipe):
-        with torch.device("meta"), _Budget(_MORE_CALLS + _CALLS_PER_TENSOR * len(weights)):
-            module = Autoencoder(**recipe, costs=costs)
-    else:
-        module = Autoencoder(**recipe, costs=costs)
-    _check_weights(module, weights)
-    module.to_empty(device="cpu")  # which keeps the order in memory
-    module.load_state_dict(weights)
+    known = all(_is_known(part) for part in recipe.values())
+    module = laid_out(lambda: Autoencoder(**recipe, costs=costs), state["weights"], known=known)
     parts = dict(_parts(module))
     for name, found in state["attributes"].items():
         for attribute, value in found.items():
             setattr(parts[name], attribute, value)
     return module.train(bool(state["training"]))
+
+
+def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, known: bool = True) -> Any:
+    """What ``make`` makes, with ``arrays`` for its weights.
+
+    What is ``known`` to be made of our own layers and torch's is laid out without memory first, and not beyond what
+    there are arrays for: a stranger's recipe costs no more than the arrays that come with it.
+    """
+    weights = as_tensors(arrays)
+    if known:
+        with torch.device("meta"), _Budget(_MORE_CALLS + _CALLS_PER_TENSOR * len(weights)):
+            module = make()
+    else:
+        module = make()
+    _check_weights(module, weights)
+    module.to_empty(device="cpu")  # which keeps the order in memory
+    module.load_state_dict(weights)
+    return module
 
 
 class _Budget(TorchFunctionMode):
@@ -250,21 +285,20 @@ def _attributes(part: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(part).items() if name not in known}
 
 
-def _builds_plainly(recipe: dict[str, Any]) -> bool:
-    """Whether the network is one of ours, from plain parameters, so that building it has no effects but tensors."""
-    network, params = recipe["network"], recipe.get("network_params") or {}
-    ours = isinstance(network, type) and network in [getattr(networks, name) for name in networks.__all__]
-    plain = not any(callable(value) or isinstance(value, nn.Module) for value in params.values())
-    return ours and plain and all(_is_skae(recipe[slot]) for slot in _PARTS if recipe[slot] is not None)
-
-
-def _is_skae(part: nn.Module) -> bool:
-    return all(type(layer).__module__.partition(".")[0] == "skae" for layer in part.modules())
+def _is_known(part: Any) -> bool:
+    """Whether a part of a recipe is made of our own layers and torch's, so that making it does nothing else."""
+    if isinstance(part, dict):
+        return all(map(_is_known, part.values()))
+    if isinstance(part, nn.Module):
+        return all(map(is_known, part.modules()))
+    if isinstance(part, type):
+        return issubclass(part, nn.Module) and part.__module__.partition(".")[0] in ("skae", "torch")
+    return not callable(part)
 
 
 def _is_ours(module: Autoencoder, recipe: dict[str, Any]) -> bool:
     """Whether a module is what its recipe makes, but for the values of its tensors."""
-    if not _builds_plainly(recipe):
+    if not all(map(_is_known, recipe.values())):
         return False
     with torch.device("meta"):
         again = Autoencoder(**recipe, costs=Costs(0))
@@ -274,7 +308,3 @@ def _is_ours(module: Autoencoder, recipe: dict[str, Any]) -> bool:
     except ValueError:  # somebody changed it after `fit`
         return False
     return layers == [(name, type(layer)) for name, layer in again.named_modules()]
-
-
-def _copy_on_cpu(module: nn.Module) -> nn.Module:
-    return copy.deepcopy(module).cpu()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .._net_state import available
 from .._params import select
 from .._prior import check_prior, fit_prior
 from .._validation import check_rows, unchanged_on_error
@@ -212,6 +214,20 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         """Fit a density to the codes of the rows that were trained on; ``earlier`` is that of those before."""
         if self.prior is not None:
             self.prior_ = fit_prior(self.prior, self._map(self.module_.encode, data.X), seed, data.sample_weight)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._leave_missing_device()
+
+    def _leave_missing_device(self) -> None:
+        """After a fit on a device that this machine does not have, be ready to go on with what it has."""
+        if "net_" in vars(self) and self.device != "auto" and available(str(self.device)) != str(self.device):
+            warnings.warn(
+                f"device={self.device!r} is not available here: the estimator runs on {self.net_.device!r}, and its "
+                "device is 'auto' from now on.",
+                stacklevel=2,
+            )
+            self.device = "auto"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

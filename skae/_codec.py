@@ -1,0 +1,174 @@
+"""Plain values as JSON, with arrays beside it, and back; nothing is imported, called or run for it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+_PLAIN = (type(None), bool, int, str)
+_KINDS = "biuf"  # of arrays that stand in a file as they are
+
+
+class Encoder:
+    """Turns values into what JSON can hold; arrays go to ``arrays``, under the place where they were found.
+
+    What JSON does not know is a dict with ``"$"``, the kind.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def encode(self, value: Any, where: str) -> Any:
+        """``value``, found at ``where``; a TypeError names the place of what cannot be kept."""
+        if type(value) in _PLAIN:
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else {"$": "float", "value": str(value)}
+        if type(value) is list:
+            return self._items(value, where)
+        if type(value) is tuple:
+            return {"$": "tuple", "items": self._items(value, where)}
+        if isinstance(value, dict):
+            if type(value) is dict and all(type(key) is str for key in value) and "$" not in value:
+                return {key: self.encode(item, f"{where}.{key}") for key, item in value.items()}
+            pairs = [[self.encode(key, where), self.encode(item, f"{where}.{key}")] for key, item in value.items()]
+            return {"$": "dict", "items": pairs}
+        if isinstance(value, np.ndarray) and type(value) is np.ndarray:
+            return self._array(value, where)
+        if isinstance(value, np.generic):
+            return self._scalar(value, where)
+        if type(value) is np.dtype and value.kind in _KINDS:
+            return {"$": "dtype", "name": value.str}
+        if isinstance(value, torch.Tensor) and value.dtype != torch.bfloat16 and type(value) is torch.Tensor:
+            return {"$": "tensor", "array": self._array(value.detach().cpu().numpy(), where)}
+        if isinstance(value, torch.device):
+            return str(value)
+        if isinstance(value, np.random.RandomState):
+            return {"$": "random_state", "state": self.encode(value.get_state(legacy=False), where)}
+        return self.encode_object(value, where)
+
+    def encode_object(self, value: Any, where: str) -> Any:
+        """For a subclass that knows more kinds."""
+        raise TypeError(f"{where} is {value!r}, of a kind that is not kept in files: {type(value).__qualname__}.")
+
+    def _items(self, values: Any, where: str) -> list:
+        return [self.encode(item, f"{where}.{i}") for i, item in enumerate(values)]
+
+    def _array(self, array: np.ndarray, where: str) -> dict[str, Any]:
+        kind = array.dtype.kind
+        if kind in "UO":
+            return {
+                "$": "objects",
+                "shape": list(array.shape),
+                "text": kind == "U",
+                "items": self._items(array.flat, where),
+            }
+        found: dict[str, Any] = {"$": "array", "name": where}
+        if kind in "mM":
+            found["dtype"], array = array.dtype.str, array.view(np.int64)
+        elif kind not in _KINDS or array.dtype.itemsize > 8:
+            raise TypeError(f"{where} is an array of dtype {array.dtype}, which is not kept in files.")
+        if array.flags.f_contiguous and not array.flags.c_contiguous:  # sums depend on the order, in the last bits
+            found["order"], array = "F", array.T
+        if where in self.arrays:
+            raise TypeError(f"There are two arrays at {where}.")
+        self.arrays[where] = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+        return found
+
+    def _scalar(self, value: np.generic, where: str) -> dict[str, Any]:
+        if isinstance(value, np.str_):
+            return {"$": "scalar", "dtype": "str", "value": str(value)}
+        if value.dtype.kind not in _KINDS or value.dtype.itemsize > 8:
+            raise TypeError(f"{where} is {value!r}, of a dtype that is not kept in files.")
+        return {"$": "scalar", "dtype": value.dtype.str, "value": self.encode(value.item(), where)}
+
+
+class Decoder:
+    """The way back from `Encoder`. Whatever does not fit is a ValueError, a TypeError or a KeyError."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self.arrays = arrays
+
+    def decode(self, value: Any) -> Any:
+        """The value that ``value``, from JSON, stands for."""
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "$" not in value:
+            return {name: self.decode(item) for name, item in value.items()}
+        read = getattr(self, f"read_{value['$']}", None)
+        if read is None:
+            raise ValueError(f"there is no kind {value['$']!r}")
+        return read(value)
+
+    def read_float(self, value: dict) -> float:
+        """What JSON has no number for."""
+        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value["value"]]
+
+    def read_tuple(self, value: dict) -> tuple:
+        """A tuple."""
+        return tuple(self.decode(_list(value["items"])))
+
+    def read_dict(self, value: dict) -> dict:
+        """A dict with keys other than strings."""
+        return {self.decode(key): self.decode(item) for key, item in _list(value["items"])}
+
+    def read_dtype(self, value: dict) -> np.dtype:
+        """A dtype of numbers."""
+        return _dtype(value["name"], _KINDS)
+
+    def read_scalar(self, value: dict) -> Any:
+        """A NumPy scalar."""
+        if value["dtype"] == "str":
+            return np.str_(value["value"])
+        return _dtype(value["dtype"], _KINDS).type(self.decode(value["value"]))
+
+    def read_array(self, value: dict) -> np.ndarray:
+        """An array of numbers, or of dates, which stand there as numbers."""
+        array = self.arrays[value["name"]]
+        if value.get("order") == "F":
+            array = array.T
+        if "dtype" in value:
+            if array.dtype != np.int64:
+                raise ValueError("dates must be kept as int64")
+            array = array.view(_dtype(value["dtype"], "mM"))
+        return array
+
+    def read_objects(self, value: dict) -> np.ndarray:
+        """An array of strings, or of plain values."""
+        items = [self.decode(item) for item in _list(value["items"])]
+        if value["text"]:
+            return np.array([str(item) for item in items], dtype=str).reshape(value["shape"])
+        found = np.empty(len(items), dtype=object)
+        for i, item in enumerate(items):
+            found[i] = item
+        return found.reshape(value["shape"])
+
+    def read_tensor(self, value: dict) -> torch.Tensor:
+        """A tensor, on the CPU."""
+        return torch.from_numpy(np.array(self.decode(value["array"])))
+
+    def read_random_state(self, value: dict) -> np.random.RandomState:
+        """A random state as it was."""
+        found = np.random.RandomState()
+        found.set_state(self.decode(value["state"]))
+        return found
+
+
+def _list(value: Any) -> list:
+    if not isinstance(value, list):
+        raise TypeError(f"a list is needed, got {type(value).__name__}")
+    return value
+
+
+def _dtype(name: Any, kinds: str) -> np.dtype:
+    if not isinstance(name, str):
+        raise TypeError("a dtype must be a string")
+    found = np.dtype(name)
+    if found.kind not in kinds or found.fields is not None or found.shape:
+        raise ValueError(f"{found} is no dtype for this place")
+    return found

@@ -1,0 +1,111 @@
+"""Files that are there whole or not at all: a document and arrays, under a checksum, in one safetensors file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+FORMAT = 1  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
+_KEY = "skae_format"
+_LONGEST_HEADER = 100_000_000  # safetensors' own limit
+
+
+def write_atomically(path: str | os.PathLike, data: bytes) -> None:
+    """Write ``data`` to ``path``, so that a kill at any moment leaves the old file or the new one.
+
+    It is written beside the target, flushed to the disk and renamed. A link keeps pointing to where it did.
+    """
+    target = os.path.realpath(os.fspath(path))
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(target):
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder_descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(folder_descriptor)  # or the new name itself might not survive
+        finally:
+            os.close(folder_descriptor)
+
+
+def pack(document: Any, arrays: dict[str, np.ndarray]) -> bytes:
+    """A safetensors file of ``arrays`` in C order, with ``document``, which JSON can hold, beside them."""
+    text = json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    metadata = {_KEY: str(FORMAT), "document": text, "sha256": _digest(text, arrays)}
+    return safetensors.save(arrays, metadata)
+
+
+def read(path: str | os.PathLike) -> bytes:
+    """The bytes of a regular file; anything else might never end."""
+    name = os.fspath(path)
+    if not stat.S_ISREG(os.stat(name).st_mode):
+        raise ValueError(f"{name} is no regular file.")
+    with open(name, "rb") as file:
+        return file.read()
+
+
+def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
+    """The way back from `pack`: what was not written by it, or was changed since, is a ValueError."""
+    metadata = _metadata(data)
+    version = metadata[_KEY]
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise ValueError(f"its format is {version[:20]!r}, which is no number")
+    if int(version) > FORMAT:
+        raise ValueError(f"it has format {version}, and this version of skae reads formats up to {FORMAT}: update skae")
+    try:
+        arrays = safetensors.load(data)
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no safetensors file that NumPy can read: {error}") from error
+    text = metadata["document"]
+    if _digest(text, arrays) != metadata["sha256"]:
+        raise ValueError("its checksum does not fit: it was cut or changed after it was written")
+    # A byte other than 0 and 1 is no bool.
+    arrays = {name: (A.view(np.uint8) != 0) if A.dtype == bool else A for name, A in arrays.items()}
+    return json.loads(text, parse_constant=_refuse), arrays
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file, which must be one of ours."""
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(len(data) - 8, _LONGEST_HEADER):
+        raise ValueError("it is no safetensors file")
+    try:
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__")
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise ValueError("it is no safetensors file") from error
+    wanted = (_KEY, "document", "sha256")
+    if not isinstance(metadata, dict) or not all(isinstance(metadata.get(key), str) for key in wanted):
+        raise ValueError("it is a safetensors file that skae did not write")
+    return metadata
+
+
+def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,145 @@
+"""Estimators in files that hold no code."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from .. import _files
+from .._validation import check_choice, check_device
+from ..estimators import Reconstructor
+from ..estimators.base import BaseAutoencoder
+from ._names import name_of, with_names
+from ._objects import ObjectDecoder, ObjectEncoder, names_in
+from ._skops import dumps, is_archive, loads
+
+__all__ = ["load", "save"]
+
+_LIBRARIES = ("torch", "scikit-learn", "skorch", "numpy", "safetensors")
+
+
+def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) -> None:
+    """Write an estimator to a file that anybody can load without running code.
+
+    An autoencoder, or a `Reconstructor` of one, becomes a safetensors file: weights and other arrays as tensors,
+    parameters and fitted attributes as JSON beside them, with a checksum over all. Any other estimator, such as a
+    `Pipeline` with an autoencoder inside, becomes an archive of skops (``pip install skae[skops]``).
+
+    The file is written beside ``path``, flushed to the disk and renamed: a kill at any moment leaves the old file or
+    the new one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not. Of ``callbacks``, only what plain values describe can be kept, and ``checkpoint``, a path of
+        this machine, is not.
+    path : str or os.PathLike
+        Where to; a file there is replaced.
+    optimizer : bool, default=False
+        Whether to keep the optimiser's state, which makes files of Adam's three times as large: with it ``warm_start``
+        and `partial_fit` go on as if the estimator had never been away.
+
+    Raises
+    ------
+    TypeError
+        For what is no estimator, and for what no file can tell how to make again, such as a lambda or a network that
+        was given as an object: the message names the place. Nothing is written then.
+    OSError
+        Where the file cannot be written. What was there remains.
+
+    See Also
+    --------
+    load : The way back.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, max_epochs=2, random_state=0).fit(X)
+    >>> path = os.path.join(tempfile.mkdtemp(), "digits.skae")
+    >>> skae.save(ae, path)
+    >>> bool((skae.load(path).transform(X) == ae.transform(X)).all())
+    True
+    """
+    check_choice("optimizer", optimizer, (True, False))
+    if isinstance(estimator, type) or not isinstance(estimator, BaseEstimator):
+        raise TypeError(f"estimator must be an estimator, got {estimator!r}.")
+    if isinstance(estimator, BaseAutoencoder | Reconstructor):
+        encoder = ObjectEncoder(optimizer=optimizer)
+        found = encoder.encode(estimator, type(estimator).__name__)
+        data = _files.pack({"kind": "estimator", "versions": _versions(), "estimator": found}, encoder.arrays)
+    else:
+        data = dumps(estimator, optimizer=optimizer)
+    _files.write_atomically(path, data)
+
+
+def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] = ()) -> Any:
+    """Read an estimator that `save` wrote.
+
+    Nothing in the file is run, imported or called: it names classes, and what may be named are skae's own, those of
+    torch and scikit-learn that only compute, and those that you pass as ``trusted``. Memory stays within a small
+    multiple of the file's size.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    device : str or torch.device, default=None
+        Where the autoencoders in it are to run from now on. With None where they ran before, or on the CPU where that
+        is not here.
+    trusted : list of classes and functions, default=()
+        Those of your own that the file may name, such as the network given as ``module``. They are called as in `fit`.
+
+    Returns
+    -------
+    estimator : estimator
+        As it was saved: it gives the same results to the bit.
+
+    Raises
+    ------
+    ValueError
+        For a file that is no such file, is cut or changed, has a newer format, or names what is not trusted.
+    OSError
+        Where the file cannot be read.
+
+    See Also
+    --------
+    save : The way there.
+    """
+    device = None if device is None else str(check_device(device))
+    names = with_names(trusted)
+    data = _files.read(path)
+    try:
+        if is_archive(data):
+            return loads(data, names, device)
+        document, arrays = _files.unpack(data)
+        if document["kind"] != "estimator":
+            raise ValueError(f"it is a {document['kind']}")
+        missing = sorted(set(names_in(document)) - names.keys())
+        if missing:
+            raise ValueError(
+                f"it names {', '.join(missing)}, which is not skae's own: if you trust the file and what it names, pass "
+                f"trusted=[{', '.join(name.rpartition('.')[2] for name in missing)}]"
+            )
+        estimator = ObjectDecoder(arrays, names, device).decode(document["estimator"])
+        if not isinstance(estimator, BaseEstimator):
+            raise TypeError("it holds no estimator")
+    except ImportError:
+        raise
+    except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
+        why = str(error).rstrip(".") or type(error).__name__
+        raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error
+    return estimator
+
+
+def _versions() -> dict[str, str]:
+    from .. import __version__
+
+    return {"skae": __version__, "python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}

@@ -1,0 +1,60 @@
+"""The names under which classes stand in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import torch
+from sklearn import decomposition, impute, mixture, neighbors, preprocessing
+
+from .. import bottlenecks, estimators, losses, noise
+from .. import nn as networks
+
+# What autoencoders are used with, and what only computes: nothing here opens files or calls what it is given.
+_SKLEARN = {
+    decomposition: ("PCA",),
+    impute: ("KNNImputer", "SimpleImputer"),
+    mixture: ("BayesianGaussianMixture", "GaussianMixture"),
+    neighbors: ("KernelDensity",),
+    preprocessing: ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler"),
+}
+
+
+@cache
+def known_names() -> dict[str, Any]:
+    """Everything that is loaded from anybody, by its public name."""
+    public = {f"skae.{name}": getattr(estimators, name) for name in estimators.__all__}
+    for package in (bottlenecks, losses, networks, noise):
+        public |= {f"{package.__name__}.{name}": getattr(package, name) for name in package.__all__}
+    for package, names in _SKLEARN.items():
+        public |= {f"{package.__name__}.{name}": getattr(package, name) for name in names}
+    for package, base in ((torch.nn, torch.nn.Module), (torch.optim, torch.optim.Optimizer)):
+        public |= {
+            f"{package.__name__}.{name}": cls
+            for name, cls in vars(package).items()
+            if isinstance(cls, type) and issubclass(cls, base) and cls.__name__ == name
+        }
+    return {name: thing for name, thing in public.items() if isinstance(thing, type)} | {"builtins.print": print}
+
+
+@cache
+def _public_names() -> dict[Any, str]:
+    return {thing: name for name, thing in known_names().items()}
+
+
+def name_of(thing: Any) -> str:
+    """The public name of what everybody knows, and the qualified one of any other class or function."""
+    return _public_names().get(thing) or f"{thing.__module__}.{thing.__qualname__}"
+
+
+def with_names(trusted: Iterable[Any]) -> dict[str, Any]:
+    """The known names, and those of the classes and functions that are ``trusted``."""
+    if isinstance(trusted, str) or not isinstance(trusted, Iterable):
+        raise TypeError(f"trusted must be a list of classes and functions, got {trusted!r}.")
+    trusted = list(trusted)
+    for thing in trusted:
+        if not (callable(thing) and hasattr(thing, "__qualname__")):
+            raise TypeError(f"trusted must hold classes and functions, such as MyNetwork, got {thing!r}.")
+    return known_names() | {name_of(thing): thing for thing in trusted}

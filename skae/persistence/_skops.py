@@ -1,0 +1,94 @@
+"""Pipelines and other estimators around ours, as archives of skops."""
+
+from __future__ import annotations
+
+import copy
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .._conditions import Classes, Targets
+from .._images import ImageLayout
+from .._net import AutoencoderNet
+from .._random import Stream
+from ..estimators.base import BaseAutoencoder
+from ._checks import check_restored
+
+# What our estimators hold beside the classes that have public names.
+_WITHIN = (AutoencoderNet, Classes, ImageLayout, Stream, Targets)
+_SPARE = 2**20  # bytes
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether a file is one of skops."""
+    return data.startswith(b"PK\x03\x04")
+
+
+def dumps(estimator: Any, *, optimizer: bool) -> bytes:
+    """An archive of ``estimator``."""
+    estimator = copy.deepcopy(estimator)
+    for found in autoencoders_in(estimator):
+        if "checkpoint" in found.get_params(deep=False):
+            found.set_params(checkpoint=None)  # a file of this machine
+        if not optimizer and "net_" in vars(found):
+            found.net_.forget_optimizer()
+    return _skops().dumps(estimator)
+
+
+def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
+    """The way back; only what ``names`` holds, and what skops itself takes for harmless, is made."""
+    sio = _skops()
+    _check_sizes(data)
+    allowed = {f"{cls.__module__}.{cls.__qualname__}" for cls in (*names.values(), *_WITHIN)}
+    unknown = sorted(set(sio.get_untrusted_types(data=data)) - allowed)
+    if unknown:
+        raise ValueError(
+            f"it names {', '.join(unknown)}, which is neither skae's own nor harmless to skops: if you trust the file "
+            f"and what it names, pass trusted=[{', '.join(name.rpartition('.')[2] for name in unknown)}]"
+        )
+    estimator = sio.loads(data, trusted=sorted(allowed))
+    for found in autoencoders_in(estimator):
+        check_restored(found)
+        if device is not None:
+            found.set_params(device=device)
+            if "net_" in vars(found):
+                found.net_ = found.net_.on(device)
+    return estimator
+
+
+def _skops() -> Any:
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError(
+            "Estimators other than skae's own are kept in archives of skops, which is missing: "
+            "pip install 'skae[skops]'."
+        ) from error
+    return skops.io
+
+
+def _check_sizes(data: bytes) -> None:
+    """Check that an archive is no bomb: what is stored plainly is no larger than the archive itself."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        size = sum(max(member.file_size, member.compress_size) for member in archive.infolist())
+    if size > len(data) + _SPARE:
+        raise ValueError(f"it is an archive of {len(data)} bytes that claims to hold {size}")
+
+
+def autoencoders_in(value: Any, seen: set[int] | None = None) -> Iterator[BaseAutoencoder]:
+    """The autoencoders anywhere within an estimator."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, BaseAutoencoder):
+        yield value
+    if isinstance(value, dict):
+        inner: Any = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    else:
+        inner = vars(value).values() if hasattr(value, "get_params") and not isinstance(value, type) else ()
+    for item in inner:
+        yield from autoencoders_in(item, seen)
