@@ -59,6 +59,8 @@ class Encoder:
 
     def _array(self, array: np.ndarray, where: str) -> dict[str, Any]:
         kind = array.dtype.kind
+        while where in self.arrays:  # a dot may be part of a name
+            where += "'"
         if kind in "UO":
             return {
                 "$": "objects",
@@ -73,8 +75,6 @@ class Encoder:
             raise TypeError(f"{where} is an array of dtype {array.dtype}, which is not kept in files.")
         if array.flags.f_contiguous and not array.flags.c_contiguous:  # sums depend on the order, in the last bits
             found["order"], array = "F", array.T
-        if where in self.arrays:
-            raise TypeError(f"There are two arrays at {where}.")
         self.arrays[where] = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
         return found
 

@@ -20,6 +20,12 @@ _KEY = "skae_format"
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
 
 
+def check_path(name: str, path: Any) -> None:
+    """Check that ``path`` is None or a path."""
+    if not (path is None or isinstance(path, str | os.PathLike)):
+        raise TypeError(f"{name} must be None, a str or an os.PathLike, got {path!r}.")
+
+
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     """Write ``data`` to ``path``, so that a kill at any moment leaves the old file or the new one.
 

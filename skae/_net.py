@@ -15,6 +15,7 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from ._autoencoder import Autoencoder
+from ._criterion import WeightedMean, elastic_net
 from ._net_state import Frozen
 from ._probe import draws_nothing
 from ._random import Stream
@@ -22,27 +23,7 @@ from ._row_blocks import RowBlocks
 from ._rows import Batch, BatchIterator, Inputs, Rows
 from ._step import QuickStep, is_plain
 
-_OF_TRAINING = ("judged_", "lent_", "quick_step_")  # attributes that do not outlive it
-
-
-class WeightedMean(nn.Module):
-    """The criterion: the mean of the rows' objectives, each times its weight."""
-
-    def forward(self, objective: Tensor, weight: Tensor | None) -> Tensor:
-        return objective.mean() if weight is None else (objective * weight).mean()
-
-
-def elastic_net(module: nn.Module, alpha: float, l1_ratio: float) -> Tensor:
-    r"""Penalty on weights, :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)`; biases go free.
-
-    α and ρ are those of `sklearn.linear_model.ElasticNet`.
-    """
-    weights = [p for p in module.parameters() if p.ndim > 1]
-    if not weights:
-        return torch.zeros(())
-    l1 = torch.stack([w.abs().sum() for w in weights]).sum()
-    l2 = torch.stack([w.square().sum() for w in weights]).sum()
-    return alpha * (l1_ratio * l1 + 0.5 * (1 - l1_ratio) * l2)
+_OF_TRAINING = ("judged_", "lent_", "quick_step_", "checkpoint_")  # attributes that do not outlive it
 
 
 class AutoencoderNet(Frozen, NeuralNet):
@@ -89,14 +70,16 @@ class AutoencoderNet(Frozen, NeuralNet):
             super().initialize()
         return self
 
-    def train_rows(self, rows: Any, judge: Any, epochs: int) -> AutoencoderNet:
+    def train_rows(self, rows: Any, judge: Any, epochs: int, checkpoint: Any = None) -> AutoencoderNet:
         """Train on ``rows``, judged by ``judge``, `Rows` or `RowBlocks` both; Ctrl-C is no early stop, as in `fit`."""
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
         try:
             self.notify("on_train_begin", X=rows, y=judge)
+            self.checkpoint_ = checkpoint
+            done, stopped = (0, False) if checkpoint is None else checkpoint.resume(self)
             try:
-                self.fit_loop(rows, judge, epochs=epochs)
+                self.fit_loop(rows, judge, epochs=0 if stopped else epochs - done)
             except KeyboardInterrupt as stop:
                 if not _raised_by_callback(stop):
                     raise
@@ -131,6 +114,8 @@ class AutoencoderNet(Frozen, NeuralNet):
                 if not _raised_by_callback(error):
                     raise
                 stop = error
+        if self.__dict__.get("checkpoint_") is not None:
+            self.checkpoint_.write(self, stopped=stop is not None)
         if stop is not None:
             raise stop
 
@@ -156,7 +141,10 @@ class AutoencoderNet(Frozen, NeuralNet):
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         if training:
             self.iterator_train__seed = self.stream.draw_seed()
-        return super().get_iterator(dataset, training)
+        iterator = super().get_iterator(dataset, training)
+        if training and self.__dict__.get("checkpoint_") is not None:
+            self.checkpoint_.follow(self, iterator)
+        return iterator
 
     def _set_training(self, training: bool = True) -> None:
         if self.module_.training is not training:  # skorch walks the whole module at every batch

@@ -131,7 +131,7 @@ class Frozen:
         state = vars(self).pop("kept_optimizer_")
         self.initialize_optimizer()
         if state is not None:
-            vars(self)["optimizer_"].load_state_dict(as_tensors(state))
+            load_optimizer(vars(self)["optimizer_"], state)
         return vars(self)["optimizer_"]
 
 
@@ -166,6 +166,16 @@ def find_optimizer(optimizer: Any) -> Any:
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise ValueError(f"torch.optim has no optimiser {optimizer!r}.")
     return found
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Give an optimiser its ``state``, of arrays."""
+    optimizer.load_state_dict(as_tensors(state))
+    for parameter, found in optimizer.state.items():
+        for name, value in found.items():
+            # A fused update reads all in the order in which they lie in memory.
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                found[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def as_arrays(value: Any) -> Any:

@@ -17,6 +17,8 @@ LAYERS = {
     "_prior": 0,
     "_images": 0,
     "_memory": 0,
+    "_codec": 0,
+    "_files": 0,
     "_source": 0,
     "_mixture": 0,
     "_conditions": 0,
@@ -34,11 +36,14 @@ LAYERS = {
     "_graph": 3,
     "_step": 3,
     "_net": 3,
+    "_criterion": 3,
+    "_checkpoint": 3,
     "_callbacks": 3,
     "estimators": 4,
     "datasets": 5,
     "export": 5,
     "metrics": 5,
+    "persistence": 5,
     "plotting": 5,
     "": 9,  # skae/__init__.py
 }

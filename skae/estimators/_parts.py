@@ -16,8 +16,9 @@ from .. import bottlenecks, losses
 from .. import nn as networks
 from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
+from .._files import check_path
 from .._params import check_names, find_class, resolve, select
-from .._validation import check_device, check_number, check_training_params
+from .._validation import check_choice, check_device, check_number, check_training_params
 
 
 class Parts(NamedTuple):
@@ -58,9 +59,12 @@ def check_params(est: Any) -> Parts:
     """Check every parameter that can be checked without data, and look its parts up."""
     check_training_params(est, SCHEDULES)
     check_callbacks(est.callbacks)
+    check_path("checkpoint", est.checkpoint)
     params = est._extra
     for name in ("iterator_train__batch_size", "iterator_valid__batch_size"):
         check_number(name, params.get(name, 1), numbers.Integral, 1)
+    for name in ("iterator_train__shuffle", "iterator_train__drop_last"):
+        check_choice(name, params.get(name, True), (True, False))
     optimizer = _find_optimizer(est.optimizer)
     check_names(
         select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,16 +11,18 @@ import torch
 from torch import Tensor
 
 from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule
+from .._checkpoint import Checkpoint
 from .._conditioning import map_rows, mean_and_scale
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
-from .._params import check_names, select
-from .._random import Stream, draw_seed
+from .._params import select
+from .._random import draw_seed
 from .._row_blocks import RowBlocks
 from .._rows import BatchIterator, Rows
 from .._source import Blocks
 from .._threads import threads_for
 from ._data import Data
+from ._nets import make_net, resume
 from ._parts import Parts, names_taken
 
 _MIN_ROWS_TO_HOLD_OUT = 10
@@ -46,6 +47,9 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     which holds nothing out and follows no schedule) asks for it.
     """
     seed = draw_seed(est.random_state)
+    checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint)
+    if checkpoint is not None:
+        seed = checkpoint.begin(seed, _description(est, data))
     rng = np.random.default_rng(seed)
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     stops_early = bool(est.early_stopping) and not one_epoch
@@ -69,13 +73,13 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
     with threads_for(0):  # nothing here is worth the time that other threads take to wake up
-        net = _make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
+        net = make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
         rows = _rows(net, data, order[n_held:])
     if earlier is None:
         trust_start = _init_module(net, data, rows, rng)
     else:
         trust_start = False  # it was trained: what more training finds is not by chance better than it
-        _resume(net, earlier)
+        resume(net, earlier)
     judge = _judge(net, data, rows, order[:n_held]) if judged else None
     # Nothing that the rows seen in training say could prove that training is better than PCA.
     keep.trust_start = "always" if trust_start and judge is rows else trust_start
@@ -85,7 +89,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):
-        net.train_rows(rows, judge, epochs)
+        net.train_rows(rows, judge, epochs, checkpoint)
         finite.check_weights(net)
     net.module_.eval()
     finished = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]
@@ -96,6 +100,14 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         validation_loss_curve=_in_data_units(net, keep.curve_, n_known_judged) if judged else [],
         best_epoch=keep.best_epoch_ if stops_early else len(finished),
     )
+
+
+def _description(est: Any, data: Data) -> list[Any]:
+    """What makes a training the one that it is."""
+    aside = ("callbacks", "checkpoint", "device", "verbose")
+    params = {name: value for name, value in sorted(est.get_params(deep=False).items()) if name not in aside}
+    weights = est.module_.state_dict().values() if est.warm_start and hasattr(est, "net_") else ()
+    return [type(est).__qualname__, params, *data, *(tensor.cpu().numpy() for tensor in weights)]
 
 
 def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
@@ -186,65 +198,6 @@ def _n_held_out(est: Any, data: Data, n_rows: int) -> int:
     return n_held
 
 
-def _make_net(
-    est: Any,
-    parts: Parts,
-    input_shape: tuple,
-    conditioning: tuple[float, float],
-    n_conditions: int,
-    seed: int,
-    callbacks: list,
-) -> AutoencoderNet:
-    """A net with fresh weights, as the estimator's parameters describe it."""
-    params = est._extra
-    module_params: dict[str, Any] = {
-        "network": parts.network,
-        "bottleneck": parts.bottleneck,
-        "loss": parts.loss,
-        "noise": parts.noise,
-        "input_shape": input_shape,
-        "n_components": int(est.n_components),
-        "mean": conditioning[0],
-        "scale": conditioning[1],
-        "network_params": est._network_params(),
-        "missing": parts.missing,
-        "n_conditions": n_conditions,
-        "precision": est.precision,
-    }
-    others = {name: value for name, value in params.items() if not name.startswith("module__")}
-    others.setdefault("iterator_train__shuffle", True)
-    other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
-    if "fused" in names_taken(parts.optimizer) and not other_ways:
-        others.setdefault("optimizer__fused", True)
-    net = AutoencoderNet(
-        stream=Stream(seed, parts.device),
-        alpha=est.alpha,
-        l1_ratio=est.l1_ratio,
-        optimizer=parts.optimizer,
-        lr=est.lr,
-        batch_size=est.batch_size,
-        callbacks=[*callbacks, *(est.callbacks or [])],
-        device=str(parts.device),
-        compile=est.compile,
-        train_split=None,
-        verbose=0 if est.verbose < 2 else est.verbose,
-        **{f"module__{name}": value for name, value in module_params.items()},
-        **others,
-    ).initialize()
-    if net.module_.reads_padding is not parts.reads_padding:
-        raise ValueError(
-            f"module={parts.network!r} makes a network that reads padding, and does not say so: "
-            "give it the attribute reads_padding = True."
-        )
-    # None takes a callback out, so that its name is no longer there. Those of the estimator are not to be touched.
-    own = {name for name, _ in callbacks} - {"print_log", "epoch_timer"}
-    theirs = {name for name, _ in net.callbacks_} - own
-    for name, value in select(params, "callbacks").items():
-        if value is not None or name in own:
-            check_names([name.partition("__")[0]], theirs, "callbacks", "callbacks__")
-    return net
-
-
 def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: np.random.Generator) -> bool:
     """Hand a sample of the conditioned rows to the parts that start from data; return whether the start is an answer.
 
@@ -264,22 +217,6 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
     some = rows if index is None and isinstance(rows, Rows) else rows.at(np.arange(n) if index is None else index)
     with net.stream, threads_for(net.module_.n_multiplications * len(some.u)):
         return net.module_.init_from(some.u, some.condition)
-
-
-def _resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
-    """Let ``net`` go on from copies of the weights, the optimiser's state and the history of ``earlier``."""
-    try:
-        net.module_.load_state_dict(earlier.module_.state_dict())
-    except RuntimeError as error:
-        raise ValueError(f"The parameters describe another network than the one fitted before: {error}") from error
-    if type(net.optimizer_) is type(earlier.optimizer_):
-        state = copy.deepcopy(earlier.optimizer_.state_dict())
-        groups = net.optimizer_.state_dict()["param_groups"]
-        for group, before in zip(groups, state["param_groups"], strict=True):
-            group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # schedulers look for it
-        net.optimizer_.load_state_dict(state | {"param_groups": groups})
-    net.history = type(earlier.history)(earlier.history)  # epochs that are over do not change any more
-    net.stream = earlier.stream.continued_on(net.device)
 
 
 def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:

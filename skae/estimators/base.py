@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checkpoint import remove
 from .._net_state import available
 from .._params import select
 from .._prior import check_prior, fit_prior
@@ -36,6 +37,8 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
     """
+
+    device: Any
 
     @with_callbacks
     def fit(
@@ -168,6 +171,8 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             self.loss_curve_ = outcome.loss_curve
             self.validation_loss_curve_ = outcome.validation_loss_curve
             self.best_epoch_ = outcome.best_epoch
+        if self.checkpoint is not None:
+            remove(self.checkpoint)  # it has done its work
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self

@@ -88,6 +88,9 @@ default=None
         Used as they are, not copied.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+    checkpoint : str or os.PathLike, default=None
+        A file that `fit` writes after every epoch and deletes when it is done. After a kill the same `fit` goes on from
+        it, to the same result, on the CPU to the bit. One file serves one `fit` at a time.
 
     device : str or torch.device, default='auto'
         Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
@@ -193,6 +196,7 @@ default=None
         lr_schedule="onecycle",
         callbacks=None,
         warm_start=False,
+        checkpoint=None,
         # run
         device="auto",
         precision="float32",
@@ -223,6 +227,7 @@ default=None
         self.lr_schedule = lr_schedule
         self.callbacks = callbacks
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.compile = compile

@@ -29,8 +29,7 @@ class VAEGenerator(Layout, Density, Sampling):
 
     **What `sample` draws from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
     rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
-    where none of them lie the decoder has learned nothing. On images the difference is large: ``docs/benchmarks.md``
-    has it.
+    where none of them lie the decoder has learned nothing. ``docs/benchmarks.md`` has what that is worth on images.
 
     Parameters
     ----------
@@ -113,6 +112,9 @@ class VAEGenerator(Layout, Density, Sampling):
         Used as they are, not copied.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+    checkpoint : str or os.PathLike, default=None
+        A file that `fit` writes after every epoch and deletes when it is done. After a kill the same `fit` goes on from
+        it, to the same result, on the CPU to the bit. One file serves one `fit` at a time.
 
     device : str or torch.device, default='auto'
         Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
@@ -142,8 +144,7 @@ class VAEGenerator(Layout, Density, Sampling):
         The fitted ``prior``, if there is one; for classes one for each of ``classes_``. After `partial_fit` it is that
         of the latest rows.
     active_units_ : int
-        Components whose mean differs between rows, by a variance above 0.01 (Burda et al., 2016): the others have
-        learned nothing, and are N(0, 1) for every row. It counts the rows trained on.
+        Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
     classes_ : ndarray of shape (n_classes,)
         The classes in y, sorted; only if they are what the decoder is told.
     input_shape_ : tuple of int
@@ -232,6 +233,7 @@ class VAEGenerator(Layout, Density, Sampling):
         lr_schedule="onecycle",
         callbacks=None,
         warm_start=False,
+        checkpoint=None,
         # run
         device="auto",
         precision="float32",
@@ -265,6 +267,7 @@ class VAEGenerator(Layout, Density, Sampling):
         self.lr_schedule = lr_schedule
         self.callbacks = callbacks
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.compile = compile

@@ -14,7 +14,7 @@ from .. import _files
 from .._validation import check_choice, check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
-from ._names import name_of, with_names
+from ._names import with_names
 from ._objects import ObjectDecoder, ObjectEncoder, names_in
 from ._skops import dumps, is_archive, loads
 
@@ -125,8 +125,8 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
         missing = sorted(set(names_in(document)) - names.keys())
         if missing:
             raise ValueError(
-                f"it names {', '.join(missing)}, which is not skae's own: if you trust the file and what it names, pass "
-                f"trusted=[{', '.join(name.rpartition('.')[2] for name in missing)}]"
+                f"it names {', '.join(missing)}, which is not skae's own: if you trust the file and what it names, "
+                f"pass trusted=[{', '.join(name.rpartition('.')[2] for name in missing)}]"
             )
         estimator = ObjectDecoder(arrays, names, device).decode(document["estimator"])
         if not isinstance(estimator, BaseEstimator):

@@ -1,0 +1,158 @@
+"""Where a long training is written down at the end of every epoch, so that it can go on after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import _files
+from ._codec import Decoder, Encoder
+from ._net_state import as_arrays, as_tensors, load_optimizer
+from ._random import Stream
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object, another one in every process
+
+
+class Checkpoint:
+    """The file of one training.
+
+    What is kept is what decides how training goes on: weights, the optimiser's state, the random stream, the history,
+    and of every callback plain values, arrays, and what has a ``state_dict``.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file; what it holds, if it is there, is read at once.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = os.fspath(path)
+        self.fingerprint, self.seed = "", 0
+        self.found: dict[str, Any] | None = None
+        if not os.path.isdir(os.path.dirname(os.path.abspath(self.path))):
+            raise ValueError(f"checkpoint={self.path!r} needs a folder that is there.")
+        if not os.path.lexists(self.path):
+            return
+        try:
+            document, arrays = _files.unpack(_files.read(self.path))
+            if document["kind"] != "checkpoint":
+                raise ValueError(f"it is a {document['kind']}")
+            self.found = Decoder(arrays).decode(document["state"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"checkpoint={self.path!r} is no file that a training can go on from: {error}. Give another path."
+            ) from error
+
+    def begin(self, seed: int, described: Iterable[Any]) -> int:
+        """Say which training this is: ``described``, and a seed. Return the seed, which is that of the file's."""
+        digest = hashlib.sha256()
+        for value in described:
+            _update(digest, value)
+        self.fingerprint, self.seed = digest.hexdigest(), seed
+        if self.found is not None:
+            if self.found["fingerprint"] != self.fingerprint:
+                raise ValueError(
+                    f"checkpoint={self.path!r} is of a training with other parameters or data: give another path, or "
+                    "delete the file."
+                )
+            self.seed = self.found["seed"]
+        return self.seed
+
+    def resume(self, net: Any) -> tuple[int, bool]:
+        """Bring ``net``, where training has just begun, to where the file is.
+
+        Returns the number of epochs that are done, and whether training was to stop after them.
+        """
+        self.first = len(net.history)
+        state = self.found
+        if state is None:
+            return 0, False
+        net.module_.load_state_dict(as_tensors(state["weights"]))
+        load_optimizer(net.optimizer_, state["optimizer"])
+        net.history.extend(state["history"])
+        for name, callback in net.callbacks_:
+            for attribute, value in state["callbacks"].get(name, {}).items():
+                inner: Any = getattr(callback, attribute, None)
+                if _has_state(inner):
+                    inner.load_state_dict(value)
+                else:
+                    setattr(callback, attribute, _on(value, net.device))
+        return len(state["history"]), state["stopped"]
+
+    def follow(self, net: Any, iterator: Any) -> None:
+        """Bring what is drawn from to where the file is; the ``iterator`` of ``net``, which has just been made, too."""
+        self.generator = iterator.generator
+        if self.found is None:
+            return
+        if self.generator is not None:
+            self.generator.set_state(torch.from_numpy(self.found["order"]))
+        stream = Stream.__new__(Stream)
+        stream.__setstate__(self.found["stream"])
+        net.stream.__setstate__(stream.continued_on(net.device).__getstate__())  # others hold the stream already
+
+    def write(self, net: Any, *, stopped: bool) -> None:
+        """Write down where ``net`` is, at the end of an epoch."""
+        encoder = Encoder()
+        state = {
+            "fingerprint": self.fingerprint,
+            "seed": self.seed,
+            "stopped": stopped,
+            "weights": as_arrays(dict(net.module_.state_dict())),
+            "optimizer": as_arrays(net.optimizer_.state_dict()),
+            "stream": net.stream.__getstate__(),
+            "order": None if self.generator is None else self.generator.get_state().numpy(),
+            "history": net.history.to_list()[self.first :],
+        }
+        document = {"kind": "checkpoint", "state": encoder.encode(state, "state")}
+        document["state"]["callbacks"] = {
+            name: _encoded(encoder, callback, f"callbacks.{name}") for name, callback in net.callbacks_
+        }
+        _files.write_atomically(self.path, _files.pack(document, encoder.arrays))
+
+
+def remove(path: str | os.PathLike) -> None:
+    """Delete the file of a training that is over."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _encoded(encoder: Encoder, callback: Any, where: str) -> dict[str, Any]:
+    """What can be kept of a callback; the rest is as the beginning of training leaves it."""
+    kept = {}
+    for name, value in vars(callback).items():
+        value = value.state_dict() if _has_state(value) else value
+        before = set(encoder.arrays)
+        try:
+            kept[name] = encoder.encode(value, f"{where}.{name}")
+        except TypeError:
+            for stray in encoder.arrays.keys() - before:
+                del encoder.arrays[stray]
+    return kept
+
+
+def _has_state(value: Any) -> bool:
+    return hasattr(value, "load_state_dict") and not isinstance(value, type)
+
+
+def _on(value: Any, device: str) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    return {name: _on(item, device) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def _update(digest: Any, value: Any) -> None:
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        digest.update(repr((value.dtype, value.shape)).encode())
+        for start in range(0, len(value), 4096):  # rows may lie in any order, and need no second copy of them all
+            digest.update(np.ascontiguousarray(value[start : start + 4096]).data)
+    elif hasattr(value, "shape"):  # of rows that are not held
+        digest.update(repr((str(value.dtype), tuple(value.shape))).encode())
+    else:
+        digest.update(_ADDRESS.sub("", repr(value)).encode())

@@ -1,0 +1,86 @@
+"""Nets as the estimators' parameters describe them, new or going on from an earlier one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from .._net import AutoencoderNet
+from .._params import check_names, select
+from .._random import Stream
+from ._parts import Parts, names_taken
+
+
+def make_net(
+    est: Any,
+    parts: Parts,
+    input_shape: tuple,
+    conditioning: tuple[float, float],
+    n_conditions: int,
+    seed: int,
+    callbacks: list,
+) -> AutoencoderNet:
+    """A net with fresh weights, as the estimator's parameters describe it."""
+    params = est._extra
+    module_params: dict[str, Any] = {
+        "network": parts.network,
+        "bottleneck": parts.bottleneck,
+        "loss": parts.loss,
+        "noise": parts.noise,
+        "input_shape": input_shape,
+        "n_components": int(est.n_components),
+        "mean": conditioning[0],
+        "scale": conditioning[1],
+        "network_params": est._network_params(),
+        "missing": parts.missing,
+        "n_conditions": n_conditions,
+        "precision": est.precision,
+    }
+    others = {name: value for name, value in params.items() if not name.startswith("module__")}
+    others.setdefault("iterator_train__shuffle", True)
+    other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
+    if "fused" in names_taken(parts.optimizer) and not other_ways:
+        others.setdefault("optimizer__fused", True)
+    net = AutoencoderNet(
+        stream=Stream(seed, parts.device),
+        alpha=est.alpha,
+        l1_ratio=est.l1_ratio,
+        optimizer=parts.optimizer,
+        lr=est.lr,
+        batch_size=est.batch_size,
+        callbacks=[*callbacks, *(est.callbacks or [])],
+        device=str(parts.device),
+        compile=est.compile,
+        train_split=None,
+        verbose=0 if est.verbose < 2 else est.verbose,
+        **{f"module__{name}": value for name, value in module_params.items()},
+        **others,
+    ).initialize()
+    if net.module_.reads_padding is not parts.reads_padding:
+        raise ValueError(
+            f"module={parts.network!r} makes a network that reads padding, and does not say so: "
+            "give it the attribute reads_padding = True."
+        )
+    # None takes a callback out, so that its name is no longer there. Those of the estimator are not to be touched.
+    own = {name for name, _ in callbacks} - {"print_log", "epoch_timer"}
+    theirs = {name for name, _ in net.callbacks_} - own
+    for name, value in select(params, "callbacks").items():
+        if value is not None or name in own:
+            check_names([name.partition("__")[0]], theirs, "callbacks", "callbacks__")
+    return net
+
+
+def resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
+    """Let ``net`` go on from copies of the weights, the optimiser's state and the history of ``earlier``."""
+    try:
+        net.module_.load_state_dict(earlier.module_.state_dict())
+    except RuntimeError as error:
+        raise ValueError(f"The parameters describe another network than the one fitted before: {error}") from error
+    if type(net.optimizer_) is type(earlier.optimizer_):
+        state = copy.deepcopy(earlier.optimizer_.state_dict())
+        groups = net.optimizer_.state_dict()["param_groups"]
+        for group, before in zip(groups, state["param_groups"], strict=True):
+            group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # schedulers look for it
+        net.optimizer_.load_state_dict(state | {"param_groups": groups})
+    net.history = type(earlier.history)(earlier.history)  # epochs that are over do not change any more
+    net.stream = earlier.stream.continued_on(net.device)
