@@ -1,7 +1,7 @@
 """Autoencoders for scikit-learn."""
 
+from ._version import __version__ as __version__
 from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from .persistence import load, save
 
-__version__ = "0.1.0"
 __all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]

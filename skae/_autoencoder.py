@@ -38,10 +38,8 @@ class Autoencoder(nn.Module):
         ``n_components`` and ``n_outputs`` its signature names, and ``network_params``; a module is copied.
     bottleneck, loss, noise : Bottleneck, Loss, Noise or None
         The other boxes; copied.
-    input_shape : tuple of int
-        Shape of one row.
-    n_components : int
-        Latent size.
+    input_shape, n_components : tuple of int, int
+        Shape of one row, and latent size.
     mean, scale : float
         The conditioning. Plain numbers rather than buffers: exact whatever the precision of the weights.
     network_params : dict

@@ -17,7 +17,7 @@ from ._codec import Decoder, Encoder
 from ._net_state import as_arrays, as_tensors, load_optimizer
 from ._random import Stream
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object, another one in every process
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object, another one in every process
 
 
 class Checkpoint:

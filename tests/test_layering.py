@@ -18,6 +18,7 @@ LAYERS = {
     "_images": 0,
     "_memory": 0,
     "_codec": 0,
+    "_version": 0,
     "_files": 0,
     "_source": 0,
     "_mixture": 0,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterable
-from importlib.metadata import version
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -15,12 +13,10 @@ from .._validation import check_choice, check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._names import with_names
-from ._objects import ObjectDecoder, ObjectEncoder, names_in
+from ._single import pack_estimator, unpack_estimator
 from ._skops import dumps, is_archive, loads
 
 __all__ = ["load", "save"]
-
-_LIBRARIES = ("torch", "scikit-learn", "skorch", "numpy", "safetensors")
 
 
 def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) -> None:
@@ -72,9 +68,7 @@ def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) ->
     if isinstance(estimator, type) or not isinstance(estimator, BaseEstimator):
         raise TypeError(f"estimator must be an estimator, got {estimator!r}.")
     if isinstance(estimator, BaseAutoencoder | Reconstructor):
-        encoder = ObjectEncoder(optimizer=optimizer)
-        found = encoder.encode(estimator, type(estimator).__name__)
-        data = _files.pack({"kind": "estimator", "versions": _versions(), "estimator": found}, encoder.arrays)
+        data = pack_estimator(estimator, optimizer=optimizer)
     else:
         data = dumps(estimator, optimizer=optimizer)
     _files.write_atomically(path, data)
@@ -119,27 +113,9 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
     try:
         if is_archive(data):
             return loads(data, names, device)
-        document, arrays = _files.unpack(data)
-        if document["kind"] != "estimator":
-            raise ValueError(f"it is a {document['kind']}")
-        missing = sorted(set(names_in(document)) - names.keys())
-        if missing:
-            raise ValueError(
-                f"it names {', '.join(missing)}, which is not skae's own: if you trust the file and what it names, "
-                f"pass trusted=[{', '.join(name.rpartition('.')[2] for name in missing)}]"
-            )
-        estimator = ObjectDecoder(arrays, names, device).decode(document["estimator"])
-        if not isinstance(estimator, BaseEstimator):
-            raise TypeError("it holds no estimator")
+        return unpack_estimator(data, names, device)
     except ImportError:
         raise
     except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
         why = str(error).rstrip(".") or type(error).__name__
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error
-    return estimator
-
-
-def _versions() -> dict[str, str]:
-    from .. import __version__
-
-    return {"skae": __version__, "python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}

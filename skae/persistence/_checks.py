@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 
 def check_restored(est: Any) -> None:
@@ -36,6 +37,79 @@ def check_restored(est: Any) -> None:
     for name, tensor in module.state_dict().items():
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"the weights {name} are not finite")
+    _check_history(est.net_.history)
+    if est.net_.kept_optimizer_ is not None:
+        _check_optimizer(est.net_, est.net_.kept_optimizer_)
+    _check_prior(getattr(est, "prior_", None), module)
+
+
+def _check_history(history: Any) -> None:
+    """Check that training, which looks back for the best epoch, finds numbers."""
+    for row in history:
+        losses = {name for name in row if name.endswith("_loss")} | {
+            name.removesuffix("_best") for name in row if name.endswith("_loss_best")
+        }
+        if not all(isinstance(row.get(name), float | int) for name in losses) or type(row.get("batches")) is not list:
+            raise ValueError("the history is none")
+
+
+def _check_optimizer(net: Any, kept: Any) -> None:
+    """Check that an optimiser's state is like the one that a first step leaves.
+
+    Torch does not look: a fused update reads as much of a state as there are weights, whatever its shape.
+    """
+    named = [
+        (name, torch.zeros_like(p, device="cpu").requires_grad_(p.requires_grad))
+        for name, p in net.get_all_learnable_params()
+    ]
+    args, kwargs = net.get_params_for_optimizer("optimizer", named)
+    again = net.optimizer(*args, **kwargs)
+    for _, parameter in named:
+        parameter.grad = torch.zeros_like(parameter)
+    again.step(lambda: torch.zeros(()))
+    wanted = again.state_dict()
+    groups = [group["params"] for group in kept["param_groups"]]
+    if groups != [group["params"] for group in wanted["param_groups"]]:
+        raise ValueError("the optimiser's state is that of other weights")
+    flat = isinstance(again, torch.optim.LBFGS)
+    n_weights = sum(parameter.numel() for _, parameter in named)
+    for index, found in kept["state"].items():
+        model = wanted["state"].get(index, {})
+        if not (found.keys() == model.keys() or (flat and found.keys() >= model.keys())):
+            raise ValueError("the optimiser's state is that of another one")
+        for name, value in found.items():
+            shapes = {(), (n_weights,)} if flat else {tuple(getattr(model[name], "shape", ()))}
+            if not _is_state(value, shapes):
+                raise ValueError(f"the optimiser's state has a {name} that cannot be")
+
+
+def _is_state(value: Any, shapes: set[tuple[int, ...]]) -> bool:
+    if isinstance(value, list):
+        return all(_is_state(item, shapes) for item in value)
+    if isinstance(value, np.ndarray):
+        return value.shape in shapes and value.dtype.kind in "fi" and bool(np.isfinite(value).all())
+    return value is None or isinstance(value, bool) or (isinstance(value, float | int) and math.isfinite(value))
+
+
+def _check_prior(prior: Any, module: Any) -> None:
+    for density in prior if isinstance(prior, list) else [prior]:
+        if isinstance(density, BayesianGaussianMixture | GaussianMixture):
+            _check_mixture(density, module)
+
+
+def _check_mixture(mixture: Any, module: Any) -> None:
+    n, width = mixture.n_components, mixture.n_features_in_
+    if width not in (module.n_codes, module.n_codes + module.n_conditions):
+        raise ValueError(f"a density of {width} numbers is none of codes")
+    shape = {"full": (n, width, width), "tied": (width, width), "diag": (n, width), "spherical": (n,)}
+    found = {"weights_": (n,), "means_": (n, width)}
+    found |= dict.fromkeys(("covariances_", "precisions_cholesky_"), shape[mixture.covariance_type])
+    for name, wanted in found.items():
+        A = getattr(mixture, name)
+        if not (isinstance(A, np.ndarray) and A.shape == wanted and A.dtype.kind == "f" and np.isfinite(A).all()):
+            raise ValueError(f"a mixture cannot have these {name}")
+    if mixture.weights_.min() < 0 or not math.isclose(mixture.weights_.sum(), 1, rel_tol=1e-6):
+        raise ValueError("a mixture's weights must sum to 1")
 
 
 def _is_shape(shape: Any) -> bool:

@@ -8,15 +8,23 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+from sklearn.neighbors import KernelDensity
+from torch import nn
+
+from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
 from .._net import AutoencoderNet
 from .._random import Stream
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_restored
+from ._single import pack_estimator, unpack_estimator
 
 # What our estimators hold beside the classes that have public names.
 _WITHIN = (AutoencoderNet, Classes, ImageLayout, Stream, Targets)
+_HARMLESS = ("numpy.dtype",)  # in a SimpleImputer
+_PACKED = "_packed"
 _SPARE = 2**20  # bytes
 
 
@@ -26,13 +34,17 @@ def is_archive(data: bytes) -> bool:
 
 
 def dumps(estimator: Any, *, optimizer: bool) -> bytes:
-    """An archive of ``estimator``."""
+    """An archive of ``estimator``. An autoencoder that skops cannot hold stands in it as the bytes of its own file."""
     estimator = copy.deepcopy(estimator)
-    for found in autoencoders_in(estimator):
+    for found in list(autoencoders_in(estimator)):
         if "checkpoint" in found.get_params(deep=False):
             found.set_params(checkpoint=None)  # a file of this machine
         if not optimizer and "net_" in vars(found):
             found.net_.forget_optimizer()
+        if not _suits_skops(found):
+            data = pack_estimator(found, optimizer=optimizer)
+            vars(found).clear()
+            vars(found)[_PACKED] = np.frombuffer(data, dtype=np.uint8)
     return _skops().dumps(estimator)
 
 
@@ -40,7 +52,7 @@ def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
     """The way back; only what ``names`` holds, and what skops itself takes for harmless, is made."""
     sio = _skops()
     _check_sizes(data)
-    allowed = {f"{cls.__module__}.{cls.__qualname__}" for cls in (*names.values(), *_WITHIN)}
+    allowed = {f"{cls.__module__}.{cls.__qualname__}" for cls in (*names.values(), *_WITHIN)} | {*_HARMLESS}
     unknown = sorted(set(sio.get_untrusted_types(data=data)) - allowed)
     if unknown:
         raise ValueError(
@@ -48,13 +60,35 @@ def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
             f"and what it names, pass trusted=[{', '.join(name.rpartition('.')[2] for name in unknown)}]"
         )
     estimator = sio.loads(data, trusted=sorted(allowed))
-    for found in autoencoders_in(estimator):
+    for found in list(autoencoders_in(estimator)):
+        if _PACKED in vars(found):
+            inner = unpack_estimator(np.asarray(vars(found)[_PACKED], dtype=np.uint8).tobytes(), names, device)
+            if type(inner) is not type(found):
+                raise TypeError(f"a {type(found).__name__} cannot be a {type(inner).__name__}")
+            vars(found).clear()
+            vars(found).update(vars(inner))
+            continue
         check_restored(found)
         if device is not None:
             found.set_params(device=device)
             if "net_" in vars(found):
                 found.net_ = found.net_.on(device)
     return estimator
+
+
+def _suits_skops(est: BaseAutoencoder) -> bool:
+    """Whether an autoencoder holds neither tensors of its own, as layers do, nor a tree: skops knows neither."""
+    if isinstance(vars(est).get("prior_"), KernelDensity):
+        return False
+    held: list[Any] = [*est.get_params().values()]
+    if "net_" in vars(est):
+        state = est.net_.__getstate__()
+        held += [state["module"], *state["recipe"].values()]
+    return not any(isinstance(value, nn.Module) and not _is_recipe(value) for value in held)
+
+
+def _is_recipe(layer: nn.Module) -> bool:
+    return isinstance(layer, Component) and not layer.state_dict()
 
 
 def _skops() -> Any:
@@ -71,7 +105,10 @@ def _skops() -> Any:
 def _check_sizes(data: bytes) -> None:
     """Check that an archive is no bomb: what is stored plainly is no larger than the archive itself."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        size = sum(max(member.file_size, member.compress_size) for member in archive.infolist())
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):  # some unpack more than they say
+        raise ValueError("it is an archive that is compressed, as skae's are not")
+    size = sum(max(member.file_size, member.compress_size) for member in members)
     if size > len(data) + _SPARE:
         raise ValueError(f"it is an archive of {len(data)} bytes that claims to hold {size}")
 

@@ -1,0 +1,464 @@
+"""A fit that is broken off goes on from its checkpoint, and ends as one that was not."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.utils import check_random_state
+from skorch.callbacks import Callback, EarlyStopping
+
+import skae
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _files
+from skae._checkpoint import Checkpoint
+from skae.bottlenecks import TotalCorrelation
+from skae.noise import GaussianNoise
+
+SLOW = os.environ.get("SKAE_FUZZ") == "1"
+N_KILLS = 100 if SLOW else 5
+
+
+class BrokenOff(BaseException):
+    """Not an error: nothing may take it for one."""
+
+
+class Break(Callback):
+    """Breaks a fit off after an epoch, or in the middle of the one that comes then."""
+
+    def __init__(self, epoch, batch=None):
+        self.epoch, self.batch = epoch, batch
+
+    def on_train_begin(self, net, **kwargs):
+        self.first_ = len(net.history)
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.seen_ = 0
+        self.now_ = len(net.history) - self.first_ == self.epoch + 1
+        if self.now_ and self.batch is None:
+            raise BrokenOff
+
+    def on_batch_begin(self, net, training=True, **kwargs):
+        self.seen_ += 1
+        if self.now_ and self.batch == self.seen_:
+            raise BrokenOff
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = load_digits(return_X_y=True)
+    return X[:300], y[:300]
+
+
+def broken_off(estimator, path, *args, epoch, batch=None, **kwargs):
+    """A copy of ``estimator`` whose fit was broken off, and has left its file."""
+    estimator = clone(estimator).set_params(checkpoint=path, callbacks=[Break(epoch, batch)])
+    with pytest.raises(BrokenOff):
+        estimator.fit(*args, **kwargs)
+    assert not hasattr(estimator, "net_")
+    return estimator
+
+
+def assert_same_fit(one, other):
+    for (name, a), b in zip(one.module_.state_dict().items(), other.module_.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    for name in ("loss_curve_", "validation_loss_curve_", "best_epoch_", "n_iter_"):
+        assert getattr(one, name) == getattr(other, name), name
+    state, again = (e.net_.optimizer_.state_dict()["state"] for e in (one, other))
+    for values, others in zip(state.values(), again.values(), strict=True):
+        for name, value in values.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(others[name])), name
+    for a, b in zip(*(e.net_.stream.__getstate__()["states"] for e in (one, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    if hasattr(one, "prior_"):
+        y = {} if not hasattr(one, "classes_") else {"y": one.classes_[0]}
+        np.testing.assert_array_equal(one.sample(5, random_state=0, **y), other.sample(5, random_state=0, **y))
+
+
+common = {"max_epochs": 5, "random_state": 0, "module__hidden_layer_sizes": (12,), "batch_size": 32}
+conv = {"max_epochs": 4, "random_state": 0, "module__channels": (3,), "batch_size": 64}
+SETTINGS = {
+    "plain": AutoencoderTransformer(3, **common),
+    "noise and dropout": AutoencoderTransformer(3, noise="gaussian_noise", module__dropout=0.2, **common),
+    "batch norm": AutoencoderTransformer(3, module__normalization="batch", **common),
+    "plateau": AutoencoderTransformer(3, lr_schedule="plateau", n_iter_no_change=4, **common),
+    "cosine": AutoencoderTransformer(3, lr_schedule="cosine", early_stopping=False, **common),
+    "constant rate": AutoencoderTransformer(3, lr_schedule=None, alpha=1e-3, l1_ratio=0.5, **common),
+    "momentum": AutoencoderTransformer(3, optimizer="sgd", optimizer__momentum=0.9, lr=1e-4, **common),
+    "rmsprop": AutoencoderTransformer(3, optimizer="rmsprop", **common),
+    "adamw by torch": AutoencoderTransformer(3, optimizer="adamw", optimizer__fused=False, **common),
+    "amsgrad": AutoencoderTransformer(3, optimizer__amsgrad=True, **common),
+    "bf16": AutoencoderTransformer(3, precision="bf16", **common),
+    "sequences": AutoencoderTransformer(3, module="gru", module__hidden_size=4, max_epochs=3, random_state=0),
+    "images": ConvAutoencoder(3, noise="masking_noise", **conv),
+    "spatial code": ConvAutoencoder(3, module__dense=False, module__normalization="batch", **conv),
+    "generator": VAEGenerator(3, conditional=True, **common),
+    "total correlation": VAEGenerator(3, bottleneck=TotalCorrelation(beta=2.0), prior=None, **common),
+    "importance samples": VAEGenerator(3, importance_samples=3, loss="bernoulli", **common),
+    "reconstructor": Reconstructor(AutoencoderTransformer(3, noise=GaussianNoise(2.0), **common)),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "reconstructor"])
+def test_a_resumed_fit_equals_an_unbroken_one(data, tmp_path, name):
+    X, y = data
+    estimator = SETTINGS[name]
+    if getattr(estimator, "loss", "") == "bernoulli":
+        X = X / 16
+    whole = clone(estimator).fit(X, y)
+    path = tmp_path / "fit.skae"
+    for epoch, batch in ((1, None), (1, 2), (2, 1), (2, None)):  # one after the other: each goes on from the last
+        broken_off(estimator, path, X, y, epoch=epoch, batch=batch)
+        assert os.listdir(tmp_path) == ["fit.skae"]
+    resumed = clone(estimator).set_params(checkpoint=path).fit(X, y)
+    assert_same_fit(whole, resumed)
+    assert os.listdir(tmp_path) == [], "its work is done"
+    assert_same_fit(whole, clone(estimator).set_params(checkpoint=str(path)).fit(X, y))
+
+
+def test_within_another_estimator(data, tmp_path):
+    X = data[0]
+    estimator = SETTINGS["reconstructor"]
+    whole = clone(estimator).fit(X)
+    path = tmp_path / "fit.skae"
+    broken = clone(estimator).set_params(estimator__checkpoint=path, estimator__callbacks=[Break(2)])
+    with pytest.raises(BrokenOff):
+        broken.fit(X)
+    resumed = clone(estimator).set_params(estimator__checkpoint=path).fit(X)
+    np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
+
+
+def test_all_that_fit_takes(data, tmp_path):
+    X, y = data
+    given = {
+        "X_target": X + 1,
+        "X_val": X[:50],
+        "X_val_target": X[:50] + 1,
+        "sample_weight": np.arange(len(X)) % 3,
+        "y_val": y[:50],
+    }
+    estimator = SETTINGS["generator"]
+    whole = clone(estimator).fit(X, y, **given)
+    path = tmp_path / "fit.skae"
+    broken_off(estimator, path, X, y, epoch=3, **given)
+    assert_same_fit(whole, clone(estimator).set_params(checkpoint=path).fit(X, y, **given))
+
+
+def test_rows_that_are_not_held(data, tmp_path):
+    X = np.tile(data[0], (5, 1))
+    np.save(tmp_path / "X.npy", X)
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    estimator = SETTINGS["noise and dropout"]
+    path = tmp_path / "fit.skae"
+    with config_context(working_memory=0.25):
+        whole = clone(estimator).fit(X)
+        broken_off(estimator, path, X, epoch=2)
+        assert_same_fit(whole, clone(estimator).set_params(checkpoint=path).fit(X))
+
+
+def test_early_stopping_is_not_forgotten(data, tmp_path):
+    X = data[0]
+    estimator = AutoencoderTransformer(3, **common | {"max_epochs": 60, "lr": 0.02}).set_params(
+        n_iter_no_change=3, lr_schedule=None
+    )
+    whole = clone(estimator).fit(X)
+    assert 6 < whole.n_iter_ < 60, "the test needs a fit that stops early"
+    path = tmp_path / "fit.skae"
+    for epoch in (1, whole.n_iter_ - 2, whole.n_iter_ - 1):
+        broken_off(estimator, path, X, epoch=epoch)
+    resumed = clone(estimator).set_params(checkpoint=path).fit(X)
+    assert_same_fit(whole, resumed)
+
+
+def test_a_kill_after_training_was_stopped_early(data, tmp_path):
+    X = data[0]
+
+    class Ends(Callback):
+        def on_train_end(self, net, **kwargs):
+            raise BrokenOff
+
+    stops = common | {"max_epochs": 60, "lr": 0.02, "n_iter_no_change": 3, "lr_schedule": None}
+    whole = AutoencoderTransformer(3, **stops).fit(X)
+    path = tmp_path / "fit.skae"
+    with pytest.raises(BrokenOff):
+        AutoencoderTransformer(3, checkpoint=path, callbacks=[Ends()], **stops).fit(X)
+    assert_same_fit(whole, AutoencoderTransformer(3, checkpoint=path, **stops).fit(X))
+
+
+class Counts(Callback):
+    """Keeps plain values, an array, a tensor and something that no file can keep."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.epochs, self.losses, self.last, self.open = 0, np.zeros(9), torch.zeros(()), lambda: None
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses[self.epochs] = net.history[-1, "train_loss"]
+        self.last = torch.tensor(net.history[-1, "train_loss"])
+        self.epochs += 1
+
+
+def test_callbacks_of_users_go_on(data, tmp_path):
+    X = data[0]
+    whole, counts = [Counts(), EarlyStopping(monitor="train_loss")], Counts()
+    AutoencoderTransformer(3, callbacks=whole, **common).fit(X)
+    path = tmp_path / "fit.skae"
+    with pytest.raises(BrokenOff):
+        AutoencoderTransformer(
+            3, checkpoint=path, callbacks=[Counts(), EarlyStopping(monitor="train_loss"), Break(3)], **common
+        ).fit(X)
+    AutoencoderTransformer(3, checkpoint=path, callbacks=[counts, EarlyStopping(monitor="train_loss")], **common).fit(X)
+    assert counts.epochs == whole[0].epochs == 5
+    np.testing.assert_array_equal(counts.losses, whole[0].losses)
+    assert counts.last == whole[0].last
+
+
+@pytest.mark.parametrize("random_state", ["none", "instance"])
+def test_without_a_seed_the_file_has_it(data, tmp_path, random_state):
+    X = data[0]
+
+    def make(**params):
+        seed = None if random_state == "none" else check_random_state(3)
+        return AutoencoderTransformer(3, **common | {"random_state": seed}, **params)
+
+    path, copy = tmp_path / "fit.skae", tmp_path / "copy.skae"
+    broken_off(make(), path, X, epoch=2)
+    shutil.copy(path, copy)
+    assert_same_fit(make(checkpoint=path).fit(X), make(checkpoint=copy).fit(X))
+
+
+def test_a_warm_start(data, tmp_path):
+    X = data[0]
+    first = AutoencoderTransformer(3, warm_start=True, **common).fit(X)
+    again, path = skae.AutoencoderTransformer(3, warm_start=True, **common).fit(X), tmp_path / "fit.skae"
+    weights = {name: tensor.clone() for name, tensor in again.module_.state_dict().items()}
+    again.set_params(checkpoint=path, callbacks=[Break(2)])
+    with pytest.raises(BrokenOff):
+        again.fit(X)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in again.module_.state_dict().items())
+    again.set_params(callbacks=None).fit(X)
+    assert_same_fit(first.fit(X), again)
+    assert len(again.net_.history) == 10
+    broken = clone(again).set_params(callbacks=[Break(2)])
+    with pytest.raises(BrokenOff):
+        broken.fit(X)
+    with pytest.raises(ValueError, match="other parameters or data"):
+        again.fit(X)  # which starts from weights
+
+
+@pytest.mark.parametrize("what", ["n_components", "seed", "X", "a row", "sample_weight", "class", "X_val"])
+def test_a_file_of_another_fit_is_refused_and_stays(data, tmp_path, what):
+    X = data[0]
+    estimator = SETTINGS["plain"]
+    path = tmp_path / "fit.skae"
+    broken_off(estimator, path, X, epoch=2)
+    before = path.read_bytes()
+    other, given = clone(estimator).set_params(checkpoint=path), {}
+    if what == "n_components":
+        other.set_params(n_components=2)
+    elif what == "seed":
+        other.set_params(random_state=1)
+    elif what == "X":
+        X = X[:-1]
+    elif what == "a row":
+        X = X.copy()
+        X[17, 5] += 1e-6
+    elif what == "sample_weight":
+        given["sample_weight"] = np.ones(len(X))
+    elif what == "X_val":
+        given["X_val"] = X[:9]
+    else:
+        other = type("Other", (AutoencoderTransformer,), {})(3, checkpoint=path, **common)
+    with pytest.raises(ValueError, match=r"checkpoint='.*fit.skae' is of a training with other parameters or data"):
+        other.fit(X, **given)
+    assert not hasattr(other, "n_features_in_")
+    assert path.read_bytes() == before
+    # What says nothing of the result may change.
+    clone(estimator).set_params(checkpoint=path, verbose=0, callbacks=[Counts()]).fit(data[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"my thesis", "model", "cut"])
+def test_another_file_is_not_overwritten(data, tmp_path, content):
+    X = data[0]
+    path = tmp_path / "fit.skae"
+    if content == "model":
+        skae.save(AutoencoderTransformer(3, **common).fit(X), path)
+    elif content == "cut":
+        broken_off(SETTINGS["plain"], path, X, epoch=2)
+        path.write_bytes(path.read_bytes()[:-3])
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="no file that a training can go on from"):
+        AutoencoderTransformer(3, checkpoint=path, **common).fit(X)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_format_is_refused(data, tmp_path, monkeypatch):
+    path = tmp_path / "fit.skae"
+    with monkeypatch.context() as patch:
+        patch.setattr(_files, "FORMAT", _files.FORMAT + 1)
+        broken_off(SETTINGS["plain"], path, data[0], epoch=2)
+    with pytest.raises(ValueError, match="update skae"):
+        AutoencoderTransformer(3, checkpoint=path, **common).fit(data[0])
+
+
+@pytest.mark.parametrize("path", [3, ["fit"], b"fit", True])
+def test_what_is_no_path(data, path):
+    with pytest.raises(TypeError, match="checkpoint must be None, a str or an"):
+        AutoencoderTransformer(3, checkpoint=path, **common).fit(data[0])
+
+
+def test_where_no_file_can_be(data, tmp_path):
+    for path in (tmp_path / "nowhere" / "fit.skae", tmp_path):
+        with pytest.raises(ValueError, match="checkpoint="):
+            AutoencoderTransformer(3, checkpoint=path, **common).fit(data[0])
+
+
+def test_only_fit_writes(data, tmp_path):
+    path = tmp_path / "fit.skae"
+    estimator = AutoencoderTransformer(3, checkpoint=path, **common).partial_fit(data[0])
+    estimator.transform(data[0])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk(data, tmp_path, monkeypatch):
+    X = data[0]
+    path = tmp_path / "fit.skae"
+    estimator = AutoencoderTransformer(3, checkpoint=path, **common).fit(X)
+    before, Z = dict(vars(estimator)), estimator.transform(X)
+    write, written = os.fsync, []
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) > 4:  # two for each epoch: the file and its folder
+            raise OSError(28, "No space left on device")
+        write(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            estimator.fit(X)
+    assert vars(estimator) == before
+    np.testing.assert_array_equal(estimator.transform(X), Z)
+    assert os.listdir(tmp_path) == ["fit.skae"], "the last epoch that could be written is there, and nothing else"
+    assert len(Checkpoint(path).found["history"]) == 2
+    np.testing.assert_array_equal(estimator.fit(X).transform(X), Z)
+
+
+def test_ctrl_c_leaves_the_file(data, tmp_path):
+    X = data[0]
+
+    class Interrupts(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 3:
+                os.kill(os.getpid(), 2)
+
+    path = tmp_path / "fit.skae"
+    estimator = AutoencoderTransformer(3, checkpoint=path, callbacks=[Interrupts()], **common)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert not hasattr(estimator, "net_")
+    assert_same_fit(AutoencoderTransformer(3, **common).fit(X), estimator.set_params(callbacks=None).fit(X))
+
+
+def test_load_says_what_the_file_is(data, tmp_path):
+    path = tmp_path / "fit.skae"
+    broken_off(SETTINGS["plain"], path, data[0], epoch=2)
+    with pytest.raises(ValueError, match="it is a checkpoint"):
+        skae.load(path)
+
+
+def test_the_path_is_not_saved(data, tmp_path):
+    estimator = AutoencoderTransformer(3, checkpoint=tmp_path / "fit.skae", **common).fit(data[0])
+    skae.save(estimator, tmp_path / "model.skae")
+    assert skae.load(tmp_path / "model.skae").checkpoint is None
+    assert estimator.checkpoint is not None
+
+
+KILLED = textwrap.dedent(
+    """
+    import os, random, signal, sys, time
+    import numpy as np, torch
+    from sklearn.datasets import load_digits
+    from skae import VAEGenerator
+    from skae._checkpoint import Checkpoint
+
+    torch.set_num_threads(1)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # what this imports takes longer than a fit
+    path, result, n_kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    X = load_digits().data[:200]
+
+    def fit(checkpoint):
+        vae = VAEGenerator(3, max_epochs=12, random_state=0, module__hidden_layer_sizes=(30,), noise="gaussian_noise",
+                           checkpoint=checkpoint).fit(X)
+        weights = [t.numpy().ravel() for t in vae.module_.state_dict().values()]
+        return np.concatenate([*weights, vae.sample(4, 0).ravel()])
+
+    def child(work):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work()
+                os._exit(0)
+            except BaseException:
+                import traceback
+                traceback.print_exc()
+                os._exit(1)
+        return pid
+
+    start = time.monotonic()
+    pid = child(lambda: np.save(result + "whole.npy", fit(None)))
+    assert os.waitpid(pid, 0)[1] == 0
+    whole = time.monotonic() - start
+    rng = random.Random(0)
+    kills = with_file = rounds = 0
+    while kills < n_kills:
+        rounds += 1
+        while True:
+            pid = child(lambda: np.save(result + "resumed.npy", fit(path)))
+            time.sleep(rng.uniform(0, whole))
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if not done and kills < n_kills:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                kills += 1
+                if os.path.exists(path):
+                    with_file += 1
+                    found = Checkpoint(path).found  # raises for a file that does not load
+                    assert 1 <= len(found["history"]) <= 12
+                continue
+            if not done:
+                status = os.waitpid(pid, 0)[1]
+            assert status == 0, status
+            break
+        assert not os.path.exists(path)
+        assert np.array_equal(np.load(result + "whole.npy"), np.load(result + "resumed.npy"))
+    left = [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".tmp")]
+    print(kills, with_file, rounds, len(left))
+    """
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+def test_kills(tmp_path):
+    """SIGKILL at any moment of a fit: the file loads or is not there, and the fit ends as one that was not killed."""
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "fit.skae"), str(tmp_path / "result-"), str(N_KILLS)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert run.returncode == 0, run.stderr
+    kills, with_file, rounds, left = map(int, run.stdout.split())
+    assert kills >= N_KILLS
+    assert with_file > 0, "no kill came after an epoch"
+    assert rounds >= 1
+    assert left <= kills, "at most what was being written"
+    print(f"{kills} kills, {with_file} of them with a file, {rounds} fits ended")
