@@ -3,13 +3,17 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test array-api lint types docs clean
+.PHONY: quickstart test fuzz array-api lint types docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto
+
+# The same tests of made-up input, of files and of kills, with many more examples: about ten minutes.
+fuzz: $(VENV)/installed
+	SKAE_FUZZ=1 $(BIN)/python -m pytest -n auto -q -s tests/fuzz tests/persistence tests/test_checkpoint.py
 
 # scikit-learn's array API checks need the variable before the first import, so they have a process of their own.
 array-api: $(VENV)/installed
