@@ -206,7 +206,7 @@ class Autoencoder(nn.Module):
         observed = self._observed(u)
         noisy = self.corrupt(u) if self.training and self.noise is not None else u
         z, penalty = self.bottleneck(self._encode(self._fill(noisy), observed))
-        k = len(z) // len(u)
+        k = z.shape[0] // u.shape[0]  # `len` would fix the number of rows in an exported program
         if k > 1:
             c = None if c is None else c.repeat(k, 1)
             observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))

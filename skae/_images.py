@@ -22,7 +22,7 @@ class ImageLayout(NamedTuple):
 
     def arrange(self, X: Any) -> Any:
         """Rows of X, an array or a tensor, as (n, channels, height, width), without a copy where that can be."""
-        images = X.reshape(len(X), *self.image_shape)
+        images = X.reshape(X.shape[0], *self.image_shape)  # which need not be a number yet, while torch exports
         if self.channel_axis is None:
             return images[:, None]
         return images if self.channel_axis == 0 else _move_axis(images, -1, 1)
@@ -32,7 +32,7 @@ class ImageLayout(NamedTuple):
         if self.channel_axis == -1:
             images = _move_axis(images, 1, -1)
         images = images.contiguous() if isinstance(images, Tensor) else np.ascontiguousarray(images)
-        return images.reshape(len(images), *self.row_shape)
+        return images.reshape(images.shape[0], *self.row_shape)
 
 
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:

@@ -6,9 +6,9 @@ import pytest
 from numpydoc.validate import validate
 
 import skae
-from skae import bottlenecks, datasets, losses, metrics, nn, noise, plotting
+from skae import bottlenecks, datasets, export, losses, metrics, nn, noise, plotting
 
-MODULES = [skae, nn, losses, noise, bottlenecks, datasets, metrics, plotting]
+MODULES = [skae, nn, losses, noise, bottlenecks, datasets, export, metrics, plotting]
 PUBLIC = {f"{module.__name__}.{name}": getattr(module, name) for module in MODULES for name in module.__all__}
 
 NOT_ASKED = {

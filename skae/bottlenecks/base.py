@@ -38,6 +38,8 @@ class Bottleneck(Component):
 
     def draw_like(self, like: Tensor) -> Tensor:
         """Draw N(0, 1) in the shape of ``like``; while judging always the same, so that epochs differ by weights."""
+        if torch.compiler.is_exporting():  # a graph holds no generator
+            return torch.randn_like(like)
         generator = None if self.training else torch.Generator(like.device).manual_seed(COMMON_SEED)
         return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
 
@@ -57,7 +59,7 @@ class Bottleneck(Component):
         log q(z|x) − log p(z): the objective is then the importance-weighted bound of the k.
         """
         z = self.code(h)
-        return Latent(z, z.new_zeros(len(z)))
+        return Latent(z, z.new_zeros(z.shape[0]))
 
     def code(self, h: Tensor) -> Tensor:
         """Return the code (n, n_components) of the encoder's output (n, n_outputs)."""

@@ -56,13 +56,16 @@ class MMD(Bottleneck):
         check_number("MMD: weight", self.weight, numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:
-        n = len(h)
+        n = h.shape[0]
         if n < 2:
             return super().forward(h)
         drawn = self.draw_like(h)
         others = 1 - torch.eye(n, dtype=h.dtype, device=h.device)
         within = ((self._kernel(h, h) + self._kernel(drawn, drawn)) * others).sum() / (n * (n - 1))
-        return Latent(h, self.weight * (within - 2 * self._kernel(h, drawn).mean()).expand(n))
+        penalty = within - 2 * self._kernel(h, drawn).mean()
+        if torch.compiler.is_exporting():  # for any n, that of one row included
+            penalty = torch.where(others.any(), penalty, 0)
+        return Latent(h, self.weight * penalty.expand(n))
 
     @staticmethod
     def _kernel(a: Tensor, b: Tensor) -> Tensor:

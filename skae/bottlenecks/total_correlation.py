@@ -55,6 +55,8 @@ class TotalCorrelation(Gaussian):
         density = log_density(z[:, None], mean, log_variance)  # of every code under every row's posterior
         joint = torch.logsumexp(density.sum(2), dim=1)
         apart = torch.logsumexp(density, dim=1).sum(1)
-        correlation = joint - apart + (z.shape[1] - 1) * math.log(len(z))
+        # A number that is not known yet has no logarithm of Python's.
+        log_n = z.new_ones(z.shape[0]).sum().log() if torch.compiler.is_exporting() else math.log(z.shape[0])
+        correlation = joint - apart + (z.shape[1] - 1) * log_n
         penalty = divergence_from_standard_normal(mean, log_variance).sum(1) + (self.beta - 1) * correlation
         return Latent(z, self._warmth() * penalty)

@@ -97,7 +97,7 @@ class SequenceNetwork(nn.Module):
             Where x has values; everywhere when None. Steps after a row's last value do not count.
         """
         x = self._with_channels(x)
-        lengths = self._lengths(observed, len(x), x.shape[1], x.device)
+        lengths = self._lengths(observed, x.shape[0], x.shape[1], x.device)
         return self.code(pool(self.encoder(x, lengths), lengths))
 
     def decode(self, z: Tensor, observed: Tensor | None = None) -> Tensor:
@@ -111,7 +111,7 @@ class SequenceNetwork(nn.Module):
             Says how long each row becomes, as in `encode`; as long as ``input_shape`` when None.
         """
         n_steps = self.input_shape[0] if observed is None else observed.shape[1]
-        lengths = self._lengths(observed, len(z), n_steps, z.device)
+        lengths = self._lengths(observed, z.shape[0], n_steps, z.device)
         position = position_features(lengths, n_steps, self.n_frequencies).to(z.dtype)
         told = torch.cat([z.unsqueeze(1).expand(-1, n_steps, -1), position], dim=2)
         x = self.output(self.decoder(told, lengths))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .._validation import check_choice, check_number
-from ._sequence import SequenceNetwork
+from ._sequence import SequenceNetwork, steps_inside
 
 
 class GRU(SequenceNetwork):
@@ -82,7 +83,26 @@ class _PackedGRU(nn.GRU):
     """A GRU that stops, and starts backwards, at each row's length."""
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        if torch.compiler.is_exporting():
+            return self._unpacked(x, lengths)
         if (lengths == x.shape[1]).all():  # the same, in half the time
             return super().forward(x)[0]
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+    def _unpacked(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """The same in whole tensors, one layer and direction after the other: what is packed cannot be exported."""
+        inside = steps_inside(lengths, x.shape[1])
+        steps = torch.arange(x.shape[1], device=x.device)[:, None]
+        # Each row mirrored up to its length. What comes after it is read last in either direction, so it tells nothing.
+        mirrored = torch.where(inside, lengths[:, None, None] - 1 - steps, steps)
+        n_ways = 2 if self.bidirectional else 1
+        for layer in range(self.num_layers):
+            ways = []
+            for way, weights in enumerate(self.all_weights[layer * n_ways : (layer + 1) * n_ways]):
+                read = x.gather(1, mirrored.expand_as(x)) if way else x
+                start = x.new_zeros(1, x.shape[0], self.hidden_size)
+                h = torch.gru(read, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
+                ways.append(h.gather(1, mirrored.expand_as(h)) if way else h)
+            x = torch.cat(ways, 2)
+        return x.masked_fill(~inside, 0.0)

@@ -1,0 +1,108 @@
+"""The parts of a fitted autoencoder as modules from X, as the user has it, to what the method returns."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._images import ImageLayout
+
+PARTS = ("encoder", "decoder", "reconstruct")
+
+
+class Part(nn.Module):
+    """What `transform`, `inverse_transform` or `reconstruct` compute, on the CPU and for inference.
+
+    Parameters
+    ----------
+    estimator : Inference
+        A fitted one; its module is copied.
+    keep_observed : bool
+        Whether only missing values are reconstructed.
+    """
+
+    #: Names of the inputs but for the condition, and of the output.
+    reads, gives = "X", "X_hat"
+
+    def __init__(self, estimator: Any, keep_observed: bool = False) -> None:
+        super().__init__()
+        self.layout: ImageLayout | None = getattr(estimator, "layout_", None)
+        self.row_shape = tuple(estimator.input_shape_)
+        self.keep_observed = keep_observed
+        module = estimator.module_
+        device = next((p.device for p in module.parameters()), torch.device("cpu"))
+        self.module = copy.deepcopy(module, {} if device.type == "cpu" else _moved(module))
+        self.module.noise = None  # it is for training
+        self.eval()
+
+    @property
+    def told(self) -> int:
+        """How many numbers the decoder is told of a row beside its code."""
+        return self.module.n_conditions
+
+    @property
+    def any_length(self) -> bool:
+        """Whether rows are sequences that may have any length."""
+        return self.reads == "X" and self.module.reads_padding and len(self.row_shape) == 2
+
+    def examples(self) -> dict[str, Tensor]:
+        """Inputs to trace with, by name. Three rows: 1 would be taken for a constant."""
+        shape = (self.module.n_codes,) if self.reads == "Z" else self.row_shape
+        inputs = {self.reads: torch.zeros(3, *shape)}
+        if self.told:
+            inputs["condition"] = torch.zeros(3, self.told)
+        return inputs
+
+    def _arrange(self, x: Tensor) -> Tensor:
+        return x if self.layout is None else self.layout.arrange(x)
+
+    def _restore(self, x: Tensor) -> Tensor:
+        return x if self.layout is None else self.layout.restore(x)
+
+
+class Encoder(Part):
+    """From X to codes."""
+
+    gives = "Z"
+
+    @property
+    def told(self) -> int:
+        """Nothing."""
+        return 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Codes (n, n_codes) of rows (n, *row_shape)."""
+        return self.module.encode(self._arrange(x))
+
+
+class Decoder(Part):
+    """From codes to rows of X."""
+
+    reads = "Z"
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Rows (n, *row_shape) of codes (n, n_codes)."""
+        return self._restore(self.module.decode(z, c))
+
+
+class Reconstruction(Part):
+    """From X to its reconstruction."""
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Rows (n, *row_shape) of rows."""
+        x_hat = self._restore(self.module.reconstruct(self._arrange(x), c))
+        return torch.where(x.isnan(), x_hat, x) if self.keep_observed else x_hat
+
+
+def make_part(estimator: Any, part: str) -> Part:
+    """The ``part``, one of `PARTS`, of a fitted estimator."""
+    return {"encoder": Encoder, "decoder": Decoder, "reconstruct": Reconstruction}[part](estimator)
+
+
+def _moved(module: nn.Module) -> dict[int, Any]:
+    """What `copy.deepcopy` is to take for the tensors of a module: copies on the CPU, and none on the device."""
+    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach().cpu(), p.requires_grad) for p in module.parameters()}
+    return memo | {id(b): b.detach().cpu() for b in module.buffers()}

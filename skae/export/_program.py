@@ -1,0 +1,93 @@
+"""From a module to an ONNX graph, in silence and without a trace."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from typing import Any
+
+import torch
+
+from ._gru import make_traceable, translations
+from ._parts import Part
+
+OPSET = 18  # what torch's exporter writes: newer ones are translated from it
+_LARGEST = 2**31 - 2**24  # bytes that protobuf holds, with room for the graph
+
+
+def model_of(part: Part, opset: int = OPSET) -> Any:
+    """The ONNX model (a ``ModelProto``) of a part."""
+    n_bytes = sum(p.numel() * p.element_size() for p in part.parameters())
+    if n_bytes > _LARGEST:
+        raise ValueError(f"An ONNX file holds less than 2 GB, and the weights take {n_bytes / 1e9:.1f} GB.")
+    make_traceable(part)
+    with _quiet(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            program, axes = _trace(part)
+            made = torch.onnx.export(
+                program,
+                dynamo=True,
+                verbose=False,
+                opset_version=opset,
+                input_names=[*part.examples()],
+                output_names=[part.gives],
+                dynamic_shapes=tuple(axes),
+                custom_translation_table=translations(),
+            )
+        except Exception as error:
+            network, reason = type(part.module.network).__name__, str(error).strip().partition("\n")[0]
+            raise RuntimeError(
+                f"{network} cannot be exported: torch must be able to trace its encode and decode for any number of "
+                f"rows, without branches that depend on values. It says: {reason}"
+            ) from error
+    assert made is not None, "it was given no file to write to"
+    return made.model_proto
+
+
+def _trace(part: Part) -> tuple[Any, list[dict[int, str]]]:
+    """The exported program of a part, and the axes of its inputs that are free."""
+    errors = []
+    # A network of the user's own may count on a length; and only dynamo, the strict way, knows what to make of len(x).
+    for any_length, strict in itertools.product(sorted({part.any_length, False}, reverse=True), (False, True)):
+        axes = [{0: "batch"} for _ in part.examples()]
+        if any_length:
+            axes[0][1] = "length"
+        dims = {name: torch.export.Dim(name) for name in ("batch", "length")}
+        free = tuple({axis: dims[name] for axis, name in some.items()} for some in axes)
+        try:
+            return torch.export.export(part, (*part.examples().values(),), dynamic_shapes=free, strict=strict), axes
+        except Exception as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def require(*names: str) -> None:
+    """Import packages of the extra, or say how to get them."""
+    for name in names:
+        try:
+            __import__(name)
+        except ImportError as error:
+            raise ImportError(f'skae.export needs {name}: pip install "skae[onnx]"') from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what the exporter says of its own future, of packages that it could use, and of graphs that fail."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), redirect_stderr(StringIO()):
+        for category in (FutureWarning, DeprecationWarning):
+            warnings.simplefilter("ignore", category)
+        # Both inputs of a conditional decoder have as many rows.
+        warnings.filterwarnings("ignore", "# The axis name: .* will not be used", UserWarning)
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

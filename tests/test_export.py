@@ -1,0 +1,418 @@
+"""Exported graphs give what the estimators give."""
+
+import copy
+import functools
+import random
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+import skl2onnx
+import torch
+from numpydoc.validate import validate
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses
+from skae.export import register_skl2onnx, to_onnx
+from skae.nn import EncoderDecoder
+from skae.nn._layers import ACTIVATIONS
+
+pytestmark = pytest.mark.filterwarnings("ignore:No component of the code is active")
+
+TRAINING = {"max_epochs": 2, "random_state": 0, "early_stopping": False, "lr": 1e-2}
+SMALL = {**TRAINING, "module__hidden_layer_sizes": (8,)}
+BATCHES = (1, 2, 37)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def operators_read_once():
+    """The exporter parses the source of its 497 operators for every graph, which is most of a small one's time."""
+    from onnxscript._framework_apis import torch_2_5 as api
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (m for name, m in sys.modules.items() if name.startswith(api.__package__)):
+            if hasattr(module, "get_torchlib_ops"):
+                patch.setattr(module, "get_torchlib_ops", functools.cache(module.get_torchlib_ops))
+        yield
+
+
+def rows(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def padded(X):
+    """Sequences of many lengths."""
+    X = X.copy()
+    for i in range(0, len(X), 3):
+        X[i, 3 + i % (X.shape[1] - 3) :] = np.nan
+    return X
+
+
+def holed(X):
+    X = X.copy()
+    X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    return X
+
+
+def session_of(model):
+    onnx.checker.check_model(model, full_check=True)
+    return onnxruntime.InferenceSession(model.SerializeToString())
+
+
+def exported(estimator, part, tmp_path):
+    path = tmp_path / f"{part}.onnx"
+    to_onnx(estimator, path, part)
+    return session_of(onnx.load(path))
+
+
+def assert_equal(found, wanted, tol=1e-5):
+    assert found.shape == wanted.shape
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    assert np.nanmax(np.abs(found - wanted)) <= tol * np.nanmax(np.abs(wanted))
+
+
+def check(estimator, X, tmp_path, parts=("encoder", "decoder", "reconstruct"), y=None):
+    """Compare graphs with methods, in batches of one and more rows."""
+    told = estimator.module_.n_conditions > 0
+    for part in parts:
+        session = exported(estimator, part, tmp_path)
+        assert {i.shape[0] for i in session.get_inputs()} == {"batch"}
+        for n in BATCHES:
+            some = np.resize(X, (n, *X.shape[1:]))
+            some_y = {"y": np.resize(y, n)} if told else {}
+            Z = estimator.transform(some)
+            given = {"Z": Z} if part == "decoder" else {"X": some}
+            if part == "encoder":
+                wanted = Z
+            else:
+                given |= {"condition": estimator._condition.encode(some_y["y"])} if told else {}
+                wanted = (
+                    estimator.inverse_transform(Z, **some_y)
+                    if part == "decoder"
+                    else estimator.reconstruct(some, **some_y)
+                )
+            assert_equal(session.run(None, given)[0], wanted)
+
+
+class Half(nn.Sequential):
+    """Every activation that our networks have, and layers that do something else in training."""
+
+    def __init__(self, n_in, n_out):
+        activations = [nn.Sequential(nn.Linear(5, 5), activation()) for activation in ACTIVATIONS.values()]
+        super().__init__(nn.Linear(n_in, 5), nn.BatchNorm1d(5), nn.Dropout(), *activations, nn.Linear(5, n_out))
+
+
+NETWORKS = {
+    "mlp": (AutoencoderTransformer(3, **SMALL), rows(60, 7)),
+    "conv": (ConvAutoencoder(3, module__channels=(4, 6), **SMALL), rows(40, 9, 7)),
+    "gru": (AutoencoderTransformer(3, module="gru", module__hidden_size=5, **TRAINING), rows(40, 6, 2)),
+    "tcn": (AutoencoderTransformer(3, module="tcn", module__n_layers=2, **TRAINING), rows(40, 6, 2)),
+    "encoder_decoder": (
+        AutoencoderTransformer(
+            3, module=EncoderDecoder, module__encoder=Half(7, 3), module__decoder=Half(3, 7), **TRAINING
+        ),
+        rows(60, 7),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_in_every_part(name, tmp_path):
+    estimator, X = NETWORKS[name]
+    check(copy.deepcopy(estimator).fit(X), X, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "params"),
+    [
+        ((8, 8), {}),
+        ((9, 7, 3), {"module__upsampling": "resize", "module__normalization": "group"}),
+        ((3, 7, 9), {"module__downsampling": "max_pool", "module__n_residual_blocks": 1}),
+        ((64,), {"module__downsampling": "avg_pool", "module__dense": False}),
+        ((3 * 7 * 5,), {"input_shape": (3, 7, 5), "channel_axis": 0, "module__decoder": "dense"}),
+        ((5 * 7 * 3,), {"input_shape": (5, 7, 3), "module__downsampling": None, "module__normalization": "batch"}),
+    ],
+    ids=["grey", "channels last", "channels first", "flat grey", "flat channels first", "flat channels last"],
+)
+def test_every_layout_of_images(shape, params, tmp_path):
+    X = rows(30, *shape)
+    ae = ConvAutoencoder(3, module__channels=(4, 6), **params, **SMALL).fit(X)
+    check(ae, X, tmp_path, ["reconstruct"])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"module": "gru", "module__hidden_size": 4, "module__n_layers": 2, "missing": "mask"},
+        {"module": "gru", "module__hidden_size": 4, "module__bidirectional": False, "module__n_frequencies": 0},
+        {"module": "tcn", "module__channels": 4, "module__n_layers": 2, "missing": "mask"},
+    ],
+    ids=["gru, holes", "gru, one way", "tcn, holes"],
+)
+def test_sequences_of_any_length(params, tmp_path):
+    X = padded(rows(40, 12, 2))
+    ae = AutoencoderTransformer(3, **params, **TRAINING).fit(X)
+    if "missing" in params:
+        X[:, 1, 0] = np.nan
+    session = exported(ae, "reconstruct", tmp_path)
+    assert session.get_inputs()[0].shape == ["batch", "length", 2]
+    for length in (1, 5, 12, 20):
+        longer = np.pad(X, ((0, 0), (0, 8), (0, 0)), constant_values=np.nan)[:, :length]
+        longer[:, 0] = 1  # no sequence is empty
+        assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
+
+
+def test_sequences_of_one_channel(tmp_path):
+    X = padded(rows(30, 9))
+    check(AutoencoderTransformer(3, module="gru", **TRAINING).fit(X), X, tmp_path, ["reconstruct"])
+
+
+def those_with_their_own(module, base, method):
+    """Public names in ``module`` of what says by itself what ``base`` says in ``method``."""
+    classes = {name: getattr(module, name) for name in module.__all__}
+    classes = {name: cls for name, cls in classes.items() if issubclass(cls, base)}
+    return [name for name, cls in classes.items() if getattr(cls, method) is not getattr(base, method)]
+
+
+@pytest.mark.parametrize("name", those_with_their_own(bottlenecks, bottlenecks.Bottleneck, "code"))
+def test_every_bottleneck_that_makes_codes_its_own_way(name, tmp_path):
+    X = rows(60, 7)
+    bottleneck = bottlenecks.KSparse(2) if name == "KSparse" else getattr(bottlenecks, name)()
+    estimator = VAEGenerator if bottleneck.standard_normal else AutoencoderTransformer
+    check(estimator(3, bottleneck=bottleneck, prior=None, **SMALL).fit(X), X, tmp_path, ["encoder"])
+
+
+@pytest.mark.parametrize("name", those_with_their_own(losses, losses.Loss, "link"))
+def test_every_loss_with_a_link(name, tmp_path):
+    loss = getattr(losses, name)()
+    X = np.random.default_rng(0).integers(0, 2, (60, 7)).astype(np.float32) * loss.domain[1]
+    ae = AutoencoderTransformer(3, loss=loss, **SMALL).fit(X)
+    check(ae, X, tmp_path, ["decoder"])
+
+
+@pytest.mark.parametrize("seq", [False, True])
+def test_conditional_decoders_have_a_second_input(seq, tmp_path):
+    X, y = (padded(rows(40, 6, 2)) if seq else rows(40, 7)), np.arange(40) % 3
+    params = {"module": "gru", "module__hidden_size": 4, **TRAINING} if seq else SMALL
+    vae = VAEGenerator(3, conditional=True, **params).fit(X, y)
+    check(vae, X, tmp_path, ["reconstruct"] if seq else ["encoder", "decoder", "reconstruct"], y)
+    session = exported(vae, "reconstruct", tmp_path)
+    assert [i.name for i in session.get_inputs()] == ["X", "condition"]
+    assert session.get_inputs()[1].shape == ["batch", 3]
+
+
+def test_real_targets_as_conditions(tmp_path):
+    X, y = rows(40, 7), np.linspace(3, 9, 40)
+    vae = VAEGenerator(3, conditional="targets", **SMALL).fit(X, y)
+    check(vae, X, tmp_path, ["decoder"], y)
+
+
+def test_missing_values(tmp_path):
+    X = holed(rows(60, 7))
+    ae = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL).fit(X)
+    check(ae, X, tmp_path, ["encoder", "reconstruct"])
+
+
+def test_matrices_of_any_offset_and_scale(tmp_path):
+    X = rows(60, 3, 2) * 1000 + 5000
+    ae = AutoencoderTransformer(3, module__normalization="batch", **SMALL).fit(X)
+    check(ae, X, tmp_path, ["encoder", "reconstruct"])
+
+
+def test_frames_and_other_dtypes_become_float32(tmp_path):
+    X = np.random.default_rng(0).integers(0, 256, (60, 7)).astype(np.uint8)
+    ae = AutoencoderTransformer(3, **SMALL).fit(pd.DataFrame(X, columns=list("abcdefg")))
+    session = exported(ae, "reconstruct", tmp_path)
+    assert session.get_inputs()[0].type == "tensor(float)"
+    wanted = ae.reconstruct(pd.DataFrame(X, columns=list("abcdefg")))
+    assert_equal(session.run(None, {"X": X.astype(np.float32)})[0], wanted)
+
+
+def test_what_is_written_and_what_is_left_alone(tmp_path, capfd):
+    X = rows(60, 7)
+    ae = AutoencoderTransformer(3, noise="gaussian_noise", **SMALL).fit(X)
+    ae.module_.train()
+    ae.module_.network.encoder.eval()
+    modes = [layer.training for layer in ae.module_.modules()]
+    state = copy.deepcopy(ae.module_.state_dict())
+    streams = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
+    path = tmp_path / "ae.onnx"
+    path.write_bytes(b"older")
+    assert to_onnx(ae, str(path)) is None  # which is the whole, of a str
+    assert [found.name for found in tmp_path.iterdir()] == ["ae.onnx"]
+    assert tuple(capfd.readouterr()) == ("", "")
+    assert torch.is_grad_enabled()
+    assert random.getstate() == streams[0]
+    assert np.random.get_state()[1].tolist() == streams[1]  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), streams[2])
+    assert [layer.training for layer in ae.module_.modules()] == modes
+    assert ae.module_.noise is not None
+    assert all(torch.equal(a, b) for a, b in zip(state.values(), ae.module_.state_dict().values(), strict=True))
+    whole = onnx.load(path)
+    assert [(i.name, o.name) for i, o in zip(whole.graph.input, whole.graph.output, strict=True)] == [("X", "X_hat")]
+    assert not whole.functions
+    to_onnx(ae, path, part="encoder")
+    half = onnx.load(path)
+    assert sum(np.prod(t.dims) for t in half.graph.initializer) < sum(np.prod(t.dims) for t in whole.graph.initializer)
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(7, 3), nn.Linear(3, 7)
+
+    def encode(self, x):
+        return self.a(x) if x.sum() > 0 else -self.a(x)
+
+    def decode(self, z):
+        return self.b(z)
+
+
+class CountsRows(Branches):
+    def encode(self, x):
+        return self.a(x) + torch.zeros(len(x), 1)
+
+
+def test_what_torch_cannot_trace_is_named(tmp_path, capfd):
+    ae = AutoencoderTransformer(3, module=Branches(), **TRAINING).fit(rows(60, 7))
+    with pytest.raises(RuntimeError, match=r"Branches cannot be exported: .*data-dependent"):
+        to_onnx(ae, tmp_path / "ae.onnx", "encoder")
+    assert not [*tmp_path.iterdir()]
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_networks_of_ones_own(tmp_path):
+    X = rows(60, 7)
+    check(AutoencoderTransformer(3, module=CountsRows(), **TRAINING).fit(X), X, tmp_path, ["encoder"])
+
+
+def test_refusals(tmp_path, monkeypatch):
+    X, path = rows(60, 7), tmp_path / "ae.onnx"
+    with pytest.raises(NotFittedError):
+        to_onnx(AutoencoderTransformer(), path)
+    ae = AutoencoderTransformer(3, **SMALL).fit(X)
+    with pytest.raises(ValueError, match="part must be one of 'encoder', 'decoder', 'reconstruct', got 'half'"):
+        to_onnx(ae, path, "half")
+    for other in (make_pipeline(ae), Reconstructor(ae), PCA()):
+        with pytest.raises(TypeError, match=r"got \w+\. .*register_skl2onnx"):
+            to_onnx(other, path)
+    with pytest.raises(FileNotFoundError):
+        to_onnx(ae, tmp_path / "nowhere" / "ae.onnx")
+    monkeypatch.setattr("skae.export._program._LARGEST", 100)
+    with pytest.raises(ValueError, match="less than 2 GB"):
+        to_onnx(ae, path)
+    for missing, call in (("skl2onnx", register_skl2onnx), ("onnxscript", lambda: to_onnx(ae, path))):
+        monkeypatch.setitem(sys.modules, missing, None)
+        with pytest.raises(ImportError, match=rf'needs {missing}: pip install "skae\[onnx\]"'):
+            call()
+    assert not path.exists()
+
+
+def converted(model, X, **options):
+    register_skl2onnx()
+    register_skl2onnx()  # again does no harm
+    return session_of(skl2onnx.to_onnx(model, X[:1], **{"target_opset": 18, **options}))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "target_opset"),
+    [
+        (AutoencoderTransformer(4, **SMALL), 18),
+        (ConvAutoencoder(4, module__channels=(4,), **SMALL), None),
+        (VAEGenerator(4, **SMALL), {"": 20, "ai.onnx.ml": 3}),
+    ],
+    ids=["table", "flat images", "vae"],
+)
+def test_pipelines(estimator, target_opset, digits):
+    X, y = digits[:200].astype(np.float32), np.arange(200) % 3
+    pipe = make_pipeline(StandardScaler(), copy.deepcopy(estimator), LogisticRegression(max_iter=5000)).fit(X, y)
+    session = converted(pipe, X, target_opset=target_opset, options={"zipmap": False})
+    name = session.get_inputs()[0].name
+    for n in BATCHES:
+        labels, shares = session.run(None, {name: X[:n]})
+        np.testing.assert_array_equal(labels, pipe.predict(X[:n]))
+        assert_equal(shares, pipe.predict_proba(X[:n]).astype(np.float32))
+
+
+def test_two_autoencoders_in_one_pipeline():
+    X = rows(60, 8, 8)
+    inner = ConvAutoencoder(4, module__channels=(4,), module__upsampling="resize", **SMALL)
+    pipe = make_pipeline(Reconstructor(inner), copy.deepcopy(inner)).fit(X)
+    session = converted(pipe, X)
+    for n in BATCHES:
+        assert_equal(session.run(None, {"X": X[:n]})[0], pipe.transform(X[:n]))
+
+
+def test_reconstructor_keeps_what_is_observed():
+    X = holed(rows(60, 7))
+    inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)
+    filler = Reconstructor(inner, keep_observed=True).fit(X)
+    found, wanted = converted(filler, X).run(None, {"X": X})[0], filler.transform(X)
+    np.testing.assert_array_equal(found[~np.isnan(X)], X[~np.isnan(X)])
+    assert_equal(found, wanted)
+
+
+def test_columns_of_doubles():
+    X = pd.DataFrame(rows(60, 3).astype(float), columns=["a", "b", "c"])
+    ae = AutoencoderTransformer(2, **SMALL).fit(X)
+    types = [(name, skl2onnx.common.data_types.DoubleTensorType([None, 1])) for name in X]
+    register_skl2onnx()
+    session = session_of(skl2onnx.convert_sklearn(ae, initial_types=types, target_opset=18))
+    assert_equal(session.run(None, {name: X[[name]].to_numpy() for name in X})[0], ae.transform(X))
+
+
+def test_what_skl2onnx_cannot_have():
+    X = rows(60, 7)
+    ae = AutoencoderTransformer(3, **SMALL)
+    with pytest.raises(TypeError, match="filling"):
+        converted(Reconstructor(ae, filling=SimpleImputer()).fit(X), X)
+    with pytest.raises(TypeError, match="got PCA"):
+        converted(Reconstructor(PCA(2)).fit(X), X)
+    with pytest.raises(ValueError, match="target_opset=18 at least, got 15"):
+        converted(copy.deepcopy(ae).fit(X), X, target_opset=15)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_torch_export_of_the_module_as_it_is(name):
+    estimator, X = NETWORKS[name]
+    estimator = copy.deepcopy(estimator).fit(X)
+    module = estimator.module_.eval()
+    u = module.condition(torch.from_numpy(estimator._arrange(padded(X) if module.reads_padding else X)))
+    program = torch.export.export(module, (u[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    for n in BATCHES:
+        with torch.no_grad():
+            found, wanted = program.module()(u[:n]), module(u[:n])
+        for a, b in zip(found, wanted, strict=True):
+            assert_equal(a.numpy(), b.numpy()) if b.any() else torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "total_correlation", "mmd"])
+def test_torch_export_of_what_draws(name):
+    X = rows(60, 7)
+    module = VAEGenerator(3, bottleneck=name, prior=None, **SMALL).fit(X).module_.eval()
+    u = module.condition(torch.from_numpy(X))
+    program = torch.export.export(module, (u[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    with torch.random.fork_rng(devices=[]):
+        for n in BATCHES:
+            raw, z, penalty = program.module()(u[:n])
+            assert raw.shape == u[:n].shape
+            assert z.shape == (n, 3)
+            assert penalty.isfinite().all()
+    if name == "gaussian":
+        assert_equal(penalty.detach().numpy(), module(u[:n])[2].detach().numpy())
+
+
+@pytest.mark.parametrize("name", ["to_onnx", "register_skl2onnx"])
+def test_numpydoc(name):
+    not_asked = {"ES01", "SA01", "RT02"}
+    assert [error for error in validate(f"skae.export.{name}")["errors"] if error[0] not in not_asked] == []
