@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,9 @@ COMMON_SEED = 1_937_162_211
 
 # torch's CPU generator is shared by all threads: whoever borrows it must have it alone.
 _borrowing = threading.RLock()
+_outer: list[torch.Tensor] = []  # its states before it was borrowed, and again within
+_local = threading.local()
+_PATIENCE = 1.0  # seconds that a fork waits for the step of another thread
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -27,7 +33,57 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-class Stream:
+class Loan:
+    """A context that ends although Ctrl-C strikes as it begins or ends, which a context written in Python does not.
+
+    A subclass has ``_lend``, a generator that yields once; what it takes it gives back in a ``finally`` of its own.
+    An interruption just before the end is left to `settle`, or to the end of the error that it is.
+    """
+
+    _loan: Any = None
+
+    def _lend(self) -> Iterator[None]:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        loan: Any = self._lend()
+        try:
+            next(loan)
+            _loans().append(weakref.ref(loan))
+        except BaseException:
+            loan.close()
+            raise
+        self._loan = loan
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        loan: Any = self.__dict__.pop("_loan")
+        loan.close()
+
+
+def _loans() -> list[weakref.ref]:
+    """Those of this thread; the last one is not over."""
+    loans: list[weakref.ref] = _local.__dict__.setdefault("loans", [])
+    while loans and ((loan := loans[-1]()) is None or loan.gi_frame is None):
+        loans.pop()
+    return loans
+
+
+def n_loans() -> int:
+    """How many this thread has that are not over, for `settle`."""
+    return len(_loans())
+
+
+def settle(n: int) -> None:
+    """End all loans of this thread but the first ``n``."""
+    loans = _loans()
+    while len(loans) > n:
+        loan = loans.pop()()
+        if loan is not None:
+            loan.close()
+
+
+class Stream(Loan):
     """A context in which torch's global generators are the estimator's own.
 
     Layers such as ``nn.Dropout`` draw from torch's global generator and can be given no other, so
@@ -49,28 +105,34 @@ class Stream:
         if self.device.type == "cuda":
             self._states.append(torch.Generator(self.device).manual_seed(seed).get_state())
 
-    def _exchange(self, states: list[torch.Tensor]) -> list[torch.Tensor]:
-        found = [torch.get_rng_state()]
-        torch.set_rng_state(states[0])
-        if self.device.type == "cuda":
-            found.append(torch.cuda.get_rng_state(self.device))
-            torch.cuda.set_rng_state(states[1], self.device)
-        return found
+    def _generators(self) -> list[torch.Generator]:
+        """Torch's own, which layers draw from."""
+        if self.device.type != "cuda":
+            return [torch.default_generator]
+        torch.cuda.init()
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        return [torch.default_generator, torch.cuda.default_generators[index]]
 
-    def __enter__(self) -> Stream:
-        _borrowing.acquire()
-        if hasattr(self, "_outer"):
-            _borrowing.release()
-            raise RuntimeError("A Stream cannot be entered a second time before it is left.")
-        self._outer = self._exchange(self._states)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        try:
-            self._states = self._exchange(self._outer)
-        finally:
-            del self._outer
-            _borrowing.release()
+    def _lend(self) -> Iterator[None]:
+        with _borrowing:
+            if self._loan is not None:
+                raise RuntimeError("A Stream cannot be entered a second time before it is left.")
+            generators = self._generators()
+            outer = [(generator, generator.get_state()) for generator in generators]
+            mine = list(zip(generators, self._states, strict=True))
+            try:
+                _outer.append(outer[0][1])
+                _set(mine)
+                yield
+            finally:
+                try:
+                    self._states = [generator.get_state() for generator in generators]
+                    _set(outer)
+                except BaseException:  # Ctrl-C, which strikes between any two calls
+                    _set(outer)
+                    raise
+                finally:
+                    _outer.pop()
 
     def __getstate__(self) -> dict[str, Any]:
         # Of a stream that is lent, where it was when it was lent: what the borrower draws is not known before.
@@ -98,3 +160,33 @@ class Stream:
         """Draw a seed for something that keeps a generator of its own."""
         with self:
             return int(torch.randint(2**31 - 1, ()))
+
+
+def _set(states: list[tuple[torch.Generator, torch.Tensor]]) -> None:
+    for generator, state in states:
+        generator.set_state(state)
+
+
+def _wait_for_others() -> None:
+    """Before a fork: a step of another thread is soon over, and torch's own locks are then open in the child."""
+    _local.waited = _borrowing.acquire(timeout=_PATIENCE)
+
+
+def _go_on() -> None:
+    """After a fork, where the lock is this thread's."""
+    if _local.waited:
+        _borrowing.release()
+
+
+def _begin_anew() -> None:
+    """In the forked process: a thread that has the generator even so is not here to give it back."""
+    global _borrowing
+    _go_on()
+    if not _local.waited:
+        _borrowing = threading.RLock()
+        _set([(torch.default_generator, state) for state in _outer[:1]])
+        _outer.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_wait_for_others, after_in_parent=_go_on, after_in_child=_begin_anew)

@@ -75,17 +75,17 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     with threads_for(0):  # nothing here is worth the time that other threads take to wake up
         net = make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
         rows = _rows(net, data, order[n_held:])
-    if earlier is None:
-        trust_start = _init_module(net, data, rows, rng)
-    else:
-        trust_start = False  # it was trained: what more training finds is not by chance better than it
-        resume(net, earlier)
-    judge = _judge(net, data, rows, order[:n_held]) if judged else None
-    # Nothing that the rows seen in training say could prove that training is better than PCA.
-    keep.trust_start = "always" if trust_start and judge is rows else trust_start
-    if judge is not None:
-        judge = _damage(net, judge)
-    n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
+    # What was trained before is not bettered by chance.
+    trust_start = _init_module(net, data, rows, rng) if earlier is None else False
+    with threads_for(0):
+        if earlier is not None:
+            resume(net, earlier)
+        judge = _judge(net, data, rows, order[:n_held]) if judged else None
+        # Nothing that the rows seen in training say could prove that training is better than PCA.
+        keep.trust_start = "always" if trust_start and judge is rows else trust_start
+        if judge is not None:
+            judge = _damage(net, judge)
+        n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):

@@ -171,10 +171,10 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             self.loss_curve_ = outcome.loss_curve
             self.validation_loss_curve_ = outcome.validation_loss_curve
             self.best_epoch_ = outcome.best_epoch
+            if context is not None:
+                context.call_on_fit_task_end(estimator=self, X=X, y=y)
         if self.checkpoint is not None:
             remove(self.checkpoint)  # it has done its work
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def _check_params(self) -> Parts:
