@@ -48,8 +48,7 @@ class Autoencoder(nn.Module):
         Whether there may be NaN anywhere. A network with ``reads_padding`` expects it after the end of short sequences
         in any case, and its ``encode`` and ``decode`` are told by ``observed``, True where a value is known.
     n_conditions : int
-        Numbers that the decoder is told of a row beside its code, (n, n_conditions), such as its class: the network is
-        built for ``n_components + n_conditions``.
+        Numbers that the decoder is told of a row beside its code; the network is built for so many more components.
     precision : {'float32', 'bf16'}
         Of the network's own arithmetic in training.
     costs : Costs, default=None

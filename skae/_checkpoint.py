@@ -14,7 +14,8 @@ import torch
 
 from . import _files
 from ._codec import Decoder, Encoder
-from ._net_state import as_arrays, as_tensors, load_optimizer
+from ._module_state import as_arrays, as_tensors
+from ._net_state import load_optimizer
 from ._random import Stream
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object, another one in every process

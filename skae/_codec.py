@@ -40,12 +40,12 @@ class Encoder:
             return self._array(value, where)
         if isinstance(value, np.generic):
             return self._scalar(value, where)
-        if type(value) is np.dtype and value.kind in _KINDS:
+        if isinstance(value, np.dtype) and value.kind in _KINDS:
             return {"$": "dtype", "name": value.str}
         if isinstance(value, torch.Tensor) and value.dtype != torch.bfloat16 and type(value) is torch.Tensor:
             return {"$": "tensor", "array": self._array(value.detach().cpu().numpy(), where)}
         if isinstance(value, torch.device):
-            return str(value)
+            return {"$": "device", "name": str(value)}
         if isinstance(value, np.random.RandomState):
             return {"$": "random_state", "state": self.encode(value.get_state(legacy=False), where)}
         return self.encode_object(value, where)
@@ -121,6 +121,10 @@ class Decoder:
         """A dtype of numbers."""
         return _dtype(value["name"], _KINDS)
 
+    def read_device(self, value: dict) -> torch.device:
+        """A device, which need not be here."""
+        return torch.device(value["name"])
+
     def read_scalar(self, value: dict) -> Any:
         """A NumPy scalar."""
         if value["dtype"] == "str":
@@ -156,7 +160,17 @@ class Decoder:
         """A random state as it was."""
         found = np.random.RandomState()
         found.set_state(self.decode(value["state"]))
+        check_random_state(found)
         return found
+
+
+def check_random_state(found: np.random.RandomState) -> None:
+    """Check that a state which came from a file is one: NumPy would read beyond its end."""
+    state = found.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937" or not 0 <= state["state"]["pos"] <= len(state["state"]["key"]):
+        raise ValueError("a random state does not know where it is")
+    if not math.isfinite(state["gauss"]):
+        raise ValueError("a random state does not know its next number")
 
 
 def _list(value: Any) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -29,18 +30,22 @@ def check_path(name: str, path: Any) -> None:
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     """Write ``data`` to ``path``, so that a kill at any moment leaves the old file or the new one.
 
-    It is written beside the target, flushed to the disk and renamed. A link keeps pointing to where it did.
+    It is written beside the target, flushed to the disk and renamed. A link keeps pointing to where it did, and who
+    may read a file that was there may read the new one.
     """
-    target = os.path.realpath(os.fspath(path))
+    target = os.path.realpath(os.fsdecode(path))
     folder = os.path.dirname(target)
+    if os.path.lexists(target) and not os.path.isfile(target):  # /dev/null would be gone after it
+        kind = errno.EISDIR if os.path.isdir(target) else errno.EINVAL
+        raise OSError(kind, "There is something that is no file", target)
     temporary = os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
+            if os.path.exists(target):
+                shutil.copymode(target, temporary)  # before there is anything to read
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
@@ -58,16 +63,55 @@ def pack(document: Any, arrays: dict[str, np.ndarray]) -> bytes:
     """A safetensors file of ``arrays`` in C order, with ``document``, which JSON can hold, beside them."""
     text = json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     metadata = {_KEY: str(FORMAT), "document": text, "sha256": _digest(text, arrays)}
-    return safetensors.save(arrays, metadata)
+    return _in_order(safetensors.save(arrays, metadata))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its metadata in order, which safetensors shuffles: equal estimators give equal bytes."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[start:]])
 
 
 def read(path: str | os.PathLike) -> bytes:
-    """The bytes of a regular file; anything else might never end."""
-    name = os.fspath(path)
+    """The bytes of a regular file; anything else might never end.
+
+    A ValueError where a safetensors file is not as long as its header says, or has none that is ours: that much is
+    known before it is read, however large it claims to be.
+    """
+    name = os.fsdecode(path)
     if not stat.S_ISREG(os.stat(name).st_mode):
         raise ValueError(f"{name} is no regular file.")
     with open(name, "rb") as file:
+        if not is_archive(start := file.read(8)):
+            try:
+                _check_length(start, file, os.fstat(file.fileno()).st_size)
+            except ValueError as error:
+                raise ValueError(f"{name} cannot be loaded: {error}.") from error
+        file.seek(0)
         return file.read()
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether a file is one of skops."""
+    return data.startswith(b"PK\x03\x04")
+
+
+def _check_length(start: bytes, file: Any, size: int) -> None:
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
+        raise ValueError("it is no safetensors file")
+    header = file.read(length)
+    _metadata(start + header)
+    try:
+        ends = [tensor["data_offsets"][1] for name, tensor in json.loads(header).items() if name != "__metadata__"]
+    except (TypeError, KeyError, IndexError) as error:
+        raise ValueError("it is no safetensors file") from error
+    if not all(type(end) is int for end in ends) or max(ends, default=0) != size - 8 - length:
+        raise ValueError("it was cut, or something was put behind it")
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:

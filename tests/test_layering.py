@@ -30,6 +30,7 @@ LAYERS = {
     "_probe": 1,
     "_autoencoder": 2,
     "_variational": 2,
+    "_module_state": 3,
     "_net_state": 3,
     "_rows": 3,
     "_row_blocks": 3,

@@ -14,9 +14,11 @@ from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._names import with_names
 from ._single import pack_estimator, unpack_estimator
-from ._skops import dumps, is_archive, loads
+from ._skops import dumps, loads, need_skops
 
 __all__ = ["load", "save"]
+
+_LONGEST = 1000  # letters of what is said about a file, which may quote it
 
 
 def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) -> None:
@@ -106,16 +108,32 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
     See Also
     --------
     save : The way there.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from torch import nn
+    >>> import skae
+    >>> class Linear(nn.Module):
+    ...     def __init__(self, input_shape, n_components):
+    ...         super().__init__()
+    ...         self.encode, self.decode = nn.Linear(*input_shape, n_components), nn.Linear(n_components, *input_shape)
+    >>> ae = skae.AutoencoderTransformer(2, module=Linear, max_epochs=1).fit(load_iris().data)
+    >>> path = os.path.join(tempfile.mkdtemp(), "iris.skae")
+    >>> skae.save(ae, path)
+    >>> skae.load(path, trusted=[Linear]).module.__name__
+    'Linear'
     """
     device = None if device is None else str(check_device(device))
     names = with_names(trusted)
     data = _files.read(path)
+    archive = _files.is_archive(data)
+    if archive:
+        need_skops()
     try:
-        if is_archive(data):
-            return loads(data, names, device)
-        return unpack_estimator(data, names, device)
-    except ImportError:
-        raise
+        return loads(data, names, device) if archive else unpack_estimator(data, names, device)
     except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
         why = str(error).rstrip(".") or type(error).__name__
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error
+        why = why if len(why) <= _LONGEST else f"{why[:_LONGEST]} ..."
+        raise ValueError(f"{os.fsdecode(path)} cannot be loaded: {why}.") from error

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+
+from .._conditions import Classes
 
 
 def check_restored(est: Any) -> None:
@@ -27,6 +30,8 @@ def check_restored(est: Any) -> None:
     if names is not None and (not isinstance(names, np.ndarray) or names.shape != (shape[0],)):
         raise ValueError("there are not as many names as features")
     condition = getattr(est, "_condition", None)
+    if condition is not None:
+        _check_condition(condition, est)
     if (0 if condition is None else condition.width) != module.n_conditions:
         raise ValueError("the decoder is told something else than what y says")
     costs = (module.n_multiplications, module.n_values)
@@ -37,10 +42,71 @@ def check_restored(est: Any) -> None:
     for name, tensor in module.state_dict().items():
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"the weights {name} are not finite")
+    _check_stream(est.net_.stream.__getstate__()["states"])
     _check_history(est.net_.history)
     if est.net_.kept_optimizer_ is not None:
         _check_optimizer(est.net_, est.net_.kept_optimizer_)
     _check_prior(getattr(est, "prior_", None), module)
+
+
+def _check_condition(condition: Any, est: Any) -> None:
+    """Check what a decoder is told: its arrays go together."""
+    width = condition.width
+    if isinstance(condition, Classes):
+        fits = condition.classes.shape == (width,) == condition.counts.shape and _is_share(condition.counts)
+        prior = getattr(est, "prior_", None)
+        fits &= prior is None or (type(prior) is list and len(prior) == width)
+        fits &= np.array_equal(getattr(est, "classes_", None), condition.classes)
+    else:
+        n, weight = len(condition.seen), condition.weight
+        fits = condition.mean.shape == (width,) == condition.spread.shape and condition.seen.shape == (n, width)
+        fits &= n > 0 and all(bool(np.isfinite(A).all()) for A in (condition.mean, condition.spread, condition.seen))
+        fits &= bool((condition.spread > 0).all())
+        fits &= weight is None or (
+            weight.shape == (n,) and _is_share(weight) and math.isclose(weight.sum(), 1, rel_tol=1e-6)
+        )
+    if not fits:
+        raise ValueError("what the decoder is told does not go together")
+
+
+def _is_share(A: np.ndarray) -> bool:
+    return A.dtype.kind == "f" and bool(np.isfinite(A).all()) and bool(A.min() >= 0) and bool(A.sum() > 0)
+
+
+def check_works(est: Any) -> None:
+    """Check that one of scikit-learn's own transformers can do its work: what does not fit shows with the first row."""
+    if not (hasattr(est, "transform") and "n_features_in_" in vars(est)):
+        return
+    width, largest = (
+        est.n_features_in_,
+        max((A.size for A in vars(est).values() if isinstance(A, np.ndarray)), default=0),
+    )
+    if type(width) is not int or not 0 < width <= largest:
+        raise ValueError(f"a {type(est).__name__} cannot have learned {width} features")
+    row = np.full((1, width), np.nan if hasattr(est, "missing_values") else 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est.transform(row)
+
+
+def check_reconstructor(est: Any) -> None:
+    """Check that a fitted `Reconstructor` has what it works with."""
+    if "n_features_in_" not in vars(est) and "estimator_" not in vars(est):
+        return
+    inner, filling = est.estimator_, getattr(est, "filling_", None)
+    if not (hasattr(inner, "reconstruct") or hasattr(inner, "inverse_transform")):
+        raise ValueError(f"a {type(inner).__name__} reconstructs nothing")
+    if not (filling is None or hasattr(filling, "transform") or callable(filling)):
+        raise ValueError(f"a {type(filling).__name__} fills nothing")
+
+
+def _check_stream(states: list[Any]) -> None:
+    try:
+        torch.Generator().set_state(torch.from_numpy(states[0]))
+    except (RuntimeError, TypeError, IndexError) as error:
+        raise ValueError(f"the random stream has no state: {error}") from error
+    if len(states) > 2 or any(state.shape != (16,) for state in states[1:]):  # CUDA's
+        raise ValueError("the random stream has no state for a device")
 
 
 def _check_history(history: Any) -> None:

@@ -20,6 +20,8 @@ _SKLEARN = {
     neighbors: ("KernelDensity",),
     preprocessing: ("MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler"),
 }
+# They copy the layer that they are given as often as they are told, and no file needs them.
+_COPIERS = (torch.nn.TransformerEncoder, torch.nn.TransformerDecoder)
 
 
 @cache
@@ -34,7 +36,7 @@ def known_names() -> dict[str, Any]:
         public |= {
             f"{package.__name__}.{name}": cls
             for name, cls in vars(package).items()
-            if isinstance(cls, type) and issubclass(cls, base) and cls.__name__ == name
+            if isinstance(cls, type) and issubclass(cls, base) and cls.__name__ == name and cls not in _COPIERS
         }
     return {name: thing for name, thing in public.items() if isinstance(thing, type)} | {"builtins.print": print}
 

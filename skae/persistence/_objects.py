@@ -18,11 +18,13 @@ from .._codec import Decoder, Encoder
 from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
+from .._module_state import laid_out, module_arrays, restored_module
 from .._net import AutoencoderNet
-from .._net_state import laid_out, module_arrays, restored_module
+from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
-from ._checks import check_restored
+from ._checks import check_reconstructor, check_restored, check_works
 from ._names import known_names, name_of
+from ._requests import as_requests, own, requests_of
 
 _OF_A_PROCESS = (
     "_skl_callbacks",
@@ -63,7 +65,7 @@ class ObjectEncoder(Encoder):
         if isinstance(value, AutoencoderNet):
             return {"$": "net", "state": self.encode(self._net(value, where), where)}
         if isinstance(value, MetadataRequest):
-            return {"$": "requests", "of": self.encode(_requests(value), where), "owner": value.owner}
+            return {"$": "requests", "of": self.encode(requests_of(value), where)}
         if isinstance(value, Component):
             params = self.encode(value.get_params(deep=False), where)
             return {"$": "part", "class": self._name(type(value), where), "params": params}
@@ -167,11 +169,6 @@ def _numbers(history: list) -> list:
     ]
 
 
-def _requests(value: MetadataRequest) -> dict[str, dict]:
-    methods = [name for name, found in vars(value).items() if hasattr(found, "requests")]
-    return {name: dict(getattr(value, name).requests) for name in methods if getattr(value, name).requests}
-
-
 def names_in(document: Any) -> Iterator[str]:
     """All names of classes and functions in a document."""
     if isinstance(document, list):
@@ -227,11 +224,7 @@ class ObjectDecoder(Decoder):
 
     def read_requests(self, value: dict) -> MetadataRequest:
         """Which metadata an estimator asks for."""
-        found = MetadataRequest(owner=value["owner"])
-        for method, wanted in self.decode(value["of"]).items():
-            for param, alias in wanted.items():
-                getattr(found, method).add_request(param=param, alias=alias)
-        return found
+        return as_requests(self.decode(value["of"]))
 
     def read_part(self, value: dict) -> Component:
         """A part, made by its parameters."""
@@ -276,11 +269,17 @@ class ObjectDecoder(Decoder):
             if name.startswith("__") or hasattr(type(inspect.getattr_static(cls, name, None)), "__get__"):
                 raise ValueError(f"{cls.__name__} has no room for an attribute {name!r}")
             vars(found)[name] = attribute
+            if isinstance(attribute, MetadataRequest):
+                own(attribute, found._get_metadata_request().owner)
         if isinstance(found, BaseAutoencoder):
             if self.device is not None:
                 found.set_params(device=self.device)
             found._leave_missing_device()
             check_restored(found)
+        elif isinstance(found, Reconstructor):
+            check_reconstructor(found)
+        elif cls.__module__.startswith("sklearn."):
+            check_works(found)
         return found
 
     def _class(self, value: dict, base: type) -> type:

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.neighbors import KernelDensity
 from torch import nn
 
+from .._codec import check_random_state
 from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
@@ -19,18 +20,23 @@ from .._net import AutoencoderNet
 from .._random import Stream
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_restored
+from ._requests import own
 from ._single import pack_estimator, unpack_estimator
 
 # What our estimators hold beside the classes that have public names.
 _WITHIN = (AutoencoderNet, Classes, ImageLayout, Stream, Targets)
-_HARMLESS = ("numpy.dtype",)  # in a SimpleImputer
+# What skops does not know to be harmless in what stands around ours: imputers, searches, routing.
+_HARMLESS = (
+    "numpy.dtype",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
+    "torch.device",
+)
 _PACKED = "_packed"
 _SPARE = 2**20  # bytes
-
-
-def is_archive(data: bytes) -> bool:
-    """Whether a file is one of skops."""
-    return data.startswith(b"PK\x03\x04")
 
 
 def dumps(estimator: Any, *, optimizer: bool) -> bytes:
@@ -41,16 +47,18 @@ def dumps(estimator: Any, *, optimizer: bool) -> bytes:
             found.set_params(checkpoint=None)  # a file of this machine
         if not optimizer and "net_" in vars(found):
             found.net_.forget_optimizer()
+        if "_metadata_request" in vars(found):
+            own(found._metadata_request, type(found).__name__)  # skops knows no references back
         if not _suits_skops(found):
             data = pack_estimator(found, optimizer=optimizer)
-            vars(found).clear()
-            vars(found)[_PACKED] = np.frombuffer(data, dtype=np.uint8)
-    return _skops().dumps(estimator)
+            found.__dict__.clear()
+            found.__dict__[_PACKED] = np.frombuffer(data, dtype=np.uint8)
+    return need_skops().dumps(estimator)
 
 
 def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
     """The way back; only what ``names`` holds, and what skops itself takes for harmless, is made."""
-    sio = _skops()
+    sio = need_skops()
     _check_sizes(data)
     allowed = {f"{cls.__module__}.{cls.__qualname__}" for cls in (*names.values(), *_WITHIN)} | {*_HARMLESS}
     unknown = sorted(set(sio.get_untrusted_types(data=data)) - allowed)
@@ -60,13 +68,16 @@ def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
             f"and what it names, pass trusted=[{', '.join(name.rpartition('.')[2] for name in unknown)}]"
         )
     estimator = sio.loads(data, trusted=sorted(allowed))
+    for found in _within(estimator, set()):
+        if isinstance(found, np.random.RandomState):
+            check_random_state(found)
     for found in list(autoencoders_in(estimator)):
         if _PACKED in vars(found):
             inner = unpack_estimator(np.asarray(vars(found)[_PACKED], dtype=np.uint8).tobytes(), names, device)
             if type(inner) is not type(found):
                 raise TypeError(f"a {type(found).__name__} cannot be a {type(inner).__name__}")
-            vars(found).clear()
-            vars(found).update(vars(inner))
+            found.__dict__.clear()
+            found.__dict__.update(vars(inner))
             continue
         check_restored(found)
         if device is not None:
@@ -91,7 +102,8 @@ def _is_recipe(layer: nn.Module) -> bool:
     return isinstance(layer, Component) and not layer.state_dict()
 
 
-def _skops() -> Any:
+def need_skops() -> Any:
+    """The package, or an ImportError that says how to get it."""
     try:
         import skops.io
     except ImportError as error:
@@ -113,14 +125,17 @@ def _check_sizes(data: bytes) -> None:
         raise ValueError(f"it is an archive of {len(data)} bytes that claims to hold {size}")
 
 
-def autoencoders_in(value: Any, seen: set[int] | None = None) -> Iterator[BaseAutoencoder]:
+def autoencoders_in(value: Any) -> Iterator[BaseAutoencoder]:
     """The autoencoders anywhere within an estimator."""
-    seen = set() if seen is None else seen
+    return (found for found in _within(value, set()) if isinstance(found, BaseAutoencoder))
+
+
+def _within(value: Any, seen: set[int]) -> Iterator[Any]:
+    """An estimator, its parameters and attributes, and theirs."""
     if id(value) in seen:
         return
     seen.add(id(value))
-    if isinstance(value, BaseAutoencoder):
-        yield value
+    yield value
     if isinstance(value, dict):
         inner: Any = value.values()
     elif isinstance(value, list | tuple):
@@ -128,4 +143,4 @@ def autoencoders_in(value: Any, seen: set[int] | None = None) -> Iterator[BaseAu
     else:
         inner = vars(value).values() if hasattr(value, "get_params") and not isinstance(value, type) else ()
     for item in inner:
-        yield from autoencoders_in(item, seen)
+        yield from _within(item, seen)

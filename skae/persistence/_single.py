@@ -1,0 +1,42 @@
+"""One estimator of ours as the bytes of a safetensors file, and back."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from .. import _files
+from .._version import __version__
+from ._objects import ObjectDecoder, ObjectEncoder, names_in
+
+_LIBRARIES = ("torch", "scikit-learn", "skorch", "numpy", "safetensors")
+
+
+def pack_estimator(estimator: BaseEstimator, *, optimizer: bool) -> bytes:
+    """A file of ``estimator``; a TypeError names the place of what cannot be kept."""
+    encoder = ObjectEncoder(optimizer=optimizer)
+    found = encoder.encode(estimator, type(estimator).__name__)
+    versions = {"skae": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in _LIBRARIES}
+    return _files.pack({"kind": "estimator", "versions": versions, "estimator": found}, encoder.arrays)
+
+
+def unpack_estimator(data: bytes, names: Mapping[str, Any], device: str | None) -> BaseEstimator:
+    """The way back; only what ``names`` holds is made."""
+    document, arrays = _files.unpack(data)
+    if document["kind"] != "estimator":
+        raise ValueError(f"it is a {document['kind']}")
+    missing = sorted(set(names_in(document)) - names.keys())
+    if missing:
+        raise ValueError(
+            f"it names {', '.join(missing)}, which is not skae's own: if you trust the file and what it names, "
+            f"pass trusted=[{', '.join(name.rpartition('.')[2] for name in missing)}]"
+        )
+    estimator = ObjectDecoder(arrays, names, device).decode(document["estimator"])
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError("it holds no estimator")
+    return estimator
