@@ -129,7 +129,8 @@ class Decoder:
         """A NumPy scalar."""
         if value["dtype"] == "str":
             return np.str_(value["value"])
-        return _dtype(value["dtype"], _KINDS).type(self.decode(value["value"]))
+        with np.errstate(over="raise"):  # a number that its dtype cannot hold
+            return _dtype(value["dtype"], _KINDS).type(self.decode(value["value"]))
 
     def read_array(self, value: dict) -> np.ndarray:
         """An array of numbers, or of dates, which stand there as numbers."""

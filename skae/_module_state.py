@@ -60,7 +60,12 @@ def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, kn
     """
     weights = as_tensors(arrays)
     if known:
-        with torch.device("meta"), _Budget(_MORE_CALLS + _CALLS_PER_TENSOR * len(weights)):
+        # Outermost what puts the switch back where the budget ends between torch's own turning it off and on.
+        with (
+            torch.set_grad_enabled(torch.is_grad_enabled()),
+            torch.device("meta"),
+            _Budget(_MORE_CALLS + _CALLS_PER_TENSOR * len(weights)),
+        ):
             module = make()
     else:
         module = make()

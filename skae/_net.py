@@ -151,7 +151,8 @@ class AutoencoderNet(Frozen, NeuralNet):
             super()._set_training(training)
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        if self.compile and isinstance(module, Autoencoder):
+        # What was kept is not trained itself, and a file does not start a compiler.
+        if self.compile and self.thawing_ is None and isinstance(module, Autoencoder):
             module.compile()  # in place: `torch.compile` would rename what is in the state
         return module
 

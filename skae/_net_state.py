@@ -162,10 +162,18 @@ def find_optimizer(optimizer: Any) -> Any:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Give an optimiser its ``state``, of arrays."""
+    """Give an optimiser its ``state``, of arrays.
+
+    A fused update reads as much of each tensor as there are weights, in the order in which they lie in memory: it
+    gets them in that order, and none of another size.
+    """
     optimizer.load_state_dict(as_tensors(state))
+    fused = {id(p) for group in optimizer.param_groups if group.get("fused") for p in group["params"]}
     for parameter, found in optimizer.state.items():
         for name, value in found.items():
-            # A fused update reads all in the order in which they lie in memory.
-            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+            if not isinstance(value, torch.Tensor):
+                continue
+            if value.shape == parameter.shape:
                 found[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+            elif id(parameter) in fused and value.ndim:
+                raise ValueError(f"The optimiser's state has {name} of shape {tuple(value.shape)} for other weights.")

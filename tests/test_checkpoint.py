@@ -299,6 +299,17 @@ def test_another_file_is_not_overwritten(data, tmp_path, content):
     assert path.read_bytes() == before
 
 
+def test_an_optimizer_of_other_weights_is_refused(data, tmp_path):
+    path = tmp_path / "fit.skae"
+    broken_off(SETTINGS["plain"], path, data[0], epoch=2)
+    document, arrays = _files.unpack(path.read_bytes())
+    name = next(name for name in arrays if name.endswith("exp_avg"))
+    arrays[name] = np.zeros(3, np.float32)  # a fused update would read beyond its end
+    path.write_bytes(_files.pack(document, arrays))
+    with pytest.raises(ValueError, match="optimiser's state has exp_avg of shape"):
+        AutoencoderTransformer(3, checkpoint=path, **common).fit(data[0])
+
+
 def test_a_newer_format_is_refused(data, tmp_path, monkeypatch):
     path = tmp_path / "fit.skae"
     with monkeypatch.context() as patch:

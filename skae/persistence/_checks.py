@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.neighbors import KernelDensity
 
 from .._conditions import Classes
+from ..bottlenecks import Bottleneck
+from ..losses import Loss
+from ..noise import Noise
 
 
 def check_restored(est: Any) -> None:
     """Check that the attributes of a fitted autoencoder go with its net, which the net has checked for itself."""
     if "net_" not in vars(est):
-        if "input_shape_" in vars(est):
+        if any(name.endswith("_") for name in vars(est)):  # which scikit-learn takes for fitted
             raise ValueError("it is fitted, and there is no net")
         return
     module, shape = est.net_.module_, est.input_shape_
+    parts = isinstance(module.bottleneck, Bottleneck) and isinstance(module.loss, Loss)
+    if not (parts and isinstance(module.noise, Noise | None)):
+        raise ValueError("the network's parts are none")
     if not _is_shape(shape) or est.n_features_in_ != shape[0]:
         raise ValueError(f"rows cannot have the shape {shape}")
     if tuple(est._arrange(torch.empty((1, *shape), device="meta")).shape[1:]) != module.input_shape:
@@ -56,7 +63,7 @@ def _check_condition(condition: Any, est: Any) -> None:
         fits = condition.classes.shape == (width,) == condition.counts.shape and _is_share(condition.counts)
         prior = getattr(est, "prior_", None)
         fits &= prior is None or (type(prior) is list and len(prior) == width)
-        fits &= np.array_equal(getattr(est, "classes_", None), condition.classes)
+        fits &= "classes_" in vars(est) and np.array_equal(est.classes_, condition.classes)
     else:
         n, weight = len(condition.seen), condition.weight
         fits = condition.mean.shape == (width,) == condition.spread.shape and condition.seen.shape == (n, width)
@@ -158,14 +165,22 @@ def _is_state(value: Any, shapes: set[tuple[int, ...]]) -> bool:
 
 
 def _check_prior(prior: Any, module: Any) -> None:
-    for density in prior if isinstance(prior, list) else [prior]:
+    one_each = isinstance(prior, list)  # for every class
+    for density in prior if one_each else [prior]:
+        if density is None:
+            continue
+        if not hasattr(density, "sample"):
+            raise ValueError(f"a {type(density).__name__} is no density")
+        widths = {module.n_codes} if one_each else {module.n_codes, module.n_codes + module.n_conditions}
         if isinstance(density, BayesianGaussianMixture | GaussianMixture):
-            _check_mixture(density, module)
+            _check_mixture(density, widths)
+        elif isinstance(density, KernelDensity) and density.tree_.data.shape[1] != module.n_codes:
+            raise ValueError("a density of something else than codes")
 
 
-def _check_mixture(mixture: Any, module: Any) -> None:
+def _check_mixture(mixture: Any, widths: set[int]) -> None:
     n, width = mixture.n_components, mixture.n_features_in_
-    if width not in (module.n_codes, module.n_codes + module.n_conditions):
+    if width not in widths:
         raise ValueError(f"a density of {width} numbers is none of codes")
     shape = {"full": (n, width, width), "tied": (width, width), "diag": (n, width), "spherical": (n,)}
     found = {"weights_": (n,), "means_": (n, width)}
