@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._params import build, check_names
+from ._params import build_module, check_names
 from ._probe import Costs, probe, spares_input
 from .bottlenecks import Bottleneck
 from .losses import Loss
@@ -101,7 +101,7 @@ class Autoencoder(nn.Module):
             check_names(network_params or {}, (), "a module that is built already", "module__")
             self.network = copy.deepcopy(network)
         else:
-            self.network = build(network, offered, network_params or {}, "module")
+            self.network = build_module(network, offered, network_params or {}, "module")
         self.network.float()
         self._spares_input = spares_input(self.network)
         self.n_codes = n_components * int(getattr(self.network, "n_positions", 1))

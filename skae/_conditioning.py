@@ -70,6 +70,24 @@ def map_rows(
     return out
 
 
+def check_finite(result: Tensor, name: str, ended: Tensor | None = None) -> Tensor:
+    """Check what a network makes of rows of ``name``: finite, but for NaN where sequences have ``ended``.
+
+    float32 may hold the rows and not what they become. The sum tells in one pass, which makes nothing: it is not
+    finite where a value is not.
+    """
+    if not result.sum().isfinite():
+        finite = result.isfinite()
+        if ended is not None:
+            finite |= result.isnan() & ended
+        if not finite.all():
+            raise ValueError(
+                f"What the network makes of {name} is not finite in float32. Values of {name} may lie too far from "
+                "those that were fitted: scale them as those, or remove outliers."
+            )
+    return result
+
+
 def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int) -> int:
     """How many rows fit into the budget."""
     # Of each row: a copy that torch can read, what is centred, what is scaled. Then a layer, what it was made of, what

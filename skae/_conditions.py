@@ -6,9 +6,10 @@ import copy
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, check_array, column_or_1d
-from sklearn.utils.multiclass import type_of_target
 
+from ._tensors import assert_all_finite, check_array, column_or_1d, type_of_target
+
+_LARGEST = float(np.finfo(np.float32).max)
 _N_ALTERNATIVES = 32  # targets that stand for all
 
 
@@ -40,7 +41,9 @@ class Classes:
     """
 
     def __init__(self, y: Any, classes: Any = None) -> None:
-        self.classes = np.unique(_check_labels(y, warn=True) if classes is None else classes)
+        self.classes = np.unique(_check_labels(y, warn=True) if classes is None else _check_labels(classes))
+        if not len(self.classes):
+            raise ValueError("y and classes must hold at least one class, got none.")
         self.width = len(self.classes)
         self.counts = np.zeros(self.width)
         self.encode(y)
@@ -106,7 +109,7 @@ class Targets:
         self.width = y.shape[1]
         self.mean = np.average(y, axis=0, weights=sample_weight)
         spread = np.sqrt(np.average((y - self.mean) ** 2, axis=0, weights=sample_weight))
-        self.spread = np.where(np.ptp(y, axis=0) > 0, spread, 1.0)
+        self.spread = np.where((np.ptp(y, axis=0) > 0) & (spread > 0), spread, 1.0)  # squares may be 0
 
     def learned(self, c: np.ndarray, sample_weight: np.ndarray | None, *, more: bool) -> Targets:
         """The same with the targets of the latest rows, told ``c``, to draw from."""
@@ -135,7 +138,10 @@ class Targets:
         y = _check_targets([y] if np.asarray(y).ndim == 0 else y)
         if y.shape[1] != self.width:
             raise ValueError(f"y must have {self.width} targets for each row, got {y.shape[1]}.")
-        return ((y - self.mean) / self.spread).astype(np.float32)
+        c = (y - self.mean) / self.spread
+        if not np.abs(c).max() <= _LARGEST:
+            raise ValueError("y holds targets too far from those of fit for float32; remove the outliers.")
+        return c.astype(np.float32)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Conditions of ``n`` rows, among those of the fit."""
@@ -153,4 +159,6 @@ def _check_targets(y: Any) -> np.ndarray:
     y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
     if y.ndim > 2:
         raise ValueError(f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}.")
+    if np.abs(y).max() > _LARGEST:
+        raise ValueError(f"y holds values up to {np.abs(y).max():g}, too large for float32; divide it first.")
     return y.reshape(len(y), -1)

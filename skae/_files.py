@@ -25,6 +25,8 @@ def check_path(name: str, path: Any) -> None:
     """Check that ``path`` is None or a path."""
     if not (path is None or isinstance(path, str | os.PathLike)):
         raise TypeError(f"{name} must be None, a str or an os.PathLike, got {path!r}.")
+    if path is not None and (not os.fspath(path) or os.path.isdir(path)):
+        raise ValueError(f"{name} must be the path of a file, got {path!r}.")
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:

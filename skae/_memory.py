@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+
 import torch
 from sklearn import get_config
 
@@ -20,3 +23,20 @@ def to_hold(device: torch.device | str = "cpu") -> int:
 def to_read() -> int:
     """Bytes of rows that are read at once where they are not held."""
     return working_memory(1 / 16)
+
+
+def check_weights(n_weights: int) -> None:
+    """Refuse a layer that cannot be trained in the memory of this machine.
+
+    Linux lends more than there is, and ends whoever uses it.
+    """
+    try:
+        there: float = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not everywhere
+        there = math.inf
+    needed = 4 * 4 * n_weights  # in float32, with gradients and the two averages of Adam
+    if needed > there:
+        raise MemoryError(
+            f"A layer of {n_weights:.3g} weights takes {needed / 2**30:.3g} GiB to train, and there are "
+            f"{there / 2**30:.3g}: lower n_components or the widths of the network."
+        )

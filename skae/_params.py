@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from sklearn.base import clone
+from torch import nn
 
 
 def select(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -43,6 +44,16 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
     accepted = (named | set(given) if free else named) - set(offered)
     check_names(given, accepted, f"{prefix}={getattr(factory, '__name__', repr(factory))}", f"{prefix}__")
     return factory(**{name: value for name, value in offered.items() if name in named} | dict(given))
+
+
+def build_module(
+    factory: Callable[..., Any], offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str
+) -> nn.Module:
+    """The same for what must make an nn.Module."""
+    made = build(factory, offered, given, prefix)
+    if not isinstance(made, nn.Module):
+        raise TypeError(f"{prefix}={getattr(factory, '__name__', repr(factory))} must give an nn.Module, got {made!r}.")
+    return made
 
 
 def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Iterable[str] = ()) -> type:

@@ -13,15 +13,50 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from sklearn import get_config
+from sklearn import get_config, utils
+from sklearn.utils import multiclass, validation
 from torch import Tensor
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _quietly(check: Callable[..., Any]) -> Callable[..., Any]:
+    """A check of scikit-learn's, whose words of values that overflow are a ValueError, and no warning beside it."""
+
+    @wraps(check)
+    def quiet(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return check(*args, **kwargs)
+        except OverflowError as error:  # of Python's integers
+            raise ValueError(f"{kwargs.get('input_name') or 'X'} holds numbers too large for float64.") from error
+
+    return quiet
+
+
+check_array: Callable[..., Any] = _quietly(utils.check_array)
+column_or_1d: Callable[..., Any] = _quietly(utils.column_or_1d)
+assert_all_finite: Callable[..., Any] = _quietly(utils.assert_all_finite)
+type_of_target: Callable[..., Any] = _quietly(multiclass.type_of_target)
+validate_data: Callable[..., Any] = _quietly(validation.validate_data)
+
 _OF_NUMPY = (torch.float16, torch.float32, torch.float64)
 
 
 def as_tensor(A: Any) -> Any:
-    """``A``, where it is an array of another library and dispatch is on, as a tensor; anything else as it is."""
+    """``A``, where it is an array of another library and dispatch is on, as a tensor; anything else as it is.
+
+    But lists of tensors become lists of arrays, and what is masked becomes NaN: scikit-learn would read it as known.
+    """
+    if isinstance(A, list | tuple) and any(isinstance(row, Tensor) for row in A):
+        return [as_array(row) for row in A]
+    if isinstance(A, np.ma.MaskedArray):
+        return _without_mask(A)
+    if isinstance(A, Tensor) and (A.is_nested or A.is_meta or A.is_quantized):
+        kind = "nested" if A.is_nested else "quantised" if A.is_quantized else "on the device 'meta'"
+        raise TypeError(f"Tensors must be plain and hold numbers, got one that is {kind}.")
+    if isinstance(A, Tensor) and A.is_floating_point() and A.dtype.itemsize == 1:
+        return A.float()  # torch computes next to nothing in these
     return torch.from_dlpack(A) if _is_foreign(A) else A
 
 
@@ -35,6 +70,14 @@ def as_array(A: Any) -> Any:
     if A.is_floating_point() and A.dtype not in _OF_NUMPY:  # bfloat16 and narrower ones, which float32 holds
         A = A.float()
     return A.detach().cpu().resolve_conj().resolve_neg().numpy()
+
+
+def _without_mask(A: np.ma.MaskedArray) -> np.ndarray:
+    if not np.ma.is_masked(A):
+        return A.data
+    if A.dtype.kind not in "biuf":
+        raise TypeError(f"Masked arrays must hold real numbers where anything is masked, got dtype {A.dtype}.")
+    return np.where(np.ma.getmaskarray(A), np.nan, A.data)
 
 
 def is_float(A: np.ndarray | Tensor) -> bool:
@@ -54,7 +97,7 @@ def alike(result: Any, X: Any) -> Any:
         return as_array(result)
     if isinstance(result, np.ndarray):
         result = torch.from_numpy(np.require(result, requirements=["C", "W"])).to(X_tensor.device)
-    if X_tensor is X:
+    if isinstance(X, Tensor):
         return result
     result = X.__array_namespace__().from_dlpack(result)
     return result if result.device == X.device else result.to_device(X.device)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import numbers
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_array, check_scalar
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_scalar
 from torch import Tensor
 
 from ._conditioning import extremes, slices, tensor_extremes
+from ._random import n_loans, settle
 from ._source import Blocks, held_or_blocks
-from ._tensors import as_array, as_tensor, is_float, is_nan
+from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 
 _LARGEST = float(np.finfo(np.float32).max)
 _REAL, _INT = numbers.Real, numbers.Integral
@@ -25,13 +25,14 @@ _REAL, _INT = numbers.Real, numbers.Integral
 
 @contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Give ``estimator`` its attributes back when the block fails, interruptions included."""
-    before = dict(vars(estimator))
+    """Give ``estimator`` its attributes back when the block fails, interruptions included, and torch its modes."""
+    before, n, grad = dict(vars(estimator)), n_loans(), torch.is_grad_enabled()
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        estimator.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
+        settle(n)
+        torch.set_grad_enabled(grad)  # where Ctrl-C struck just before the end of torch's own context
         raise
 
 
@@ -41,9 +42,10 @@ def check_number(
     """Check that ``value`` is a number of ``kind`` within bounds; a bool is none."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")
+    high = sys.maxsize if high is None and isinstance(value, _INT) else high  # what torch and NumPy count to
     check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
-    if not math.isfinite(value):
-        raise ValueError(f"{name} == {value}, must be finite.")
+    if not abs(float(value)) <= _LARGEST:
+        raise ValueError(f"{name} == {value}, must be finite in float32.")
 
 
 def check_choice(name: str, value: Any, choices: tuple) -> None:
@@ -81,10 +83,12 @@ def check_device(device: Any) -> torch.device:
     """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not isinstance(device, str | torch.device | int):
+        raise TypeError(f"device must be a string or a torch.device, got {device!r}.")
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError, ValueError, OverflowError) as error:
         raise ValueError(f"device={device!r} is not available here: {str(error).splitlines()[0]}") from error
     if found.type not in ("cpu", "cuda"):
         raise ValueError(f"device must be 'auto', 'cpu' or a CUDA device, got {device!r}.")
@@ -252,8 +256,8 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
-    if (weight < 0).any() or not (weight > 0).any():
-        raise ValueError("sample_weight must hold no negative value, and more than zeros.")
+    if (weight < 0).any() or not 0 < weight.max() <= _LARGEST:
+        raise ValueError("sample_weight must hold no negative value, and more than zeros, none too large for float32.")
     return weight
 
 

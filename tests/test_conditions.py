@@ -194,3 +194,14 @@ def test_classes_are_counted_on():
     more = condition.learned(condition.encode([2, 2]), None, more=True)
     assert more.shares.tolist() == [0.5, 0.5]
     assert condition.shares.tolist() == [1, 0], "the condition before stays as it was"
+
+
+def test_no_classes_at_all_are_refused():
+    for classes in ([], np.empty((0, 0))):
+        with pytest.raises(ValueError, match=r"class|0 feature"):
+            Classes([0, 1], classes)
+
+
+def test_targets_whose_squares_are_zero():
+    y = np.array([1e-310, 0, -1e-310])
+    assert np.isfinite(Targets(y).encode(y)).all()

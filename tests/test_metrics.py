@@ -338,3 +338,19 @@ def test_order_and_offset_do_not_matter(Z, rows, columns, shift):
 def test_unfit_codes_are_refused(Z, kwargs, message):
     with pytest.raises(ValueError, match=message):
         active_units(Z, **kwargs)
+
+
+def test_unfit_arguments_are_refused_by_name():
+    X = np.random.default_rng(0).random((2, 9, 9))
+    for params, error in (
+        ({"win_size": 1}, ValueError),
+        ({"channel_axis": 0.5}, TypeError),
+        ({"per_sample": "no"}, ValueError),
+    ):
+        with pytest.raises(error, match=next(iter(params))):
+            structural_similarity(X, X, **params)
+    for metric in (reconstruction_error, peak_signal_noise_ratio, structural_similarity):
+        with pytest.raises(ValueError, match=r"X holds values up to .* too large for float32"):
+            metric(X * 1e200, X)
+    with pytest.raises(ValueError, match="squares are not finite"):
+        structural_similarity(0 * X, 0 * X, data_range=1e-320)

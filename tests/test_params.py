@@ -4,11 +4,12 @@ import functools
 import types
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skae import losses, nn, noise
-from skae._params import build, check_names, find_class, resolve, select
+from skae._params import build, build_module, check_names, find_class, resolve, select
 
 names = st.text("abcdefgh_", min_size=1, max_size=6).filter(lambda name: name.strip("_") == name and "__" not in name)
 OFFERED = {"input_shape": (4,), "n_components": 2, "n_outputs": 3}
@@ -182,3 +183,9 @@ def test_find_class_spells_names_in_snake_case(module, name, cls):
 def test_what_needs_more_than_is_offered_has_no_name():
     with pytest.raises(ValueError, match=r"must be one of \['conv', 'gru', 'mlp', 'tcn'\]"):
         find_class("module", "encoder_decoder", nn, object, {"input_shape", "n_components"})
+
+
+def test_build_module_wants_a_module():
+    assert isinstance(build_module(torch.nn.ReLU, {}, {}, "module"), torch.nn.ReLU)
+    with pytest.raises(TypeError, match="module=dict must give an nn.Module, got {}"):
+        build_module(dict, {}, {}, "module")

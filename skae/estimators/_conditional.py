@@ -66,6 +66,8 @@ class Conditional(BaseAutoencoder):
             For parameters or arrays that do not fit; the message names them.
         FloatingPointError
             When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
 
         Warns
         -----

@@ -15,12 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import count_nan, keep_known, map_rows
+from .._conditioning import count_nan, keep_known
 from .._prior import sample_prior
 from .._random import draw_seed
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
-from .._threads import threads_for
 from .._validation import (
     check_alike,
     check_choice,
@@ -30,6 +29,7 @@ from .._validation import (
     check_rows,
     check_sample_weight,
 )
+from ._passes import Passes
 
 
 def _has_prior(estimator: Any) -> bool:
@@ -38,52 +38,17 @@ def _has_prior(estimator: Any) -> bool:
     return True
 
 
-class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     """The methods of a fitted autoencoder; `fit` gives it ``net_`` and ``input_shape_``.
 
     Given a tensor, they return tensors on its device, and NumPy's arrays otherwise.
     """
 
-    net_: Any
     prior_: Any
-
-    @property
-    def module_(self) -> Any:
-        """The trained `Autoencoder`, a torch module."""
-        return self.net_.module_
 
     @property
     def _n_features_out(self) -> int:
         return self.module_.n_codes
-
-    def _map(self, function: Callable[..., Tensor], *arrays: Any) -> np.ndarray:
-        """``function`` of all rows of ``arrays``, slice by slice, as one float32 array."""
-        return self._run(function, *arrays).numpy()
-
-    def _run(self, function: Callable[..., Tensor], *arrays: Any) -> Tensor:
-        """The same of arrays and tensors, as a tensor where the first of them is."""
-        self.module_.eval()
-        device = self.net_.device
-
-        def run(*parts: Tensor) -> Tensor:
-            with torch.inference_mode():  # only here: what the user gets may take part in what autograd records
-                return function(*(part.to(device) for part in parts))
-
-        with threads_for(self.module_.n_multiplications * len(arrays[0])):
-            return map_rows(run, *arrays, n_values=self.module_.n_values)
-
-    def _map_rows(self, function: Callable[..., Tensor], *arrays: Any, c: np.ndarray | None = None) -> Tensor:
-        """``function`` of rows as they came in, and of what the decoder is told of them."""
-        ways = {id(A): arranged(A, self._arrange) for A in arrays}  # so that what is given twice stays one
-        return self._run(function, *(ways[id(A)] for A in arrays), *(() if c is None else (c,)))
-
-    def _arrange(self, X: Any) -> Any:
-        """Bring rows into the shape that the network takes; nothing by default."""
-        return X
-
-    def _restore(self, A: Any) -> Any:
-        """Bring what the network gives into the shape of X's rows; nothing by default."""
-        return A
 
     def _nan_rules(self) -> dict[str, bool]:
         """Where NaN may be, as `check_rows` takes it."""
@@ -108,6 +73,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         Z : ndarray or Tensor of shape (n_samples, n_components), float32
             The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         return self._map_rows(self.module_.encode, X)
@@ -126,6 +96,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
             Reconstructed rows, in the units of the X that was fitted. Sequences are as long as those of `fit`: a code
             does not know its length.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
         """
         return self._decode(self._check_fitted_codes(Z))
 
@@ -146,6 +121,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended. After the
             end of a sequence it is NaN, as X is.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
@@ -162,13 +142,14 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             z, *others = parts
             return self.module_.decode(z.float(), **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
 
-        return self._restore(self._run(decode, *arrays.values()))
+        end = list(arrays).index("like") if like is not None else None
+        return self._restore(self._run(decode, *arrays.values(), name="Z", like=end))
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
-        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X, c=c))
+        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X, c=c, like=0))
         return keep_known(X, X_hat) if keep_observed else X_hat
 
     # ---------------------------------------------------------------- scoring
@@ -189,14 +170,21 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         scores : ndarray or Tensor of shape (n_samples,), float32
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
             error); without the penalty that a bottleneck may add while training. Only values that are known count, so
-            rows with few of them, or short sequences, score higher: divide by their number to compare them.
+            rows with few of them, or short sequences, score higher: divide by their number to compare them. Rows
+            whose loss float32 does not hold score alike, and lowest.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X, target = self._check_rows_and_target(X, X_target, in_domain=True)
         return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
 
     def _losses(self, function: Callable[..., Tensor], X: Any, target: Any, c: np.ndarray | None = None) -> Tensor:
         """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
-        losses = self._map_rows(function, X, target, c=c).double()
+        largest = torch.finfo(torch.float32).max  # what is more anomalous than that is that
+        losses = self._map_rows(lambda *parts: function(*parts).clamp(max=largest), X, target, c=c).double()
         n_known: Any = math.prod(target.shape[1:])
         if any(self._nan_rules().values()) and is_float(target):
             n_known = n_known - count_nan(target).to(losses)
@@ -224,6 +212,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         score : float
             Minus the mean over all values that are known, in the data's own units squared; the greater the better.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X, target = self._check_rows_and_target(X, X_target)
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))

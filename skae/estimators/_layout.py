@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._images import ImageLayout, find_layout
+from .._images import ImageLayout, find_layout, is_auto
 
 
 class Layout:
@@ -17,6 +17,9 @@ class Layout:
     def _takes_images(self) -> bool:
         """Whether rows are images to the network."""
         return True
+
+    def _is_told_a_layout(self) -> bool:
+        return self.input_shape is not None or not is_auto(self.channel_axis)
 
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
         if not self._takes_images():

@@ -48,6 +48,11 @@ class Likelihoods(Conditional):
             The means of the posteriors q(z|x), which `transform` returns.
         std : ndarray or Tensor of shape (n_samples, n_components), float32
             Their standard deviations.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         both = self._map_rows(self.module_.distribution, X)
@@ -68,6 +73,11 @@ class Likelihoods(Conditional):
         -------
         X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
             Decoded rows, in the units of the X that was fitted; sequences in the length of `fit`.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
         """
         Z = self._check_fitted_codes(Z)
         return self._decode(Z, self._encode_condition(y, len(Z)))
@@ -90,6 +100,11 @@ class Likelihoods(Conditional):
         -------
         X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
             The decoded means of the posteriors.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         return self._reconstruct(X, keep_observed, self._likely_condition(X, y))
@@ -134,6 +149,11 @@ class Likelihoods(Conditional):
             more likely. Only values that are known count. With a loss that is no likelihood it is minus the loss and
             the divergence, in the loss's unit rather than nats; with a bottleneck without a distribution minus the
             loss, as in `AutoencoderTransformer`.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         return self._in_float32(self._scores(X, y, X_target, n_importance_samples))
 
@@ -165,6 +185,11 @@ class Likelihoods(Conditional):
         -------
         score : float
             The greater the better.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
         weight = np.ones(len(scores)) if sample_weight is None else check_sample_weight(sample_weight, len(scores))

@@ -135,6 +135,11 @@ class Sampling(Likelihoods):
         -------
         X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
             Draws, the first of every row before the second of any; sequences as long as those of X.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -170,6 +175,11 @@ class Sampling(Likelihoods):
         -------
         X : ndarray or Tensor of shape (n_rows, steps, n_features) or (n_rows, steps, ...), float32
             The ways.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
         X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, **self._nan_rules())

@@ -82,6 +82,8 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             For parameters or arrays that do not fit; the message names them.
         FloatingPointError
             When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
         """
         return self._fit(
             X,

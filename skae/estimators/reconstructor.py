@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._conditioning import keep_known
-from .._tensors import as_array, as_tensor, follows_input
+from .._source import blocks_of, held_or_blocks
+from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
 from .._validation import check_choice, unchanged_on_error
 from ._inference import Inference
 
@@ -93,7 +95,10 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
             if get_config()["enable_metadata_routing"]:
                 params = process_routing(self, "fit", **params).estimator.fit
             if self.filling is None:
-                validate_data(self, X, reset=True, skip_check_array=True)  # the estimator has its own say about X
+                blocks = blocks_of(X)  # of a Dataset they tell the number of features
+                # The estimator has its own say about X.
+                with contextlib.suppress(IndexError, KeyError):  # of what has no first row
+                    validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
                 self.__dict__.pop("filling_", None)
             else:
                 self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
@@ -144,6 +149,11 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         X_hat : ndarray or Tensor of X's shape
             The reconstruction; with ``keep_observed`` X, its missing values reconstructed. After the end of a sequence
             NaN stays.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         check_is_fitted(self)
         X = as_tensor(X)
@@ -159,7 +169,8 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         if not self.keep_observed:
             return X_hat
         if not isinstance(X, Tensor):
-            X, X_hat = check_array(X, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
+            A = held_or_blocks(X)
+            X, X_hat = check_array(A, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
         return keep_known(X, X_hat)
 
     def get_metadata_routing(self) -> MetadataRouter:

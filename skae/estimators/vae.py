@@ -296,5 +296,4 @@ class VAEGenerator(Layout, Density, Sampling):
         return {"linear_skip": False} | given if isinstance(network, type) and issubclass(network, Conv) else given
 
     def _takes_images(self) -> bool:
-        given = self.input_shape is not None or self.channel_axis != "auto"
-        return given or says(find_network(self.module), "reads_images")
+        return self._is_told_a_layout() or says(find_network(self.module), "reads_images")

@@ -62,6 +62,9 @@ class DiscretizedLogistic(LocationScale):
     @property
     def domain(self) -> tuple[float, float]:  # type: ignore[override]
         """From 0 to the highest level."""
+        # X is held to it before `setup` checks the parameters.
+        if not isinstance(self.n_levels, numbers.Integral) or self.n_levels > 2**24:
+            check_number("DiscretizedLogistic: n_levels", self.n_levels, numbers.Integral, 2)
         return 0.0, self.n_levels - 1.0
 
     @property

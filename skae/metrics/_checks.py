@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array
+
+from .._conditioning import extremes
+from .._tensors import as_array, check_array
 
 
 def check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:
     """Validate real values in two dimensions or more."""
+    A = as_array(A)
     if np.iscomplexobj(A):
         raise ValueError(f"{name} must hold real numbers, got complex ones.")
     finite: bool | str = "allow-nan" if allow_nan else True
@@ -19,6 +22,14 @@ def check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
     if A.ndim < 2 or A.size == 0:
         raise ValueError(f"{name} must have the shape (n_samples, ...), at least 2-D and not empty, got {A.shape}.")
+    return check_size(A, name)
+
+
+def check_size(A: np.ndarray, name: str) -> np.ndarray:
+    """Refuse values whose squares, and theirs, may overflow: those that estimators refuse too."""
+    largest = max(map(abs, extremes(A)))
+    if largest > float(np.finfo(np.float32).max):
+        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
     return A
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import expit
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_values
+from .._tensors import check_array, validate_data
+from ._checks import check_size, check_values
 
 _MLP = (MLPClassifier, MLPRegressor)
 _LEAST_PROBABILITY = 1e-6  # trees say 0, of which the logarithm would outweigh all else
@@ -100,4 +100,4 @@ def _check_result(result: Any, X: Any, name: str) -> np.ndarray:
         raise ValueError(
             f"features must give an array of shape (n_samples, d) with n_samples = {n_rows} for {name}, got {F.shape}."
         )
-    return F.reshape(len(F), -1)
+    return check_size(F.reshape(len(F), -1), f"features of {name}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numbers
+import sys
 from typing import Any
 
 import numpy as np
 
 from .._conditioning import slices
-from .._validation import check_number, check_sample_weight
+from .._validation import check_choice, check_number, check_sample_weight
 from ._checks import check_pair
 
 
@@ -54,6 +55,7 @@ def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_s
     >>> reconstruction_error(X, [[0.0, 2.0], [4.0, 7.0]], per_sample=True)
     array([0.5, 4. ])
     """
+    check_choice("per_sample", per_sample, (True, False))
     X, X_hat = check_pair(X, X_hat, allow_nan=True)
     squares, counts = _squared_errors(X, X_hat)
     if per_sample:
@@ -104,6 +106,7 @@ def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = No
     >>> round(peak_signal_noise_ratio([[0.0, 1.0]], [[0.1, 0.9]]), 6)
     20.0
     """
+    check_choice("per_sample", per_sample, (True, False))
     X, X_hat = check_pair(X, X_hat)
     value_range = _check_data_range(data_range, X)
     squares, counts = _squared_errors(X, X_hat)
@@ -176,6 +179,9 @@ def structural_similarity(
     for name in ("gradient", "full"):
         if kwargs.get(name):
             raise ValueError(f"{name}=True asks for more than one number an image: call skimage.metrics instead.")
+    check_choice("per_sample", per_sample, (True, False))
+    if kwargs.get("win_size") is not None:
+        check_number("win_size", kwargs["win_size"], numbers.Integral, 3)
     X, X_hat = check_pair(X, X_hat)
     sides = _image_sides(X.shape[1:], channel_axis)
     if min(sides) < 7 and kwargs.get("win_size") is None:
@@ -185,7 +191,10 @@ def structural_similarity(
         )
     kwargs |= {"data_range": _check_data_range(data_range, X), "channel_axis": channel_axis}
     pairs = zip(X, X_hat, strict=True)
-    ssim = np.array([compare(x.astype(np.float64), x_hat.astype(np.float64), **kwargs) for x, x_hat in pairs])
+    with np.errstate(all="ignore"):
+        ssim = np.array([compare(x.astype(np.float64), x_hat.astype(np.float64), **kwargs) for x, x_hat in pairs])
+    if not np.isfinite(ssim).all():
+        raise ValueError("X, X_hat or data_range are so large or so small that their squares are not finite, or 0.")
     return ssim if per_sample else float(ssim.mean())
 
 
@@ -217,6 +226,8 @@ def _check_data_range(data_range: Any, X: np.ndarray) -> float:
 
 def _image_sides(image_shape: tuple[int, ...], channel_axis: int | None) -> tuple[int, ...]:
     """The shape of an image without its channels."""
+    if channel_axis is not None:
+        check_number("channel_axis", channel_axis, numbers.Integral, -sys.maxsize)
     if channel_axis is None:
         sides = image_shape
     elif -len(image_shape) <= channel_axis < len(image_shape):

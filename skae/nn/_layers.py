@@ -13,6 +13,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
+from .._memory import check_weights
 from .._threads import one_blas_thread
 from .._validation import check_number
 
@@ -30,7 +31,8 @@ DENSE_NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 def check_widths(name: str, widths: Any) -> list[int]:
     """Check a sequence of layer widths, which may be empty."""
-    if isinstance(widths, str) or not isinstance(widths, Iterable):
+    is_scalar = isinstance(widths, str | bytes) or getattr(widths, "ndim", 1) == 0  # of an array
+    if is_scalar or not isinstance(widths, Iterable):
         raise TypeError(f"{name} must be a sequence of integers, got {widths!r}.")
     widths = list(widths)
     for width in widths:
@@ -43,6 +45,8 @@ def dense_stack(
 ) -> nn.Sequential:
     """Linear layers of ``widths``; after each but the last a normalisation, an activation and dropout."""
     layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(widths):
+        check_weights(n_in * n_out)
     for n_in, n_out in itertools.pairwise(widths[:-1]):
         layers.append(nn.Linear(n_in, n_out))
         if normalization is not None:
@@ -83,6 +87,7 @@ class LinearSkip(nn.Module):
         super().__init__()
         self.input_shape = tuple(input_shape)
         n_features = math.prod(self.input_shape)
+        check_weights(n_features * max(n_components, n_outputs))
         self.encoder = nn.Linear(n_features, n_outputs)
         self.decoder = nn.Linear(n_components, n_features)
 

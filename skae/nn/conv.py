@@ -121,6 +121,8 @@ class Conv(nn.Module):
         check_choice("activation", activation, tuple(ACTIVATIONS))
         hidden = check_widths("hidden_layer_sizes", hidden_layer_sizes)
         check_choice("decoder", decoder, ("mirror", "dense"))
+        check_choice("dense", dense, (True, False))
+        check_choice("linear_skip", linear_skip, (True, False))
         if len(input_shape) != 3:
             raise ValueError(
                 f"Conv needs images of shape (channels, height, width), got rows of shape {tuple(input_shape)}. "

@@ -67,6 +67,7 @@ class MLP(nn.Module):
         check_choice("activation", activation, tuple(ACTIVATIONS))
         check_choice("normalization", normalization, (None, *DENSE_NORMALIZATIONS))
         check_number("dropout", dropout, numbers.Real, 0, 1, bounds="left")
+        check_choice("linear_skip", linear_skip, (True, False))
         hidden = check_widths("hidden_layer_sizes", hidden_layer_sizes)
         self.input_shape = tuple(input_shape)
         n_features = math.prod(self.input_shape)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .._params import build, check_names, select
+from .._params import build_module, check_names, select
 
 
 class EncoderDecoder(nn.Module):
@@ -70,7 +70,7 @@ class EncoderDecoder(nn.Module):
                 check_names(given, (), f"an {name} that is a module already", f"{name}__")
                 self.add_module(name, copy.deepcopy(half))
             else:
-                self.add_module(name, build(half, offered, given, name))
+                self.add_module(name, build_module(half, offered, given, name))
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (n, *input_shape) to (n, n_outputs)."""

@@ -10,9 +10,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, Reconstructor
 from skae.bottlenecks import KSparse, Sparse
-from skae.losses import Huber
+from skae.losses import DiscretizedLogistic, Huber
 from skae.nn import MLP, EncoderDecoder
 from skae.noise import GaussianNoise, MaskingNoise
 
@@ -97,11 +97,21 @@ PARAMS = [
     ({"iterator_valid__batch_size": -1}, ValueError, "iterator_valid__batch_size == -1"),
     ({"module": "encoder_decoder"}, ValueError, r"module must be one of \['conv', 'gru', 'mlp', 'tcn'\]"),
     ({"optimizer": "optimizer"}, ValueError, "optimizer must be one of"),
+    ({"noise": GaussianNoise(1e300)}, ValueError, "GaussianNoise: scale == 1e.300, must be finite in float32"),
     ({"noise": GaussianNoise("a")}, TypeError, "GaussianNoise: scale must be an instance of"),
     ({"noise": GaussianNoise(float("inf"))}, ValueError, "GaussianNoise: scale == inf, must be finite"),
     ({"bottleneck": KSparse(2.5)}, TypeError, "KSparse: k .* must be an instance of"),
     ({"module__dropout": "a"}, TypeError, "dropout must be an instance of"),
     ({"module__hidden_layer_sizes": 8}, TypeError, "hidden_layer_sizes must be a sequence"),
+    ({"device": 3.5}, TypeError, "device must be a string or a torch.device, got 3.5"),
+    ({"device": 10**30}, ValueError, "device=10+ is not available here"),
+    ({"n_components": 10**30}, ValueError, "n_components == 10+, must be <= "),
+    ({"n_iter_no_change": 10**400}, ValueError, "n_iter_no_change == 10+, must be <= "),
+    ({"module__linear_skip": "no"}, ValueError, "linear_skip must be one of True, False"),
+    ({"module__hidden_layer_sizes": np.array(8)}, TypeError, "hidden_layer_sizes must be a sequence"),
+    ({"iterator_train__shuffle": "no"}, ValueError, "iterator_train__shuffle must be one of True, False"),
+    ({"loss": DiscretizedLogistic(10**400)}, ValueError, "DiscretizedLogistic: n_levels == 10+, must be <= "),
+    ({"loss": DiscretizedLogistic([2])}, TypeError, "DiscretizedLogistic: n_levels must be an instance of"),
     ({"device": "meta"}, ValueError, "device must be 'auto', 'cpu' or a CUDA device, got 'meta'"),
     ({"callbacks": 3}, TypeError, "callbacks"),
     ({"lr": 1e30, "optimizer": "sgd", "lr_schedule": None}, FloatingPointError, r"in epoch 1\. Try a lower lr"),
@@ -125,6 +135,15 @@ ARRAYS = [
     ),
     (lambda: with_value(1e300), ValueError, r"X holds values up to 1e\+300, too large for float32"),
     (lambda: None, ValueError, "Expected 2D array, got scalar array"),
+    (lambda: np.array([[np.inf, -np.inf], [1, 2]], np.float16), ValueError, "Input X contains infinity"),
+    (lambda: np.ma.masked_greater(good(), 1), ValueError, "Input X contains NaN"),
+    (
+        lambda: np.ma.masked_array(good().astype(str), mask=good() > 1),
+        TypeError,
+        "Masked arrays must hold real numbers",
+    ),
+    (lambda: torch.ones(20, 4, device="meta"), TypeError, "on the device 'meta'"),
+    (lambda: torch.utils.data.TensorDataset(torch.ones(0, 4)), ValueError, r"0 sample\(s\)"),
 ]
 
 BESIDE = [
@@ -140,6 +159,7 @@ BESIDE = [
     ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must hold no negative value"),
     ({"sample_weight": np.zeros(20)}, ValueError, "more than zeros"),
     ({"sample_weight": np.full(20, np.nan)}, ValueError, "sample_weight contains NaN"),
+    ({"sample_weight": np.full(20, 1e308)}, ValueError, "sample_weight .* none too large for float32"),
     ({"sample_weight": np.ones((20, 1))}, ValueError, "sample_weight must have the shape"),
 ]
 
@@ -263,3 +283,72 @@ def test_training_that_fails_midway_leaves_the_fitted_estimator():
     Bomb.epochs = 1
     refuses(ae, lambda: ae.fit(good()), RuntimeError, "bomb")
     refuses(ae, lambda: ae.partial_fit(good()), RuntimeError, "bomb")
+
+
+def test_what_is_masked_is_missing():
+    X = np.ma.masked_greater(good(), 1)
+    assert X.mask.any()
+    ae, other = (AutoencoderTransformer(2, missing="mask", **FIT) for _ in range(2))
+    ae.fit(X)
+    other.fit(X.filled(np.nan))
+    np.testing.assert_array_equal(ae.transform(X), other.transform(X.filled(np.nan)))
+    rounded = np.ma.masked_equal(good().round().astype(int), 0)
+    np.testing.assert_array_equal(ae.transform(rounded), ae.transform(rounded.astype(float).filled(np.nan)))
+
+
+def test_lists_of_tensors_are_rows():
+    ae = AutoencoderTransformer(2, **FIT).fit(good())
+    rows = [torch.tensor(row, requires_grad=True) for row in good()]
+    np.testing.assert_array_equal(ae.transform(rows), ae.transform(good()))
+
+
+def test_values_that_overflow_within_the_network():
+    """float32 holds them, and not what the network makes of them."""
+    ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
+    X, Z = np.full((3, 4), 3e38), np.full((3, 2), 3e38)
+    for call in (lambda: ae.transform(X), lambda: ae.reconstruct(X), lambda: ae.score(X)):
+        refuses(ae, call, ValueError, "What the network makes of X is not finite")
+    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "What the network makes of Z is not finite")
+    # Rows that are merely far away score lowest, as it should be.
+    far, farther, near = ae.score_samples(np.outer([1e25, 1e26, 1], np.ones(4)))
+    assert np.isfinite(far)
+    assert far == farther < near
+
+
+def test_one_row_that_overflows_is_enough():
+    ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
+    X = np.vstack([good()] * 500)
+    X[-1] = 3e38
+    refuses(ae, lambda: ae.transform(X), ValueError, "What the network makes of X is not finite")
+
+
+def test_sums_that_overflow_are_no_error():
+    """The quick look at the result sees a sum, and then the values."""
+    ae = AutoencoderTransformer(2, **FIT).fit(good() * 1e37)
+    Z = ae.transform(good() * 1e37)
+    big = ae.inverse_transform(np.vstack([Z] * 200))
+    with np.errstate(over="ignore"):
+        assert not np.isfinite(np.abs(big).sum(dtype=np.float32))
+    assert np.isfinite(big).all()
+
+
+@pytest.mark.parametrize(
+    "X", ["", [], {"a": 1}, torch.utils.data.TensorDataset(torch.ones(0, 4))], ids=["string", "list", "dict", "Dataset"]
+)
+def test_nothing_at_all_for_a_reconstructor(X):
+    with pytest.raises((ValueError, TypeError), match=r"array|dict"):
+        Reconstructor(AutoencoderTransformer(2, **FIT)).fit(X)
+
+
+def test_whole_numbers_in_eight_bits():
+    X = good().round().clip(0, 8)
+    ae = AutoencoderTransformer(2, loss=DiscretizedLogistic(9), **FIT).fit(X)
+    narrow = torch.from_numpy(X).to(torch.float8_e4m3fn)
+    np.testing.assert_allclose(ae.score_samples(narrow).float(), ae.score_samples(X), rtol=1e-5)
+
+
+def test_a_dataset_that_keeps_what_is_known():
+    X = good().astype(np.float32)
+    imputer = Reconstructor(AutoencoderTransformer(2, missing="mask", **FIT), keep_observed=True)
+    np.testing.assert_array_equal(imputer.fit_transform(torch.utils.data.TensorDataset(torch.from_numpy(X))), X)
+    assert imputer.n_features_in_ == 4

@@ -246,3 +246,10 @@ def test_the_start_repeats_from_the_stream():
 def test_refusals(params, match):
     with pytest.raises((ValueError, TypeError), match=match):
         MLP((4,), 2, **params)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("params", [{"n_components": 10**13}, {"n_components": 2, "hidden_layer_sizes": (10**13,)}])
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(params, skip):
+    with pytest.raises(MemoryError, match=r"weights takes .* GiB to train"):
+        MLP((4,), linear_skip=skip, **params)

@@ -1,0 +1,323 @@
+"""Whatever a parameter is set to, `fit` trains, or refuses it by name and leaves the estimator as it was."""
+
+import inspect
+import numbers
+import types
+
+import numpy as np
+import pytest
+from cases import HOSTILE, garbage, hostile, tables
+from fuzzing import (
+    COUNTED,
+    FROM_FIT,
+    LABELS,
+    NARROW,
+    PLANNED,
+    SLOW,
+    SMALL_CONV,
+    SMALL_TCN,
+    TINY,
+    Refused,
+    fitted,
+    fuzzed,
+    note_case,
+    outcome,
+    plain,
+    table,
+)
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from skae import (
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    Reconstructor,
+    VAEGenerator,
+    bottlenecks,
+    losses,
+    metrics,
+    noise,
+)
+from skae.datasets import make_sprites
+from skae.nn import GRU, MLP, TCN, Conv
+
+BASES = losses.Loss, losses.Likelihood, noise.Noise, bottlenecks.Bottleneck
+
+# Work that these ask for is done, however long it takes: there is no wrong answer to look for.
+LONG = {"max_epochs": 5, "n_residual_blocks": 3, "n_layers": 5, "importance_samples": 50, "n_blocks": 50}
+# Up to a billion units are work too; what does not fit into memory is refused: tests/nn/test_mlp.py.
+WIDE = {
+    "n_components", "hidden_layer_sizes", "channels", "kernel_size", "hidden_size", "n_frequencies", "n_levels",
+}  # fmt: skip
+N_WIDE = 200
+SKIPPED = {"compile": "starts a C++ compiler", "verbose": "prints", "checkpoint": "writes to any path that it is told"}
+
+
+def bounded(name):
+    """Whether a value of the parameter ``name`` leaves a test short; wrong types always do."""
+    last = name.rpartition("__")[2]
+
+    def is_short(value):
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            if last in LONG:
+                return value <= LONG[last] or value > 2**63
+            if last in WIDE:
+                return value <= N_WIDE or value > 2**63
+        return True
+
+    return is_short
+
+
+def parameters(cls):
+    taken = inspect.signature(cls).parameters.values()
+    return [p.name for p in taken if p.kind is not p.VAR_KEYWORD and p.name not in SKIPPED]
+
+
+def assert_trained(estimator, X):
+    """Nothing of what was learned is NaN."""
+    assert all(bool(value.isfinite().all()) for value in estimator.module_.state_dict().values())
+    assert np.isfinite(estimator.loss_curve_).all()
+    assert np.isfinite(estimator.validation_loss_curve_).all()
+    result = outcome("transform", lambda: estimator.transform(X), estimator=estimator)
+    assert isinstance(result, Refused) or np.isfinite(plain(result)).all()
+
+
+def try_fit(estimator, X, y, names):
+    """Fit with a parameter that ``names`` name, one of which a refusal must."""
+    result = outcome(
+        "fit", lambda: estimator.fit(X, y), estimator=estimator, errors=FROM_FIT, changes=True, names=names
+    )
+    if not isinstance(result, Refused):
+        assert_trained(estimator, X)
+
+
+# Of a FloatingPointError, which parameters within bounds may end in, of copies of what cannot be copied, and of numbers
+# that torch does not multiply with.
+OTHER_WORDS = ("loss", "weights", "pickle", "Fraction")
+
+ESTIMATORS = {
+    "AutoencoderTransformer": (AutoencoderTransformer, NARROW, table(4)),
+    "ConvAutoencoder": (ConvAutoencoder, SMALL_CONV, table(4, 4)),
+    "VAEGenerator": (VAEGenerator, NARROW, table(4)),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+@fuzzed("constructors", 10, 700, len(ESTIMATORS))
+@given(data=st.data())
+def test_parameters_of_estimators(name, data):
+    cls, base, X = ESTIMATORS[name]
+    parameter = data.draw(st.sampled_from(parameters(cls)))
+    value = data.draw(garbage(bounded(parameter)))
+    # A function or a class may make any object: what it makes is not looked at.
+    assume(parameter != "module" or not isinstance(value, types.FunctionType | type))
+    note_case({parameter: value})
+    if parameter == "module":  # which has parameters of its own
+        base = {key: other for key, other in base.items() if "module__" not in key}
+    estimator = cls(**{"n_components": 2} | base | {parameter: value})
+    # A callable or a class that was given for a part has errors of its own.
+    names = {"random_state": ("eed", *OTHER_WORDS), "module": (), "optimizer": (), "prior": (), "channel_axis": ()}
+    names = names.get(parameter, (parameter, *OTHER_WORDS))
+    try_fit(estimator, X, LABELS if name == "VAEGenerator" else None, names)
+
+
+def slots():
+    """Every parameter of every part, with the slot that the part goes to."""
+    for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise)):
+        for public in module.__all__:
+            cls = getattr(module, public)
+            if issubclass(cls, BASES) and cls not in BASES:
+                for parameter in inspect.signature(cls).parameters:
+                    yield slot, cls, parameter
+
+
+@fuzzed("parts", 20, 1500)
+@given(data=st.data())
+def test_parameters_of_parts(data):
+    slot, cls, parameter = data.draw(st.sampled_from(list(slots())))
+    value = data.draw(garbage(bounded(parameter)))
+    note_case({f"{cls.__name__}.{parameter}": value})
+    needed = {"first": noise.GaussianNoise(), "second": noise.GaussianNoise()} if cls is noise.Compose else {}
+    part = cls(**needed | {parameter: value})
+    estimator_class = data.draw(st.sampled_from([AutoencoderTransformer, VAEGenerator]))
+    X = np.random.default_rng(0).integers(0, 2, (24, 4)) if slot == "loss" else table(4)
+    estimator = estimator_class(2, **NARROW | {slot: part})
+    try_fit(estimator, X, None, (parameter, "warmup", cls.__name__, *OTHER_WORDS))
+
+
+NETWORKS = {
+    "mlp": (MLP, table(4), NARROW),
+    "conv": (Conv, table(1, 4, 4), SMALL_CONV | {"module": "conv"}),
+    "gru": (GRU, table(5, 2), TINY | {"module": "gru", "module__hidden_size": 3}),
+    "tcn": (TCN, table(5, 2), SMALL_TCN),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@fuzzed("networks", 6, 300, len(NETWORKS))
+@given(data=st.data())
+def test_parameters_of_networks(name, data):
+    cls, X, base = NETWORKS[name]
+    own = [p for p in parameters(cls) if p not in ("input_shape", "n_components", "n_outputs")]
+    parameter = data.draw(st.sampled_from(own))
+    value = data.draw(garbage(bounded(parameter)))
+    note_case({parameter: value})
+    estimator = AutoencoderTransformer(2, **base | {f"module__{parameter}": value})
+    try_fit(estimator, X, None, (parameter, *OTHER_WORDS))
+
+
+EXTRA = {
+    "iterator_train__shuffle", "iterator_train__drop_last", "iterator_train__batch_size", "iterator_valid__batch_size",
+    "iterator_train__collate_fn", "module__nonsense", "nonsense", "callbacks__nonsense", "module__n_components",
+}  # fmt: skip
+
+
+@fuzzed("extras", 8, 400)
+@given(data=st.data())
+def test_parameters_with_double_underscores(data):
+    parameter = data.draw(st.sampled_from(sorted(EXTRA)))
+    value = data.draw(garbage(bounded(parameter)))
+    note_case({parameter: value})
+    estimator = AutoencoderTransformer(2, **NARROW | {parameter: value})
+    try_fit(estimator, table(4), None, (parameter.rpartition("__")[2], *OTHER_WORDS))
+
+
+@fuzzed("Reconstructor", 8, 300)
+@given(data=st.data())
+def test_parameters_of_reconstructor(data):
+    parameter = data.draw(st.sampled_from(["estimator", "filling", "keep_observed"]))
+    value = data.draw(garbage())
+    note_case({parameter: value})
+    params = {"estimator": AutoencoderTransformer(2, **NARROW)} | {parameter: value}
+    estimator = Reconstructor(**params)
+    outcome("fit", lambda: estimator.fit(table(4)), estimator=estimator, errors=FROM_FIT, changes=True)
+
+
+# ------------------------------------------------------------------ arguments of methods
+
+# What is drawn is returned, so many rows are asked for in vain only if there are more than an index counts.
+ROWS = 10_000
+ARGUMENTS = {
+    ("ae", "sample"): ("n_samples", "random_state"),
+    ("vae", "sample"): ("n_samples", "random_state", "noisy"),
+    ("vae_classes", "sample"): ("y",),
+    ("vae_targets", "sample"): ("y",),
+    ("vae", "sample_posterior"): ("n_samples", "random_state", "noisy", "y"),
+    ("vae", "interpolate"): ("steps", "method", "y"),
+    ("vae", "score_samples"): ("n_importance_samples", "y"),
+    ("ae_mask", "reconstruct"): ("keep_observed",),
+    ("ae", "score"): ("sample_weight",),
+}
+
+
+@fuzzed("arguments", 40, 2500)
+@given(data=st.data())
+def test_arguments_of_methods(data):
+    name, method = data.draw(st.sampled_from(sorted(ARGUMENTS)))
+    argument = data.draw(st.sampled_from(ARGUMENTS[name, method]))
+    value = data.draw(garbage(lambda value: not is_integer(value) or value <= ROWS or value > 2**63))
+    note_case({f"{name}.{method} {argument}": value})
+    X = table(4)[:3]
+    args = {"sample": (), "interpolate": (X, X)}.get(method, (X,))
+    function = getattr(fitted(name), method)
+    result = outcome(
+        method,
+        lambda: function(*args, **{argument: value}),
+        estimator=fitted(name),
+        # Of what an array holds scikit-learn speaks, and not always by its name.
+        names=() if argument in ("y", "sample_weight") else (argument, "eed"),
+    )
+    if not isinstance(result, Refused):
+        assert np.isfinite(plain(result)).all()
+
+
+def is_integer(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+# ------------------------------------------------------------------ metrics and made data
+
+PAIRS = {
+    "active_units": ("Z", "threshold"),
+    "dci": ("Z", "factors", "random_state"),
+    "disentanglement": ("Z", "factors", "random_state"),
+    "frechet_distance": ("X", "X_generated", "features"),
+    "kernel_distance": ("X", "X_generated", "features"),
+    "memorization": ("X", "X_generated", "X_held_out", "features"),
+    "mutual_information_gap": ("Z", "factors", "n_bins", "per_factor"),
+    "peak_signal_noise_ratio": ("X", "X_hat", "data_range", "per_sample"),
+    "precision_recall_density_coverage": ("X", "X_generated", "features", "n_neighbors"),
+    "reconstruction_error": ("X", "X_hat", "sample_weight", "per_sample"),
+    "separated_attribute_predictability": ("Z", "factors", "per_factor"),
+    "structural_similarity": ("X", "X_hat", "data_range", "channel_axis", "win_size", "per_sample"),
+}
+FAST_METRICS = sorted(set(PAIRS) - {"dci", "disentanglement"})  # these two fit forests
+
+
+def good(metric):
+    factors = np.indices((4, 5)).reshape(2, -1).T
+    images = np.random.default_rng(1).random((3, 9, 9))
+    values = {"Z": factors + 0.5, "factors": factors, "X": images, "X_hat": images + 0.1}
+    values |= {"X_generated": images[::-1] * 0.9, "X_held_out": images * 1.1}
+    return {name: values[name] for name in PAIRS[metric] if name in values}
+
+
+def leaves(result):
+    """The numbers in a result."""
+    return [leaf for part in result for leaf in leaves(part)] if isinstance(result, tuple) else [result]
+
+
+def test_all_metrics_are_tried():
+    assert set(PAIRS) == set(metrics.__all__)
+
+
+@fuzzed("metrics", 40, 2500)
+@given(data=st.data())
+def test_metrics(data):
+    forests = data.draw(st.integers(0, 60)) == 0
+    metric = data.draw(st.sampled_from(["dci", "disentanglement"] if forests else FAST_METRICS))
+    function, args = getattr(metrics, metric), good(metric)
+    argument = data.draw(st.sampled_from(PAIRS[metric]))
+    kind = data.draw(st.sampled_from(["table", "object"] if argument in args else ["garbage"]))
+    if kind == "table":
+        if data.draw(st.booleans()):
+            args |= {name: data.draw(tables((2, 2), most=8))[0] for name in args}
+        elif argument in ("Z", "factors"):
+            args[argument] = data.draw(tables((2,), most=30))[0]
+        else:
+            args[argument] = data.draw(tables((9, 9), most=6))[0]
+    elif kind == "object":
+        args[argument] = HOSTILE[data.draw(hostile())]()
+    else:
+        args[argument] = data.draw(garbage(lambda value: not is_integer(value) or value <= 1000 or value > 2**63))
+    note_case({metric: args})
+    result = outcome(metric, lambda: function(**args), *args.values())
+    if isinstance(result, Refused):
+        return
+    for leaf in leaves(result):
+        leaf = np.asarray(leaf, float)
+        documented = metric == "memorization" or (metric == "peak_signal_noise_ratio" and not np.isnan(leaf).any())
+        documented |= metric == "reconstruction_error" and args.get("per_sample") is True
+        assert documented or np.isfinite(leaf).all(), leaf
+
+
+@fuzzed("make_sprites", 5, 200)
+@given(data=st.data())
+def test_made_data(data):
+    argument = data.draw(st.sampled_from(["n_samples", "image_size", "random_state"]))
+    value = data.draw(garbage(lambda value: not is_integer(value) or value <= 200 or value > 2**63))
+    note_case({argument: value})
+    args = {"n_samples": 2, "image_size": 16} | {argument: value if value is not None else 2}
+    result = outcome("make_sprites", lambda: make_sprites(**args), names=(argument, "eed"))
+    if not isinstance(result, Refused):
+        X, factors = result
+        assert X.dtype == np.float32
+        assert np.isfinite(X).all()
+        assert len(X) == len(factors)
+
+
+def test_the_slow_job_runs_twenty_thousand_examples():
+    import test_fuzz_arrays  # noqa: F401 # plans its own
+
+    assert sum(PLANNED.values()) >= 20_000
+    assert not SLOW or sum(COUNTED.values()) > 0
