@@ -187,5 +187,5 @@ def test_what_needs_more_than_is_offered_has_no_name():
 
 def test_build_module_wants_a_module():
     assert isinstance(build_module(torch.nn.ReLU, {}, {}, "module"), torch.nn.ReLU)
-    with pytest.raises(TypeError, match="module=dict must give an nn.Module, got {}"):
-        build_module(dict, {}, {}, "module")
+    with pytest.raises(TypeError, match=r"module=<lambda> must give an nn.Module, got 3"):
+        build_module(lambda: 3, {}, {}, "module")
