@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
 
 from ._mixture import choose_mixture
+from ._threads import threads_for
 
 # Codes are NumPy's here whatever X was, and under dispatch a mixture knows fewer ways to start.
 _in_numpy = config_context(array_api_dispatch=False)
@@ -43,11 +45,13 @@ def fit_prior(
         kept = sample_weight > 0
         codes, sample_weight = codes[np.tile(kept, n_draws)], sample_weight[kept]
     if isinstance(prior, str):
-        return choose_mixture(codes, seed, sample_weight, n_draws)
+        with threads_for(sys.maxsize):
+            return choose_mixture(codes, seed, sample_weight, n_draws)
     prior = prior() if isinstance(prior, type) else clone(prior)
     weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
     params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
-    return _seeded(prior, seed, replace=False).fit(codes, **params)
+    with threads_for(sys.maxsize):  # clustering may use OpenMP's, which a forked process lacks
+        return _seeded(prior, seed, replace=False).fit(codes, **params)
 
 
 @_in_numpy

@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,18 @@ def settle(n: int) -> None:
         loan = loans.pop()()
         if loan is not None:
             loan.close()
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Leave what a block has borrowed as it was, torch's gradient switch too, where Ctrl-C ends it at a bad moment."""
+    n, grad = n_loans(), torch.is_grad_enabled()
+    try:
+        yield
+    except BaseException:
+        settle(n)
+        torch.set_grad_enabled(grad)  # struck just before the end of torch's own context, it would stay
+        raise
 
 
 class Stream(Loan):

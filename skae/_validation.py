@@ -15,7 +15,7 @@ from sklearn.utils import check_scalar
 from torch import Tensor
 
 from ._conditioning import extremes, slices, tensor_extremes
-from ._random import n_loans, settle
+from ._random import settled
 from ._source import Blocks, held_or_blocks
 from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 
@@ -25,15 +25,14 @@ _REAL, _INT = numbers.Real, numbers.Integral
 
 @contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Give ``estimator`` its attributes back when the block fails, interruptions included, and torch its modes."""
-    before, n, grad = dict(vars(estimator)), n_loans(), torch.is_grad_enabled()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
-        settle(n)
-        torch.set_grad_enabled(grad)  # where Ctrl-C struck just before the end of torch's own context
-        raise
+    """Give ``estimator`` its attributes back when the block fails, interruptions included."""
+    before = dict(vars(estimator))
+    with settled():
+        try:
+            yield
+        except BaseException:
+            estimator.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
+            raise
 
 
 def check_number(

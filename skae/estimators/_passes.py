@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._conditioning import check_finite, map_rows
+from .._random import settled
 from .._source import arranged
 from .._threads import threads_for
 from ..nn._sequence import ended
@@ -43,7 +44,7 @@ class Passes:
                 parts = tuple(part.to(device) for part in parts)
                 return check_finite(function(*parts), name, None if ends_at is None else ended(parts[ends_at]))
 
-        with threads_for(self.module_.n_multiplications * len(arrays[0])):
+        with settled(), threads_for(self.module_.n_multiplications * len(arrays[0])):
             return map_rows(run, *arrays, n_values=self.module_.n_values)
 
     def _map_rows(
