@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import torch
 
 from . import _files
-from ._codec import Decoder, Encoder
+from ._codec import Decoder, Encoder, check_settable, plain_history
+from ._component import Component
 from ._module_state import as_arrays, as_tensors
 from ._net_state import load_optimizer
 from ._random import Stream
 
+_KEYS = ("fingerprint", "seed", "stopped", "weights", "optimizer", "stream", "order", "history", "callbacks")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object, another one in every process
 
 
@@ -34,21 +36,31 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path = os.fspath(path)
+        self.path = os.path.realpath(path)  # a link keeps pointing to where it did
         self.fingerprint, self.seed = "", 0
         self.found: dict[str, Any] | None = None
-        if not os.path.isdir(os.path.dirname(os.path.abspath(self.path))):
-            raise ValueError(f"checkpoint={self.path!r} needs a folder that is there.")
-        if not os.path.lexists(self.path):
-            return
+        if not os.path.isdir(os.path.dirname(self.path)):
+            raise ValueError(f"checkpoint={os.fspath(path)!r} needs a folder that is there.")
+        if os.path.lexists(self.path):
+            with self._reading():
+                document, arrays = _files.unpack(_files.read(self.path))
+                if document["kind"] != "checkpoint":
+                    raise ValueError(f"it is a {document['kind']}")
+                self.found = Decoder(arrays).decode(document["state"])
+                if missing := {*_KEYS} - self.found.keys():
+                    raise ValueError(f"it lacks {sorted(missing)}")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Whatever a made-up file may lead to, it is the file that is wrong."""
         try:
-            document, arrays = _files.unpack(_files.read(self.path))
-            if document["kind"] != "checkpoint":
-                raise ValueError(f"it is a {document['kind']}")
-            self.found = Decoder(arrays).decode(document["state"])
-        except (ValueError, TypeError, KeyError) as error:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            why = str(error).rstrip(".") or type(error).__name__
             raise ValueError(
-                f"checkpoint={self.path!r} is no file that a training can go on from: {error}. Give another path."
+                f"checkpoint={self.path!r} is no file that this training can go on from: {why}. Give another path."
             ) from error
 
     def begin(self, seed: int, described: Iterable[Any]) -> int:
@@ -66,37 +78,44 @@ class Checkpoint:
             self.seed = self.found["seed"]
         return self.seed
 
-    def resume(self, net: Any) -> tuple[int, bool]:
-        """Bring ``net``, where training has just begun, to where the file is.
+    def resume(self, net: Any, epochs: int) -> tuple[int, bool]:
+        """Bring ``net``, where training of ``epochs`` has just begun, to where the file is.
 
         Returns the number of epochs that are done, and whether training was to stop after them.
         """
         self.first = len(net.history)
-        state = self.found
-        if state is None:
+        if self.found is None:
             return 0, False
+        with self._reading():
+            self._bring(net, self.found, epochs)
+        return len(self.found["history"]), bool(self.found["stopped"])
+
+    def _bring(self, net: Any, state: dict[str, Any], epochs: int) -> None:
         net.module_.load_state_dict(as_tensors(state["weights"]))
         load_optimizer(net.optimizer_, state["optimizer"])
+        if len(state["history"]) > epochs or not all(type(row["train_loss"]) is float for row in state["history"]):
+            raise ValueError("its history is that of another training")
         net.history.extend(state["history"])
         for name, callback in net.callbacks_:
             for attribute, value in state["callbacks"].get(name, {}).items():
+                check_settable(type(callback), attribute)
                 inner: Any = getattr(callback, attribute, None)
                 if _has_state(inner):
                     inner.load_state_dict(value)
                 else:
                     setattr(callback, attribute, _on(value, net.device))
-        return len(state["history"]), state["stopped"]
 
     def follow(self, net: Any, iterator: Any) -> None:
         """Bring what is drawn from to where the file is; the ``iterator`` of ``net``, which has just been made, too."""
         self.generator = iterator.generator
         if self.found is None:
             return
-        if self.generator is not None:
-            self.generator.set_state(torch.from_numpy(self.found["order"]))
-        stream = Stream.__new__(Stream)
-        stream.__setstate__(self.found["stream"])
-        net.stream.__setstate__(stream.continued_on(net.device).__getstate__())  # others hold the stream already
+        with self._reading():
+            if self.generator is not None:
+                self.generator.set_state(torch.from_numpy(self.found["order"]))
+            stream = Stream.__new__(Stream)
+            stream.__setstate__(self.found["stream"])
+            net.stream.__setstate__(stream.continued_on(net.device).__getstate__())  # others hold the stream already
 
     def write(self, net: Any, *, stopped: bool) -> None:
         """Write down where ``net`` is, at the end of an epoch."""
@@ -109,19 +128,21 @@ class Checkpoint:
             "optimizer": as_arrays(net.optimizer_.state_dict()),
             "stream": net.stream.__getstate__(),
             "order": None if self.generator is None else self.generator.get_state().numpy(),
-            "history": net.history.to_list()[self.first :],
+            "history": plain_history(net.history.to_list()[self.first :]),
         }
         document = {"kind": "checkpoint", "state": encoder.encode(state, "state")}
         document["state"]["callbacks"] = {
             name: _encoded(encoder, callback, f"callbacks.{name}") for name, callback in net.callbacks_
         }
-        _files.write_atomically(self.path, _files.pack(document, encoder.arrays))
+        _files.write_atomically(self.path, _files.pack(document, encoder.arrays), again=True)
 
 
 def remove(path: str | os.PathLike) -> None:
-    """Delete the file of a training that is over."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+    """Delete the file of a training that is over, and what a kill may have left of it."""
+    target = os.path.realpath(path)
+    for name in (target, _files.temporary_of(target)):
+        with suppress(OSError):  # the training is none the worse for it
+            os.unlink(name)
 
 
 def _encoded(encoder: Encoder, callback: Any, where: str) -> dict[str, Any]:
@@ -149,11 +170,27 @@ def _on(value: Any, device: str) -> Any:
 
 
 def _update(digest: Any, value: Any) -> None:
-    if isinstance(value, np.ndarray) and value.dtype != object:
+    """Add what ``value`` is to a digest: all that it holds, since a repr leaves out most of an array or a module."""
+    if isinstance(value, torch.Tensor):
+        _update(
+            digest,
+            value.detach().cpu().float().numpy() if value.dtype == torch.bfloat16 else value.detach().cpu().numpy(),
+        )
+    elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(repr((value.dtype, value.shape)).encode())
-        for start in range(0, len(value), 4096):  # rows may lie in any order, and need no second copy of them all
+        for start in range(0, len(value) if value.ndim else 0, 4096):  # rows lie in any order, and need no copy of all
             digest.update(np.ascontiguousarray(value[start : start + 4096]).data)
-    elif hasattr(value, "shape"):  # of rows that are not held
+        digest.update(b"" if value.ndim else value.tobytes())
+    elif isinstance(value, dict | list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
+        items = value.items() if isinstance(value, dict) else value
+        digest.update(f"{type(value).__qualname__} of {len(value)}".encode())
+        for item in items:
+            _update(digest, item)
+    elif isinstance(value, torch.nn.Module) and not isinstance(value, Component):
+        _update(digest, [type(value).__qualname__, str(value), dict(value.state_dict())])
+    elif hasattr(value, "get_params") and not isinstance(value, type):
+        _update(digest, [type(value).__qualname__, value.get_params(deep=False)])
+    elif hasattr(value, "shape") and not isinstance(value, np.generic):  # of rows that are not held
         digest.update(repr((str(value.dtype), tuple(value.shape))).encode())
     else:
         digest.update(_ADDRESS.sub("", repr(value)).encode())

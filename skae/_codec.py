@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -134,7 +135,7 @@ class Decoder:
 
     def read_array(self, value: dict) -> np.ndarray:
         """An array of numbers, or of dates, which stand there as numbers."""
-        array = self.arrays[value["name"]]
+        array = self.arrays.pop(value["name"])  # which stands at one place: more of them would multiply what is read
         if value.get("order") == "F":
             array = array.T
         if "dtype" in value:
@@ -163,6 +164,29 @@ class Decoder:
         found.set_state(self.decode(value["state"]))
         check_random_state(found)
         return found
+
+
+def plain_history(history: list) -> list:
+    """A history without what callbacks may have put there that a file cannot hold."""
+    plain = (type(None), bool, int, float, str, np.number)
+    return [
+        {
+            name: plain_history(value) if name == "batches" else value
+            for name, value in row.items()
+            if name == "batches" or isinstance(value, plain)
+        }
+        for row in history
+    ]
+
+
+def check_settable(cls: type, name: Any) -> None:
+    """Check that an attribute from a file hides no method or property of ``cls``."""
+    if not isinstance(name, str) or name.startswith("__") or _is_descriptor(inspect.getattr_static(cls, name, None)):
+        raise ValueError(f"{cls.__name__} has no room for an attribute {name!r}")
+
+
+def _is_descriptor(value: Any) -> bool:
+    return hasattr(type(value), "__get__")
 
 
 def check_random_state(found: np.random.RandomState) -> None:

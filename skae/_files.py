@@ -29,20 +29,21 @@ def check_path(name: str, path: Any) -> None:
         raise ValueError(f"{name} must be the path of a file, got {path!r}.")
 
 
-def write_atomically(path: str | os.PathLike, data: bytes) -> None:
+def write_atomically(path: str | os.PathLike, data: bytes, *, again: bool = False) -> None:
     """Write ``data`` to ``path``, so that a kill at any moment leaves the old file or the new one.
 
     It is written beside the target, flushed to the disk and renamed. A link keeps pointing to where it did, and who
-    may read a file that was there may read the new one.
+    may read a file that was there may read the new one. A kill may leave what was being written: where the same is
+    written ``again`` and again, by one process at a time, that has one name.
     """
     target = os.path.realpath(os.fsdecode(path))
     folder = os.path.dirname(target)
     if os.path.lexists(target) and not os.path.isfile(target):  # /dev/null would be gone after it
         kind = errno.EISDIR if os.path.isdir(target) else errno.EINVAL
         raise OSError(kind, "There is something that is no file", target)
-    temporary = os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
+    temporary = temporary_of(target) if again else os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb" if again else "xb") as file:
             if os.path.exists(target):
                 shutil.copymode(target, temporary)  # before there is anything to read
             file.write(data)
@@ -59,6 +60,12 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
             os.fsync(folder_descriptor)  # or the new name itself might not survive
         finally:
             os.close(folder_descriptor)
+
+
+def temporary_of(target: str) -> str:
+    """The name under which a file is written that is written again and again."""
+    digest = hashlib.sha256(os.path.basename(target).encode(errors="surrogateescape")).hexdigest()
+    return os.path.join(os.path.dirname(target), f".skae-{digest[:16]}.tmp")  # a name may be as long as names can be
 
 
 def pack(document: Any, arrays: dict[str, np.ndarray]) -> bytes:
@@ -86,13 +93,10 @@ def read(path: str | os.PathLike) -> bytes:
     """
     name = os.fsdecode(path)
     if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ValueError(f"{name} is no regular file.")
+        raise ValueError("it is no regular file")
     with open(name, "rb") as file:
         if not is_archive(start := file.read(8)):
-            try:
-                _check_length(start, file, os.fstat(file.fileno()).st_size)
-            except ValueError as error:
-                raise ValueError(f"{name} cannot be loaded: {error}.") from error
+            _check_length(start, file, os.fstat(file.fileno()).st_size)
         file.seek(0)
         return file.read()
 
@@ -119,11 +123,6 @@ def _check_length(start: bytes, file: Any, size: int) -> None:
 def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
     """The way back from `pack`: what was not written by it, or was changed since, is a ValueError."""
     metadata = _metadata(data)
-    version = metadata[_KEY]
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise ValueError(f"its format is {version[:20]!r}, which is no number")
-    if int(version) > FORMAT:
-        raise ValueError(f"it has format {version}, and this version of skae reads formats up to {FORMAT}: update skae")
     try:
         arrays = safetensors.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -145,8 +144,14 @@ def _metadata(data: bytes) -> dict[str, str]:
         metadata = json.loads(data[8 : 8 + length]).get("__metadata__")
     except (ValueError, RecursionError, AttributeError) as error:
         raise ValueError("it is no safetensors file") from error
-    wanted = (_KEY, "document", "sha256")
-    if not isinstance(metadata, dict) or not all(isinstance(metadata.get(key), str) for key in wanted):
+    if not isinstance(metadata, dict) or not isinstance(metadata.get(_KEY), str):
+        raise ValueError("it is a safetensors file that skae did not write")
+    version = metadata[_KEY]  # before anything else, which a newer format may have in another way
+    if not (version.isascii() and version.isdigit() and 0 < len(version) < 10 and int(version) > 0):
+        raise ValueError(f"its format is {version[:20]!r}, which is none")
+    if int(version) > FORMAT:
+        raise ValueError(f"it has format {version}, and this version of skae reads formats up to {FORMAT}: update skae")
+    if not all(isinstance(metadata.get(key), str) for key in ("document", "sha256")):
         raise ValueError("it is a safetensors file that skae did not write")
     return metadata
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ._autoencoder import Autoencoder
+from ._codec import check_settable
 from ._component import Component
 from ._probe import Costs, is_known
 
 _PARTS = ("bottleneck", "loss", "noise")
+_MACHINERY = vars(nn.Module()).keys()
 _CALLS_PER_TENSOR, _MORE_CALLS = 100, 10_000  # of torch's functions, while a network is laid out: tens are usual
 
 
@@ -32,6 +35,7 @@ def module_arrays(module: Autoencoder) -> dict[str, Any]:
     return {
         "weights": as_arrays(dict(module.state_dict())),
         "attributes": {name: found for name, part in _parts(module) if (found := _attributes(part))},
+        "frozen": [name for name, parameter in module.named_parameters() if not parameter.requires_grad],
         "training": module.training,
         "costs": [module.n_multiplications, module.n_values],
     }
@@ -48,7 +52,12 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
     parts = dict(_parts(module))
     for name, found in state["attributes"].items():
         for attribute, value in found.items():
+            check_settable(type(parts[name]), attribute)
+            if attribute in _MACHINERY or callable(value):
+                raise ValueError(f"{name} cannot have found out {attribute}")
             setattr(parts[name], attribute, value)
+    for name in state.get("frozen", []):
+        module.get_parameter(name).requires_grad_(False)
     return module.train(bool(state["training"]))
 
 
@@ -67,12 +76,18 @@ def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, kn
             _Budget(_MORE_CALLS + _CALLS_PER_TENSOR * len(weights)),
         ):
             module = make()
-    else:
+            _check_weights(module, weights)
+    if not known or _has_more_buffers(module):  # whose values nothing brings back but making them
         module = make()
-    _check_weights(module, weights)
-    module.to_empty(device="cpu")  # which keeps the order in memory
+        _check_weights(module, weights)
+    else:
+        module.to_empty(device="cpu")  # which keeps the order in memory
     module.load_state_dict(weights)
     return module
+
+
+def _has_more_buffers(module: nn.Module) -> bool:
+    return any(layer._non_persistent_buffers_set for layer in module.modules())
 
 
 class _Budget(TorchFunctionMode):
@@ -114,7 +129,7 @@ def _parts(module: Autoencoder) -> list[tuple[str, nn.Module]]:
 
 def _attributes(part: nn.Module) -> dict[str, Any]:
     """What a part found out and keeps neither as parameter nor as tensor, such as how far training is."""
-    known = vars(nn.Module()).keys() | (part.get_params(deep=False).keys() if isinstance(part, Component) else set())
+    known = _MACHINERY | (part.get_params(deep=False).keys() if isinstance(part, Component) else set())
     return {name: value for name, value in vars(part).items() if name not in known}
 
 
@@ -122,6 +137,10 @@ def _is_known(part: Any) -> bool:
     """Whether a part of a recipe is made of our own layers and torch's, so that making it does nothing else."""
     if isinstance(part, dict):
         return all(map(_is_known, part.values()))
+    if isinstance(part, list | tuple):
+        return all(map(_is_known, part))
+    if isinstance(part, functools.partial):
+        return _is_known(part.func) and _is_known(part.args) and _is_known(part.keywords)
     if isinstance(part, nn.Module):
         return all(map(is_known, part.modules()))
     if isinstance(part, type):

@@ -77,7 +77,7 @@ class AutoencoderNet(Frozen, NeuralNet):
         try:
             self.notify("on_train_begin", X=rows, y=judge)
             self.checkpoint_ = checkpoint
-            done, stopped = (0, False) if checkpoint is None else checkpoint.resume(self)
+            done, stopped = (0, False) if checkpoint is None else checkpoint.resume(self, epochs)
             try:
                 self.fit_loop(rows, judge, epochs=0 if stopped else epochs - done)
             except KeyboardInterrupt as stop:

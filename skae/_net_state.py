@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 from typing import Any
 
 import torch
 
+from ._files import FORMAT
 from ._module_state import as_arrays, as_tensors, module_state, restored_module
 from ._random import Stream
 
-# What the constructor of a net takes and every net of ours has in common, or what is kept in another way.
-_NOT_KEPT = (
-    "module",
-    "criterion",
-    "iterator_train",
-    "iterator_valid",
-    "dataset",
-    "train_split",
-    "stream",
-    "optimizer",
-    "_params_to_validate",
+# What a net was made with and is kept as it is. The rest is the same for every net of ours, or kept in another way.
+_KEPT = (
+    *("alpha", "batch_size", "callbacks", "compile", "device", "l1_ratio", "lr", "max_epochs", "predict_nonlinearity"),
+    *("torch_load_kwargs", "use_caching", "verbose", "warm_start"),
 )
+_making = threading.RLock()
 
 
 class Frozen:
@@ -35,16 +32,13 @@ class Frozen:
 
     def __getstate__(self) -> dict[str, Any]:
         net: Any = self
-        params = {name: value for name, value in net.get_params(deep=False).items() if name not in _NOT_KEPT}
+        params = {name: value for name, value in sorted(net.get_params(deep=False).items()) if _is_kept(name)}
         params["callbacks"] = [
             (name, callback) for name, callback in net.callbacks_ if not _is_of_a_fit(name, callback)
         ]
         return {
-            "params": {
-                name: value
-                for name, value in sorted(params.items())  # in whatever order they were set
-                if not name.startswith(("module__", "callbacks__"))
-            },
+            "format": FORMAT,
+            "params": params,
             "optimizer": optimizer_name(net.optimizer),
             "optimizer_state": net.optimizer_state(),
             "stream": net.stream.__getstate__(),
@@ -55,9 +49,8 @@ class Frozen:
 
     def optimizer_state(self) -> dict[str, Any] | None:
         """The optimiser's state, tensors as arrays; None if it was not kept."""
-        if "optimizer_" not in vars(self):
-            return self.kept_optimizer_
-        return as_arrays(vars(self)["optimizer_"].state_dict())
+        kept, optimizer = self.kept_optimizer_, vars(self).get("optimizer_")
+        return kept if optimizer is None else as_arrays(optimizer.state_dict())
 
     def forget_optimizer(self) -> None:
         """Let go of the optimiser's state."""
@@ -74,6 +67,10 @@ class Frozen:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         net: Any = self
+        if state.get("format", 1) > FORMAT:
+            raise ValueError(f"A net of format {state['format']} needs a newer skae: this one reads up to {FORMAT}.")
+        if not all(map(_is_kept, state["params"])):
+            raise ValueError(f"A net is not kept with {[name for name in state['params'] if not _is_kept(name)]}.")
         device = available(state["params"]["device"])
         stream = Stream.__new__(Stream)
         stream.__setstate__(state["stream"])
@@ -121,11 +118,16 @@ class Frozen:
     def __getattr__(self, name: str) -> Any:
         if name != "optimizer_" or "kept_optimizer_" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        state = vars(self).pop("kept_optimizer_")
-        self.initialize_optimizer()
-        if state is not None:
-            load_optimizer(vars(self)["optimizer_"], state)
-        return vars(self)["optimizer_"]
+        with _making:  # one of the threads that ask
+            if name not in vars(self):
+                net: Any = self
+                args, kwargs = net.get_params_for_optimizer("optimizer", net.get_all_learnable_params())
+                optimizer = net.optimizer(*args, **kwargs)
+                if self.kept_optimizer_ is not None:
+                    load_optimizer(optimizer, self.kept_optimizer_)
+                self.optimizer_ = optimizer
+                self.kept_optimizer_ = None
+        return vars(self)[name]
 
 
 class _NotMade(torch.optim.Optimizer):
@@ -135,14 +137,18 @@ class _NotMade(torch.optim.Optimizer):
         pass
 
 
+def _is_kept(name: str) -> bool:
+    return name in _KEPT or name.startswith(("optimizer__", "iterator_train__", "iterator_valid__"))
+
+
 def _is_of_a_fit(name: str, callback: Any) -> bool:
     """Whether a callback is one of those that the estimator itself adds to a fit."""
     return type(callback).__module__.startswith("skae.") or name in ("epoch_timer", "print_log")
 
 
-def available(device: str) -> str:
+def available(device: Any) -> Any:
     """``device`` if it is here, else the CPU."""
-    found = torch.device(device)
+    found = torch.device(f"cuda:{device}" if isinstance(device, int) else device)
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         return "cpu"
     return device
@@ -168,12 +174,12 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
     gets them in that order, and none of another size.
     """
     optimizer.load_state_dict(as_tensors(state))
-    fused = {id(p) for group in optimizer.param_groups if group.get("fused") for p in group["params"]}
+    may_be_fused = "fused" in inspect.signature(type(optimizer)).parameters
     for parameter, found in optimizer.state.items():
         for name, value in found.items():
             if not isinstance(value, torch.Tensor):
                 continue
-            if value.shape == parameter.shape:
+            if name != "step" and value.shape == parameter.shape:
                 found[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-            elif id(parameter) in fused and value.ndim:
+            elif may_be_fused and (value.ndim or name != "step"):
                 raise ValueError(f"The optimiser's state has {name} of shape {tuple(value.shape)} for other weights.")

@@ -294,7 +294,7 @@ def test_another_file_is_not_overwritten(data, tmp_path, content):
     else:
         path.write_bytes(content)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="no file that a training can go on from"):
+    with pytest.raises(ValueError, match="no file that this training can go on from"):
         AutoencoderTransformer(3, checkpoint=path, **common).fit(X)
     assert path.read_bytes() == before
 

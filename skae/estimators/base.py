@@ -228,7 +228,7 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
 
     def _leave_missing_device(self) -> None:
         """After a fit on a device that this machine does not have, be ready to go on with what it has."""
-        if "net_" in vars(self) and self.device != "auto" and available(str(self.device)) != str(self.device):
+        if "net_" in vars(self) and self.device != "auto" and available(self.device) != self.device:
             warnings.warn(
                 f"device={self.device!r} is not available here: the estimator runs on {self.net_.device!r}, and its "
                 "device is 'auto' from now on.",

@@ -9,12 +9,11 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from .. import _files
+from .._random import settled
 from .._validation import check_choice, check_device
-from ..estimators import Reconstructor
-from ..estimators.base import BaseAutoencoder
 from ._names import with_names
 from ._single import pack_estimator, unpack_estimator
-from ._skops import dumps, loads, need_skops
+from ._skops import dumps, loads, need_skops, stands_alone
 
 __all__ = ["load", "save"]
 
@@ -69,10 +68,9 @@ def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) ->
     check_choice("optimizer", optimizer, (True, False))
     if isinstance(estimator, type) or not isinstance(estimator, BaseEstimator):
         raise TypeError(f"estimator must be an estimator, got {estimator!r}.")
-    if isinstance(estimator, BaseAutoencoder | Reconstructor):
-        data = pack_estimator(estimator, optimizer=optimizer)
-    else:
-        data = dumps(estimator, optimizer=optimizer)
+    with settled():
+        pack = pack_estimator if stands_alone(estimator) else dumps
+        data = pack(estimator, optimizer=optimizer)
     _files.write_atomically(path, data)
 
 
@@ -90,8 +88,9 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
     device : str or torch.device, default=None
         Where the autoencoders in it are to run from now on. With None where they ran before, or on the CPU where that
         is not here.
-    trusted : list of classes and functions, default=()
+    trusted : list of classes and functions, or dict, default=()
         Those of your own that the file may name, such as the network given as ``module``. They are called as in `fit`.
+        A dict gives them by the names in the file, where they have others by now.
 
     Returns
     -------
@@ -125,15 +124,24 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
     >>> skae.load(path, trusted=[Linear]).module.__name__
     'Linear'
     """
-    device = None if device is None else str(check_device(device))
+    if device is not None:
+        check_device(device)
     names = with_names(trusted)
-    data = _files.read(path)
+    try:
+        data = _files.read(path)
+    except ValueError as error:
+        raise _wrong(path, error) from error
     archive = _files.is_archive(data)
     if archive:
         need_skops()
     try:
-        return loads(data, names, device) if archive else unpack_estimator(data, names, device)
+        with settled():
+            return loads(data, names, device) if archive else unpack_estimator(data, names, device)
     except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
-        why = str(error).rstrip(".") or type(error).__name__
-        why = why if len(why) <= _LONGEST else f"{why[:_LONGEST]} ..."
-        raise ValueError(f"{os.fsdecode(path)} cannot be loaded: {why}.") from error
+        raise _wrong(path, error) from error
+
+
+def _wrong(path: Any, error: Exception) -> ValueError:
+    why = str(error).rstrip(".") or type(error).__name__
+    why = why if len(why) <= _LONGEST else f"{why[:_LONGEST]} ..."
+    return ValueError(f"{os.fsdecode(path)} cannot be loaded: {why}.")

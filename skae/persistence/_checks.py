@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 import warnings
 from typing import Any
 
@@ -103,8 +104,15 @@ def check_reconstructor(est: Any) -> None:
     inner, filling = est.estimator_, getattr(est, "filling_", None)
     if not (hasattr(inner, "reconstruct") or hasattr(inner, "inverse_transform")):
         raise ValueError(f"a {type(inner).__name__} reconstructs nothing")
-    if not (filling is None or hasattr(filling, "transform") or callable(filling)):
+    if not (filling is None or hasattr(filling, "transform") or isinstance(filling, types.FunctionType)):
         raise ValueError(f"a {type(filling).__name__} fills nothing")
+
+
+def check_metric(density: KernelDensity) -> None:
+    """Check that distances are not computed by a function from a file."""
+    params = density.metric_params or {}
+    if density.metric == "pyfunc" or not isinstance(density.metric, str) or any(map(callable, params.values())):
+        raise ValueError(f"a KernelDensity cannot have the metric {density.metric!r}")
 
 
 def _check_stream(states: list[Any]) -> None:

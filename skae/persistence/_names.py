@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -38,7 +38,7 @@ def known_names() -> dict[str, Any]:
             for name, cls in vars(package).items()
             if isinstance(cls, type) and issubclass(cls, base) and cls.__name__ == name and cls not in _COPIERS
         }
-    return {name: thing for name, thing in public.items() if isinstance(thing, type)} | {"builtins.print": print}
+    return {name: thing for name, thing in public.items() if isinstance(thing, type)}
 
 
 @cache
@@ -52,11 +52,16 @@ def name_of(thing: Any) -> str:
 
 
 def with_names(trusted: Iterable[Any]) -> dict[str, Any]:
-    """The known names, and those of the classes and functions that are ``trusted``."""
+    """The known names, and those of the classes and functions that are ``trusted``.
+
+    What was saved by a script has another module to whoever imports it: it goes by ``__main__`` too.
+    """
     if isinstance(trusted, str) or not isinstance(trusted, Iterable):
         raise TypeError(f"trusted must be a list of classes and functions, got {trusted!r}.")
-    trusted = list(trusted)
+    given = dict(trusted) if isinstance(trusted, Mapping) else {}
+    trusted = list(given.values() if isinstance(trusted, Mapping) else trusted)
     for thing in trusted:
         if not (callable(thing) and hasattr(thing, "__qualname__")):
             raise TypeError(f"trusted must hold classes and functions, such as MyNetwork, got {thing!r}.")
-    return known_names() | {name_of(thing): thing for thing in trusted}
+    of_scripts = {f"__main__.{thing.__qualname__}": thing for thing in trusted}
+    return known_names() | of_scripts | {name_of(thing): thing for thing in trusted} | given

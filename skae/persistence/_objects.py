@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import enum
 import functools
-import inspect
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,15 +14,18 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import nn
 
-from .._codec import Decoder, Encoder
+from .._codec import Decoder, Encoder, check_settable, plain_history
 from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
-from .._module_state import laid_out, module_arrays, restored_module
+from .._module_state import module_arrays, restored_module
 from .._net import AutoencoderNet
+from .._random import Stream
+from .._validation import check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
-from ._checks import check_reconstructor, check_restored, check_works
+from ._checks import check_metric, check_reconstructor, check_restored, check_works
+from ._layers import layer_state, restored_layer
 from ._names import known_names, name_of
 from ._requests import as_requests, own, requests_of
 
@@ -31,6 +34,8 @@ _OF_A_PROCESS = (
     "_parent_callback_ctx",
     "_extra",
 )  # attributes that are not kept; _extra are parameters
+# Of their subclasses the attributes are not all that there is.
+_BUILTIN = (types.ModuleType, enum.Enum, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 _CONDITIONS = {"classes": Classes, "targets": Targets}
 _NAMED = ("class", "function")  # keys under which names stand
 
@@ -72,8 +77,8 @@ class ObjectEncoder(Encoder):
         if isinstance(value, BaseEstimator):
             return self._estimator(value, where)
         if isinstance(value, nn.Module):
-            return self._layer(value, where)
-        if hasattr(value, "__dict__") and not isinstance(value, types.ModuleType):
+            return {"$": "layer"} | self.encode(layer_state(value, where), where)
+        if hasattr(value, "__dict__") and not isinstance(value, _BUILTIN):
             return {"$": "object", "class": self._name(type(value), where), "state": self.encode(vars(value), where)}
         return super().encode_object(value, where)
 
@@ -102,7 +107,8 @@ class ObjectEncoder(Encoder):
         state = net.__getstate__()
         recipe, arrays = state["recipe"], module_arrays(net.module_)
         try:
-            restored_module(arrays, recipe)
+            with Stream(0):
+                restored_module(arrays, recipe)
         except Exception as error:
             raise ValueError(
                 f"{where}.module_ is not what its parameters describe, so that no file can tell how to make it again: "
@@ -111,62 +117,9 @@ class ObjectEncoder(Encoder):
         state["params"] |= {"callbacks": []}
         return state | {
             "module": arrays,
-            "history": _numbers(state["history"]),
+            "history": plain_history(state["history"]),
             "optimizer_state": state["optimizer_state"] if self.optimizer else None,
         }
-
-    def _layer(self, value: nn.Module, where: str) -> dict[str, Any]:
-        """A layer of torch's: its arguments, read from the attributes of the same names, and its weights."""
-        cls = type(value)
-        if name_of(cls) not in known_names():
-            raise TypeError(
-                f"{where} is an object of {name_of(cls)}, and no file can tell how it was made: give the class as "
-                "module and its arguments as module__<name>, or keep the estimator with pickle."
-            )
-        children = list(value.children()) if isinstance(value, nn.Sequential | nn.ModuleList) else None
-        arguments = {} if children is not None else _arguments(value, where)
-        weights = {} if children is not None else {n: t.detach().cpu().numpy() for n, t in value.state_dict().items()}
-        try:
-            again = cls(*children) if children is not None else cls(**arguments)
-            made = {name: tensor.shape for name, tensor in again.state_dict().items()}
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{where} is a {cls.__name__} that is not made by its attributes: {error}") from error
-        if made != {name: tensor.shape for name, tensor in value.state_dict().items()}:
-            raise TypeError(f"{where} is a {cls.__name__} that is not made by its attributes.")
-        return {
-            "$": "layer",
-            "class": self._name(cls, where),
-            "arguments": self.encode(arguments, where),
-            "children": None if children is None else self.encode(children, where),
-            "weights": self.encode(weights, where),
-        }
-
-
-def _arguments(layer: nn.Module, where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if type(layer).__init__ is nn.Module.__init__:  # it takes none
-        return found
-    for name, parameter in inspect.signature(type(layer)).parameters.items():
-        if name in ("device", "dtype") or name.startswith("_"):
-            continue
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or not hasattr(layer, name):
-            raise TypeError(f"{where} is a {type(layer).__name__}, whose arguments are not kept as its attributes.")
-        value = getattr(layer, name)
-        found[name] = value is not None if name == "bias" else value
-    return found
-
-
-def _numbers(history: list) -> list:
-    """A history without what callbacks may have put there that a file cannot hold."""
-    plain = (type(None), bool, int, float, str, np.number)
-    return [
-        {
-            name: _numbers(value) if name == "batches" else value
-            for name, value in row.items()
-            if name == "batches" or isinstance(value, plain)
-        }
-        for row in history
-    ]
 
 
 def names_in(document: Any) -> Iterator[str]:
@@ -190,11 +143,11 @@ class ObjectDecoder(Decoder):
         What stands beside the document.
     names : mapping of str to class or function
         Everything that may be made.
-    device : str, default=None
+    device : str or torch.device, default=None
         Where nets come; where they were when None.
     """
 
-    def __init__(self, arrays: dict[str, np.ndarray], names: Mapping[str, Any], device: str | None = None) -> None:
+    def __init__(self, arrays: dict[str, np.ndarray], names: Mapping[str, Any], device: Any = None) -> None:
         super().__init__(arrays)
         self.names, self.device = names, device
 
@@ -209,6 +162,9 @@ class ObjectDecoder(Decoder):
     def read_partial(self, value: dict) -> functools.partial:
         """A function or class with some of its arguments."""
         parts = self.decode(value["of"])
+        made = parts["function"]
+        if name_of(made) in known_names() and not issubclass(made, nn.Module):
+            raise ValueError(f"{name_of(made)} is no network, which alone is made with some of its arguments")
         return functools.partial(parts["function"], *parts["args"], **parts["keywords"])
 
     def read_layout(self, value: dict) -> ImageLayout:
@@ -232,11 +188,10 @@ class ObjectDecoder(Decoder):
 
     def read_layer(self, value: dict) -> nn.Module:
         """A layer of torch's."""
-        cls = self._class(value, nn.Module)
-        if value["children"] is not None:
-            return cls(*self.decode(value["children"]))
-        arguments, weights = self.decode(value["arguments"]), self.decode(value["weights"])
-        return laid_out(lambda: cls(**arguments), weights)
+        state = self.decode({key: item for key, item in value.items() if key != "$"})
+        if not (isinstance(state["class"], type) and issubclass(state["class"], nn.Module)):
+            raise TypeError("a layer must be one")
+        return restored_layer(state)
 
     def read_object(self, value: dict) -> Any:
         """An object of a class that the user trusts."""
@@ -253,7 +208,7 @@ class ObjectDecoder(Decoder):
         if not isinstance(state["module"], dict):
             raise TypeError("a module must be kept as arrays")
         if self.device is not None:
-            state["params"]["device"] = self.device
+            state["params"]["device"] = str(check_device(self.device))
         net = AutoencoderNet.__new__(AutoencoderNet)
         net.__setstate__(state)
         return net
@@ -263,11 +218,15 @@ class ObjectDecoder(Decoder):
         cls = self._class(value, BaseEstimator)
         found = cls(**self.decode(value["params"]))
         fitted = self.decode(value["fitted"])
+        if "checkpoint" in found.get_params(deep=False):
+            found.set_params(checkpoint=None)  # a file of another machine
         if issubclass(cls, KernelDensity) and "rows" in fitted:
+            check_metric(found)
             return found.fit(fitted["rows"], sample_weight=fitted["sample_weight"])
         for name, attribute in fitted.items():
-            if name.startswith("__") or hasattr(type(inspect.getattr_static(cls, name, None)), "__get__"):
-                raise ValueError(f"{cls.__name__} has no room for an attribute {name!r}")
+            check_settable(cls, name)
+            if name in _OF_A_PROCESS:
+                raise ValueError(f"{name!r} is of a process that is over")
             vars(found)[name] = attribute
             if isinstance(attribute, MetadataRequest):
                 own(attribute, found._get_metadata_request().owner)

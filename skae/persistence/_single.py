@@ -25,7 +25,7 @@ def pack_estimator(estimator: BaseEstimator, *, optimizer: bool) -> bytes:
     return _files.pack({"kind": "estimator", "versions": versions, "estimator": found}, encoder.arrays)
 
 
-def unpack_estimator(data: bytes, names: Mapping[str, Any], device: str | None) -> BaseEstimator:
+def unpack_estimator(data: bytes, names: Mapping[str, Any], device: Any) -> BaseEstimator:
     """The way back; only what ``names`` holds is made."""
     document, arrays = _files.unpack(data)
     if document["kind"] != "estimator":

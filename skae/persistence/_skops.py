@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
+import types
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.neighbors import KernelDensity
 from torch import nn
 
@@ -18,8 +21,11 @@ from .._conditions import Classes, Targets
 from .._images import ImageLayout
 from .._net import AutoencoderNet
 from .._random import Stream
+from .._validation import check_device
+from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_restored
+from ._names import known_names, name_of
 from ._requests import own
 from ._single import pack_estimator, unpack_estimator
 
@@ -56,11 +62,13 @@ def dumps(estimator: Any, *, optimizer: bool) -> bytes:
     return need_skops().dumps(estimator)
 
 
-def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
+def loads(data: bytes, names: Mapping[str, Any], device: Any) -> Any:
     """The way back; only what ``names`` holds, and what skops itself takes for harmless, is made."""
     sio = need_skops()
     _check_sizes(data)
-    allowed = {f"{cls.__module__}.{cls.__qualname__}" for cls in (*names.values(), *_WITHIN)} | {*_HARMLESS}
+    # Layers of torch's make themselves from whatever an archive says; `dumps` puts none there.
+    named = [thing for name, thing in names.items() if not name.startswith("torch.nn.")]
+    allowed = {f"{thing.__module__}.{thing.__qualname__}" for thing in (*named, *_WITHIN)} | {*_HARMLESS}
     unknown = sorted(set(sio.get_untrusted_types(data=data)) - allowed)
     if unknown:
         raise ValueError(
@@ -79,11 +87,13 @@ def loads(data: bytes, names: Mapping[str, Any], device: str | None) -> Any:
             found.__dict__.clear()
             found.__dict__.update(vars(inner))
             continue
+        if "checkpoint" in found.get_params(deep=False):
+            found.set_params(checkpoint=None)
         check_restored(found)
         if device is not None:
             found.set_params(device=device)
             if "net_" in vars(found):
-                found.net_ = found.net_.on(device)
+                found.net_ = found.net_.on(str(check_device(device)))
     return estimator
 
 
@@ -95,11 +105,16 @@ def _suits_skops(est: BaseAutoencoder) -> bool:
     if "net_" in vars(est):
         state = est.net_.__getstate__()
         held += [state["module"], *state["recipe"].values()]
-    return not any(isinstance(value, nn.Module) and not _is_recipe(value) for value in held)
+    return not any(map(_is_layer, held))
 
 
-def _is_recipe(layer: nn.Module) -> bool:
-    return isinstance(layer, Component) and not layer.state_dict()
+def _is_layer(value: Any) -> bool:
+    """Whether a parameter is a layer, or a class of torch's: recipes are none."""
+    if isinstance(value, type):
+        return issubclass(value, nn.Module) and value.__module__.startswith("torch.")
+    if isinstance(value, functools.partial):
+        return True
+    return isinstance(value, nn.Module) and not (isinstance(value, Component) and not value.state_dict())
 
 
 def need_skops() -> Any:
@@ -136,11 +151,20 @@ def _within(value: Any, seen: set[int]) -> Iterator[Any]:
         return
     seen.add(id(value))
     yield value
+    inner: list[Any] = []
     if isinstance(value, dict):
-        inner: Any = value.values()
-    elif isinstance(value, list | tuple):
-        inner = value
-    else:
-        inner = vars(value).values() if hasattr(value, "get_params") and not isinstance(value, type) else ()
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset) or (isinstance(value, np.ndarray) and value.dtype == object):
+        inner = [*(value.flat if isinstance(value, np.ndarray) else value)]
+    if hasattr(value, "__dict__") and not isinstance(value, type | nn.Module | types.FunctionType | types.ModuleType):
+        inner += vars(value).values()
     for item in inner:
         yield from _within(item, seen)
+
+
+def stands_alone(estimator: Any) -> bool:
+    """Whether a file of its own can hold an estimator: it is ours, and so is what it holds, or known."""
+    if not isinstance(estimator, BaseAutoencoder | Reconstructor):
+        return False
+    inner = [type(found) for found in _within(estimator, set()) if isinstance(found, BaseEstimator)]
+    return not any(cls.__module__.startswith("sklearn.") and name_of(cls) not in known_names() for cls in inner)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import skae
 from skae import AutoencoderTransformer, _files
@@ -212,6 +213,7 @@ def test_an_interrupt_leaves_the_old_file_or_the_new_one_and_nothing_else(pair, 
                 armed.clear()
         except KeyboardInterrupt:
             n += 1
+        assert torch.is_grad_enabled()
         assert codes(skae.load(path), X) in wanted
         assert not temporaries(tmp_path)
     signal.setitimer(signal.ITIMER_REAL, 0)
