@@ -18,6 +18,7 @@ from ._component import Component
 from ._module_state import as_arrays, as_tensors
 from ._net_state import load_optimizer
 from ._random import Stream
+from ._tensors import as_array
 
 _KEYS = ("fingerprint", "seed", "stopped", "weights", "optimizer", "stream", "order", "history", "callbacks")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object, another one in every process
@@ -113,9 +114,8 @@ class Checkpoint:
         with self._reading():
             if self.generator is not None:
                 self.generator.set_state(torch.from_numpy(self.found["order"]))
-            stream = Stream.__new__(Stream)
-            stream.__setstate__(self.found["stream"])
-            net.stream.__setstate__(stream.continued_on(net.device).__getstate__())  # others hold the stream already
+            stream = Stream.restored(self.found["stream"]).continued_on(net.device)
+            net.stream.__setstate__(stream.__getstate__())  # others hold the stream already
 
     def write(self, net: Any, *, stopped: bool) -> None:
         """Write down where ``net`` is, at the end of an epoch."""
@@ -172,10 +172,7 @@ def _on(value: Any, device: str) -> Any:
 def _update(digest: Any, value: Any) -> None:
     """Add what ``value`` is to a digest: all that it holds, since a repr leaves out most of an array or a module."""
     if isinstance(value, torch.Tensor):
-        _update(
-            digest,
-            value.detach().cpu().float().numpy() if value.dtype == torch.bfloat16 else value.detach().cpu().numpy(),
-        )
+        _update(digest, as_array(value))
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(repr((value.dtype, value.shape)).encode())
         for start in range(0, len(value) if value.ndim else 0, 4096):  # rows lie in any order, and need no copy of all

@@ -72,8 +72,7 @@ class Frozen:
         if not all(map(_is_kept, state["params"])):
             raise ValueError(f"A net is not kept with {[name for name in state['params'] if not _is_kept(name)]}.")
         device = available(state["params"]["device"])
-        stream = Stream.__new__(Stream)
-        stream.__setstate__(state["stream"])
+        stream = Stream.restored(state["stream"]).continued_on(device)
         recipe = {f"module__{name}": value for name, value in state["recipe"].items()}
         optimizer = find_optimizer(state["optimizer"])
         net.__init__(
@@ -88,7 +87,7 @@ class Frozen:
         finally:
             del self.thawing_
         vars(net).pop("optimizer_")
-        net.stream = stream.continued_on(device)
+        net.stream = stream
         net.history.extend(state["history"])
         self.kept_optimizer_ = state["optimizer_state"]
 

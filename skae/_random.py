@@ -155,6 +155,13 @@ class Stream(Loan):
         self.device = torch.device(state["device"])
         self._states = [torch.from_numpy(np.array(values, dtype=np.uint8)) for values in state["states"]]
 
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> Stream:
+        """The stream that `__getstate__` gave ``state`` of."""
+        stream = cls.__new__(cls)
+        stream.__setstate__(state)
+        return stream
+
     def continued_on(self, device: str | torch.device) -> Stream:
         """A stream that goes on from here on ``device``; this one stays where it is.
 

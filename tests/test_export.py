@@ -353,6 +353,20 @@ def test_two_autoencoders_in_one_pipeline():
         assert_equal(session.run(None, {"X": X[:n]})[0], pipe.transform(X[:n]))
 
 
+class Mine(AutoencoderTransformer):
+    pass
+
+
+def test_classes_that_inherit_from_ours():
+    X = rows(60, 7)
+    mine = Mine(3, **SMALL).fit(X)
+    register_skl2onnx(Mine)
+    session = converted(mine, X)
+    assert_equal(session.run(None, {"X": X})[0], mine.transform(X))
+    with pytest.raises(TypeError, match="classes that inherit from skae's estimators, got"):
+        register_skl2onnx(PCA)
+
+
 def test_reconstructor_keeps_what_is_observed():
     X = holed(rows(60, 7))
     inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)

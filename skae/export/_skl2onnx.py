@@ -10,15 +10,22 @@ from ._parts import Encoder, Part, Reconstruction
 from ._program import OPSET, model_of, require
 
 
-def register_skl2onnx() -> None:
+def register_skl2onnx(*subclasses: type) -> None:
     """Let `skl2onnx` export pipelines with autoencoders of skae inside.
 
     Call it once before ``skl2onnx.to_onnx``; more often does no harm. `AutoencoderTransformer`, `ConvAutoencoder` and
     `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. They compute in
     float32: other numbers are converted first.
 
+    Parameters
+    ----------
+    *subclasses : type
+        Classes of your own that inherit from these: skl2onnx goes by exact classes.
+
     Raises
     ------
+    TypeError
+        For a class that inherits from none of them.
     ImportError
         If onnx, onnxscript or skl2onnx are not installed.
 
@@ -57,7 +64,11 @@ def register_skl2onnx() -> None:
     require("onnx", "onnxscript", "skl2onnx")
     from skl2onnx import update_registered_converter
 
-    for cls in (AutoencoderTransformer, ConvAutoencoder, VAEGenerator, Reconstructor):
+    known = (AutoencoderTransformer, ConvAutoencoder, VAEGenerator, Reconstructor)
+    for cls in subclasses:
+        if not (isinstance(cls, type) and issubclass(cls, known)):
+            raise TypeError(f"register_skl2onnx takes classes that inherit from skae's estimators, got {cls!r}.")
+    for cls in (*known, *subclasses):
         update_registered_converter(cls, f"Skae{cls.__name__}", _set_shape, _convert)
 
 

@@ -29,11 +29,8 @@ from ._layers import layer_state, restored_layer
 from ._names import known_names, name_of
 from ._requests import as_requests, own, requests_of
 
-_OF_A_PROCESS = (
-    "_skl_callbacks",
-    "_parent_callback_ctx",
-    "_extra",
-)  # attributes that are not kept; _extra are parameters
+# Attributes that are not kept; ``_extra`` are parameters.
+_OF_A_PROCESS = ("_skl_callbacks", "_parent_callback_ctx", "_extra")
 # Of their subclasses the attributes are not all that there is.
 _BUILTIN = (types.ModuleType, enum.Enum, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 _CONDITIONS = {"classes": Classes, "targets": Targets}
@@ -61,7 +58,7 @@ class ObjectEncoder(Encoder):
             return {"$": "function", "function": self._name(value, where)}
         if isinstance(value, functools.partial):
             parts = {"function": value.func, "args": list(value.args), "keywords": value.keywords}
-            return {"$": "partial"} | {"of": self.encode(parts, where)}
+            return {"$": "partial", "of": self.encode(parts, where)}
         if isinstance(value, ImageLayout):
             return {"$": "layout", "items": self.encode(list(value), where)}
         if isinstance(value, Classes | Targets):

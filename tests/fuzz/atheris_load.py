@@ -12,52 +12,53 @@ import tempfile
 import warnings
 from pathlib import Path
 
-try:
-    import atheris
-except ImportError:
-    sys.exit("This needs atheris, which skae does not depend on: pip install atheris (Linux and macOS).")
 
-with atheris.instrument_imports(
-    include=["skae._codec", "skae._files", "skae._module_state", "skae._net_state", "skae.persistence"]
-):
-    import hostile_files
+def main():
+    """Fuzz until libFuzzer is done."""
+    try:
+        import atheris
+    except ImportError:
+        sys.exit("This needs atheris, which skae does not depend on: pip install atheris (Linux and macOS).")
+    ours = ["skae._codec", "skae._files", "skae._module_state", "skae._net_state", "skae.persistence"]
+    with atheris.instrument_imports(include=ours):
+        import hostile_files
 
-    import skae
-    from skae import _files
+        import skae
+        from skae import _files
 
+    def changed(data, most, seed):
+        """Another file made from one."""
+        rng = random.Random(seed)
+        if rng.random() < 0.8:
+            with contextlib.suppress(ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
+                document, arrays = _files.unpack(data)
+                for _ in range(rng.choice([1, 1, 2])):
+                    hostile_files.change(rng, trial.seeds, document, arrays)
+                made = hostile_files.packed(hostile_files.text_of(document), arrays)
+                if len(made) <= most:
+                    return made
+        return atheris.Mutate(data, most)
 
-def changed(data, most, seed):
-    """Another file made from one."""
-    rng = random.Random(seed)
-    if rng.random() < 0.8:
-        with contextlib.suppress(ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
-            document, arrays = _files.unpack(data)
-            for _ in range(rng.choice([1, 1, 2])):
-                hostile_files.change(rng, TRIAL.seeds, document, arrays)
-            made = hostile_files.packed(hostile_files.text_of(document), arrays)
-            if len(made) <= most:
-                return made
-    return atheris.Mutate(data, most)
+    def test_one(data):
+        """Load one input, and use what comes."""
+        told = trial.attempt("ae", data)
+        if told["wrong"]:
+            raise AssertionError("\n".join(told["wrong"]))
 
-
-def test_one(data):
-    """Load one input, and use what comes."""
-    told = TRIAL.attempt("ae", data)
-    if told["wrong"]:
-        raise AssertionError("\n".join(told["wrong"]))
-
-
-if __name__ == "__main__":
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         hostile_files.make_seeds(folder)
         sys.path.insert(0, folder)
-        TRIAL = hostile_files.Trial(folder)
+        trial = hostile_files.Trial(folder)
         corpus = Path(folder, "corpus")
         corpus.mkdir()
-        for name in TRIAL.seeds.names:
-            (corpus / name).write_bytes(TRIAL.seeds.data(name))
+        for name in trial.seeds.names:
+            (corpus / name).write_bytes(trial.seeds.data(name))
         options = ["-max_len=200000", "-rss_limit_mb=4096", "-timeout=60", f"-artifact_prefix={Path.cwd()}/"]
         atheris.Setup([sys.argv[0], *options, *sys.argv[1:], str(corpus)], test_one, custom_mutator=changed)
-        print(f"skae {skae.__version__}, {len(TRIAL.seeds.names)} seeds")
+        print(f"skae {skae.__version__}, {len(trial.seeds.names)} seeds")
         atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
