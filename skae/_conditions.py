@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from ._tensors import assert_all_finite, check_array, column_or_1d, type_of_target
 
@@ -17,6 +18,8 @@ def find_condition(
     conditional: Any, y: Any, classes: Any = None, sample_weight: np.ndarray | None = None
 ) -> Classes | Targets:
     """Learn from the ``y`` of a fit what it says; ``conditional`` is True, 'classes' or 'targets'."""
+    if issparse(y):  # refused in scikit-learn's words; `type_of_target` does not know all formats
+        check_array(y, input_name="y")
     if conditional is True:
         values = np.asarray(y)
         if values.dtype.kind == "f":

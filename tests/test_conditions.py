@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,3 +206,11 @@ def test_no_classes_at_all_are_refused():
 def test_targets_whose_squares_are_zero():
     y = np.array([1e-310, 0, -1e-310])
     assert np.isfinite(Targets(y).encode(y)).all()
+
+
+@pytest.mark.parametrize("form", ["csr", "bsr", "coo"])
+@pytest.mark.parametrize("conditional", [True, "classes", "targets"])
+def test_sparse_y_is_refused(form, conditional):
+    y = scipy.sparse.random(4, 3, density=0.5, format=form, random_state=0)
+    with pytest.raises(TypeError, match="Sparse data was passed for y"):
+        find_condition(conditional, y)
