@@ -110,10 +110,10 @@ def _check_length(start: bytes, file: Any, size: int) -> None:
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
         raise ValueError("it is no safetensors file")
-    header = file.read(length)
-    _metadata(start + header)
+    header = _header(start + file.read(length))
+    _metadata(header)
     try:
-        ends = [tensor["data_offsets"][1] for name, tensor in json.loads(header).items() if name != "__metadata__"]
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError("it is no safetensors file") from error
     if not all(type(end) is int for end in ends) or max(ends, default=0) != size - 8 - length:
@@ -122,7 +122,7 @@ def _check_length(start: bytes, file: Any, size: int) -> None:
 
 def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
     """The way back from `pack`: what was not written by it, or was changed since, is a ValueError."""
-    metadata = _metadata(data)
+    metadata = _metadata(_header(data))
     try:
         arrays = safetensors.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
@@ -135,15 +135,23 @@ def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
     return json.loads(text, parse_constant=_refuse), arrays
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of a safetensors file, which must be one of ours."""
+def _header(data: bytes) -> dict[str, Any]:
+    """What a safetensors file says of itself."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, _LONGEST_HEADER):
         raise ValueError("it is no safetensors file")
     try:
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__")
-    except (ValueError, RecursionError, AttributeError) as error:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
         raise ValueError("it is no safetensors file") from error
+    if not isinstance(header, dict):
+        raise ValueError("it is no safetensors file")
+    return header
+
+
+def _metadata(header: dict[str, Any]) -> dict[str, str]:
+    """The metadata in a header, which must be ours."""
+    metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get(_KEY), str):
         raise ValueError("it is a safetensors file that skae did not write")
     version = metadata[_KEY]  # before anything else, which a newer format may have in another way

@@ -19,6 +19,7 @@ from .._codec import check_random_state
 from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
+from .._module_state import module_state
 from .._net import AutoencoderNet
 from .._random import Stream
 from .._validation import check_device
@@ -103,8 +104,8 @@ def _suits_skops(est: BaseAutoencoder) -> bool:
         return False
     held: list[Any] = [*est.get_params().values()]
     if "net_" in vars(est):
-        state = est.net_.__getstate__()
-        held += [state["module"], *state["recipe"].values()]
+        recipe = est.net_.get_params_for("module")
+        held += [module_state(est.net_.module_, recipe), *recipe.values()]
     return not any(map(_is_layer, held))
 
 
