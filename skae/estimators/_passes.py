@@ -40,7 +40,7 @@ class Passes:
         device, ends_at = self.net_.device, like if self.module_.reads_padding else None
 
         def run(*parts: Tensor) -> Tensor:
-            with torch.inference_mode():  # only here: what the user gets may take part in what autograd records
+            with torch.no_grad():
                 parts = tuple(part.to(device) for part in parts)
                 return check_finite(function(*parts), name, None if ends_at is None else ended(parts[ends_at]))
 
