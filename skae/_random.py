@@ -6,8 +6,8 @@ import copy
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -84,16 +84,24 @@ def settle(n: int) -> None:
             loan.close()
 
 
-@contextmanager
-def settled() -> Iterator[None]:
-    """Leave what a block has borrowed as it was, torch's gradient switch too, where Ctrl-C ends it at a bad moment."""
-    n, grad = n_loans(), torch.is_grad_enabled()
-    try:
-        yield
-    except BaseException:
-        settle(n)
-        torch.set_grad_enabled(grad)  # struck just before the end of torch's own context, it would stay
-        raise
+def settled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Leave what ``function`` borrows as it was, torch's gradient switch too, where Ctrl-C ends it at a bad moment.
+
+    A decorator and no context: Ctrl-C may strike as a context ends, and what that has left to do would then be done
+    when the error is forgotten, in the middle of something else.
+    """
+
+    @wraps(function)
+    def settling(*args: Any, **kwargs: Any) -> Any:
+        n, grad = n_loans(), torch.is_grad_enabled()
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            settle(n)
+            torch.set_grad_enabled(grad)  # struck just before the end of torch's own context, it would stay
+            raise
+
+    return settling
 
 
 class Stream(Loan):

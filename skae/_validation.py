@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,20 @@ _LARGEST = float(np.finfo(np.float32).max)
 _REAL, _INT = numbers.Real, numbers.Integral
 
 
-@contextmanager
-def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Give ``estimator`` its attributes back when the block fails, interruptions included."""
-    before = dict(vars(estimator))
-    with settled():
+def unchanged_on_error(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an estimator its attributes back when its method fails, interruptions included."""
+    method = settled(method)
+
+    @wraps(method)
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
         try:
-            yield
+            return method(self, *args, **kwargs)
         except BaseException:
-            estimator.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
+            self.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
             raise
+
+    return guarded
 
 
 def check_number(

@@ -273,23 +273,22 @@ def test_ctrl_c_at_every_moment_of_a_context(interruptible, context, draw):
     """All of them, as the fits above take a sample."""
 
     class Thing:
-        pass
-
-    def use():
-        with unchanged_on_error(thing), context():
-            thing.attribute = draw(2)
+        @unchanged_on_error
+        def use(self):
+            with context():
+                self.attribute = draw(2)
 
     thing = Thing()
-    use()  # libraries are looked for once
+    thing.use()  # libraries are looked for once
     before = world()
-    found = polls(use)
+    found = polls(thing.use)
     # From the contexts' own first moment to the last: what comes after it is the end of the block.
     last = max(i for i, place in enumerate(found, 1) if place[0].endswith(("_random.py", "_threads.py")))
     del thing.attribute
     n = 0
     for moment in range(1, last + 1):
         try:
-            polls(use, moment)
+            polls(thing.use, moment)
         except KeyboardInterrupt:
             n += 1
             assert vars(thing) == {}, found[moment - 1]
@@ -303,14 +302,14 @@ def test_a_second_ctrl_c_while_the_first_is_dealt_with(interruptible):
     est = small().fit(X)
     watched = Watched(est)
 
-    def fail():
-        with unchanged_on_error(est):
-            est.net_ = est.more = None
-            raise ZeroDivisionError
+    @unchanged_on_error
+    def fail(est):
+        est.net_ = est.more = None
+        raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        fail()
-    own = unchanged_on_error.__wrapped__.__code__
+        fail(est)
+    own = fail.__code__
 
     def looked(stop=0):
         n = 0
@@ -325,7 +324,7 @@ def test_a_second_ctrl_c_while_the_first_is_dealt_with(interruptible):
 
         sys.setprofile(look)
         try:
-            fail()
+            fail(est)
         except (KeyboardInterrupt, ZeroDivisionError):
             pass
         finally:

@@ -30,6 +30,7 @@ class Passes:
         """``function`` of all rows of ``arrays``, slice by slice, as one float32 array."""
         return self._run(function, *arrays).numpy()
 
+    @settled
     def _run(self, function: Callable[..., Tensor], *arrays: Any, name: str = "X", like: int | None = None) -> Tensor:
         """The same of arrays and tensors, as a tensor where the first of them is.
 
@@ -44,7 +45,7 @@ class Passes:
                 parts = tuple(part.to(device) for part in parts)
                 return check_finite(function(*parts), name, None if ends_at is None else ended(parts[ends_at]))
 
-        with settled(), threads_for(self.module_.n_multiplications * len(arrays[0])):
+        with threads_for(self.module_.n_multiplications * len(arrays[0])):
             return map_rows(run, *arrays, n_values=self.module_.n_values)
 
     def _map_rows(

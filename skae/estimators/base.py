@@ -118,23 +118,23 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
         """
         return self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight)
 
+    @unchanged_on_error
     def _partial_fit(self, X: Any, y: Any, *, classes: Any = None, **others: Any) -> BaseAutoencoder:
-        with unchanged_on_error(self):
-            first = not hasattr(self, "net_")
-            parts = self._check_params()
-            X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
-            condition, _ = self._read_conditions(
-                y, None, X, None, not first, classes, sample_weight=others["sample_weight"]
-            )
-            data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
-            row_shape = X.shape[1:] if first else self.input_shape_
-            self._read_layout(row_shape, again=not first)
-            data = data.arranged(self._arrange)
-            outcome = train(self, parts, data, one_epoch=True)
-            self._store(outcome.net, data, row_shape, more=not first)
-            self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
-            self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
-            self.validation_loss_curve_: list[float] = []
+        first = not hasattr(self, "net_")
+        parts = self._check_params()
+        X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
+        condition, _ = self._read_conditions(
+            y, None, X, None, not first, classes, sample_weight=others["sample_weight"]
+        )
+        data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
+        row_shape = X.shape[1:] if first else self.input_shape_
+        self._read_layout(row_shape, again=not first)
+        data = data.arranged(self._arrange)
+        outcome = train(self, parts, data, one_epoch=True)
+        self._store(outcome.net, data, row_shape, more=not first)
+        self.n_iter_ = self.best_epoch_ = getattr(self, "n_iter_", 0) + 1
+        self.loss_curve_ = [*getattr(self, "loss_curve_", []), *outcome.loss_curve]
+        self.validation_loss_curve_: list[float] = []
         return self
 
     def _fit(self, X: Any, y: Any, *, y_val: Any = None, **others: Any) -> BaseAutoencoder:
@@ -145,39 +145,42 @@ class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
             known = isinstance(self.max_epochs, numbers.Integral)
             context = self._init_callback_context(max_subtasks=self.max_epochs if known else None)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with unchanged_on_error(self):
-            parts = self._check_params()
-            again = self.warm_start and hasattr(self, "net_")
-            X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
-            condition, condition_val = self._read_conditions(
-                y, y_val, X, others["X_val"], again, sample_weight=others["sample_weight"]
-            )
-            data = check_data(
-                self,
-                parts.loss,
-                X,
-                condition=condition,
-                condition_val=condition_val,
-                **others,
-                **parts.nan_rules,
-            )
-            start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
-            if again and X.shape[start:] != self.input_shape_[start - 1 :]:
-                raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
-            row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
-            self._read_layout(row_shape, again)
-            data = data.arranged(self._arrange)
-            outcome = train(self, parts, data, context=context)
-            self._store(outcome.net, data, row_shape)
-            self.n_iter_ = outcome.n_iter
-            self.loss_curve_ = outcome.loss_curve
-            self.validation_loss_curve_ = outcome.validation_loss_curve
-            self.best_epoch_ = outcome.best_epoch
-            if context is not None:
-                context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        self._fit_rows(X, y, y_val, context, others)
         if self.checkpoint is not None:
             remove(self.checkpoint)  # it has done its work
         return self
+
+    @unchanged_on_error
+    def _fit_rows(self, X: Any, y: Any, y_val: Any, context: Any, others: dict[str, Any]) -> None:
+        parts = self._check_params()
+        again = self.warm_start and hasattr(self, "net_")
+        X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
+        condition, condition_val = self._read_conditions(
+            y, y_val, X, others["X_val"], again, sample_weight=others["sample_weight"]
+        )
+        data = check_data(
+            self,
+            parts.loss,
+            X,
+            condition=condition,
+            condition_val=condition_val,
+            **others,
+            **parts.nan_rules,
+        )
+        start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
+        if again and X.shape[start:] != self.input_shape_[start - 1 :]:
+            raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
+        row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
+        self._read_layout(row_shape, again)
+        data = data.arranged(self._arrange)
+        outcome = train(self, parts, data, context=context)
+        self._store(outcome.net, data, row_shape)
+        self.n_iter_ = outcome.n_iter
+        self.loss_curve_ = outcome.loss_curve
+        self.validation_loss_curve_ = outcome.validation_loss_curve
+        self.best_epoch_ = outcome.best_epoch
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, y=y)
 
     def _check_params(self) -> Parts:
         self._check_extra_names()

@@ -71,6 +71,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         self.filling = filling
         self.keep_observed = keep_observed
 
+    @unchanged_on_error
     def fit(self, X: Any, y: Any = None, **params: Any) -> Reconstructor:
         """Fit the filling, if there is one, and the estimator.
 
@@ -88,30 +89,29 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         self : object
             The fitted transformer. After an error it is as it was before.
         """
-        with unchanged_on_error(self):
-            self._check_params()
-            X, y = as_array(X), as_array(y)  # which every estimator takes
-            params = {name: as_array(value) for name, value in params.items()}
-            if get_config()["enable_metadata_routing"]:
-                params = process_routing(self, "fit", **params).estimator.fit
-            if self.filling is None:
-                blocks = blocks_of(X)  # of a Dataset they tell the number of features
-                # The estimator has its own say about X.
-                with contextlib.suppress(IndexError, KeyError):  # of what has no first row
-                    validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
-                self.__dict__.pop("filling_", None)
-            else:
-                self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
-                masked = getattr(self.estimator, "missing", None) == "mask"
-                itself = masked and params.get("X_target") is None  # what is known of X is its own target
-                X, known = self._fill(X, reset=True), X
-                if itself:
-                    params["X_target"] = known
-                if params.get("X_val") is not None:
-                    if itself and params.get("X_val_target") is None:
-                        params["X_val_target"] = params["X_val"]
-                    params["X_val"] = self._fill(params["X_val"], reset=False)
-            self.estimator_ = clone(self.estimator).fit(X, y, **params)
+        self._check_params()
+        X, y = as_array(X), as_array(y)  # which every estimator takes
+        params = {name: as_array(value) for name, value in params.items()}
+        if get_config()["enable_metadata_routing"]:
+            params = process_routing(self, "fit", **params).estimator.fit
+        if self.filling is None:
+            blocks = blocks_of(X)  # of a Dataset they tell the number of features
+            # The estimator has its own say about X.
+            with contextlib.suppress(IndexError, KeyError):  # of what has no first row
+                validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
+            self.__dict__.pop("filling_", None)
+        else:
+            self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
+            masked = getattr(self.estimator, "missing", None) == "mask"
+            itself = masked and params.get("X_target") is None  # what is known of X is its own target
+            X, known = self._fill(X, reset=True), X
+            if itself:
+                params["X_target"] = known
+            if params.get("X_val") is not None:
+                if itself and params.get("X_val_target") is None:
+                    params["X_val_target"] = params["X_val"]
+                params["X_val"] = self._fill(params["X_val"], reset=False)
+        self.estimator_ = clone(self.estimator).fit(X, y, **params)
         return self
 
     def _check_params(self) -> None:

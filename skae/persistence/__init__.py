@@ -68,10 +68,8 @@ def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) ->
     check_choice("optimizer", optimizer, (True, False))
     if isinstance(estimator, type) or not isinstance(estimator, BaseEstimator):
         raise TypeError(f"estimator must be an estimator, got {estimator!r}.")
-    with settled():
-        pack = pack_estimator if stands_alone(estimator) else dumps
-        data = pack(estimator, optimizer=optimizer)
-    _files.write_atomically(path, data)
+    pack = pack_estimator if stands_alone(estimator) else dumps
+    _files.write_atomically(path, settled(pack)(estimator, optimizer=optimizer))
 
 
 def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] = ()) -> Any:
@@ -134,9 +132,9 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
     archive = _files.is_archive(data)
     if archive:
         need_skops()
+    unpack = loads if archive else unpack_estimator
     try:
-        with settled():
-            return loads(data, names, device) if archive else unpack_estimator(data, names, device)
+        return settled(unpack)(data, names, device)
     except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
         raise _wrong(path, error) from error
 
