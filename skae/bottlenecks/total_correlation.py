@@ -18,7 +18,7 @@ class TotalCorrelation(Gaussian):
     components are independent. Only this part is weighed by β; information about the row goes free:
 
     .. math:: \mathrm{KL}\left(q(z|x) \,\|\, p(z)\right)
-              + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \textstyle\prod_k q(z_k)\right)
+              + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \prod_k q(z_k)\right)
 
     q(z) is taken for the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends on
     the batch's size, and takes memory for n² · n_components values of a batch of n rows; gradients are those of the

@@ -16,6 +16,7 @@ from .._prior import check_prior, fit_prior
 from .._validation import check_rows, unchanged_on_error
 from ._data import Data, check_data
 from ._extra import ExtraParams
+from ._html import Documented
 from ._inference import Inference
 from ._parts import Parts, check_params, find_network, reads_padding
 from ._training import train
@@ -32,7 +33,7 @@ except ImportError:
         return method
 
 
-class BaseAutoencoder(Inference, CallbackSupportMixin, ExtraParams):
+class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     """An autoencoder but for its parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.

@@ -92,17 +92,17 @@ class LinearSkip(nn.Module):
         self.decoder = nn.Linear(n_components, n_features)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map rows (n, *input_shape) to (n, n_outputs)."""
+        """Map rows ``(n, *input_shape)`` to (n, n_outputs)."""
         return self.encoder(x.flatten(1))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Map codes (n, n_components) to (n, *input_shape)."""
+        """Map codes (n, n_components) to ``(n, *input_shape)``."""
         x_hat = self.decoder(z)
         return x_hat.unflatten(1, self.input_shape) if len(self.input_shape) > 1 else x_hat
 
     @torch.no_grad()
     def init_from(self, x: Tensor) -> None:
-        """Become the PCA of the rows ``x``, (n, *input_shape).
+        """Become the PCA of the rows ``x``, ``(n, *input_shape)``.
 
         All components share one scale, which brings the codes to a mean square of 1 and keeps the
         geometry of PCA's. Components that the data do not have start at zero.

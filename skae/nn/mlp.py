@@ -83,14 +83,14 @@ class MLP(nn.Module):
                 zero_(half[-1])  # type: ignore[index]
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map rows (n, *input_shape) to (n, n_outputs)."""
+        """Map rows ``(n, *input_shape)`` to (n, n_outputs)."""
         if self.encoder is None:
             return self.skip.encode(x)  # type: ignore[union-attr]
         h = self.encoder(x.flatten(1))
         return h if self.skip is None else h + self.skip.encode(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Map codes (n, n_components) to (n, *input_shape)."""
+        """Map codes (n, n_components) to ``(n, *input_shape)``."""
         if self.decoder is None:
             return self.skip.decode(z)  # type: ignore[union-attr]
         raw = self.decoder(z)
@@ -99,7 +99,7 @@ class MLP(nn.Module):
         return raw if self.skip is None else raw + self.skip.decode(z)
 
     def init_from(self, x: Tensor) -> bool:
-        """Start the linear maps as the PCA of the rows ``x``, (n, *input_shape); return whether there are any."""
+        """Start the linear maps as the PCA of the rows ``x``, ``(n, *input_shape)``; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)

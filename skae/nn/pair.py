@@ -19,8 +19,8 @@ class EncoderDecoder(nn.Module):
     encoder, decoder : nn.Module, or callable that returns one
         A module is deep-copied. A class (or any callable) is called with whichever of ``input_shape``,
         ``n_components`` and ``n_outputs`` its signature names, and with its own parameters from
-        ``params``. The encoder maps (n, *input_shape) to (n, n_outputs), the decoder
-        (n, n_components) to (n, *input_shape).
+        ``params``. The encoder maps ``(n, *input_shape)`` to (n, n_outputs), the decoder
+        (n, n_components) to ``(n, *input_shape)``.
     input_shape : tuple of int
         Shape of one row.
     n_components : int
@@ -73,9 +73,9 @@ class EncoderDecoder(nn.Module):
                 self.add_module(name, build_module(half, offered, given, name))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map rows (n, *input_shape) to (n, n_outputs)."""
+        """Map rows ``(n, *input_shape)`` to (n, n_outputs)."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Map codes (n, n_components) to (n, *input_shape)."""
+        """Map codes (n, n_components) to ``(n, *input_shape)``."""
         return self.decoder(z)
