@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test fuzz array-api lint types docs clean
+.PHONY: quickstart test fuzz array-api lint types site pictures docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python examples/quickstart.py
@@ -26,8 +26,18 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
-docs: $(VENV)/installed
-	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docstrings.py
+# The gallery runs in this; what has not changed since is not run again.
+site: $(VENV)/installed
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# The two pictures of the README, which have to be there without a build.
+pictures: site
+	cp docs/auto_examples/images/sphx_glr_plot_compress_001.png docs/_static/compress.png
+	cp docs/auto_examples/images/sphx_glr_plot_conditional_001.png docs/_static/generate.png
+
+# The pages' snippets and the docstrings, then the site's links, pictures and behaviour in Chromium.
+docs: site
+	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docstrings.py tests/site --site docs/_build/html
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,3 +46,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis output build dist
+	rm -rf docs/_build docs/auto_examples docs/api/backreferences docs/api/skae*.rst

@@ -16,6 +16,7 @@ mpl.use("Agg")
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="the torch device that device tests run on")
+    parser.addoption("--site", default=None, help="the folder of the built site, which tests/site look at")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,112 @@
+"""The site in a browser, on a desk and in a hand: no error, no missing picture, nothing wider than the screen."""
+
+import pytest
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+PICTURES = """async () => {
+    const wrong = [];
+    for (const image of document.images) {
+        image.loading = "eager";
+        try { await image.decode(); } catch { wrong.push(image.src); }
+        if (!image.naturalWidth) wrong.push(image.src);
+    }
+    return wrong;
+}"""
+
+
+class Visit:
+    """A page in a browser, and all that went wrong in it."""
+
+    def __init__(self, page, address):
+        self.page, self.address, self.wrong = page, address, []
+        page.on("console", lambda said: said.type in ("error", "warning") and self.wrong.append(said.text))
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("requestfailed", lambda request: self.wrong.append(f"failed: {request.url}"))
+        page.on("response", lambda got: got.status >= 400 and self.wrong.append(f"{got.status}: {got.url}"))
+        page.on("request", lambda request: self.is_ours(request.url) or self.wrong.append(f"asked {request.url}"))
+
+    def is_ours(self, url):
+        return url.startswith((self.address, "data:", "blob:"))
+
+    def open(self, path=""):
+        self.page.goto(self.address + path, wait_until="load")
+        self.look()
+
+    def look(self):
+        """Fail if what is open has an error, lacks a picture or has to be moved sideways."""
+        self.page.wait_for_load_state("load")
+        assert self.page.evaluate(PICTURES) == [], self.page.url
+        sideways = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert sideways <= 0, f"{self.page.url} is {sideways} pixels wider than the screen"
+        assert self.wrong == [], self.page.url
+
+
+@pytest.fixture(params=SIZES)
+def visit(browser, address, request):
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, is_mobile=request.param == "phone")
+    yield Visit(context.new_page(), address)
+    context.close()
+
+
+def test_every_page(visit, site):
+    paths = [str(path.relative_to(site)) for path in sorted(site.rglob("*.html"))]
+    paths = [path for path in paths if not path.startswith("_static")]
+    assert len(paths) > 80
+    for path in paths:
+        visit.open(path)
+
+
+def test_what_makes_these_tests_fail(visit):
+    """A test that cannot fail is none."""
+    visit.open()
+    for script, found in [
+        ("console.error('broken')", "broken"),
+        ("fetch('missing.png')", "404"),
+        ("new Image().src = 'https://example.org/a.png'", "example.org"),
+    ]:
+        visit.page.evaluate(f"() => {{ {script} }}")
+        visit.page.wait_for_timeout(300)
+        assert any(found in text for text in visit.wrong), found
+        visit.wrong.clear()
+    visit.page.evaluate("document.images[0].src = 'data:image/png;base64,AAAA'")
+    assert visit.page.evaluate(PICTURES) != []
+
+
+def test_search_from_the_landing_page(visit):
+    visit.open()
+    visit.page.locator("button.search-button__button:visible, button.search-button:visible").first.click()
+    visit.page.locator("input[type=search]:visible").first.fill("denoise")
+    visit.page.keyboard.press("Enter")
+    results = visit.page.locator("#search-results li a")
+    results.first.wait_for()
+    assert visit.page.locator("#search-results li a", has_text="Denoise").count() > 0
+    visit.look()
+    visit.page.locator("#search-results li a", has_text="Denoise").first.click()
+    visit.look()
+    assert "denois" in visit.page.title().lower()
+
+
+def test_from_the_landing_page_through_the_gallery(visit):
+    visit.open()
+    if not visit.page.locator("header >> text=Gallery").first.is_visible():
+        visit.page.locator("button.primary-toggle").click()
+    visit.page.locator("a.nav-link:visible", has_text="Gallery").first.click()
+    visit.look()
+    examples = visit.page.locator(".sphx-glr-thumbcontainer")
+    assert examples.count() > 10
+    examples.first.locator("a").first.click()
+    visit.look()
+    assert visit.page.locator("img.sphx-glr-single-img, img.sphx-glr-multi-img").count() > 0
+    assert visit.page.locator(".highlight-Python, .highlight-python").count() > 0
+
+
+def test_three_pages_from_the_front_to_a_tuned_pipeline(visit):
+    """Landing page, tour: there a grid search over a pipeline on an array of one's own."""
+    visit.open()
+    visit.page.locator("a", has_text="Take the tour").first.click()
+    visit.look()
+    text = visit.page.locator("article").inner_text()
+    assert "GridSearchCV" in text
+    assert "Pipeline" in text
+    assert "your own" in text
