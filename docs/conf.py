@@ -83,6 +83,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", "gallery.be_strict"),
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,  # its page takes a table from another host
     "show_signature": False,
     "remove_config_comments": True,
     "copyfile_regex": "",

@@ -47,7 +47,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         The fitted filling, if there is one.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names for all of them.
 
     See Also

@@ -118,7 +118,7 @@ default=None
         Shape of one row.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string names for all of them.
     n_iter_ : int
         Epochs run by the last `fit`, and the calls of `partial_fit` since.

