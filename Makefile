@@ -36,12 +36,16 @@ pictures: site
 	cp docs/auto_examples/images/sphx_glr_plot_conditional_001.png docs/_static/generate.png
 
 # The pages' snippets and the docstrings, then the site's links, pictures and behaviour in Chromium.
-docs: site
+docs: site $(VENV)/peers
 	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docstrings.py tests/site --site docs/_build/html
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/peers: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[peers]"
 	touch $@
 
 clean:

@@ -38,6 +38,7 @@ nitpick_ignore_regex = [
 autosummary_generate = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc's sections say more
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # each class's page has its methods in full
@@ -57,7 +58,15 @@ html_math_renderer = "mathml"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": [], "changelog": [], "benchmarks": [], "design": [], "contributing": [], "extending": []}
+html_sidebars = {
+    "index": [],
+    "coming_from/*": [],
+    "changelog": [],
+    "benchmarks": [],
+    "design": [],
+    "contributing": [],
+    "extending": [],
+}
 html_theme_options = {
     "logo": {"text": "skae", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
     "header_links_before_dropdown": 5,

@@ -32,7 +32,7 @@ print(f"largest difference of the codes: {np.abs(once.transform(X_test) - again.
 # -------------------------
 # A small network computes in one thread, so it does not matter what runs beside it: a search in two processes finds the
 # scores that a serial one finds. For large networks that holds with the same number of threads.
-grid = {"n_components": [2, 4], "lr": [1e-3, 2e-3]}
+grid = {"n_components": [2, 4, 8]}
 ae = AutoencoderTransformer(max_epochs=5, random_state=0)
 serial = GridSearchCV(ae, grid, cv=3, n_jobs=1).fit(X_train)
 parallel = GridSearchCV(ae, grid, cv=3, n_jobs=2).fit(X_train)

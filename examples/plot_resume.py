@@ -68,6 +68,6 @@ ax.plot(epochs[:25], resumed.loss_curve_[:25], color="C0", linewidth=2, label="u
 ax.plot(epochs[24:], resumed.loss_curve_[24:], color="C1", linewidth=2, linestyle="--", label="resumed")
 ax.axvline(25, color="black", linewidth=0.8, linestyle=":")
 ax.text(25.7, max(whole.loss_curve_), "accident", va="top")
-ax.set(xlabel="epoch", ylabel="training loss: squared error of a row", title="A fit in two parts and one in a single go")
+ax.set(xlabel="epoch", ylabel="squared error of a row", title="Training loss of a fit in two parts, and of one in one")
 ax.legend(frameon=False)
 plt.show()

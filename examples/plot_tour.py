@@ -13,7 +13,7 @@ line to the last, and any of it can be tried on other data.
 # ----------
 # Replace the first line by your own array. Any X of shape (n_samples, n_features) will do: floats or integers, in any
 # range, a DataFrame too. Columns that differ in unit want a ``StandardScaler`` before, as they do for PCA; here all are
-# grey values from 0 to 16. ``y`` is needed for the classifier further down only.
+# grey values from 0 to 16. ``y`` is for the classifier and the generator below.
 import tempfile
 from pathlib import Path
 

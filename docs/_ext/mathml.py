@@ -10,7 +10,9 @@ logger = logging.getLogger(__name__)
 def convert(node, *, as_block):
     """The formula of a node; one that cannot be read is a warning, and so ends the build."""
     try:
-        return latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+        formula = latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+        # Browsers leave no space between a function's name and what it is of: log p.
+        return formula.replace("<mo>&ApplyFunction;</mo>", '<mspace width="0.17em"/>')
     except MathError as error:
         logger.warning("%s in %r", error, node.astext(), location=node)
         return node.astext()

@@ -27,7 +27,7 @@ class VAEGenerator(Layout, Density, Sampling):
     With the default ``loss='gaussian'`` the width of p(x|z) follows from the data, so no weight between the two terms
     is left to guess. The default network starts as probabilistic PCA, and is judged by rows held out of training.
 
-    **What `sample` draws from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
+    **Where samples come from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
     rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
     where none of them lie the decoder has learned nothing. ``docs/benchmarks.md`` has what that is worth on images.
 
