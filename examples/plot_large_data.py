@@ -88,8 +88,8 @@ class Watch(threading.Thread):
 
 # %%
 # ``working_memory`` is in MiB. Half of it may hold rows, so with 64 those of this file are too many; windows of a
-# sixteenth, 4 MiB, are read instead. The default, 1,024, lets them be loaded, for comparison. Where rows
-# are read in windows they are shuffled within these and fewer are held out, so the errors are close, not equal.
+# sixteenth, 4 MiB, are read instead. The default, 1,024, lets them be loaded, for comparison. Where rows are
+# read in windows they are shuffled by blocks and fewer are held out, so the errors differ somewhat.
 test = make_rows(5000)
 AutoencoderTransformer(10, max_epochs=1).fit(test)  # what a first fit loads has nothing to do with the file
 pca = PCA(10, random_state=0).fit(rows[:50_000])
@@ -118,7 +118,7 @@ ax.legend(frameon=False, loc="upper right", ncols=2)
 plt.show()
 
 # %%
-# dask and zarr arrays, HDF5 datasets and torch's ``Dataset`` go the same way: see :doc:`/guide/index`.
+# dask and zarr arrays, HDF5 datasets and torch's ``Dataset`` go the same way: see :doc:`/guide/large_data`.
 del rows
 folder.cleanup()
 print("the file is there still:", path.exists())

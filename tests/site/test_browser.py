@@ -21,7 +21,8 @@ class Visit:
         self.page, self.address, self.wrong = page, address, []
         page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("requestfailed", lambda request: self.wrong.append(f"failed: {request.url}"))
+        # What is on its way while another page is asked for is given up, and no failure.
+        page.on("requestfailed", lambda r: r.failure == "net::ERR_ABORTED" or self.wrong.append(f"failed: {r.url}"))
         page.on("response", lambda got: got.status >= 400 and self.wrong.append(f"{got.status}: {got.url}"))
         page.on("request", lambda request: self.is_ours(request.url) or self.wrong.append(f"asked {request.url}"))
 
