@@ -25,14 +25,23 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
 ]
-exclude_patterns = ["_build", "_ext", "_templates", "auto_examples/**/*.ipynb", "auto_examples/**/*.py"]
+exclude_patterns = [
+    "_build",
+    "_ext",
+    "_templates",
+    "auto_examples/**/*.ipynb",
+    "auto_examples/**/*.py",
+]
 templates_path = ["_templates"]
 default_role = "py:obj"  # single backticks in docstrings lead to what they name, where there is such a thing
 # A reference that leads nowhere is an error; those to other projects are plain text, since nothing is fetched.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
-    ("py:.*", r"(collections|joblib|numpy|os|pathlib|scipy|sklearn|skorch|torch|typing)\..*"),
+    (
+        "py:.*",
+        r"(collections|joblib|numpy|os|pathlib|scipy|sklearn|skorch|torch|typing)\..*",
+    ),
 ]
 
 autosummary_generate = True
@@ -58,17 +67,25 @@ html_math_renderer = "mathml"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {
-    "index": [],
-    "coming_from/*": [],
-    "changelog": [],
-    "benchmarks": [],
-    "design": [],
-    "contributing": [],
-    "extending": [],
-}
+# Pages that stand alone have nothing to show at the side.
+alone = [
+    "index",
+    "coming_from/*",
+    "benchmarks",
+    "extending",
+    "design",
+    "file_format",
+    "security",
+    "contributing",
+    "changelog",
+]
+html_sidebars = {page: [] for page in alone}
 html_theme_options = {
-    "logo": {"text": "skae", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
+    "logo": {
+        "text": "skae",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+    },
     "header_links_before_dropdown": 5,
     "navbar_end": ["theme-switcher"],
     "navbar_align": "left",
