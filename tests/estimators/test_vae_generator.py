@@ -622,6 +622,17 @@ def test_training_goes_on(few):
         warm.set_params(n_components=4).fit(few)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("change", [{"input_shape": (8, 8)}, {"input_shape": (1, 64)}, {"module": "conv"}])
+@pytest.mark.parametrize("back", [False, True])
+def test_training_goes_on_only_with_the_layout_that_it_began_with(few, unchanged, method, change, back):
+    plain = {"input_shape": None, "module": "mlp"}
+    before, after = (plain | change, plain) if back else (plain, plain | change)
+    vae = VAEGenerator(2, bottleneck="mmd", max_epochs=1, random_state=0, warm_start=method == "fit", **before).fit(few)
+    vae.set_params(**after)
+    unchanged(vae, lambda: getattr(vae, method)(few), ValueError, "rows laid out as before: .*, got ")
+
+
 def test_rows_of_weight_zero_are_as_good_as_absent(few):
     weight = np.r_[np.ones(200), np.zeros(200)]
     one, other = (
