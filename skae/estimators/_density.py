@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from .._conditions import Classes, Targets
 from .._prior import fit_prior
 from ._conditional import Conditional
 from ._data import Data
+from ._warnings import warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
 _MIN_DRAWS = 1000  # codes that a prior is fitted to, at least
@@ -67,12 +67,11 @@ class Density(Conditional):
             ) from error
 
     def _warn_of_collapse(self) -> None:
-        warnings.warn(
+        warn(
             "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are alike. "
             f"Try more epochs, a lower beta (now {self.module_.bottleneck.beta}), bottleneck=Gaussian(free_bits=0.1) "
             "or a longer warmup, a smaller network or a lower lr; if X has no structure, there is nothing to encode.",
             ConvergenceWarning,
-            stacklevel=8,
         )
 
 

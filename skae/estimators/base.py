@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from ._html import Documented
 from ._inference import Inference
 from ._parts import Parts, check_params, find_network, reads_padding
 from ._training import train
+from ._warnings import warn
 
 try:  # scikit-learn 1.9, experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -233,10 +233,10 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     def _leave_missing_device(self) -> None:
         """After a fit on a device that this machine does not have, be ready to go on with what it has."""
         if "net_" in vars(self) and self.device != "auto" and available(self.device) != self.device:
-            warnings.warn(
+            warn(
                 f"device={self.device!r} is not available here: the estimator runs on {self.net_.device!r}, and its "
                 "device is 'auto' from now on.",
-                stacklevel=2,
+                UserWarning,
             )
             self.device = "auto"
 

@@ -356,6 +356,15 @@ def test_a_collapse_is_told_whatever_the_first_row_is(few):
         small(4, beta=1e4, max_epochs=30).fit(X)
 
 
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "fit of a pipeline"])
+def test_a_warning_points_at_the_line_of_the_user(few, method):
+    vae = small(4, beta=1e4, max_epochs=30, lr=0.01, batch_size=10)
+    owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
+    with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
+        getattr(owner, method.partition(" ")[0])(few)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
 def test_ordinary_fits_are_not_warned_about(vae):
     # warnings are errors here
     assert 1 <= vae.active_units_ <= 6
