@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
-from skae.bottlenecks import MMD, Gaussian
+from skae.bottlenecks import MMD, Bottleneck, Gaussian, Latent
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 
@@ -354,6 +354,29 @@ def test_a_collapse_is_told_whatever_the_first_row_is(few):
     X[0] = 3.0
     with pytest.warns(ConvergenceWarning, match="collapsed"):
         small(4, beta=1e4, max_epochs=30).fit(X)
+
+
+class WithoutBeta(Bottleneck):
+    """A user's distribution that says nothing of the rows."""
+
+    def n_outputs(self, n_components):
+        return 2 * n_components
+
+    def forward(self, h):
+        mean, _ = self.distribution(h)
+        return Latent(mean, h.square().sum(1))
+
+    def code(self, h):
+        return self.distribution(h)[0]
+
+    def distribution(self, h):
+        return (0 * h).chunk(2, dim=1)
+
+
+def test_a_collapse_is_told_of_bottlenecks_without_a_beta(few):
+    with pytest.warns(ConvergenceWarning, match="a lower beta, bottleneck"):
+        vae = small(4, bottleneck=WithoutBeta()).fit(few)
+    assert vae.active_units_ == 0
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "fit of a pipeline"])
