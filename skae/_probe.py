@@ -12,7 +12,8 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # Layers that draw nothing; others may.
 _PLAIN = {
-    *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten, nn.Upsample),
+    *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.ModuleList, nn.Identity),
+    *(nn.Flatten, nn.Unflatten, nn.Upsample),
     *(nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.MaxPool2d, nn.AvgPool2d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm),
 }

@@ -611,12 +611,14 @@ class OwnPair(torch.nn.Module):
     [
         (AutoencoderTransformer(2), False),
         (AutoencoderTransformer(2, module__normalization="batch", bottleneck="sparse"), False),
+        (AutoencoderTransformer(2, module="tcn"), False),
+        (AutoencoderTransformer(2, module="gru"), False),
         (AutoencoderTransformer(2, module__dropout=0.1), True),
         (AutoencoderTransformer(2, noise="gaussian_noise"), True),
         (AutoencoderTransformer(2, bottleneck="gaussian"), True),
         (AutoencoderTransformer(2, module=OwnPair), True),
     ],
-    ids=["plain", "layers", "dropout", "noise", "bottleneck", "own"],
+    ids=["plain", "layers", "tcn", "gru", "dropout", "noise", "bottleneck", "own"],
 )
 def test_what_is_known_to_draw_nothing(estimator, draws):
     module = estimator.set_params(max_epochs=0).fit(np.eye(12, 6)).module_
