@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule
+from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule, that_follow
 from .._checkpoint import Checkpoint
 from .._conditioning import map_rows, mean_and_scale
 from .._memory import to_hold, to_read
@@ -115,7 +115,7 @@ def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: st
     # Betas that the user has set are not for a cycle to change.
     cycle_betas = "betas" in names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
     steps = epochs * n_batches
-    follows = any(hasattr(part, "progress") for part in (parts.bottleneck, parts.loss, parts.noise))
+    follows = that_follow(parts.bottleneck, parts.loss, parts.noise)
     return [
         *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
