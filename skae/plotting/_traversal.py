@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._tensors import as_array
 from .._validation import check_number
 from ._images import as_images, draw_tiles, layout_params, value_range
 
@@ -135,7 +136,7 @@ class TraversalDisplay:
         """
         check_is_fitted(estimator)
         check_number("n_steps", n_steps, numbers.Integral, 2)
-        Z = np.asarray(estimator.transform(X))
+        Z = np.asarray(as_array(estimator.transform(X)))
         components = _check_axes(axes, Z.shape[1])
         if center is not None:
             check_number("center", center, numbers.Integral, 0, len(Z) - 1)
@@ -152,7 +153,7 @@ class TraversalDisplay:
             x_values=values[0],
             y_values=values[1] if len(values) == 2 else None,
             axis_labels=[f"Component {axis}" for axis in components],
-            limits=value_range(np.asarray(X)),
+            limits=value_range(np.asarray(as_array(X))),
         )
         return display.plot(ax, **kwargs)
 

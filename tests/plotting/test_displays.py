@@ -1,13 +1,16 @@
 """What all displays have in common."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, plotting
+from skae._tensors import as_array
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 DISPLAYS = [getattr(plotting, name) for name in plotting.__all__]
@@ -59,6 +62,23 @@ def test_missing_matplotlib_is_told(display, autoencoder, few):
 def test_any_estimator_that_maps_both_ways_will_do(display, pca, few):
     draw(display, pca, few)
     draw(display, make_pipeline(StandardScaler(), pca).fit(few), few)
+
+
+@pytest.mark.parametrize("display", OF_ROWS)
+@pytest.mark.parametrize("how", ["gradient", "bfloat16"])
+def test_tensors_of_every_kind(display, how, autoencoder, few):
+    X = torch.tensor(few)  # whole numbers up to 16, which bfloat16 holds
+    X = X.float().requires_grad_() if how == "gradient" else X.bfloat16()
+    kwargs = {"y": torch.arange(200.0).requires_grad_()} if display is LatentDisplay else {}
+    drawn, expected = draw(display, autoencoder, X, **kwargs), draw(display, autoencoder, few)
+    for name in {"images", "points", "X", "X_hat"} & set(vars(drawn)):
+        np.testing.assert_allclose(as_array(getattr(drawn, name)), getattr(expected, name), rtol=1e-6, atol=1e-5)
+
+
+def test_codes_that_are_tensors(codes):
+    Z = torch.tensor(codes, requires_grad=True)
+    np.testing.assert_array_equal(LatentDisplay.from_codes(Z).points, codes)
+    assert LatentDisplay.from_codes(Z.bfloat16()).points.shape == codes.shape
 
 
 @pytest.mark.parametrize("display", OF_ROWS)
