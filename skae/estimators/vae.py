@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 from typing import Any
 
@@ -293,7 +294,9 @@ class VAEGenerator(Layout, Density, Sampling):
     def _network_params(self) -> dict[str, Any]:
         given = super()._network_params()
         network = find_network(self.module)
-        return {"linear_skip": False} | given if isinstance(network, type) and issubclass(network, Conv) else given
+        partial = network if isinstance(network, functools.partial) else functools.partial(network)
+        is_conv = isinstance(partial.func, type) and issubclass(partial.func, Conv)
+        return {"linear_skip": False} | given if is_conv and "linear_skip" not in partial.keywords else given
 
     def _takes_images(self) -> bool:
         return self._is_told_a_layout() or says(find_network(self.module), "reads_images")

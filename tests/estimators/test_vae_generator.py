@@ -1,5 +1,6 @@
 """VAEGenerator: codes as distributions, likelihoods, guards, and scikit-learn's manners."""
 
+import functools
 import inspect
 import pickle
 import tempfile
@@ -22,6 +23,7 @@ from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
 from skae.bottlenecks import MMD, Bottleneck, Gaussian, Latent
+from skae.nn import MLP, Conv
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 
@@ -663,6 +665,22 @@ def test_training_goes_on_only_with_the_layout_that_it_began_with(few, unchanged
     vae = VAEGenerator(2, bottleneck="mmd", max_epochs=1, random_state=0, warm_start=method == "fit", **before).fit(few)
     vae.set_params(**after)
     unchanged(vae, lambda: getattr(vae, method)(few), ValueError, "rows laid out as before: .*, got ")
+
+
+@pytest.mark.parametrize(
+    ("module", "params", "has_skip"),
+    [
+        ("conv", {}, False),
+        ("conv", {"module__linear_skip": True}, True),
+        (functools.partial(Conv, channels=(4,)), {}, False),
+        (functools.partial(Conv, channels=(4,)), {"module__linear_skip": True}, True),
+        (functools.partial(Conv, linear_skip=True), {}, True),
+        (functools.partial(MLP, hidden_layer_sizes=(8,)), {}, True),
+    ],
+)
+def test_convolutions_go_without_the_linear_skip_unless_it_is_asked_for(few, module, params, has_skip):
+    vae = VAEGenerator(2, module=module, max_epochs=0, prior=None, bottleneck="mmd", **params).fit(few)
+    assert (vae.module_.network.skip is not None) is has_skip
 
 
 def test_rows_of_weight_zero_are_as_good_as_absent(few):
