@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -90,7 +91,5 @@ def _needs(cls: type) -> set[str]:
 
 
 def _snake(name: str) -> str:
-    """``SquaredError`` → ``squared_error``; ``MLP`` → ``mlp``."""
-    if name.isupper():
-        return name.lower()
-    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+    """``SquaredError`` → ``squared_error``; ``MLP`` → ``mlp``; ``ResidualMLP`` → ``residual_mlp``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
