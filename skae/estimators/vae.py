@@ -68,7 +68,7 @@ class VAEGenerator(Layout, Density, Sampling):
     loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
         Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
         'discretized_logistic' integers from 0 to 255.
-    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object, default=None
+    noise : {'gaussian_noise', 'masking_noise', ...}, class or object, default=None
         What damages the rows while training, one of `skae.noise`, for a denoising autoencoder. The rows held out
         are damaged too, once, so that training is judged at mending them.
     missing : {'error', 'mask'}, default='error'
