@@ -271,7 +271,7 @@ def check_domain(A: Any, name: str, loss: Any) -> Any:
         return A.checked(partial(check_domain, name=name, loss=loss))
     low, high = loss.domain
     found = extremes(A)
-    advice = "Shift it, give the loss more levels, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
+    advice = "Shift it, widen the loss's range, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
     if found[0] < low or found[1] > high:
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
