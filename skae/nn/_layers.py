@@ -75,6 +75,9 @@ class Axes(NamedTuple):
 class LinearSkip(nn.Module):
     """Linear maps from rows to codes and back, beside a network's own way, that start as PCA.
 
+    A network keeps it as its attribute ``skip``: there `Autoencoder.init_from` looks for it, so that a bottleneck with
+    an ``init_skip`` may start it in its own way.
+
     Parameters
     ----------
     input_shape : tuple of int
