@@ -57,27 +57,6 @@ def check_choice(name: str, value: Any, choices: tuple) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
-def check_training_params(est: Any, schedules: tuple) -> None:
-    """Check the parameters that all estimators share."""
-    check_number("n_components", est.n_components, _INT, 1)
-    check_number("alpha", est.alpha, _REAL, 0)
-    check_number("l1_ratio", est.l1_ratio, _REAL, 0, 1)
-    check_number("lr", est.lr, _REAL, 0, bounds="neither")
-    if not (isinstance(est.max_epochs, str) and est.max_epochs == "auto"):
-        check_number("max_epochs", est.max_epochs, _INT, 0)
-    check_number("batch_size", est.batch_size, _INT, 1)
-    check_choice("early_stopping", est.early_stopping, ("auto", True, False))
-    check_number("validation_fraction", est.validation_fraction, _REAL, 0, 1, bounds="neither")
-    check_number("n_iter_no_change", est.n_iter_no_change, _INT, 1)
-    check_number("tol", est.tol, _REAL, 0)
-    check_choice("lr_schedule", est.lr_schedule, schedules)
-    check_choice("warm_start", est.warm_start, (True, False))
-    check_choice("missing", est.missing, ("error", "mask"))
-    check_choice("precision", est.precision, ("float32", "bf16"))
-    check_choice("compile", est.compile, (True, False))
-    check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
-
-
 def check_device(device: Any) -> torch.device:
     """Return the torch device that ``device`` names; 'auto' is CUDA where there is one, else the CPU.
 

@@ -18,7 +18,7 @@ from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
 from .._files import check_path
 from .._params import check_names, find_class, resolve, select
-from .._validation import check_choice, check_device, check_number, check_training_params
+from .._validation import check_choice, check_device, check_number
 
 
 class Parts(NamedTuple):
@@ -57,7 +57,7 @@ def says(network: Any, attribute: str) -> bool:
 
 def check_params(est: Any) -> Parts:
     """Check every parameter that can be checked without data, and look its parts up."""
-    check_training_params(est, SCHEDULES)
+    _check_shared(est)
     check_callbacks(est.callbacks)
     check_path("checkpoint", est.checkpoint)
     params = est._extra
@@ -82,6 +82,27 @@ def check_params(est: Any) -> Parts:
         check_device(est.device),
         est.missing == "mask",
     )
+
+
+def _check_shared(est: Any) -> None:
+    """Check the plain parameters that all estimators share."""
+    check_number("n_components", est.n_components, numbers.Integral, 1)
+    check_number("alpha", est.alpha, numbers.Real, 0)
+    check_number("l1_ratio", est.l1_ratio, numbers.Real, 0, 1)
+    check_number("lr", est.lr, numbers.Real, 0, bounds="neither")
+    if not (isinstance(est.max_epochs, str) and est.max_epochs == "auto"):
+        check_number("max_epochs", est.max_epochs, numbers.Integral, 0)
+    check_number("batch_size", est.batch_size, numbers.Integral, 1)
+    check_choice("early_stopping", est.early_stopping, ("auto", True, False))
+    check_number("validation_fraction", est.validation_fraction, numbers.Real, 0, 1, bounds="neither")
+    check_number("n_iter_no_change", est.n_iter_no_change, numbers.Integral, 1)
+    check_number("tol", est.tol, numbers.Real, 0)
+    check_choice("lr_schedule", est.lr_schedule, SCHEDULES)
+    check_choice("warm_start", est.warm_start, (True, False))
+    check_choice("missing", est.missing, ("error", "mask"))
+    check_choice("precision", est.precision, ("float32", "bf16"))
+    check_choice("compile", est.compile, (True, False))
+    check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, numbers.Integral, 0)
 
 
 def find_network(module: Any) -> Any:
