@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from .base import Likelihood
+from .base import Likelihood, row_sums
 
 _MEMORY = 0.95  # of the scale after training, in the scales of the batches: the last twenty or so
 
@@ -45,8 +45,7 @@ class LocationScale(Likelihood):
 
     def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         scale = self._scale(raw, x, observed)
-        values = self.negative_log_density(raw, x, scale)
-        return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
+        return row_sums(self.negative_log_density(raw, x, scale), observed)
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.negative_log_density(raw, x, self._scale(raw, x, None))

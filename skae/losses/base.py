@@ -37,8 +37,7 @@ class Loss(Component):
 
         Values that are not ``observed``, a bool tensor of the same shape, are left out.
         """
-        values = self.elementwise(raw, x)
-        return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
+        return row_sums(self.elementwise(raw, x), observed)
 
     def total(self, raw: Tensor, x: Tensor) -> Tensor:
         """Add up `forward` over all rows, where all values are observed; with fewer operations where it can."""
@@ -63,6 +62,11 @@ class Loss(Component):
         ``n_values`` is the number of values that it sums up: a density of many values changes with each of them.
         """
         return value
+
+
+def row_sums(values: Tensor, observed: Tensor | None) -> Tensor:
+    """The sum of each row's ``values``, (n,), without those that are not ``observed``."""
+    return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
 
 
 class Likelihood(Loss):
