@@ -18,7 +18,7 @@ from ._random import settled
 from ._source import Blocks, held_or_blocks
 from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 
-_LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)
 _REAL, _INT = numbers.Real, numbers.Integral
 
 
@@ -46,7 +46,7 @@ def check_number(
         raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")
     high = sys.maxsize if high is None and isinstance(value, _INT) else high  # what torch and NumPy count to
     check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
-    if not abs(float(value)) <= _LARGEST:
+    if not abs(float(value)) <= LARGEST:
         raise ValueError(f"{name} == {value}, must be finite in float32.")
 
 
@@ -154,7 +154,7 @@ def _holds_numbers(A: Tensor, nan: bool) -> bool:
     if not is_float(A):
         return True
     low, high = tensor_extremes(A.detach(), skip_nan=nan)
-    return low >= -_LARGEST and high <= _LARGEST
+    return low >= -LARGEST and high <= LARGEST
 
 
 def check_known(A: np.ndarray | Tensor, name: str, where: str = "") -> None:
@@ -237,7 +237,7 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
-    if (weight < 0).any() or not 0 < weight.max() <= _LARGEST:
+    if (weight < 0).any() or not 0 < weight.max() <= LARGEST:
         raise ValueError("sample_weight must hold no negative value, and more than zeros, none too large for float32.")
     return weight
 
@@ -268,12 +268,23 @@ def _is_whole(A: Any) -> bool:
 
 
 def _check_kind(A: np.ndarray | Tensor, name: str) -> None:
-    """Refuse what is numeric to NumPy and no number to us (dates, say), and what float32 cannot hold."""
+    """Refuse what is no real number, and what float32 cannot hold."""
     if isinstance(A, Tensor):  # `_holds_numbers` has seen to it
         return
+    check_real(A, name)
+    if A.dtype.kind == "f" and A.dtype.itemsize > 4:
+        check_size(A, name)
+
+
+def check_real(A: np.ndarray, name: str) -> None:
+    """Refuse what is numeric to NumPy, such as dates, and no real number to us."""
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
-    if A.dtype.kind == "f" and A.dtype.itemsize > 4:
-        largest = max(map(abs, extremes(A)))
-        if largest > _LARGEST:
-            raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
+
+
+def check_size(A: np.ndarray, name: str) -> np.ndarray:
+    """Refuse what float32 cannot hold."""
+    largest = max(map(abs, extremes(A)))
+    if largest > LARGEST:
+        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
+    return A
