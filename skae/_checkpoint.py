@@ -59,9 +59,9 @@ class Checkpoint:
         except OSError:
             raise
         except Exception as error:
-            why = str(error).rstrip(".") or type(error).__name__
             raise ValueError(
-                f"checkpoint={self.path!r} is no file that this training can go on from: {why}. Give another path."
+                f"checkpoint={self.path!r} is no file that this training can go on from: {_files.reason(error)}. "
+                "Give another path."
             ) from error
 
     def begin(self, seed: int, described: Iterable[Any]) -> int:

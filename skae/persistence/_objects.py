@@ -37,6 +37,12 @@ _CONDITIONS = {"classes": Classes, "targets": Targets}
 _NAMED = ("class", "function")  # keys under which names stand
 
 
+def forget_checkpoint(est: BaseEstimator) -> None:
+    """Let go of a path, which means nothing on another machine."""
+    if "checkpoint" in est.get_params(deep=False):
+        est.set_params(checkpoint=None)
+
+
 class ObjectEncoder(Encoder):
     """Knows what a fitted estimator holds.
 
@@ -215,8 +221,7 @@ class ObjectDecoder(Decoder):
         cls = self._class(value, BaseEstimator)
         found = cls(**self.decode(value["params"]))
         fitted = self.decode(value["fitted"])
-        if "checkpoint" in found.get_params(deep=False):
-            found.set_params(checkpoint=None)  # a file of another machine
+        forget_checkpoint(found)
         if issubclass(cls, KernelDensity) and "rows" in fitted:
             check_metric(found)
             return found.fit(fitted["rows"], sample_weight=fitted["sample_weight"])
