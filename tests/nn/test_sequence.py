@@ -287,7 +287,7 @@ def test_it_learns(cls):
         (GRU, {"input_shape": ()}, r"GRU reads rows of shape \(length,\) or \(length, channels\), got \(\)"),
         (TCN, {"input_shape": (7, 2, 2)}, r"TCN reads rows of shape .* got \(7, 2, 2\)"),
         (TCN, {"channels": 0}, "channels == 0, must be >= 1"),
-        (TCN, {"kernel_size": 4}, "kernel_size == 4, must be odd"),
+        (TCN, {"kernel_size": 4}, "kernel_size must be odd, got 4"),
         (TCN, {"kernel_size": -1}, "kernel_size == -1, must be >= 1"),
         (TCN, {"n_layers": True}, "n_layers must be an instance of Integral, not bool"),
         (TCN, {"activation": "swish"}, "activation must be one of 'relu'"),
