@@ -230,8 +230,8 @@ def check_codes(Z: Any, width: int) -> Any:
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
-    """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights."""
-    sample_weight = as_array(sample_weight)
+    """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights, and None for 1."""
+    sample_weight = 1.0 if sample_weight is None else as_array(sample_weight)
     if isinstance(sample_weight, _REAL):  # scikit-learn reads a number so
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")

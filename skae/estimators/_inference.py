@@ -219,9 +219,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X, target = self._check_rows_and_target(X, X_target)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
+        weight = check_sample_weight(sample_weight, len(X))
         errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target).double()).T
-        weight = np.ones(len(X)) if weight is None else weight
         if not weight @ counts > 0:
             raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2

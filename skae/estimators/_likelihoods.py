@@ -192,10 +192,7 @@ class Likelihoods(Conditional):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
-        weight = np.ones(len(scores)) if sample_weight is None else check_sample_weight(sample_weight, len(scores))
-        if not weight.sum() > 0:
-            raise ValueError("score needs a row of positive weight.")
-        return float(np.average(scores, weights=weight))
+        return float(np.average(scores, weights=check_sample_weight(sample_weight, len(scores))))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
         X, target = self._check_rows_and_target(X, X_target, in_domain=True)
