@@ -28,7 +28,8 @@ def can_record(module: Any, n_rows: int) -> bool:
     layers = list(module.modules())
     hooked = any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks for layer in layers)
     waits = module.reads_padding or any(hasattr(layer, "progress") for layer in layers)
-    return all(map(is_known, layers)) and not hooked and not waits and module.n_multiplications * n_rows < _LONG
+    known = all(is_known(type(layer)) for layer in layers)
+    return known and not hooked and not waits and module.n_multiplications * n_rows < _LONG
 
 
 class Recorder:

@@ -41,14 +41,14 @@ class Costs:
         self.n_values = max(self.n_values, output[:1].numel())
 
 
-def is_known(layer: nn.Module) -> bool:
-    """Whether a layer is ours or torch's, so that we know what it does."""
-    return type(layer).__module__.partition(".")[0] in ("skae", "torch")
+def is_known(cls: type) -> bool:
+    """Whether a class of layers is ours or torch's, so that we know what it does."""
+    return cls.__module__.partition(".")[0] in ("skae", "torch")
 
 
 def spares_input(network: nn.Module) -> bool:
     """Whether a network is known not to write into what it is given, which may be the target or a user's array."""
-    return all(is_known(layer) and not getattr(layer, "inplace", False) for layer in network.modules())
+    return all(is_known(type(layer)) and not getattr(layer, "inplace", False) for layer in network.modules())
 
 
 def draws_nothing(module: nn.Module) -> bool:
