@@ -51,10 +51,11 @@ def test_component_is_a_recipe(cls):
 
 @by_name([cls for cls in COMPONENTS if inspect.signature(cls).parameters])
 def test_component_parameters_are_set_and_checked(cls):
+    mine = type("Mine", (cls,), {})  # messages name the class that the user knows
     for name in cls().get_params():
-        part = cls().set_params(**{name: -1})
+        part = mine().set_params(**{name: -1})
         assert part.get_params()[name] == -1
-        with pytest.raises(ValueError, match=f"{cls.__name__}.*{name}.*-1"):
+        with pytest.raises(ValueError, match=f"Mine: {name}.*-1"):
             part.setup(n_components=8)
     with pytest.raises(ValueError, match="wrong"):
         cls().set_params(wrong=1)

@@ -8,7 +8,7 @@ import numbers
 import torch
 from torch import Tensor, nn
 
-from .._validation import check_choice, check_number
+from .._validation import check_choice
 from .base import Likelihood, row_sums
 
 _MEMORY = 0.95  # of the scale after training, in the scales of the batches: the last twenty or so
@@ -27,12 +27,11 @@ class LocationScale(Likelihood):
         self.floor = floor
 
     def setup(self, n_components: int) -> None:
-        name = type(self).__name__
-        check_number(f"{name}: floor", self.floor, numbers.Real, 0, bounds="neither")
+        self._check_number("floor", numbers.Real, 0, bounds="neither")
         if isinstance(self.scale, str):
-            check_choice(f"{name}: scale", self.scale, ("optimal", "learned"))
+            check_choice(f"{type(self).__name__}: scale", self.scale, ("optimal", "learned"))
         else:
-            check_number(f"{name}: scale", self.scale, numbers.Real, 0, bounds="neither")
+            self._check_number("scale", numbers.Real, 0, bounds="neither")
         start = torch.tensor(0.0 if isinstance(self.scale, str) else math.log(self.scale))
         if self.scale == "learned":
             self.log_scale = nn.Parameter(start)
