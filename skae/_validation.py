@@ -1,4 +1,4 @@
-"""What may come in: checks of parameters and arrays, and every error message about data."""
+"""What may come in: checks of parameters and arrays."""
 
 from __future__ import annotations
 
@@ -199,8 +199,9 @@ def check_alike(
     same_length: bool,
     missing: bool = False,
     padding: bool = False,
+    beside: str = "X",
 ) -> Any:
-    """Validate what comes beside X: rows of X's shape, X's columns if it names any, NaN as in X.
+    """Validate what comes beside X, or the array of that name: rows of X's shape, X's columns if any, NaN as in X.
 
     It may be an array or a tensor beside a tensor; beside an array it becomes one.
     """
@@ -216,7 +217,7 @@ def check_alike(
     start = 2 if padding and not same_length and X.ndim == A.ndim == 3 else 1  # sequences may have any length
     if A.shape[start:] != X.shape[start:] or A.ndim != X.ndim or (same_length and len(A) != len(X)):
         wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
-        raise ValueError(f"{name} must have the shape {wanted} to go with X, got {tuple(A.shape)}.")
+        raise ValueError(f"{name} must have the shape {wanted} to go with {beside}, got {tuple(A.shape)}.")
     return _with_checked_values(A, name, missing, padding, known=True)
 
 
@@ -238,7 +239,10 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
     if (weight < 0).any() or not 0 < weight.max() <= LARGEST:
-        raise ValueError("sample_weight must hold no negative value, and more than zeros, none too large for float32.")
+        raise ValueError(
+            f"sample_weight must hold values from 0 to {LARGEST:g}, not all 0, "
+            f"got {weight.min():g} to {weight.max():g}."
+        )
     return weight
 
 

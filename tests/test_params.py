@@ -113,6 +113,13 @@ def test_build_calls_partials_lambdas_and_bound_methods():
         build(partial, OFFERED, {"x": 1}, "module")
 
 
+def test_build_tells_what_is_still_needed():
+    with pytest.raises(TypeError, match=r"^module=EncoderDecoder needs module__encoder and module__decoder\.$"):
+        build(nn.EncoderDecoder, OFFERED, {}, "module")
+    with pytest.raises(TypeError, match=r"^module=factory needs module__width\.$"):
+        build(factory_of("n_components, width, depth"), OFFERED, {"depth": 2}, "module")
+
+
 def test_build_lets_an_error_of_the_factory_through():
     def broken(n_components):
         raise ZeroDivisionError("mine")
@@ -133,6 +140,16 @@ def test_resolve_a_string_a_class_and_an_object():
     assert type(found) is losses.Huber
     found.set_params(delta=5.0)
     assert given_loss.delta == 3.0
+
+
+def test_resolve_tells_what_a_class_needs():
+    with pytest.raises(TypeError, match=r"^noise=Compose needs first and second: give an object of it\.$"):
+        resolve("noise", noise.Compose, noise, noise.Noise)
+
+
+def test_networks_are_modules():
+    with pytest.raises(ValueError, match=r"'tcn'\], an nn.Module class or an object of one, got 'mpl'"):
+        find_class("module", "mpl", nn, torch.nn.Module, OFFERED)
 
 
 def test_resolve_takes_a_users_own_class():

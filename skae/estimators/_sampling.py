@@ -59,6 +59,14 @@ class Sampling(Likelihoods):
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
             New rows, in the units of the X that was fitted.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and where ``prior`` was set after it.
+        ValueError, TypeError
+            If the arguments do not fit: ``y`` for an estimator that is not conditional, ``noisy=True`` for a loss that
+            is no likelihood.
         """
         self._check_sampling(n_samples)
         self._check_noisy(noisy)
@@ -182,7 +190,7 @@ class Sampling(Likelihoods):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
-        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, **self._nan_rules())
+        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, beside="X_a", **self._nan_rules())
         check_number("steps", steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))
