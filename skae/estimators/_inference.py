@@ -41,7 +41,8 @@ def _has_prior(estimator: Any) -> bool:
 class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     """The methods of a fitted autoencoder; `fit` gives it ``net_`` and ``input_shape_``.
 
-    Given a tensor, they return tensors on its device, and NumPy's arrays otherwise.
+    Given a tensor, they return tensors on its device; given an array of another library, under array API dispatch, its
+    arrays; and NumPy's otherwise. `transform` gives what `set_output` asks for, and `sample` NumPy's arrays always.
     """
 
     prior_: Any
@@ -50,7 +51,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     def _n_features_out(self) -> int:
         return self.module_.n_codes
 
-    def _nan_rules(self) -> dict[str, bool]:
+    def _nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
         return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
 
@@ -251,6 +252,13 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
             New rows, in the units of the X that was fitted.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and where ``prior`` was set after it.
+        ValueError, TypeError
+            If ``n_samples`` or ``random_state`` is not what it has to be.
         """
         self._check_sampling(n_samples)
         return self._decode(sample_prior(self.prior_, n_samples, draw_seed(random_state))).numpy()

@@ -174,7 +174,7 @@ def _damage(net: AutoencoderNet, judge: Any) -> Rows:
 
 
 def _batching(est: Any) -> dict[str, Any]:
-    """What the estimator says of batches, as BatchIterator takes it."""
+    """The parameters that cut rows into batches, as `BatchIterator` takes them."""
     return {"batch_size": est.batch_size} | select(est._extra, "iterator_train")
 
 

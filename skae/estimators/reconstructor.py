@@ -88,7 +88,13 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         Returns
         -------
         self : object
-            The fitted transformer. After an error it is as it was before.
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` or ``filling`` raises.
+            After any error the transformer is as it was before.
         """
         self._check_params()
         X, y = as_array(X), as_array(y)  # which every estimator takes

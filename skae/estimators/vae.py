@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import numbers
 from typing import Any
 
@@ -292,11 +291,10 @@ class VAEGenerator(Layout, Density, Sampling):
         return Gaussian(self.beta, importance_samples=self.importance_samples)
 
     def _network_params(self) -> dict[str, Any]:
-        given = super()._network_params()
-        network = find_network(self.module)
-        partial = network if isinstance(network, functools.partial) else functools.partial(network)
-        is_conv = isinstance(partial.func, type) and issubclass(partial.func, Conv)
-        return {"linear_skip": False} | given if is_conv and "linear_skip" not in partial.keywords else given
+        given, network = super()._network_params(), find_network(self.module)
+        cls, own = getattr(network, "func", network), getattr(network, "keywords", {})  # of a partial, or of itself
+        is_conv = isinstance(cls, type) and issubclass(cls, Conv)
+        return {"linear_skip": False} | given if is_conv and "linear_skip" not in own else given
 
     def _takes_images(self) -> bool:
         return self._is_told_a_layout() or says(find_network(self.module), "reads_images")

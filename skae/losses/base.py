@@ -24,6 +24,8 @@ class Loss(Component):
     domain : tuple of (float, float) or None
         The closed range that targets must lie in. A loss with a domain compares in the data's own
         units; one without compares values that were conditioned to mean 0 and scale 1.
+    integer : bool
+        Whether targets must be whole numbers.
     identity_link : bool
         Whether `link` returns its argument, so that a decoder may start as a linear map to the data.
     """
