@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from . import _files
-from ._codec import Decoder, Encoder, check_settable, plain_history
+from ._codec import ValueDecoder, ValueEncoder, check_settable, plain_history
 from ._component import Component
 from ._module_state import as_arrays, as_tensors
 from ._net_state import load_optimizer
@@ -47,7 +47,7 @@ class Checkpoint:
                 document, arrays = _files.unpack(_files.read(self.path))
                 if document["kind"] != "checkpoint":
                     raise ValueError(f"it is a {document['kind']}")
-                self.found = Decoder(arrays).decode(document["state"])
+                self.found = ValueDecoder(arrays).decode(document["state"])
                 if missing := {*_KEYS} - self.found.keys():
                     raise ValueError(f"it lacks {sorted(missing)}")
 
@@ -119,7 +119,7 @@ class Checkpoint:
 
     def write(self, net: Any, *, stopped: bool) -> None:
         """Write down where ``net`` is, at the end of an epoch."""
-        encoder = Encoder()
+        encoder = ValueEncoder()
         state = {
             "fingerprint": self.fingerprint,
             "seed": self.seed,
@@ -145,7 +145,7 @@ def remove(path: str | os.PathLike) -> None:
             os.unlink(name)
 
 
-def _encoded(encoder: Encoder, callback: Any, where: str) -> dict[str, Any]:
+def _encoded(encoder: ValueEncoder, callback: Any, where: str) -> dict[str, Any]:
     """What can be kept of a callback; the rest is as the beginning of training leaves it."""
     kept = {}
     for name, value in vars(callback).items():

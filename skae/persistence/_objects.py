@@ -14,7 +14,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import nn
 
-from .._codec import Decoder, Encoder, check_settable, plain_history
+from .._codec import ValueDecoder, ValueEncoder, check_settable, plain_history
 from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
@@ -43,7 +43,7 @@ def forget_checkpoint(est: BaseEstimator) -> None:
         est.set_params(checkpoint=None)
 
 
-class ObjectEncoder(Encoder):
+class ObjectEncoder(ValueEncoder):
     """Knows what a fitted estimator holds.
 
     Parameters
@@ -137,7 +137,7 @@ def names_in(document: Any) -> Iterator[str]:
             yield from names_in(item)
 
 
-class ObjectDecoder(Decoder):
+class ObjectDecoder(ValueDecoder):
     """The way back from `ObjectEncoder`.
 
     Parameters
