@@ -18,7 +18,8 @@ from ._conditional import Conditional
 _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
 
-def _is_variational(estimator: Any) -> bool:
+def is_variational(estimator: Any) -> bool:
+    """For methods that are there only where codes are distributions, as far as is known."""
     if hasattr(estimator, "net_") and not estimator.module_.is_variational:
         raise AttributeError(
             "transform_distribution and sample_posterior need a bottleneck that gives distributions, such as the "
@@ -32,7 +33,7 @@ class Likelihoods(Conditional):
 
     # ---------------------------------------------------------------- encoding and decoding
 
-    @available_if(_is_variational)
+    @available_if(is_variational)
     @follows_input
     def transform_distribution(self, X: Any) -> tuple[Any, Any]:
         """Encode X as distributions.

@@ -45,10 +45,10 @@ class Parts(NamedTuple):
 
 def reads_padding(network: Any) -> bool:
     """Whether a network takes sequences padded with NaN."""
-    return says(network, "reads_padding")
+    return declares(network, "reads_padding")
 
 
-def says(network: Any, attribute: str) -> bool:
+def declares(network: Any, attribute: str) -> bool:
     """Whether a network, or what a class or a partial one will make, says ``attribute`` of itself."""
     while isinstance(network, functools.partial):
         network = network.func
@@ -70,7 +70,8 @@ def check_params(est: Any) -> Parts:
         select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"
     )
     check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
-    check_names(select(params, "optimizer"), names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
+    takes = optimizer_params(optimizer)
+    check_names(select(params, "optimizer"), takes, f"optimizer={optimizer.__name__}", "optimizer__")
     network = find_network(est.module)
     bottleneck = est._default_bottleneck() if est.bottleneck is None else est.bottleneck
     return Parts(
@@ -126,6 +127,6 @@ def _find_optimizer(optimizer: Any) -> type[Optimizer]:
     return optimizer
 
 
-def names_taken(optimizer: type[Optimizer]) -> set[str]:
+def optimizer_params(optimizer: type[Optimizer]) -> set[str]:
     """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
     return set(inspect.signature(optimizer).parameters) - {"params", "lr"}

@@ -19,7 +19,7 @@ from .._random import Stream, draw_seed
 from .._tensors import as_array, follows_input
 from .._validation import check_alike, check_choice, check_number
 from ..losses import Likelihood
-from ._likelihoods import Likelihoods, _is_variational
+from ._likelihoods import Likelihoods, is_variational
 
 
 def _generates(estimator: Any) -> bool:
@@ -111,7 +111,7 @@ class Sampling(Likelihoods):
         if noisy and not isinstance(self.module_.loss, Likelihood):
             raise ValueError(f"noisy=True needs a loss that is a likelihood, got {self.module_.loss!r}.")
 
-    @available_if(_is_variational)
+    @available_if(is_variational)
     @follows_input
     def sample_posterior(
         self,

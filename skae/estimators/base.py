@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checkpoint import remove
+from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
 from .._prior import check_prior, fit_prior
@@ -157,7 +157,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._fit_rows(X, y, y_val, context, others)
         if self.checkpoint is not None:
-            remove(self.checkpoint)  # it has done its work
+            remove_checkpoint(self.checkpoint)  # it has done its work
         return self
 
     @unchanged_on_error

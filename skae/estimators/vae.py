@@ -10,7 +10,7 @@ from ..bottlenecks import Gaussian
 from ..nn import Conv
 from ._density import Density
 from ._layout import Layout
-from ._parts import Parts, find_network, says
+from ._parts import Parts, declares, find_network
 from ._sampling import Sampling
 
 
@@ -297,4 +297,4 @@ class VAEGenerator(Layout, Density, Sampling):
         return {"linear_skip": False} | given if is_conv and "linear_skip" not in own else given
 
     def _takes_images(self) -> bool:
-        return self._is_told_a_layout() or says(find_network(self.module), "reads_images")
+        return self._is_told_a_layout() or declares(find_network(self.module), "reads_images")
