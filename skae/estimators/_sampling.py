@@ -163,14 +163,14 @@ class Sampling(Likelihoods):
         return rows.reshape(n_samples, len(X), *rows.shape[1:])
 
     @follows_input
-    def interpolate(self, X_a: Any, X_b: Any, steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
+    def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
         """Generate rows on the way from one row to another: codes between theirs, decoded.
 
         Parameters
         ----------
         X_a, X_b : array-like of shape (n_rows, n_features) or (n_rows, ...)
             Where the ways begin and end.
-        steps : int, default=10
+        n_steps : int, default=10
             Rows on each way, the reconstructions of its ends among them; at least 2. Sequences are as long as those of
             `fit`, whatever the length of the ends.
         y : array-like, default=None
@@ -181,7 +181,7 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_rows, steps, n_features) or (n_rows, steps, ...), float32
+        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...), float32
             The ways.
 
         Raises
@@ -191,15 +191,15 @@ class Sampling(Likelihoods):
         """
         X_a = self._check_fitted_rows(X_a)
         X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, beside="X_a", **self._nan_rules())
-        check_number("steps", steps, numbers.Integral, 2)
+        check_number("n_steps", n_steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))
         a, b = (self._map_rows(self.module_.encode, X)[:, None].double() for X in (X_a, X_b))
-        b, t = b.to(a), torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)[:, None]
+        b, t = b.to(a), torch.linspace(0, 1, n_steps, dtype=a.dtype, device=a.device)[:, None]
         codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
-        c = None if c is None else np.repeat(c, steps, axis=0)
+        c = None if c is None else np.repeat(c, n_steps, axis=0)
         rows = self._decode(codes.flatten(0, 1).float(), c)
-        return rows.reshape(len(X_a), steps, *rows.shape[1:])
+        return rows.reshape(len(X_a), n_steps, *rows.shape[1:])
 
 
 def _spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
