@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ._conditioning import map_rows
 from ._rows import Batch, Rows
+from ._slices import map_rows
 from ._source import Blocks
 
 

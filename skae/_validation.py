@@ -13,8 +13,8 @@ import torch
 from sklearn.utils import check_scalar
 from torch import Tensor
 
-from ._conditioning import extremes, slices, tensor_extremes
 from ._random import settled
+from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
 from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 

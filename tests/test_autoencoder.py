@@ -591,7 +591,7 @@ def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
 
 
 def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
-    monkeypatch.setattr("skae._conditioning._BUDGET", 17_000)  # bytes: 4 rows of 16 * 250 and a little
+    monkeypatch.setattr("skae._slices._BUDGET", 17_000)  # bytes: 4 rows of 16 * 250 and a little
     ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
     seen = []
     decode = ae.module_.decode

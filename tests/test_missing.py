@@ -12,9 +12,10 @@ from hypothesis.extra import numpy as hnp
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from skae import _conditioning, losses
+from skae import _slices, losses
 from skae._autoencoder import Autoencoder
-from skae._conditioning import extremes, mean_and_scale, to_tensor
+from skae._scaling import mean_and_scale
+from skae._slices import extremes, to_tensor
 from skae._validation import check_domain, check_rows
 from skae.bottlenecks import Identity
 from skae.losses import AbsoluteError, Bernoulli, Huber, Loss, SquaredError
@@ -120,7 +121,7 @@ def test_mean_and_scale_are_those_of_the_known_values(X, size, weight):
     weight = weight[: len(X)]
     repeated = np.repeat(X, weight, axis=0)
     expected, tolerance = (np.nanmean(repeated), np.nanstd(repeated)), 1e-12 * max(map(abs, extremes(X)))
-    with mock.patch.object(_conditioning, "_SLICE", size):
+    with mock.patch.object(_slices, "_SLICE", size):
         mean, scale = mean_and_scale(X, weight.astype(np.float64))
     assert mean == pytest.approx(expected[0], abs=tolerance)
     if expected[1] > max(100 * tolerance, 1e-30):

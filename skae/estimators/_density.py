@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from .._conditioning import slices
 from .._conditions import Classes, Targets
 from .._prior import fit_prior
+from .._slices import slices
 from ._conditional import Conditional
 from ._data import Data
 from ._warnings import warn

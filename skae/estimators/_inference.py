@@ -15,9 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import count_nan, keep_known
 from .._prior import sample_prior
 from .._random import draw_seed
+from .._slices import count_nan, keep_known
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
 from .._validation import (

@@ -11,11 +11,11 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
-from .._conditioning import to_tensor
 from .._conditions import Classes
 from .._mixture import sample_given
 from .._prior import sample_prior
 from .._random import Stream, draw_seed
+from .._slices import to_tensor
 from .._tensors import as_array, follows_input
 from .._validation import check_alike, check_choice, check_number
 from ..losses import Likelihood

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule, that_follow
 from .._checkpoint import Checkpoint
-from .._conditioning import map_rows, mean_and_scale
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
 from .._params import select
 from .._random import draw_seed
 from .._row_blocks import RowBlocks
 from .._rows import BatchIterator, Rows
+from .._scaling import mean_and_scale
+from .._slices import map_rows
 from .._source import Blocks
 from .._threads import threads_for
 from ._data import Data

@@ -13,7 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import keep_known
+from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
 from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
 from .._validation import check_choice, unchanged_on_error

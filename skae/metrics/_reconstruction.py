@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._conditioning import slices
+from .._slices import slices
 from .._validation import check_choice, check_number, check_sample_weight
 from ._checks import check_pair
 

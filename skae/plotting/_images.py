@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._conditioning import extremes
 from .._images import ImageLayout, find_layout, is_auto
+from .._slices import extremes
 from .._tensors import as_array, check_array
 from ._common import new_axes, pyplot
 
