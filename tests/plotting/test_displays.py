@@ -60,8 +60,11 @@ def test_missing_matplotlib_is_told(display, autoencoder, few):
 
 @pytest.mark.parametrize("display", OF_ROWS)
 def test_any_estimator_that_maps_both_ways_will_do(display, pca, few):
-    draw(display, pca, few)
-    draw(display, make_pipeline(StandardScaler(), pca).fit(few), few)
+    of_pca, of_pipeline = (draw(display, est, few) for est in (pca, make_pipeline(StandardScaler(), pca).fit(few)))
+    for name in {"images", "points", "X_hat"} & set(vars(of_pca)):
+        found, scaled = getattr(of_pca, name), getattr(of_pipeline, name)
+        assert found.shape == scaled.shape
+        assert not np.allclose(found, scaled)
 
 
 @pytest.mark.parametrize("display", OF_ROWS)
@@ -85,4 +88,7 @@ def test_codes_that_are_tensors(codes):
 def test_rows_of_a_data_frame_and_frames_of_codes(display, few):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(few, columns=[f"pixel {i}" for i in range(64)])
-    draw(display, PCA(3).set_output(transform="pandas").fit(frame), frame)
+    drawn = draw(display, PCA(3).set_output(transform="pandas").fit(frame), frame)
+    expected = draw(display, PCA(3).fit(few), few)
+    for name in {"images", "points", "X", "X_hat"} & set(vars(drawn)):
+        np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name))
