@@ -23,11 +23,7 @@ LOSSES = [SquaredError(), AbsoluteError(), Huber(0.7), Bernoulli(), Normally(0.7
 by_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Halves(nn.Module):

@@ -9,18 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parts import members
 from sklearn.base import clone
 
 from skae import bottlenecks, losses, nn, noise
 from skae._autoencoder import Autoencoder
-
-BASES = losses.Loss, losses.Likelihood, noise.Noise, bottlenecks.Bottleneck
-
-
-def members(module, base):
-    classes = [getattr(module, name) for name in module.__all__]
-    return [cls for cls in classes if issubclass(cls, base) and cls not in BASES]
-
 
 LOSSES = members(losses, losses.Loss)
 NOISES = [cls for cls in members(noise, noise.Noise) if cls is not noise.Compose]  # needs two: tests/test_noise.py

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from parts import WholeRow, members
 from sklearn.base import BaseEstimator
 from torch import nn
 
@@ -22,7 +23,7 @@ from skae.losses import AbsoluteError, Bernoulli, Huber, Loss, SquaredError
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
 
 nan = float("nan")
-LOSSES = [getattr(losses, name)() for name in losses.__all__ if name not in ("Loss", "Likelihood")] + [Huber(0.1)]
+LOSSES = [cls() for cls in members(losses, Loss)] + [Huber(0.1)]
 for _loss in LOSSES:
     _loss.setup(n_components=2)
     _loss.eval()  # while training the scale of a likelihood may be that of the batch, which joins its rows
@@ -43,11 +44,7 @@ by_noise = pytest.mark.parametrize("noise", NOISES, ids=repr)
 seeds = st.integers(0, 2**20)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Halves(nn.Module):
@@ -319,13 +316,6 @@ def test_what_the_network_says_of_a_missing_value_costs_nothing_however_large(lo
     torch.testing.assert_close(value, loss(raw[:, 1:], torch.zeros(2, 1)))
     (gradient,) = torch.autograd.grad(value.sum(), raw)
     assert gradient[:, 0].tolist() == [0, 0]
-
-
-class WholeRow(Loss):
-    """A user's own loss, which is no sum over values."""
-
-    def forward(self, raw, x):
-        return (raw - x).flatten(1).norm(dim=1)
 
 
 class Quartic(Loss):

@@ -21,11 +21,7 @@ paddings = st.just(0) | st.integers(1, 20)
 lengths_of_rows = st.lists(st.integers(1, 9), min_size=1, max_size=4)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def small(cls, shape=(7, 2), k=3, n_outputs=None, **params):
