@@ -134,7 +134,7 @@ class Autoencoder(nn.Module):
         filled = self._fill(u)
         if hasattr(self.noise, "init_from"):
             self.noise.init_from(filled)
-        skip = getattr(self.network, "skip", None)
+        skip = getattr(self.network, "skip", None)  # the attribute of networks that have one, as LinearSkip says
         if self.loss.identity_link and isinstance(skip, LinearSkip) and hasattr(self.bottleneck, "init_skip"):
             self.bottleneck.init_skip(skip, filled)
             answers = True

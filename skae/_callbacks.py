@@ -139,7 +139,7 @@ class Progress(Callback):
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
         module = net.module_
         self.done_ = 0
-        self.parts_ = [part for part in (module.bottleneck, module.loss, module.noise) if hasattr(part, "progress")]
+        self.parts_ = that_follow(module.bottleneck, module.loss, module.noise)
 
     def on_batch_begin(self, net: AutoencoderNet, training: bool = True, **kwargs: Any) -> None:
         if training:
@@ -151,6 +151,12 @@ class Progress(Callback):
         """Training is over, and what goes on from it (`partial_fit`) begins no other course."""
         for part in self.__dict__.pop("parts_", []):
             part.progress = 1.0
+
+
+def that_follow(*parts: Any) -> list[Any]:
+    """Which of ``parts``, and of those that they hold, follow the course of training; None holds nothing."""
+    layers = (layer for part in parts if part is not None for layer in part.modules())
+    return [layer for layer in layers if hasattr(layer, "progress")]
 
 
 class ProgressBar(Callback):

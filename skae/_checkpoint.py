@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from . import _files
-from ._codec import Decoder, Encoder, check_settable, plain_history
+from ._codec import ValueDecoder, ValueEncoder, check_settable, plain_history
 from ._component import Component
 from ._module_state import as_arrays, as_tensors
 from ._net_state import load_optimizer
@@ -47,7 +47,7 @@ class Checkpoint:
                 document, arrays = _files.unpack(_files.read(self.path))
                 if document["kind"] != "checkpoint":
                     raise ValueError(f"it is a {document['kind']}")
-                self.found = Decoder(arrays).decode(document["state"])
+                self.found = ValueDecoder(arrays).decode(document["state"])
                 if missing := {*_KEYS} - self.found.keys():
                     raise ValueError(f"it lacks {sorted(missing)}")
 
@@ -59,16 +59,16 @@ class Checkpoint:
         except OSError:
             raise
         except Exception as error:
-            why = str(error).rstrip(".") or type(error).__name__
             raise ValueError(
-                f"checkpoint={self.path!r} is no file that this training can go on from: {why}. Give another path."
+                f"checkpoint={self.path!r} is no file that this training can go on from: {_files.reason(error)}. "
+                "Give another path."
             ) from error
 
     def begin(self, seed: int, described: Iterable[Any]) -> int:
         """Say which training this is: ``described``, and a seed. Return the seed, which is that of the file's."""
         digest = hashlib.sha256()
         for value in described:
-            _update(digest, value)
+            _add_to(digest, value)
         self.fingerprint, self.seed = digest.hexdigest(), seed
         if self.found is not None:
             if self.found["fingerprint"] != self.fingerprint:
@@ -119,7 +119,7 @@ class Checkpoint:
 
     def write(self, net: Any, *, stopped: bool) -> None:
         """Write down where ``net`` is, at the end of an epoch."""
-        encoder = Encoder()
+        encoder = ValueEncoder()
         state = {
             "fingerprint": self.fingerprint,
             "seed": self.seed,
@@ -137,7 +137,7 @@ class Checkpoint:
         _files.write_atomically(self.path, _files.pack(document, encoder.arrays), again=True)
 
 
-def remove(path: str | os.PathLike) -> None:
+def remove_checkpoint(path: str | os.PathLike) -> None:
     """Delete the file of a training that is over, and what a kill may have left of it."""
     target = os.path.realpath(path)
     for name in (target, _files.temporary_of(target)):
@@ -145,7 +145,7 @@ def remove(path: str | os.PathLike) -> None:
             os.unlink(name)
 
 
-def _encoded(encoder: Encoder, callback: Any, where: str) -> dict[str, Any]:
+def _encoded(encoder: ValueEncoder, callback: Any, where: str) -> dict[str, Any]:
     """What can be kept of a callback; the rest is as the beginning of training leaves it."""
     kept = {}
     for name, value in vars(callback).items():
@@ -169,10 +169,10 @@ def _on(value: Any, device: str) -> Any:
     return {name: _on(item, device) for name, item in value.items()} if isinstance(value, dict) else value
 
 
-def _update(digest: Any, value: Any) -> None:
+def _add_to(digest: Any, value: Any) -> None:
     """Add what ``value`` is to a digest: all that it holds, since a repr leaves out most of an array or a module."""
     if isinstance(value, torch.Tensor):
-        _update(digest, as_array(value))
+        _add_to(digest, as_array(value))
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(repr((value.dtype, value.shape)).encode())
         for start in range(0, len(value) if value.ndim else 0, 4096):  # rows lie in any order, and need no copy of all
@@ -182,11 +182,11 @@ def _update(digest: Any, value: Any) -> None:
         items = value.items() if isinstance(value, dict) else value
         digest.update(f"{type(value).__qualname__} of {len(value)}".encode())
         for item in items:
-            _update(digest, item)
+            _add_to(digest, item)
     elif isinstance(value, torch.nn.Module) and not isinstance(value, Component):
-        _update(digest, [type(value).__qualname__, str(value), dict(value.state_dict())])
+        _add_to(digest, [type(value).__qualname__, str(value), dict(value.state_dict())])
     elif hasattr(value, "get_params") and not isinstance(value, type):
-        _update(digest, [type(value).__qualname__, value.get_params(deep=False)])
+        _add_to(digest, [type(value).__qualname__, value.get_params(deep=False)])
     elif hasattr(value, "shape") and not isinstance(value, np.generic):  # of rows that are not held
         digest.update(repr((str(value.dtype), tuple(value.shape))).encode())
     else:

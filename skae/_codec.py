@@ -13,7 +13,7 @@ _PLAIN = (type(None), bool, int, str)
 _KINDS = "biuf"  # of arrays that stand in a file as they are
 
 
-class Encoder:
+class ValueEncoder:
     """Turns values into what JSON can hold; arrays go to ``arrays``, under the place where they were found.
 
     What JSON does not know is a dict with ``"$"``, the kind.
@@ -87,8 +87,8 @@ class Encoder:
         return {"$": "scalar", "dtype": value.dtype.str, "value": self.encode(value.item(), where)}
 
 
-class Decoder:
-    """The way back from `Encoder`. Whatever does not fit is a ValueError, a TypeError or a KeyError."""
+class ValueDecoder:
+    """The way back from `ValueEncoder`. Whatever does not fit is a ValueError, a TypeError or a KeyError."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = arrays

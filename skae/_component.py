@@ -7,6 +7,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from ._validation import check_number
+
 
 class Component(nn.Module):
     """A part of an autoencoder: a layer to torch, a hyperparameter to scikit-learn.
@@ -18,7 +20,8 @@ class Component(nn.Module):
     A subclass may have two hooks, both called once before training:
 
     * ``setup(n_components)`` creates what depends on shapes (weights, buffers);
-    * ``init_from(x)`` starts from the data, and is handed the conditioned rows.
+    * ``init_from`` starts from the data: a noise from the conditioned rows, a bottleneck from what the encoder makes of
+      them, a loss from decoded rows and what they are compared with.
 
     Examples
     --------
@@ -39,7 +42,11 @@ class Component(nn.Module):
         super().__init__()
 
     def setup(self, n_components: int) -> None:
-        """Create what depends on the latent size; nothing by default."""
+        """Create what depends on ``n_components``: the width of the code, at all positions together."""
+
+    def _check_number(self, name: str, kind: type, low: float, high: float | None = None, bounds: str = "both") -> None:
+        """Check that a parameter is a number of ``kind`` within bounds."""
+        check_number(f"{type(self).__name__}: {name}", getattr(self, name), kind, low, high, bounds)
 
     def __getstate__(self) -> dict[str, Any]:
         """Of a recipe what the user set; with weights, all that torch keeps."""

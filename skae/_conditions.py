@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._tensors import assert_all_finite, check_array, column_or_1d, type_of_target
+from ._validation import LARGEST, check_size
 
-_LARGEST = float(np.finfo(np.float32).max)
 _N_ALTERNATIVES = 32  # targets that stand for all
 
 
@@ -142,7 +142,7 @@ class Targets:
         if y.shape[1] != self.width:
             raise ValueError(f"y must have {self.width} targets for each row, got {y.shape[1]}.")
         c = (y - self.mean) / self.spread
-        if not np.abs(c).max() <= _LARGEST:
+        if not np.abs(c).max() <= LARGEST:
             raise ValueError("y holds targets too far from those of fit for float32; remove the outliers.")
         return c.astype(np.float32)
 
@@ -162,6 +162,4 @@ def _check_targets(y: Any) -> np.ndarray:
     y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
     if y.ndim > 2:
         raise ValueError(f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}.")
-    if np.abs(y).max() > _LARGEST:
-        raise ValueError(f"y holds values up to {np.abs(y).max():g}, too large for float32; divide it first.")
-    return y.reshape(len(y), -1)
+    return check_size(y, "y").reshape(len(y), -1)

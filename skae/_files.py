@@ -18,6 +18,7 @@ from safetensors import numpy as safetensors
 
 FORMAT = 1  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
 _KEY = "skae_format"
+_LONGEST_REASON = 1000  # letters of what is said about a file, which may quote it
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
 
 
@@ -27,6 +28,12 @@ def check_path(name: str, path: Any) -> None:
         raise TypeError(f"{name} must be None, a str or an os.PathLike, got {path!r}.")
     if path is not None and (not os.fspath(path) or os.path.isdir(path)):
         raise ValueError(f"{name} must be the path of a file, got {path!r}.")
+
+
+def reason(error: Exception) -> str:
+    """What is wrong with a file, for the middle of a sentence."""
+    why = str(error).rstrip(".") or type(error).__name__
+    return why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
 
 
 def write_atomically(path: str | os.PathLike, data: bytes, *, again: bool = False) -> None:

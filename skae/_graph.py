@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._probe import is_known
-from ._rows import Batch, Inputs
+from ._rows import Batch
 
 _WARM_UP = 3  # steps of a shape before it is recorded: libraries choose their algorithms in the first ones
 # Multiplications from which a step takes milliseconds on any GPU of today, and its launches no longer matter.
@@ -28,7 +28,8 @@ def can_record(module: Any, n_rows: int) -> bool:
     layers = list(module.modules())
     hooked = any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks for layer in layers)
     waits = module.reads_padding or any(hasattr(layer, "progress") for layer in layers)
-    return all(map(is_known, layers)) and not hooked and not waits and module.n_multiplications * n_rows < _LONG
+    known = all(is_known(type(layer)) for layer in layers)
+    return known and not hooked and not waits and module.n_multiplications * n_rows < _LONG
 
 
 class Recorder:
@@ -83,14 +84,11 @@ class _Recording:
 
     def __init__(self, step: Step, batch: Batch, parameters: list[nn.Parameter]) -> None:
         self.inputs = [None if t is None else t.clone() for t in batch.tensors()]
-        u, target, weight, condition = self.inputs
-        assert u is not None
-        X = u if weight is None and condition is None else Inputs(u, weight, condition)
-        static = Batch(X, u if target is None else target)
+        static = Batch.of(*self.inputs)  # type: ignore[arg-type]
         self.graph = torch.cuda.CUDAGraph()
         # A stream of this device, as torch's own for captures is of the first one used. Other threads may go on.
-        with torch.cuda.device(u.device):
-            stream = torch.cuda.Stream(u.device)
+        with torch.cuda.device(static.u.device):
+            stream = torch.cuda.Stream(static.u.device)
             with torch.cuda.graph(self.graph, stream=stream, capture_error_mode="thread_local"):
                 loss, output = step(static)
         self.loss, self.output = loss.detach(), tuple(t.detach() for t in output)

@@ -47,7 +47,7 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
         return state
     costs = Costs(0)
     costs.n_multiplications, costs.n_values = state["costs"]
-    known = all(_is_known(part) for part in recipe.values())
+    known = all(_is_harmless(part) for part in recipe.values())
     module = laid_out(lambda: Autoencoder(**recipe, costs=costs), state["weights"], known=known)
     parts = dict(_parts(module))
     for name, found in state["attributes"].items():
@@ -133,24 +133,24 @@ def _attributes(part: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(part).items() if name not in known}
 
 
-def _is_known(part: Any) -> bool:
+def _is_harmless(part: Any) -> bool:
     """Whether a part of a recipe is made of our own layers and torch's, so that making it does nothing else."""
     if isinstance(part, dict):
-        return all(map(_is_known, part.values()))
+        return all(map(_is_harmless, part.values()))
     if isinstance(part, list | tuple):
-        return all(map(_is_known, part))
+        return all(map(_is_harmless, part))
     if isinstance(part, functools.partial):
-        return _is_known(part.func) and _is_known(part.args) and _is_known(part.keywords)
+        return _is_harmless(part.func) and _is_harmless(part.args) and _is_harmless(part.keywords)
     if isinstance(part, nn.Module):
-        return all(map(is_known, part.modules()))
+        return all(is_known(type(layer)) for layer in part.modules())
     if isinstance(part, type):
-        return issubclass(part, nn.Module) and part.__module__.partition(".")[0] in ("skae", "torch")
+        return issubclass(part, nn.Module) and is_known(part)
     return not callable(part)
 
 
 def _is_ours(module: Autoencoder, recipe: dict[str, Any]) -> bool:
     """Whether a module is what its recipe makes, but for the values of its tensors."""
-    if not all(map(_is_known, recipe.values())):
+    if not all(map(_is_harmless, recipe.values())):
         return False
     with torch.device("meta"):
         again = Autoencoder(**recipe, costs=Costs(0))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ._autoencoder import Autoencoder
 from ._criterion import WeightedMean, elastic_net
-from ._net_state import Frozen
+from ._net_state import Restorable
 from ._probe import draws_nothing
 from ._random import Stream
 from ._row_blocks import RowBlocks
@@ -26,7 +26,7 @@ from ._step import QuickStep, is_plain
 _OF_TRAINING = ("judged_", "lent_", "quick_step_", "checkpoint_")  # attributes that do not outlive it
 
 
-class AutoencoderNet(Frozen, NeuralNet):
+class AutoencoderNet(Restorable, NeuralNet):
     """A skorch net for an `Autoencoder`; its ``fit`` takes `Rows` and, as y, the rows to be judged by.
 
     Only what skorch does for pairs of X and y is changed. Callbacks, history, checkpoints and
@@ -152,7 +152,7 @@ class AutoencoderNet(Frozen, NeuralNet):
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         # What was kept is not trained itself, and a file does not start a compiler.
-        if self.compile and self.thawing_ is None and isinstance(module, Autoencoder):
+        if self.compile and self.restoring_ is None and isinstance(module, Autoencoder):
             module.compile()  # in place: `torch.compile` would rename what is in the state
         return module
 

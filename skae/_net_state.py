@@ -20,14 +20,14 @@ _KEPT = (
 _making = threading.RLock()
 
 
-class Frozen:
+class Restorable:
     """What lets a skorch net be kept as plain values and arrays; comes before `skorch.NeuralNet` among the bases.
 
     A module of parts that are skae's own is kept as its recipe and its arrays; one with parts of others as it is, on
     the CPU, since nobody else knows what it holds. The optimiser is made again where somebody asks for it.
     """
 
-    thawing_: dict[str, Any] | None = None  # the state, while a net is made from it
+    restoring_: dict[str, Any] | None = None  # the state, while a net is made from it
     kept_optimizer_: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,11 +81,11 @@ class Frozen:
             train_split=None,
             **state["params"] | {"device": device} | recipe,
         )
-        self.thawing_ = state
+        self.restoring_ = state
         try:
             net.initialize()
         finally:
-            del self.thawing_
+            del self.restoring_
         vars(net).pop("optimizer_")
         net.stream = stream
         net.history.extend(state["history"])
@@ -95,21 +95,21 @@ class Frozen:
 
     def initialize_callbacks(self) -> Any:
         """Those of the user as they are: made anew they would have lost what they found."""
-        if self.thawing_ is None:
+        if self.restoring_ is None:
             return super().initialize_callbacks()  # type: ignore[misc]
-        self.callbacks_ = list(self.thawing_["params"]["callbacks"])
+        self.callbacks_ = list(self.restoring_["params"]["callbacks"])
         return self
 
     def initialize_module(self) -> Any:
         """The module that was kept, in place of a new one."""
-        if self.thawing_ is None:
+        if self.restoring_ is None:
             return super().initialize_module()  # type: ignore[misc]
-        self.module_ = restored_module(self.thawing_["module"], self.thawing_["recipe"])
+        self.module_ = restored_module(self.restoring_["module"], self.restoring_["recipe"])
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
         """None before it is asked for: torch takes a second to prepare its first one."""
-        if self.thawing_ is None:
+        if self.restoring_ is None:
             return super().initialize_optimizer()  # type: ignore[misc]
         self.optimizer_ = _NotMade()
         return self

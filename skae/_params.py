@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -42,7 +43,10 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     free = any(p.kind is p.VAR_KEYWORD for p in parameters)
     accepted = (named | set(given) if free else named) - set(offered)
-    check_names(given, accepted, f"{prefix}={getattr(factory, '__name__', repr(factory))}", f"{prefix}__")
+    check_names(given, accepted, f"{prefix}={_name(factory)}", f"{prefix}__")
+    missing = [name for name in _needs(factory) if name not in {*offered, *given}]
+    if missing:
+        raise TypeError(f"{prefix}={_name(factory)} needs {' and '.join(f'{prefix}__{name}' for name in missing)}.")
     return factory(**{name: value for name, value in offered.items() if name in named} | dict(given))
 
 
@@ -52,22 +56,23 @@ def build_module(
     """The same for what must make an nn.Module."""
     made = build(factory, offered, given, prefix)
     if not isinstance(made, nn.Module):
-        raise TypeError(f"{prefix}={getattr(factory, '__name__', repr(factory))} must give an nn.Module, got {made!r}.")
+        raise TypeError(f"{prefix}={_name(factory)} must give an nn.Module, got {made!r}.")
     return made
 
 
 def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Iterable[str] = ()) -> type:
     """Return the class that ``name`` ('squared_error') stands for among the public ``parts``.
 
-    Only those have a name that need no argument but what is ``offered``, and are no bases, which ``base.py`` holds.
+    Only those have a name that need no argument but what is ``offered``, and are no bases: neither ``base`` itself nor
+    what a ``base.py`` holds.
     """
     classes = [getattr(parts, public) for public in parts.__all__]
     classes = [cls for cls in classes if issubclass(cls, base) and cls is not base]
-    classes = [cls for cls in classes if not cls.__module__.endswith(".base") and _needs(cls) <= set(offered)]
+    classes = [cls for cls in classes if not cls.__module__.endswith(".base") and set(_needs(cls)) <= set(offered)]
     choices = {_snake(cls.__name__): cls for cls in classes}
     if name not in choices:
         raise ValueError(
-            f"{slot} must be one of {sorted(choices)}, a {base.__name__} class or an object of one, got {name!r}."
+            f"{slot} must be one of {sorted(choices)}, {_kind(base)} class or an object of one, got {name!r}."
         )
     return choices[name]
 
@@ -77,20 +82,28 @@ def resolve(slot: str, value: Any, parts: ModuleType, base: type) -> Any:
     if isinstance(value, str):
         value = find_class(slot, value, parts, base)
     if isinstance(value, type) and issubclass(value, base):
+        if needed := _needs(value):
+            raise TypeError(f"{slot}={value.__name__} needs {' and '.join(needed)}: give an object of it.")
         return value()
     if not isinstance(value, base):
-        raise TypeError(f"{slot} must be a string, a {base.__name__} class or an object of one, got {value!r}.")
+        raise TypeError(f"{slot} must be a string, {_kind(base)} class or an object of one, got {value!r}.")
     return clone(value) if hasattr(value, "get_params") else copy.deepcopy(value)
 
 
-def _needs(cls: type) -> set[str]:
-    """The arguments that a class cannot be made without."""
-    parameters = inspect.signature(cls).parameters.values()
-    return {p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+def _needs(factory: Callable[..., Any]) -> list[str]:
+    """The arguments that a class, or another callable, cannot be called without."""
+    parameters = inspect.signature(factory).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def _name(factory: Callable[..., Any]) -> str:
+    return getattr(factory, "__name__", repr(factory))
+
+
+def _kind(base: type) -> str:
+    return "an nn.Module" if base is nn.Module else f"a {base.__name__}"
 
 
 def _snake(name: str) -> str:
-    """``SquaredError`` → ``squared_error``; ``MLP`` → ``mlp``."""
-    if name.isupper():
-        return name.lower()
-    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+    """``SquaredError`` → ``squared_error``; ``MLP`` → ``mlp``; ``ResidualMLP`` → ``residual_mlp``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

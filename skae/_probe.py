@@ -12,7 +12,8 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # Layers that draw nothing; others may.
 _PLAIN = {
-    *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten, nn.Upsample),
+    *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.ModuleList, nn.Identity),
+    *(nn.Flatten, nn.Unflatten, nn.Upsample),
     *(nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.MaxPool2d, nn.AvgPool2d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm),
 }
@@ -40,14 +41,14 @@ class Costs:
         self.n_values = max(self.n_values, output[:1].numel())
 
 
-def is_known(layer: nn.Module) -> bool:
-    """Whether a layer is ours or torch's, so that we know what it does."""
-    return type(layer).__module__.partition(".")[0] in ("skae", "torch")
+def is_known(cls: type) -> bool:
+    """Whether a class of layers is ours or torch's, so that we know what it does."""
+    return cls.__module__.partition(".")[0] in ("skae", "torch")
 
 
 def spares_input(network: nn.Module) -> bool:
     """Whether a network is known not to write into what it is given, which may be the target or a user's array."""
-    return all(is_known(layer) and not getattr(layer, "inplace", False) for layer in network.modules())
+    return all(is_known(type(layer)) and not getattr(layer, "inplace", False) for layer in network.modules())
 
 
 def draws_nothing(module: nn.Module) -> bool:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ._conditioning import map_rows
 from ._rows import Batch, Rows
+from ._slices import map_rows
 from ._source import Blocks
 
 
@@ -70,7 +70,7 @@ class RowBlocks(Dataset):
         return self.at(self.index)
 
     def _read(self, index: np.ndarray) -> Rows:
-        """The same; they lie there in ascending order, and are meant in that of ``index``."""
+        """The rows at ``index`` of X on the device: they lie there in ascending order, and are meant in that given."""
         order = np.argsort(index, kind="stable")
         X, target = _Picked(self.X, index[order]), None
         if self.find_target is None:

@@ -26,6 +26,12 @@ class Batch(NamedTuple):
     X: Tensor | Inputs  #: conditioned rows, alone where there is nothing else
     y: Tensor  #: the loss's target
 
+    @classmethod
+    def of(cls, u: Tensor, target: Tensor | None, weight: Tensor | None, condition: Tensor | None) -> Batch:
+        """The batch of what `tensors` gives."""
+        X = u if weight is None and condition is None else Inputs(u, weight, condition)
+        return cls(X, u if target is None else target)
+
     @property
     def u(self) -> Tensor:
         """The rows alone."""
@@ -83,13 +89,8 @@ class Rows(Dataset):
     def _cut(self, index: Any) -> Batch:
         # Twice as fast as the general way, where it will do.
         take = Tensor.index_select if isinstance(index, Tensor) and index.ndim == 1 else None
-        u, target, weight, condition = (
-            None if t is None else t[index] if take is None else take(t, 0, index)
-            for t in (self.u, None if self.target is self.u else self.target, self.weight, self.condition)
-        )
-        assert u is not None
-        X = u if weight is None and condition is None else Inputs(u, weight, condition)
-        return Batch(X, u if target is None else target)
+        cut = (None if t is None else t[index] if take is None else take(t, 0, index) for t in self.tensors())
+        return Batch.of(*cut)  # type: ignore[arg-type]
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         """Rows, targets if they are others, weights and conditions."""

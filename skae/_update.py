@@ -40,7 +40,7 @@ class FastUpdate:
         )
         own = vars(optimizer).get("step")  # schedules put one there, to see that it is called
         plain = type(optimizer) in (Adam, AdamW) and (own is None or hasattr(own, "_wrapped_by_lr_sched"))
-        plain = plain and not any(hooks) and all(map(_is_plain, optimizer.param_groups))
+        plain = plain and not any(hooks) and all(map(_suits_kernel, optimizer.param_groups))
         self.is_fast = plain
         if self.groups is not None:
             same = len(self.groups) == len(optimizer.param_groups) and all(map(_Group.is_current, self.groups))
@@ -60,7 +60,7 @@ class FastUpdate:
             self.groups = [_Group(self.optimizer, i) for i in range(len(self.optimizer.param_groups))]
 
 
-def _is_plain(group: dict[str, Any]) -> bool:
+def _suits_kernel(group: dict[str, Any]) -> bool:
     others = ("amsgrad", "maximize", "capturable", "differentiable")
     alike = len({(p.device, p.dtype) for p in group["params"]}) == 1
     return bool(group.get("fused")) and alike and not any(group.get(name) for name in others)

@@ -1,4 +1,4 @@
-"""What may come in: checks of parameters and arrays, and every error message about data."""
+"""What may come in: checks of parameters and arrays."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import torch
 from sklearn.utils import check_scalar
 from torch import Tensor
 
-from ._conditioning import extremes, slices, tensor_extremes
 from ._random import settled
+from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
 from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 
-_LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)
 _REAL, _INT = numbers.Real, numbers.Integral
 
 
@@ -46,7 +46,7 @@ def check_number(
         raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")
     high = sys.maxsize if high is None and isinstance(value, _INT) else high  # what torch and NumPy count to
     check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
-    if not abs(float(value)) <= _LARGEST:
+    if not abs(float(value)) <= LARGEST:
         raise ValueError(f"{name} == {value}, must be finite in float32.")
 
 
@@ -55,27 +55,6 @@ def check_choice(name: str, value: Any, choices: tuple) -> None:
     found = value.item() if isinstance(value, np.generic) else value  # a grid may come as an array
     if not any(type(found) is type(choice) and found == choice for choice in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
-
-
-def check_training_params(est: Any, schedules: tuple) -> None:
-    """Check the parameters that all estimators share."""
-    check_number("n_components", est.n_components, _INT, 1)
-    check_number("alpha", est.alpha, _REAL, 0)
-    check_number("l1_ratio", est.l1_ratio, _REAL, 0, 1)
-    check_number("lr", est.lr, _REAL, 0, bounds="neither")
-    if not (isinstance(est.max_epochs, str) and est.max_epochs == "auto"):
-        check_number("max_epochs", est.max_epochs, _INT, 0)
-    check_number("batch_size", est.batch_size, _INT, 1)
-    check_choice("early_stopping", est.early_stopping, ("auto", True, False))
-    check_number("validation_fraction", est.validation_fraction, _REAL, 0, 1, bounds="neither")
-    check_number("n_iter_no_change", est.n_iter_no_change, _INT, 1)
-    check_number("tol", est.tol, _REAL, 0)
-    check_choice("lr_schedule", est.lr_schedule, schedules)
-    check_choice("warm_start", est.warm_start, (True, False))
-    check_choice("missing", est.missing, ("error", "mask"))
-    check_choice("precision", est.precision, ("float32", "bf16"))
-    check_choice("compile", est.compile, (True, False))
-    check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, _INT, 0)
 
 
 def check_device(device: Any) -> torch.device:
@@ -175,7 +154,7 @@ def _holds_numbers(A: Tensor, nan: bool) -> bool:
     if not is_float(A):
         return True
     low, high = tensor_extremes(A.detach(), skip_nan=nan)
-    return low >= -_LARGEST and high <= _LARGEST
+    return low >= -LARGEST and high <= LARGEST
 
 
 def check_known(A: np.ndarray | Tensor, name: str, where: str = "") -> None:
@@ -220,8 +199,9 @@ def check_alike(
     same_length: bool,
     missing: bool = False,
     padding: bool = False,
+    beside: str = "X",
 ) -> Any:
-    """Validate what comes beside X: rows of X's shape, X's columns if it names any, NaN as in X.
+    """Validate what comes beside X, or the array of that name: rows of X's shape, X's columns if any, NaN as in X.
 
     It may be an array or a tensor beside a tensor; beside an array it becomes one.
     """
@@ -237,7 +217,7 @@ def check_alike(
     start = 2 if padding and not same_length and X.ndim == A.ndim == 3 else 1  # sequences may have any length
     if A.shape[start:] != X.shape[start:] or A.ndim != X.ndim or (same_length and len(A) != len(X)):
         wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
-        raise ValueError(f"{name} must have the shape {wanted} to go with X, got {tuple(A.shape)}.")
+        raise ValueError(f"{name} must have the shape {wanted} to go with {beside}, got {tuple(A.shape)}.")
     return _with_checked_values(A, name, missing, padding, known=True)
 
 
@@ -251,15 +231,18 @@ def check_codes(Z: Any, width: int) -> Any:
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
-    """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights."""
-    sample_weight = as_array(sample_weight)
+    """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights, and None for 1."""
+    sample_weight = 1.0 if sample_weight is None else as_array(sample_weight)
     if isinstance(sample_weight, _REAL):  # scikit-learn reads a number so
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):
         raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
-    if (weight < 0).any() or not 0 < weight.max() <= _LARGEST:
-        raise ValueError("sample_weight must hold no negative value, and more than zeros, none too large for float32.")
+    if (weight < 0).any() or not 0 < weight.max() <= LARGEST:
+        raise ValueError(
+            f"sample_weight must hold values from 0 to {LARGEST:g}, not all 0, "
+            f"got {weight.min():g} to {weight.max():g}."
+        )
     return weight
 
 
@@ -271,7 +254,7 @@ def check_domain(A: Any, name: str, loss: Any) -> Any:
         return A.checked(partial(check_domain, name=name, loss=loss))
     low, high = loss.domain
     found = extremes(A)
-    advice = "Shift it, give the loss more levels, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
+    advice = "Shift it, widen the loss's range, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
     if found[0] < low or found[1] > high:
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
@@ -289,12 +272,23 @@ def _is_whole(A: Any) -> bool:
 
 
 def _check_kind(A: np.ndarray | Tensor, name: str) -> None:
-    """Refuse what is numeric to NumPy and no number to us (dates, say), and what float32 cannot hold."""
+    """Refuse what is no real number, and what float32 cannot hold."""
     if isinstance(A, Tensor):  # `_holds_numbers` has seen to it
         return
+    check_real(A, name)
+    if A.dtype.kind == "f" and A.dtype.itemsize > 4:
+        check_size(A, name)
+
+
+def check_real(A: np.ndarray, name: str) -> None:
+    """Refuse what is numeric to NumPy, such as dates, and no real number to us."""
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
-    if A.dtype.kind == "f" and A.dtype.itemsize > 4:
-        largest = max(map(abs, extremes(A)))
-        if largest > _LARGEST:
-            raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
+
+
+def check_size(A: np.ndarray, name: str) -> np.ndarray:
+    """Refuse what float32 cannot hold."""
+    largest = max(map(abs, extremes(A)))
+    if largest > LARGEST:
+        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
+    return A

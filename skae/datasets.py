@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._conditioning import slices
 from ._random import draw_seed
+from ._slices import slices
 from ._validation import check_number
 
 __all__ = ["make_sprites"]

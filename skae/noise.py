@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 
 from ._component import Component
-from ._validation import check_number
 
 __all__ = ["BlockMasking", "Compose", "GaussianNoise", "MaskingNoise", "Noise", "SaltAndPepper"]
 
@@ -62,7 +61,7 @@ class GaussianNoise(Noise):
         self.scale = scale
 
     def setup(self, n_components: int) -> None:
-        check_number("GaussianNoise: scale", self.scale, numbers.Real, 0)
+        self._check_number("scale", numbers.Real, 0)
 
     def corrupt(self, x: Tensor) -> Tensor:
         return torch.add(x, torch.randn_like(x), alpha=self.scale)
@@ -88,7 +87,7 @@ class MaskingNoise(Noise):
         self.fraction = fraction
 
     def setup(self, n_components: int) -> None:
-        check_number("MaskingNoise: fraction", self.fraction, numbers.Real, 0, 1)
+        self._check_number("fraction", numbers.Real, 0, 1)
 
     def corrupt(self, x: Tensor) -> Tensor:
         return x.masked_fill(torch.rand_like(x) < self.fraction, torch.nan)
@@ -122,8 +121,8 @@ class BlockMasking(Noise):
         self.n_blocks = n_blocks
 
     def setup(self, n_components: int) -> None:
-        check_number("BlockMasking: size", self.size, numbers.Real, 0, 1)
-        check_number("BlockMasking: n_blocks", self.n_blocks, numbers.Integral, 0)
+        self._check_number("size", numbers.Real, 0, 1)
+        self._check_number("n_blocks", numbers.Integral, 0)
 
     def corrupt(self, x: Tensor) -> Tensor:
         if not self.size or not self.n_blocks:
@@ -166,7 +165,7 @@ class SaltAndPepper(Noise):
         self.fraction = fraction
 
     def setup(self, n_components: int) -> None:
-        check_number("SaltAndPepper: fraction", self.fraction, numbers.Real, 0, 1)
+        self._check_number("fraction", numbers.Real, 0, 1)
         self.register_buffer("low", torch.tensor(0.0))
         self.register_buffer("high", torch.tensor(0.0))
 

@@ -1,6 +1,7 @@
 """Options and data that tests share."""
 
 import os
+import signal
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the tests run in several processes, of which each has one core
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -25,6 +26,22 @@ def device(request):
     if name.startswith("cuda") and not torch.cuda.is_available():
         pytest.skip("--device cuda was asked for, and there is no CUDA device")
     return name
+
+
+@pytest.fixture
+def seeded():
+    """The global stream of torch from 0 on, for a module's weights and draws; afterwards it is as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, whoever runs the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,7 @@ LOSSES = [SquaredError(), AbsoluteError(), Huber(0.7), Bernoulli(), Normally(0.7
 by_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Halves(nn.Module):
@@ -591,7 +587,7 @@ def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
 
 
 def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
-    monkeypatch.setattr("skae._conditioning._BUDGET", 17_000)  # bytes: 4 rows of 16 * 250 and a little
+    monkeypatch.setattr("skae._slices._BUDGET", 17_000)  # bytes: 4 rows of 16 * 250 and a little
     ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
     seen = []
     decode = ae.module_.decode
@@ -611,12 +607,14 @@ class OwnPair(torch.nn.Module):
     [
         (AutoencoderTransformer(2), False),
         (AutoencoderTransformer(2, module__normalization="batch", bottleneck="sparse"), False),
+        (AutoencoderTransformer(2, module="tcn"), False),
+        (AutoencoderTransformer(2, module="gru"), False),
         (AutoencoderTransformer(2, module__dropout=0.1), True),
         (AutoencoderTransformer(2, noise="gaussian_noise"), True),
         (AutoencoderTransformer(2, bottleneck="gaussian"), True),
         (AutoencoderTransformer(2, module=OwnPair), True),
     ],
-    ids=["plain", "layers", "dropout", "noise", "bottleneck", "own"],
+    ids=["plain", "layers", "tcn", "gru", "dropout", "noise", "bottleneck", "own"],
 )
 def test_what_is_known_to_draw_nothing(estimator, draws):
     module = estimator.set_params(max_epochs=0).fit(np.eye(12, 6)).module_

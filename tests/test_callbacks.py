@@ -21,6 +21,7 @@ from torch import nn
 
 from skae import AutoencoderTransformer, _callbacks
 from skae._callbacks import SCHEDULES, KeepBest
+from skae.noise import Compose, MaskingNoise, Noise
 
 
 def small(**params):
@@ -382,6 +383,31 @@ def test_weights_that_the_last_step_ruins_are_told_too(blobs, method):
 
 
 # ------------------------------------------------------------------ progress
+
+
+class Following(Noise):
+    """Writes down how far training is."""
+
+    progress = 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def corrupt(self, x):
+        self.seen.append(self.progress)
+        return x
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_part_within_a_part_is_told_how_far_training_is(blobs, depth):
+    noise = Following()
+    for _ in range(depth):
+        noise = Compose(MaskingNoise(0.1), noise)
+    ae = small(noise=noise, max_epochs=2, early_stopping=False).fit(blobs)
+    (part,) = [layer for layer in ae.module_.noise.modules() if isinstance(layer, Following)]
+    np.testing.assert_allclose(part.seen, np.arange(6) / 6)
+    assert part.progress == 1.0, "training is over"
 
 
 @pytest.mark.parametrize("verbose", [0, False])

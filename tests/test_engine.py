@@ -570,13 +570,6 @@ def global_state():
     )
 
 
-@pytest.fixture
-def interruptible():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def fail(net, **kwargs):
     raise ZeroDivisionError
 

@@ -128,14 +128,12 @@ class Watched:
 
 
 @pytest.fixture
-def interruptible():
-    """Ctrl-C raises, whoever runs the tests; and no collector runs things of others meanwhile."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def interruptible(interruptible):
+    """Ctrl-C raises, and no collector runs things of others meanwhile."""
     gc.collect()
     gc.disable()
     yield
     gc.enable()
-    signal.signal(signal.SIGINT, before)
 
 
 # ------------------------------------------------------------------ Ctrl-C

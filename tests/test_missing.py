@@ -9,19 +9,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from parts import WholeRow, members
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from skae import _conditioning, losses
+from skae import _slices, losses
 from skae._autoencoder import Autoencoder
-from skae._conditioning import extremes, mean_and_scale, to_tensor
+from skae._scaling import mean_and_scale
+from skae._slices import extremes, to_tensor
 from skae._validation import check_domain, check_rows
 from skae.bottlenecks import Identity
 from skae.losses import AbsoluteError, Bernoulli, Huber, Loss, SquaredError
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
 
 nan = float("nan")
-LOSSES = [getattr(losses, name)() for name in losses.__all__ if name not in ("Loss", "Likelihood")] + [Huber(0.1)]
+LOSSES = [cls() for cls in members(losses, Loss)] + [Huber(0.1)]
 for _loss in LOSSES:
     _loss.setup(n_components=2)
     _loss.eval()  # while training the scale of a likelihood may be that of the batch, which joins its rows
@@ -42,11 +44,7 @@ by_noise = pytest.mark.parametrize("noise", NOISES, ids=repr)
 seeds = st.integers(0, 2**20)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Halves(nn.Module):
@@ -120,7 +118,7 @@ def test_mean_and_scale_are_those_of_the_known_values(X, size, weight):
     weight = weight[: len(X)]
     repeated = np.repeat(X, weight, axis=0)
     expected, tolerance = (np.nanmean(repeated), np.nanstd(repeated)), 1e-12 * max(map(abs, extremes(X)))
-    with mock.patch.object(_conditioning, "_SLICE", size):
+    with mock.patch.object(_slices, "_SLICE", size):
         mean, scale = mean_and_scale(X, weight.astype(np.float64))
     assert mean == pytest.approx(expected[0], abs=tolerance)
     if expected[1] > max(100 * tolerance, 1e-30):
@@ -318,13 +316,6 @@ def test_what_the_network_says_of_a_missing_value_costs_nothing_however_large(lo
     torch.testing.assert_close(value, loss(raw[:, 1:], torch.zeros(2, 1)))
     (gradient,) = torch.autograd.grad(value.sum(), raw)
     assert gradient[:, 0].tolist() == [0, 0]
-
-
-class WholeRow(Loss):
-    """A user's own loss, which is no sum over values."""
-
-    def forward(self, raw, x):
-        return (raw - x).flatten(1).norm(dim=1)
 
 
 class Quartic(Loss):

@@ -33,12 +33,7 @@ from skae._rows import BatchIterator, Rows
 from skae.bottlenecks import Identity, Sparse
 from skae.losses import SquaredError
 
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Small(nn.Module):
@@ -479,14 +474,6 @@ def test_every_optimiser_of_torch_trains(blobs, name):
 
 
 # ------------------------------------------------------------------ interruptions
-
-
-@pytest.fixture
-def interruptible():
-    """Ctrl-C raises, whoever runs the tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Interrupted(Small):

@@ -19,11 +19,7 @@ from skae.losses import Gaussian as Normally
 K = 5
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def made(n=800, d=12):

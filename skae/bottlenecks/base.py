@@ -25,6 +25,11 @@ class Bottleneck(Component):
     ``code`` is deterministic and is what ``transform`` returns. A bottleneck with an attribute ``progress`` finds there
     which share of the training is done.
 
+    There may be three more methods, `Gaussian` having the first two: ``distribution(h)`` gives the mean and the
+    log-variance of the code, each (n, n_components), and makes the bottleneck a variational one; ``init_skip(skip, x)``
+    starts the linear maps of a network that has them (`skae.nn.MLP`) from the conditioned rows, in place of the
+    network's own PCA; ``init_from(h)`` starts from what the encoder makes of them.
+
     Attributes
     ----------
     standard_normal : bool

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._validation import check_number
 from .base import Bottleneck, Latent
 
 # Where a log-variance may lie: the variance and its inverse, squares of them too, are finite in float32.
@@ -84,10 +83,10 @@ class Gaussian(Bottleneck):
 
     def setup(self, n_components: int) -> None:
         name = type(self).__name__
-        check_number(f"{name}: beta", self.beta, numbers.Real, 0)
-        check_number(f"{name}: warmup", self.warmup, numbers.Real, 0, 1)
-        check_number(f"{name}: free_bits", self.free_bits, numbers.Real, 0)
-        check_number(f"{name}: importance_samples", self.importance_samples, numbers.Integral, 1)
+        self._check_number("beta", numbers.Real, 0)
+        self._check_number("warmup", numbers.Real, 0, 1)
+        self._check_number("free_bits", numbers.Real, 0)
+        self._check_number("importance_samples", numbers.Integral, 1)
         if self.importance_samples > 1 and (self.beta != 1 or self.free_bits):
             raise ValueError(
                 f"{name}: importance_samples={self.importance_samples} needs beta=1 and free_bits=0, "

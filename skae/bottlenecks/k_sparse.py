@@ -46,8 +46,10 @@ class KSparse(Bottleneck):
         self.ratio = ratio
 
     def setup(self, n_components: int) -> None:
-        check_number("KSparse: k (at most the width of the code)", self.k, numbers.Integral, 1, n_components)
-        check_number("KSparse: ratio", self.ratio, numbers.Real, 1)
+        check_number(
+            f"{type(self).__name__}: k (at most the width of the code)", self.k, numbers.Integral, 1, n_components
+        )
+        self._check_number("ratio", numbers.Real, 1)
 
     def code(self, h: Tensor) -> Tensor:
         k = self.k if self.training else min(round(self.ratio * self.k), h.shape[1])

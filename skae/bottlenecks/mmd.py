@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._validation import check_number
 from .base import Bottleneck, Latent
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -53,7 +52,7 @@ class MMD(Bottleneck):
         self.weight = weight
 
     def setup(self, n_components: int) -> None:
-        check_number("MMD: weight", self.weight, numbers.Real, 0)
+        self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:
         n = h.shape[0]

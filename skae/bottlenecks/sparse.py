@@ -6,7 +6,6 @@ import numbers
 
 from torch import Tensor
 
-from .._validation import check_number
 from .base import Bottleneck, Latent
 
 
@@ -39,7 +38,7 @@ class Sparse(Bottleneck):
         self.weight = weight
 
     def setup(self, n_components: int) -> None:
-        check_number("Sparse: weight", self.weight, numbers.Real, 0)
+        self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:
         return Latent(h, self.weight * h.abs().sum(1))

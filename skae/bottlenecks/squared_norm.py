@@ -6,7 +6,6 @@ import numbers
 
 from torch import Tensor
 
-from .._validation import check_number
 from .base import Bottleneck, Latent
 
 
@@ -41,7 +40,7 @@ class SquaredNorm(Bottleneck):
         self.weight = weight
 
     def setup(self, n_components: int) -> None:
-        check_number("SquaredNorm: weight", self.weight, numbers.Real, 0)
+        self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:
         return Latent(h, 0.5 * self.weight * h.square().sum(1))

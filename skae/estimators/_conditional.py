@@ -109,7 +109,16 @@ class Conditional(BaseAutoencoder):
         Returns
         -------
         self : object
-            The estimator. After an error it is as it was before.
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
         """
         self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight, classes=classes)
         return self

@@ -43,7 +43,7 @@ def check_data(
     padding: bool = False,
 ) -> Data:
     """Validate what comes beside a validated X and its conditions; NaN may be where `check_rows` lets it be."""
-    rules = {"missing": missing, "padding": padding}
+    rules: dict[str, Any] = {"missing": missing, "padding": padding}
     if X_target is not None:
         X_target = check_alike(estimator, X_target, "X_target", X, same_length=True, **rules)
     if X_val is not None:
@@ -51,7 +51,9 @@ def check_data(
     if X_val_target is not None:
         if X_val is None:
             raise ValueError("X_val_target needs X_val, the rows that it is the target of.")
-        X_val_target = check_alike(estimator, X_val_target, "X_val_target", X_val, same_length=True, **rules)
+        X_val_target = check_alike(
+            estimator, X_val_target, "X_val_target", X_val, same_length=True, beside="X_val", **rules
+        )
     elif X_target is not None and X_val is not None:
         raise ValueError("X_val needs X_val_target where X is given an X_target.")
     for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from .._conditioning import slices
 from .._conditions import Classes, Targets
 from .._prior import fit_prior
+from .._slices import slices
 from ._conditional import Conditional
 from ._data import Data
+from ._warnings import warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
 _MIN_DRAWS = 1000  # codes that a prior is fitted to, at least
@@ -28,9 +28,11 @@ class Density(Conditional):
         variational = self.module_.is_variational
         both = self._map(self.module_.distribution if variational else self.module_.encode, data.X)
         means = both[:, 0] if variational else both
+        present = np.ones(len(means), bool) if data.sample_weight is None else data.sample_weight > 0
         if variational:
-            self.active_units_ = int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum())
-            if self.active_units_ == 0 and _n_varying(data.X) > 1:  # a single feature shares nothing with another
+            self.active_units_ = int((means[present].var(axis=0, dtype=np.float64) > _ACTIVE).sum())
+            # A single feature shares nothing with another.
+            if self.active_units_ == 0 and _n_varying(data.X, present) > 1:
                 self._warn_of_collapse()
         elif hasattr(self, "active_units_"):
             del self.active_units_
@@ -41,10 +43,10 @@ class Density(Conditional):
             before = [None] * self._condition.width if earlier is None else earlier
             self.prior_ = [
                 self._fit_density(both, data, seed + index, np.flatnonzero(of_class)) if of_class.any() else kept
-                for index, (of_class, kept) in enumerate(zip(data.condition.T, before, strict=True))
+                for index, (of_class, kept) in enumerate(zip(data.condition.T * present, before, strict=True))
             ]
         else:
-            self.prior_ = self._fit_density(both, data, seed, np.arange(len(means)))
+            self.prior_ = self._fit_density(both, data, seed, np.flatnonzero(present))
 
     def _fit_density(self, both: np.ndarray, data: Data, seed: int, rows: np.ndarray) -> Any:
         """The prior of some of the rows, whose codes ``both`` tells as means and deviations, or as themselves."""
@@ -67,18 +69,20 @@ class Density(Conditional):
             ) from error
 
     def _warn_of_collapse(self) -> None:
-        warnings.warn(
+        beta = getattr(self.module_.bottleneck, "beta", None)  # of one of the user's own there may be none
+        warn(
             "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are alike. "
-            f"Try more epochs, a lower beta (now {self.module_.bottleneck.beta}), bottleneck=Gaussian(free_bits=0.1) "
-            "or a longer warmup, a smaller network or a lower lr; if X has no structure, there is nothing to encode.",
+            f"Try more epochs, a lower beta{'' if beta is None else f' (now {beta})'}, "
+            "bottleneck=Gaussian(free_bits=0.1) or a longer warmup, a smaller network or a lower lr; if X has no "
+            "structure, there is nothing to encode.",
             ConvergenceWarning,
-            stacklevel=8,
         )
 
 
-def _n_varying(X: Any) -> int:
-    """How many values of a row are not the same in all rows."""
-    ends = [(np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)) for rows in (X[s] for s in slices(X))]
+def _n_varying(X: Any, present: np.ndarray) -> int:
+    """How many values of a row are not the same in all rows that are ``present``."""
+    parts = (X[s][present[s]] for s in slices(X) if present[s].any())
+    ends = [(np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)) for rows in parts]
     low, high = np.fmin.reduce([low for low, _ in ends]), np.fmax.reduce([high for _, high in ends])
     return int((low < high).sum())
 

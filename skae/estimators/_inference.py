@@ -15,9 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import count_nan, keep_known
 from .._prior import sample_prior
 from .._random import draw_seed
+from .._slices import count_nan, keep_known
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
 from .._validation import (
@@ -41,7 +41,8 @@ def _has_prior(estimator: Any) -> bool:
 class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     """The methods of a fitted autoencoder; `fit` gives it ``net_`` and ``input_shape_``.
 
-    Given a tensor, they return tensors on its device, and NumPy's arrays otherwise.
+    Given a tensor, they return tensors on its device; given an array of another library, under array API dispatch, its
+    arrays; and NumPy's otherwise. `transform` gives what `set_output` asks for, and `sample` NumPy's arrays always.
     """
 
     prior_: Any
@@ -50,7 +51,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     def _n_features_out(self) -> int:
         return self.module_.n_codes
 
-    def _nan_rules(self) -> dict[str, bool]:
+    def _nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
         return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
 
@@ -219,9 +220,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X, target = self._check_rows_and_target(X, X_target)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
+        weight = check_sample_weight(sample_weight, len(X))
         errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target).double()).T
-        weight = np.ones(len(X)) if weight is None else weight
         if not weight @ counts > 0:
             raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
@@ -252,6 +252,13 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
             New rows, in the units of the X that was fitted.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and where ``prior`` was set after it.
+        ValueError, TypeError
+            If ``n_samples`` or ``random_state`` is not what it has to be.
         """
         self._check_sampling(n_samples)
         return self._decode(sample_prior(self.prior_, n_samples, draw_seed(random_state))).numpy()

@@ -22,17 +22,17 @@ class Layout:
         return self.input_shape is not None or not is_auto(self.channel_axis)
 
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
-        if not self._takes_images():
-            vars(self).pop("layout_", None)
-            return
-        layout = find_layout(row_shape, self.input_shape, self.channel_axis)
-        if again and layout != self.layout_:
+        layout = find_layout(row_shape, self.input_shape, self.channel_axis) if self._takes_images() else None
+        before = getattr(self, "layout_", None)
+        if again and layout != before:
             raise ValueError(
-                "Training goes on only with images laid out as before: of shape "
-                f"{self.layout_.image_shape} with channel_axis={self.layout_.channel_axis}, got {layout.image_shape} "
-                f"with channel_axis={layout.channel_axis}."
+                f"Training goes on only with rows laid out as before: {before or 'as they come'}, "
+                f"got {layout or 'as they come'}."
             )
-        self.layout_ = layout
+        if layout is None:
+            vars(self).pop("layout_", None)
+        else:
+            self.layout_ = layout
 
     def _arrange(self, X: Any) -> Any:
         return self.layout_.arrange(X) if hasattr(self, "layout_") else X

@@ -18,7 +18,8 @@ from ._conditional import Conditional
 _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
 
-def _is_variational(estimator: Any) -> bool:
+def is_variational(estimator: Any) -> bool:
+    """For methods that are there only where codes are distributions, as far as is known."""
     if hasattr(estimator, "net_") and not estimator.module_.is_variational:
         raise AttributeError(
             "transform_distribution and sample_posterior need a bottleneck that gives distributions, such as the "
@@ -32,7 +33,7 @@ class Likelihoods(Conditional):
 
     # ---------------------------------------------------------------- encoding and decoding
 
-    @available_if(_is_variational)
+    @available_if(is_variational)
     @follows_input
     def transform_distribution(self, X: Any) -> tuple[Any, Any]:
         """Encode X as distributions.
@@ -192,10 +193,7 @@ class Likelihoods(Conditional):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
-        weight = np.ones(len(scores)) if sample_weight is None else check_sample_weight(sample_weight, len(scores))
-        if not weight.sum() > 0:
-            raise ValueError("score needs a row of positive weight.")
-        return float(np.average(scores, weights=weight))
+        return float(np.average(scores, weights=check_sample_weight(sample_weight, len(scores))))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
         X, target = self._check_rows_and_target(X, X_target, in_domain=True)

@@ -8,7 +8,7 @@ from typing import Any
 from .._net import AutoencoderNet
 from .._params import check_names, select
 from .._random import Stream
-from ._parts import Parts, names_taken
+from ._parts import Parts, optimizer_params
 
 
 def make_net(
@@ -39,7 +39,7 @@ def make_net(
     others = {name: value for name, value in params.items() if not name.startswith("module__")}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
-    if "fused" in names_taken(parts.optimizer) and not other_ways:
+    if "fused" in optimizer_params(parts.optimizer) and not other_ways:
         others.setdefault("optimizer__fused", True)
     net = AutoencoderNet(
         stream=Stream(seed, parts.device),
@@ -70,7 +70,7 @@ def make_net(
     return net
 
 
-def resume(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
+def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
     """Let ``net`` go on from copies of the weights, the optimiser's state and the history of ``earlier``."""
     try:
         net.module_.load_state_dict(earlier.module_.state_dict())

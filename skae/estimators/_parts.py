@@ -18,7 +18,7 @@ from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
 from .._files import check_path
 from .._params import check_names, find_class, resolve, select
-from .._validation import check_choice, check_device, check_number, check_training_params
+from .._validation import check_choice, check_device, check_number
 
 
 class Parts(NamedTuple):
@@ -45,10 +45,10 @@ class Parts(NamedTuple):
 
 def reads_padding(network: Any) -> bool:
     """Whether a network takes sequences padded with NaN."""
-    return says(network, "reads_padding")
+    return declares(network, "reads_padding")
 
 
-def says(network: Any, attribute: str) -> bool:
+def declares(network: Any, attribute: str) -> bool:
     """Whether a network, or what a class or a partial one will make, says ``attribute`` of itself."""
     while isinstance(network, functools.partial):
         network = network.func
@@ -57,7 +57,7 @@ def says(network: Any, attribute: str) -> bool:
 
 def check_params(est: Any) -> Parts:
     """Check every parameter that can be checked without data, and look its parts up."""
-    check_training_params(est, SCHEDULES)
+    _check_shared(est)
     check_callbacks(est.callbacks)
     check_path("checkpoint", est.checkpoint)
     params = est._extra
@@ -70,7 +70,8 @@ def check_params(est: Any) -> Parts:
         select(params, "iterator_train"), ("shuffle", "drop_last", "batch_size"), "The iterator", "iterator_train__"
     )
     check_names(select(params, "iterator_valid"), ("batch_size",), "The iterator", "iterator_valid__")
-    check_names(select(params, "optimizer"), names_taken(optimizer), f"optimizer={optimizer.__name__}", "optimizer__")
+    takes = optimizer_params(optimizer)
+    check_names(select(params, "optimizer"), takes, f"optimizer={optimizer.__name__}", "optimizer__")
     network = find_network(est.module)
     bottleneck = est._default_bottleneck() if est.bottleneck is None else est.bottleneck
     return Parts(
@@ -82,6 +83,27 @@ def check_params(est: Any) -> Parts:
         check_device(est.device),
         est.missing == "mask",
     )
+
+
+def _check_shared(est: Any) -> None:
+    """Check the plain parameters that all estimators share."""
+    check_number("n_components", est.n_components, numbers.Integral, 1)
+    check_number("alpha", est.alpha, numbers.Real, 0)
+    check_number("l1_ratio", est.l1_ratio, numbers.Real, 0, 1)
+    check_number("lr", est.lr, numbers.Real, 0, bounds="neither")
+    if not (isinstance(est.max_epochs, str) and est.max_epochs == "auto"):
+        check_number("max_epochs", est.max_epochs, numbers.Integral, 0)
+    check_number("batch_size", est.batch_size, numbers.Integral, 1)
+    check_choice("early_stopping", est.early_stopping, ("auto", True, False))
+    check_number("validation_fraction", est.validation_fraction, numbers.Real, 0, 1, bounds="neither")
+    check_number("n_iter_no_change", est.n_iter_no_change, numbers.Integral, 1)
+    check_number("tol", est.tol, numbers.Real, 0)
+    check_choice("lr_schedule", est.lr_schedule, SCHEDULES)
+    check_choice("warm_start", est.warm_start, (True, False))
+    check_choice("missing", est.missing, ("error", "mask"))
+    check_choice("precision", est.precision, ("float32", "bf16"))
+    check_choice("compile", est.compile, (True, False))
+    check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, numbers.Integral, 0)
 
 
 def find_network(module: Any) -> Any:
@@ -105,6 +127,6 @@ def _find_optimizer(optimizer: Any) -> type[Optimizer]:
     return optimizer
 
 
-def names_taken(optimizer: type[Optimizer]) -> set[str]:
+def optimizer_params(optimizer: type[Optimizer]) -> set[str]:
     """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
     return set(inspect.signature(optimizer).parameters) - {"params", "lr"}

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._conditioning import check_finite, map_rows
 from .._random import settled
+from .._slices import check_finite, map_rows
 from .._source import arranged
 from .._threads import threads_for
 from ..nn._sequence import ended

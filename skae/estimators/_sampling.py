@@ -11,15 +11,15 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
-from .._conditioning import to_tensor
 from .._conditions import Classes
 from .._mixture import sample_given
 from .._prior import sample_prior
 from .._random import Stream, draw_seed
+from .._slices import to_tensor
 from .._tensors import as_array, follows_input
 from .._validation import check_alike, check_choice, check_number
 from ..losses import Likelihood
-from ._likelihoods import Likelihoods, _is_variational
+from ._likelihoods import Likelihoods, is_variational
 
 
 def _generates(estimator: Any) -> bool:
@@ -59,6 +59,14 @@ class Sampling(Likelihoods):
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
             New rows, in the units of the X that was fitted.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and where ``prior`` was set after it.
+        ValueError, TypeError
+            If the arguments do not fit: ``y`` for an estimator that is not conditional, ``noisy=True`` for a loss that
+            is no likelihood.
         """
         self._check_sampling(n_samples)
         self._check_noisy(noisy)
@@ -103,7 +111,7 @@ class Sampling(Likelihoods):
         if noisy and not isinstance(self.module_.loss, Likelihood):
             raise ValueError(f"noisy=True needs a loss that is a likelihood, got {self.module_.loss!r}.")
 
-    @available_if(_is_variational)
+    @available_if(is_variational)
     @follows_input
     def sample_posterior(
         self,
@@ -155,14 +163,14 @@ class Sampling(Likelihoods):
         return rows.reshape(n_samples, len(X), *rows.shape[1:])
 
     @follows_input
-    def interpolate(self, X_a: Any, X_b: Any, steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
+    def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
         """Generate rows on the way from one row to another: codes between theirs, decoded.
 
         Parameters
         ----------
         X_a, X_b : array-like of shape (n_rows, n_features) or (n_rows, ...)
             Where the ways begin and end.
-        steps : int, default=10
+        n_steps : int, default=10
             Rows on each way, the reconstructions of its ends among them; at least 2. Sequences are as long as those of
             `fit`, whatever the length of the ends.
         y : array-like, default=None
@@ -173,7 +181,7 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_rows, steps, n_features) or (n_rows, steps, ...), float32
+        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...), float32
             The ways.
 
         Raises
@@ -182,16 +190,16 @@ class Sampling(Likelihoods):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
-        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, **self._nan_rules())
-        check_number("steps", steps, numbers.Integral, 2)
+        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, beside="X_a", **self._nan_rules())
+        check_number("n_steps", n_steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))
         a, b = (self._map_rows(self.module_.encode, X)[:, None].double() for X in (X_a, X_b))
-        b, t = b.to(a), torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)[:, None]
+        b, t = b.to(a), torch.linspace(0, 1, n_steps, dtype=a.dtype, device=a.device)[:, None]
         codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
-        c = None if c is None else np.repeat(c, steps, axis=0)
+        c = None if c is None else np.repeat(c, n_steps, axis=0)
         rows = self._decode(codes.flatten(0, 1).float(), c)
-        return rows.reshape(len(X_a), steps, *rows.shape[1:])
+        return rows.reshape(len(X_a), n_steps, *rows.shape[1:])
 
 
 def _spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -10,20 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule
+from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule, that_follow
 from .._checkpoint import Checkpoint
-from .._conditioning import map_rows, mean_and_scale
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
 from .._params import select
 from .._random import draw_seed
 from .._row_blocks import RowBlocks
 from .._rows import BatchIterator, Rows
+from .._scaling import mean_and_scale
+from .._slices import map_rows
 from .._source import Blocks
 from .._threads import threads_for
 from ._data import Data
-from ._nets import make_net, resume
-from ._parts import Parts, names_taken
+from ._nets import continue_from, make_net
+from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
@@ -79,7 +80,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     trust_start = _init_module(net, data, rows, rng) if earlier is None else False
     with threads_for(0):
         if earlier is not None:
-            resume(net, earlier)
+            continue_from(net, earlier)
         judge = _judge(net, data, rows, order[:n_held]) if judged else None
         # Nothing that the rows seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and judge is rows else trust_start
@@ -113,9 +114,9 @@ def _description(est: Any, data: Data) -> list[Any]:
 def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
     """The callbacks that follow a whole fit: schedule, scikit-learn's own, and reports."""
     # Betas that the user has set are not for a cycle to change.
-    cycle_betas = "betas" in names_taken(parts.optimizer) and "optimizer__betas" not in est._extra
+    cycle_betas = "betas" in optimizer_params(parts.optimizer) and "optimizer__betas" not in est._extra
     steps = epochs * n_batches
-    follows = any(hasattr(part, "progress") for part in (parts.bottleneck, parts.loss, parts.noise))
+    follows = that_follow(parts.bottleneck, parts.loss, parts.noise)
     return [
         *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
@@ -174,7 +175,7 @@ def _damage(net: AutoencoderNet, judge: Any) -> Rows:
 
 
 def _batching(est: Any) -> dict[str, Any]:
-    """What the estimator says of batches, as BatchIterator takes it."""
+    """The parameters that cut rows into batches, as `BatchIterator` takes them."""
     return {"batch_size": est.batch_size} | select(est._extra, "iterator_train")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .._checkpoint import remove
+from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
 from .._prior import check_prior, fit_prior
@@ -20,6 +19,7 @@ from ._html import Documented
 from ._inference import Inference
 from ._parts import Parts, check_params, find_network, reads_padding
 from ._training import train
+from ._warnings import warn
 
 try:  # scikit-learn 1.9, experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -115,7 +115,16 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
         Returns
         -------
         self : object
-            The estimator. After an error it is as it was before.
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
         """
         return self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight)
 
@@ -148,7 +157,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._fit_rows(X, y, y_val, context, others)
         if self.checkpoint is not None:
-            remove(self.checkpoint)  # it has done its work
+            remove_checkpoint(self.checkpoint)  # it has done its work
         return self
 
     @unchanged_on_error
@@ -233,10 +242,10 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     def _leave_missing_device(self) -> None:
         """After a fit on a device that this machine does not have, be ready to go on with what it has."""
         if "net_" in vars(self) and self.device != "auto" and available(self.device) != self.device:
-            warnings.warn(
+            warn(
                 f"device={self.device!r} is not available here: the estimator runs on {self.net_.device!r}, and its "
                 "device is 'auto' from now on.",
-                stacklevel=2,
+                UserWarning,
             )
             self.device = "auto"
 

@@ -41,11 +41,10 @@ class ConvAutoencoder(Layout, BaseAutoencoder):
     bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of \
 `skae.bottlenecks`, default=None
         What happens to the code; 'identity' when None. `VAEGenerator` is the estimator for variational ones.
-    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', 'gaussian', 'laplace', 'discretized_logistic'}, \
-class or object of `skae.losses`, default='squared_error'
+    loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', ...}, class or object of `skae.losses`, \
+default='squared_error'
         What a reconstruction costs. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
-    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object of `skae.noise`, \
-default=None
+    noise : {'gaussian_noise', 'masking_noise', ...}, class or object of `skae.noise`, default=None
         What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
         so that training is judged at mending them.
     missing : {'error', 'mask'}, default='error'

@@ -13,7 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._conditioning import keep_known
+from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
 from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
 from .._validation import check_choice, unchanged_on_error
@@ -88,7 +88,13 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         Returns
         -------
         self : object
-            The fitted transformer. After an error it is as it was before.
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` or ``filling`` raises.
+            After any error the transformer is as it was before.
         """
         self._check_params()
         X, y = as_array(X), as_array(y)  # which every estimator takes

@@ -10,7 +10,7 @@ from ..bottlenecks import Gaussian
 from ..nn import Conv
 from ._density import Density
 from ._layout import Layout
-from ._parts import Parts, find_network, says
+from ._parts import Parts, declares, find_network
 from ._sampling import Sampling
 
 
@@ -67,7 +67,7 @@ class VAEGenerator(Layout, Density, Sampling):
     loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
         Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
         'discretized_logistic' integers from 0 to 255.
-    noise : {'gaussian_noise', 'masking_noise', 'block_masking', 'salt_and_pepper'}, class or object, default=None
+    noise : {'gaussian_noise', 'masking_noise', ...}, class or object, default=None
         What damages the rows while training, one of `skae.noise`, for a denoising autoencoder. The rows held out
         are damaged too, once, so that training is judged at mending them.
     missing : {'error', 'mask'}, default='error'
@@ -291,9 +291,10 @@ class VAEGenerator(Layout, Density, Sampling):
         return Gaussian(self.beta, importance_samples=self.importance_samples)
 
     def _network_params(self) -> dict[str, Any]:
-        given = super()._network_params()
-        network = find_network(self.module)
-        return {"linear_skip": False} | given if isinstance(network, type) and issubclass(network, Conv) else given
+        given, network = super()._network_params(), find_network(self.module)
+        cls, own = getattr(network, "func", network), getattr(network, "keywords", {})  # of a partial, or of itself
+        is_conv = isinstance(cls, type) and issubclass(cls, Conv)
+        return {"linear_skip": False} | given if is_conv and "linear_skip" not in own else given
 
     def _takes_images(self) -> bool:
-        return self._is_told_a_layout() or says(find_network(self.module), "reads_images")
+        return self._is_told_a_layout() or declares(find_network(self.module), "reads_images")

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._files import write_atomically
 from .._validation import check_choice
 from ..estimators._inference import Inference
-from ._parts import PARTS, make_part
+from ._parts import PARTS
 from ._program import model_of, require
 
 
@@ -80,7 +80,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     >>> Z.shape, bool(abs(Z - ae.transform(X)).max() < 1e-5)
     ((150, 2), True)
     """
-    check_choice("part", part, PARTS)
+    check_choice("part", part, tuple(PARTS))
     if not isinstance(estimator, Inference):
         raise TypeError(
             f"to_onnx writes autoencoders of skae, got {type(estimator).__name__}. For pipelines and for Reconstructor "
@@ -88,4 +88,4 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
         )
     check_is_fitted(estimator)
     require("onnx", "onnxscript")
-    write_atomically(path, model_of(make_part(estimator, part)).SerializeToString())
+    write_atomically(path, model_of(PARTS[part](estimator)).SerializeToString())

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from .._images import ImageLayout
 
-PARTS = ("encoder", "decoder", "reconstruct")
-
 
 class Part(nn.Module):
     """What `transform`, `inverse_transform` or `reconstruct` compute, on the CPU and for inference.
@@ -97,9 +95,7 @@ class Reconstruction(Part):
         return torch.where(x.isnan(), x_hat, x) if self.keep_observed else x_hat
 
 
-def make_part(estimator: Any, part: str) -> Part:
-    """The ``part``, one of `PARTS`, of a fitted estimator."""
-    return {"encoder": Encoder, "decoder": Decoder, "reconstruct": Reconstruction}[part](estimator)
+PARTS = {"encoder": Encoder, "decoder": Decoder, "reconstruct": Reconstruction}
 
 
 def _moved(module: nn.Module) -> dict[int, Any]:

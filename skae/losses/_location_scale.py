@@ -8,8 +8,8 @@ import numbers
 import torch
 from torch import Tensor, nn
 
-from .._validation import check_choice, check_number
-from .base import Likelihood
+from .._validation import check_choice
+from .base import Likelihood, row_sums
 
 _MEMORY = 0.95  # of the scale after training, in the scales of the batches: the last twenty or so
 
@@ -27,12 +27,11 @@ class LocationScale(Likelihood):
         self.floor = floor
 
     def setup(self, n_components: int) -> None:
-        name = type(self).__name__
-        check_number(f"{name}: floor", self.floor, numbers.Real, 0, bounds="neither")
+        self._check_number("floor", numbers.Real, 0, bounds="neither")
         if isinstance(self.scale, str):
-            check_choice(f"{name}: scale", self.scale, ("optimal", "learned"))
+            check_choice(f"{type(self).__name__}: scale", self.scale, ("optimal", "learned"))
         else:
-            check_number(f"{name}: scale", self.scale, numbers.Real, 0, bounds="neither")
+            self._check_number("scale", numbers.Real, 0, bounds="neither")
         start = torch.tensor(0.0 if isinstance(self.scale, str) else math.log(self.scale))
         if self.scale == "learned":
             self.log_scale = nn.Parameter(start)
@@ -45,8 +44,7 @@ class LocationScale(Likelihood):
 
     def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         scale = self._scale(raw, x, observed)
-        values = self.negative_log_density(raw, x, scale)
-        return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
+        return row_sums(self.negative_log_density(raw, x, scale), observed)
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.negative_log_density(raw, x, self._scale(raw, x, None))

@@ -24,6 +24,8 @@ class Loss(Component):
     domain : tuple of (float, float) or None
         The closed range that targets must lie in. A loss with a domain compares in the data's own
         units; one without compares values that were conditioned to mean 0 and scale 1.
+    integer : bool
+        Whether targets must be whole numbers.
     identity_link : bool
         Whether `link` returns its argument, so that a decoder may start as a linear map to the data.
     """
@@ -37,8 +39,7 @@ class Loss(Component):
 
         Values that are not ``observed``, a bool tensor of the same shape, are left out.
         """
-        values = self.elementwise(raw, x)
-        return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
+        return row_sums(self.elementwise(raw, x), observed)
 
     def total(self, raw: Tensor, x: Tensor) -> Tensor:
         """Add up `forward` over all rows, where all values are observed; with fewer operations where it can."""
@@ -63,6 +64,11 @@ class Loss(Component):
         ``n_values`` is the number of values that it sums up: a density of many values changes with each of them.
         """
         return value
+
+
+def row_sums(values: Tensor, observed: Tensor | None) -> Tensor:
+    """The sum of each row's ``values``, (n,), without those that are not ``observed``."""
+    return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
 
 
 class Likelihood(Loss):

@@ -12,7 +12,7 @@ from .base import Likelihood
 class Bernoulli(Likelihood):
     r"""Cross-entropy of X in [0, 1] against a decoder that gives logits, in nats.
 
-    .. math:: -\sum_j x_j \log \hat x_j + (1 - x_j) \log (1 - \hat x_j),
+    .. math:: -\sum_j \left[ x_j \log \hat x_j + (1 - x_j) \log (1 - \hat x_j) \right],
               \qquad \hat x = 1 / (1 + e^{-\mathrm{raw}})
 
     For X of zeros and ones it is minus a log-probability. For grey values it is not, and its minimum is not 0 but the

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._validation import check_number
 from ._location_scale import LocationScale
 
 
@@ -56,7 +55,7 @@ class DiscretizedLogistic(LocationScale):
         self.n_levels = n_levels
 
     def setup(self, n_components: int) -> None:
-        check_number("DiscretizedLogistic: n_levels", self.n_levels, numbers.Integral, 2)
+        self._check_number("n_levels", numbers.Integral, 2)
         super().setup(n_components)
 
     @property
@@ -64,7 +63,7 @@ class DiscretizedLogistic(LocationScale):
         """From 0 to the highest level."""
         # X is held to it before `setup` checks the parameters.
         if not isinstance(self.n_levels, numbers.Integral) or self.n_levels > 2**24:
-            check_number("DiscretizedLogistic: n_levels", self.n_levels, numbers.Integral, 2)
+            self._check_number("n_levels", numbers.Integral, 2)
         return 0.0, self.n_levels - 1.0
 
     @property

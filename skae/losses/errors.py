@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._validation import check_number
 from .base import Loss, Values
 
 
@@ -79,7 +78,7 @@ class Huber(Loss):
         self.delta = delta
 
     def setup(self, n_components: int) -> None:
-        check_number("Huber: delta", self.delta, numbers.Real, 0, bounds="neither")
+        self._check_number("delta", numbers.Real, 0, bounds="neither")
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
         return F.huber_loss(raw, x, reduction="none", delta=self.delta)

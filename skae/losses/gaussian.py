@@ -13,7 +13,7 @@ from ._location_scale import LocationScale
 class Gaussian(LocationScale):
     r"""Minus the log-density of a normal distribution around the decoder's output, in nats.
 
-    .. math:: \sum_j \frac{(\hat x_j - x_j)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi
+    .. math:: \sum_j \left[ \frac{(\hat x_j - x_j)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi \right]
 
     One σ serves all values. With the best one, the root of the mean squared error, reconstruction and KL divergence
     find their balance by themselves (Rybkin et al., 2021): there is no weight left to guess.

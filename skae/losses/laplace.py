@@ -13,7 +13,7 @@ from ._location_scale import LocationScale
 class Laplace(LocationScale):
     r"""Minus the log-density of a Laplace distribution around the decoder's output, in nats.
 
-    .. math:: \sum_j |\hat x_j - x_j| / b + \log 2 b
+    .. math:: \sum_j \left[ |\hat x_j - x_j| / b + \log 2 b \right]
 
     The decoder learns medians, so outliers weigh less than under `Gaussian`; in images edges stay sharper.
 

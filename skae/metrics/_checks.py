@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from .._conditioning import extremes
 from .._tensors import as_array, check_array
+from .._validation import check_real, check_size
 
 
 def check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:
@@ -18,19 +18,10 @@ def check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:
         raise ValueError(f"{name} must hold real numbers, got complex ones.")
     finite: bool | str = "allow-nan" if allow_nan else True
     A = check_array(A, ensure_2d=False, allow_nd=True, ensure_all_finite=finite, ensure_min_samples=0, input_name=name)
-    if A.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
+    check_real(A, name)
     if A.ndim < 2 or A.size == 0:
         raise ValueError(f"{name} must have the shape (n_samples, ...), at least 2-D and not empty, got {A.shape}.")
-    return check_size(A, name)
-
-
-def check_size(A: np.ndarray, name: str) -> np.ndarray:
-    """Refuse values whose squares, and theirs, may overflow: those that estimators refuse too."""
-    largest = max(map(abs, extremes(A)))
-    if largest > float(np.finfo(np.float32).max):
-        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
-    return A
+    return check_size(A, name)  # squares of what estimators refuse, and theirs, may overflow
 
 
 def check_pair(X: Any, X_hat: Any, *, allow_nan: bool = False) -> tuple[np.ndarray, np.ndarray]:

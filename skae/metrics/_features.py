@@ -12,7 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._tensors import check_array, validate_data
-from ._checks import check_size, check_values
+from .._validation import check_size
+from ._checks import check_values
 
 _MLP = (MLPClassifier, MLPRegressor)
 _LEAST_PROBABILITY = 1e-6  # trees say 0, of which the logarithm would outweigh all else

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from .._conditioning import slices
+from .._slices import slices
 from .._validation import check_number
 from ._features import find_features
 

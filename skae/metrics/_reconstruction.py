@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._conditioning import slices
+from .._slices import slices
 from .._validation import check_choice, check_number, check_sample_weight
 from ._checks import check_pair
 
@@ -62,7 +62,7 @@ def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_s
         if sample_weight is not None:
             raise ValueError("sample_weight weighs the mean over rows: it has no use with per_sample=True.")
         return np.divide(squares, counts, out=np.full(len(X), np.nan), where=counts > 0)
-    weight = np.ones(len(X)) if sample_weight is None else check_sample_weight(sample_weight, len(X))
+    weight = check_sample_weight(sample_weight, len(X))
     total = float(weight @ counts)
     if total == 0:
         raise ValueError("X holds no known value in a row of positive weight: there is no error to average.")

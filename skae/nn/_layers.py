@@ -57,6 +57,13 @@ def dense_stack(
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
 
 
+def check_odd(name: str, value: Any) -> None:
+    """Check that a width, of a window around a place, has a middle."""
+    check_number(name, value, numbers.Integral, 1)
+    if value % 2 == 0:
+        raise ValueError(f"{name} must be odd, got {value}.")
+
+
 def zero_(layer: Any) -> None:
     """Let a layer give 0, until it learns."""
     nn.init.zeros_(layer.weight)
@@ -74,6 +81,9 @@ class Axes(NamedTuple):
 
 class LinearSkip(nn.Module):
     """Linear maps from rows to codes and back, beside a network's own way, that start as PCA.
+
+    A network keeps it as its attribute ``skip``: there `Autoencoder.init_from` looks for it, so that a bottleneck with
+    an ``init_skip`` may start it in its own way.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ._layers import ACTIVATIONS, LinearSkip, check_widths, dense_stack, zero_
+from ._layers import ACTIVATIONS, LinearSkip, check_odd, check_widths, dense_stack, zero_
 
 
 def _group_norm(width: int) -> nn.Module:
@@ -111,9 +111,7 @@ class Conv(nn.Module):
         widths = check_widths("channels", channels)
         if not widths:
             raise ValueError("channels must hold at least one stage, got an empty sequence.")
-        check_number("kernel_size", kernel_size, numbers.Integral, 1)
-        if kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, got {kernel_size}.")
+        check_odd("kernel_size", kernel_size)
         check_choice("downsampling", downsampling, ("stride", "max_pool", "avg_pool", None))
         check_choice("upsampling", upsampling, ("transpose", "resize"))
         check_choice("normalization", normalization, (None, *_NORMALIZATIONS))

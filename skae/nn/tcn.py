@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ._layers import ACTIVATIONS
+from ._layers import ACTIVATIONS, check_odd
 from ._sequence import SequenceNetwork, steps_inside
 
 
@@ -69,9 +69,7 @@ class TCN(SequenceNetwork):
         n_frequencies: int = 8,
     ) -> None:
         check_number("channels", channels, numbers.Integral, 1)
-        check_number("kernel_size", kernel_size, numbers.Integral, 1)
-        if kernel_size % 2 == 0:  # it would have no middle to put its step in
-            raise ValueError(f"kernel_size == {kernel_size}, must be odd.")
+        check_odd("kernel_size", kernel_size)
         check_number("n_layers", n_layers, numbers.Integral, 1)
         check_choice("activation", activation, tuple(ACTIVATIONS))
 

@@ -17,8 +17,6 @@ from ._skops import dumps, loads, need_skops, stands_alone
 
 __all__ = ["load", "save"]
 
-_LONGEST = 1000  # letters of what is said about a file, which may quote it
-
 
 def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) -> None:
     """Write an estimator to a file that anybody can load without running code.
@@ -140,6 +138,4 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
 
 
 def _wrong(path: Any, error: Exception) -> ValueError:
-    why = str(error).rstrip(".") or type(error).__name__
-    why = why if len(why) <= _LONGEST else f"{why[:_LONGEST]} ..."
-    return ValueError(f"{os.fsdecode(path)} cannot be loaded: {why}.")
+    return ValueError(f"{os.fsdecode(path)} cannot be loaded: {_files.reason(error)}.")

@@ -51,6 +51,15 @@ def name_of(thing: Any) -> str:
     return _public_names().get(thing) or f"{thing.__module__}.{thing.__qualname__}"
 
 
+def not_trusted(names: Iterable[str], what: str) -> ValueError:
+    """An error about ``names`` in a file, which are neither ours nor among those that the user trusts."""
+    names = sorted(names)
+    return ValueError(
+        f"it names {', '.join(names)}, which is {what}: if you trust the file and what it names, "
+        f"pass trusted=[{', '.join(name.rpartition('.')[2] for name in names)}]"
+    )
+
+
 def with_names(trusted: Iterable[Any]) -> dict[str, Any]:
     """The known names, and those of the classes and functions that are ``trusted``.
 

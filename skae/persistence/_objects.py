@@ -14,7 +14,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import nn
 
-from .._codec import Decoder, Encoder, check_settable, plain_history
+from .._codec import ValueDecoder, ValueEncoder, check_settable, plain_history
 from .._component import Component
 from .._conditions import Classes, Targets
 from .._images import ImageLayout
@@ -37,7 +37,13 @@ _CONDITIONS = {"classes": Classes, "targets": Targets}
 _NAMED = ("class", "function")  # keys under which names stand
 
 
-class ObjectEncoder(Encoder):
+def forget_checkpoint(est: BaseEstimator) -> None:
+    """Let go of a path, which means nothing on another machine."""
+    if "checkpoint" in est.get_params(deep=False):
+        est.set_params(checkpoint=None)
+
+
+class ObjectEncoder(ValueEncoder):
     """Knows what a fitted estimator holds.
 
     Parameters
@@ -131,7 +137,7 @@ def names_in(document: Any) -> Iterator[str]:
             yield from names_in(item)
 
 
-class ObjectDecoder(Decoder):
+class ObjectDecoder(ValueDecoder):
     """The way back from `ObjectEncoder`.
 
     Parameters
@@ -215,8 +221,7 @@ class ObjectDecoder(Decoder):
         cls = self._class(value, BaseEstimator)
         found = cls(**self.decode(value["params"]))
         fitted = self.decode(value["fitted"])
-        if "checkpoint" in found.get_params(deep=False):
-            found.set_params(checkpoint=None)  # a file of another machine
+        forget_checkpoint(found)
         if issubclass(cls, KernelDensity) and "rows" in fitted:
             check_metric(found)
             return found.fit(fitted["rows"], sample_weight=fitted["sample_weight"])

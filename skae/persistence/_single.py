@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from .. import _files
 from .._version import __version__
+from ._names import not_trusted
 from ._objects import ObjectDecoder, ObjectEncoder, names_in
 
 _LIBRARIES = ("torch", "scikit-learn", "skorch", "numpy", "safetensors")
@@ -30,12 +31,9 @@ def unpack_estimator(data: bytes, names: Mapping[str, Any], device: Any) -> Base
     document, arrays = _files.unpack(data)
     if document["kind"] != "estimator":
         raise ValueError(f"it is a {document['kind']}")
-    missing = sorted(set(names_in(document)) - names.keys())
+    missing = set(names_in(document)) - names.keys()
     if missing:
-        raise ValueError(
-            f"it names {', '.join(missing)}, which is not skae's own: if you trust the file and what it names, "
-            f"pass trusted=[{', '.join(name.rpartition('.')[2] for name in missing)}]"
-        )
+        raise not_trusted(missing, "not skae's own")
     estimator = ObjectDecoder(arrays, names, device).decode(document["estimator"])
     if not isinstance(estimator, BaseEstimator):
         raise TypeError("it holds no estimator")

@@ -26,7 +26,8 @@ from .._validation import check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_restored
-from ._names import known_names, name_of
+from ._names import known_names, name_of, not_trusted
+from ._objects import forget_checkpoint
 from ._requests import own
 from ._single import pack_estimator, unpack_estimator
 
@@ -50,8 +51,7 @@ def dumps(estimator: Any, *, optimizer: bool) -> bytes:
     """An archive of ``estimator``. An autoencoder that skops cannot hold stands in it as the bytes of its own file."""
     estimator = copy.deepcopy(estimator)
     for found in list(autoencoders_in(estimator)):
-        if "checkpoint" in found.get_params(deep=False):
-            found.set_params(checkpoint=None)  # a file of this machine
+        forget_checkpoint(found)
         if not optimizer and "net_" in vars(found):
             found.net_.forget_optimizer()
         if "_metadata_request" in vars(found):
@@ -70,12 +70,9 @@ def loads(data: bytes, names: Mapping[str, Any], device: Any) -> Any:
     # Layers of torch's make themselves from whatever an archive says; `dumps` puts none there.
     named = [thing for name, thing in names.items() if not name.startswith("torch.nn.")]
     allowed = {f"{thing.__module__}.{thing.__qualname__}" for thing in (*named, *_WITHIN)} | {*_HARMLESS}
-    unknown = sorted(set(sio.get_untrusted_types(data=data)) - allowed)
+    unknown = set(sio.get_untrusted_types(data=data)) - allowed
     if unknown:
-        raise ValueError(
-            f"it names {', '.join(unknown)}, which is neither skae's own nor harmless to skops: if you trust the file "
-            f"and what it names, pass trusted=[{', '.join(name.rpartition('.')[2] for name in unknown)}]"
-        )
+        raise not_trusted(unknown, "neither skae's own nor harmless to skops")
     estimator = sio.loads(data, trusted=sorted(allowed))
     for found in _within(estimator, set()):
         if isinstance(found, np.random.RandomState):
@@ -88,8 +85,7 @@ def loads(data: bytes, names: Mapping[str, Any], device: Any) -> Any:
             found.__dict__.clear()
             found.__dict__.update(vars(inner))
             continue
-        if "checkpoint" in found.get_params(deep=False):
-            found.set_params(checkpoint=None)
+        forget_checkpoint(found)
         check_restored(found)
         if device is not None:
             found.set_params(device=device)

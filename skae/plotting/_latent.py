@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.validation import assert_all_finite, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from .._tensors import as_array, assert_all_finite, check_array, column_or_1d
 from ._common import COLOURS, new_axes, open_frame
 
 _MARKERS = "o^sD"  # for the first ten classes, the next ten, ...
@@ -117,6 +117,7 @@ class LatentDisplay:
             If Z is no finite matrix, a single row of over two components, or not as long as ``y``; if ``y`` is not
             1-D or holds NaN.
         """
+        Z = as_array(Z)
         Z = check_array(Z, input_name="Z", ensure_min_samples=1 if np.shape(Z)[-1] <= 2 else 2)
         labels = [f"Component {i}" for i in range(Z.shape[1])]
         if Z.shape[1] > 2:
@@ -127,7 +128,7 @@ class LatentDisplay:
             labels = [f"PC {i} ({100 * share:.0f} % of the codes' variance)" for i, share in enumerate(shares, 1)]
         y_label = getattr(y, "name", None)
         if y is not None:
-            y = column_or_1d(y)
+            y = column_or_1d(as_array(y))
             check_consistent_length(Z, y)
             assert_all_finite(y, input_name="y")
         return cls(points=Z, axis_labels=labels, y=y, y_label=y_label).plot(ax, **kwargs)

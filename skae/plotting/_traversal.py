@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._tensors import as_array
 from .._validation import check_number
 from ._images import as_images, draw_tiles, layout_params, value_range
 
@@ -81,7 +82,7 @@ class TraversalDisplay:
         estimator: Any,
         X: Any,
         *,
-        axes: tuple[int, ...] = (0, 1),
+        components: tuple[int, ...] = (0, 1),
         n_steps: int = 8,
         span: float | tuple[float, float] = 2.0,
         center: int | None = None,
@@ -99,8 +100,8 @@ class TraversalDisplay:
             Fitted, with `transform` and `inverse_transform`.
         X : array-like of shape (n_samples, ...)
             Rows whose codes say where the grid lies, and whose values what is black and white.
-        axes : tuple of int, default=(0, 1)
-            Which components to vary: one or two, the first horizontally. A code of one component has the first only.
+        components : tuple of int, default=(0, 1)
+            Which ones to vary: one or two, the first horizontally. A code of one component has the first only.
         n_steps : int, default=8
             Number of values for each component; at least 2.
         span : float or tuple of (float, float), default=2.0
@@ -129,21 +130,21 @@ class TraversalDisplay:
         Raises
         ------
         ValueError
-            If ``axes`` are not one or two different components; if ``span`` is not above 0 or no pair of ascending
-            quantiles; if the codes do not vary along an axis; if decoded rows are no images, or ``input_shape`` and
+            If ``components`` are not one or two different ones; if ``span`` is not above 0 or no pair of ascending
+            quantiles; if the codes do not vary along one; if decoded rows are no images, or ``input_shape`` and
             ``channel_axis`` have to say how to read them.
         """
         check_is_fitted(estimator)
         check_number("n_steps", n_steps, numbers.Integral, 2)
-        Z = np.asarray(estimator.transform(X))
-        components = _check_axes(axes, Z.shape[1])
+        Z = np.asarray(as_array(estimator.transform(X)))
+        varied = _check_components(components, Z.shape[1])
         if center is not None:
             check_number("center", center, numbers.Integral, 0, len(Z) - 1)
         centre = Z.mean(axis=0) if center is None else Z[center]
-        values = [_steps(Z[:, axis], centre[axis], span, n_steps, axis) for axis in components]
+        values = [_steps(Z[:, i], centre[i], span, n_steps, i) for i in varied]
         grid = np.stack(np.meshgrid(*values), axis=-1)  # (n_steps, [n_steps,] components): the first runs fastest
         codes = np.tile(centre, (grid[..., 0].size, 1))
-        codes[:, components] = grid.reshape(len(codes), -1)
+        codes[:, varied] = grid.reshape(len(codes), -1)
         layout = layout_params(estimator, input_shape, channel_axis)
         told = {} if y is None else {"y": y}
         images = as_images(estimator.inverse_transform(codes, **told), *layout, "the decoded X")
@@ -151,8 +152,8 @@ class TraversalDisplay:
             images=images.reshape(-1, n_steps, *images.shape[1:]),
             x_values=values[0],
             y_values=values[1] if len(values) == 2 else None,
-            axis_labels=[f"Component {axis}" for axis in components],
-            limits=value_range(np.asarray(X)),
+            axis_labels=[f"Component {i}" for i in varied],
+            limits=value_range(np.asarray(as_array(X))),
         )
         return display.plot(ax, **kwargs)
 
@@ -182,18 +183,18 @@ class TraversalDisplay:
         return self
 
 
-def _check_axes(axes: Any, n_components: int) -> list[int]:
-    axes = [axes] if isinstance(axes, numbers.Integral) else list(axes)
+def _check_components(components: Any, n_components: int) -> list[int]:
+    varied: list[Any] = [components] if isinstance(components, numbers.Integral) else list(components)
     if n_components == 1:
-        axes = axes[:1]
-    known = all(isinstance(axis, int | np.integer) and 0 <= axis < n_components for axis in axes)
-    if not known or len(axes) not in (1, 2) or len(set(axes)) < len(axes):
-        raise ValueError(f"axes must be one or two different components from 0 to {n_components - 1}, got {axes}.")
-    return axes
+        varied = varied[:1]
+    known = all(isinstance(i, int | np.integer) and 0 <= i < n_components for i in varied)
+    if not known or len(varied) not in (1, 2) or len(set(varied)) < len(varied):
+        raise ValueError(f"components must be one or two different ones from 0 to {n_components - 1}, got {varied}.")
+    return varied
 
 
-def _steps(z: np.ndarray, centre: float, span: Any, n_steps: int, axis: int) -> np.ndarray:
-    """The values along one axis."""
+def _steps(z: np.ndarray, centre: float, span: Any, n_steps: int, component: int) -> np.ndarray:
+    """The values of one component."""
     if isinstance(span, numbers.Real):
         check_number("span", span, numbers.Real, 0, bounds="neither")
         reach = float(span) * float(z.std())
@@ -204,7 +205,7 @@ def _steps(z: np.ndarray, centre: float, span: Any, n_steps: int, axis: int) -> 
             raise ValueError(f"span must be a number above 0 or two ascending quantiles in [0, 1], got {span!r}.")
         low, high = np.quantile(z, quantiles)
     if not (low < high and z.min() < z.max()):
-        raise ValueError(f"The codes of X do not vary along component {axis}: there is nothing to traverse.")
+        raise ValueError(f"The codes of X do not vary along component {component}: there is nothing to traverse.")
     return np.linspace(low, high, n_steps)
 
 

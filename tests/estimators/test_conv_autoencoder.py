@@ -653,7 +653,7 @@ def test_warm_start_goes_on(pictures):
 @pytest.mark.parametrize(
     ("before", "after", "change", "match"),
     [
-        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "images laid out as before"),
+        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "laid out as before"),
         ({}, {}, lambda X: np.moveaxis(X, -1, 1), "rows of shape"),
         ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "rows of shape"),
         ({}, {"channel_axis": None}, lambda X: X, "channel_axis must be 'auto', 0 or -1"),

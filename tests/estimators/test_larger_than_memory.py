@@ -145,6 +145,23 @@ def test_rows_of_weight_0_are_absent(digits, store):
     assert np.abs(ae.sample(50, random_state=0)).max() < 100
 
 
+def test_a_class_whose_rows_all_weigh_nothing_has_no_prior(digits, store):
+    y = np.arange(1797) % 3
+    weight = (y != 1).astype(float)
+    vae = VAEGenerator(2, conditional=True, prior="mixture", **SMALL).fit(store(digits), y, sample_weight=weight)
+    assert [prior is None for prior in vae.prior_] == [False, True, False]
+    assert vae.sample(5, y=2, random_state=0).shape == (5, 64)
+
+
+def test_rows_of_weight_0_tell_neither_of_activity_nor_of_structure(digits, store):
+    # The last rows lie apart, and nothing else tells two rows from each other.
+    X, weight = np.tile(digits[:1], (1797, 1)), np.ones(1797)
+    X[-300:], weight[-300:] = digits[-300:], 0
+    for rows in (X, store(X)):
+        vae = VAEGenerator(2, **SMALL).fit(rows, sample_weight=weight)
+        assert vae.active_units_ == 0
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
 def test_what_must_not_be_in_x_is_found_wherever_it_is(digits, store, value):
     X = digits.copy()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from parts import WholeRow
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 from sklearn.mixture import GaussianMixture
@@ -13,7 +14,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor
-from skae.losses import Loss
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
 
 NOISES = [
@@ -339,13 +339,6 @@ def test_bernoulli_asks_its_domain_of_known_values(unit):
 def test_other_values_of_missing_are_refused(blobs, value, unchanged):
     ae = small(missing=value)
     unchanged(ae, lambda: ae.fit(blobs), ValueError, "missing must be one of 'error', 'mask'")
-
-
-class WholeRow(Loss):
-    """A user's own loss, which is no sum over values."""
-
-    def forward(self, raw, x):
-        return (raw - x).flatten(1).norm(dim=1)
 
 
 def test_a_users_own_loss_without_observed_is_refused_under_the_mask_alone(blobs, unchanged):

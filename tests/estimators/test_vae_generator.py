@@ -1,5 +1,6 @@
 """VAEGenerator: codes as distributions, likelihoods, guards, and scikit-learn's manners."""
 
+import functools
 import inspect
 import pickle
 import tempfile
@@ -21,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
-from skae.bottlenecks import MMD, Gaussian
+from skae.bottlenecks import MMD, Bottleneck, Gaussian, Latent
+from skae.nn import MLP, Conv
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 
@@ -185,7 +187,7 @@ def test_the_score_is_the_weighted_mean(vae, few):
     assert vae.score(few, None, weight) == vae.score(few, sample_weight=weight)
     assert vae.score(few, sample_weight=2.0) == pytest.approx(vae.score(few))
     assert isinstance(vae.score(few), float)
-    for bad, match in ((np.ones(3), "sample_weight must have the shape"), (-np.ones(400), "no negative")):
+    for bad, match in ((np.ones(3), "sample_weight must have the shape"), (-np.ones(400), "not all 0, got -1 to -1")):
         with pytest.raises(ValueError, match=match):
             vae.score(few, sample_weight=bad)
 
@@ -354,6 +356,38 @@ def test_a_collapse_is_told_whatever_the_first_row_is(few):
     X[0] = 3.0
     with pytest.warns(ConvergenceWarning, match="collapsed"):
         small(4, beta=1e4, max_epochs=30).fit(X)
+
+
+class WithoutBeta(Bottleneck):
+    """A user's distribution that says nothing of the rows."""
+
+    def n_outputs(self, n_components):
+        return 2 * n_components
+
+    def forward(self, h):
+        mean, _ = self.distribution(h)
+        return Latent(mean, h.square().sum(1))
+
+    def code(self, h):
+        return self.distribution(h)[0]
+
+    def distribution(self, h):
+        return (0 * h).chunk(2, dim=1)
+
+
+def test_a_collapse_is_told_of_bottlenecks_without_a_beta(few):
+    with pytest.warns(ConvergenceWarning, match="a lower beta, bottleneck"):
+        vae = small(4, bottleneck=WithoutBeta()).fit(few)
+    assert vae.active_units_ == 0
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "fit of a pipeline"])
+def test_a_warning_points_at_the_line_of_the_user(few, method):
+    vae = small(4, beta=1e4, max_epochs=30, lr=0.01, batch_size=10)
+    owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
+    with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
+        getattr(owner, method.partition(" ")[0])(few)
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_ordinary_fits_are_not_warned_about(vae):
@@ -620,6 +654,33 @@ def test_training_goes_on(few):
     assert 1 <= stream.active_units_ <= 3
     with pytest.raises(ValueError, match="another network"):
         warm.set_params(n_components=4).fit(few)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("change", [{"input_shape": (8, 8)}, {"input_shape": (1, 64)}, {"module": "conv"}])
+@pytest.mark.parametrize("back", [False, True])
+def test_training_goes_on_only_with_the_layout_that_it_began_with(few, unchanged, method, change, back):
+    plain = {"input_shape": None, "module": "mlp"}
+    before, after = (plain | change, plain) if back else (plain, plain | change)
+    vae = VAEGenerator(2, bottleneck="mmd", max_epochs=1, random_state=0, warm_start=method == "fit", **before).fit(few)
+    vae.set_params(**after)
+    unchanged(vae, lambda: getattr(vae, method)(few), ValueError, "rows laid out as before: .*, got ")
+
+
+@pytest.mark.parametrize(
+    ("module", "params", "has_skip"),
+    [
+        ("conv", {}, False),
+        ("conv", {"module__linear_skip": True}, True),
+        (functools.partial(Conv, channels=(4,)), {}, False),
+        (functools.partial(Conv, channels=(4,)), {"module__linear_skip": True}, True),
+        (functools.partial(Conv, linear_skip=True), {}, True),
+        (functools.partial(MLP, hidden_layer_sizes=(8,)), {}, True),
+    ],
+)
+def test_convolutions_go_without_the_linear_skip_unless_it_is_asked_for(few, module, params, has_skip):
+    vae = VAEGenerator(2, module=module, max_epochs=0, prior=None, bottleneck="mmd", **params).fit(few)
+    assert (vae.module_.network.skip is not None) is has_skip
 
 
 def test_rows_of_weight_zero_are_as_good_as_absent(few):

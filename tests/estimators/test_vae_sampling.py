@@ -191,6 +191,11 @@ def test_draws_of_a_row_lie_around_its_reconstruction(vae, few):
 # ------------------------------------------------------------------ interpolate
 
 
+def test_ends_that_do_not_go_together_are_named(vae, few):
+    with pytest.raises(ValueError, match=r"X_b must have the shape \(2, 64\) to go with X_a, got \(3, 64\)"):
+        vae.interpolate(few[:2], few[:3])
+
+
 @pytest.mark.parametrize("method", ["spherical", "linear"])
 @pytest.mark.parametrize("steps", [2, 3, 10])
 def test_ways_begin_and_end_with_the_reconstructions(vae, few, method, steps):

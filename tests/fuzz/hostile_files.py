@@ -207,7 +207,7 @@ ATTRIBUTES = [
     *("get_params", "set_params", "_parent_callback_ctx", "_skl_callbacks", "_estimator_type", "_n_features_out"),
     *("_map_rows", "feature_names_in_", "device", "__sklearn_tags__", "_get_param_names", "score", "_loan", "é", ""),
     *("_forward_hooks", "_parameters", "_modules", "forward", "encode", "training", "progress", "_sklearn_version"),
-    *("$", "class", "a b", "sample", "_abc_impl", "estimator_", "filling_", "thawing_", "kept_optimizer_"),
+    *("$", "class", "a b", "sample", "_abc_impl", "estimator_", "filling_", "restoring_", "kept_optimizer_"),
 ]
 KINDS = [
     *("float", "tuple", "dict", "dtype", "scalar", "array", "objects", "tensor", "random_state", "class", "function"),

@@ -27,6 +27,7 @@ from fuzzing import (
 )
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from parts import BASES, members
 
 from skae import (
     AutoencoderTransformer,
@@ -40,8 +41,6 @@ from skae import (
 )
 from skae.datasets import make_sprites
 from skae.nn import GRU, MLP, TCN, Conv
-
-BASES = losses.Loss, losses.Likelihood, noise.Noise, bottlenecks.Bottleneck
 
 # Work that these ask for is done, however long it takes: there is no wrong answer to look for.
 LONG = {"max_epochs": 5, "n_residual_blocks": 3, "n_layers": 5, "importance_samples": 50, "n_blocks": 50}
@@ -124,11 +123,9 @@ def test_parameters_of_estimators(name, data):
 def slots():
     """Every parameter of every part, with the slot that the part goes to."""
     for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise)):
-        for public in module.__all__:
-            cls = getattr(module, public)
-            if issubclass(cls, BASES) and cls not in BASES:
-                for parameter in inspect.signature(cls).parameters:
-                    yield slot, cls, parameter
+        for cls in members(module, BASES):
+            for parameter in inspect.signature(cls).parameters:
+                yield slot, cls, parameter
 
 
 @fuzzed("parts", 20, 1500)

@@ -38,11 +38,7 @@ options = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def layers(network, kind):

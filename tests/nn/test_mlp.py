@@ -12,12 +12,7 @@ from torch import nn
 
 from skae.nn import MLP
 
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def layers(network, kind):

@@ -11,12 +11,7 @@ from torch import nn
 from skae import AutoencoderTransformer
 from skae.nn import EncoderDecoder
 
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 class Encoder(nn.Module):

@@ -21,11 +21,7 @@ paddings = st.just(0) | st.integers(1, 20)
 lengths_of_rows = st.lists(st.integers(1, 9), min_size=1, max_size=4)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def small(cls, shape=(7, 2), k=3, n_outputs=None, **params):
@@ -287,7 +283,7 @@ def test_it_learns(cls):
         (GRU, {"input_shape": ()}, r"GRU reads rows of shape \(length,\) or \(length, channels\), got \(\)"),
         (TCN, {"input_shape": (7, 2, 2)}, r"TCN reads rows of shape .* got \(7, 2, 2\)"),
         (TCN, {"channels": 0}, "channels == 0, must be >= 1"),
-        (TCN, {"kernel_size": 4}, "kernel_size == 4, must be odd"),
+        (TCN, {"kernel_size": 4}, "kernel_size must be odd, got 4"),
         (TCN, {"kernel_size": -1}, "kernel_size == -1, must be >= 1"),
         (TCN, {"n_layers": True}, "n_layers must be an instance of Integral, not bool"),
         (TCN, {"activation": "swish"}, "activation must be one of 'relu'"),

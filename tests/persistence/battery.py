@@ -319,9 +319,16 @@ for name, halves in HALVES.items():
 add("class of ours", late(ae, module=skae.nn.MLP, module__hidden_layer_sizes=(4,)))
 add("partial of ours", late(ae, module=functools.partial(skae.nn.MLP, hidden_layer_sizes=(4,))))
 
+
 # parts: everything that there is, as object with other values, as string and as class
-BOTTLENECKS = {
-    "Identity": bottlenecks.Identity,
+def members(module, base):
+    """The public parts of ``module``, by their names."""
+    parts = {name: getattr(module, name) for name in module.__all__}
+    bases = base, losses.Likelihood
+    return {name: cls for name, cls in parts.items() if issubclass(cls, base) and cls not in bases}
+
+
+BOTTLENECKS = members(bottlenecks, bottlenecks.Bottleneck) | {
     "Sparse": late(bottlenecks.Sparse, weight=0.3),
     "KSparse": late(bottlenecks.KSparse, k=1, ratio=2.0),
     "SquaredNorm": late(bottlenecks.SquaredNorm, weight=0.2),
@@ -329,17 +336,14 @@ BOTTLENECKS = {
     "Gaussian": late(bottlenecks.Gaussian, beta=2.0, warmup=0.7, free_bits=0.1),
     "TotalCorrelation": late(bottlenecks.TotalCorrelation, beta=2.0, warmup=0.9),
 }
-LOSSES = {
-    "SquaredError": losses.SquaredError,
-    "AbsoluteError": losses.AbsoluteError,
+LOSSES = members(losses, losses.Loss) | {
     "Huber": late(losses.Huber, delta=0.3),
-    "Bernoulli": losses.Bernoulli,
     "Gaussian": late(losses.Gaussian, scale="learned", floor=1e-2),
     "Laplace": late(losses.Laplace, scale=0.4),
     "DiscretizedLogistic": late(losses.DiscretizedLogistic, n_levels=16, scale="learned"),
 }
 DATA_OF = {"Bernoulli": shares, "DiscretizedLogistic": levels}
-NOISES = {
+NOISES = members(noise, noise.Noise) | {
     "GaussianNoise": late(noise.GaussianNoise, scale=0.3),
     "MaskingNoise": late(noise.MaskingNoise, fraction=0.5),
     "BlockMasking": late(noise.BlockMasking, size=0.3, n_blocks=2),

@@ -1,13 +1,16 @@
 """What all displays have in common."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, plotting
+from skae._tensors import as_array
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 DISPLAYS = [getattr(plotting, name) for name in plotting.__all__]
@@ -57,12 +60,35 @@ def test_missing_matplotlib_is_told(display, autoencoder, few):
 
 @pytest.mark.parametrize("display", OF_ROWS)
 def test_any_estimator_that_maps_both_ways_will_do(display, pca, few):
-    draw(display, pca, few)
-    draw(display, make_pipeline(StandardScaler(), pca).fit(few), few)
+    of_pca, of_pipeline = (draw(display, est, few) for est in (pca, make_pipeline(StandardScaler(), pca).fit(few)))
+    for name in {"images", "points", "X_hat"} & set(vars(of_pca)):
+        found, scaled = getattr(of_pca, name), getattr(of_pipeline, name)
+        assert found.shape == scaled.shape
+        assert not np.allclose(found, scaled)
+
+
+@pytest.mark.parametrize("display", OF_ROWS)
+@pytest.mark.parametrize("how", ["gradient", "bfloat16"])
+def test_tensors_of_every_kind(display, how, autoencoder, few):
+    X = torch.tensor(few)  # whole numbers up to 16, which bfloat16 holds
+    X = X.float().requires_grad_() if how == "gradient" else X.bfloat16()
+    kwargs = {"y": torch.arange(200.0).requires_grad_()} if display is LatentDisplay else {}
+    drawn, expected = draw(display, autoencoder, X, **kwargs), draw(display, autoencoder, few)
+    for name in {"images", "points", "X", "X_hat"} & set(vars(drawn)):
+        np.testing.assert_allclose(as_array(getattr(drawn, name)), getattr(expected, name), rtol=1e-6, atol=1e-5)
+
+
+def test_codes_that_are_tensors(codes):
+    Z = torch.tensor(codes, requires_grad=True)
+    np.testing.assert_array_equal(LatentDisplay.from_codes(Z).points, codes)
+    assert LatentDisplay.from_codes(Z.bfloat16()).points.shape == codes.shape
 
 
 @pytest.mark.parametrize("display", OF_ROWS)
 def test_rows_of_a_data_frame_and_frames_of_codes(display, few):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(few, columns=[f"pixel {i}" for i in range(64)])
-    draw(display, PCA(3).set_output(transform="pandas").fit(frame), frame)
+    drawn = draw(display, PCA(3).set_output(transform="pandas").fit(frame), frame)
+    expected = draw(display, PCA(3).fit(few), few)
+    for name in {"images", "points", "X", "X_hat"} & set(vars(drawn)):
+        np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name))

@@ -67,8 +67,8 @@ def test_span_in_quantiles():
     assert display.images[0, 0].tolist() == [[0, 0], [5, 5]]  # the third is that of row 0
 
 
-def test_axes_may_be_chosen():
-    display = draw(axes=(2, 0), span=(0, 1), n_steps=2)
+def test_components_may_be_chosen():
+    display = draw(components=(2, 0), span=(0, 1), n_steps=2)
     assert display.x_values.tolist() == [5, 9]
     assert display.y_values.tolist() == [0, 4]
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Component 2", "Component 0")
@@ -85,9 +85,11 @@ def test_pictures_run_right_and_up():
     assert labels(display, "y") == ["20", "10", "0"]
 
 
-@pytest.mark.parametrize(("estimator", "axes"), [(Linear(), (1,)), (Linear(), 1), (Single(), (0, 1)), (Single(), 0)])
-def test_one_axis_is_one_row(estimator, axes):
-    display = draw(estimator, axes=axes, n_steps=4)
+@pytest.mark.parametrize(
+    ("estimator", "components"), [(Linear(), (1,)), (Linear(), 1), (Single(), (0, 1)), (Single(), 0)]
+)
+def test_one_component_is_one_row(estimator, components):
+    display = draw(estimator, components=components, n_steps=4)
     assert display.images.shape == (1, 4, 2, 2)
     assert display.y_values is None
     assert labels(display, "y") == [""]
@@ -131,11 +133,11 @@ def test_colour_images():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"axes": (0, 3)}, r"different components from 0 to 2, got \[0, 3\]"),
-        ({"axes": (1, 1)}, "different components"),
-        ({"axes": (-1, 0)}, "different components"),
-        ({"axes": (0, 1, 2)}, "one or two different components"),
-        ({"axes": ()}, "one or two different components"),
+        ({"components": (0, 3)}, r"components must be one or two different ones from 0 to 2, got \[0, 3\]"),
+        ({"components": (1, 1)}, "one or two different ones"),
+        ({"components": (-1, 0)}, "one or two different ones"),
+        ({"components": (0, 1, 2)}, "one or two different ones"),
+        ({"components": ()}, "one or two different ones"),
         ({"n_steps": 1}, "n_steps == 1, must be >= 2"),
         ({"span": 0}, "span == 0, must be > 0"),
         ({"span": (0.9, 0.1)}, "two ascending quantiles"),
@@ -143,7 +145,7 @@ def test_colour_images():
         ({"span": (0.1, 0.5, 0.9)}, "two ascending quantiles"),
         ({"center": 4}, "center == 4, must be <= 3"),
         ({"data": np.ones((3, 4))}, "do not vary along component 0"),
-        ({"span": (0.3, 0.6), "axes": 2}, "do not vary along component 2"),
+        ({"span": (0.3, 0.6), "components": 2}, "do not vary along component 2"),
         ({"input_shape": (3, 3)}, r"^input_shape=\(3, 3\) does not hold the 4 values that a row of the decoded X has"),
         ({"channel_axis": 0}, "^channel_axis=0 needs images with three axes, but the decoded X has rows of shape"),
     ],

@@ -1,4 +1,4 @@
-"""One mean and one scale against NumPy's, and the way of arrays into torch."""
+"""The way of arrays into torch, slice by slice, and one mean and one scale against NumPy's."""
 
 from itertools import pairwise
 from unittest import mock
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import config_context
 
-from skae import _conditioning
-from skae._conditioning import extremes, keep_known, map_rows, mean_and_scale, slices, to_tensor
+from skae import _slices
+from skae._scaling import mean_and_scale
+from skae._slices import extremes, keep_known, map_rows, slices, to_tensor
 
 DTYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", ">i2", ">u4", ">f4", ">f8"]
 shapes = hnp.array_shapes(min_dims=2, max_dims=4, max_side=6)
@@ -21,7 +22,7 @@ values = st.floats(-1e6, 1e6)
 
 def sliced(n_values):
     """Cut rows into slices of that many values."""
-    return mock.patch.object(_conditioning, "_SLICE", n_values)
+    return mock.patch.object(_slices, "_SLICE", n_values)
 
 
 def sample(dtype, shape=(40, 3, 2), seed=0):
@@ -264,7 +265,7 @@ KINDS = st.sampled_from(["cuda", "linux", "windows", "python"])
 def test_out_of_memory_halves_the_slice_and_goes_on(n, most, budget, kind, as_tensor):
     X = np.arange(2.0 * n).reshape(n, 2)
     greedy = Greedy(most, out_of_memory(kind))
-    with mock.patch.object(_conditioning, "_BUDGET", budget):
+    with mock.patch.object(_slices, "_BUDGET", budget):
         out = map_rows(greedy, torch.from_numpy(X) if as_tensor else X)
     np.testing.assert_array_equal(out.numpy(), 2 * X)
     assert out.dtype == torch.float32
@@ -295,7 +296,7 @@ def test_other_errors_pass_at_once(error):
 @pytest.mark.parametrize(("dtype", "double"), [("f4", False), ("f2", False), ("u1", False), ("f8", True), ("i8", True)])
 def test_slices_fit_into_the_budget(dtype, double):
     X, sizes = np.ones((500, 30), dtype), []
-    with mock.patch.object(_conditioning, "_BUDGET", 100_000):
+    with mock.patch.object(_slices, "_BUDGET", 100_000):
         map_rows(lambda x: sizes.append(len(x)) or x, X)
         bytes_of_a_row = 30 * (3 * (8 if double else 4) + 4 * 4)
         assert max(sizes) == 100_000 // bytes_of_a_row
