@@ -62,7 +62,7 @@ for name, rows in samples.items():
 # %%
 # On the way from one digit to another codes turn about 0 rather than cross it.
 ends = np.random.default_rng(1).choice(len(held_out), (6, 2))
-ways = vae.interpolate(held_out[ends[:, 0]], held_out[ends[:, 1]], steps=10)
+ways = vae.interpolate(held_out[ends[:, 0]], held_out[ends[:, 1]], n_steps=10)
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
 ax.imshow(tiles(ways), cmap="gray_r", vmin=0, vmax=16)
 ax.set_title("from one digit to another")
