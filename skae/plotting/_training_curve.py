@@ -145,7 +145,7 @@ class TrainingCurveDisplay:
         if yscale == "auto":
             every = np.concatenate([training, validation])
             yscale = "log" if every.min() > 0 and every.max() > 10 * every.min() else "linear"
-        ax.set(xlabel="Epoch", ylabel="Loss", yscale=yscale)
+        ax.set(xlabel="Epoch", ylabel="Mean loss of a row", yscale=yscale)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         ax.legend(frameon=False)
         open_frame(ax)
