@@ -15,6 +15,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from quality import table
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,15 +24,6 @@ import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
 
 X = load_digits().data.astype(np.float32)
-
-
-def table(head, rows):
-    """Print a Markdown table."""
-    print("| " + " | ".join(head) + " |")
-    print("|" + " --- |" * len(head))
-    for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
-    print(flush=True)
 
 
 def sizes(folder):
