@@ -142,7 +142,7 @@ def test_error_has_the_precision_of_float64():
     ("kwargs", "message"),
     [
         ({"sample_weight": [1, 1, 1]}, r"sample_weight must have the shape \(2,\)"),
-        ({"sample_weight": [1, -1]}, "values from 0 to 3.4.*, not all 0, got -1 to 1"),
+        ({"sample_weight": [1, -1]}, "values from 0 to 3.4.*, not all zero, got -1 to 1"),
         ({"sample_weight": [1, 1], "per_sample": True}, "no use with per_sample=True"),
         ({"sample_weight": [0, 1]}, "no known value in a row of positive weight"),
     ],

@@ -158,7 +158,7 @@ BESIDE = [
     ({"X_val": good()[:9], "X_val_target": good()}, ValueError, r"X_val_target .* \(9, 4\) to go with X_val, got"),
     ({"sample_weight": np.ones(3)}, ValueError, r"sample_weight must have the shape \(20,\)"),
     ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must hold values from 0 to .* got -1 to -1"),
-    ({"sample_weight": np.zeros(20)}, ValueError, "not all 0, got 0 to 0"),
+    ({"sample_weight": np.zeros(20)}, ValueError, "not all zero, got 0 to 0"),
     ({"sample_weight": np.full(20, np.nan)}, ValueError, "sample_weight contains NaN"),
     ({"sample_weight": np.full(20, 1e308)}, ValueError, r"sample_weight must hold values from 0 to 3.4.*, got 1e\+308"),
     ({"sample_weight": np.ones((20, 1))}, ValueError, "sample_weight must have the shape"),

@@ -187,7 +187,7 @@ def test_the_score_is_the_weighted_mean(vae, few):
     assert vae.score(few, None, weight) == vae.score(few, sample_weight=weight)
     assert vae.score(few, sample_weight=2.0) == pytest.approx(vae.score(few))
     assert isinstance(vae.score(few), float)
-    for bad, match in ((np.ones(3), "sample_weight must have the shape"), (-np.ones(400), "not all 0, got -1 to -1")):
+    for bad, match in ((np.ones(3), "sample_weight must have the shape"), (-np.ones(400), "not all zero, got -1 to -1")):
         with pytest.raises(ValueError, match=match):
             vae.score(few, sample_weight=bad)
 
