@@ -26,7 +26,7 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
-# The gallery runs in this; what has not changed since is not run again.
+# The gallery runs in this. A script that has not changed is not run again, whatever has changed in skae: `make clean`.
 site: $(VENV)/installed
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
@@ -35,9 +35,9 @@ pictures: site
 	cp docs/auto_examples/images/sphx_glr_plot_compress_001.png docs/_static/compress.png
 	cp docs/auto_examples/images/sphx_glr_plot_conditional_001.png docs/_static/generate.png
 
-# The pages' snippets and the docstrings, then the site's links, pictures and behaviour in Chromium.
+# The pages' snippets, the docstrings and their examples, then the site's links, pictures and behaviour in Chromium.
 docs: site $(VENV)/peers
-	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docstrings.py tests/site --site docs/_build/html
+	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docstrings.py skae tests/site --site docs/_build/html
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

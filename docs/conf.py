@@ -34,7 +34,8 @@ exclude_patterns = [
 ]
 templates_path = ["_templates"]
 default_role = "py:obj"  # single backticks in docstrings lead to what they name, where there is such a thing
-# A reference that leads nowhere is an error; those to other projects are plain text, since nothing is fetched.
+# A reference that leads nowhere is an error, but for two kinds. What is in single backticks may be an argument, or
+# torch's or scikit-learn's, and is plain code then; other projects' pages are not asked for, since nothing is fetched.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),

@@ -51,6 +51,7 @@ width = 0.27
 for i, (name, values) in enumerate(area.items()):
     ax.bar(np.arange(10) + (i - 1) * width, values, width, label=name)
 ax.set(xlabel="digit left out of training", ylabel="area under the ROC curve", ylim=(0.3, 1))
+ax.set_title("How well digits are found that were left out of training")
 ax.set_xticks(range(10))
 ax.axhline(0.5, color="black", linewidth=0.8)
 ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.16), frameon=False)

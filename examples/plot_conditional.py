@@ -3,7 +3,7 @@ Digits on demand: a conditional variational autoencoder
 =======================================================
 
 With ``conditional=True`` the decoder is told y. The code then only has to hold what y does not say, such as slant and
-stroke, and `sample` takes the y that is wanted.
+stroke, and ``sample`` takes the y that is wanted.
 """
 
 # %%
@@ -41,7 +41,7 @@ rows = made.reshape(10, 100, 8, 8)[:, :12]
 ax.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=16)
 ax.set_yticks(np.arange(10) * 10 + 4.5, vae.classes_)
 ax.set_xticks([])
-ax.set_title("asked for, and made")
+ax.set_title("Digits asked for by their class, and made")
 
 # %%
 # The same code under another y: style stays, the digit changes.
@@ -51,7 +51,7 @@ columns = [held_out[:8], *(vae.inverse_transform(codes, y=digit) for digit in va
 ax.imshow(tiles(np.stack(columns, axis=1)), cmap="gray_r", vmin=0, vmax=16)
 ax.set_xticks(np.arange(11) * 10 + 4.5, ["real", *vae.classes_])
 ax.set_yticks([])
-ax.set_title("one code, ten digits")
+ax.set_title("One code, ten digits")
 
 # %%
 # log p(x|y) for every y is a classifier too, by Bayes' rule.

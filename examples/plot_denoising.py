@@ -71,4 +71,5 @@ for line, (name, row) in zip(axes, rows.items(), strict=True):
         ax.set_axis_off()
     title = name if name == "clean" else f"{name}\n{psnr(row):.1f} dB"
     line[0].text(-1.5, 3.5, title, ha="right", va="center")
+figure.suptitle("Test digits: clean, noisy, and restored in four ways")
 plt.show()

@@ -3,8 +3,8 @@ Generating digits: from N(0, I), and from where the codes lie
 =============================================================
 
 A variational autoencoder is trained as if codes came from N(0, I), but those of the data do not fill it. Between them
-lies space in which the decoder has learned nothing. So `VAEGenerator` draws codes from a Gaussian mixture, which it
-fits to the codes of the rows after training (Ghosh et al., 2020). ``prior=None`` draws from N(0, I) instead.
+lies space in which the decoder has learned nothing. So `~skae.VAEGenerator` draws codes from a Gaussian mixture, which
+it fits to the codes of the rows after training (Ghosh et al., 2020). ``prior=None`` draws from N(0, I) instead.
 """
 
 # %%

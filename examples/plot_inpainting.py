@@ -64,13 +64,14 @@ for line, (name, row) in zip(axes, rows.items(), strict=True):
         ax.imshow(image, cmap=cmap, vmin=0, vmax=16)
         ax.set_axis_off()
     line[0].text(-1.5, 3.5, name, ha="right", va="center")
+figure.suptitle("A block of 4 × 4 pixels missing, filled in three ways, and the truth")
 plt.show()
 
 # %%
 # Thin scratches on a photograph
 # ------------------------------
-# The network learns from patches of the photograph's other half. `Reconstructor` with a ``filling`` starts from the
-# biharmonic answer, and trains the network to better it; `keep_observed` leaves the rest of the photograph alone.
+# The network learns from patches of the photograph's other half. `~skae.Reconstructor` with a ``filling`` starts from
+# the biharmonic answer, and trains the network to better it; ``keep_observed`` leaves the rest of the photograph alone.
 photo = load_sample_image("china.jpg")[:416, :, :] / 255.0
 
 

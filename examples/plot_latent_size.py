@@ -7,7 +7,7 @@ classifier behind the code may not need them. Both are read off a grid search.
 """
 
 # %%
-# The estimator's own ``score`` is minus the mean squared error of reconstruction, so `GridSearchCV` needs no scoring.
+# The estimator's own ``score`` is minus the mean squared error of reconstruction, so ``GridSearchCV`` needs no scoring.
 # PCA goes by the same ``n_components``.
 import matplotlib.pyplot as plt
 import numpy as np

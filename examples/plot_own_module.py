@@ -119,8 +119,8 @@ for name, values in errors.items():
 # %%
 # Few signals are where knowledge pays: the own network is ahead of the default one most where there are fewest, and
 # with more the default one closes in. PCA with sixteen components, which knows nothing either, is better than the
-# default network until there are some hundred signals. What the own network cannot do is learn anything else than
-# shifted copies of one shape.
+# default network too, until that has seen hundreds of signals. What the own network cannot do is learn anything else
+# than shifted copies of one shape.
 #
 # The code can be read: its angle is the shift, its distance from the origin the amplitude, both up to a zero and a
 # unit that a network is free to choose.

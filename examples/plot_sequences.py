@@ -93,7 +93,7 @@ plt.show()
 
 # %%
 # At the same size of the code the network is well ahead. Where the number of components does not matter, PCA is: with
-# twelve it is nearer to the truth than the network with four, and it is fitted in no time. Try it first.
+# eight it is level with the network's four, with twelve nearer to the truth, and it is fitted in no time. Try it first.
 #
 # Right, the codes of the test sequences in the plane in which they spread most, coloured by the frequency: it was in no
 # column, and the code has it.

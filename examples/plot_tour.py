@@ -77,6 +77,7 @@ for line, (name, rows) in zip(axes, {"original": X_test, "autoencoder": X_hat, "
         ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
         ax.set_axis_off()
     line[0].text(-1.5, 3.5, name, ha="right", va="center", fontsize=12)
+figure.suptitle("Digits that were not fitted, and what eight numbers keep of them")
 plt.show()
 
 # %%
@@ -149,9 +150,10 @@ answers = {
 }
 for name, answer in answers.items():
     print(f"{name:18} mean squared error in the holes {((answer - X_test)[hole] ** 2).mean():5.2f}")
-figure, ax = plt.subplots(figsize=(9, 2.8), layout="constrained")
+figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
 ReconstructionDisplay.from_predictions(damaged, filled, X_target=X_test, ax=ax, cmap="gray_r")
 ax.set_yticklabels(["missing: blue", "filled", "as it was"], fontsize=12)
+ax.set_title("40 % of the pixels missing, filled in, and the truth")
 plt.show()
 
 # %%

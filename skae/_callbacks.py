@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
+from ._component import Component
 from ._net import AutoencoderNet
 from ._rows import Rows
 
@@ -154,9 +155,9 @@ class Progress(Callback):
 
 
 def that_follow(*parts: Any) -> list[Any]:
-    """Which of ``parts``, and of those that they hold, follow the course of training; None holds nothing."""
+    """Which of ``parts``, and of the parts that they hold, follow the course of training; None holds nothing."""
     layers = (layer for part in parts if part is not None for layer in part.modules())
-    return [layer for layer in layers if hasattr(layer, "progress")]
+    return [layer for layer in layers if isinstance(layer, Component) and hasattr(layer, "progress")]
 
 
 class ProgressBar(Callback):

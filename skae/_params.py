@@ -44,7 +44,7 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
     free = any(p.kind is p.VAR_KEYWORD for p in parameters)
     accepted = (named | set(given) if free else named) - set(offered)
     check_names(given, accepted, f"{prefix}={_name(factory)}", f"{prefix}__")
-    missing = [name for name in _needs(factory) if name not in {*offered, *given}]
+    missing = [name for name in _needs(factory) if name in named and name not in {*offered, *given}]
     if missing:
         raise TypeError(f"{prefix}={_name(factory)} needs {' and '.join(f'{prefix}__{name}' for name in missing)}.")
     return factory(**{name: value for name, value in offered.items() if name in named} | dict(given))
@@ -92,7 +92,8 @@ def resolve(slot: str, value: Any, parts: ModuleType, base: type) -> Any:
 
 def _needs(factory: Callable[..., Any]) -> list[str]:
     """The arguments that a class, or another callable, cannot be called without."""
-    parameters = inspect.signature(factory).parameters.values()
+    # As it is called: a decorator around it may supply what it wraps needs.
+    parameters = inspect.signature(factory, follow_wrapped=False).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 

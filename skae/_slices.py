@@ -64,7 +64,7 @@ def map_rows(
         if out is None:
             device = getattr(arrays[0], "device", "cpu") if device is None else device
             out = torch.empty((n_rows, *part.shape[1:]), dtype=torch.float32, device=device)
-        out[s] = part
+        out[s] = part.detach()  # a network of the user's may switch gradients on
         start = s.stop
     assert out is not None, "there is at least one row"
     return out

@@ -1,4 +1,4 @@
-"""What may come in: checks of parameters and arrays."""
+"""What may come in: checks of parameters and arrays; and that an estimator which refuses it is left as it was."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
         raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
     if (weight < 0).any() or not 0 < weight.max() <= LARGEST:
         raise ValueError(
-            f"sample_weight must hold values from 0 to {LARGEST:g}, not all 0, "
+            f"sample_weight must hold values from 0 to {LARGEST:g}, not all zero, "
             f"got {weight.min():g} to {weight.max():g}."
         )
     return weight

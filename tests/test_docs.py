@@ -22,13 +22,26 @@ def snippets(page):
 
 @by_page([page for page in PAGES if snippets(page)])
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras
-def test_snippets_run_in_order(page, tmp_path, monkeypatch):
+def test_snippets_run_in_order(page, tmp_path, monkeypatch, request):
     if page.stem in PEERS and find_spec(page.stem) is None:
+        assert request.config.getoption("--site") is None, f"{page.stem} is not installed: extra `peers`"
         pytest.skip("needs the extra `peers`, which `make docs` installs")
     monkeypatch.chdir(tmp_path)
     names = {}
     for snippet in snippets(page):
         exec(compile(snippet, str(page), "exec"), names)
+
+
+@by_page(PAGES)
+def test_no_snippet_goes_unrun(page):
+    languages = re.findall(r"^ *(?:```|~~~)(\S+)", page.read_text(), flags=re.MULTILINE)
+    directives = {"{toctree}", "{button-ref}", "{include}", "{literalinclude}", "{eval-rst}"}
+    assert set(languages) <= {"python", "sh", "text"} | directives
+    assert "code-block" not in page.read_text()
+
+
+def test_no_example_has_code_in_its_text():
+    assert [path.name for path in ROOT.glob("examples/*.py") if "code-block" in path.read_text()] == []
 
 
 def anchors(page):

@@ -237,6 +237,10 @@ def numbers_of_axes(network):
     return taken
 
 
+def test_networks_take_the_rows_that_they_are_for():
+    assert [numbers_of_axes(cls) for cls in (nn.MLP, nn.Conv, nn.GRU, nn.TCN)] == [[1, 2, 3], [3], [1, 2], [1, 2]]
+
+
 @by_name(NETWORKS)
 @given(data=st.data(), n_components=st.integers(1, 5), wider=st.integers(0, 3))
 @settings(max_examples=25, deadline=None)

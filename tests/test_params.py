@@ -218,3 +218,26 @@ def test_build_module_wants_a_module():
     assert isinstance(build_module(torch.nn.ReLU, {}, {}, "module"), torch.nn.ReLU)
     with pytest.raises(TypeError, match=r"module=<lambda> must give an nn.Module, got 3"):
         build_module(lambda: 3, {}, {}, "module")
+
+
+def supplying(function):
+    """A decorator that gives what the function needs beside what it is called with."""
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        return function(*args, width=8, **kwargs)
+
+    return called
+
+
+def test_what_a_decorator_supplies_is_not_asked_for():
+    @supplying
+    def make(input_shape, width):
+        return torch.nn.Linear(*input_shape, width)
+
+    assert build(make, {"input_shape": (3,)}, {}, "module").out_features == 8
+
+    class Weighted(losses.SquaredError):
+        __init__ = supplying(lambda self, width: losses.SquaredError.__init__(self))
+
+    assert isinstance(resolve("loss", Weighted, losses, losses.Loss), Weighted)

@@ -102,8 +102,9 @@ def test_codes_come_in_float64_and_stay_as_they_are():
 
 @by_name([GaussianMixture(), KernelDensity(), Recorder()])
 def test_densities_are_accepted(prior):
-    assert check_prior(prior) is None
-    assert check_prior(type(prior)) is None
+    for kind in (prior, type(prior)):
+        check_prior(kind)
+        assert sample_prior(fit_prior(kind, CODES, seed=0), 3, seed=0).shape == (3, 2)
 
 
 def test_the_mixture_by_name_is_one_whose_size_is_chosen():

@@ -309,6 +309,11 @@ def test_slices_fit_into_the_budget(dtype, double):
     assert max(sizes[before:]) * bytes_of_a_row <= 0.01 * 2**20
 
 
+def test_the_output_has_no_memory_of_gradients():
+    part = torch.ones(5, 3, requires_grad=True)
+    assert not map_rows(lambda x: part * 2, np.ones((5, 2))).requires_grad
+
+
 def test_the_output_has_no_memory_of_inference_mode():
     with torch.inference_mode():
         part = torch.ones(5, 3)

@@ -12,10 +12,18 @@ from .._random import COMMON_SEED
 
 
 class Latent(NamedTuple):
-    """What a bottleneck hands to the decoder and to the loss."""
+    """What a bottleneck hands to the decoder and to the loss.
 
-    z: Tensor  #: the code that is decoded, (n, n_components)
-    penalty: Tensor  #: what the code costs, (n,), in the unit of the loss
+    Parameters
+    ----------
+    z : Tensor of shape (n, n_components)
+        The code that is decoded.
+    penalty : Tensor of shape (n,)
+        What the code costs, in the unit of the loss.
+    """
+
+    z: Tensor
+    penalty: Tensor
 
 
 class Bottleneck(Component):

@@ -119,6 +119,11 @@ class Conditional(BaseAutoencoder):
             When a loss is not finite. After any error the estimator is as it was before.
         MemoryError
             For a layer that this machine cannot train.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As in `fit`.
         """
         self._partial_fit(X, y, X_target=X_target, sample_weight=sample_weight, classes=classes)
         return self

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metaestimators import available_if
@@ -21,6 +20,7 @@ from .._slices import count_nan, keep_known
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
 from .._validation import (
+    LARGEST,
     check_alike,
     check_choice,
     check_codes,
@@ -184,8 +184,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     def _losses(self, function: Callable[..., Tensor], X: Any, target: Any, c: np.ndarray | None = None) -> Tensor:
         """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
-        largest = torch.finfo(torch.float32).max  # what is more anomalous than that is that
-        losses = self._map_rows(lambda *parts: function(*parts).clamp(max=largest), X, target, c=c).double()
+        # What is more anomalous than the largest number is that.
+        losses = self._map_rows(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
         n_known: Any = math.prod(target.shape[1:])
         if any(self._nan_rules().values()) and is_float(target):
             n_known = n_known - count_nan(target).to(losses)
@@ -193,7 +193,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     @staticmethod
     def _in_float32(scores: Tensor) -> Tensor:
-        return scores.clamp(min=torch.finfo(torch.float32).min).float()
+        return scores.clamp(min=-LARGEST).float()
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.

@@ -50,9 +50,15 @@ def reads_padding(network: Any) -> bool:
 
 def declares(network: Any, attribute: str) -> bool:
     """Whether a network, or what a class or a partial one will make, says ``attribute`` of itself."""
+    return bool(getattr(unwrapped(network)[0], attribute, False))
+
+
+def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
+    """What a partial is one of, and the parameters that it gives; others are themselves and give none."""
+    given: dict[str, Any] = {}
     while isinstance(network, functools.partial):
-        network = network.func
-    return bool(getattr(network, attribute, False))
+        network, given = network.func, network.keywords | given
+    return network, given
 
 
 def check_params(est: Any) -> Parts:

@@ -10,7 +10,7 @@ from ..bottlenecks import Gaussian
 from ..nn import Conv
 from ._density import Density
 from ._layout import Layout
-from ._parts import Parts, declares, find_network
+from ._parts import Parts, declares, find_network, unwrapped
 from ._sampling import Sampling
 
 
@@ -62,8 +62,8 @@ class VAEGenerator(Layout, Density, Sampling):
         `decode` take ``n_components``, which counts what it is told of y too. A module is copied at every fit.
     bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', ...}, class or object, default=None
         What happens to the code, one of `skae.bottlenecks`; ``Gaussian(beta, importance_samples=...)`` when None.
-        `MMD` makes a Wasserstein autoencoder, `TotalCorrelation` a β-TCVAE, `SquaredNorm` the regularised autoencoder
-        of Ghosh et al. (2020).
+        `~skae.bottlenecks.MMD` makes a Wasserstein autoencoder, `~skae.bottlenecks.TotalCorrelation` a β-TCVAE,
+        `~skae.bottlenecks.SquaredNorm` the regularised autoencoder of Ghosh et al. (2020).
     loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
         Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
         'discretized_logistic' integers from 0 to 255.
@@ -168,7 +168,7 @@ class VAEGenerator(Layout, Density, Sampling):
     See Also
     --------
     AutoencoderTransformer : Where codes and reconstructions are wanted, rather than likelihoods.
-    skae.metrics : How good generated rows are: `frechet_distance`, `memorization` and others.
+    skae.metrics : How good generated rows are.
     sklearn.mixture.GaussianMixture : The plain density, for few features.
 
     Notes
@@ -291,8 +291,7 @@ class VAEGenerator(Layout, Density, Sampling):
         return Gaussian(self.beta, importance_samples=self.importance_samples)
 
     def _network_params(self) -> dict[str, Any]:
-        given, network = super()._network_params(), find_network(self.module)
-        cls, own = getattr(network, "func", network), getattr(network, "keywords", {})  # of a partial, or of itself
+        given, (cls, own) = super()._network_params(), unwrapped(find_network(self.module))
         is_conv = isinstance(cls, type) and issubclass(cls, Conv)
         return {"linear_skip": False} | given if is_conv and "linear_skip" not in own else given
 

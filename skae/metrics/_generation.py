@@ -88,8 +88,8 @@ def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
               \qquad k(f, g) = \Bigl(\frac{f \cdot g}{d} + 1\Bigr)^3
 
     for the d features f of X and g of X_generated. With features of the Inception network it is known as KID
-    (Bińkowski et al., 2018). Unlike `frechet_distance` it is unbiased: its mean does not depend on the number of
-    samples, and is 0 for samples of one distribution.
+    (Bińkowski et al., 2018). Unlike `~skae.metrics.frechet_distance` it is unbiased: its mean does not depend on the
+    number of samples, and is 0 for samples of one distribution.
 
     Features are first centred by their means over X and divided by one scale, the root of their mean variance over X,
     which the paper does not do: the kernel has no scale of its own, so the unit of the features would decide which of
@@ -107,7 +107,7 @@ def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
     X_generated : array-like of shape (n_generated, ...)
         Generated samples in X's layout and units; at least 2.
     features : estimator or callable, default=None
-        What is compared, as for `frechet_distance`.
+        What is compared, as for `~skae.metrics.frechet_distance`.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
     Raises
     ------
     TypeError, ValueError, sklearn.exceptions.NotFittedError
-        As `frechet_distance` does.
+        As `~skae.metrics.frechet_distance` does.
 
     References
     ----------

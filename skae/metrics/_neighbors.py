@@ -24,7 +24,7 @@ class PrecisionRecallDensityCoverage(NamedTuple):
 
 
 class Memorization(NamedTuple):
-    """What `memorization` returns."""
+    """What `~skae.metrics.memorization` returns."""
 
     ratio: float
     probability: float
@@ -56,7 +56,7 @@ def precision_recall_density_coverage(
         Generated samples in X's layout and units; more than ``n_neighbors``, and as many as in X where figures are to
         be compared with others: recall and coverage grow with their number.
     features : estimator or callable, default=None
-        What distances are measured in, as for `frechet_distance`.
+        What distances are measured in, as for `~skae.metrics.frechet_distance`.
     n_neighbors : int, default=5
         The k of above.
 
@@ -69,9 +69,9 @@ def precision_recall_density_coverage(
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
-        As `frechet_distance` does.
+        As `~skae.metrics.frechet_distance` does.
     ValueError
-        As `frechet_distance` does; if a set has no more than ``n_neighbors`` samples.
+        As `~skae.metrics.frechet_distance` does; if a set has no more than ``n_neighbors`` samples.
 
     References
     ----------
@@ -137,7 +137,7 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
     X_held_out : array-like of shape (n_held_out, ...)
         Real samples of the same distribution as X that the model has not seen.
     features : estimator or callable, default=None
-        What distances are measured in, as for `frechet_distance`.
+        What distances are measured in, as for `~skae.metrics.frechet_distance`.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
     Raises
     ------
     TypeError, ValueError, sklearn.exceptions.NotFittedError
-        As `frechet_distance` does, but one sample is enough.
+        As `~skae.metrics.frechet_distance` does, but one sample is enough.
 
     References
     ----------

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.fixes import parse_version
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from skae.estimators._html import SITE
 from skae.noise import GaussianNoise
 
+OLD = parse_version(sklearn.__version__) < parse_version("1.9")
 X = np.random.default_rng(0).normal(size=(40, 16))
 y = np.arange(40) % 2
 FITTED = {
@@ -30,6 +33,7 @@ def rows(table):
     return {name: html.unescape(link) for link, name, description in links if description.strip()}
 
 
+@pytest.mark.skipif(OLD, reason="scikit-learn shows fitted attributes from 1.9 on")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # one epoch says little of the rows
 @pytest.mark.parametrize("name", FITTED)
 def test_parameters_and_fitted_attributes_are_described_and_linked(name):
@@ -49,7 +53,7 @@ def test_parameters_and_fitted_attributes_are_described_and_linked(name):
 def test_within_a_pipeline_and_before_fit():
     shown = make_pipeline(AutoencoderTransformer(), LogisticRegression())._repr_html_()
     assert f"{SITE}api/skae.AutoencoderTransformer.html" in shown
-    assert "n_components: int" in shown
+    assert OLD or "n_components: int" in shown
 
 
 def test_a_class_of_ones_own_is_not_said_to_be_on_the_site():

@@ -187,7 +187,10 @@ def test_the_score_is_the_weighted_mean(vae, few):
     assert vae.score(few, None, weight) == vae.score(few, sample_weight=weight)
     assert vae.score(few, sample_weight=2.0) == pytest.approx(vae.score(few))
     assert isinstance(vae.score(few), float)
-    for bad, match in ((np.ones(3), "sample_weight must have the shape"), (-np.ones(400), "not all zero, got -1 to -1")):
+    for bad, match in (
+        (np.ones(3), "sample_weight must have the shape"),
+        (-np.ones(400), "not all zero, got -1 to -1"),
+    ):
         with pytest.raises(ValueError, match=match):
             vae.score(few, sample_weight=bad)
 
@@ -387,6 +390,13 @@ def test_a_warning_points_at_the_line_of_the_user(few, method):
     owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
     with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
         getattr(owner, method.partition(" ")[0])(few)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_warning_in_a_search_points_there_too(few):
+    vae = small(4, beta=1e4, max_epochs=30, lr=0.01, batch_size=10)
+    with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
+        cross_val_score(vae, few, cv=2)
     assert {warning.filename for warning in caught} == {__file__}
 
 

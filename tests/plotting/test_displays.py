@@ -61,7 +61,9 @@ def test_missing_matplotlib_is_told(display, autoencoder, few):
 @pytest.mark.parametrize("display", OF_ROWS)
 def test_any_estimator_that_maps_both_ways_will_do(display, pca, few):
     of_pca, of_pipeline = (draw(display, est, few) for est in (pca, make_pipeline(StandardScaler(), pca).fit(few)))
-    for name in {"images", "points", "X_hat"} & set(vars(of_pca)):
+    names = {"images", "points", "X_hat"} & set(vars(of_pca))
+    assert names
+    for name in names:
         found, scaled = getattr(of_pca, name), getattr(of_pipeline, name)
         assert found.shape == scaled.shape
         assert not np.allclose(found, scaled)
@@ -74,7 +76,9 @@ def test_tensors_of_every_kind(display, how, autoencoder, few):
     X = X.float().requires_grad_() if how == "gradient" else X.bfloat16()
     kwargs = {"y": torch.arange(200.0).requires_grad_()} if display is LatentDisplay else {}
     drawn, expected = draw(display, autoencoder, X, **kwargs), draw(display, autoencoder, few)
-    for name in {"images", "points", "X", "X_hat"} & set(vars(drawn)):
+    names = {"images", "points", "X", "X_hat"} & set(vars(drawn))
+    assert names
+    for name in names:
         np.testing.assert_allclose(as_array(getattr(drawn, name)), getattr(expected, name), rtol=1e-6, atol=1e-5)
 
 
@@ -90,5 +94,7 @@ def test_rows_of_a_data_frame_and_frames_of_codes(display, few):
     frame = pd.DataFrame(few, columns=[f"pixel {i}" for i in range(64)])
     drawn = draw(display, PCA(3).set_output(transform="pandas").fit(frame), frame)
     expected = draw(display, PCA(3).fit(few), few)
-    for name in {"images", "points", "X", "X_hat"} & set(vars(drawn)):
+    names = {"images", "points", "X", "X_hat"} & set(vars(drawn))
+    assert names
+    for name in names:
         np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name))

@@ -1,5 +1,7 @@
 """The site in a browser, on a desk and in a hand: no error, no missing picture, nothing wider than the screen."""
 
+from pathlib import Path
+
 import pytest
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -79,6 +81,9 @@ def test_what_makes_these_tests_fail(visit):
         visit.wrong.clear()
     visit.page.evaluate("document.images[0].src = 'data:image/png;base64,AAAA'")
     assert visit.page.evaluate(PICTURES) != []
+    wide = "'<p style=width:3000px>wide</p>'"
+    visit.page.evaluate(f"document.querySelector('article').insertAdjacentHTML('beforeend', {wide})")
+    assert visit.page.evaluate(SIDEWAYS) == ["P wide"]
 
 
 def test_search_from_the_landing_page(visit):
@@ -111,11 +116,14 @@ def test_from_the_landing_page_through_the_gallery(visit):
 
 
 def test_three_pages_from_the_front_to_a_tuned_pipeline(visit):
-    """Landing page, tour: there a grid search over a pipeline on an array of one's own."""
+    """From the README, or the landing page, to the tour: there a grid search over a pipeline on one's own array."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert "(examples/plot_tour.py)" in readme
     visit.open()
     visit.page.locator("a", has_text="Take the tour").first.click()
     visit.look()
     text = visit.page.locator("article").inner_text()
     assert "GridSearchCV" in text
     assert "Pipeline" in text
-    assert "your own" in text
+    assert "# your array here" in text
+    assert "accuracy of the best on the test rows" in text

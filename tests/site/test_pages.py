@@ -82,12 +82,15 @@ def test_nothing_comes_from_another_host(site, pages):
 
 
 def test_pictures_say_what_they_show(site, pages):
-    assert [
-        (str(path.relative_to(site)), picture.get("src"))
-        for path, content in pages.items()
-        for picture in content.pictures
-        if "alt" not in picture
-    ] == []
+    """Those of the gallery by their titles, or else they would have the name of the script."""
+    wrong = []
+    for path, content in pages.items():
+        for picture in content.pictures:
+            said = picture.get("alt")
+            decorates = "logo" in picture.get("class", "") or "thumb" in picture["src"]  # beside what says the same
+            if said is None or re.fullmatch(r"plot \w+( \w+)?", said) or not (said or decorates):
+                wrong.append((str(path.relative_to(site)), picture["src"]))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
@@ -103,7 +106,7 @@ def test_the_pictures_of_the_readme_are_those_of_the_gallery(site, picture, scri
         plt.imread(path) for path in (ROOT / f"docs/_static/{picture}.png", site / f"_images/sphx_glr_{script}_001.png")
     )
     assert mine.shape == drawn.shape, "`make pictures` copies them"
-    assert abs(mine - drawn).mean() < 0.03, "`make pictures` copies them"  # other processors train in other last bits
+    assert abs(mine - drawn).mean() < 0.005, "`make pictures` copies them"  # other processors train in other last bits
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator])
