@@ -88,7 +88,8 @@ for ax in axes[-1]:
     ax.set_xlabel("step")
 for ax in axes[:, 0]:
     ax.set_ylabel("first channel")
-figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+figure.suptitle("Test sequences, and what four numbers keep of them")
 plt.show()
 
 # %%
