@@ -54,7 +54,7 @@ ax.set(xlabel="digit left out of training", ylabel="area under the ROC curve", y
 ax.set_title("How well digits are found that were left out of training")
 ax.set_xticks(range(10))
 ax.axhline(0.5, color="black", linewidth=0.8)
-ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.16), frameon=False)
+figure.legend(ncols=3, loc="outside lower center", frameon=False)
 
 order = np.argsort(ae.score_samples(X_test))
 chosen = X_test[np.concatenate([order[:6], order[-6:]])]
