@@ -28,7 +28,7 @@ types: $(VENV)/installed
 
 # The gallery runs in this. A script that has not changed is not run again, whatever has changed in skae: `make clean`.
 site: $(VENV)/installed
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 # The two pictures of the README, which have to be there without a build.
 pictures: site
