@@ -232,7 +232,7 @@ BESIDE = {
     ("ae", "score_samples"): ("X_target",),
     ("ae", "reconstruct"): ("keep_observed",),
     ("vae", "score"): ("sample_weight", "X_target", "y", "n_importance_samples"),
-    ("vae", "interpolate"): ("X_b", "steps", "y", "method"),
+    ("vae", "interpolate"): ("X_b", "n_steps", "y", "method"),
     ("vae_classes", "fit"): ("y", "y_val", "X_val", "sample_weight"),
     ("vae_classes", "partial_fit"): ("y", "classes", "sample_weight"),
     ("vae_classes", "score"): ("y", "sample_weight"),

@@ -200,7 +200,7 @@ ARGUMENTS = {
     ("vae_classes", "sample"): ("y",),
     ("vae_targets", "sample"): ("y",),
     ("vae", "sample_posterior"): ("n_samples", "random_state", "noisy", "y"),
-    ("vae", "interpolate"): ("steps", "method", "y"),
+    ("vae", "interpolate"): ("n_steps", "method", "y"),
     ("vae", "score_samples"): ("n_importance_samples", "y"),
     ("ae_mask", "reconstruct"): ("keep_observed",),
     ("ae", "score"): ("sample_weight",),
