@@ -16,6 +16,7 @@ from ._autoencoder import Autoencoder
 from ._codec import check_settable
 from ._component import Component
 from ._probe import Costs, is_known
+from ._random import settled
 
 _PARTS = ("bottleneck", "loss", "noise")
 _MACHINERY = vars(nn.Module()).keys()
@@ -61,6 +62,7 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
     return module.train(bool(state["training"]))
 
 
+@settled
 def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, known: bool = True) -> Any:
     """What ``make`` makes, with ``arrays`` for its weights.
 
@@ -148,6 +150,7 @@ def _is_harmless(part: Any) -> bool:
     return not callable(part)
 
 
+@settled
 def _is_ours(module: Autoencoder, recipe: dict[str, Any]) -> bool:
     """Whether a module is what its recipe makes, but for the values of its tensors."""
     if not all(map(_is_harmless, recipe.values())):

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch import overrides
+from torch.utils import _device
 
 # Of the numbers that all rows share in scores and judgements; none that data are likely to be made with.
 COMMON_SEED = 1_937_162_211
@@ -85,7 +87,7 @@ def settle(n: int) -> None:
 
 
 def settled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Leave what ``function`` borrows as it was, torch's gradient switch too, where Ctrl-C ends it at a bad moment.
+    """Leave what ``function`` borrows as it was, torch's switches too, where Ctrl-C ends it at a bad moment.
 
     A decorator and no context: Ctrl-C may strike as a context ends, and what that has left to do would then be done
     when the error is forgotten, in the middle of something else.
@@ -93,12 +95,19 @@ def settled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def settling(*args: Any, **kwargs: Any) -> Any:
-        n, grad = n_loans(), torch.is_grad_enabled()
+        n, grad, device = n_loans(), torch.is_grad_enabled(), _device.CURRENT_DEVICE
+        modes = overrides._get_current_function_mode_stack()
         try:
             return function(*args, **kwargs)
         except BaseException:
             settle(n)
-            torch.set_grad_enabled(grad)  # struck just before the end of torch's own context, it would stay
+            # Struck just before the end of torch's own contexts, they would stay: `torch.device` is a mode.
+            torch.set_grad_enabled(grad)
+            while overrides._len_torch_function_stack():
+                overrides._pop_mode()
+            for mode in modes:
+                overrides._push_mode(mode)
+            _device.CURRENT_DEVICE = device
             raise
 
     return settling

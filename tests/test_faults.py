@@ -69,6 +69,8 @@ def world():
         "libraries": [library.get_num_threads() for library in LIBRARIES],
         "grad": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
+        "modes": len(torch.overrides._get_current_function_mode_stack()),
+        "device": torch.empty(0).device,
         "dtype": torch.get_default_dtype(),
         "autocast": torch.is_autocast_enabled("cpu"),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
@@ -138,6 +140,8 @@ def interruptible(interruptible):
 
 # ------------------------------------------------------------------ Ctrl-C
 
+ENDS = ("_random.py", "_threads.py", "_device.py", "overrides.py")  # where contexts begin and end
+
 
 def polls(call, stop=0):
     """Run ``call``, with Ctrl-C at its ``stop``-th moment; return where all moments were.
@@ -165,8 +169,7 @@ def moments(found, n_own, n_others):
     """Numbers of moments: all places in contexts, torch's switches too, each once; then some anywhere."""
     places = {place: i for i, place in reversed(list(enumerate(found, 1)))}
     ours = os.sep + "skae" + os.sep
-    ends = ("_random.py", "_threads.py")
-    close = [i for p, i in places.items() if "grad_mode" in p[0] or (ours in p[0] and p[0].endswith(ends))]
+    close = [i for p, i in places.items() if "grad_mode" in p[0] or (ours in p[0] and p[0].endswith(ENDS))]
     own = [i for p, i in places.items() if ours in p[0]]
     # Within threadpoolctl it is scikit-learn that limits threads, in a way of its own.
     others = [i for i, p in enumerate(found, 1) if "threadpoolctl" not in p[0]]
@@ -264,8 +267,13 @@ def test_ctrl_c_from_a_clock(interruptible, name):
 
 @pytest.mark.parametrize(
     ("context", "draw"),
-    [(lambda: Stream(0), torch.rand), (lambda: threads_for(0), torch.zeros), (one_blas_thread, torch.zeros)],
-    ids=["stream", "threads", "blas"],
+    [
+        (lambda: Stream(0), torch.rand),
+        (lambda: threads_for(0), torch.zeros),
+        (one_blas_thread, torch.zeros),
+        (lambda: torch.device("meta"), torch.zeros),
+    ],
+    ids=["stream", "threads", "blas", "device"],
 )
 def test_ctrl_c_at_every_moment_of_a_context(interruptible, context, draw):
     """All of them, as the fits above take a sample."""
@@ -281,7 +289,7 @@ def test_ctrl_c_at_every_moment_of_a_context(interruptible, context, draw):
     before = world()
     found = polls(thing.use)
     # From the contexts' own first moment to the last: what comes after it is the end of the block.
-    last = max(i for i, place in enumerate(found, 1) if place[0].endswith(("_random.py", "_threads.py")))
+    last = max(i for i, place in enumerate(found, 1) if place[0].endswith(ENDS))
     del thing.attribute
     n = 0
     for moment in range(1, last + 1):
