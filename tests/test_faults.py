@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _random, _threads
+from skae._module_state import _Budget
 from skae._random import Stream
 from skae._threads import one_blas_thread, threads_for
 from skae._validation import unchanged_on_error
@@ -140,7 +141,7 @@ def interruptible(interruptible):
 
 # ------------------------------------------------------------------ Ctrl-C
 
-ENDS = ("_random.py", "_threads.py", "_device.py", "overrides.py")  # where contexts begin and end
+ENDS = ("_random.py", "_threads.py", "overrides.py")  # where contexts begin and end
 
 
 def polls(call, stop=0):
@@ -271,9 +272,9 @@ def test_ctrl_c_from_a_clock(interruptible, name):
         (lambda: Stream(0), torch.rand),
         (lambda: threads_for(0), torch.zeros),
         (one_blas_thread, torch.zeros),
-        (lambda: torch.device("meta"), torch.zeros),
+        (lambda: _Budget(100), torch.zeros),
     ],
-    ids=["stream", "threads", "blas", "device"],
+    ids=["stream", "threads", "blas", "budget"],
 )
 def test_ctrl_c_at_every_moment_of_a_context(interruptible, context, draw):
     """All of them, as the fits above take a sample."""
