@@ -29,7 +29,6 @@ exclude_patterns = [
     "_build",
     "_ext",
     "_templates",
-    "auto_examples/**/*.ipynb",
     "auto_examples/**/*.py",
 ]
 templates_path = ["_templates"]
@@ -45,18 +44,15 @@ nitpick_ignore_regex = [
     ),
 ]
 
-autosummary_generate = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc's sections say more
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # each class's page has its methods in full
-numpydoc_xref_param_type = False
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-myst_links_external_new_tab = False
 
 html_title = "skae"
 html_theme = "pydata_sphinx_theme"
@@ -113,7 +109,6 @@ sphinx_gallery_conf = {
     "write_computation_times": False,  # its page takes a table from another host
     "show_signature": False,
     "remove_config_comments": True,
-    "copyfile_regex": "",
 }
 
 
