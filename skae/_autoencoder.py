@@ -123,7 +123,7 @@ class Autoencoder(nn.Module):
                 part.setup(self.n_codes)
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
         self.missing, self.may_have_nan = missing, missing or self.reads_padding
-        if self.may_have_nan and "observed" not in inspect.signature(self.loss.forward).parameters:
+        if self.may_have_nan and not self.loss_takes_observed:
             raise TypeError(
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
             )
@@ -201,11 +201,24 @@ class Autoencoder(nn.Module):
         observed = ~target.isnan() if self.may_have_nan else None
         self.loss.init_from(raw, target.nan_to_num() if self.may_have_nan else target, observed)
 
+    @property
+    def loss_takes_observed(self) -> bool:
+        """Whether the loss can leave values out."""
+        return "observed" in inspect.signature(self.loss.forward).parameters
+
     def corrupt(self, u: Tensor) -> Tensor:
-        """Damage rows as `noise` does. What it masks enters as the mean; what is missing stays so."""
+        """Corrupt samples as `noise` does. What it masks enters as the mean; what is missing stays so."""
+        return self.corrupt_and_hide(u)[0]
+
+    def corrupt_and_hide(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and True where a known value has been masked."""
         noisy = self.noise.corrupt(self._fill(u))
-        noisy = torch.where(noisy.isnan(), self.baseline, noisy)
-        return torch.where(u.isnan(), u, noisy) if self.may_have_nan else noisy
+        hidden = noisy.isnan()
+        noisy = torch.where(hidden, self.baseline, noisy)
+        if not self.may_have_nan:
+            return noisy, hidden
+        missing = u.isnan()
+        return torch.where(missing, u, noisy), hidden & ~missing
 
     def _observed(self, u: Tensor) -> Tensor | None:
         """What a network that reads padding is told."""
@@ -235,9 +248,11 @@ class Autoencoder(nn.Module):
         n_positions = self.n_codes // self.n_components
         return z if c is None else torch.cat([z, c.to(z).repeat_interleave(n_positions, 1)], 1)
 
-    def _loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """The loss of every row, (n,), without the values that are not known."""
-        return self.loss(raw, target.nan_to_num(), ~target.isnan()) if self.may_have_nan else self.loss(raw, target)
+    def _loss(self, raw: Tensor, target: Tensor, partial: bool = False) -> Tensor:
+        """The loss of every sample, (n,), without NaN in ``target``; ``partial`` where it may hold some."""
+        if partial or self.may_have_nan:
+            return self.loss(raw, target.nan_to_num(), ~target.isnan())
+        return self.loss(raw, target)
 
     def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Run conditioned rows through the whole diagram, the decoder being told ``c``, (n, n_conditions).
@@ -257,14 +272,20 @@ class Autoencoder(nn.Module):
             observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))
         return self._decode(z, observed, c), z, penalty
 
-    def objective(self, output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
-        """Loss plus penalty of every row, (n,); ``target`` as `target` gives it.
+    def objective(
+        self, output: tuple[Tensor, Tensor, Tensor], target: Tensor, hidden_share: float | None = None
+    ) -> Tensor:
+        """Loss plus penalty of every sample, (n,); ``target`` as `target` gives it.
 
-        Of k codes for each row minus the log of the mean of their exponentials, the bound of Burda et al. (2016).
+        Where ``target`` has only the values that a noise has hidden, ``hidden_share`` is their share of the known ones:
+        the loss is divided by it, and stands beside the penalty as that of all values would.
+
+        Of k codes for each sample minus the log of the mean of their exponentials, the bound of Burda et al. (2016).
         """
         raw, _, penalty = output
         k = len(raw) // len(target)
-        objective = self._loss(raw, target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1)))
+        target = target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1))
+        objective = self._loss(raw, target, hidden_share is not None) / (hidden_share or 1.0)
         if self.bottleneck.has_penalty:
             objective = objective + penalty
         return objective if k == 1 else math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-FORMAT = 1  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
+FORMAT = 2  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
 _KEY = "skae_format"
 _LONGEST_REASON = 1000  # letters of what is said about a file, which may quote it
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit

@@ -90,7 +90,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         # Nothing that the rows seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and judge is rows else trust_start
         if judge is not None:
-            judge = _damage(net, judge)
+            judge, net.hidden_share_ = _corrupted(net, judge)
         n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
 
     first = len(net.history)
@@ -170,13 +170,23 @@ def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> 
     return Rows(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
 
 
-def _damage(net: AutoencoderNet, judge: Any) -> Rows:
-    """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
-    if net.module_.noise is None:
-        return judge
-    judge = judge.held()
+def _corrupted(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]:
+    """Corrupt the validation data of a denoiser, or PCA would win on clean samples. One draw serves all epochs.
+
+    Where the noise masks, only the values that it hides count: the start copies the others. Their share of the known
+    values is returned with the samples, or None.
+    """
+    module = net.module_
+    if module.noise is None:
+        return validation, None
+    rows = validation.held()
     with net.stream, torch.no_grad():
-        return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight, judge.condition)
+        noisy, hidden = module.corrupt_and_hide(rows.u)
+    target, share = rows.target, None
+    if bool(hidden.any()) and module.loss_takes_observed:
+        share = float(hidden.sum() / (~target.isnan()).sum())
+        target = target.masked_fill(~hidden, torch.nan)
+    return Rows(noisy, target, rows.weight, rows.condition), share
 
 
 def _batching(est: Any) -> dict[str, Any]:
