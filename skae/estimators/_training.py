@@ -29,6 +29,7 @@ from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
+_MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 _PCA_VALUES = 2**21  # are read at once for the PCA of the start
 
@@ -91,6 +92,8 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         keep.trust_start = "always" if trust_start and judge is rows else trust_start
         if judge is not None:
             judge, net.hidden_share_ = _corrupted(net, judge)
+            if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
+                keep.trust_start = False
         n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
 
     first = len(net.history)
@@ -182,11 +185,12 @@ def _corrupted(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]
     rows = validation.held()
     with net.stream, torch.no_grad():
         noisy, hidden = module.corrupt_and_hide(rows.u)
-    target, share = rows.target, None
-    if bool(hidden.any()) and module.loss_takes_observed:
-        share = float(hidden.sum() / (~target.isnan()).sum())
-        target = target.masked_fill(~hidden, torch.nan)
-    return Rows(noisy, target, rows.weight, rows.condition), share
+        if not (bool(hidden.any()) and module.loss_takes_observed):
+            return Rows(noisy, rows.target, rows.weight, rows.condition), None
+        rows = rows.repeated(max(1, min(_MASKS, _MASKED_ROWS // len(rows))))
+        noisy, hidden = module.corrupt_and_hide(rows.u)
+    share = float(hidden.sum() / (~rows.target.isnan()).sum())
+    return Rows(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
 
 
 def _batching(est: Any) -> dict[str, Any]:
