@@ -1,8 +1,8 @@
 """Corruptions: what is done to a row before it is encoded, while training.
 
 The target stays clean, so the network learns to undo the damage (Vincent et al., 2010). Noise acts
-on conditioned values, whose mean is 0 and whose scale is 1 over the whole of X: its strength means
-the same for pixels in 0..255 and for standardised columns. Outside training it does nothing.
+on standardized values, each feature minus its mean, divided by one scale for all: its strength means
+the same for pixels in 0..255 and for standardized columns. Outside training it does nothing.
 
 What is masked becomes NaN, the mark of a missing value, and enters the network as one does: as the
 mean of its feature over X (in sequences, of its channel). So a network that was trained under a
@@ -47,7 +47,8 @@ class GaussianNoise(Noise):
     Parameters
     ----------
     scale : float, default=0.1
-        Standard deviation of the noise, in global standard deviations of X; at least 0.
+        Standard deviation of the noise, in standard deviations of X about the means of its features (of all features
+        together, ``sqrt(X.var(axis=0).mean())``); at least 0.
 
     Examples
     --------

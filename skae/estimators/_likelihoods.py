@@ -72,8 +72,9 @@ class Likelihoods(Conditional):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
-            Decoded rows, in the units of the X that was fitted; sequences in the length of `fit`.
+        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+            Decoded samples, in the units of the X that was fitted; float64 where that was float64 or integers that
+            float32 does not hold, float32 elsewhere. Sequences have the length of `fit`.
 
         Raises
         ------

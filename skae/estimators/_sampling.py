@@ -57,8 +57,8 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
-            New rows, in the units of the X that was fitted.
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
 
         Raises
         ------
@@ -141,8 +141,8 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
-            Draws, the first of every row before the second of any; sequences as long as those of X.
+        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...)
+            Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any; sequences as long as those of X.
 
         Raises
         ------
@@ -181,8 +181,8 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...), float32
-            The ways.
+        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...)
+            The ways, of the dtype that `inverse_transform` returns.
 
         Raises
         ------

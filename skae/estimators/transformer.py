@@ -17,8 +17,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     The default network starts as PCA and learns what PCA leaves; it is judged by rows held out of training,
     and the best weights are kept. X may have any range and any real dtype: the network sees
-    ``(X - mean) / scale``, with one mean and one standard deviation for the whole of X, so columns that
-    differ in unit want a `StandardScaler` before, as they do for PCA.
+    ``(X - mean) / scale``, with the mean of each feature, as in PCA, and one scale for all of them, the standard
+    deviation about these means. So columns that differ in unit need a `StandardScaler` before, as they do for PCA.
 
     With ``module='gru'`` or ``'tcn'`` X holds sequences, (n, length, channels) or (n, length), the shorter ones padded
     with NaN at the end. Codes do not depend on the padding, and `transform` takes other lengths than `fit` saw.
