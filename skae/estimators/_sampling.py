@@ -142,7 +142,8 @@ class Sampling(Likelihoods):
         Returns
         -------
         X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...)
-            Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any; sequences as long as those of X.
+            Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any;
+            sequences as long as those of X.
 
         Raises
         ------
