@@ -241,7 +241,7 @@ class Schedule(LRScheduler):
 
 
 def schedule(
-    name: str | None, lr: float, steps: int, monitor: str, patience: int, tol: float, cycle_betas: bool
+    name: str | None, lr: float, steps: int, monitor: str, patience: float, tol: float, cycle_betas: bool
 ) -> list:
     """The callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
     common: dict[str, Any] = {"event_name": None}
@@ -252,7 +252,8 @@ def schedule(
         common |= {"T_max": max(steps, 1)}
         return [("lr_schedule", Schedule(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
-        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": max(patience // 2 - 1, 0)}
+        waits = patience if math.isinf(patience) else max(patience // 2 - 1, 0)
+        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": waits}
         return [("lr_schedule", Schedule(Plateau, **common))]
     return []
 

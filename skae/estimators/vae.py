@@ -285,6 +285,9 @@ class VAEGenerator(Layout, Density, Sampling):
                 f"there. Got bottleneck={self.bottleneck!r}, beta={self.beta}, "
                 f"importance_samples={self.importance_samples}."
             )
+        for name in ("beta", "importance_samples"):
+            if self.bottleneck is None and f"bottleneck__{name}" in self._extra:
+                raise TypeError(f"bottleneck__{name} is a parameter of VAEGenerator itself: set {name}.")
         return super()._check_params()
 
     def _default_bottleneck(self) -> Gaussian:
