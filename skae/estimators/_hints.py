@@ -113,7 +113,7 @@ def names_arguments(method: _Method) -> _Method:
         if len(args) > len(by_position):
             others = ", ".join(p.name for p in parameters if p.name not in by_position)
             raise TypeError(
-                f"{owner} takes {' and '.join(by_position)} by position, got {len(args)} arguments: give {others} by name."
+                f"{owner} takes {' and '.join(by_position)} by position, got {len(args)}: give {others} by name."
             )
         return method(self, *args, **kwargs)
 
