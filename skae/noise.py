@@ -125,7 +125,7 @@ class BlockMasking(Noise):
 
     def setup(self, n_components: int) -> None:
         if not self._is_in_pixels():
-            what = "BlockMasking: size (a share of the side, or an integer above 1 for pixels)"
+            what = f"{type(self).__name__}: size (a share of the side, or an integer above 1 for pixels)"
             check_number(what, self.size, numbers.Real, 0, 1)
         self._check_number("n_blocks", numbers.Integral, 0)
 
@@ -134,7 +134,7 @@ class BlockMasking(Noise):
         longest = max(self._sides(x))
         if self._is_in_pixels() and self.size > longest:
             raise ValueError(
-                f"BlockMasking: size={self.size} pixels is more than the longest side of the image, {longest}. Give "
+                f"{type(self).__name__}: size={self.size} pixels is more than the longest side of the image, {longest}. Give "
                 "fewer, or a share of the side in [0, 1]."
             )
 
