@@ -27,7 +27,7 @@ class KeepBest(Callback):
 
     Parameters
     ----------
-    patience : int or None
+    patience : int, inf or None
         Epochs without an improvement after which training stops; None never stops it.
     tol : float
         Relative improvement of the loss that counts for ``patience``. Any improvement counts for
@@ -41,7 +41,9 @@ class KeepBest(Callback):
 
     ignores_batch_history = True
 
-    def __init__(self, patience: int | None, tol: float, restore: bool = True, trust_start: bool | str = False) -> None:
+    def __init__(
+        self, patience: float | None, tol: float, restore: bool = True, trust_start: bool | str = False
+    ) -> None:
         self.patience, self.tol, self.restore, self.trust_start = patience, tol, restore, trust_start
 
     def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:

@@ -134,8 +134,8 @@ class BlockMasking(Noise):
         longest = max(self._sides(x))
         if self._is_in_pixels() and self.size > longest:
             raise ValueError(
-                f"{type(self).__name__}: size={self.size} pixels is more than the longest side of the image, {longest}. Give "
-                "fewer, or a share of the side in [0, 1]."
+                f"{type(self).__name__}: size={self.size} pixels is more than the longest side of the image, "
+                f"{longest}. Give fewer, or a share of the side in [0, 1]."
             )
 
     def _is_in_pixels(self) -> bool:

@@ -11,7 +11,7 @@ from ._hints import parameter_hint
 from ._parts import held_names
 
 # Slots of parts, which may be objects too: these have parameters of their own.
-_PARTS = ("bottleneck", "loss", "noise")
+_PARTS = ("bottleneck", "loss", "noise", "prior")
 # The slots whose parameters are set by names with double underscores.
 _SLOTS = ("module", *_PARTS, "optimizer", "iterator_train", "iterator_valid", "callbacks")
 
@@ -69,7 +69,8 @@ class ExtraParams(BaseEstimator):
         """Whether ``name`` is kept for a string or a class, rather than set on a part that is an object."""
         slot, _, rest = name.partition("__")
         part = params.get(slot, getattr(self, slot, None))
-        if rest and (slot == "prior" or (slot == "noise" and part is None)) and not _is_object(part):
+        # 'mixture' is no class, and chooses for itself.
+        if rest and ((slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior") and part is None)):
             raise ValueError(f"{name} needs a {slot} that has it, got {slot}={part!r}: set {slot} too.")
         if name in self._extra and slot not in params:
             return True

@@ -36,7 +36,7 @@ def make_net(
         "n_conditions": n_conditions,
         "precision": est.precision,
     }
-    of_boxes = ("module__", "bottleneck__", "loss__", "noise__")
+    of_boxes = ("module__", "bottleneck__", "loss__", "noise__", "prior__")
     others = {name: value for name, value in params.items() if not name.startswith(of_boxes)}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
@@ -95,7 +95,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What of a recipe is not as it was, in the names of the estimator's parameters."""
     old, new = ({f"module__{name}": value for name, value in r["network_params"].items()} for r in (before, now))
     for name, slot in {"n_components": "n_components", "network": "module", "n_conditions": "the width of y"}.items():
-        old[slot], new[slot] = before[name], now[name]
+        old[slot], new[slot] = before.get(name), now.get(name)
     for slot in ("bottleneck", "loss", "noise"):
         old[slot], new[slot] = before[slot], now[slot]
     # Parts are compared by what they say of themselves: they are copied at every fit.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import nn
 from torch.optim import Optimizer
 
@@ -20,7 +21,8 @@ from .. import nn as networks
 from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
 from .._files import check_path
-from .._params import check_names, did_you_mean, find_class, find_name, resolve, select
+from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select
+from .._prior import check_prior
 from .._random import check_seed
 from .._validation import check_choice, check_device, check_number
 from ._html import SITE
@@ -159,6 +161,18 @@ def held_names(est: Any) -> dict[str, set[str]]:
         with contextlib.suppress(AttributeError, TypeError, ValueError):  # `fit` refuses what is wrong
             names[slot] = find()
     return names
+
+
+def find_prior(est: Any) -> Any:
+    """The density that an estimator's ``prior`` stands for: a class is called, with ``prior__*``."""
+    prior, own = est.prior, select(est._extra, "prior")
+    if prior is not None:
+        check_prior(prior)
+    if own and (prior is None or isinstance(prior, str)):
+        raise ValueError(f"prior__{next(iter(own))} needs a prior that has it, got prior={prior!r}: set prior too.")
+    if isinstance(prior, type):
+        return build(prior, {}, own, "prior")
+    return clone(prior).set_params(**own) if own else prior
 
 
 def find_network(module: Any) -> Any:

@@ -107,9 +107,9 @@ default='squared_error'
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
     **params
-        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``,
-        ``drop_last``, ``batch_size``), ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what
-        those slots hold, as a string, a class or an object.
+        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
+        ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
+        parameters of what those slots hold, by a string, a class or an object.
 
     Attributes
     ----------

@@ -176,6 +176,26 @@ def test_parameters_of_parts_in_a_search_and_in_a_pipeline():
     assert pipe.get_params()["autoencodertransformer__loss__delta"] == 3.0
 
 
+def test_parameters_of_a_prior(tmp_path):
+    common = {"max_epochs": 1, "early_stopping": False}
+    for cls in (AutoencoderTransformer, VAEGenerator):
+        ae = small(cls, prior=GaussianMixture, prior__n_components=3, prior__covariance_type="diag", **common).fit(X)
+        wanted = small(cls, prior=GaussianMixture(3, covariance_type="diag"), **common).fit(X)
+        assert ae.prior_.means_.shape == (3, 2)
+        np.testing.assert_array_equal(ae.sample(4, random_state=0), wanted.sample(4, random_state=0))
+        skae.save(ae, tmp_path / "ae.skae")
+        assert skae.load(tmp_path / "ae.skae").get_params()["prior__n_components"] == 3
+    for name in ("gmm", "Mixture"):
+        assert small(prior=name).fit(X).sample(3).shape == (3, 4)
+        with pytest.raises(ValueError, match=f"prior__n_components needs a prior that has it, got prior='{name}'"):
+            small(prior=name, prior__n_components=3).fit(X)
+    with pytest.raises(TypeError, match=r"prior=GaussianMixture takes no parameter prior__n\. It takes: prior__cov"):
+        small(prior=GaussianMixture, prior__n=3).fit(X)
+    given_prior = GaussianMixture(2)
+    assert len(small(prior=given_prior, prior__n_components=3).fit(X).prior_.means_) == 3
+    assert given_prior.n_components == 2
+
+
 def test_an_object_comes_with_its_own_parameters():
     ae = small(noise="gaussian", noise__scale=0.7)
     ae.set_params(noise=GaussianNoise(0.2))

@@ -166,6 +166,7 @@ def test_parameters_of_networks(name, data):
 EXTRA = {
     "iterator_train__shuffle", "iterator_train__drop_last", "iterator_train__batch_size", "iterator_valid__batch_size",
     "iterator_train__collate_fn", "module__nonsense", "nonsense", "callbacks__nonsense", "module__n_components",
+    "bottleneck__weight", "loss__delta", "noise__scale", "prior__n_components",
 }  # fmt: skip
 
 
