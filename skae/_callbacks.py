@@ -27,7 +27,7 @@ class KeepBest(Callback):
 
     Parameters
     ----------
-    patience : int or None
+    patience : int, inf or None
         Epochs without an improvement after which training stops; None never stops it.
     tol : float
         Relative improvement of the loss that counts for ``patience``. Any improvement counts for
@@ -41,7 +41,9 @@ class KeepBest(Callback):
 
     ignores_batch_history = True
 
-    def __init__(self, patience: int | None, tol: float, restore: bool = True, trust_start: bool | str = False) -> None:
+    def __init__(
+        self, patience: float | None, tol: float, restore: bool = True, trust_start: bool | str = False
+    ) -> None:
         self.patience, self.tol, self.restore, self.trust_start = patience, tol, restore, trust_start
 
     def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
@@ -241,7 +243,7 @@ class Schedule(LRScheduler):
 
 
 def schedule(
-    name: str | None, lr: float, steps: int, monitor: str, patience: int, tol: float, cycle_betas: bool
+    name: str | None, lr: float, steps: int, monitor: str, patience: float, tol: float, cycle_betas: bool
 ) -> list:
     """The callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
     common: dict[str, Any] = {"event_name": None}
@@ -252,7 +254,8 @@ def schedule(
         common |= {"T_max": max(steps, 1)}
         return [("lr_schedule", Schedule(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
-        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": max(patience // 2 - 1, 0)}
+        waits = patience if math.isinf(patience) else max(patience // 2 - 1, 0)
+        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": waits}
         return [("lr_schedule", Schedule(Plateau, **common))]
     return []
 

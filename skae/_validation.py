@@ -13,6 +13,7 @@ import torch
 from sklearn.utils import check_scalar
 from torch import Tensor
 
+from ._params import did_you_mean
 from ._random import settled
 from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
@@ -54,7 +55,8 @@ def check_choice(name: str, value: Any, choices: tuple) -> None:
     """Check that ``value`` is one of ``choices``; 1 is not taken for True."""
     found = value.item() if isinstance(value, np.generic) else value  # a grid may come as an array
     if not any(type(found) is type(choice) and found == choice for choice in choices):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+        hint = did_you_mean(value, choices)
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.{hint}")
 
 
 def check_device(device: Any) -> torch.device:
@@ -68,11 +70,19 @@ def check_device(device: Any) -> torch.device:
         raise TypeError(f"device must be a string or a torch.device, got {device!r}.")
     try:
         found = torch.device(device)
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        hint = " A GPU is 'cuda'." if str(device).lower().startswith("gpu") else ""
+        raise ValueError(
+            f"device must be 'auto', 'cpu' or a CUDA device such as 'cuda' or 'cuda:1', got {device!r}.{hint}"
+        )
+    try:
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError, ValueError, OverflowError) as error:
-        raise ValueError(f"device={device!r} is not available here: {str(error).splitlines()[0]}") from error
-    if found.type not in ("cpu", "cuda"):
-        raise ValueError(f"device must be 'auto', 'cpu' or a CUDA device, got {device!r}.")
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"device={device!r} is not available here ('auto' takes what there is): {str(error).splitlines()[0]}"
+        ) from error
     return found
 
 

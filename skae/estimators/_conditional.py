@@ -11,16 +11,19 @@ from .._conditions import Classes, Targets, find_condition
 from .._tensors import as_array
 from .._validation import check_sample_weight
 from ._data import Data
+from ._hints import names_arguments
 from .base import BaseAutoencoder, with_callbacks
 
 
 class Conditional(BaseAutoencoder):
     """An autoencoder whose decoder may be told y; a final class has a parameter ``conditional``."""
 
+    _has_likelihoods = True
     conditional: Any
     classes_: np.ndarray
     _condition: Classes | Targets | None = None
 
+    @names_arguments
     @with_callbacks
     def fit(
         self,
@@ -85,6 +88,7 @@ class Conditional(BaseAutoencoder):
         )
         return self
 
+    @names_arguments
     def partial_fit(
         self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
     ) -> Conditional:

@@ -203,6 +203,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.
 
+        Searches and `cross_val_score` call it where ``scoring`` is left out. With ``scoring='r2'`` and the like scores
+        are NaN, since these need `predict`, which an autoencoder does not have.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)

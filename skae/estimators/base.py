@@ -11,13 +11,14 @@ import numpy as np
 from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
-from .._prior import check_prior, fit_prior
+from .._prior import fit_prior
 from .._validation import check_rows, unchanged_on_error
 from ._data import Data, check_data
 from ._extra import ExtraParams
+from ._hints import Hints, names_arguments
 from ._html import Documented
 from ._inference import Inference
-from ._parts import Parts, check_params, find_network, reads_padding
+from ._parts import Parts, check_params, find_network, find_prior, reads_padding
 from ._training import train
 from ._warnings import warn
 
@@ -33,14 +34,16 @@ except ImportError:
         return method
 
 
-class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
+class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraParams):
     """An autoencoder but for its parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
     """
 
     device: Any
+    _has_likelihoods = False  # of codes that are distributions
 
+    @names_arguments
     @with_callbacks
     def fit(
         self,
@@ -95,6 +98,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             sample_weight=sample_weight,
         )
 
+    @names_arguments
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
 
@@ -194,9 +198,15 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
 
     def _check_params(self) -> Parts:
         self._check_extra_names()
-        if self.prior is not None:
-            check_prior(self.prior)
-        return check_params(self)
+        find_prior(self)
+        parts = check_params(self)
+        if hasattr(parts.bottleneck, "distribution") and not self._has_likelihoods:
+            warn(
+                f"bottleneck={type(parts.bottleneck).__name__} makes codes distributions, of which "
+                f"{type(self).__name__} knows neither likelihoods nor samples: take VAEGenerator.",
+                UserWarning,
+            )
+        return parts
 
     def _may_read_padding(self) -> bool:
         try:
@@ -233,7 +243,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
         """Fit a density to the codes of the rows that were trained on; ``earlier`` is that of those before."""
         if self.prior is not None:
-            self.prior_ = fit_prior(self.prior, self._map(self.module_.encode, data.X), seed, data.sample_weight)
+            self.prior_ = fit_prior(find_prior(self), self._map(self.module_.encode, data.X), seed, data.sample_weight)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

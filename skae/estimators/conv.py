@@ -76,8 +76,9 @@ default='squared_error'
         last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
-    n_iter_no_change : int, default=50
-        Epochs without an improvement of ``tol`` after which training stops.
+    n_iter_no_change : int or np.inf, default=50
+        Epochs without an improvement of ``tol`` after which training stops; np.inf for never. 'onecycle' improves until
+        its end, so 50 of 100 epochs hardly ever stop it: to stop early, take 5 to 10 with ``lr_schedule=None``.
     tol : float, default=1e-4
         Relative improvement of the loss that counts as one; at least 0.
     lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
@@ -106,8 +107,9 @@ default='squared_error'
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
     **params
-        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
-        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
+        ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
+        parameters of what those slots hold, by a string, a class or an object.
 
     Attributes
     ----------

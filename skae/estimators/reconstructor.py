@@ -17,11 +17,12 @@ from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
 from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
 from .._validation import check_choice, unchanged_on_error
+from ._hints import Hints
 from ._html import Documented
 from ._inference import Inference
 
 
-class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
 
     `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
