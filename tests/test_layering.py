@@ -12,6 +12,10 @@ LAYERS = {
     "_random": 0,
     "_threads": 0,
     "_tensors": 0,
+    "_inputs": 0,
+    "_reasons": 0,
+    "_shapes": 0,
+    "_sequences": 0,
     "_slices": 0,
     "_scaling": 0,
     "_validation": 0,
@@ -97,4 +101,4 @@ def test_imports_go_down(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_small(path):
-    assert len(path.read_text().splitlines()) <= 300
+    assert len(path.read_text().splitlines()) <= 350

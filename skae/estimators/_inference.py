@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .._prior import sample_prior
 from .._random import draw_seed
+from .._sequences import SequenceLayout
 from .._slices import count_nan, keep_known
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
@@ -29,6 +30,7 @@ from .._validation import (
     check_rows,
     check_sample_weight,
 )
+from ._advice import warn_of_target
 from ._passes import Passes
 
 
@@ -53,7 +55,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     def _nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
+        layout = getattr(self, "layout_", None)
+        step_axis = 2 if isinstance(layout, SequenceLayout) else 1
+        return {"missing": self.module_.missing, "padding": step_axis if self.module_.reads_padding else 0}
 
     def _check_fitted_rows(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -219,7 +223,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X, target = self._check_rows_and_target(X, X_target)
+        given, (X, target) = X, self._check_rows_and_target(X, X_target)
+        if X_target is None:
+            warn_of_target(y, X, given)
         weight = check_sample_weight(sample_weight, len(X))
         errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target).double()).T
         if not weight @ counts > 0:
@@ -228,12 +234,12 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
-        loss = self.module_.loss
+        rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
         if X_target is None:
-            X = check_domain(X, "X", loss) if in_domain else X
+            X = check_domain(X, "X", **rules) if in_domain else X
             return X, X
         target = check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
-        return X, check_domain(target, "X_target", loss) if in_domain else target
+        return X, check_domain(target, "X_target", **rules) if in_domain else target
 
     # ---------------------------------------------------------------- generating
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from .._tensors import as_array, follows_input
 from .._validation import check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
+from ._advice import warn_of_target
 from ._conditional import Conditional
 
 _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
@@ -196,7 +197,9 @@ class Likelihoods(Conditional):
         return float(np.average(scores, weights=check_sample_weight(sample_weight, len(scores))))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
-        X, target = self._check_rows_and_target(X, X_target, in_domain=True)
+        given, (X, target) = X, self._check_rows_and_target(X, X_target, in_domain=True)
+        if X_target is None and self._condition is None:
+            warn_of_target(y, X, given)
         if n_importance_samples is not None:
             check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
             if not self.module_.is_variational:

@@ -18,6 +18,7 @@ from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
 from .._files import check_path
 from .._params import check_names, find_class, resolve, select
+from .._sequences import has_channels_first
 from .._validation import check_choice, check_device, check_number
 
 
@@ -31,11 +32,12 @@ class Parts(NamedTuple):
     optimizer: type[Optimizer]
     device: torch.device
     missing: bool
+    step_axis: int  #: along which sequences run in X
 
     @property
-    def nan_rules(self) -> dict[str, bool]:
+    def nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.missing, "padding": self.reads_padding}
+        return {"missing": self.missing, "padding": self.step_axis if self.reads_padding else 0}
 
     @property
     def reads_padding(self) -> bool:
@@ -88,6 +90,7 @@ def check_params(est: Any) -> Parts:
         optimizer,
         check_device(est.device),
         est.missing == "mask",
+        2 if has_channels_first(getattr(est, "channel_axis", None)) else 1,
     )
 
 
