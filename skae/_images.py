@@ -27,7 +27,9 @@ class ImageLayout(NamedTuple):
     def axes(self) -> tuple[str, ...]:
         """What the axes of ``image_shape`` are."""
         names = ("height", "width")
-        return names if self.channel_axis is None else (*names, "channels") if self.channel_axis else ("channels", *names)
+        return (
+            names if self.channel_axis is None else (*names, "channels") if self.channel_axis else ("channels", *names)
+        )
 
     def arrange(self, X: Any) -> Any:
         """Rows of X, an array or a tensor, as (n, channels, height, width), without a copy where that can be."""

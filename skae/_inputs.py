@@ -152,8 +152,8 @@ def _refuse_files(X: Any, name: str) -> None:
         first = X.iloc[0]
     if isinstance(first, str | bytes | os.PathLike):
         raise ValueError(
-            f"{name} must hold numbers, got {'' if first is X else 'a list of '}{type(first).__name__}, such as "
-            f"{os.fspath(first)[:80]!r}. Files are not opened: read them first, for example "
+            f"{name} must hold numbers, got {'the' if first is X else 'a list that begins with the'} "
+            f"{type(first).__name__} {os.fspath(first)[:80]!r}. Files are not opened: read them first, for example "
             "np.stack([np.asarray(PIL.Image.open(path)) for path in paths]), or pass a torch Dataset that reads them "
             "one by one."
         )

@@ -34,8 +34,8 @@ def refuse_dates(A: Any, name: str) -> None:
     """Refuse a DataFrame with a column of dates: NumPy may take them for numbers, in units that nobody has chosen."""
     dtypes = getattr(A, "dtypes", None) if hasattr(A, "columns") else None
     for column, dtype in zip(A.columns, dtypes, strict=False) if dtypes is not None else ():
-        is_temporal = getattr(dtype, "is_temporal", bool)  # of polars
-        if getattr(dtype, "kind", "") in ("M", "m") or (callable(is_temporal) and is_temporal()):
+        is_temporal = getattr(dtype, "is_temporal", None)  # of polars
+        if getattr(dtype, "kind", "") in ("M", "m") or (is_temporal is not None and is_temporal()):
             raise ValueError(_not_numbers(name, in_columns([0], [column]), f"dtype {dtype}", dates=True))
 
 
@@ -63,7 +63,8 @@ def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
 def _of_values(A: Any, name: str, remedy: str) -> str:
     names = list(A.columns) if hasattr(A, "columns") else None
     A = np.asarray(as_array(A))
-    A = A.astype(np.float64) if A.dtype.kind == "O" else A
+    if A.dtype.kind == "O":
+        A = np.array([_as_float(value) for value in A.ravel().tolist()]).reshape(A.shape)
     nan = np.isnan(A)
     if nan.any():
         return f"Input {name} contains NaN in {where(nan, names)}.{remedy}"
@@ -86,17 +87,19 @@ def _of_columns(A: Any, name: str) -> str | None:
     found = {i: kind for i, column in enumerate(columns) if (kind := _kind(column)) is not None}
     if not found:
         return None
-    first = next(iter(found.values()))
-    if first == "arrays":
-        i = next(iter(found))
+    i, (kind, what) = next(iter(found.items()))
+    if kind in ("list", "ndarray"):
         alone = f"{name}[{names[i]!r}]" if names else f"{name}[:, {i}]"
         return f"{name} must hold numbers, but {in_columns([i], names)} holds arrays: pass {alone} alone."
-    same = [i for i, kind in found.items() if kind == first]
-    return _not_numbers(name, in_columns(same, names), first, dates="date" in first or "time" in first)
+    same = [i for i, (other, _) in found.items() if other == kind]
+    return _not_numbers(name, in_columns(same, names), what, dates="date" in kind or "time" in kind)
 
 
-def _kind(column: Any) -> str | None:
-    """What a column holds that is no number; None for numbers, and for what is left to scikit-learn."""
+def _kind(column: Any) -> tuple[str, str] | None:
+    """The kind of what a column holds that is no number, and words for it.
+
+    None for numbers, and for what is left to scikit-learn.
+    """
     values = np.asarray(column)
     if values.dtype.kind in "biufc":
         return None
@@ -104,20 +107,23 @@ def _kind(column: Any) -> str | None:
         known = [value for value in values.ravel().tolist() if not _is_number(value)]
         if not known or not isinstance(known[0], str | bytes | datetime.date | datetime.timedelta | list | np.ndarray):
             return None
-        if isinstance(known[0], list | np.ndarray):
-            return "arrays"
         if isinstance(column, np.ndarray) or column.dtype == object:
-            return f"values such as {str(known[0])[:40]!r} ({type(known[0]).__name__})"
-    return f"dtype {column.dtype}"
+            kind = type(known[0]).__name__
+            return kind, f"values such as {str(known[0])[:40]!r} ({kind})"
+    return str(column.dtype), f"dtype {column.dtype}"
 
 
 def _is_number(value: Any) -> bool:
     """Whether a value is, or as a string reads as, a number or a missing one."""
     try:
-        float(value)
+        _as_float(value)
     except (TypeError, ValueError):
-        return value is None or str(value) == "<NA>"
+        return False
     return True
+
+
+def _as_float(value: Any) -> float:
+    return float("nan") if value is None or str(value) == "<NA>" else float(value)  # the latter is that of pandas
 
 
 def _not_numbers(name: str, columns: str, kind: str, *, dates: bool) -> str:
@@ -127,7 +133,5 @@ def _not_numbers(name: str, columns: str, kind: str, *, dates: bool) -> str:
         if dates
         else "Encode categories, for example with OneHotEncoder in a ColumnTransformer"
     )
-    return (
-        f"{name} must hold real numbers, but {columns} {have} {kind}. {remedy}; skrub's TableVectorizer encodes a "
-        "whole table."
-    )
+    table = "; skrub's TableVectorizer encodes a whole table" * name.startswith("X")
+    return f"{name} must hold real numbers, but {columns} {have} {kind}. {remedy}{table}."

@@ -19,7 +19,10 @@ def same_shape(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None
 
 
 def as_fitted(estimator: Any, X: Any, free: int | None) -> Any:
-    """``X``, a single sample as an array of one; refuse samples of other shapes, but leave tables to scikit-learn."""
+    """``X``, a single sample as an array of one; refuse samples of other shapes, but leave tables to scikit-learn.
+
+    ``free`` is the axis of a sample that may have any length.
+    """
     shape, wanted = tuple(getattr(X, "shape", ())), estimator.input_shape_
     if len(shape) < 2 or max(len(shape) - 1, len(wanted)) < 2:
         return X

@@ -96,13 +96,13 @@ def check_rows(
     these run; they may have any length. A collection of samples becomes one array, and after `fit` a single image or
     sequence is one sample. With ``tensors`` a tensor stays one, and is an array otherwise.
     """
-    gathered = _gathered(estimator, X, "X", padding)
-    is_list, X = gathered is not X, held_or_blocks(as_tensor(gathered) if tensors else as_array(gathered))
+    collected = gather(estimator, X, "X", padding)
+    is_list, X = collected is not X, held_or_blocks(as_tensor(collected) if tensors else as_array(collected))
     options = {"allow_nd": True, "ensure_min_samples": min_rows}
+    if not reset:
+        X = as_fitted(estimator, X, padding - 1 if padding else None)
     any_length = bool(padding) and not reset and (is_list or len(getattr(X, "shape", ())) != 2)
     free = padding - 1 if any_length else None
-    if not reset:
-        X = as_fitted(estimator, X, free)
 
     def check(A: Any, finite: Any) -> np.ndarray:
         if any_length:  # validate_data would take the length for the number of features
@@ -119,8 +119,8 @@ def check_rows(
     return _with_checked_values(X, "X", missing, padding, known=reset, columns=columns)
 
 
-def _gathered(estimator: Any, X: Any, name: str, padding: int) -> Any:
-    """``X`` as it is, or as one array if it is a collection of samples."""
+def gather(estimator: Any, X: Any, name: str, padding: int) -> Any:
+    """Return ``X``, as one array if it is a collection of samples, with ``padding`` as in `check_rows`."""
 
     def takes_images() -> bool:
         try:
@@ -249,8 +249,8 @@ def check_alike(
     if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
 
-    gathered = _gathered(estimator, A, name, padding)
-    is_list, A = gathered is not A, as_tensor(gathered) if isinstance(X, Tensor) else as_array(gathered)
+    collected = gather(estimator, A, name, padding)
+    is_list, A = collected is not A, as_tensor(collected) if isinstance(X, Tensor) else as_array(collected)
     A = _read(held_or_blocks(A, name), partial(_check_any, name=name), name, nan=missing or bool(padding))
     if len(X) == 1 and tuple(A.shape) == tuple(X.shape[1:]) and not isinstance(A, Blocks):
         A = A[None]  # a single sample, as X may be one

@@ -41,8 +41,8 @@ def warn_of_scales(X: np.ndarray, names: Any) -> None:
     column, total = int(variance.argmax()), variance.sum()
     if (variance > 0).sum() > 1 and variance[column] > _DOMINANT * total:
         warn(
-            f"X has {100 * variance[column] / total:.5g} % of its variance in {in_columns([column], names)}: codes and "
-            "reconstructions follow that column and neglect the others. Scale columns of different units first, for "
-            "example with StandardScaler in a pipeline, and look for outliers.",
+            f"More than 99.9 % of the variance of X lies in {in_columns([column], names)}: codes and reconstructions "
+            "follow that column and neglect the others. Scale columns of different units first, for example with "
+            "StandardScaler in a pipeline, and look for outliers.",
             UserWarning,
         )

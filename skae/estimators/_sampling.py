@@ -190,7 +190,9 @@ class Sampling(Likelihoods):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
-        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, beside="X_a", **self._nan_rules())
+        X_b = check_alike(self, X_b, "X_b", X_a, same_length=False, beside="X_a", **self._nan_rules())
+        if len(X_b) != len(X_a):
+            raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
         check_number("n_steps", n_steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))

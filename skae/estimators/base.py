@@ -12,9 +12,10 @@ from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
 from .._prior import check_prior, fit_prior
+from .._sequences import has_channels_first
 from .._shapes import same_shape
 from .._source import Blocks
-from .._validation import check_rows, unchanged_on_error
+from .._validation import check_rows, gather, unchanged_on_error
 from ._advice import warn_of_scales, warn_of_target
 from ._data import Data, check_data
 from ._extra import ExtraParams
@@ -210,6 +211,11 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
         is_table = data.X.ndim == 2 and not hasattr(self, "layout_") and not self._may_read_padding()
         if new and is_table and not isinstance(data.X, Blocks):
             warn_of_scales(data.X, getattr(self, "feature_names_in_", None))
+
+    def _gather(self, X: Any) -> Any:
+        """``X`` as one array if it is a collection of samples, before or after `fit`."""
+        first = has_channels_first(getattr(self, "channel_axis", None))
+        return gather(self, X, "X", (2 if first else 1) if self._may_read_padding() else 0)
 
     def _may_read_padding(self) -> bool:
         try:
