@@ -21,15 +21,17 @@ class ImageLayout(NamedTuple):
     image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
     channel_axis: int | None  #: 0, -1 or None within ``image_shape``
 
-    is_image = property(lambda self: True, doc="Whether a row is an image.")
+    @property
+    def is_image(self) -> bool:
+        """Whether a row is an image."""
+        return True
 
     @property
     def axes(self) -> tuple[str, ...]:
         """What the axes of ``image_shape`` are."""
-        names = ("height", "width")
-        return (
-            names if self.channel_axis is None else (*names, "channels") if self.channel_axis else ("channels", *names)
-        )
+        if self.channel_axis is None:
+            return "height", "width"
+        return ("channels", "height", "width") if self.channel_axis == 0 else ("height", "width", "channels")
 
     def arrange(self, X: Any) -> Any:
         """Rows of X, an array or a tensor, as (n, channels, height, width), without a copy where that can be."""
@@ -58,9 +60,8 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
         if side**2 != row_shape[0]:
             raise ValueError(
                 f"{name} has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
-                "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width). If "
-                f"{name} is a single image, cut it into patches (sklearn.feature_extraction.image.extract_patches_2d) "
-                f"for fit, and pass {name}[None] elsewhere."
+                "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width). "
+                f"If {name} is a single image, cut it into patches (sklearn.feature_extraction.image.extract_patches_2d)."
             )
         image_shape = (side, side)
     if len(image_shape) not in (2, 3):

@@ -84,7 +84,7 @@ def _of_columns(A: Any, name: str) -> str | None:
         if A.ndim != 2 or A.dtype.kind not in "OUSMm":
             return None
         names, columns = None, iter(A.T)
-    found = {i: kind for i, column in enumerate(columns) if (kind := _kind(column)) is not None}
+    found = {i: pair for i, column in enumerate(columns) if (pair := _kind(column)) is not None}
     if not found:
         return None
     i, (kind, what) = next(iter(found.items()))

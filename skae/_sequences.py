@@ -15,7 +15,10 @@ class SequenceLayout(NamedTuple):
     row_shape: tuple[int, ...]  #: of a row of X: (channels, length)
     channel_axis: int  #: 0
 
-    is_image = property(lambda self: False, doc="Whether a row is an image.")
+    @property
+    def is_image(self) -> bool:
+        """Whether a row is an image."""
+        return False
 
     def arrange(self, X: Any) -> Any:
         """Rows of X, an array or a tensor, as (n, length, channels), without a copy; sequences may have any length."""

@@ -35,7 +35,8 @@ def as_fitted(estimator: Any, X: Any, free: int | None) -> Any:
 
 def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
     """What is said of X of a ``shape`` whose samples are not those of fit."""
-    row, wanted, layout = shape[1:], estimator.input_shape_, getattr(estimator, "layout_", None)
+    row, wanted = shape[1:], estimator.input_shape_
+    layout: Any = getattr(estimator, "layout_", None)
     text = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on rows of shape {wanted}"
     images = layout is not None and layout.is_image
     cut = "resize or crop to that size, or cut patches of it (sklearn.feature_extraction.image.extract_patches_2d)"

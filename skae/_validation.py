@@ -303,7 +303,8 @@ def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None
         values = as_array(A)
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
-            f"{found[1]:g}, in {where((values < low) | (values > high), columns)}. {advice} loss='squared_error' or 'gaussian', which accept any range."
+            f"{found[1]:g}, in {where((values < low) | (values > high), columns)}. {advice} "
+            "loss='squared_error' or 'gaussian', which accept any range."
         )
     if loss.integer and is_float(A) and not all(_is_whole(A[s]) for s in slices(A)):
         raise ValueError(f"loss={type(loss).__name__} needs whole numbers in {name}; round it, or take another loss.")
