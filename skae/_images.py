@@ -61,7 +61,8 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
             raise ValueError(
                 f"{name} has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
                 "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width). "
-                f"If {name} is a single image, cut it into patches (sklearn.feature_extraction.image.extract_patches_2d)."
+                f"If {name} is a single image, cut it into patches, as "
+                "sklearn.feature_extraction.image.extract_patches_2d does."
             )
         image_shape = (side, side)
     if len(image_shape) not in (2, 3):

@@ -72,7 +72,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         keep_observed : bool, default=False
             Whether only the missing values are reconstructed, and the others kept as they are; for
             ``missing='mask'``.
@@ -125,7 +125,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         -------
         X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended. After the
-            end of a sequence it is NaN, as X is.
+            end of a sequence it is NaN, as X is; of a list of sequences it is the padded array.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         X_target : array-like of X's shape, default=None
             What the reconstruction is compared with; X when None.
 
@@ -205,9 +205,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : None
-            Ignored.
+            Ignored, with a warning where it has the shape of X.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
         X_target : array-like of X's shape, default=None

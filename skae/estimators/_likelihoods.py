@@ -42,7 +42,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -91,7 +91,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
             one of 32 targets of the fit) under which it is most likely, at the cost of `score_samples`.
@@ -132,7 +132,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
             them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
@@ -173,7 +173,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; ignored by others.
         sample_weight : array-like of shape (n_samples,) or float, default=None

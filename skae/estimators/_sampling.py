@@ -129,7 +129,7 @@ class Sampling(Likelihoods):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or (n_rows, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
         n_samples : int, default=1

@@ -60,11 +60,13 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
-            sequences for a network that reads padding.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
         y : None
-            Ignored.
+            Ignored. What the reconstruction is to be compared with is ``X_target``.
         X_target : array-like of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
@@ -89,6 +91,12 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             When a loss is not finite. After any error the estimator is as it was before.
         MemoryError
             For a layer that this machine cannot train.
+
+        Warns
+        -----
+        UserWarning
+            If y has the shape of X, as a target would; and if one column of a table holds more than 99.9 % of its
+            variance, beside which the others are neglected: scale them first.
         """
         return self._fit(
             X,

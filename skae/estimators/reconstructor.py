@@ -155,7 +155,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
