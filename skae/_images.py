@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 _LIKELY_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
-_NARROW = 8  # columns of a color image, at most, that may as well be the height of grey ones
+_NARROW = 16  # columns of a color image, at most, that may as well be the height of grey ones
 
 
 class ImageLayout(NamedTuple):

@@ -81,7 +81,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows as the estimator takes them; with NaN where it or the filling takes that.
+            Samples as the estimator takes them, in a list too; with NaN where it or the filling takes that.
         y : array-like, default=None
             Handed to the estimator.
         **params : dict

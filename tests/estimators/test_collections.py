@@ -15,6 +15,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 import skae.persistence
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 
+# Two epochs are too few for a posterior to say something of noise.
+pytestmark = pytest.mark.filterwarnings("ignore:No component of the code is active")
 FIT = {"max_epochs": 2, "random_state": 0}
 GRU = {"module": "gru", "module__hidden_size": 6, **FIT}
 TCN = {"module": "tcn", "module__channels": 6, "module__n_layers": 2, **FIT}
@@ -46,7 +48,7 @@ def same(a, b):
 MODELS = {
     "gru": lambda **params: AutoencoderTransformer(2, **GRU | params),
     "tcn": lambda **params: AutoencoderTransformer(2, **TCN | params),
-    "vae": lambda **params: VAEGenerator(2, beta=0.0, **GRU | params),
+    "vae": lambda **params: VAEGenerator(2, **GRU | params),
     "mask": lambda **params: AutoencoderTransformer(2, missing="mask", **TCN | params),
 }
 models = pytest.mark.parametrize("name", MODELS)
@@ -300,14 +302,14 @@ def test_images_of_another_shape(pictures, trained, change, match):
 
 def test_a_single_image_is_too_little_for_fit(pictures):
     ae = ConvAutoencoder(2, **CONV)
-    with pytest.raises(ValueError, match=r"rows of shape \(10, 3\), as a single color image .* channel_axis=None"):
-        ae.fit(np.tile(pictures[0], (2, 1, 1)))
+    with pytest.raises(ValueError, match=r"rows of shape \(20, 3\), as a single color image .* channel_axis=None"):
+        ae.fit(np.tile(pictures[0], (2, 2, 1)))
     for X in (Image.fromarray(pictures[0]), pictures[:1]):
         with pytest.raises(ValueError, match=r"minimum of 2 is required.*cut it into patches"):
             ae.fit(X)
     with pytest.raises(ValueError, match=r"flat rows of 10 values.*a single image, cut it into patches"):
         ae.fit(pictures[0, :, :, 0])
-    narrow = ConvAutoencoder(2, channel_axis=None, **CONV).fit(np.tile(pictures[0], (2, 1, 1)))
-    assert narrow.layout_.image_shape == (10, 3)
+    narrow = ConvAutoencoder(2, channel_axis=None, **CONV).fit(np.tile(pictures[0], (2, 2, 1)))
+    assert narrow.layout_.image_shape == (20, 3)
     patches = extract_patches_2d(pictures[0], (5, 5), max_patches=8, random_state=0)
     assert ae.fit(patches).input_shape_ == (5, 5, 3)
