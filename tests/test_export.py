@@ -172,6 +172,16 @@ def test_sequences_of_any_length(params, tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
+def test_sequences_with_their_channels_first(tmp_path):
+    X = padded(rows(40, 12, 2)).swapaxes(1, 2)
+    ae = AutoencoderTransformer(3, module="tcn", channel_axis=0, module__channels=4, **TRAINING).fit(X)
+    session = exported(ae, "reconstruct", tmp_path)
+    assert session.get_inputs()[0].shape == ["batch", 2, "length"]
+    for length in (5, 12, 20):
+        longer = np.pad(X, ((0, 0), (0, 0), (0, 8)), constant_values=np.nan)[:, :, :length]
+        assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
+
+
 def test_sequences_of_one_channel(tmp_path):
     X = padded(rows(30, 9))
     check(AutoencoderTransformer(3, module="gru", **TRAINING).fit(X), X, tmp_path, ["reconstruct"])

@@ -40,9 +40,11 @@ class Conditional(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
-            sequences for a network that reads padding.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             With ``conditional`` the classes or the targets of the rows; ignored otherwise.
         X_target : array-like of X's shape, default=None
@@ -76,6 +78,9 @@ class Conditional(BaseAutoencoder):
         -----
         ConvergenceWarning
             If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
+        UserWarning
+            If y is ignored and has the shape of X, as a target would; and if one column of a table holds more than
+            99.9 % of its variance, beside which the others are neglected: scale them first.
         """
         self._fit(
             X,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .._prior import sample_prior
 from .._random import draw_seed
+from .._sequences import SequenceLayout
 from .._slices import count_nan, is_double, keep_known
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
@@ -30,6 +31,7 @@ from .._validation import (
     check_rows,
     check_sample_weight,
 )
+from ._advice import warn_of_target
 from ._passes import Passes
 
 
@@ -54,7 +56,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     def _nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
+        layout = getattr(self, "layout_", None)
+        step_axis = 2 if isinstance(layout, SequenceLayout) else 1
+        return {"missing": self.module_.missing, "padding": step_axis if self.module_.reads_padding else 0}
 
     def _check_fitted_rows(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -69,7 +73,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -114,7 +118,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         keep_observed : bool, default=False
             Whether only the missing values are reconstructed, and the others kept as they are; for
             ``missing='mask'``.
@@ -124,7 +128,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         X_hat : ndarray or Tensor of X's shape; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
             not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
-            sequence it is NaN, as X is.
+            sequence it is NaN, as X is; of a list of sequences it is the padded array.
 
         Raises
         ------
@@ -167,7 +171,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         X_target : array-like of X's shape, default=None
             What the reconstruction is compared with; X when None.
 
@@ -209,9 +213,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : None
-            Ignored.
+            Ignored, with a warning where it has the shape of X.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
         X_target : array-like of X's shape, default=None
@@ -227,7 +231,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X, target = self._check_rows_and_target(X, X_target)
+        given, (X, target) = X, self._check_rows_and_target(X, X_target)
+        if X_target is None:
+            warn_of_target(y, X, given)
         weight = check_sample_weight(sample_weight, len(X))
         errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target, dtype=torch.float64)).T
         if not weight @ counts > 0:
@@ -236,12 +242,12 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
-        loss = self.module_.loss
+        rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
         if X_target is None:
-            X = check_domain(X, "X", loss) if in_domain else X
+            X = check_domain(X, "X", **rules) if in_domain else X
             return X, X
         target = check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
-        return X, check_domain(target, "X_target", loss) if in_domain else target
+        return X, check_domain(target, "X_target", **rules) if in_domain else target
 
     # ---------------------------------------------------------------- generating
 

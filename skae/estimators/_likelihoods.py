@@ -13,6 +13,7 @@ from torch import Tensor
 from .._tensors import as_array, follows_input
 from .._validation import check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
+from ._advice import warn_of_target
 from ._conditional import Conditional
 
 _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
@@ -41,7 +42,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -91,7 +92,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
             one of 32 targets of the fit) under which it is most likely, at the cost of `score_samples`.
@@ -132,7 +133,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
             them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
@@ -173,7 +174,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; ignored by others.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -197,7 +198,9 @@ class Likelihoods(Conditional):
         return float(np.average(scores, weights=check_sample_weight(sample_weight, len(scores))))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
-        X, target = self._check_rows_and_target(X, X_target, in_domain=True)
+        given, (X, target) = X, self._check_rows_and_target(X, X_target, in_domain=True)
+        if X_target is None and self._condition is None:
+            warn_of_target(y, X, given)
         if n_importance_samples is not None:
             check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
             if not self.module_.is_variational:

@@ -24,6 +24,7 @@ from .._files import check_path
 from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select
 from .._prior import check_prior
 from .._random import check_seed
+from .._sequences import has_channels_first
 from .._validation import check_choice, check_device, check_number
 from ._html import SITE
 
@@ -40,11 +41,12 @@ class Parts(NamedTuple):
     optimizer: type[Optimizer]
     device: torch.device
     missing: bool
+    step_axis: int  #: along which sequences run in X
 
     @property
-    def nan_rules(self) -> dict[str, bool]:
+    def nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.missing, "padding": self.reads_padding}
+        return {"missing": self.missing, "padding": self.step_axis if self.reads_padding else 0}
 
     @property
     def reads_padding(self) -> bool:
@@ -101,6 +103,7 @@ def check_params(est: Any) -> Parts:
         optimizer,
         check_device(est.device),
         est.missing == "mask",
+        2 if has_channels_first(getattr(est, "channel_axis", None)) else 1,
     )
 
 

@@ -129,7 +129,7 @@ class Sampling(Likelihoods):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or (n_rows, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
         n_samples : int, default=1
@@ -191,7 +191,9 @@ class Sampling(Likelihoods):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
-        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, beside="X_a", **self._nan_rules())
+        X_b = check_alike(self, X_b, "X_b", X_a, same_length=False, beside="X_a", **self._nan_rules())
+        if len(X_b) != len(X_a):
+            raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
         check_number("n_steps", n_steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))

@@ -12,7 +12,11 @@ from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
 from .._prior import fit_prior
-from .._validation import check_rows, unchanged_on_error
+from .._sequences import has_channels_first
+from .._shapes import same_shape
+from .._source import Blocks
+from .._validation import check_rows, gather, unchanged_on_error
+from ._advice import warn_of_scales, warn_of_target
 from ._data import Data, check_data
 from ._extra import ExtraParams
 from ._hints import Hints, names_arguments
@@ -59,11 +63,13 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
-            sequences for a network that reads padding.
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
         y : None
-            Ignored.
+            Ignored. What the reconstruction is to be compared with is ``X_target``.
         X_target : array-like of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
@@ -88,6 +94,12 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
             When a loss is not finite. After any error the estimator is as it was before.
         MemoryError
             For a layer that this machine cannot train.
+
+        Warns
+        -----
+        UserWarning
+            If y has the shape of X, as a target would; and if one column of a table holds more than 99.9 % of its
+            variance, beside which the others are neglected: scale them first.
         """
         return self._fit(
             X,
@@ -136,13 +148,14 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
     def _partial_fit(self, X: Any, y: Any, *, classes: Any = None, **others: Any) -> BaseAutoencoder:
         first = not hasattr(self, "net_")
         parts = self._check_params()
-        X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
+        given, X = X, check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
         condition, _ = self._read_conditions(
             y, None, X, None, not first, classes, sample_weight=others["sample_weight"]
         )
         data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
         row_shape = X.shape[1:] if first else self.input_shape_
         self._read_layout(row_shape, again=not first)
+        self._warn_of_data(given, data, y, new=first)
         data = data.arranged(self._arrange)
         outcome = train(self, parts, data, one_epoch=True)
         self._store(outcome.net, data, row_shape, more=not first)
@@ -168,7 +181,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
     def _fit_rows(self, X: Any, y: Any, y_val: Any, context: Any, others: dict[str, Any]) -> None:
         parts = self._check_params()
         again = self.warm_start and hasattr(self, "net_")
-        X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
+        given, X = X, check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
         condition, condition_val = self._read_conditions(
             y, y_val, X, others["X_val"], again, sample_weight=others["sample_weight"]
         )
@@ -181,11 +194,12 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
             **others,
             **parts.nan_rules,
         )
-        start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
-        if again and X.shape[start:] != self.input_shape_[start - 1 :]:
+        free = parts.step_axis - 1 if parts.reads_padding and X.ndim == 3 else None  # sequences may have any length
+        if again and not same_shape(X.shape[1:], self.input_shape_, free):
             raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
         row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
         self._read_layout(row_shape, again)
+        self._warn_of_data(given, data, y, new=not again)
         data = data.arranged(self._arrange)
         outcome = train(self, parts, data, context=context)
         self._store(outcome.net, data, row_shape)
@@ -207,6 +221,19 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
                 UserWarning,
             )
         return parts
+
+    def _warn_of_data(self, given: Any, data: Data, y: Any, *, new: bool) -> None:
+        """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
+        if data.X_target is None and data.condition is None:
+            warn_of_target(y, data.X, given)
+        is_table = data.X.ndim == 2 and not hasattr(self, "layout_") and not self._may_read_padding()
+        if new and is_table and not isinstance(data.X, Blocks):
+            warn_of_scales(data.X, getattr(self, "feature_names_in_", None))
+
+    def _gather(self, X: Any) -> Any:
+        """``X`` as one array if it is a collection of samples, before or after `fit`."""
+        first = has_channels_first(getattr(self, "channel_axis", None))
+        return gather(self, X, "X", (2 if first else 1) if self._may_read_padding() else 0)
 
     def _may_read_padding(self) -> bool:
         try:

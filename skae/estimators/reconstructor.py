@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._inputs import one_array
 from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
 from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
@@ -20,6 +21,7 @@ from .._validation import check_choice, unchanged_on_error
 from ._hints import Hints
 from ._html import Documented
 from ._inference import Inference
+from .base import BaseAutoencoder
 
 
 class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
@@ -80,7 +82,7 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows as the estimator takes them; with NaN where it or the filling takes that.
+            Samples as the estimator takes them, in a list too; with NaN where it or the filling takes that.
         y : array-like, default=None
             Handed to the estimator.
         **params : dict
@@ -98,7 +100,7 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
             After any error the transformer is as it was before.
         """
         self._check_params()
-        X, y = as_array(X), as_array(y)  # which every estimator takes
+        X, y = as_array(self._gather(X)), as_array(y)  # which every estimator takes
         params = {name: as_array(value) for name, value in params.items()}
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
@@ -122,6 +124,10 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
         self.estimator_ = clone(self.estimator).fit(X, y, **params)
         return self
 
+    def _gather(self, X: Any) -> Any:
+        """``X`` as one array, if it is a list of sequences or images."""
+        return self.estimator._gather(X) if isinstance(self.estimator, BaseAutoencoder) else one_array(X)
+
     def _check_params(self) -> None:
         check_choice("keep_observed", self.keep_observed, (True, False))
         if not (hasattr(self.estimator, "reconstruct") or hasattr(self.estimator, "inverse_transform")):
@@ -133,7 +139,7 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
             raise TypeError(f"filling must be None, a transformer or a function, got {self.filling!r}.")
 
     def _fill(self, X: Any, reset: bool) -> np.ndarray:
-        X = as_array(X)
+        X = as_array(self._gather(X))
         A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
         is_transformer = hasattr(self.filling_, "transform")
         filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
@@ -150,7 +156,7 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -164,7 +170,7 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         check_is_fitted(self)
-        X = as_tensor(X)
+        X = as_tensor(self._gather(X))
         X = X.detach() if isinstance(X, Tensor) else X
         if hasattr(self, "filling_"):
             seen = self._fill(X, reset=False)
@@ -179,7 +185,7 @@ class Reconstructor(Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin,
         if not isinstance(X, Tensor):
             A = held_or_blocks(X)
             X, X_hat = check_array(A, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
-        return keep_known(X, X_hat)
+        return keep_known(X[None] if X_hat.ndim > X.ndim else X, X_hat)  # a single sample
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: all of `fit` goes to the estimator.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._layout import Layout
 from .base import BaseAutoencoder
 
 
-class AutoencoderTransformer(BaseAutoencoder):
+class AutoencoderTransformer(Layout, BaseAutoencoder):
     """Non-linear dimensionality reduction with an autoencoder, used as `sklearn.decomposition.PCA` is.
 
     An encoder maps a row to ``n_components`` numbers and a decoder maps them back; both are trained to
@@ -20,14 +21,19 @@ class AutoencoderTransformer(BaseAutoencoder):
     ``(X - mean) / scale``, with the mean of each feature, as in PCA, and one scale for all of them, the standard
     deviation about these means. So columns that differ in unit need a `StandardScaler` before, as they do for PCA.
 
-    With ``module='gru'`` or ``'tcn'`` X holds sequences, (n, length, channels) or (n, length), the shorter ones padded
-    with NaN at the end. Codes do not depend on the padding, and `transform` takes other lengths than `fit` saw.
+    With ``module='gru'`` or ``'tcn'`` X holds sequences: a list of arrays (length, channels) of any lengths, or one
+    array (n, length, channels) or (n, length), the shorter ones padded with NaN at the end. Codes do not depend on the
+    padding, and `transform` takes other lengths than `fit` saw.
 
     Parameters
     ----------
     n_components : int, default=16
         Latent size; at least 1. It may exceed the number of features.
 
+    channel_axis : {'auto', -1, 0}, default='auto'
+        Which axis of a sequence holds its channels: -1 for (length, channels), which 'auto' expects, 0 for (channels,
+        length). With ``module='conv'`` that of images, as in `ConvAutoencoder`; 'auto' expects (channels, height,
+        width).
     module : {'mlp', 'gru', 'tcn', 'conv'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
@@ -117,6 +123,9 @@ default='squared_error'
         it is that of the latest rows.
     input_shape_ : tuple of int
         Shape of one row.
+    layout_ : SequenceLayout or ImageLayout
+        How a sequence or an image lies in a row of X, where ``channel_axis`` says so: its ``row_shape``, its
+        ``channel_axis``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -173,6 +182,7 @@ default='squared_error'
         n_components=16,
         *,
         # model
+        channel_axis="auto",
         module="mlp",
         bottleneck=None,
         loss="squared_error",
@@ -203,6 +213,7 @@ default='squared_error'
         **params: Any,
     ):
         self.n_components = n_components
+        self.channel_axis = channel_axis
         self.module = module
         self.bottleneck = bottleneck
         self.loss = loss
@@ -229,3 +240,6 @@ default='squared_error'
         self.random_state = random_state
         self.verbose = verbose
         self._extra = params
+
+    def _takes_images(self) -> bool:
+        return self._is_told_a_layout()

@@ -52,7 +52,8 @@ class VAEGenerator(Layout, Density, Sampling):
     channel_axis : {'auto', 0, -1, None}, default='auto'
         Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
-        has 1, 3 or 4 entries, and asks otherwise.
+        has 1, 3 or 4 entries, and asks otherwise. Of sequences (``module='gru'`` or
+        ``'tcn'``) 0 stands for (channels, length), and -1 or 'auto' for (length, channels).
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
         does every class with an attribute ``reads_images = True``. It goes without its linear skip unless

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._images import ImageLayout
+from .._sequences import SequenceLayout
 
 
 class Part(nn.Module):
@@ -27,7 +28,7 @@ class Part(nn.Module):
 
     def __init__(self, estimator: Any, keep_observed: bool = False) -> None:
         super().__init__()
-        self.layout: ImageLayout | None = getattr(estimator, "layout_", None)
+        self.layout: ImageLayout | SequenceLayout | None = getattr(estimator, "layout_", None)
         self.row_shape = tuple(estimator.input_shape_)
         self.keep_observed = keep_observed
         module = estimator.module_
@@ -45,6 +46,11 @@ class Part(nn.Module):
     def any_length(self) -> bool:
         """Whether rows are sequences that may have any length."""
         return self.reads == "X" and self.module.reads_padding and len(self.row_shape) == 2
+
+    @property
+    def step_axis(self) -> int:
+        """Along which sequences run in X."""
+        return 2 if isinstance(self.layout, SequenceLayout) else 1
 
     def examples(self) -> dict[str, Tensor]:
         """Inputs to trace with, by name. Three rows: 1 would be taken for a constant."""

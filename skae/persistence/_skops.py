@@ -22,6 +22,7 @@ from .._images import ImageLayout
 from .._module_state import module_state
 from .._net import AutoencoderNet
 from .._random import Stream
+from .._sequences import SequenceLayout
 from .._validation import check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
@@ -32,7 +33,7 @@ from ._requests import own
 from ._single import pack_estimator, unpack_estimator
 
 # What our estimators hold beside the classes that have public names.
-_WITHIN = (AutoencoderNet, Classes, ImageLayout, Stream, Targets)
+_WITHIN = (AutoencoderNet, Classes, ImageLayout, SequenceLayout, Stream, Targets)
 # What skops does not know to be harmless in what stands around ours: imputers, searches, routing.
 _HARMLESS = (
     "numpy.dtype",
