@@ -23,6 +23,7 @@ LAYERS = {
     "_files": 0,
     "_source": 0,
     "_mixture": 0,
+    "_em": 0,
     "_conditions": 0,
     "nn": 1,
     "bottlenecks": 1,
