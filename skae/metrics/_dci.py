@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
 from .._random import draw_seed
-from ._checks import check_codes_and_factors, standardised
+from ._checks import check_codes_and_factors, standardized
 
 
 class DCI(NamedTuple):
@@ -90,7 +90,7 @@ def dci(Z: Any, factors: Any, *, estimator: Any = None, random_state: Any = None
     estimator = clone(estimator)
     if estimator.get_params().get("random_state", seed) is None:
         estimator.set_params(random_state=seed)
-    Z, Z_test, factors, factors_test = train_test_split(standardised(Z), factors, test_size=0.25, random_state=seed)
+    Z, Z_test, factors, factors_test = train_test_split(standardized(Z), factors, test_size=0.25, random_state=seed)
     scores, importances = np.empty(factors.shape[1]), np.empty((Z.shape[1], factors.shape[1]))
     for j, (v, v_test) in enumerate(zip(factors.T, factors_test.T, strict=True)):
         fitted = clone(estimator).fit(Z, v)
