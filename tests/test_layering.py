@@ -43,6 +43,7 @@ LAYERS = {
     "_criterion": 3,
     "_checkpoint": 3,
     "_callbacks": 3,
+    "_reports": 3,
     "estimators": 4,
     "datasets": 5,
     "export": 5,
@@ -52,7 +53,7 @@ LAYERS = {
     "": 9,  # skae/__init__.py
 }
 CORE = {"joblib", "numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
-SKORCH = {"_net", "_callbacks"}
+SKORCH = {"_net", "_callbacks", "_reports"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -255,12 +255,14 @@ def test_variances_are_about_the_means_of_what_is_known():
 
 def test_what_is_constant_is_explained_by_itself_alone():
     X = np.full((9, 2), 0.1)  # whose mean is not quite 0.1
-    X_hat = X + [0, 1]
+    X_hat = X + np.array([0, 1])
     np.testing.assert_array_equal(explained_variance(X, X_hat, multioutput="raw_values"), [1, 0])
     assert explained_variance(X, X) == 1
     assert explained_variance(X, X_hat) == 0
     varied = np.column_stack([X, np.arange(9)])
-    assert explained_variance(varied, varied + [0, 1, 0]) == pytest.approx(1 - 9 / 60), "errors in constants count"
+    assert explained_variance(varied, varied + np.array([0, 1, 0])) == pytest.approx(1 - 9 / 60), (
+        "errors in constants count"
+    )
     outlier = np.vstack([X, [5, 5]])
     weighted = explained_variance(outlier, outlier + 1, sample_weight=[1] * 9 + [0], multioutput="raw_values")
     np.testing.assert_array_equal(weighted, [0, 0], "rows of weight 0 do not make a feature vary")

@@ -216,9 +216,10 @@ def test_distances_within_groups_do_not_depend_on_how_far_apart_these_are(seed, 
 
 def test_two_groups_and_what_was_shifted_within_them():
     X = np.column_stack([np.repeat([0, 1e7], 100), normal(0, 200, 1)])
-    found = precision_recall_density_coverage(X, X + [0, 1.2])
+    moved = X + np.array([0, 1.2])
+    found = precision_recall_density_coverage(X, moved)
     np.testing.assert_allclose(found, [0.845, 0.96, 0.736, 0.68], rtol=1e-12)
-    assert np.median(memorization(X, X + [0, 1.2], X).distances) == pytest.approx(0.0238916535638)
+    assert np.median(memorization(X, moved, X).distances) == pytest.approx(0.0238916535638)
 
 
 @given(X=sets, Y=sets)
