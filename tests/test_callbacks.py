@@ -426,8 +426,8 @@ def test_a_bar_with_epochs_and_losses(blobs, capsys, verbose):
     assert "fit: 100%" in last
     assert "5/5" in last
     train, valid = (float(re.search(rf"{name}=([-+.e\d]+)", last)[1]) for name in ("loss", "validation"))
-    assert train == pytest.approx(ae.net_.history[-1, "train_loss"], rel=1e-3)
-    assert valid == pytest.approx(ae.net_.history[-1, "valid_loss"], rel=1e-3)
+    assert train == pytest.approx(ae.loss_curve_[-1], rel=1e-3)
+    assert valid == pytest.approx(ae.validation_loss_curve_[-1], rel=1e-3)
     small(verbose=verbose, early_stopping=False).fit(blobs)
     assert "validation" not in capsys.readouterr().err
     small(verbose=verbose).partial_fit(blobs)
@@ -449,6 +449,38 @@ def test_a_line_for_every_epoch(blobs, capsys, params):
     assert [int(line[0]) for line in lines] == list(range(1, ae.n_iter_ + 1))
     assert "train_loss" in out
     assert "valid_loss" in out
+
+
+UNITS = {
+    "squared": {},
+    "nats": {"loss": "gaussian"},
+    "own units": {"loss": "bernoulli"},
+    "missing": {"missing": "mask"},
+}
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("kind", UNITS)
+def test_losses_are_shown_in_the_units_of_the_data(blobs, capsys, kind, scale):
+    X = (blobs - blobs.min()) / np.ptp(blobs) * (1 if kind == "own units" else scale)
+    if kind == "missing":
+        X[::7, 1:4] = np.nan
+    ae = small(verbose=2, early_stopping=True, **UNITS[kind]).fit(X)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = np.array([line[:3] for line in lines if re.fullmatch(r"\d+", line[0])], dtype=str)
+    shown = np.array([[float(re.sub(r"\x1b\[\d+m", "", value)) for value in line] for line in shown])
+    np.testing.assert_allclose(shown[:, 1], ae.loss_curve_, rtol=1e-3)
+    np.testing.assert_allclose(shown[:, 2], ae.validation_loss_curve_[1:], rtol=1e-3)
+    ae.set_params(verbose=1).fit(X)
+    last = capsys.readouterr().err.strip().split("\r")[-1]
+    assert float(re.search(r"loss=([-+.e\d]+)", last)[1]) == pytest.approx(ae.loss_curve_[-1], rel=1e-3)
+
+
+def test_what_users_set_of_the_lines_stays_theirs(blobs):
+    lines = []
+    ae = small(verbose=2, early_stopping=True, callbacks__print_log__sink=lines.append).fit(blobs)
+    assert len(lines) == 2 + ae.n_iter_
+    assert small(verbose=2, callbacks__print_log=None).fit(blobs).n_iter_ == 5
 
 
 def test_a_bar_does_not_outlive_its_fit(blobs, capsys):

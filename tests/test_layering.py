@@ -28,6 +28,7 @@ LAYERS = {
     "_files": 0,
     "_source": 0,
     "_mixture": 0,
+    "_em": 0,
     "_conditions": 0,
     "nn": 1,
     "bottlenecks": 1,
@@ -47,6 +48,7 @@ LAYERS = {
     "_criterion": 3,
     "_checkpoint": 3,
     "_callbacks": 3,
+    "_reports": 3,
     "estimators": 4,
     "datasets": 5,
     "export": 5,
@@ -56,7 +58,7 @@ LAYERS = {
     "": 9,  # skae/__init__.py
 }
 CORE = {"joblib", "numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
-SKORCH = {"_net", "_callbacks"}
+SKORCH = {"_net", "_callbacks", "_reports"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -58,7 +58,8 @@ class Conditional(BaseAutoencoder):
             The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
-            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
+            weight 0 is as good as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            the same as a row twice.
 
         Returns
         -------
@@ -111,7 +112,9 @@ class Conditional(BaseAutoencoder):
         X_target : array-like of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`.
+            As in `fit`. In the loss only their ratios within one call count, since each call divides them by their
+            mean: weights of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count
+            more. In the shares of classes, by which `sample` draws them, the weights of all calls add up.
         classes : array-like of shape (n_classes,), default=None
             All classes that any y will hold; those of the first y when None. For the first call.
 

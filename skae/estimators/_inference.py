@@ -51,8 +51,13 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     prior_: Any
 
     @property
-    def _n_features_out(self) -> int:
+    def n_components_(self) -> int:
+        """Width of the code."""
         return self.module_.n_codes
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
 
     def _nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""

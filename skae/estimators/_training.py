@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule, that_follow
+from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, schedule, that_follow
 from .._checkpoint import Checkpoint
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
 from .._params import select
 from .._pca import Samples
 from .._random import draw_seed
+from .._reports import Report, report
 from .._row_blocks import RowBlocks
 from .._rows import BatchIterator, Rows
 from .._scaling import mean_and_scale
@@ -95,6 +96,9 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
         n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
+        for _, callback in net.callbacks_:
+            if isinstance(callback, Report):
+                callback.n_known = {"train_loss": n_known, "valid_loss": n_known_judged}
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):

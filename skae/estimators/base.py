@@ -79,7 +79,8 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning and the start; none negative. A row of
-            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
+            weight 0 is as good as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            the same as a row twice.
 
         Returns
         -------
@@ -126,7 +127,8 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         X_target : array-like of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`.
+            As in `fit`. Only their ratios within one call count, since each call divides them by their mean: weights
+            of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count more.
 
         Returns
         -------

@@ -106,7 +106,7 @@ default='squared_error'
         Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
         to the bit. Global random streams are neither read nor moved.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
     **params
         ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
         ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
@@ -118,6 +118,9 @@ default='squared_error'
         The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
     module_ : Autoencoder
         The trained torch module.
+    n_components_ : int
+        Width of the code, the number of columns that `transform` returns: ``n_components``, times the positions of a
+        spatial code.
     prior_ : density estimator
         The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
         it is that of the latest rows.

@@ -131,7 +131,7 @@ class VAEGenerator(Layout, Density, Sampling):
         Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
         to the bit. Global random streams are neither read nor moved.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
     **params
         ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
         ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
@@ -143,9 +143,10 @@ class VAEGenerator(Layout, Density, Sampling):
         The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
     module_ : Autoencoder
         The trained torch module.
+    n_components_ : int
+        Width of the code, the number of columns that `transform` returns.
     prior_ : density estimator, or list of them
-        The fitted ``prior``, if there is one; for classes one for each of ``classes_``. After `partial_fit` it is that
-        of the latest rows.
+        The fitted ``prior``; for classes one for each of ``classes_``. After `partial_fit` that of the latest rows.
     active_units_ : int
         Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
     classes_ : ndarray of shape (n_classes,)
