@@ -16,8 +16,8 @@ def register_skl2onnx(*subclasses: type) -> None:
     """Let `skl2onnx` export pipelines with autoencoders of skae inside.
 
     Call it once before ``skl2onnx.to_onnx``; more often does no harm. `AutoencoderTransformer`, `ConvAutoencoder` and
-    `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. As for transformers of
-    scikit-learn, the output is float64 for a float64 sample and float32 for any other, so that every step may follow.
+    `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. As in scikit-learn's
+    transformers, the output is float64 for a float64 sample and float32 for any other, so that every step may follow.
     Networks compute in float32; float64 values and wide integers are centered before they are rounded.
 
     Parameters
