@@ -17,7 +17,7 @@ def register_skl2onnx(*subclasses: type) -> None:
 
     Call it once before ``skl2onnx.to_onnx``; more often does no harm. `AutoencoderTransformer`, `ConvAutoencoder` and
     `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. As in scikit-learn's
-    transformers, the output is float64 for a float64 sample and float32 for any other, so that every step may follow.
+    transformers, the output is float64 for a float64 sample and float32 for any other, as the following steps expect.
     Networks compute in float32; float64 values and wide integers are centered before they are rounded.
 
     Parameters
@@ -38,7 +38,8 @@ def register_skl2onnx(*subclasses: type) -> None:
 
     Notes
     -----
-    ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one around an
+    Some converters of skl2onnx, such as those of support vector machines, are for float32 samples only, whatever comes
+    before them. ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one around an
     estimator that is not skae's: let a `sklearn.impute.SimpleImputer` be a step of its own.
 
     References
