@@ -42,6 +42,8 @@ class AutoencoderNet(Restorable, NeuralNet):
         For `skorch.NeuralNet`.
     """
 
+    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+
     def __init__(
         self,
         module: type[nn.Module] = Autoencoder,
