@@ -30,6 +30,7 @@ from .._validation import (
     check_sample_weight,
 )
 from ._passes import Passes
+from ._warnings import renamed_argument
 
 
 def _has_prior(estimator: Any) -> bool:
@@ -83,27 +84,28 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         X = self._check_fitted_rows(X)
         return self._map_rows(self.module_.encode, X)
 
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
     @follows_input
-    def inverse_transform(self, Z: Any) -> Any:
+    def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
-            Codes; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
             Reconstructed rows, in the units of the X that was fitted. Sequences are as long as those of `fit`: a code
             does not know its length.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        return self._decode(self._check_fitted_codes(Z))
+        return self._decode(self._check_fitted_codes(X))
 
     @follows_input
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
@@ -130,9 +132,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
-    def _check_fitted_codes(self, Z: Any) -> Any:
+    def _check_fitted_codes(self, X: Any) -> Any:
         check_is_fitted(self)
-        return check_codes(Z, self._n_features_out)
+        return check_codes(X, self._n_features_out)
 
     def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
         """Rows from codes, from what the decoder is told beside them, and in the lengths of the rows ``like``."""
@@ -144,7 +146,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             return self.module_.decode(z.float(), **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
 
         end = list(arrays).index("like") if like is not None else None
-        return self._restore(self._run(decode, *arrays.values(), name="Z", like=end))
+        return self._restore(self._run(decode, *arrays.values(), name="the codes", like=end))
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))

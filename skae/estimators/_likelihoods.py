@@ -14,6 +14,7 @@ from .._tensors import as_array, follows_input
 from .._validation import check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
 from ._conditional import Conditional
+from ._warnings import renamed_argument
 
 _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
@@ -59,29 +60,30 @@ class Likelihoods(Conditional):
         both = self._map_rows(self.module_.distribution, X)
         return both[:, 0], both[:, 1]
 
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
     @follows_input
-    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
-            Codes; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
             Classes or targets of the rows, for a conditional estimator.
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
             Decoded rows, in the units of the X that was fitted; sequences in the length of `fit`.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        Z = self._check_fitted_codes(Z)
-        return self._decode(Z, self._encode_condition(y, len(Z)))
+        X = self._check_fitted_codes(X)
+        return self._decode(X, self._encode_condition(y, len(X)))
 
     @follows_input
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:
