@@ -30,6 +30,7 @@ class VAEGenerator(Layout, Density, Sampling):
     **Where samples come from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
     rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
     where none of them lie the decoder has learned nothing. ``docs/benchmarks.md`` has what that is worth on images.
+    Samples of tables and sequences are drawn from p(x|z), those of images are its mean: see ``noisy`` of `sample`.
 
     Parameters
     ----------
