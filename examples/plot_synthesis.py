@@ -8,8 +8,8 @@ other real rows do.
 """
 
 # %%
-# ``conditional=True`` makes rows for the classes that are asked for. Samples of a table are drawn with the noise that the
-# model has found in the data, so that features have the spread that they have in X.
+# ``conditional=True`` makes rows for the classes that are asked for. Samples of a table are drawn with the noise that
+# the model has found in the data, so that features have the spread that they have in X.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer

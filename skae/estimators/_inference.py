@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metaestimators import available_if
@@ -16,9 +17,9 @@ from torch import Tensor
 
 from .._prior import sample_prior
 from .._random import draw_seed
-from .._slices import count_nan, keep_known
+from .._slices import keep_known
 from .._source import arranged
-from .._tensors import as_array, follows_input, is_float
+from .._tensors import as_array, follows_input
 from .._validation import (
     LARGEST,
     check_alike,
@@ -174,7 +175,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
             error); without the penalty that a bottleneck may add while training. Only values that are known count, so
             rows with few of them, or short sequences, score higher: divide by their number to compare them. Rows
-            whose loss float32 does not hold score alike, and lowest.
+            whose loss float32 does not hold score alike, and lowest. A row without a known value has no score: NaN.
 
         Raises
         ------
@@ -188,10 +189,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
         # What is more anomalous than the largest number is that.
         losses = self._map_rows(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
-        n_known: Any = math.prod(target.shape[1:])
-        if any(self._nan_rules().values()) and is_float(target):
-            n_known = n_known - count_nan(target).to(losses)
-        return self.module_.in_data_units(losses, n_known)
+        if not self.module_.may_have_nan:
+            return self.module_.in_data_units(losses, math.prod(target.shape[1:]))
+        n_known = self._map_rows(self.module_.count_known, target).to(losses)
+        # Of a row without a known value nothing is lost, which would make it the most normal one.
+        return torch.where(n_known > 0, self.module_.in_data_units(losses, n_known), torch.nan)
 
     @staticmethod
     def _in_float32(scores: Tensor) -> Tensor:
@@ -214,7 +216,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Returns
         -------
         score : float
-            Minus the mean over all values that are known, in the data's own units squared; the greater the better.
+            Minus the mean over all values that are known, in the data's own units squared; the greater the better. Rows
+            without a known value are left out.
 
         Raises
         ------

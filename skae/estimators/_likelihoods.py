@@ -149,9 +149,9 @@ class Likelihoods(Conditional):
         -------
         scores : ndarray or Tensor of shape (n_samples,), float32
             The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
-            more likely. Only values that are known count. With a loss that is no likelihood it is minus the loss and
-            the divergence, in the loss's unit rather than nats; with a bottleneck without a distribution minus the
-            loss, as in `AutoencoderTransformer`.
+            more likely. Only values that are known count, and a row without one has no score: NaN. With a loss that is
+            no likelihood it is minus the loss and the divergence, in the loss's unit rather than nats; with a
+            bottleneck without a distribution minus the loss, as in `AutoencoderTransformer`.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Likelihoods(Conditional):
         Returns
         -------
         score : float
-            The greater the better.
+            The greater the better; rows without a known value are left out.
 
         Raises
         ------
@@ -195,7 +195,10 @@ class Likelihoods(Conditional):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
-        return float(np.average(scores, weights=check_sample_weight(sample_weight, len(scores))))
+        weight = check_sample_weight(sample_weight, len(scores)) * ~np.isnan(scores)
+        if not weight.sum() > 0:
+            raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
+        return float(np.average(np.nan_to_num(scores, posinf=np.inf, neginf=-np.inf), weights=weight))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
         X, target = self._check_rows_and_target(X, X_target, in_domain=True)

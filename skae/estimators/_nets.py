@@ -16,6 +16,7 @@ def make_net(
     parts: Parts,
     input_shape: tuple,
     conditioning: tuple[float, float],
+    empty_features: tuple[int, ...],
     n_conditions: int,
     seed: int,
     callbacks: list,
@@ -33,6 +34,7 @@ def make_net(
         "scale": conditioning[1],
         "network_params": est._network_params(),
         "missing": parts.missing,
+        "empty_features": empty_features,
         "n_conditions": n_conditions,
         "precision": est.precision,
     }
