@@ -11,7 +11,8 @@ from .._conditions import Classes, Targets, find_condition
 from .._tensors import as_array
 from .._validation import check_sample_weight
 from ._data import Data
-from .base import BaseAutoencoder, with_callbacks
+from ._sklearn_callbacks import with_callbacks
+from .base import BaseAutoencoder
 
 
 class Conditional(BaseAutoencoder):

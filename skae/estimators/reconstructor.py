@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
@@ -19,9 +20,12 @@ from .._tensors import as_array, as_tensor, check_array, follows_input, validate
 from .._validation import check_choice, unchanged_on_error
 from ._html import Documented
 from ._inference import Inference
+from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
 
 
-class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class Reconstructor(
+    Documented, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+):
     """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
 
     `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
@@ -72,7 +76,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         self.filling = filling
         self.keep_observed = keep_observed
 
-    @unchanged_on_error
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> Reconstructor:
         """Fit the filling, if there is one, and the estimator.
 
@@ -96,7 +100,15 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` or ``filling`` raises.
             After any error the transformer is as it was before.
         """
+        context = begin_fit(self, X, y, max_subtasks=1 + hasattr(self.filling, "set_callbacks"))
+        self._fit(X, y, context, params)
+        end_fit(context, self, X, y)
+        return self
+
+    @unchanged_on_error
+    def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any]) -> None:
         self._check_params()
+        self._refuse_sparse(X)
         X, y = as_array(X), as_array(y)  # which every estimator takes
         params = {name: as_array(value) for name, value in params.items()}
         if get_config()["enable_metadata_routing"]:
@@ -108,7 +120,12 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
                 validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
             self.__dict__.pop("filling_", None)
         else:
-            self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
+            self.filling_ = self.filling
+            if hasattr(self.filling, "fit"):
+                self.filling_ = clone(self.filling)
+                # An imputer takes no callbacks, of which scikit-learn would warn.
+                watched = context if hasattr(self.filling_, "set_callbacks") else None
+                fit_part(watched, self, self.filling_, "filling", X)
             masked = getattr(self.estimator, "missing", None) == "mask"
             itself = masked and params.get("X_target") is None  # what is known of X is its own target
             X, known = self._fill(X, reset=True), X
@@ -118,8 +135,12 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
                 if itself and params.get("X_val_target") is None:
                     params["X_val_target"] = params["X_val"]
                 params["X_val"] = self._fill(params["X_val"], reset=False)
-        self.estimator_ = clone(self.estimator).fit(X, y, **params)
-        return self
+        self.estimator_ = fit_part(context, self, clone(self.estimator), "estimator", X, y, **params)
+
+    def _refuse_sparse(self, X: Any) -> None:
+        if issparse(X) and (self.keep_observed or self.filling is not None):
+            reason = "keep_observed=True" if self.keep_observed else "filling"
+            raise TypeError(f"{reason} needs a dense X, since nothing is missing in a sparse one: use X.toarray().")
 
     def _check_params(self) -> None:
         check_choice("keep_observed", self.keep_observed, (True, False))
@@ -137,10 +158,21 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         is_transformer = hasattr(self.filling_, "transform")
         filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
         if filled.shape != A.shape:
-            raise ValueError(f"filling must keep the shape of X, {A.shape}, got {filled.shape}.")
+            raise ValueError(
+                f"filling must keep the shape of X, {A.shape}, got {filled.shape}.{self._hint_at_dropped(A, filled)}"
+            )
         if filled.dtype.kind == "f" and np.isnan(filled).any():
             raise ValueError("filling must leave no NaN.")
         return filled
+
+    def _hint_at_dropped(self, A: np.ndarray, filled: np.ndarray) -> str:
+        """What to do where an imputer has dropped features."""
+        if not (filled.ndim == A.ndim == 2 and filled.shape[1] < A.shape[1]):
+            return ""
+        empty = np.flatnonzero(np.isnan(A).all(axis=0)) if A.dtype.kind == "f" else np.array([], int)
+        names = getattr(self, "feature_names_in_", np.arange(A.shape[1]))[empty].tolist()
+        known = f" X has no known value for the features {names}." if names else ""
+        return f"{known} Imputers of scikit-learn keep such features with keep_empty_features=True."
 
     @follows_input
     def transform(self, X: Any) -> Any:
@@ -163,6 +195,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         check_is_fitted(self)
+        self._refuse_sparse(X)
         X = as_tensor(X)
         X = X.detach() if isinstance(X, Tensor) else X
         if hasattr(self, "filling_"):
