@@ -68,9 +68,13 @@ def _described(est: Any, features: np.ndarray, by_channel: bool) -> str:
     if found.ndim > 1:
         first = np.argwhere(found)[0].tolist()
         return f"{found.sum()} of the {found.size} values of a sample, the first at {first}"
-    indices = np.flatnonzero(found)
+    return f"the features {named_features(est, np.flatnonzero(found))}"
+
+
+def named_features(est: Any, indices: Any) -> str:
+    """A list of the features at ``indices`` for a message: their names, or the indices where X had no names."""
     names = getattr(est, "feature_names_in_", None)
-    return f"the features {_listed((indices if names is None else names[indices]).tolist())}"
+    return _listed((indices if names is None else names[indices]).tolist())
 
 
 def _listed(names: list) -> str:

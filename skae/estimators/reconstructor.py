@@ -16,8 +16,9 @@ from torch import Tensor
 
 from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
-from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
+from .._tensors import as_array, as_tensor, check_array, follows_input, is_float, validate_data
 from .._validation import check_choice, unchanged_on_error
+from ._empty import named_features
 from ._html import Documented
 from ._inference import Inference
 from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
@@ -41,7 +42,7 @@ class Reconstructor(
         as a biharmonic one for scratches. An estimator with ``missing='mask'`` is then trained to reconstruct the
         values that are known, and those of ``X_target`` if there is one. None leaves NaN to the estimator.
     keep_observed : bool, default=False
-        Whether only missing values are replaced, and the others kept as they are.
+        Whether only missing values are replaced, and the others kept as they are, in X's dtype.
 
     Attributes
     ----------
@@ -57,6 +58,14 @@ class Reconstructor(
     See Also
     --------
     sklearn.impute.IterativeImputer : Fills holes of a table by regressions.
+    sklearn.impute.MissingIndicator : Tells what was missing; beside a `Reconstructor` in a `make_union`.
+
+    Notes
+    -----
+    With ``keep_observed=True`` it is an imputer as those of `sklearn.impute` are with ``keep_empty_features=True``: it
+    keeps all features. One that had no known value in `fit` becomes what ``filling`` makes of it; without a filling it
+    is 0, of which an estimator with ``missing='mask'`` warns by name. Of scikit-learn's callbacks (``set_callbacks``,
+    from 1.9 on) those that go on to estimators within watch the training.
 
     Examples
     --------
@@ -70,6 +79,8 @@ class Reconstructor(
     >>> bool(np.isnan(X_filled).any()), bool((X_filled[1::3] == X[1::3]).all())
     (False, True)
     """
+
+    _empty: np.ndarray | None  # where X had no known value in `fit`; with a filling
 
     def __init__(self, estimator, *, filling=None, keep_observed=False):
         self.estimator = estimator
@@ -118,7 +129,8 @@ class Reconstructor(
             # The estimator has its own say about X.
             with contextlib.suppress(IndexError, KeyError):  # of what has no first row
                 validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
-            self.__dict__.pop("filling_", None)
+            for name in ("filling_", "_empty"):
+                self.__dict__.pop(name, None)
         else:
             self.filling_ = self.filling
             if hasattr(self.filling, "fit"):
@@ -129,6 +141,8 @@ class Reconstructor(
             masked = getattr(self.estimator, "missing", None) == "mask"
             itself = masked and params.get("X_target") is None  # what is known of X is its own target
             X, known = self._fill(X, reset=True), X
+            if params.get("X_target") is not None:
+                self._empty = None  # it may be known there
             if itself:
                 params["X_target"] = known
             if params.get("X_val") is not None:
@@ -155,23 +169,28 @@ class Reconstructor(
     def _fill(self, X: Any, reset: bool) -> np.ndarray:
         X = as_array(X)
         A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
+        if reset:
+            empty = np.isnan(A).all(axis=0) if is_float(A) else np.zeros(1, bool)
+            self._empty = empty if empty.any() else None  # what is never known is left to the filling
         is_transformer = hasattr(self.filling_, "transform")
         filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
         if filled.shape != A.shape:
             raise ValueError(
                 f"filling must keep the shape of X, {A.shape}, got {filled.shape}.{self._hint_at_dropped(A, filled)}"
             )
-        if filled.dtype.kind == "f" and np.isnan(filled).any():
-            raise ValueError("filling must leave no NaN.")
+        if is_float(filled) and np.isnan(filled).any():
+            left = np.isnan(filled).any(axis=0)
+            where = f", got some for the features {named_features(self, np.flatnonzero(left))}" if A.ndim == 2 else ""
+            raise ValueError(f"filling must leave no NaN{where}.")
         return filled
 
     def _hint_at_dropped(self, A: np.ndarray, filled: np.ndarray) -> str:
         """What to do where an imputer has dropped features."""
         if not (filled.ndim == A.ndim == 2 and filled.shape[1] < A.shape[1]):
             return ""
-        empty = np.flatnonzero(np.isnan(A).all(axis=0)) if A.dtype.kind == "f" else np.array([], int)
-        names = getattr(self, "feature_names_in_", np.arange(A.shape[1]))[empty].tolist()
-        known = f" X has no known value for the features {names}." if names else ""
+        known = ""
+        if self._empty is not None:
+            known = f" X had no known value for the features {named_features(self, np.flatnonzero(self._empty))}."
         return f"{known} Imputers of scikit-learn keep such features with keep_empty_features=True."
 
     @follows_input
@@ -206,6 +225,9 @@ class Reconstructor(
             X_hat = self.estimator_.reconstruct(seen)
         else:
             X_hat = self.estimator_.inverse_transform(self.estimator_.transform(seen))
+        empty = getattr(self, "_empty", None)
+        if empty is not None:
+            X_hat = np.where(empty, seen.astype(X_hat.dtype), X_hat)
         if not self.keep_observed:
             return X_hat
         if not isinstance(X, Tensor):
