@@ -80,7 +80,7 @@ class Reconstructor(
     (False, True)
     """
 
-    _empty: np.ndarray | None  # where X had no known value in `fit`; with a filling
+    _empty: np.ndarray | None = None  # True where X had no known value in `fit`; with a filling
 
     def __init__(self, estimator, *, filling=None, keep_observed=False):
         self.estimator = estimator
@@ -225,9 +225,8 @@ class Reconstructor(
             X_hat = self.estimator_.reconstruct(seen)
         else:
             X_hat = self.estimator_.inverse_transform(self.estimator_.transform(seen))
-        empty = getattr(self, "_empty", None)
-        if empty is not None:
-            X_hat = np.where(empty, seen.astype(X_hat.dtype), X_hat)
+        if self._empty is not None:
+            X_hat = np.where(self._empty, seen.astype(X_hat.dtype), X_hat)
         if not self.keep_observed:
             return X_hat
         if not isinstance(X, Tensor):
