@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _files
 from skae.losses import Bernoulli
 
 NAMES = list("abcdef")
@@ -247,3 +247,13 @@ def test_in_a_pipeline_and_a_cross_validation(frame):
     with pytest.warns(UserWarning, match=NO_VALUE):
         scores = cross_val_score(AutoencoderTransformer(2, **FIT), frame, cv=2, error_score="raise")
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("indices", [[10**9], [-7], ["a"], "a", {"a": 1}, 3], ids=str)
+def test_files_that_mark_what_is_not_there_are_refused(frame, tmp_path, indices):
+    skae.save(fitted(AutoencoderTransformer(2, **FIT), frame), tmp_path / "model")
+    document, arrays = _files.unpack((tmp_path / "model").read_bytes())
+    document["estimator"]["fitted"]["net_"]["state"]["recipe"]["empty_features"] = indices
+    (tmp_path / "model").write_bytes(_files.pack(document, arrays))
+    with pytest.raises(ValueError, match="model cannot be loaded"):
+        skae.load(tmp_path / "model")
