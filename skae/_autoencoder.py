@@ -56,6 +56,9 @@ class Autoencoder(nn.Module):
     missing : bool
         Whether there may be NaN anywhere. A network with ``reads_padding`` expects it after the end of short sequences
         in any case, and its ``encode`` and ``decode`` are told by ``observed``, True where a value is known.
+    empty_features : sequence of int
+        Flat indices of the features (of a sequence, the channels) that had no known value in training. What they hold
+        later is missing all the same, since the network knows nothing of it, and they are decoded as 0.
     n_conditions : int
         Numbers that the decoder is told of a row beside its code; the network is built for so many more components.
     precision : {'float32', 'bf16'}
@@ -82,6 +85,7 @@ class Autoencoder(nn.Module):
     mean: Tensor | float
     baseline: Tensor
     returns_double = False  # in pickles of version 0.2
+    empty: Tensor | None  # a buffer only where there is such a feature: other models have the arrays of 0.2
 
     def __init__(
         self,
@@ -96,6 +100,7 @@ class Autoencoder(nn.Module):
         scale: float = 1.0,
         network_params: Mapping[str, Any] | None = None,
         missing: bool = False,
+        empty_features: Sequence[int] = (),
         n_conditions: int = 0,
         precision: str = "float32",
         returns_double: bool = False,
@@ -130,6 +135,7 @@ class Autoencoder(nn.Module):
         # Sequences may come in other lengths: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
         self._set_scaling(mean, scale)
+        self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
         costs = probe(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
@@ -301,8 +307,8 @@ class Autoencoder(nn.Module):
 
     def _standardize(self, x: Tensor) -> Tensor:
         if isinstance(self.mean, float):
-            return (x - self.mean) / self.scale
-        return (x.double() - self.mean.to(x.device)) / self.scale
+            return self._without_empty((x - self.mean) / self.scale)
+        return self._without_empty((x.double() - self.mean.to(x.device)) / self.scale)
 
     def _in_data_units(self, u: Tensor) -> Tensor:
         """Standardized values in the data's own units, float64; float32 in models of version 0.2."""
@@ -312,7 +318,15 @@ class Autoencoder(nn.Module):
 
     def target(self, x: Tensor) -> Tensor:
         """What the loss compares with: standardized values, or data within the loss's domain."""
-        return self.condition(x) if self.loss.domain is None else x.float()
+        return self.condition(x) if self.loss.domain is None else self._without_empty(x.float())
+
+    def _without_empty(self, x: Tensor) -> Tensor:
+        """Values of features that are known of no training sample count as missing."""
+        return x if self.empty is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+
+    def count_known(self, x: Tensor) -> Tensor:
+        """The number of values of every row in data units that its loss compares with, (n,)."""
+        return (~self.target(x).isnan()).flatten(1).sum(1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
@@ -337,6 +351,8 @@ class Autoencoder(nn.Module):
         raw = self._decode(z, None if like is None else self._observed(like), c)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
         x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
+        if self.empty is not None:
+            x_hat = x_hat.masked_fill(self.empty, 0)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat
@@ -352,7 +368,7 @@ class Autoencoder(nn.Module):
     def squared_error(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """The sum of every row's squared errors, in units of ``unit`` squared, and the number of its values: (n, 2)."""
         # In float64, as `reconstruct` puts values together: an error may be far smaller than float32's steps.
-        target = self._standardize(target) if self.loss.domain is None else target
+        target = self._standardize(target) if self.loss.domain is None else self._without_empty(target)
         error = (self.loss.link(self._raw(x, c)).to(target.dtype) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
@@ -377,3 +393,10 @@ class Autoencoder(nn.Module):
     def in_data_units(self, value: Any, n_values: Any) -> Any:
         """Express losses of ``n_values`` values each, tensors or arrays, in the data's own units."""
         return value if self.loss.domain is not None else self.loss.rescale(value, self.scale, n_values)
+
+
+def _mask(shape: Sequence[int], indices: Sequence[int]) -> Tensor:
+    """True at the flat ``indices`` of an array of ``shape``."""
+    mask = np.zeros(math.prod(shape), bool)
+    mask[list(indices)] = True
+    return torch.from_numpy(mask.reshape(tuple(shape)))

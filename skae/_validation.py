@@ -272,13 +272,13 @@ def check_alike(
     return _with_checked_values(A, name, missing, padding, known=True, columns=names)
 
 
-def check_codes(Z: Any, width: int) -> Any:
-    """Validate codes of shape (n, width); tensors stay tensors."""
-    Z = held_or_blocks(as_tensor(Z), "Z")
-    Z = _read(Z, lambda A, finite: check_array(A, input_name="Z", ensure_all_finite=finite), "Z")
-    if Z.shape[1] != width:
-        raise ValueError(f"Z must have {width} columns, got {Z.shape[1]}.")
-    return _with_checked_values(Z, "Z", missing=False, padding=0, known=False)
+def check_codes(X: Any, width: int) -> Any:
+    """Validate the codes that `inverse_transform` takes as X, of shape (n, width); tensors stay tensors."""
+    X = held_or_blocks(as_tensor(X))
+    X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite), "X")
+    if X.shape[1] != width:
+        raise ValueError(f"X must be codes with {width} columns, as transform returns them, got {X.shape[1]}.")
+    return _with_checked_values(X, "X", missing=False, padding=0, known=False)
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:

@@ -12,7 +12,8 @@ from .._tensors import as_array
 from .._validation import check_sample_weight
 from ._data import Data
 from ._hints import names_arguments
-from .base import BaseAutoencoder, with_callbacks
+from ._sklearn_callbacks import with_callbacks
+from .base import BaseAutoencoder
 
 
 class Conditional(BaseAutoencoder):

@@ -18,9 +18,9 @@ from torch import Tensor
 from .._prior import sample_prior
 from .._random import draw_seed
 from .._sequences import SequenceLayout
-from .._slices import count_nan, is_double, keep_known
+from .._slices import is_double, keep_known
 from .._source import arranged
-from .._tensors import as_array, follows_input, is_float
+from .._tensors import as_array, follows_input
 from .._validation import (
     LARGEST,
     check_alike,
@@ -33,6 +33,7 @@ from .._validation import (
 )
 from ._advice import warn_of_target
 from ._passes import Passes
+from ._warnings import renamed_argument
 
 
 def _has_prior(estimator: Any) -> bool:
@@ -93,18 +94,19 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         X = self._check_fitted_rows(X)
         return self._map_rows(self.module_.encode, X)
 
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
     @follows_input
-    def inverse_transform(self, Z: Any) -> Any:
+    def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
-            Codes; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
             Reconstructed samples, in the units of the X that was fitted; float64 where that was float64 or integers
             that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
             its length.
@@ -112,9 +114,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Raises
         ------
         ValueError
-            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        return self._decode(self._check_fitted_codes(Z))
+        return self._decode(self._check_fitted_codes(X))
 
     @follows_input
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
@@ -142,9 +144,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
-    def _check_fitted_codes(self, Z: Any) -> Any:
+    def _check_fitted_codes(self, X: Any) -> Any:
         check_is_fitted(self)
-        return check_codes(Z, self._n_features_out)
+        return check_codes(X, self._n_features_out)
 
     def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
         """Rows from codes, from what the decoder is told beside them, and in the lengths of the rows ``like``."""
@@ -157,7 +159,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         end = list(arrays).index("like") if like is not None else None
         dtype = torch.float64 if self.module_.returns_double else torch.float32
-        return self._restore(self._run(decode, *arrays.values(), name="Z", like=end, dtype=dtype))
+        return self._restore(self._run(decode, *arrays.values(), name="the codes", like=end, dtype=dtype))
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
@@ -186,7 +188,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
             error); without the penalty that a bottleneck may add while training. Only values that are known count, so
             rows with few of them, or short sequences, score higher: divide by their number to compare them. Rows
-            whose loss float32 does not hold score alike, and lowest.
+            whose loss float32 does not hold score alike, and lowest. A row without a known value has no score: NaN.
 
         Raises
         ------
@@ -200,10 +202,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
         # What is more anomalous than the largest number is that.
         losses = self._map_rows(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
-        n_known: Any = math.prod(target.shape[1:])
-        if any(self._nan_rules().values()) and is_float(target):
-            n_known = n_known - count_nan(target).to(losses)
-        return self.module_.in_data_units(losses, n_known)
+        if not self.module_.may_have_nan:
+            return self.module_.in_data_units(losses, math.prod(target.shape[1:]))
+        n_known = self._map_rows(self.module_.count_known, target).to(losses)
+        # Of a row without a known value nothing is lost, which would make it the most normal one.
+        return torch.where(n_known > 0, self.module_.in_data_units(losses, n_known), torch.nan)
 
     @staticmethod
     def _in_float32(scores: Tensor) -> Tensor:
@@ -229,7 +232,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Returns
         -------
         score : float
-            Minus the mean over all values that are known, in the data's own units squared; the greater the better.
+            Minus the mean over all values that are known, in the data's own units squared; the greater the better. Rows
+            without a known value are left out.
 
         Raises
         ------

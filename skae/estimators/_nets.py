@@ -17,6 +17,7 @@ def make_net(
     input_shape: tuple,
     scaling: tuple[Any, float],
     returns_double: bool,
+    empty_features: tuple[int, ...],
     n_conditions: int,
     seed: int,
     callbacks: list,
@@ -35,6 +36,7 @@ def make_net(
         "returns_double": returns_double,
         "network_params": est._network_params(),
         "missing": parts.missing,
+        "empty_features": empty_features,
         "n_conditions": n_conditions,
         "precision": est.precision,
     }

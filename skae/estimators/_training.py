@@ -25,6 +25,7 @@ from .._slices import is_double, map_rows
 from .._source import Blocks
 from .._threads import threads_for
 from ._data import Data
+from ._empty import check_still_empty, find_empty_features
 from ._nets import continue_from, make_net
 from ._parts import Parts, optimizer_params
 
@@ -73,15 +74,17 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     if earlier is None:
         scaling: tuple[Any, float] = mean_and_scale(data.X, data.sample_weight, by_channel=parts.reads_padding)
         returns_double = is_double(data.X)
+        empty = find_empty_features(est, data, by_channel=parts.reads_padding) if parts.missing else ()
     else:
         mean = earlier.module_.mean
         scaling = (mean if isinstance(mean, float) else mean.numpy(), earlier.module_.scale)
         returns_double = earlier.module_.returns_double
+        empty = check_still_empty(est, data, earlier.module_.empty, by_channel=parts.reads_padding)
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
     with threads_for(0):  # nothing here is worth the time that other threads take to wake up
-        net = make_net(est, parts, input_shape, scaling, returns_double, n_conditions, seed, callbacks)
+        net = make_net(est, parts, input_shape, scaling, returns_double, empty, n_conditions, seed, callbacks)
         rows = _rows(net, data, order[n_held:])
     # What was trained before is not bettered by chance.
     trust_start = _init_module(net, data, rows, rng) if earlier is None else False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,19 +22,9 @@ from ._hints import Hints, names_arguments
 from ._html import Documented
 from ._inference import Inference
 from ._parts import Parts, check_params, find_network, find_prior, reads_padding
+from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from ._training import train
 from ._warnings import warn
-
-try:  # scikit-learn 1.9, experimental there
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
-
-    def with_callbacks(method: Callable) -> Callable:
-        """Return ``method`` as it is."""
-        return method
 
 
 class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraParams):
@@ -167,13 +156,9 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         return self
 
     def _fit(self, X: Any, y: Any, *, y_val: Any = None, **others: Any) -> BaseAutoencoder:
-        context = None
-        # Attributes that scikit-learn sets where callbacks were given to this estimator, or to one around it.
-        if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
-            # The number of epochs may depend on X, which is not read yet: None says that it is not known.
-            known = isinstance(self.max_epochs, numbers.Integral)
-            context = self._init_callback_context(max_subtasks=self.max_epochs if known else None)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        # The number of epochs may depend on X, which is not read yet.
+        max_epochs = int(self.max_epochs) if isinstance(self.max_epochs, numbers.Integral) else None
+        context = begin_fit(self, X, y, max_subtasks=max_epochs)
         self._fit_rows(X, y, y_val, context, others)
         if self.checkpoint is not None:
             remove_checkpoint(self.checkpoint)  # it has done its work
@@ -209,8 +194,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         self.loss_curve_ = outcome.loss_curve
         self.validation_loss_curve_ = outcome.validation_loss_curve
         self.best_epoch_ = outcome.best_epoch
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        end_fit(context, self, X, y)
 
     def _check_params(self) -> Parts:
         self._check_extra_names()

@@ -50,8 +50,8 @@ default='squared_error'
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
-        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
-        learns from. After the end of a sequence NaN is padding in any case.
+        Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
+        value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', None} or density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
         it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.

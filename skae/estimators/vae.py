@@ -30,6 +30,7 @@ class VAEGenerator(Layout, Density, Sampling):
     **Where samples come from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
     rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
     where none of them lie the decoder has learned nothing. ``docs/benchmarks.md`` has what that is worth on images.
+    Samples of tables and sequences are drawn from p(x|z), those of images are its mean: see ``noisy`` of `sample`.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ class VAEGenerator(Layout, Density, Sampling):
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
-        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
-        learns from. After the end of a sequence NaN is padding in any case.
+        Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
+        value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', None} or density estimator, default='mixture'
         What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
         codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density

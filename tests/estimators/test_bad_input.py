@@ -243,8 +243,8 @@ def test_bad_arrays_after_fit(method):
     refuses(ae, lambda: call(good()[:, :3]), ValueError, "X has 3 features, but .* is expecting 4")
     refuses(ae, lambda: call(good()[:0]), ValueError, "0 sample")
     refuses(ae, lambda: ae.partial_fit(good()[:, :3]), ValueError, "X has 3 features")
-    refuses(ae, lambda: ae.inverse_transform(good()), ValueError, "Z must have 2 columns, got 4")
-    refuses(ae, lambda: ae.inverse_transform(with_value(np.nan)[:, 1:3]), ValueError, "Input Z contains NaN")
+    refuses(ae, lambda: ae.inverse_transform(good()), ValueError, "X must be codes with 2 columns, .* got 4")
+    refuses(ae, lambda: ae.inverse_transform(with_value(np.nan)[:, 1:3]), ValueError, "Input X contains NaN")
 
 
 def test_bad_calls_of_sample():
@@ -332,7 +332,7 @@ def test_values_that_overflow_within_the_network():
     X, Z = np.full((3, 4), 3e38), np.full((3, 2), 3e38)
     for call in (lambda: ae.transform(X), lambda: ae.reconstruct(X), lambda: ae.score(X)):
         refuses(ae, call, ValueError, "What the network makes of X is not finite")
-    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "What the network makes of Z is not finite")
+    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "What the network makes of the codes is not finite")
     # Rows that are merely far away score lowest, as it should be.
     far, farther, near = ae.score_samples(np.outer([1e25, 1e26, 1], np.ones(4)))
     assert np.isfinite(far)
