@@ -6,6 +6,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -239,6 +240,11 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
         return self.bottleneck.code(self.outputs(x))
+
+    @cached_property
+    def n_weights(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.parameters())
 
     @property
     def is_variational(self) -> bool:
