@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ._rows import Batch, Rows
+from ._rows import Batch, Rows, row_numbers
 from ._slices import map_rows
 from ._source import Blocks
 
@@ -53,7 +53,7 @@ class RowBlocks(Dataset):
         index: np.ndarray | None = None,
     ) -> None:
         self.X, self.X_target, self.weight, self.condition = X, X_target, weight, condition
-        index = np.arange(len(X)) if index is None else index
+        index = row_numbers(len(X)) if index is None else index
         self.index = np.sort(index) if isinstance(X, Blocks) else index  # rows of a block lie together
         self.condition_rows, self.find_target = condition_rows, find_target
         self.window, self.device = window, device
@@ -97,7 +97,7 @@ class RowBlocks(Dataset):
         index = self.index
         if generator is None or not isinstance(self.X, Blocks):
             if generator is not None:
-                index = index[torch.randperm(len(index), generator=generator).numpy()]
+                index = _shuffled([index], generator)
             yield from (index[start : start + self.window] for start in range(0, len(index), self.window))
             return
         together: list[np.ndarray] = []
@@ -109,7 +109,7 @@ class RowBlocks(Dataset):
                 yield _shuffled(together, generator)
                 together = []
             for start, stop in _drawn(edges, generator):
-                first, last = np.searchsorted(index, [start, stop])
+                first, last = np.searchsorted(index, np.array([start, stop], index.dtype))  # of another it is copied
                 together += [index[first:last]] if first < last else []
                 if sum(map(len, together)) >= self.window:
                     yield _shuffled(together, generator)
@@ -175,5 +175,7 @@ class _Picked:
 
 
 def _shuffled(parts: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
-    index = np.concatenate(parts)
-    return index[torch.randperm(len(index), generator=generator).numpy()]
+    index = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    small = len(index) <= np.iinfo(np.int32).max  # 4 bytes for each, and the same order
+    order = torch.randperm(len(index), generator=generator, dtype=torch.int32 if small else torch.int64)
+    return index[order.numpy()]

@@ -17,7 +17,7 @@ from .._net import AutoencoderNet
 from .._params import select
 from .._random import draw_seed
 from .._row_blocks import RowBlocks
-from .._rows import BatchIterator, Rows
+from .._rows import BatchIterator, Rows, row_numbers
 from .._scaling import mean_and_scale
 from .._slices import map_rows
 from .._source import Blocks
@@ -55,10 +55,11 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     stops_early = bool(est.early_stopping) and not one_epoch
     judged = stops_early or data.X_val is not None
-    present = np.arange(len(data.X)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
-    n_held = _n_held_out(est, data, len(present)) if stops_early else 0
-    order = present[rng.permutation(len(present))] if n_held else present
-    n_batches = len(BatchIterator(range(len(present) - n_held), **_batching(est)))
+    order = row_numbers(len(data.X), data.sample_weight)
+    n_held = _n_held_out(est, data, len(order)) if stops_early else 0
+    if n_held:
+        rng.shuffle(order)
+    n_batches = len(BatchIterator(range(len(order) - n_held), **_batching(est)))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
     finite = FiniteLoss()
@@ -213,8 +214,9 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
         edges = np.cumsum(data.sample_weight / data.sample_weight.sum())
         points = (rng.random() + np.arange(n_sample)) / n_sample
         index = np.searchsorted(edges, points).clip(max=n - 1)
-    elif n_sample < n:
-        index = rng.choice(n, n_sample, replace=False)
+    elif n_sample < n:  # one of each of so many parts of X, which needs no array of all row numbers
+        edges = np.arange(n_sample + 1) * n // n_sample
+        index = rng.integers(edges[:-1], edges[1:])
     some = rows if index is None and isinstance(rows, Rows) else rows.at(np.arange(n) if index is None else index)
     with net.stream, threads_for(net.module_.n_multiplications * len(some.u)):
         return net.module_.init_from(some.u, some.condition)
