@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 from torch import Tensor
 
 from ._random import settled
 from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
+from ._sparse import SparseRows, sparse_rows
 from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -89,18 +91,19 @@ def check_rows(
     """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
 
     NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``; these may have any length.
-    With ``tensors`` a tensor stays one, and is an array otherwise.
+    With ``tensors`` a tensor stays one, and is an array otherwise. A sparse matrix becomes `SparseRows`.
     """
     X = held_or_blocks(as_tensor(X) if tensors else as_array(X))
     options = {"allow_nd": True, "ensure_min_samples": min_rows}
     any_length = padding and not reset and len(X.shape if hasattr(X, "shape") else np.shape(X)) == 3
 
     def check(A: Any, finite: Any) -> np.ndarray:
+        given = {"ensure_all_finite": finite, "accept_sparse": "csr", **options}
         if any_length:  # validate_data would take the length for the number of features
-            return check_array(A, input_name="X", ensure_all_finite=finite, **options)
-        return validate_data(estimator, A, reset=reset, ensure_all_finite=finite, **options)
+            return check_array(A, input_name="X", **given)
+        return validate_data(estimator, A, reset=reset, **given)
 
-    X = _read(X, check, nan=missing or padding)
+    X = _read(X, check, "X", nan=missing or padding)
     shape = tuple(X.shape[1:])
     wanted = shape if reset else estimator.input_shape_
     if shape[1:] != wanted[1:] or not (any_length or shape == wanted):
@@ -114,6 +117,9 @@ def check_rows(
 
 def _with_checked_values(A: Any, name: str, missing: bool, padding: bool, known: bool) -> Any:
     """``A``, its values checked; of `Blocks` they are when they are read. With ``known`` not all of it may be NaN."""
+    if isinstance(A, SparseRows):
+        _with_checked_values(A.values[:, None], name, missing or padding, False, known)
+        return A.checked(partial(_check_sequences, name=name, missing=missing)) if padding else A
     if isinstance(A, Blocks):
         finite = "allow-nan" if missing or padding else True
 
@@ -130,12 +136,14 @@ def _with_checked_values(A: Any, name: str, missing: bool, padding: bool, known:
     return A
 
 
-def _read(A: Any, check: Callable[[Any, Any], np.ndarray], *, nan: bool = False) -> Any:
+def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bool = False) -> Any:
     """``A`` as scikit-learn's ``check``, told what may be not finite, gives it; a tensor without its gradient.
 
     What is wrong with the values of a tensor is looked for on its device. NumPy sees it only if something is, to say so
     in scikit-learn's words; otherwise the check is given zeros in its place, for its shape and the names of features.
     """
+    if issparse(A):
+        return sparse_rows(check(A, "allow-nan" if nan else True), name)
     if isinstance(A, Blocks):
         if A.dtype.kind not in "biuf":
             return check(A[:2], True)  # which refuses it, or the next check does
@@ -210,10 +218,10 @@ def check_alike(
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
 
     def check(A: Any, finite: Any) -> np.ndarray:
-        return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite)
+        return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite, accept_sparse="csr")
 
     A = held_or_blocks(as_tensor(A) if isinstance(X, Tensor) else as_array(A), name)
-    A = _read(A, check, nan=missing or padding)
+    A = _read(A, check, name, nan=missing or padding)
     start = 2 if padding and not same_length and X.ndim == A.ndim == 3 else 1  # sequences may have any length
     if A.shape[start:] != X.shape[start:] or A.ndim != X.ndim or (same_length and len(A) != len(X)):
         wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
@@ -224,7 +232,7 @@ def check_alike(
 def check_codes(Z: Any, width: int) -> Any:
     """Validate codes of shape (n, width); tensors stay tensors."""
     Z = held_or_blocks(as_tensor(Z), "Z")
-    Z = _read(Z, lambda A, finite: check_array(A, input_name="Z", ensure_all_finite=finite))
+    Z = _read(Z, lambda A, finite: check_array(A, input_name="Z", ensure_all_finite=finite, accept_sparse="csr"), "Z")
     if Z.shape[1] != width:
         raise ValueError(f"Z must have {width} columns, got {Z.shape[1]}.")
     return _with_checked_values(Z, "Z", missing=False, padding=False, known=False)
@@ -249,6 +257,9 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
 def check_domain(A: Any, name: str, loss: Any) -> Any:
     """Check that every value lies where ``loss`` needs it, of `Blocks` when it is read; return ``A``."""
     if loss.domain is None:
+        return A
+    if isinstance(A, SparseRows):
+        check_domain(A.values, name, loss)
         return A
     if isinstance(A, Blocks):
         return A.checked(partial(check_domain, name=name, loss=loss))

@@ -21,6 +21,7 @@ from .._rows import BatchIterator, Rows, row_numbers
 from .._scaling import mean_and_scale
 from .._slices import map_rows
 from .._source import Blocks
+from .._sparse import SparseRows
 from .._threads import threads_for
 from ._data import Data
 from ._nets import continue_from, make_net
@@ -56,7 +57,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     stops_early = bool(est.early_stopping) and not one_epoch
     judged = stops_early or data.X_val is not None
     order = row_numbers(len(data.X), data.sample_weight)
-    n_held = _n_held_out(est, data, len(order)) if stops_early else 0
+    n_held = _n_held_out(est, parts, data, len(order)) if stops_early else 0
     if n_held:
         rng.shuffle(order)
     n_batches = len(BatchIterator(range(len(order) - n_held), **_batching(est)))
@@ -151,7 +152,12 @@ def _rows(net: AutoencoderNet, data: Data, index: np.ndarray) -> Rows | RowBlock
 
 
 def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> Any:
-    """The rows to be judged by: held out, ``X_val``, or those that are trained on. The first two are held."""
+    """The rows to be judged by: held out, ``X_val``, or those that are trained on.
+
+    The first two are held, or read while they are used if they come from a sparse matrix.
+    """
+    if len(held_out) and isinstance(rows, RowBlocks) and rows.is_sparse:
+        return rows.part(held_out)
     if len(held_out):
         held = rows.at(held_out)
         if held.weight is not None:
@@ -161,8 +167,10 @@ def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> 
         return rows
     module, device = net.module_, torch.device(net.device)
     seen = data.X_val if data.X_val_target is None else data.X_val_target
-    u, target = map_rows(module.condition, data.X_val), map_rows(module.target, seen)
     c = None if data.condition_val is None else torch.from_numpy(data.condition_val)
+    if isinstance(data.X_val, SparseRows):
+        return RowBlocks(data.X_val, module.condition, module.target, 1, device, data.X_val_target, None, c)
+    u, target = map_rows(module.condition, data.X_val), map_rows(module.target, seen)
     return Rows(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
 
 
@@ -188,14 +196,14 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(_AUTO_BATCHES // n_batches, low), high)
 
 
-def _n_held_out(est: Any, data: Data, n_rows: int) -> int:
+def _n_held_out(est: Any, parts: Parts, data: Data, n_rows: int) -> int:
     """How many of ``n_rows`` of X are kept from training to judge it by."""
     if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
         return 0
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
         raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    if isinstance(data.X, Blocks):  # these are held all the same
+    if isinstance(data.X, Blocks) and not (isinstance(data.X, SparseRows) and parts.noise is None):  # these are held
         n_held = max(1, min(n_held, to_read() // (4 * math.prod(data.X.shape[1:]))))
     return n_held
 

@@ -254,5 +254,6 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.array_api_support = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "mask" or self._may_read_padding()
         return tags
