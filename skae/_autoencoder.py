@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ._params import build_module, check_names
+from ._pca import Samples
 from ._probe import Costs, probe, spares_input
 from .bottlenecks import Bottleneck
 from .losses import Loss
@@ -26,8 +28,11 @@ _LOSS_ROWS = 4096  # that a loss starts from
 class Autoencoder(nn.Module):
     """``x → noise → network.encode → bottleneck → network.decode → loss.link → x̂``.
 
-    It is built from recipes, and never changes them. The network sees conditioned values
+    It is built from recipes, and never changes them. The network sees standardized values
     ``u = (x − mean) / scale``; `encode`, `decode` and `reconstruct` take and return the data's own units.
+
+    Means are subtracted, and added again, in float64, so the levels of the features cost no digits. There is one mean
+    for each feature; for a spatial code there is one for each channel, so that every position is treated alike.
 
     NaN in ``u`` marks a value that is not known. It enters the network as the mean of its feature, ``baseline`` (of a
     sequence, of its channel), and is left out of the loss. What a noise masks enters in the same way.
@@ -41,8 +46,12 @@ class Autoencoder(nn.Module):
         The other boxes; copied.
     input_shape, n_components : tuple of int, int
         Shape of one row, and latent size.
-    mean, scale : float
-        The conditioning. Plain numbers rather than buffers: exact whatever the precision of the weights.
+    mean : ndarray that broadcasts to ``input_shape``, or float, default=0.0
+        What is subtracted from each feature. One number, as in models of version 0.2, is subtracted in the precision
+        of X.
+    scale : float, default=1.0
+        The standard deviation about ``mean``. Neither it nor ``mean`` is a buffer: they are exact whatever the
+        precision of the weights.
     network_params : dict
         The user's ``module__*``.
     missing : bool
@@ -52,6 +61,8 @@ class Autoencoder(nn.Module):
         Numbers that the decoder is told of a row beside its code; the network is built for so many more components.
     precision : {'float32', 'bf16'}
         Of the network's own arithmetic in training.
+    returns_double : bool
+        Whether X was given in a precision beyond float32, so that decoded codes should be float64 as well.
     costs : Costs, default=None
         What `probe` found of the same network before; it is asked when None.
 
@@ -69,7 +80,9 @@ class Autoencoder(nn.Module):
     bottleneck: Any  # the parts are called and asked for methods of their own, such as code and link
     loss: Any
     noise: Any
+    mean: Tensor | float
     baseline: Tensor
+    returns_double = False  # in pickles of version 0.2
 
     def __init__(
         self,
@@ -80,19 +93,19 @@ class Autoencoder(nn.Module):
         *,
         input_shape: Sequence[int],
         n_components: int,
-        mean: float = 0.0,
+        mean: np.ndarray | float = 0.0,
         scale: float = 1.0,
         network_params: Mapping[str, Any] | None = None,
         missing: bool = False,
         n_conditions: int = 0,
         precision: str = "float32",
+        returns_double: bool = False,
         costs: Costs | None = None,
     ) -> None:
         super().__init__()
         self.bottleneck, self.loss, self.noise = copy.deepcopy((bottleneck, loss, noise))
         self.input_shape, self.n_components = tuple(input_shape), n_components
-        self.mean, self.scale = float(mean), float(scale)
-        self.n_conditions, self.precision = n_conditions, precision
+        self.n_conditions, self.precision, self.returns_double = n_conditions, precision, returns_double
         offered = {
             "input_shape": self.input_shape,
             "n_components": n_components + n_conditions,
@@ -117,30 +130,63 @@ class Autoencoder(nn.Module):
             )
         # Sequences may come in other lengths: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
+        self._set_scaling(mean, scale)
         costs = probe(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
 
-    @torch.no_grad()
-    def init_from(self, u: Tensor, c: Tensor | None = None) -> bool:
-        """Give every part that has an ``init_from`` the conditioned rows ``u``, in the diagram's order.
+    def _set_scaling(self, mean: Any, scale: float) -> None:
+        if np.ndim(mean) == 0:
+            self.mean, self.scale = float(mean), float(scale)
+            return
+        mean = np.asarray(mean, dtype=np.float64)
+        if np.broadcast_shapes(mean.shape, self.input_shape) != self.input_shape:
+            raise ValueError(f"mean must broadcast to rows of shape {self.input_shape}, got the shape {mean.shape}.")
+        if self.n_codes > self.n_components and mean.ndim > 1:
+            channels = mean.mean(axis=tuple(range(1, mean.ndim)), keepdims=True)
+            between = mean - channels
+            scale = float(np.sqrt(scale**2 + np.square(between).mean()))
+            self.baseline.copy_(torch.from_numpy(np.broadcast_to(between / scale, self.input_shape).copy()))
+            mean = channels
+        self.mean, self.scale = torch.from_numpy(mean), float(scale)
 
-        Returns whether the network's said that it is an answer now, which training has yet to better.
+    @torch.no_grad()
+    def init_from(self, u: Tensor, c: Tensor | None = None, samples: Samples | None = None) -> bool:
+        """Give every part that has an ``init_from`` standardized samples, in the diagram's order.
+
+        Parameters
+        ----------
+        u : Tensor of shape (n, *input_shape)
+            Samples for all parts; a random part of the training data where these are many or weighted.
+        c : Tensor of shape (n, n_conditions), default=None
+            Their conditions.
+        samples : Samples, default=None
+            All samples with their weights, NaN filled, for the linear maps of our own networks; ``u`` when None.
+
+        Returns
+        -------
+        answers : bool
+            Whether the network's ``init_from`` returned that it is an answer now, on which training has to improve.
         """
         answers = False
         self.eval()
-        over = tuple(range(u.ndim - self.baseline.ndim))
-        self.baseline.copy_(u.nanmean(over).nan_to_num() if self.may_have_nan else u.mean(over))
+        if isinstance(self.mean, float):  # features then have means of their own
+            over = tuple(range(u.ndim - self.baseline.ndim))
+            self.baseline.copy_(u.nanmean(over).nan_to_num() if self.may_have_nan else u.mean(over))
         observed = self._observed(u)
         filled = self._fill(u)
         if hasattr(self.noise, "init_from"):
             self.noise.init_from(filled)
+
+        def data_for(method: Any) -> Any:
+            return samples if samples is not None and method.__module__.startswith("skae.") else filled
+
         skip = getattr(self.network, "skip", None)  # the attribute of networks that have one, as LinearSkip says
         if self.loss.identity_link and isinstance(skip, LinearSkip) and hasattr(self.bottleneck, "init_skip"):
-            self.bottleneck.init_skip(skip, filled)
+            self.bottleneck.init_skip(skip, data_for(self.bottleneck.init_skip))
             answers = True
         elif self.loss.identity_link and hasattr(self.network, "init_from"):
-            answers = bool(self.network.init_from(filled))
+            answers = bool(self.network.init_from(data_for(self.network.init_from)))
         if hasattr(self.bottleneck, "init_from"):
             self.bottleneck.init_from(self._encode(filled, observed))
         if type(self.loss).init_from is not Loss.init_from:
@@ -151,7 +197,7 @@ class Autoencoder(nn.Module):
 
     def _init_loss(self, u: Tensor, c: Tensor | None) -> None:
         raw = self(u, c)[0]
-        target = u if self.loss.domain is None else u * self.scale + self.mean
+        target = u if self.loss.domain is None else self._in_data_units(u).float()
         target = target.repeat(len(raw) // len(u), *[1] * (u.ndim - 1))
         observed = ~target.isnan() if self.may_have_nan else None
         self.loss.init_from(raw, target.nan_to_num() if self.may_have_nan else target, observed)
@@ -230,11 +276,22 @@ class Autoencoder(nn.Module):
         return self.loss.total(output[0], target) / len(target) if plain else self.objective(output, target).mean()
 
     def condition(self, x: Tensor) -> Tensor:
-        """Subtract the mean, divide by the scale: in the precision of ``x``, then float32."""
-        return ((x - self.mean) / self.scale).float()
+        """Subtract the means, divide by the scale: in float64, then float32."""
+        return self._standardize(x).float()
+
+    def _standardize(self, x: Tensor) -> Tensor:
+        if isinstance(self.mean, float):
+            return (x - self.mean) / self.scale
+        return torch.sub(x, self.mean.to(x.device)).div_(self.scale)  # the result is float64, and no one else's
+
+    def _in_data_units(self, u: Tensor) -> Tensor:
+        """Standardized values in the data's own units, float64; float32 in models of version 0.2."""
+        if isinstance(self.mean, float):
+            return u * self.scale + self.mean
+        return u.double() * self.scale + self.mean.to(u.device)
 
     def target(self, x: Tensor) -> Tensor:
-        """What the loss compares with: conditioned values, or data within the loss's domain."""
+        """What the loss compares with: standardized values, or data within the loss's domain."""
         return self.condition(x) if self.loss.domain is None else x.float()
 
     def encode(self, x: Tensor) -> Tensor:
@@ -264,7 +321,7 @@ class Autoencoder(nn.Module):
         """
         raw = self._decode(z, None if like is None else self._observed(like), c)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
-        x_hat = x_hat if self.loss.domain is not None else x_hat * self.scale + self.mean
+        x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat
@@ -279,8 +336,9 @@ class Autoencoder(nn.Module):
 
     def squared_error(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """The sum of every row's squared errors, in units of ``unit`` squared, and the number of its values: (n, 2)."""
-        target = self.target(target)
-        error = (self.loss.link(self._raw(x, c)) - target).square().flatten(1)
+        # In float64, as `reconstruct` puts values together: an error may be far smaller than float32's steps.
+        target = self._standardize(target) if self.loss.domain is None else target
+        error = (self.loss.link(self._raw(x, c)).to(target.dtype) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -67,6 +68,12 @@ class RowBlocks(Dataset):
     def at(self, index: np.ndarray) -> Rows:
         """The rows at ``index`` of X, read and held on the device."""
         return self._read(index).held()
+
+    def whole(self) -> RowBlocks:
+        """All rows, whether they are among those meant or not."""
+        other = copy.copy(self)
+        other.index = row_numbers(len(self.X))
+        return other
 
     def held(self) -> Rows:
         """All that are meant, as they are meant, held on the device."""

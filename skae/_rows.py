@@ -107,6 +107,10 @@ class Rows(Dataset):
         """The rows at ``index`` of ``u``, whether they are among those meant or not."""
         return self._picked(torch.from_numpy(index).to(self.u.device))
 
+    def whole(self) -> Rows:
+        """All rows, whether they are among those meant or not."""
+        return Rows(*self.tensors())  # type: ignore[arg-type]
+
     def held(self) -> Rows:
         """All that are meant, as they are meant."""
         return self if self.index is None else self._picked(self.index)

@@ -29,7 +29,7 @@ def slices(X: np.ndarray | Tensor, n_values: int = 1) -> Iterator[slice]:
 
 def to_tensor(X: np.ndarray | Tensor) -> Tensor:
     """A float tensor of ``X``: float64 where float32 would lose digits, sharing memory if it can, on its device."""
-    double = _is_double(X)
+    double = is_double(X)
     if isinstance(X, Tensor):
         return X.to(torch.float64 if double else torch.float32)
     # torch reads neither read-only arrays (without a warning) nor negative strides nor foreign byte orders.
@@ -44,8 +44,9 @@ def map_rows(
     n_values: int = 1,
     n_weights: int = 0,
     device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """``function`` of the rows of ``arrays``, as one float32 tensor that is filled slice by slice.
+    """``function`` of the rows of ``arrays``, as one tensor of ``dtype`` that is filled slice by slice.
 
     It is on ``device``, or that of the first of ``arrays``. ``n_values`` is what ``function`` makes of a row on its
     way, if that is more than the row has; ``n_weights`` the number of its weights. Slices take so much memory as
@@ -69,7 +70,7 @@ def map_rows(
             continue
         if out is None:
             device = getattr(arrays[0], "device", "cpu") if device is None else device
-            out = torch.empty((n_rows, *part.shape[1:]), dtype=torch.float32, device=device)
+            out = torch.empty((n_rows, *part.shape[1:]), dtype=dtype, device=device)
         out[s] = part.detach()  # a network of the user's may switch gradients on
         start = s.stop
     assert out is not None, "there is at least one row"
@@ -98,7 +99,7 @@ def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int, n_weig
     """How many rows fit into the budget."""
     # Of each row: a copy that torch can read, what is centred, what is scaled. Then a layer, what it was made of, what
     # is done to it, and as much again for whoever keeps more.
-    own = sum(3 * (8 if _is_double(A) else 4) * _row_size(A) for A in arrays)
+    own = sum(3 * (8 if is_double(A) else 4) * _row_size(A) for A in arrays)
     widest = max(n_values, *map(_row_size, arrays))
     budget = max(min(_BUDGET, working_memory()), min(8 * n_weights, working_memory(1 / 8)))
     return max(1, budget // (own + 4 * 4 * widest))
@@ -114,8 +115,8 @@ def _row_size(X: np.ndarray | Tensor) -> int:
     return math.prod(X.shape[1:])
 
 
-def _is_double(X: np.ndarray | Tensor) -> bool:
-    """Whether float32 would lose digits."""
+def is_double(X: Any) -> bool:
+    """Whether float32 would lose digits of an array's values."""
     is_bool = X.dtype is torch.bool if isinstance(X, Tensor) else X.dtype.kind == "b"
     return X.dtype.itemsize > (4 if is_float(X) or is_bool else 2)
 

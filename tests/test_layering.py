@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1] / "skae"
 LAYERS = {
     "_component": 0,
     "_params": 0,
+    "_pca": 0,
     "_random": 0,
     "_threads": 0,
     "_tensors": 0,
@@ -98,4 +99,12 @@ def test_imports_go_down(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_small(path):
-    assert len(path.read_text().splitlines()) <= 300
+    """Lines of code; docstrings and comments do not count."""
+    text = path.read_text()
+    documented = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            documented |= {*range(node.body[0].lineno, node.body[0].end_lineno + 1)}
+    lines = enumerate(text.splitlines(), 1)
+    code = [line for i, line in lines if i not in documented and line.strip() and not line.strip().startswith("#")]
+    assert len(code) <= 300

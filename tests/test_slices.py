@@ -50,6 +50,11 @@ def test_slices_cover_every_row_once_in_order_within_their_size(n, d, size):
 # ------------------------------------------------------------------ mean and scale
 
 
+def spread(X):
+    """The standard deviation about the means of features."""
+    return float(np.sqrt(np.nanvar(X.astype(np.float64), axis=0).mean()))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("order", ["C", "F", "reversed"])
@@ -58,9 +63,10 @@ def test_mean_and_scale_are_those_of_numpy(dtype, weighted, order):
     X = X[::-1, :, ::-1] if order == "reversed" else np.array(X, order=order)
     mean, scale = mean_and_scale(X, np.full(len(X), 0.7) if weighted else None)
     exact = X.astype(np.float64)
-    assert mean == pytest.approx(exact.mean(), rel=1e-12)
-    assert scale == pytest.approx(exact.std(), rel=1e-12)
-    assert type(mean) is type(scale) is float
+    np.testing.assert_allclose(mean, exact.mean(0), rtol=1e-12)
+    assert scale == pytest.approx(spread(exact), rel=1e-12)
+    assert mean.dtype == np.float64
+    assert type(scale) is float
 
 
 @given(
@@ -77,9 +83,9 @@ def test_integer_weights_are_repetitions(X, weight, size):
     with sliced(size):
         mean, scale = mean_and_scale(X, weight.astype(np.float64))
     tolerance = 1e-12 * np.abs(X).max()
-    assert mean == pytest.approx(repeated.mean(), abs=tolerance)
-    if repeated.std() > max(100 * tolerance, 1e-30):  # less is as good as constant
-        assert scale == pytest.approx(repeated.std(), rel=1e-9)
+    np.testing.assert_allclose(mean, repeated.mean(0), atol=tolerance, rtol=0)
+    if spread(repeated) > max(100 * tolerance, 1e-30):  # less counts as constant
+        assert scale == pytest.approx(spread(repeated), rel=1e-9)
 
 
 @given(X=hnp.arrays(np.float64, shapes, elements=values), size=st.integers(1, 40), dtype=st.sampled_from(["f4", "f8"]))
@@ -90,8 +96,8 @@ def test_slices_do_not_change_the_result(X, size, dtype):
     with sliced(size):
         cut = mean_and_scale(X)
     tolerance = 1e-12 * float(np.abs(X).max())
-    assert cut[0] == pytest.approx(whole[0], abs=tolerance)
-    if X.std(dtype=np.float64) > max(100 * tolerance, 1e-30):
+    np.testing.assert_allclose(cut[0], whole[0], atol=tolerance, rtol=0)
+    if spread(X) > max(100 * tolerance, 1e-30):
         assert cut[1] == pytest.approx(whole[1], rel=1e-9)
 
 
@@ -101,8 +107,36 @@ def test_a_large_offset_costs_no_digits(offset):
     shifted = X + offset
     mean, scale = mean_and_scale(shifted)
     exact = shifted - offset  # without rounding: both are close to the offset
-    assert mean - offset == pytest.approx(exact.mean(), abs=1e-15 * abs(offset) * 10)
-    assert scale == pytest.approx(exact.std(), rel=1e-6)
+    np.testing.assert_allclose(mean - offset, exact.mean(0), atol=2e-16 * abs(offset), rtol=0)
+    assert scale == pytest.approx(spread(exact), rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [1e4, -1e9, 1e14])
+@pytest.mark.parametrize("n", [2, 30, 5000])
+def test_the_level_of_one_feature_costs_the_others_no_digits(level, n):
+    X = np.random.default_rng(0).normal(size=(n, 3))
+    X[:, 0] = np.arange(n) % 2 + level
+    mean, scale = mean_and_scale(X)
+    np.testing.assert_allclose(mean[1:], X[:, 1:].mean(0), atol=1e-15)
+    assert mean[0] == pytest.approx(level + (np.arange(n) % 2).mean(), abs=2e-16 * abs(level))
+    deviations = np.column_stack([np.arange(n) % 2, X[:, 1:]])
+    assert scale == pytest.approx(spread(deviations), rel=1e-9 if abs(level) < 1e10 else 0.1)
+
+
+def test_sequences_have_one_mean_for_each_channel_over_all_known_steps():
+    X = np.random.default_rng(0).normal([5.0, -3.0], size=(20, 7, 2))
+    X[:10, 4:] = np.nan
+    mean, scale = mean_and_scale(X, by_channel=True)
+    np.testing.assert_allclose(mean, np.nanmean(X, axis=(0, 1)), rtol=1e-12)
+    assert scale == pytest.approx(np.sqrt(np.nanmean((X - mean) ** 2)), rel=1e-12)
+    weight = np.arange(20.0)
+    weighted = mean_and_scale(X, weight, by_channel=True)[0]
+    known = ~np.isnan(X)
+    expected = np.nansum(X * weight[:, None, None], axis=(0, 1)) / (known * weight[:, None, None]).sum(axis=(0, 1))
+    np.testing.assert_allclose(weighted, expected, rtol=1e-12)
+    one = mean_and_scale(X[:, :, 0], by_channel=True)
+    assert one[0].shape == (1,)
+    assert one[0][0] == pytest.approx(mean[0], rel=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (50, 7)])
@@ -111,7 +145,7 @@ def test_a_large_offset_costs_no_digits(offset):
 def test_constant_data_get_the_scale_one(shape, value, weighted):
     weight = np.linspace(0.1, 1, shape[0]) if weighted else None
     mean, scale = mean_and_scale(np.full(shape, value), weight)
-    assert mean == pytest.approx(value, rel=1e-14, abs=0)
+    np.testing.assert_array_equal(mean, np.full(shape[1:], value))
     assert scale == 1.0
 
 
@@ -119,38 +153,47 @@ def test_constant_data_get_the_scale_one(shape, value, weighted):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_constant_data_are_constant_however_many_they_are(value, dtype):
     mean, scale = mean_and_scale(np.full((200_000, 1), value, dtype))
-    assert mean == pytest.approx(float(np.dtype(dtype).type(value)), rel=1e-12)
+    assert mean[0] == float(np.dtype(dtype).type(value))
+    assert scale == 1.0
+
+
+def test_features_of_different_levels_that_do_not_vary_get_the_scale_one():
+    mean, scale = mean_and_scale(np.tile([0.1, 1e6, -1 / 3], (1000, 1)))
+    np.testing.assert_array_equal(mean, [0.1, 1e6, -1 / 3])
     assert scale == 1.0
 
 
 def test_data_that_only_nearly_are_constant_are_not():
     X = np.full((50, 4), 7.0)
     X[0, 0] = np.nextafter(7.0, 8.0) + 1e-12
-    assert mean_and_scale(X)[1] == pytest.approx(X.std(), rel=1e-3)
+    assert mean_and_scale(X)[1] == pytest.approx(X[:, 0].std() / 2, rel=1e-3)
     assert mean_and_scale(np.array([[1e-20], [3e-20]])) == pytest.approx((2e-20, 1e-20))
 
 
 def test_one_row_that_counts_is_the_mean():
     X = np.array([[1.0, 3.0], [100.0, 200.0]])
-    assert mean_and_scale(X, np.array([2.5, 0.0])) == (2.0, 1.0)
+    mean, scale = mean_and_scale(X, np.array([2.5, 0.0]))
+    assert mean.tolist() == [1.0, 3.0]
+    assert scale == 1.0
     mean, scale = mean_and_scale(np.array([[1e300, -1e300], [1.0, 2.0]]) / 1e200, np.array([0.0, 1.0]))
-    assert mean == pytest.approx(1.5e-200)
-    assert scale == 1.0, "what is left is as good as constant"
+    np.testing.assert_allclose(mean, [1e-200, 2e-200])
+    assert scale == 1.0
 
 
 @pytest.mark.parametrize("X", [np.array([[5e-324], [1e-323]]), np.array([[1e-310, -1e-310]]), np.array([[0.0, 1e-40]])])
 def test_denormal_data(X):
     mean, scale = mean_and_scale(X)
     assert scale == 1.0
-    assert X.min() <= mean <= X.max()
+    assert (X.min(0) <= mean).all()
+    assert (mean <= X.max(0)).all()
 
 
 @pytest.mark.parametrize("large", [1e10, 1e30, 1e37])
 def test_large_values(large):
     X = large * np.random.default_rng(0).normal(size=(20, 3))
     mean, scale = mean_and_scale(X)
-    assert mean == pytest.approx(X.mean(), rel=1e-9)
-    assert scale == pytest.approx(float(np.std(X / large)) * large, rel=1e-9)
+    np.testing.assert_allclose(mean, X.mean(0), rtol=1e-9)
+    assert scale == pytest.approx(spread(X / large) * large, rel=1e-9)
 
 
 # ------------------------------------------------------------------ to torch

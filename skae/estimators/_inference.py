@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.metaestimators import available_if
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from .._prior import sample_prior
 from .._random import draw_seed
-from .._slices import count_nan, keep_known
+from .._slices import count_nan, is_double, keep_known
 from .._source import arranged
 from .._tensors import as_array, follows_input, is_float
 from .._validation import (
@@ -94,9 +95,10 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
-            Reconstructed rows, in the units of the X that was fitted. Sequences are as long as those of `fit`: a code
-            does not know its length.
+        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+            Reconstructed samples, in the units of the X that was fitted; float64 where that was float64 or integers
+            that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
+            its length.
 
         Raises
         ------
@@ -119,9 +121,10 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Returns
         -------
-        X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
-            The reconstruction: what the code keeps of X. Damage that `noise` has trained against is mended. After the
-            end of a sequence it is NaN, as X is.
+        X_hat : ndarray or Tensor of X's shape; with ``keep_observed`` of X's dtype
+            The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
+            not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
+            sequence it is NaN, as X is.
 
         Raises
         ------
@@ -144,13 +147,15 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             return self.module_.decode(z.float(), **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
 
         end = list(arrays).index("like") if like is not None else None
-        return self._restore(self._run(decode, *arrays.values(), name="Z", like=end))
+        dtype = torch.float64 if self.module_.returns_double else torch.float32
+        return self._restore(self._run(decode, *arrays.values(), name="Z", like=end, dtype=dtype))
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
-        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X, c=c, like=0))
+        dtype = torch.float64 if is_double(X) else torch.float32
+        X_hat = self._restore(self._map_rows(self.module_.reconstruct, X, c=c, like=0, dtype=dtype))
         return keep_known(X, X_hat) if keep_observed else X_hat
 
     # ---------------------------------------------------------------- scoring
@@ -221,7 +226,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """
         X, target = self._check_rows_and_target(X, X_target)
         weight = check_sample_weight(sample_weight, len(X))
-        errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target).double()).T
+        errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target, dtype=torch.float64)).T
         if not weight @ counts > 0:
             raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
@@ -250,8 +255,8 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
-            New rows, in the units of the X that was fitted.
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
 
         Raises
         ------

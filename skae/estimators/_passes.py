@@ -31,7 +31,14 @@ class Passes:
         return self._run(function, *arrays).numpy()
 
     @settled
-    def _run(self, function: Callable[..., Tensor], *arrays: Any, name: str = "X", like: int | None = None) -> Tensor:
+    def _run(
+        self,
+        function: Callable[..., Tensor],
+        *arrays: Any,
+        name: str = "X",
+        like: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
         """The same of arrays and tensors, as a tensor where the first of them is.
 
         Where the result is not finite ``name``, which it is made of, is refused. NaN may be after the end of sequences,
@@ -47,14 +54,20 @@ class Passes:
                 return check_finite(function(*parts), name, None if ends_at is None else ended(parts[ends_at]))
 
         with threads_for(self.module_.n_multiplications * len(arrays[0])):
-            return map_rows(run, *arrays, n_values=self.module_.n_values, n_weights=self.module_.n_weights)
+            costs = {"n_values": self.module_.n_values, "n_weights": self.module_.n_weights}
+            return map_rows(run, *arrays, **costs, dtype=dtype)
 
     def _map_rows(
-        self, function: Callable[..., Tensor], *arrays: Any, c: np.ndarray | None = None, like: int | None = None
+        self,
+        function: Callable[..., Tensor],
+        *arrays: Any,
+        c: np.ndarray | None = None,
+        like: int | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """``function`` of rows as they came in, and of what the decoder is told of them."""
         ways = {id(A): arranged(A, self._arrange) for A in arrays}  # so that what is given twice stays one
-        return self._run(function, *(ways[id(A)] for A in arrays), *(() if c is None else (c,)), like=like)
+        return self._run(function, *(ways[id(A)] for A in arrays), *(() if c is None else (c,)), like=like, dtype=dtype)
 
     def _arrange(self, X: Any) -> Any:
         """Bring rows into the shape that the network takes; nothing by default."""

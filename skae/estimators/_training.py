@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +15,12 @@ from .._checkpoint import Checkpoint
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
 from .._params import select
+from .._pca import Samples
 from .._random import draw_seed
 from .._row_blocks import RowBlocks
 from .._rows import BatchIterator, Rows, row_numbers
 from .._scaling import mean_and_scale
-from .._slices import map_rows
+from .._slices import is_double, map_rows
 from .._source import Blocks
 from .._sparse import SparseRows
 from .._threads import threads_for
@@ -30,6 +31,7 @@ from ._parts import Parts, optimizer_params
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
+_PCA_VALUES = 2**21  # are read at once for the PCA of the start
 
 
 class Outcome(NamedTuple):
@@ -69,14 +71,17 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     if not one_epoch:
         callbacks += _companions(est, parts, epochs, n_batches, "valid_loss" if judged else "train_loss", context)
     if earlier is None:
-        conditioning = mean_and_scale(data.X, data.sample_weight)
+        scaling: tuple[Any, float] = mean_and_scale(data.X, data.sample_weight, by_channel=parts.reads_padding)
+        returns_double = is_double(data.X)
     else:
-        conditioning = earlier.module_.mean, earlier.module_.scale
+        mean = earlier.module_.mean
+        scaling = (mean if isinstance(mean, float) else mean.numpy(), earlier.module_.scale)
+        returns_double = earlier.module_.returns_double
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
     with threads_for(0):  # nothing here is worth the time that other threads take to wake up
-        net = make_net(est, parts, input_shape, conditioning, n_conditions, seed, callbacks)
+        net = make_net(est, parts, input_shape, scaling, returns_double, n_conditions, seed, callbacks)
         rows = _rows(net, data, order[n_held:])
     # What was trained before is not bettered by chance.
     trust_start = _init_module(net, data, rows, rng) if earlier is None else False
@@ -214,8 +219,9 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
     All rows, those held out too: the epoch before training is judged by rows that it has seen, so
     that training must win by more than the start's own overfitting to be kept.
     """
+    module = net.module_
     n, most = len(data.X), _INIT_VALUES if isinstance(rows, Rows) else to_read() // 4  # float32; copies are made of it
-    n_sample = min(n, max(most // math.prod(data.X.shape[1:]), 2 * net.module_.n_components))
+    n_sample = min(n, max(most // math.prod(data.X.shape[1:]), 2 * module.n_components))
     index = None
     if data.sample_weight is not None:
         # Systematic resampling: equal weights take every row once, a weight of 2 takes its row twice.
@@ -226,8 +232,21 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
         edges = np.arange(n_sample + 1) * n // n_sample
         index = rng.integers(edges[:-1], edges[1:])
     some = rows if index is None and isinstance(rows, Rows) else rows.at(np.arange(n) if index is None else index)
-    with net.stream, threads_for(net.module_.n_multiplications * len(some.u)):
-        return net.module_.init_from(some.u, some.condition)
+    with net.stream, threads_for(module.n_multiplications * len(some.u)):
+        return module.init_from(some.u, some.condition, _all_samples(module, rows))
+
+
+def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
+    """All samples with their weights, NaN filled, for a PCA."""
+    whole, n_features = rows.whole(), math.prod(module.input_shape)
+    step = max(1, min(len(whole), _PCA_VALUES // n_features))
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        for batch in BatchIterator(whole, step):
+            weight = None if batch.weight is None else batch.weight.cpu().numpy()
+            yield module._fill(batch.u).flatten(1).cpu().numpy(), weight
+
+    return Samples(len(whole), n_features, blocks)
 
 
 def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:

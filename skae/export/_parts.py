@@ -58,6 +58,7 @@ class Part(nn.Module):
         return x if self.layout is None else self.layout.arrange(x)
 
     def _restore(self, x: Tensor) -> Tensor:
+        x = x.float()
         return x if self.layout is None else self.layout.restore(x)
 
 

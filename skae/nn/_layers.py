@@ -6,15 +6,13 @@ import itertools
 import math
 import numbers
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from .._memory import check_weights
-from .._threads import one_blas_thread
+from .._pca import Axes, Samples, principal_axes
 from .._validation import check_number
 
 ACTIVATIONS = {
@@ -70,15 +68,6 @@ def zero_(layer: Any) -> None:
     nn.init.zeros_(layer.bias)
 
 
-class Axes(NamedTuple):
-    """The axes of a PCA."""
-
-    mean: Tensor  #: (n_features,)
-    directions: Tensor  #: unit vectors, (n_axes, n_features)
-    variances: Tensor  #: along the directions, (n_axes,)
-    rest: Tensor  #: the variance that they leave, ()
-
-
 class LinearSkip(nn.Module):
     """Linear maps from rows to codes and back, beside a network's own way, that start as PCA.
 
@@ -111,8 +100,8 @@ class LinearSkip(nn.Module):
         return x_hat.unflatten(1, self.input_shape) if len(self.input_shape) > 1 else x_hat
 
     @torch.no_grad()
-    def init_from(self, x: Tensor) -> None:
-        """Become the PCA of the rows ``x``, ``(n, *input_shape)``.
+    def init_from(self, x: Tensor | Samples) -> None:
+        """Become the PCA of the samples ``x``, a tensor ``(n, *input_shape)`` or weighted `Samples`.
 
         All components share one scale, which brings the codes to a mean square of 1 and keeps the
         geometry of PCA's. Components that the data do not have start at zero.
@@ -121,30 +110,21 @@ class LinearSkip(nn.Module):
         scale = float(axes.variances.mean()) ** 0.5
         if not scale > 1e-6:  # constant rows (or one of them): there is nothing to bring to 1
             scale = 1.0
-        same = torch.ones_like(axes.variances)
+        same = torch.ones(len(axes.variances), dtype=torch.float64)
         self.set_axes(axes, to_code=same / scale, to_data=same * scale)
 
-    def principal_axes(self, x: Tensor, n_components: int) -> Axes:
-        """At most ``n_components`` axes of the PCA of the rows ``x``."""
-        rows = x.flatten(1).cpu().numpy()
+    def principal_axes(self, x: Tensor | Samples, n_components: int) -> Axes:
+        """At most ``n_components`` axes of the PCA of the samples ``x``, as float64 tensors."""
         seed = int(torch.randint(2**31 - 1, ()))
-        # Constant rows have no variance to divide by.
-        with one_blas_thread(), np.errstate(invalid="ignore"):
-            pca = PCA(min(n_components, *rows.shape), random_state=seed).fit(rows)
-        like = self.decoder.weight
-        mean, directions, variances = (
-            torch.from_numpy(found).to(like).nan_to_num()
-            for found in (pca.mean_, pca.components_, pca.explained_variance_)
-        )
-        total = x.flatten(1).var(0).sum() if len(x) > 1 else torch.zeros(())
-        return Axes(mean, directions, variances.clamp(min=0), (total.to(like) - variances.sum()).clamp(min=0))
+        return principal_axes(Samples.of(x) if isinstance(x, Tensor) else x, n_components, seed)
 
     def set_axes(self, axes: Axes, to_code: Tensor, to_data: Tensor) -> None:
-        """Let codes be what lies along ``axes`` times ``to_code``, and ``to_data`` times them the way back."""
+        """Let codes be what lies along ``axes`` times ``to_code``, and data be codes times ``to_data`` along them."""
         k = len(axes.directions)
+        encoder = axes.directions * to_code[:, None]
         for half in (self.encoder, self.decoder):
             zero_(half)
-        self.encoder.weight[:k] = axes.directions * to_code[:, None]
-        self.encoder.bias[:k] = -(self.encoder.weight[:k] @ axes.mean)
-        self.decoder.weight[:, :k] = (axes.directions * to_data[:, None]).T
+        self.encoder.weight[:k] = encoder.to(self.encoder.weight)
+        self.encoder.bias[:k] = -(encoder @ axes.mean).to(self.encoder.bias)
+        self.decoder.weight[:, :k] = (axes.directions * to_data[:, None]).T.to(self.decoder.weight)
         self.decoder.bias.copy_(axes.mean)

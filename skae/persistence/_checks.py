@@ -45,8 +45,8 @@ def check_restored(est: Any) -> None:
     costs = (module.n_multiplications, module.n_values)
     if not all(type(cost) is int and 0 <= cost < 2**62 for cost in costs) or module.n_values < math.prod(shape):
         raise ValueError(f"the network's costs cannot be {costs}")
-    if not (math.isfinite(module.mean) and 0 < module.scale < math.inf):
-        raise ValueError(f"rows cannot be conditioned by {module.mean} and {module.scale}")
+    if not (bool(torch.as_tensor(module.mean).isfinite().all()) and 0 < module.scale < math.inf):
+        raise ValueError(f"rows cannot be standardized by means of {module.mean} and the scale {module.scale}")
     for name, tensor in module.state_dict().items():
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"the weights {name} are not finite")
