@@ -23,6 +23,7 @@ from .nn._sequence import ended
 from .noise import Noise
 
 _LOSS_ROWS = 4096  # that a loss starts from
+_STANDARDIZED = 2**17  # values standardized at once: what is float64 on the way stays in the caches
 
 
 class Autoencoder(nn.Module):
@@ -277,7 +278,13 @@ class Autoencoder(nn.Module):
 
     def condition(self, x: Tensor) -> Tensor:
         """Subtract the means, divide by the scale: in float64, then float32."""
-        return self._standardize(x).float()
+        step = max(1, _STANDARDIZED // max(1, math.prod(x.shape[1:])))
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or len(x) <= step:
+            return self._standardize(x).float()
+        u = torch.empty(x.shape, dtype=torch.float32)
+        for part, out in zip(x.split(step), u.split(step), strict=True):
+            out.copy_(self._standardize(part))
+        return u
 
     def _standardize(self, x: Tensor) -> Tensor:
         if isinstance(self.mean, float):

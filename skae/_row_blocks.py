@@ -58,7 +58,7 @@ class RowBlocks(Dataset):
         index = row_numbers(len(X)) if index is None else index
         self.is_sparse = isinstance(X, SparseRows)
         self.in_blocks = isinstance(X, Blocks) and not self.is_sparse
-        self.index = np.sort(index) if self.in_blocks else index  # rows of a block lie together
+        self.index: Any = np.sort(index) if self.in_blocks else index  # rows of a block lie together
         self.condition_rows, self.find_target = condition_rows, find_target
         self.window, self.device = window, device
 
@@ -72,7 +72,7 @@ class RowBlocks(Dataset):
     def whole(self) -> RowBlocks:
         """All rows, whether they are among those meant or not."""
         other = copy.copy(self)
-        other.index = row_numbers(len(self.X))
+        other.index = range(len(self.X))  # which are numbers in order, and no array of them
         return other
 
     def held(self) -> Rows:
@@ -119,7 +119,7 @@ class RowBlocks(Dataset):
         if generator is None or not self.in_blocks:
             if generator is not None:
                 index = _shuffled([index], generator)
-            yield from (index[start : start + self.window] for start in range(0, len(index), self.window))
+            yield from (np.asarray(index[start : start + self.window]) for start in range(0, len(index), self.window))
             return
         together: list[np.ndarray] = []
         for low, high in _drawn(self.X.chunk_edges, generator):
@@ -147,7 +147,7 @@ class RowBlocks(Dataset):
             index, stop = self.index if generator is None else _shuffled([self.index], generator), 0
             for size in sizes:
                 start, stop = stop, stop + size
-                yield self._read(index[start:stop])[:]
+                yield self._read(np.asarray(index[start:stop]))[:]
             return
         left = iter(sizes)
         size = next(left, 0)

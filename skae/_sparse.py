@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ._pca import Samples
 from ._source import Blocks
-from ._threads import one_blas_thread
 
-_STORED = 2**19  # entries of the matrix handled at once: 4 MB in float64
-_OVERSAMPLING = 10  # axes beyond those that are wanted, beside as many again
-_TOLERANCE, _MAX_ITERATIONS = 1e-5, 50  # of the axes: how much less an iteration leaves unexplained
+_STORED = 2**19  # entries handled at once: 4 MB in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +28,14 @@ class SparseRows(Blocks):
         n_others = self.matrix.shape[0] * self.matrix.shape[1] - len(data)
         return np.append(data, data.dtype.type(0)) if n_others else data
 
+    @property
+    def feature_order(self) -> np.ndarray:
+        """The column of the matrix that each value of an arranged row, flat, comes from."""
+        columns = np.arange(self.matrix.shape[1])[None]
+        for arrange in self._arrangements:
+            columns = arrange(columns)
+        return columns.reshape(-1)
+
 
 def sparse_rows(matrix: Any, name: str) -> SparseRows:
     """Return the rows of a CSR matrix or array, of which they are a view."""
@@ -40,85 +47,115 @@ def sparse_rows(matrix: Any, name: str) -> SparseRows:
     )
 
 
-def moments(X: SparseRows, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the weight of the known values of every feature, their mean, and their squared deviations from it.
+def moments(X: SparseRows, sample_weight: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """Compute statistics of the known values of every feature, zeros included, without a dense matrix.
 
-    Of shape (n_features,) each, in float64. A feature without known values has the mean 0.
+    Returns
+    -------
+    count, mean, square : ndarray of shape (n_features,), float64
+        The sum of weights, the mean and the sum of squared deviations from it; 0 where nothing is known.
+    low, high : ndarray of shape (n_features,), float64
+        The extremes; infinite where nothing is known. All in the order of arranged rows.
     """
-    n_features = X.matrix.shape[1]
+    n_rows, n_features = X.matrix.shape
     missing, total = np.zeros(n_features), np.zeros(n_features)
-    for piece, weight in _pieces(X, sample_weight):
-        nan = np.isnan(piece.data)
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    n_stored = np.zeros(n_features, dtype=np.int64)
+    for piece, row_weight in _pieces(X, sample_weight):
+        nan, weight = np.isnan(piece.data), np.repeat(row_weight, np.diff(piece.indptr))
         missing += np.bincount(piece.indices[nan], weight[nan], n_features)
         total += np.bincount(piece.indices[~nan], (weight * piece.data)[~nan], n_features)
-    known = (len(X) if sample_weight is None else sample_weight.sum()) - missing
-    known[known < 1e-9 * known.max()] = 0.0  # what rounding leaves
-    mean = np.divide(total, known, out=np.zeros(n_features), where=known > 0)
-    # Deviations from a mean that is not quite right yet; that of all zeros at once.
-    rest, first, second = known.copy(), np.zeros(n_features), np.zeros(n_features)
-    for piece, weight in _pieces(X, sample_weight):
+        n_stored += np.bincount(piece.indices, minlength=n_features)
+        np.fmin.at(low, piece.indices, piece.data)
+        np.fmax.at(high, piece.indices, piece.data)
+    has_zeros = n_stored < n_rows
+    low, high = np.where(has_zeros, np.fmin(low, 0), low), np.where(has_zeros, np.fmax(high, 0), high)
+    weights = n_rows if sample_weight is None else sample_weight.sum()
+    count = np.where(low <= high, np.maximum(weights - missing, 0.0), 0.0)
+    mean = np.divide(total, count, out=np.zeros(n_features), where=count > 0)
+    # The mean is corrected by the mean of the deviations, since a sum of large values loses their last digits.
+    zeros, first, second = count.copy(), np.zeros(n_features), np.zeros(n_features)
+    for piece, row_weight in _pieces(X, sample_weight):
         deviation = piece.data - mean[piece.indices]
-        weight = np.where(np.isnan(deviation), 0.0, weight)
+        weight = np.where(np.isnan(deviation), 0.0, np.repeat(row_weight, np.diff(piece.indptr)))
         deviation = np.nan_to_num(deviation)
-        rest -= np.bincount(piece.indices, weight, n_features)
+        zeros -= np.bincount(piece.indices, weight, n_features)
         first += np.bincount(piece.indices, weight * deviation, n_features)
         second += np.bincount(piece.indices, weight * deviation**2, n_features)
-    rest = np.where(rest > 1e-9 * known, rest, 0.0)
-    first -= rest * mean
-    second += rest * mean**2
-    shift = np.divide(first, known, out=np.zeros(n_features), where=known > 0)
-    return known, mean + shift, np.maximum(second - shift * first, 0.0)
+    zeros = np.where(has_zeros, np.maximum(zeros, 0.0), 0.0)
+    first -= zeros * mean
+    second += zeros * mean**2
+    shift = np.divide(first, count, out=np.zeros(n_features), where=count > 0)
+    found = count, mean + shift, np.maximum(second - shift * first, 0.0), low, high
+    return tuple(values[X.feature_order] for values in found)
 
 
-def principal_axes(
-    X: SparseRows, sample_weight: np.ndarray | None, mean: np.ndarray, total: float, n_axes: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first principal axes of the rows, (n_axes, n_features), and the squared deviations along them.
+class SparseSamples(Samples):
+    """Standardized samples for a PCA: means are subtracted from products with the matrix, and not from the matrix.
 
-    By subspace iteration (Halko, Martinsson and Tropp, 2011), with ``mean`` subtracted from products and not from the
-    matrix: of the size of the features there are only as many vectors as twice the axes. What is missing is ``mean``.
-    It ends when what the axes leave of ``total``, all squared deviations, becomes no less.
+    Parameters
+    ----------
+    X : SparseRows
+        Samples in the data's own units.
+    weight : ndarray of shape (n_samples,), default=None
+        Their weights.
+    mean : ndarray of shape (n_features,)
+        What is subtracted from them, near their mean.
+    fill : ndarray of shape (n_features,)
+        What stands for NaN, standardized.
+    scale : float
+        What they are divided by.
     """
-    n_features = X.matrix.shape[1]
-    n_axes = min(n_axes, *X.matrix.shape)
-    n_vectors = min(2 * n_axes + _OVERSAMPLING, *X.matrix.shape)
-    basis = np.random.default_rng(seed).standard_normal((n_features, n_vectors))
-    explained = -np.inf
-    with one_blas_thread():
-        for _ in range(_MAX_ITERATIONS):
-            vectors, _ = np.linalg.qr(basis)
-            basis = _scatter_times(X, sample_weight, mean, vectors)
-            values, turn = np.linalg.eigh(vectors.T @ basis)
-            before, explained = explained, float(values[-n_axes:].sum())
-            if explained - before <= _TOLERANCE * max(total - explained, 0.0):
-                break
-        directions = (vectors @ turn[:, ::-1][:, :n_axes]).T
-    return directions, np.maximum(values[::-1][:n_axes], 0.0)
 
+    def __init__(
+        self, X: SparseRows, weight: np.ndarray | None, mean: np.ndarray, fill: np.ndarray, scale: float
+    ) -> None:
+        super().__init__(len(X), X.matrix.shape[1], self._dense, fill)
+        self.X, self.weight, self.mean, self.scale = X, weight, mean, scale
 
-def _scatter_times(X: SparseRows, sample_weight: np.ndarray | None, mean: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """Multiply the scatter matrix of the rows, (n_features, n_features), which is never made, by ``V``."""
-    product, sums, shift = np.zeros(V.shape), np.zeros(V.shape[1]), mean @ V
-    start = 0
-    for piece, weight in _pieces(X, sample_weight):
-        nan = np.isnan(piece.data)
-        piece.data[nan] = mean[piece.indices[nan]]
-        projected = piece @ V - shift
-        if sample_weight is not None:
-            projected *= sample_weight[start : start + len(projected), None]
-        start += len(projected)
-        product += piece.T @ projected
-        sums += projected.sum(axis=0)
-    return product - np.outer(mean, sums)
+    def _dense(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield a few samples at once, for a covariance matrix of few features."""
+        step = max(1, _STORED // self.n_features)
+        for start in range(0, self.n_samples, step):
+            s = slice(start, start + step)
+            u = (self.X[s].reshape(-1, self.n_features) - self.mean) / self.scale
+            yield np.where(np.isnan(u), self.center, u), None if self.weight is None else self.weight[s]
+
+    @cached_property
+    def _filled(self) -> tuple[np.ndarray, np.ndarray, float, float]:
+        """What stands for NaN and the means with it, in the data's own units; the total variance; what divides it."""
+        count, mean, square, *_ = moments(self.X, self.weight)
+        total = self.n_samples if self.weight is None else self.weight.sum()
+        n = self.n_samples if self.weight is None else np.count_nonzero(self.weight)
+        fill = self.mean + self.center * self.scale
+        shift = count * (mean - fill) / total
+        square = square + count * (mean - fill) ** 2 - total * shift**2
+        divisor = total * max(n - 1, 1) / n * self.scale**2
+        return fill, fill + shift, float(np.maximum(square, 0.0).sum()) / divisor, divisor
+
+    def covariance_times(self, V: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, float]:
+        """Compute what `Samples.covariance_times` does; where there are many features, without a dense matrix."""
+        if V is None:
+            return super().covariance_times(None)
+        fill, mean, variance, divisor = self._filled
+        as_stored = np.argsort(self.X.feature_order)
+        V, fill_stored, mean_stored = V[as_stored], fill[as_stored], mean[as_stored]
+        product, sums, offset = np.zeros(V.shape), np.zeros(V.shape[1]), mean_stored @ V
+        for piece, weight in _pieces(self.X, self.weight):
+            nan = np.isnan(piece.data)
+            piece.data[nan] = fill_stored[piece.indices[nan]]
+            projected = piece @ V - offset
+            projected *= weight[:, None]
+            product += piece.T @ projected
+            sums += projected.sum(axis=0)
+        product -= np.outer(mean_stored, sums)
+        return product[self.X.feature_order] / divisor, (mean - self.mean) / self.scale, variance
 
 
 def _pieces(X: SparseRows, sample_weight: np.ndarray | None) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield the matrix in float64 by several rows at once, a copy, and the weight of every entry that is stored."""
+    """Yield copies in float64 of several rows of the matrix at once, and the weights of these rows."""
     n_rows, n_stored = X.matrix.shape[0], len(X.matrix.data)
     step = max(1, _STORED * n_rows // max(1, n_stored))
     for start in range(0, n_rows, step):
-        piece = X.matrix[start : start + step].astype(np.float64)
-        if sample_weight is None:
-            yield piece, np.ones(len(piece.data))
-        else:
-            yield piece, np.repeat(sample_weight[start : start + step], np.diff(piece.indptr))
+        piece = X.matrix[start : start + step].astype(np.float64, copy=True)
+        yield piece, np.ones(piece.shape[0]) if sample_weight is None else sample_weight[start : start + step]

@@ -22,7 +22,7 @@ from .._rows import BatchIterator, Rows, row_numbers
 from .._scaling import mean_and_scale
 from .._slices import is_double, map_rows
 from .._source import Blocks
-from .._sparse import SparseRows
+from .._sparse import SparseRows, SparseSamples
 from .._threads import threads_for
 from ._data import Data
 from ._nets import continue_from, make_net
@@ -31,6 +31,7 @@ from ._parts import Parts, optimizer_params
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
+_SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
 _PCA_VALUES = 2**21  # are read at once for the PCA of the start
 
 
@@ -221,6 +222,8 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
     """
     module = net.module_
     n, most = len(data.X), _INIT_VALUES if isinstance(rows, Rows) else to_read() // 4  # float32; copies are made of it
+    if isinstance(rows, RowBlocks) and rows.is_sparse:  # about as much as a batch
+        most = max(_SPARSE_INIT_VALUES, net.batch_size * math.prod(data.X.shape[1:]))
     n_sample = min(n, max(most // math.prod(data.X.shape[1:]), 2 * module.n_components))
     index = None
     if data.sample_weight is not None:
@@ -238,6 +241,10 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
 
 def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
     """All samples with their weights, NaN filled, for a PCA."""
+    if isinstance(rows, RowBlocks) and isinstance(rows.X, SparseRows):
+        mean, fill = (np.broadcast_to(A.numpy(), module.input_shape).ravel() for A in (module.mean, module.baseline.cpu()))
+        weight = None if rows.weight is None else rows.weight.double().numpy()
+        return SparseSamples(rows.X, weight, mean, fill.astype(np.float64), module.scale)
     whole, n_features = rows.whole(), math.prod(module.input_shape)
     step = max(1, min(len(whole), _PCA_VALUES // n_features))
 
@@ -254,7 +261,7 @@ def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:
     if rows is None or not net.module_.may_have_nan:
         return float(math.prod(net.module_.input_shape))
     total = 0.0
-    for batch in BatchIterator(rows, 4096):
+    for batch in BatchIterator(rows, net.batch_size if isinstance(rows, RowBlocks) and rows.is_sparse else 4096):
         known = (~batch.y.isnan()).flatten(1).sum(1).double()
         total += float((known if batch.weight is None else known * batch.weight).sum())
     return total / len(rows)
