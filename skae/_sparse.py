@@ -111,7 +111,7 @@ class SparseSamples(Samples):
         self, X: SparseRows, weight: np.ndarray | None, mean: np.ndarray, fill: np.ndarray, scale: float
     ) -> None:
         super().__init__(len(X), X.matrix.shape[1], self._dense, fill)
-        self.X, self.weight, self.mean, self.scale = X, weight, mean, scale
+        self.X, self.weight, self.mean, self.fill, self.scale = X, weight, mean, fill, scale
 
     def _dense(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Yield a few samples at once, for a covariance matrix of few features."""
@@ -119,7 +119,8 @@ class SparseSamples(Samples):
         for start in range(0, self.n_samples, step):
             s = slice(start, start + step)
             u = (self.X[s].reshape(-1, self.n_features) - self.mean) / self.scale
-            yield np.where(np.isnan(u), self.center, u), None if self.weight is None else self.weight[s]
+            np.copyto(u, self.fill, where=np.isnan(u))
+            yield u, None if self.weight is None else self.weight[s]
 
     @cached_property
     def _filled(self) -> tuple[np.ndarray, np.ndarray, float, float]:
@@ -127,7 +128,7 @@ class SparseSamples(Samples):
         count, mean, square, *_ = moments(self.X, self.weight)
         total = self.n_samples if self.weight is None else self.weight.sum()
         n = self.n_samples if self.weight is None else np.count_nonzero(self.weight)
-        fill = self.mean + self.center * self.scale
+        fill = self.mean + self.fill * self.scale
         shift = count * (mean - fill) / total
         square = square + count * (mean - fill) ** 2 - total * shift**2
         divisor = total * max(n - 1, 1) / n * self.scale**2

@@ -68,7 +68,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
 
         Returns
@@ -113,7 +113,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
         keep_observed : bool, default=False
             Whether only the missing values are reconstructed, and the others kept as they are; for
@@ -166,9 +166,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with; X when None.
 
         Returns
@@ -205,13 +205,13 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None.
 
         Returns

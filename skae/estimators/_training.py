@@ -242,7 +242,9 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
 def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
     """All samples with their weights, NaN filled, for a PCA."""
     if isinstance(rows, RowBlocks) and isinstance(rows.X, SparseRows):
-        mean, fill = (np.broadcast_to(A.numpy(), module.input_shape).ravel() for A in (module.mean, module.baseline.cpu()))
+        mean, fill = (
+            np.broadcast_to(A.numpy(), module.input_shape).ravel() for A in (module.mean, module.baseline.cpu())
+        )
         weight = None if rows.weight is None else rows.weight.double().numpy()
         return SparseSamples(rows.X, weight, mean, fill.astype(np.float64), module.scale)
     whole, n_features = rows.whole(), math.prod(module.input_shape)

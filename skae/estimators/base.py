@@ -56,17 +56,17 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
             sequences for a network that reads padding.
         y : None
             Ignored.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
-        X_val : array-like with rows of X's shape, default=None
+        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Rows that training is judged by, in place of a share of X.
-        X_val_target : array-like of the shape of ``X_val``, default=None
+        X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning and the start; none negative. A row of
@@ -103,11 +103,11 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows; at least 2 in the first call.
         y : None
             Ignored.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             As in `fit`.

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
+from .._sparse import sparse_rows
 from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
 from .._validation import check_choice, unchanged_on_error
 from ._html import Documented
@@ -78,7 +80,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows as the estimator takes them; with NaN where it or the filling takes that.
         y : array-like, default=None
             Handed to the estimator.
@@ -148,7 +150,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows like those of `fit`.
 
         Returns
@@ -176,8 +178,9 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         if not self.keep_observed:
             return X_hat
         if not isinstance(X, Tensor):
-            A = held_or_blocks(X)
-            X, X_hat = check_array(A, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
+            rules = {"allow_nd": True, "ensure_all_finite": "allow-nan", "accept_sparse": "csr", "input_name": "X"}
+            X, X_hat = check_array(held_or_blocks(X), **rules), np.asarray(X_hat)
+            X = sparse_rows(X, "X") if issparse(X) else X
         return keep_known(X, X_hat)
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -196,7 +199,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
         tags.input_tags.allow_nan = inner.input_tags.allow_nan or self.filling is not None
-        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None and not self.keep_observed
+        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.array_api_support = True
         return tags
