@@ -6,6 +6,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .nn._sequence import ended
 from .noise import Noise
 
 _LOSS_ROWS = 4096  # that a loss starts from
+_STANDARDIZED = 2**17  # values standardized at once: what is float64 on the way stays in the caches
 
 
 class Autoencoder(nn.Module):
@@ -303,12 +305,19 @@ class Autoencoder(nn.Module):
 
     def condition(self, x: Tensor) -> Tensor:
         """Subtract the means, divide by the scale: in float64, then float32."""
-        return self._standardize(x).float()
+        step = max(1, _STANDARDIZED // max(1, math.prod(x.shape[1:])))
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or len(x) <= step:
+            return self._standardize(x).float()
+        u = torch.empty(x.shape, dtype=torch.float32)
+        for part, out in zip(x.split(step), u.split(step), strict=True):
+            out.copy_(self._standardize(part))
+        return u
 
     def _standardize(self, x: Tensor) -> Tensor:
         if isinstance(self.mean, float):
             return self._without_empty((x - self.mean) / self.scale)
-        return self._without_empty((x.double() - self.mean.to(x.device)) / self.scale)
+        centered = torch.sub(x, self.mean.to(x.device))  # float64, and no one else's
+        return self._without_empty(centered.div_(self.scale))
 
     def _in_data_units(self, u: Tensor) -> Tensor:
         """Standardized values in the data's own units, float64; float32 in models of version 0.2."""
@@ -331,6 +340,11 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
         return self.bottleneck.code(self.outputs(x))
+
+    @cached_property
+    def n_weights(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.parameters())
 
     @property
     def is_variational(self) -> bool:

@@ -18,6 +18,7 @@ from ._component import Component
 from ._module_state import as_arrays, as_tensors
 from ._net_state import load_optimizer
 from ._random import Stream
+from ._sparse import SparseRows
 from ._tensors import as_array
 
 _KEYS = ("fingerprint", "seed", "stopped", "weights", "optimizer", "stream", "order", "history", "callbacks")
@@ -178,6 +179,8 @@ def _add_to(digest: Any, value: Any) -> None:
         for start in range(0, len(value) if value.ndim else 0, 4096):  # rows lie in any order, and need no copy of all
             digest.update(np.ascontiguousarray(value[start : start + 4096]).data)
         digest.update(b"" if value.ndim else value.tobytes())
+    elif isinstance(value, SparseRows):
+        _add_to(digest, [value.shape, value.matrix.data, value.matrix.indices, value.matrix.indptr])
     elif isinstance(value, dict | list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
         items = value.items() if isinstance(value, dict) else value
         digest.update(f"{type(value).__qualname__} of {len(value)}".encode())

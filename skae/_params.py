@@ -7,6 +7,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -114,7 +115,7 @@ def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Ite
     """
     classes = [getattr(parts, public) for public in parts.__all__]
     classes = [cls for cls in classes if issubclass(cls, base) and cls is not base]
-    classes = [cls for cls in classes if not cls.__module__.endswith(".base") and set(_needs(cls)) <= set(offered)]
+    classes = [cls for cls in classes if not cls.__module__.endswith(".base") and _needs_of_class(cls) <= set(offered)]
     choices = {_snake(cls.__name__): cls for cls in classes}
     found = find_name(name, choices, _SHORT_NAMES.get(slot, _NONE))
     if found not in choices:
@@ -157,6 +158,12 @@ def _needs(factory: Callable[..., Any]) -> list[str]:
     # As it is called: a decorator around it may supply what it wraps needs.
     parameters = inspect.signature(factory, follow_wrapped=False).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+@cache
+def _needs_of_class(cls: type) -> frozenset[str]:
+    """Return `_needs` of a class of skae's own, which does not change: signatures take longer than a small network."""
+    return frozenset(_needs(cls))
 
 
 def _name(factory: Callable[..., Any]) -> str:

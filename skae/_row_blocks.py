@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ._rows import Batch, Rows
+from ._rows import Batch, Rows, row_numbers
 from ._slices import map_rows
 from ._source import Blocks
+from ._sparse import SparseRows
 
 
 class RowBlocks(Dataset):
     """Rows that are read while they are used, a window of them at a time.
 
-    An array is read in one order of all its rows, as `Rows` are. Of `Blocks` the order of the blocks is drawn, and as
-    many as a window holds are shuffled together.
+    An array is read in one order of all its rows, as `Rows` are, and a sparse matrix too, a batch at a time. Of other
+    `Blocks` the order of the blocks is drawn, and as many as a window holds are shuffled together.
 
     Parameters
     ----------
@@ -54,8 +55,10 @@ class RowBlocks(Dataset):
         index: np.ndarray | None = None,
     ) -> None:
         self.X, self.X_target, self.weight, self.condition = X, X_target, weight, condition
-        index = np.arange(len(X)) if index is None else index
-        self.index = np.sort(index) if isinstance(X, Blocks) else index  # rows of a block lie together
+        index = row_numbers(len(X)) if index is None else index
+        self.is_sparse = isinstance(X, SparseRows)
+        self.in_blocks = isinstance(X, Blocks) and not self.is_sparse
+        self.index: Any = np.sort(index) if self.in_blocks else index  # rows of a block lie together
         self.condition_rows, self.find_target = condition_rows, find_target
         self.window, self.device = window, device
 
@@ -69,16 +72,25 @@ class RowBlocks(Dataset):
     def whole(self) -> RowBlocks:
         """All rows, whether they are among those meant or not."""
         other = copy.copy(self)
-        other.index = np.arange(len(self.X))
+        other.index = range(len(self.X))  # which are numbers in order, and no array of them
         return other
 
     def held(self) -> Rows:
         """All that are meant, as they are meant, held on the device."""
         return self.at(self.index)
 
+    def part(self, index: np.ndarray) -> RowBlocks:
+        """Return the rows at ``index`` of X, to be read while they are used; the mean of their weights is 1."""
+        weight = None if self.weight is None else self.weight / self.weight[torch.from_numpy(index)].mean()
+        ways = self.condition_rows, self.find_target, self.window, self.device
+        return RowBlocks(self.X, *ways, self.X_target, weight, self.condition, index)
+
     def _read(self, index: np.ndarray) -> Rows:
-        """The rows at ``index`` of X on the device: they lie there in ascending order, and are meant in that given."""
-        order = np.argsort(index, kind="stable")
+        """The rows at ``index`` of X on the device: they lie there in ascending order, and are meant in that given.
+
+        Those of a sparse matrix lie there in the order given, which needs no second copy of them.
+        """
+        order = slice(None) if self.is_sparse else np.argsort(index, kind="stable")
         X, target = _Picked(self.X, index[order]), None
         if self.find_target is None:
             u = map_rows(self.condition_rows, X)
@@ -88,10 +100,12 @@ class RowBlocks(Dataset):
         else:  # both of what is read once
             find_target = self.find_target
             u, target = map_rows(lambda x: torch.stack([self.condition_rows(x), find_target(x)], 1), X).unbind(1)
-        where, back = torch.from_numpy(index[order]), np.empty_like(order)
-        back[order] = np.arange(len(order))
+        where, back = torch.from_numpy(index[order]), None
+        if not self.is_sparse:
+            back = torch.empty(len(index), dtype=torch.int64)
+            back[torch.from_numpy(order)] = torch.arange(len(index))
         others = (None if t is None else t[where] for t in (self.weight, self.condition))
-        found = (u, target, *others, torch.from_numpy(back))
+        found = (u, target, *others, back)
         return Rows(*(None if t is None else self._send(t) for t in found))  # type: ignore[arg-type]
 
     def _send(self, t: Tensor) -> Tensor:
@@ -102,10 +116,10 @@ class RowBlocks(Dataset):
     def _windows(self, generator: torch.Generator | None) -> Iterator[np.ndarray]:
         """Row numbers, as many as are read at once, in the order of their use."""
         index = self.index
-        if generator is None or not isinstance(self.X, Blocks):
+        if generator is None or not self.in_blocks:
             if generator is not None:
-                index = index[torch.randperm(len(index), generator=generator).numpy()]
-            yield from (index[start : start + self.window] for start in range(0, len(index), self.window))
+                index = _shuffled([index], generator)
+            yield from (np.asarray(index[start : start + self.window]) for start in range(0, len(index), self.window))
             return
         together: list[np.ndarray] = []
         for low, high in _drawn(self.X.chunk_edges, generator):
@@ -116,7 +130,7 @@ class RowBlocks(Dataset):
                 yield _shuffled(together, generator)
                 together = []
             for start, stop in _drawn(edges, generator):
-                first, last = np.searchsorted(index, [start, stop])
+                first, last = np.searchsorted(index, np.array([start, stop], index.dtype))  # of another it is copied
                 together += [index[first:last]] if first < last else []
                 if sum(map(len, together)) >= self.window:
                     yield _shuffled(together, generator)
@@ -129,6 +143,12 @@ class RowBlocks(Dataset):
 
     def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
         """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
+        if self.is_sparse:
+            index, stop = self.index if generator is None else _shuffled([self.index], generator), 0
+            for size in sizes:
+                start, stop = stop, stop + size
+                yield self._read(np.asarray(index[start:stop]))[:]
+            return
         left = iter(sizes)
         size = next(left, 0)
         rest: Rows | None = None  # the begin of a batch whose end is in the next window
@@ -182,5 +202,7 @@ class _Picked:
 
 
 def _shuffled(parts: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
-    index = np.concatenate(parts)
-    return index[torch.randperm(len(index), generator=generator).numpy()]
+    index = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    small = len(index) <= np.iinfo(np.int32).max  # 4 bytes for each, and the same order
+    order = torch.randperm(len(index), generator=generator, dtype=torch.int32 if small else torch.int64)
+    return index[order.numpy()]

@@ -12,6 +12,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 
+def row_numbers(n: int, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return the numbers of ``n`` rows, those of weight 0 left out, in 4 bytes each where they fit."""
+    dtype = np.int32 if n <= np.iinfo(np.int32).max else np.int64
+    numbers = np.arange(n, dtype=dtype)
+    return numbers if weight is None else numbers[weight > 0]
+
+
 class Inputs(NamedTuple):
     """Rows of which more is known than their values; skorch hands it around as X."""
 

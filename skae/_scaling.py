@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._slices import slices
+from ._sparse import SparseRows, moments
 from ._threads import one_blas_thread
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -23,7 +24,7 @@ def mean_and_scale(
 
     Parameters
     ----------
-    X : ndarray or Blocks of shape (n_samples, ...)
+    X : ndarray, Blocks or SparseRows of shape (n_samples, ...)
         Real numbers and NaN.
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the samples.
@@ -42,7 +43,10 @@ def mean_and_scale(
     n_features = math.prod(shape)
     count, mean, square = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
     low, high = np.full(n_features, math.inf), np.full(n_features, -math.inf)
-    for s in slices(X):
+    is_sparse = isinstance(X, SparseRows) and not by_channel
+    if is_sparse:
+        count, mean, square, low, high = moments(X, sample_weight)
+    for s in () if is_sparse else slices(X):
         rows = X[s].reshape(-1, n_features)
         np.fmin(low, np.fmin.reduce(rows, axis=0), out=low)
         np.fmax(high, np.fmax.reduce(rows, axis=0), out=high)

@@ -15,6 +15,7 @@ from ._tensors import alike, is_float
 
 _SLICE = 2**22  # values handled at once: 32 MB in float64
 # Bytes that `map_rows` takes at once. From 4 to 32 MB are equally fast: less are many calls, more leave the caches.
+# Weights that are more than that leave them in any case: they are read once for each slice, which takes twice as many.
 _BUDGET = 2**24
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -41,16 +42,18 @@ def map_rows(
     function: Callable[..., Tensor],
     *arrays: Any,
     n_values: int = 1,
+    n_weights: int = 0,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """``function`` of the rows of ``arrays``, as one tensor of ``dtype`` that is filled slice by slice.
 
     It is on ``device``, or that of the first of ``arrays``. ``n_values`` is what ``function`` makes of a row on its
-    way, if that is more than the row has. Slices take so much memory as `_BUDGET` and scikit-learn's
-    ``working_memory`` allow. Where that is not there, they are halved until a single row is too much.
+    way, if that is more than the row has; ``n_weights`` the number of its weights. Slices take so much memory as
+    `_BUDGET`, the weights and scikit-learn's ``working_memory`` allow. Where that is not there, they are halved until a
+    single row is too much.
     """
-    n_rows, step, start = len(arrays[0]), _rows_at_once(arrays, n_values), 0
+    n_rows, step, start = len(arrays[0]), _rows_at_once(arrays, n_values, n_weights), 0
     out = None
     while start < n_rows:
         s = slice(start, min(start + step, n_rows))
@@ -92,13 +95,14 @@ def check_finite(result: Tensor, name: str, ended: Tensor | None = None) -> Tens
     return result
 
 
-def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int) -> int:
+def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int, n_weights: int) -> int:
     """How many rows fit into the budget."""
     # Of each row: a copy that torch can read, what is centred, what is scaled. Then a layer, what it was made of, what
     # is done to it, and as much again for whoever keeps more.
     own = sum(3 * (8 if is_double(A) else 4) * _row_size(A) for A in arrays)
     widest = max(n_values, *map(_row_size, arrays))
-    return max(1, int(min(_BUDGET, working_memory()) // (own + 4 * 4 * widest)))
+    budget = max(min(_BUDGET, working_memory()), min(8 * n_weights, working_memory(1 / 8)))
+    return max(1, budget // (own + 4 * 4 * widest))
 
 
 def _tells_of_memory(error: Exception) -> bool:

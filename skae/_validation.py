@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from ._reasons import reason, refuse_dates, where
 from ._shapes import as_fitted, of_other_shape, same_shape
 from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
+from ._sparse import SparseRows, sparse_rows
 from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -103,8 +105,9 @@ def check_rows(
     """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
 
     NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``, the axis of X along which
-    these run; they may have any length. A collection of samples becomes one array, and after `fit` a single image or
-    sequence is one sample. With ``tensors`` a tensor stays one, and is an array otherwise.
+    these run; they may have any length. A collection of samples becomes one array, a sparse matrix `SparseRows`, and
+    after `fit` a single image or sequence is one sample. With ``tensors`` a tensor stays one; otherwise it becomes an
+    array.
     """
     collected = gather(estimator, X, "X", padding)
     is_list, X = collected is not X, held_or_blocks(as_tensor(collected) if tensors else as_array(collected))
@@ -115,9 +118,10 @@ def check_rows(
     free = padding - 1 if any_length else None
 
     def check(A: Any, finite: Any) -> np.ndarray:
+        given = {"ensure_all_finite": finite, "accept_sparse": "csr", **options}
         if any_length:  # validate_data would take the length for the number of features
-            return check_array(A, input_name="X", ensure_all_finite=finite, **options)
-        return validate_data(estimator, A, reset=reset, ensure_all_finite=finite, **options)
+            return check_array(A, input_name="X", **given)
+        return validate_data(estimator, A, reset=reset, **given)
 
     X = _read(X, check, "X", nan=missing or bool(padding))
     shape = tuple(X.shape[1:])
@@ -145,6 +149,9 @@ def _with_checked_values(
     A: Any, name: str, missing: bool, padding: int, known: bool, columns: np.ndarray | None = None
 ) -> Any:
     """``A``, its values checked; of `Blocks` they are when they are read. With ``known`` not all of it may be NaN."""
+    if isinstance(A, SparseRows):
+        _with_checked_values(A.values[:, None], name, missing or bool(padding), 0, known)
+        return A.checked(partial(_check_sequences, name=name, missing=missing, axis=padding)) if padding else A
     if isinstance(A, Blocks):
 
         def check(rows: np.ndarray) -> None:
@@ -163,7 +170,7 @@ def _with_checked_values(
 
 def _check_any(A: Any, finite: Any, name: str) -> np.ndarray:
     """Validate rows of any shape as scikit-learn does."""
-    return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite)
+    return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite, accept_sparse="csr")
 
 
 def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bool = False) -> Any:
@@ -175,6 +182,8 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
     """
     refuse_dates(A, name)
     try:
+        if issparse(A):
+            return sparse_rows(check(A, "allow-nan" if nan else True), name)
         if isinstance(A, Blocks):
             if A.dtype.kind not in "biuf":
                 check_real(check(A[:2], True), name)  # either refuses it
@@ -275,7 +284,7 @@ def check_alike(
 def check_codes(X: Any, width: int) -> Any:
     """Validate the codes that `inverse_transform` takes as X, of shape (n, width); tensors stay tensors."""
     X = held_or_blocks(as_tensor(X))
-    X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite), "X")
+    X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite, accept_sparse="csr"), "X")
     if X.shape[1] != width:
         raise ValueError(f"X must be codes with {width} columns, as transform returns them, got {X.shape[1]}.")
     return _with_checked_values(X, "X", missing=False, padding=0, known=False)
@@ -303,6 +312,9 @@ def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None
     ``columns`` are the names of its columns, where they have any.
     """
     if loss.domain is None:
+        return A
+    if isinstance(A, SparseRows):
+        check_domain(A.values, name, loss)
         return A
     if isinstance(A, Blocks):
         return A.checked(partial(check_domain, name=name, loss=loss, columns=columns))

@@ -27,6 +27,7 @@ LAYERS = {
     "_version": 0,
     "_files": 0,
     "_source": 0,
+    "_sparse": 0,
     "_mixture": 0,
     "_em": 0,
     "_conditions": 0,

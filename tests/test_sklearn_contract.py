@@ -89,10 +89,10 @@ LEFT_OUT = [
 
 
 def expected_failures(estimator):
+    weights = "a row of weight 2 is one row in one minibatch, not two in two"
     return {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "a row of weight 2 is one row in one minibatch, not two in two"
-        ),
+        "check_sample_weight_equivalence_on_dense_data": weights,
+        "check_sample_weight_equivalence_on_sparse_data": weights,
         "check_array_api_same_namespace": (
             "it wants what was fitted on one library to refuse the arrays of another, and a network takes all of them"
         ),

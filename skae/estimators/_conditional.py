@@ -41,19 +41,19 @@ class Conditional(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
             Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
             of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
             size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
             lengths.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             With ``conditional`` the classes or the targets of the rows; ignored otherwise.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
-        X_val : array-like with rows of X's shape, default=None
+        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Rows that training is judged by, in place of a share of X.
-        X_val_target : array-like of the shape of ``X_val``, default=None
+        X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         y_val : array-like, default=None
             The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
@@ -106,11 +106,11 @@ class Conditional(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows; at least 2 in the first call.
         y : array-like, default=None
             As in `fit`.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             As in `fit`. In the loss only their ratios within one call count, since each call divides them by their

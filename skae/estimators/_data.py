@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._source import Blocks, arranged
+from .._sparse import SparseRows
 from .._validation import check_alike, check_domain, check_known, check_sample_weight
 
 
@@ -16,8 +17,8 @@ class Data(NamedTuple):
 
     X: np.ndarray | Blocks
     X_target: np.ndarray | Blocks | None = None
-    X_val: np.ndarray | None = None
-    X_val_target: np.ndarray | None = None
+    X_val: np.ndarray | SparseRows | None = None
+    X_val_target: np.ndarray | SparseRows | None = None
     sample_weight: np.ndarray | None = None
     condition: np.ndarray | None = None  # what the decoder is told of every row, (n, n_conditions)
     condition_val: np.ndarray | None = None
@@ -57,7 +58,7 @@ def check_data(
     elif X_target is not None and X_val is not None:
         raise ValueError("X_val needs X_val_target where X is given an X_target.")
     for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):
-        if isinstance(A, Blocks):
+        if isinstance(A, Blocks) and not isinstance(A, SparseRows):
             raise ValueError(f"{name} must fit into memory, got {A.size} values: pass fewer rows.")
     columns = getattr(estimator, "feature_names_in_", None)
     if X_target is None:

@@ -78,7 +78,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
@@ -124,7 +124,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         keep_observed : bool, default=False
             Whether only the missing values are reconstructed, and the others kept as they are; for
@@ -177,9 +177,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with; X when None.
 
         Returns
@@ -220,13 +220,13 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : None
             Ignored, with a warning where it has the shape of X.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None.
 
         Returns

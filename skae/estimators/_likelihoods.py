@@ -42,7 +42,7 @@ class Likelihoods(Conditional):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
@@ -93,7 +93,7 @@ class Likelihoods(Conditional):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
@@ -134,13 +134,13 @@ class Likelihoods(Conditional):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
             them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
             costs as many times more.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             The rows whose likelihood is told, where codes come from others; X when None.
         n_importance_samples : int, default=None
             Codes for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016)
@@ -175,13 +175,13 @@ class Likelihoods(Conditional):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; ignored by others.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `score_samples`.
         n_importance_samples : int, default=None
             As in `score_samples`.

@@ -44,7 +44,8 @@ class Passes:
         Where the result is not finite ``name``, which it is made of, is refused. NaN may be after the end of sequences,
         of which the array of number ``like`` tells the length.
         """
-        self.module_.eval()
+        if any(layer.training for layer in self.module_.modules()):  # to set it takes longer than to look
+            self.module_.eval()
         device, ends_at = self.net_.device, like if self.module_.reads_padding else None
 
         def run(*parts: Tensor) -> Tensor:
@@ -53,7 +54,8 @@ class Passes:
                 return check_finite(function(*parts), name, None if ends_at is None else ended(parts[ends_at]))
 
         with threads_for(self.module_.n_multiplications * len(arrays[0])):
-            return map_rows(run, *arrays, n_values=self.module_.n_values, dtype=dtype)
+            costs = {"n_values": self.module_.n_values, "n_weights": self.module_.n_weights}
+            return map_rows(run, *arrays, **costs, dtype=dtype)
 
     def _map_rows(
         self,

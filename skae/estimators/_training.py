@@ -19,10 +19,11 @@ from .._pca import Samples
 from .._random import draw_seed
 from .._reports import Report, report
 from .._row_blocks import RowBlocks
-from .._rows import BatchIterator, Rows
+from .._rows import BatchIterator, Rows, row_numbers
 from .._scaling import mean_and_scale
 from .._slices import is_double, map_rows
 from .._source import Blocks
+from .._sparse import SparseRows, SparseSamples
 from .._threads import threads_for
 from ._data import Data
 from ._empty import check_still_empty, find_empty_features
@@ -33,6 +34,7 @@ _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
 _MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
+_SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
 _PCA_VALUES = 2**21  # are read at once for the PCA of the start
 
 
@@ -60,10 +62,11 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     stops_early = bool(est.early_stopping) and not one_epoch
     judged = stops_early or data.X_val is not None
-    present = np.arange(len(data.X)) if data.sample_weight is None else np.flatnonzero(data.sample_weight)
-    n_held = _n_held_out(est, data, len(present)) if stops_early else 0
-    order = present[rng.permutation(len(present))] if n_held else present
-    n_batches = len(BatchIterator(range(len(present) - n_held), **_batching(est)))
+    order = row_numbers(len(data.X), data.sample_weight)
+    n_held = _n_held_out(est, parts, data, len(order)) if stops_early else 0
+    if n_held:
+        rng.shuffle(order)
+    n_batches = len(BatchIterator(range(len(order) - n_held), **_batching(est)))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
     finite = FiniteLoss()
@@ -165,7 +168,12 @@ def _rows(net: AutoencoderNet, data: Data, index: np.ndarray) -> Rows | RowBlock
 
 
 def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> Any:
-    """The rows to be judged by: held out, ``X_val``, or those that are trained on. The first two are held."""
+    """The rows to be judged by: held out, ``X_val``, or those that are trained on.
+
+    The first two are held, or read while they are used if they come from a sparse matrix.
+    """
+    if len(held_out) and isinstance(rows, RowBlocks) and rows.is_sparse:
+        return rows.part(held_out)
     if len(held_out):
         held = rows.at(held_out)
         if held.weight is not None:
@@ -175,8 +183,10 @@ def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> 
         return rows
     module, device = net.module_, torch.device(net.device)
     seen = data.X_val if data.X_val_target is None else data.X_val_target
-    u, target = map_rows(module.condition, data.X_val), map_rows(module.target, seen)
     c = None if data.condition_val is None else torch.from_numpy(data.condition_val)
+    if isinstance(data.X_val, SparseRows):
+        return RowBlocks(data.X_val, module.condition, module.target, 1, device, data.X_val_target, None, c)
+    u, target = map_rows(module.condition, data.X_val), map_rows(module.target, seen)
     return Rows(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
 
 
@@ -213,14 +223,14 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(_AUTO_BATCHES // n_batches, low), high)
 
 
-def _n_held_out(est: Any, data: Data, n_rows: int) -> int:
+def _n_held_out(est: Any, parts: Parts, data: Data, n_rows: int) -> int:
     """How many of ``n_rows`` of X are kept from training to judge it by."""
     if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
         return 0
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
         raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    if isinstance(data.X, Blocks):  # these are held all the same
+    if isinstance(data.X, Blocks) and not (isinstance(data.X, SparseRows) and parts.noise is None):  # these are held
         n_held = max(1, min(n_held, to_read() // (4 * math.prod(data.X.shape[1:]))))
     return n_held
 
@@ -233,6 +243,8 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
     """
     module = net.module_
     n, most = len(data.X), _INIT_VALUES if isinstance(rows, Rows) else to_read() // 4  # float32; copies are made of it
+    if isinstance(rows, RowBlocks) and rows.is_sparse:  # about as much as a batch
+        most = max(_SPARSE_INIT_VALUES, net.batch_size * math.prod(data.X.shape[1:]))
     n_sample = min(n, max(most // math.prod(data.X.shape[1:]), 2 * module.n_components))
     index = None
     if data.sample_weight is not None:
@@ -240,8 +252,9 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
         edges = np.cumsum(data.sample_weight / data.sample_weight.sum())
         points = (rng.random() + np.arange(n_sample)) / n_sample
         index = np.searchsorted(edges, points).clip(max=n - 1)
-    elif n_sample < n:
-        index = rng.choice(n, n_sample, replace=False)
+    elif n_sample < n:  # one of each of so many parts of X, which needs no array of all row numbers
+        edges = np.arange(n_sample + 1) * n // n_sample
+        index = rng.integers(edges[:-1], edges[1:])
     some = rows if index is None and isinstance(rows, Rows) else rows.at(np.arange(n) if index is None else index)
     with net.stream, threads_for(module.n_multiplications * len(some.u)):
         return module.init_from(some.u, some.condition, _all_samples(module, rows))
@@ -249,6 +262,12 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
 
 def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
     """All samples with their weights, NaN filled, for a PCA."""
+    if isinstance(rows, RowBlocks) and isinstance(rows.X, SparseRows):
+        mean, fill = (
+            np.broadcast_to(A.numpy(), module.input_shape).ravel() for A in (module.mean, module.baseline.cpu())
+        )
+        weight = None if rows.weight is None else rows.weight.double().numpy()
+        return SparseSamples(rows.X, weight, mean, fill.astype(np.float64), module.scale)
     whole, n_features = rows.whole(), math.prod(module.input_shape)
     step = max(1, min(len(whole), _PCA_VALUES // n_features))
 
@@ -265,7 +284,7 @@ def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:
     if rows is None or not net.module_.may_have_nan:
         return float(math.prod(net.module_.input_shape))
     total = 0.0
-    for batch in BatchIterator(rows, 4096):
+    for batch in BatchIterator(rows, net.batch_size if isinstance(rows, RowBlocks) and rows.is_sparse else 4096):
         known = (~batch.y.isnan()).flatten(1).sum(1).double()
         total += float((known if batch.weight is None else known * batch.weight).sum())
     return total / len(rows)

@@ -52,19 +52,19 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
             Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
             of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
             size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
             lengths.
         y : None
             Ignored. What the reconstruction is to be compared with is ``X_target``.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
-        X_val : array-like with rows of X's shape, default=None
+        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Rows that training is judged by, in place of a share of X.
-        X_val_target : array-like of the shape of ``X_val``, default=None
+        X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning and the start; none negative. A row of
@@ -109,11 +109,11 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
             Rows; at least 2 in the first call.
         y : None
             Ignored.
-        X_target : array-like of X's shape, default=None
+        X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             As in `fit`. Only their ratios within one call count, since each call divides them by their mean: weights
@@ -277,5 +277,6 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.array_api_support = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.missing == "mask" or self._may_read_padding()
         return tags
