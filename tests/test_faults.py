@@ -822,10 +822,10 @@ class TestForks:
     def test_large_work_in_a_process_forked_after_large_work(self):
         """OpenMP's threads are not in the child, and it would wait for them."""
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", LARGE, str(HANGS)],
+            [sys.executable, "-W", "ignore", "-c", LARGE, str(HANGS // 2)],
             capture_output=True,
             text=True,
-            timeout=2 * HANGS,
+            timeout=HANGS,
             env={name: value for name, value in environment().items() if name != "OMP_NUM_THREADS"},
         )
         assert done.stdout == "done\n", done.stderr

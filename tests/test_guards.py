@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, settings
 
 FILES = sorted({*Path(__file__).parent.rglob("*.py")} - {Path(__file__)})
 # A limit in seconds where it is used, rather than the one of guards.py; 0 asks without waiting.
+NUMBER = r"(?:0?\.|[1-9])"
 LIMIT = re.compile(
-    r"(?<![-\w])(?:timeout|deadline)=[1-9.]|\.(?:join|wait|result|exception|acquire)\([1-9.]|Timer\([1-9.]"
+    rf"(?<![-\w])(?:timeout|deadline)={NUMBER}|\.(?:join|wait|result|exception|acquire)\({NUMBER}|Timer\({NUMBER}"
 )
 
 
