@@ -22,6 +22,7 @@ settings.load_profile("untimed")
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="the torch device that device tests run on")
     parser.addoption("--site", default=None, help="the folder of the built site, which tests/site look at")
+    parser.addoption("--clients", action="store_true", help="fail where a package of tests/clients is not installed")
 
 
 @pytest.fixture(scope="session")
