@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-FILES = sorted({*Path(__file__).parent.rglob("*.py")} - {Path(__file__)})
+HERE = Path(__file__).parent
+FILES = sorted({*HERE.rglob("*.py")} - {Path(__file__)})
 # A limit in seconds where it is used, rather than the one of guards.py; 0 asks without waiting.
 NUMBER = r"(?:0?\.|[1-9])"
 LIMIT = re.compile(
@@ -19,7 +20,7 @@ def test_hypothesis_has_no_clock():
     assert HealthCheck.too_slow in settings.default.suppress_health_check
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FILES[0].parent)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HERE)))
 def test_no_test_has_a_limit_of_its_own(path):
     source = path.read_text()
     assert LIMIT.findall(source) == []

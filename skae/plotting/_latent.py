@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._tensors import as_array, assert_all_finite, check_array, column_or_1d
@@ -121,10 +120,7 @@ class LatentDisplay:
         Z = check_array(Z, input_name="Z", ensure_min_samples=1 if np.shape(Z)[-1] <= 2 else 2)
         labels = [f"Component {i}" for i in range(Z.shape[1])]
         if Z.shape[1] > 2:
-            pca = PCA(2, svd_solver="covariance_eigh")  # draws no random numbers, whatever the size
-            with np.errstate(invalid="ignore"):  # codes that are all the same have no variance to share
-                Z = pca.fit_transform(Z)
-            shares = np.nan_to_num(pca.explained_variance_ratio_)
+            Z, shares = _principal_components(Z)
             labels = [f"PC {i} ({100 * share:.0f} % of the codes' variance)" for i, share in enumerate(shares, 1)]
         y_label = getattr(y, "name", None)
         if y is not None:
@@ -218,3 +214,16 @@ def _classes(y: np.ndarray) -> np.ndarray | None:
     if len(classes) > len(COLOURS) * len(_MARKERS):
         raise ValueError(f"y holds {len(classes)} classes, too many to tell apart: at most 40 can be drawn.")
     return classes
+
+
+def _principal_components(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two of them and their shares of the variance.
+
+    Not by scikit-learn's `PCA`, which tools that record what is fitted would take for a model of the user's.
+    """
+    centered = np.asarray(Z, np.float64) - np.mean(Z, axis=0, dtype=np.float64)
+    variances, axes = np.linalg.eigh(centered.T @ centered)
+    axes = axes[:, :-3:-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # the largest entry is positive, as in `PCA`
+    shares = variances[:-3:-1] / (variances.sum() or 1.0)  # codes that are all the same have no variance to share
+    return centered @ axes, np.clip(shares, 0, 1)

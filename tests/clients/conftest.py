@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-
 # What packages, or those below them, say of their own future is none of ours.
 THEIRS = "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "ResourceWarning"
 

@@ -1,5 +1,9 @@
 """mlflow: what autologging records, and models that are saved with skops."""
 
+import importlib
+import warnings
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -9,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae.plotting import LatentDisplay
 
 SMALL = {"max_epochs": 2, "module__hidden_layer_sizes": (8,), "random_state": 0}
 ESTIMATORS = {
@@ -23,7 +28,11 @@ ESTIMATORS = {
 @pytest.fixture(scope="module")
 def tracking(tmp_path_factory):
     """A store of runs in a file."""
-    mlflow = pytest.importorskip("mlflow")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow = pytest.importorskip("mlflow")
+        for name in ("pyfunc", "sklearn"):  # which are imported where they are first used
+            importlib.import_module(f"mlflow.{name}")
     folder = tmp_path_factory.mktemp("mlflow")
     mlflow.set_tracking_uri(f"sqlite:///{folder}/runs.db")
     mlflow.create_experiment("tests", artifact_location=(folder / "files").as_uri())
@@ -58,6 +67,14 @@ def test_no_run_for_what_is_inside(runs, name, digits):
 def test_no_run_for_what_is_inside_a_convolutional_one(runs, digits):
     ConvAutoencoder(2, module__channels=(2,), **SMALL).fit(digits[:60].reshape(-1, 8, 8))
     assert runs() == []
+
+
+def test_no_run_for_a_picture(runs, digits):
+    ae = AutoencoderTransformer(3, **SMALL).fit(digits[:60])
+    known = runs()
+    LatentDisplay.from_estimator(ae, digits[:60])
+    plt.close("all")
+    assert runs() == known
 
 
 def test_one_run_for_a_pipeline_and_for_a_search(runs, digits):

@@ -30,7 +30,7 @@ def test_a_series_there_and_back(client, series):
     ae.fit(series.to_numpy())
     np.testing.assert_array_equal(codes, ae.transform(series.to_numpy()))
     np.testing.assert_array_equal(back, ae.reconstruct(series.to_numpy()))
-    assert np.square(back - series).to_numpy().mean() < 0.05 * series.to_numpy().var()
+    assert np.square(back.to_numpy() - series.to_numpy()).mean() < 0.05 * series.to_numpy().var()
 
 
 def test_a_chain_of_transformers(client, series):
