@@ -39,8 +39,8 @@ def register_skl2onnx(*subclasses: type) -> None:
     Notes
     -----
     Some converters of skl2onnx, such as those of support vector machines, are for float32 samples only, whatever comes
-    before them. ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one around
-    an estimator that is not skae's: let a `sklearn.impute.SimpleImputer` be a step of its own.
+    before them. ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one
+    around an estimator that is not skae's: let a `sklearn.impute.SimpleImputer` be a step of its own.
 
     References
     ----------
