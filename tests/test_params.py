@@ -210,6 +210,13 @@ def test_abbreviations_stay_one_word(name, spelled):
     assert find_class("slot", spelled, types.SimpleNamespace(__all__=[name], **{name: cls}), object) is cls
 
 
+def test_signatures_are_read_once(monkeypatch):
+    offered = ("input_shape", "n_components", "n_outputs")
+    find_class("module", "mlp", nn, torch.nn.Module, offered)
+    monkeypatch.setattr("skae._params._needs", None)
+    assert find_class("module", "mlp", nn, torch.nn.Module, offered) is nn.MLP
+
+
 def test_what_needs_more_than_is_offered_has_no_name():
     with pytest.raises(ValueError, match=r"must be one of \[.*'mlp'.*\]") as error:
         find_class("module", "encoder_decoder", nn, object, {"input_shape", "n_components"})

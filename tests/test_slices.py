@@ -399,3 +399,19 @@ def test_extremes_and_what_is_kept_are_the_same_for_tensors(X, hat, size):
     np.testing.assert_array_equal(of_tensors.numpy(), kept)
     assert kept.dtype == np.float32
     assert of_tensors.dtype == torch.float32
+
+
+def test_slices_grow_with_the_weights_up_to_an_eighth_of_the_working_memory():
+    X, sizes = np.ones((3000, 1000), "f4"), []
+
+    def longest(n_weights):
+        sizes.clear()
+        map_rows(lambda x: sizes.append(len(x)) or x, X, n_weights=n_weights)
+        return max(sizes)
+
+    of_a_row = 1000 * (3 * 4 + 4 * 4)
+    with mock.patch.object(_slices, "_BUDGET", 100 * of_a_row):
+        assert longest(0) == longest(100) == 100
+        assert longest(50 * of_a_row) == 400, "weights of 4 bytes are read once for slices of twice their size"
+        with config_context(working_memory=8 * 200 * of_a_row / 2**20):
+            assert longest(50 * of_a_row) == 200

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import dask.array as da
@@ -289,6 +290,33 @@ def test_every_row_is_read_once_an_epoch(digits, loss):
         AutoencoderTransformer(2, loss=loss, max_epochs=epochs, random_state=0, batch_size=64).fit(X)
         read.append(sum(rows))
     assert read[1] - read[0] <= 2 * len(digits)
+
+
+class Computed:
+    """Rows of two values that are computed when they are read."""
+
+    def __init__(self, n):
+        self.shape, self.dtype, self.chunks = (n, 2), np.dtype("f4"), (1024, 2)
+
+    def __getitem__(self, rows):
+        return np.stack(
+            [np.sin(np.arange(rows.start, rows.stop, dtype="f4")), np.cos(np.arange(rows.start, rows.stop))], 1
+        )
+
+
+def test_row_numbers_take_eight_bytes_a_row():
+    def peak(n):
+        ae = AutoencoderTransformer(1, max_epochs=1, batch_size=4096, random_state=0, module__hidden_layer_sizes=())
+        tracemalloc.start()
+        try:
+            ae.fit(Computed(n))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20_000)  # what is imported at the first use
+    few, many = peak(50_000), peak(250_000)
+    assert (many - few) / 200_000 <= 8.5, "what else grows are block edges and batch sizes"
 
 
 SCRIPT = """
