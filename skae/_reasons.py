@@ -49,7 +49,7 @@ def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
         return None
     try:
         if said.startswith(f"Input {name} contains"):
-            return _of_values(A, name, remedy)
+            return _of_values(A, name, remedy, nan=said.startswith(f"Input {name} contains NaN"))
         if "minimum of 2 is required" in said and len(np.shape(A)) > 2:
             return (
                 f"{said} To learn from a single image or sequence, cut it into patches first "
@@ -60,14 +60,13 @@ def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
         return None
 
 
-def _of_values(A: Any, name: str, remedy: str) -> str:
+def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
     names = list(A.columns) if hasattr(A, "columns") else None
     A = np.asarray(as_array(A))
     if A.dtype.kind == "O":
         A = np.array([_as_float(value) for value in A.ravel().tolist()]).reshape(A.shape)
-    nan = np.isnan(A)
-    if nan.any():
-        return f"Input {name} contains NaN in {where(nan, names)}.{remedy}"
+    if nan:
+        return f"Input {name} contains NaN in {where(np.isnan(A), names)}.{remedy}"
     return (
         f"Input {name} contains infinity or a value too large for {A.dtype} in {where(np.isinf(A), names)}. Replace "
         "such values, or drop their samples."

@@ -65,6 +65,13 @@ def test_values_that_are_not_finite(frame, value, word):
     assert "HistGradientBoosting" not in message
 
 
+def test_infinity_beside_missing_values():
+    table = pd.DataFrame(good())
+    table.loc[2, "a"], table.loc[3, "c"] = np.nan, np.inf
+    with pytest.raises(ValueError, match=r"Input X contains infinity .* in column 'c'\."):
+        AutoencoderTransformer(2, missing="mask", **FIT).fit(table)
+
+
 def test_missing_values_of_other_kinds():
     table = pd.DataFrame(good())
     table["b"] = pd.array([1, None] * 10, dtype="Int64")
