@@ -24,7 +24,7 @@ train, test = images[:1400], images[1400:]
 sigma = 0.3
 noisy = test + np.random.default_rng(0).normal(scale=sigma, size=test.shape)
 
-ae = ConvAutoencoder(32, noise=GaussianNoise(sigma / train.std()), random_state=0).fit(train)
+ae = ConvAutoencoder(32, noise=GaussianNoise(sigma / np.sqrt(train.var(axis=0).mean())), random_state=0).fit(train)
 restored = {"noisy": noisy, "autoencoder": ae.reconstruct(noisy)}
 
 # %%

@@ -8,8 +8,8 @@ other real rows do.
 """
 
 # %%
-# ``conditional=True`` makes rows for the classes that are asked for, ``noisy=True`` draws them with the noise that the
-# model has found in the data rather than at the centre of what it expects.
+# ``conditional=True`` makes rows for the classes that are asked for. Samples of a table are drawn with the noise that
+# the model has found in the data, so that features have the spread that they have in X.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -27,7 +27,7 @@ X, held_out, y, y_held_out = train_test_split(data.data, data.target, stratify=d
 scaler = StandardScaler().fit(X)
 rows, others = scaler.transform(X), scaler.transform(held_out)
 vae = VAEGenerator(8, conditional=True, random_state=0).fit(rows, y)
-made = vae.sample(y=y, noisy=True, random_state=0)
+made = vae.sample(y=y, random_state=0)
 
 # %%
 # Train on what was made, test on real rows.

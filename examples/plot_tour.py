@@ -162,7 +162,7 @@ plt.show()
 # ``VAEGenerator`` is a variational autoencoder: it learns a distribution, to draw from. With ``conditional=True`` it is
 # told y, and makes rows for the y that is asked for.
 vae = VAEGenerator(8, conditional=True, max_epochs=60, random_state=0).fit(X_train, y_train)
-made = vae.sample(y=np.repeat(vae.classes_, 10), random_state=0)
+made = vae.sample(y=np.repeat(vae.classes_, 10), random_state=0, noisy=False)  # flat images, without noise
 print(f"made: {made.shape}")
 
 figure, axes = plt.subplots(5, 20, figsize=(9, 2.5), layout="constrained")

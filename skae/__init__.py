@@ -1,7 +1,36 @@
 """Autoencoders for scikit-learn."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._version import __version__ as __version__
 from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from .persistence import load, save
 
+if TYPE_CHECKING:
+    from . import bottlenecks, datasets, estimators, export, losses, metrics, nn, noise, persistence, plotting  # noqa: F401
+
 __all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]
+_MODULES = (
+    "bottlenecks",
+    "datasets",
+    "estimators",
+    "export",
+    "losses",
+    "metrics",
+    "nn",
+    "noise",
+    "persistence",
+    "plotting",
+)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public module when it is first asked for, since not every program needs each of them."""
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES])

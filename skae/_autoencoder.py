@@ -58,6 +58,9 @@ class Autoencoder(nn.Module):
     missing : bool
         Whether there may be NaN anywhere. A network with ``reads_padding`` expects it after the end of short sequences
         in any case, and its ``encode`` and ``decode`` are told by ``observed``, True where a value is known.
+    empty_features : sequence of int
+        Flat indices of the features (of a sequence, the channels) that had no known value in training. What they hold
+        later is missing all the same, since the network knows nothing of it, and they are decoded as 0.
     n_conditions : int
         Numbers that the decoder is told of a row beside its code; the network is built for so many more components.
     precision : {'float32', 'bf16'}
@@ -84,6 +87,7 @@ class Autoencoder(nn.Module):
     mean: Tensor | float
     baseline: Tensor
     returns_double = False  # in pickles of version 0.2
+    empty: Tensor | None  # a buffer only where there is such a feature: other models have the arrays of 0.2
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class Autoencoder(nn.Module):
         scale: float = 1.0,
         network_params: Mapping[str, Any] | None = None,
         missing: bool = False,
+        empty_features: Sequence[int] = (),
         n_conditions: int = 0,
         precision: str = "float32",
         returns_double: bool = False,
@@ -125,13 +130,14 @@ class Autoencoder(nn.Module):
                 part.setup(self.n_codes)
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
         self.missing, self.may_have_nan = missing, missing or self.reads_padding
-        if self.may_have_nan and "observed" not in inspect.signature(self.loss.forward).parameters:
+        if self.may_have_nan and not self.loss_takes_observed:
             raise TypeError(
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
             )
         # Sequences may come in other lengths: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
         self._set_scaling(mean, scale)
+        self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
         costs = probe(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
@@ -203,11 +209,24 @@ class Autoencoder(nn.Module):
         observed = ~target.isnan() if self.may_have_nan else None
         self.loss.init_from(raw, target.nan_to_num() if self.may_have_nan else target, observed)
 
+    @property
+    def loss_takes_observed(self) -> bool:
+        """Whether the loss can leave values out."""
+        return "observed" in inspect.signature(self.loss.forward).parameters
+
     def corrupt(self, u: Tensor) -> Tensor:
-        """Damage rows as `noise` does. What it masks enters as the mean; what is missing stays so."""
+        """Corrupt samples as `noise` does. What it masks enters as the mean; what is missing stays so."""
+        return self.corrupt_and_hide(u)[0]
+
+    def corrupt_and_hide(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and True where a known value has been masked."""
         noisy = self.noise.corrupt(self._fill(u))
-        noisy = torch.where(noisy.isnan(), self.baseline, noisy)
-        return torch.where(u.isnan(), u, noisy) if self.may_have_nan else noisy
+        hidden = noisy.isnan()
+        noisy = torch.where(hidden, self.baseline, noisy)
+        if not self.may_have_nan:
+            return noisy, hidden
+        missing = u.isnan()
+        return torch.where(missing, u, noisy), hidden & ~missing
 
     def _observed(self, u: Tensor) -> Tensor | None:
         """What a network that reads padding is told."""
@@ -237,9 +256,11 @@ class Autoencoder(nn.Module):
         n_positions = self.n_codes // self.n_components
         return z if c is None else torch.cat([z, c.to(z).repeat_interleave(n_positions, 1)], 1)
 
-    def _loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """The loss of every row, (n,), without the values that are not known."""
-        return self.loss(raw, target.nan_to_num(), ~target.isnan()) if self.may_have_nan else self.loss(raw, target)
+    def _loss(self, raw: Tensor, target: Tensor, partial: bool = False) -> Tensor:
+        """The loss of every sample, (n,), without NaN in ``target``; ``partial`` where it may hold some."""
+        if partial or self.may_have_nan:
+            return self.loss(raw, target.nan_to_num(), ~target.isnan())
+        return self.loss(raw, target)
 
     def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Run conditioned rows through the whole diagram, the decoder being told ``c``, (n, n_conditions).
@@ -259,14 +280,20 @@ class Autoencoder(nn.Module):
             observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))
         return self._decode(z, observed, c), z, penalty
 
-    def objective(self, output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
-        """Loss plus penalty of every row, (n,); ``target`` as `target` gives it.
+    def objective(
+        self, output: tuple[Tensor, Tensor, Tensor], target: Tensor, hidden_share: float | None = None
+    ) -> Tensor:
+        """Loss plus penalty of every sample, (n,); ``target`` as `target` gives it.
 
-        Of k codes for each row minus the log of the mean of their exponentials, the bound of Burda et al. (2016).
+        Where ``target`` has only the values that a noise has hidden, ``hidden_share`` is their share of the known ones:
+        the loss is divided by it, and stands beside the penalty as that of all values would.
+
+        Of k codes for each sample minus the log of the mean of their exponentials, the bound of Burda et al. (2016).
         """
         raw, _, penalty = output
         k = len(raw) // len(target)
-        objective = self._loss(raw, target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1)))
+        target = target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1))
+        objective = self._loss(raw, target, hidden_share is not None) / (hidden_share or 1.0)
         if self.bottleneck.has_penalty:
             objective = objective + penalty
         return objective if k == 1 else math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
@@ -288,8 +315,9 @@ class Autoencoder(nn.Module):
 
     def _standardize(self, x: Tensor) -> Tensor:
         if isinstance(self.mean, float):
-            return (x - self.mean) / self.scale
-        return torch.sub(x, self.mean.to(x.device)).div_(self.scale)  # the result is float64, and no one else's
+            return self._without_empty((x - self.mean) / self.scale)
+        u = torch.sub(x, self.mean.to(x.device)).div_(self.scale)  # the difference is float64, and no one else's
+        return self._without_empty(u)
 
     def _in_data_units(self, u: Tensor) -> Tensor:
         """Standardized values in the data's own units, float64; float32 in models of version 0.2."""
@@ -299,7 +327,15 @@ class Autoencoder(nn.Module):
 
     def target(self, x: Tensor) -> Tensor:
         """What the loss compares with: standardized values, or data within the loss's domain."""
-        return self.condition(x) if self.loss.domain is None else x.float()
+        return self.condition(x) if self.loss.domain is None else self._without_empty(x.float())
+
+    def _without_empty(self, x: Tensor) -> Tensor:
+        """Values of features that are known of no training sample count as missing."""
+        return x if self.empty is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+
+    def count_known(self, x: Tensor) -> Tensor:
+        """The number of values of every row in data units that its loss compares with, (n,)."""
+        return (~self.target(x).isnan()).flatten(1).sum(1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
@@ -329,6 +365,8 @@ class Autoencoder(nn.Module):
         raw = self._decode(z, None if like is None else self._observed(like), c)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
         x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
+        if self.empty is not None:
+            x_hat = x_hat.masked_fill(self.empty, 0)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat
@@ -344,7 +382,7 @@ class Autoencoder(nn.Module):
     def squared_error(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """The sum of every row's squared errors, in units of ``unit`` squared, and the number of its values: (n, 2)."""
         # In float64, as `reconstruct` puts values together: an error may be far smaller than float32's steps.
-        target = self._standardize(target) if self.loss.domain is None else target
+        target = self._standardize(target) if self.loss.domain is None else self._without_empty(target)
         error = (self.loss.link(self._raw(x, c)).to(target.dtype) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
@@ -369,3 +407,10 @@ class Autoencoder(nn.Module):
     def in_data_units(self, value: Any, n_values: Any) -> Any:
         """Express losses of ``n_values`` values each, tensors or arrays, in the data's own units."""
         return value if self.loss.domain is not None else self.loss.rescale(value, self.scale, n_values)
+
+
+def _mask(shape: Sequence[int], indices: Sequence[int]) -> Tensor:
+    """True at the flat ``indices`` of an array of ``shape``."""
+    mask = np.zeros(math.prod(shape), bool)
+    mask[list(indices)] = True
+    return torch.from_numpy(mask.reshape(tuple(shape)))

@@ -1,4 +1,4 @@
-"""What watches a training run: the best weights, the schedule, the guards and the progress."""
+"""What watches a training run: the best weights, the schedule, the guards and how far it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from scipy.special import stdtr
-from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
+from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
@@ -27,7 +27,7 @@ class KeepBest(Callback):
 
     Parameters
     ----------
-    patience : int or None
+    patience : int, inf or None
         Epochs without an improvement after which training stops; None never stops it.
     tol : float
         Relative improvement of the loss that counts for ``patience``. Any improvement counts for
@@ -41,7 +41,9 @@ class KeepBest(Callback):
 
     ignores_batch_history = True
 
-    def __init__(self, patience: int | None, tol: float, restore: bool = True, trust_start: bool | str = False) -> None:
+    def __init__(
+        self, patience: float | None, tol: float, restore: bool = True, trust_start: bool | str = False
+    ) -> None:
         self.patience, self.tol, self.restore, self.trust_start = patience, tol, restore, trust_start
 
     def on_train_begin(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
@@ -160,35 +162,6 @@ def that_follow(*parts: Any) -> list[Any]:
     return [layer for layer in layers if isinstance(layer, Component) and hasattr(layer, "progress")]
 
 
-class ProgressBar(Callback):
-    """A tqdm bar over the epochs, with the losses and the time left."""
-
-    ignores_batch_history = True
-
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-
-    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        from tqdm.auto import tqdm
-
-        self.bar_ = tqdm(total=self.epochs, desc="fit", unit="epoch")
-
-    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
-        keys = {"train_loss": "loss", "valid_loss": "validation"}
-        row = net.history[-1]
-        self.bar_.set_postfix({name: f"{row[key]:.4g}" for key, name in keys.items() if key in row}, refresh=False)
-        self.bar_.update()
-
-    def _release(self) -> None:
-        """End the bar, however training ended."""
-        if hasattr(self, "bar_"):
-            self.bar_.close()
-            del self.bar_
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}  # an open stream does not pickle
-
-
 class SklearnCallbacks(Callback):
     """Tell scikit-learn's own callbacks (1.9) of every epoch.
 
@@ -241,7 +214,7 @@ class Schedule(LRScheduler):
 
 
 def schedule(
-    name: str | None, lr: float, steps: int, monitor: str, patience: int, tol: float, cycle_betas: bool
+    name: str | None, lr: float, steps: int, monitor: str, patience: float, tol: float, cycle_betas: bool
 ) -> list:
     """The callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
     common: dict[str, Any] = {"event_name": None}
@@ -252,7 +225,8 @@ def schedule(
         common |= {"T_max": max(steps, 1)}
         return [("lr_schedule", Schedule(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
-        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": max(patience // 2 - 1, 0)}
+        waits = patience if math.isinf(patience) else max(patience // 2 - 1, 0)
+        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": waits}
         return [("lr_schedule", Schedule(Plateau, **common))]
     return []
 
@@ -267,12 +241,3 @@ def check_callbacks(callbacks: Any) -> None:
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
             raise TypeError(f"callbacks must hold skorch callbacks, or pairs of a name and one, got {item!r}.")
-
-
-def report(verbose: int, epochs: int) -> list:
-    """The callbacks for ``verbose``: none, a bar, or lines."""
-    if verbose == 0:
-        return []
-    if verbose == 1:
-        return [("progress_bar", ProgressBar(epochs))]
-    return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from ._reasons import reason, refuse_dates
 from ._tensors import assert_all_finite, check_array, column_or_1d, type_of_target
 from ._validation import LARGEST, check_size
 
@@ -24,7 +25,7 @@ def find_condition(
         values = np.asarray(y)
         if values.dtype.kind == "f":
             assert_all_finite(values, input_name="y")
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        kind = "targets" if values.ndim > 2 else type_of_target(y, input_name="y", raise_unknown=True)
         conditional = "classes" if kind in ("binary", "multiclass") else "targets"
     if conditional == "classes":
         return Classes(y, classes)
@@ -42,6 +43,8 @@ class Classes:
     classes : array-like, default=None
         All of them, where ``y`` may lack some.
     """
+
+    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
 
     def __init__(self, y: Any, classes: Any = None) -> None:
         self.classes = np.unique(_check_labels(y, warn=True) if classes is None else _check_labels(classes))
@@ -102,6 +105,8 @@ class Targets:
         Weights of the rows in both.
     """
 
+    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+
     seen: np.ndarray
     weight: np.ndarray | None
 
@@ -152,6 +157,11 @@ class Targets:
 
 
 def _check_labels(y: Any, *, warn: bool = False) -> np.ndarray:
+    if len(np.shape(y)) == 2 and np.shape(y)[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array of classes, got an array of shape {np.shape(y)} instead. Pass one column, or join "
+            "several into one; conditional='targets' takes several columns of real numbers."
+        )
     y = column_or_1d(y, warn=warn)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y")
@@ -159,7 +169,18 @@ def _check_labels(y: Any, *, warn: bool = False) -> np.ndarray:
 
 
 def _check_targets(y: Any) -> np.ndarray:
-    y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
+    refuse_dates(y, "y")
+    try:
+        y = check_array(y, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="y")
+    except (ValueError, TypeError) as error:
+        better = reason(error, y, "y")
+        if better is None:
+            raise
+        one_column = " As classes y is one column: pass one, or join several into one." * ("must hold" in better)
+        raise ValueError(better + one_column) from None
     if y.ndim > 2:
-        raise ValueError(f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}.")
+        raise ValueError(
+            f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}. What reconstructions are "
+            "to be compared with is X_target."
+        )
     return check_size(y, "y").reshape(len(y), -1)

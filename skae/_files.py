@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
 import shutil
 import stat
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-FORMAT = 1  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
+FORMAT = 2  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
 _KEY = "skae_format"
 _LONGEST_REASON = 1000  # letters of what is said about a file, which may quote it
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
+_AT_ONCE = 2**24  # bytes read from a file object, which may hold less than a header claims
+# How files begin that others wrote, and what reads them.
+_FOREIGN = {
+    **{bytes([0x80, protocol]): "a pickle: if you trust it, load it with joblib.load" for protocol in range(2, 6)},
+    **{
+        b"x" + level: "a file of joblib: if you trust it, load it with joblib.load"
+        for level in (b"\x01", b"^", b"\x9c", b"\xda")
+    },
+    b"\x1f\x8b": "compressed with gzip: pass gzip.open(path), or load it with joblib.load if joblib wrote it",
+    b"BZh": "compressed with bz2: pass bz2.open(path), or load it with joblib.load if joblib wrote it",
+    b"\xfd7zXZ": "compressed with lzma: pass lzma.open(path), or load it with joblib.load if joblib wrote it",
+}
 
 
 def check_path(name: str, path: Any) -> None:
@@ -30,10 +44,43 @@ def check_path(name: str, path: Any) -> None:
         raise ValueError(f"{name} must be the path of a file, got {path!r}.")
 
 
+def is_file_object(path: Any, method: str) -> bool:
+    """Whether ``path`` is an open file, with a ``method`` "read" or "write"; anything but a path is a TypeError."""
+    if isinstance(path, str | bytes | os.PathLike):
+        return False
+    if not callable(getattr(path, method, None)):
+        raise TypeError(f"path must be a str, an os.PathLike or a binary file object with {method}, got {path!r}.")
+    if isinstance(path, io.TextIOBase):
+        mode = f"{method[0]}b"
+        raise TypeError(f"path must be a binary file object, such as open(path, {mode!r}), got one of text: {path!r}.")
+    return True
+
+
+def name_of(path: Any) -> str:
+    """What errors call a path or a file object."""
+    if isinstance(path, str | bytes | os.PathLike):
+        return os.fsdecode(path)
+    name = getattr(path, "name", None)
+    return name if isinstance(name, str) and name else f"The {type(path).__name__}"
+
+
 def reason(error: Exception) -> str:
     """What is wrong with a file, for the middle of a sentence."""
     why = str(error).rstrip(".") or type(error).__name__
     return why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
+
+
+def write(path: Any, data: bytes) -> None:
+    """Write ``data`` to a path, atomically, or to a binary file object, from its position on."""
+    if not is_file_object(path, "write"):
+        write_atomically(path, data)
+        return
+    rest = memoryview(data)
+    while rest:
+        n = path.write(rest)
+        if n is None and isinstance(path, io.RawIOBase):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        rest = rest[n:] if isinstance(n, int) else rest[:0]  # a raw file may take a part only
 
 
 def write_atomically(path: str | os.PathLike, data: bytes, *, again: bool = False) -> None:
@@ -46,8 +93,11 @@ def write_atomically(path: str | os.PathLike, data: bytes, *, again: bool = Fals
     target = os.path.realpath(os.fsdecode(path))
     folder = os.path.dirname(target)
     if os.path.lexists(target) and not os.path.isfile(target):  # /dev/null would be gone after it
-        kind = errno.EISDIR if os.path.isdir(target) else errno.EINVAL
-        raise OSError(kind, "There is something that is no file", target)
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, "This is a directory: give the path of a file in it", target)
+        raise OSError(errno.EINVAL, "This exists and is not a regular file", target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "There is no such directory to write to", folder)
     temporary = temporary_of(target) if again else os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "wb" if again else "xb") as file:
@@ -92,20 +142,53 @@ def _in_order(data: bytes) -> bytes:
     return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[start:]])
 
 
-def read(path: str | os.PathLike) -> bytes:
-    """The bytes of a regular file; anything else might never end.
+def read(path: Any, *, header_only: bool = False) -> bytes:
+    """The bytes of a regular file, or of the next one in a file object, whose position is then behind it.
 
     A ValueError where a safetensors file is not as long as its header says, or has none that is ours: that much is
-    known before it is read, however large it claims to be.
+    known before it is read, however large it claims to be. Archives are read to the end, with ``header_only`` too.
     """
+    with _opened(path) as (file, size):
+        start = _take(file, 8)
+        header, end = (start, None) if is_archive(start) else _read_header(file, start, size)
+        if header_only and end is not None:
+            return header
+        if size is not None:
+            file.seek(0)
+            return file.read()
+        rest = _take(file, end)
+        if end is not None and len(rest) < end:
+            raise ValueError("it was cut")
+        return header + rest
+
+
+@contextmanager
+def _opened(path: Any) -> Iterator[tuple[BinaryIO, int | None]]:
+    """An open file and its size, which for a file object is not known."""
+    if is_file_object(path, "read"):
+        yield path, None
+        return
     name = os.fsdecode(path)
-    if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ValueError("it is no regular file")
+    mode = os.stat(name).st_mode
+    if not stat.S_ISREG(mode):  # anything else might never end
+        raise ValueError("it is a directory" if stat.S_ISDIR(mode) else "it is no regular file")
     with open(name, "rb") as file:
-        if not is_archive(start := file.read(8)):
-            _check_length(start, file, os.fstat(file.fileno()).st_size)
-        file.seek(0)
-        return file.read()
+        yield file, os.fstat(file.fileno()).st_size
+
+
+def _take(file: Any, n: int | None) -> bytes:
+    """The next ``n`` bytes of a file, or all with None; fewer only at its end."""
+    parts: list[bytes] = []
+    rest = n
+    while rest is None or rest > 0:
+        part = file.read(_AT_ONCE if rest is None else min(rest, _AT_ONCE))
+        if not isinstance(part, bytes | bytearray | memoryview):
+            raise TypeError(f"path must be a binary file object, got one that reads {type(part).__name__}: {file!r}.")
+        if not len(part):
+            break
+        parts.append(bytes(part))
+        rest = None if rest is None else rest - len(part)
+    return b"".join(parts)
 
 
 def is_archive(data: bytes) -> bool:
@@ -113,18 +196,31 @@ def is_archive(data: bytes) -> bool:
     return data.startswith(b"PK\x03\x04")
 
 
-def _check_length(start: bytes, file: Any, size: int) -> None:
+def _read_header(file: Any, start: bytes, size: int | None) -> tuple[bytes, int]:
+    """The header with its ``start``, the length, and how many bytes of tensors are to follow."""
     length = int.from_bytes(start, "little")
-    if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
-        raise ValueError("it is no safetensors file")
-    header = _header(start + file.read(length))
+    longest = _LONGEST_HEADER if size is None else min(size - 8, _LONGEST_HEADER)
+    if len(start) < 8 or length > longest:
+        raise ValueError(_foreign(start))
+    data = start + _take(file, length)
+    header = _header(data)
     _metadata(header)
     try:
         ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
     except (TypeError, KeyError, IndexError) as error:
         raise ValueError("it is no safetensors file") from error
-    if not all(type(end) is int for end in ends) or max(ends, default=0) != size - 8 - length:
+    end = max(ends, default=0) if all(type(end) is int for end in ends) else -1
+    if end < 0 or (size is not None and end != size - 8 - length):
         raise ValueError("it was cut, or something was put behind it")
+    return data, end
+
+
+def _foreign(start: bytes) -> str:
+    """What a file is that is not ours, as far as its ``start`` shows."""
+    if not start:
+        return "it is empty"
+    kinds = (kind for prefix, kind in _FOREIGN.items() if start.startswith(prefix))
+    return f"it is {next(kinds, 'no file that skae wrote')}"
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
@@ -139,7 +235,7 @@ def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
         raise ValueError("its checksum does not fit: it was cut or changed after it was written")
     # A byte other than 0 and 1 is no bool.
     arrays = {name: (A.view(np.uint8) != 0) if A.dtype == bool else A for name, A in arrays.items()}
-    return json.loads(text, parse_constant=_refuse), arrays
+    return _document(metadata), arrays
 
 
 def _header(data: bytes) -> dict[str, Any]:
@@ -169,6 +265,15 @@ def _metadata(header: dict[str, Any]) -> dict[str, str]:
     if not all(isinstance(metadata.get(key), str) for key in ("document", "sha256")):
         raise ValueError("it is a safetensors file that skae did not write")
     return metadata
+
+
+def document_in(header: bytes) -> Any:
+    """The document in the header of a file, whose checksum is not looked at."""
+    return _document(_metadata(_header(header)))
+
+
+def _document(metadata: dict[str, str]) -> Any:
+    return json.loads(metadata["document"], parse_constant=_refuse)
 
 
 def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 _LIKELY_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
+_NARROW = 16  # columns of a color image, at most, that may as well be the height of grey ones
 
 
 class ImageLayout(NamedTuple):
@@ -19,6 +20,18 @@ class ImageLayout(NamedTuple):
     row_shape: tuple[int, ...]  #: of a row of X: flat, or that of the image
     image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
     channel_axis: int | None  #: 0, -1 or None within ``image_shape``
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a row is an image."""
+        return True
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What the axes of ``image_shape`` are."""
+        if self.channel_axis is None:
+            return "height", "width"
+        return ("channels", "height", "width") if self.channel_axis == 0 else ("height", "width", "channels")
 
     def arrange(self, X: Any) -> Any:
         """Rows of X, an array or a tensor, as (n, channels, height, width), without a copy where that can be."""
@@ -35,6 +48,9 @@ class ImageLayout(NamedTuple):
         return images.reshape(images.shape[0], *self.row_shape)
 
 
+ImageLayout.__module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+
+
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:
     """Work out the layout from the shape of the rows of ``name`` and what the user says of it."""
     source = f"{name} has rows of shape"  # what messages about the shape of an image begin with
@@ -47,12 +63,24 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
         if side**2 != row_shape[0]:
             raise ValueError(
                 f"{name} has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
-                "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width)."
+                "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width). "
+                f"If {name} is a single image, cut it into patches, as "
+                "sklearn.feature_extraction.image.extract_patches_2d does."
             )
         image_shape = (side, side)
     if len(image_shape) not in (2, 3):
         raise ValueError(f"{source} {image_shape}, but an image has 2 axes, or 3 with channels.")
     return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis, source))
+
+
+def refuse_one_image(row_shape: tuple[int, ...], name: str = "X") -> None:
+    """Refuse rows of one color image, (height, width, 3), which would pass for grey images of 3 columns."""
+    if len(row_shape) == 2 and row_shape[1] in (3, 4) and row_shape[0] > _NARROW:
+        raise ValueError(
+            f"{name} has rows of shape {row_shape}, as a single color image has. Images are stacked, (n, height, "
+            f"width, channels): cut a single one into patches (sklearn.feature_extraction.image.extract_patches_2d). "
+            f"Pass channel_axis=None if these are grey images of height {row_shape[0]} and width {row_shape[1]}."
+        )
 
 
 def _move_axis(images: Any, source: int, target: int) -> Any:

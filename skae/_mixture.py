@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from ._em import fit_mixture
 from ._threads import one_blas_thread
 
 _MAX_COMPONENTS = 128
@@ -23,53 +21,39 @@ def choose_mixture(
     """Fit mixtures of 1, 2, 4, ... components with full covariances, until held-out rows become no more likely.
 
     The best size is fitted to all ``codes``, (n_draws · n_rows, n_components). What is held out are rows, with all
-    their draws. Weighted rows are drawn by their weights.
+    their draws. The likelihood is weighted: equal weights are as good as none, and rows of weight 0 as good as absent.
     """
-    rng = np.random.default_rng(seed)
-    n_rows = len(codes) // n_draws
-    draws = codes.reshape(n_draws, n_rows, -1)
-    chosen = rng.permutation(n_rows)
-    if sample_weight is not None:
-        chosen = rng.choice(n_rows, n_rows, p=sample_weight / sample_weight.sum())
-        kept = rng.permutation(np.unique(chosen))
-        held = kept[: max(1, round(_HELD_OUT * len(kept)))]
-        is_held = np.isin(chosen, held)
-        chosen = np.concatenate([rng.permutation(chosen[is_held]), rng.permutation(chosen[~is_held])])
-        n_held = int(is_held.sum())
-    else:
-        n_held = max(1, round(_HELD_OUT * n_rows))
-    held_out, seen = (part[: max(1, _MAX_ROWS // n_draws)] for part in (chosen[:n_held], chosen[n_held:]))
-    width = codes.shape[1]
+    draws = codes.reshape(n_draws, -1, codes.shape[1])
+    weight = np.ones(draws.shape[1]) if sample_weight is None else sample_weight / sample_weight.max()
+    draws, weight = draws[:, weight > 0], weight[weight > 0]
+    origin = np.average(draws.mean(axis=0), axis=0, weights=weight)
+    draws = draws - origin
     # Relative, since the codes of a plain autoencoder may have any size.
-    reg_covar = max(1e-5 * float(draws[:, chosen].reshape(-1, width).var(axis=0).mean()), 1e-12)
+    variance = np.average((draws**2).mean(axis=(0, 2)), weights=weight)
+    reg_covar = max(1e-5 * float(variance), 1e-12)
+    order = np.random.default_rng(seed).permutation(len(weight))
 
-    def fit(rows: np.ndarray, n_components: int, start: GaussianMixture | None = None) -> GaussianMixture:
-        mixture = GaussianMixture(n_components, reg_covar=reg_covar, max_iter=50, random_state=seed)
-        if start is not None:
-            mixture.set_params(means_init=start.means_, weights_init=start.weights_, precisions_init=start.precisions_)
-        with warnings.catch_warnings():
-            # How far it gets is judged below, and a mixture of few distinct rows has empty clusters.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            with one_blas_thread():
-                return mixture.fit(rows)
+    def some(rows: np.ndarray, n_most: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most so many codes of ``rows``, all draws of each, and their weights."""
+        rows = rows[: max(1, n_most // n_draws)]
+        return draws[:, rows].reshape(-1, draws.shape[2]), np.tile(weight[rows], n_draws)
 
-    chosen_mixture, best = None, -np.inf
-    if len(seen) >= 2:
-        training, judging = draws[:, seen].reshape(-1, width), draws[:, held_out].reshape(-1, width)
-        size = 1
-        while size <= max(1, min(_MAX_COMPONENTS, _MAX_COVARIANCES // width**2, len(seen) // 4)):
-            mixture = fit(training, size)
-            score = mixture.score(judging)
-            if not score > best:
+    n_held = max(1, round(_HELD_OUT * len(order)))
+    held_out, seen = some(order[:n_held], _MAX_ROWS), some(order[n_held:], _MAX_ROWS)
+    n_seen = len(seen[0]) // n_draws
+    most = max(1, min(_MAX_COMPONENTS, _MAX_COVARIANCES // draws.shape[2] ** 2, n_seen // 4)) if n_seen > 1 else 0
+    best, best_score, size = None, -np.inf, 1
+    with one_blas_thread():
+        while size <= most:
+            mixture = fit_mixture(*seen, size, reg_covar, seed)
+            score = mixture.score(*held_out)
+            if not score > best_score:
                 break
-            chosen_mixture, best = mixture, score
+            best, best_score = mixture, score
             size *= 2
-    everything = draws[:, chosen[: max(2, 4 * _MAX_ROWS // n_draws)]].reshape(-1, width)
-    if len(everything) < 2:
-        everything = np.repeat(everything, 2, axis=0)
-    mixture = fit(everything, 1 if chosen_mixture is None else chosen_mixture.n_components, chosen_mixture)
-    # The start has done its work, and clones of the mixture are to be fitted without it.
-    return mixture.set_params(means_init=None, weights_init=None, precisions_init=None)
+        size = 1 if best is None else len(best.weights)
+        mixture = fit_mixture(*some(order, 4 * _MAX_ROWS), size, reg_covar, seed, best)
+    return mixture.as_estimator(origin, reg_covar=reg_covar, random_state=seed)
 
 
 def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from ._row_blocks import RowBlocks
 from ._rows import Batch, BatchIterator, Inputs, Rows
 from ._step import QuickStep, is_plain
 
-_OF_TRAINING = ("judged_", "lent_", "quick_step_", "checkpoint_")  # attributes that do not outlive it
+_OF_TRAINING = ("judged_", "lent_", "quick_step_", "checkpoint_", "hidden_share_")  # attributes that do not outlive it
 
 
 class AutoencoderNet(Restorable, NeuralNet):
@@ -41,6 +41,8 @@ class AutoencoderNet(Restorable, NeuralNet):
     **kwargs
         For `skorch.NeuralNet`.
     """
+
+    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
 
     def __init__(
         self,
@@ -128,7 +130,7 @@ class AutoencoderNet(Restorable, NeuralNet):
         self._set_training(False)
         with self.__dict__.get("lent_", self.stream):
             output = self._output(batch)
-        objective = self.module_.objective(output, batch.y)
+        objective = self.module_.objective(output, batch.y, self.__dict__.get("hidden_share_"))
         if batch.weight is not None:
             objective = objective * batch.weight
         return output, objective + self._penalty() if self.alpha else objective

@@ -8,11 +8,49 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from sklearn.base import clone
 from torch import nn
+
+# What parts are called in Keras, torch, scikit-learn and papers, by slot.
+_SHORT_NAMES = {
+    "module": {"cnn": "conv", "convolutional": "conv", "dense": "mlp"},
+    "bottleneck": {
+        **dict.fromkeys(("vae", "beta_vae"), "gaussian"),
+        **dict.fromkeys(("wae", "wae_mmd"), "mmd"),
+        "beta_tc_vae": "total_correlation",
+    },
+    "loss": {
+        **dict.fromkeys(("mse", "mse_loss", "mean_squared_error", "l2"), "squared_error"),
+        **dict.fromkeys(("mae", "mean_absolute_error", "l1", "l1_loss"), "absolute_error"),
+        **dict.fromkeys(("bce", "bce_loss", "binary_cross_entropy"), "bernoulli"),
+        **dict.fromkeys(("huber_loss", "smooth_l1", "smooth_l1_loss"), "huber"),
+    },
+    "noise": {
+        **dict.fromkeys(("gaussian", "normal"), "gaussian_noise"),
+        **dict.fromkeys(("masking", "mask"), "masking_noise"),
+        "block": "block_masking",
+    },
+}
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def find_name(name: str, choices: Iterable[str], short: Mapping[str, str] = _NONE) -> str | None:
+    """Return the one of ``choices`` that ``name`` spells, or stands for in ``short``; None if there is none.
+
+    Case, underscores, spaces and hyphens make no difference: 'LeakyReLU' is 'leaky_relu'.
+    """
+    meanings = {_letters(other): meant for other, meant in short.items()} | {_letters(c): c for c in choices}
+    return meanings.get(_letters(name))
+
+
+def did_you_mean(name: Any, choices: Iterable[Any], write: Callable[[str], str] = repr) -> str:
+    """A sentence that names the nearest of ``choices``, with a blank before it; '' where none is near."""
+    known = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
+    close = difflib.get_close_matches(_letters(name), known, n=1) if isinstance(name, str) else []
+    return f" Did you mean {write(known[close[0]])}?" if close else ""
 
 
 def select(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -21,15 +59,23 @@ def select(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(start): value for name, value in params.items() if name.startswith(start)}
 
 
-def check_names(names: Iterable[str], accepted: Iterable[str], owner: str, prefix: str = "") -> None:
-    """Raise a TypeError that names the first of ``names`` that is not ``accepted``."""
+def check_names(
+    names: Iterable[str],
+    accepted: Iterable[str],
+    owner: str,
+    prefix: str = "",
+    hint: Callable[[str], str] = lambda name: "",
+) -> None:
+    """Raise a TypeError that names the first of ``names`` that is not ``accepted``.
+
+    It gives the ``hint`` for the name, or the nearest of what is accepted where that is ''.
+    """
     accepted = sorted(accepted)
     for name in names:
         if name not in accepted:
-            close = difflib.get_close_matches(name, accepted, n=1)
-            hint = f" Did you mean {prefix}{close[0]!s}?" if close else ""
+            remedy = hint(name) or did_you_mean(name, accepted, lambda other: prefix + other)
             raise TypeError(
-                f"{owner} takes no parameter {prefix}{name}.{hint} "
+                f"{owner} takes no parameter {prefix}{name}.{remedy} "
                 f"It takes: {', '.join(prefix + name for name in accepted) or 'none'}."
             )
 
@@ -71,24 +117,40 @@ def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Ite
     classes = [cls for cls in classes if issubclass(cls, base) and cls is not base]
     classes = [cls for cls in classes if not cls.__module__.endswith(".base") and _needs_of_class(cls) <= set(offered)]
     choices = {_snake(cls.__name__): cls for cls in classes}
-    if name not in choices:
+    found = find_name(name, choices, _SHORT_NAMES.get(slot, _NONE))
+    if found not in choices:
         raise ValueError(
             f"{slot} must be one of {sorted(choices)}, {_kind(base)} class or an object of one, got {name!r}."
+            f"{did_you_mean(name, choices)}"
         )
-    return choices[name]
+    return choices[found]
 
 
-def resolve(slot: str, value: Any, parts: ModuleType, base: type) -> Any:
-    """Turn what a slot was given (string, class or object) into an object that `fit` may change."""
+def resolve(slot: str, value: Any, parts: ModuleType, base: type, given: Mapping[str, Any] = _NONE) -> Any:
+    """Turn what a slot was given (string, class or object) into an object that `fit` may change.
+
+    ``given`` are its parameters, which came as ``<slot>__<name>``.
+    """
     if isinstance(value, str):
-        value = find_class(slot, value, parts, base)
+        value = find_class(slot, value, parts, base, given)
     if isinstance(value, type) and issubclass(value, base):
-        if needed := _needs(value):
-            raise TypeError(f"{slot}={value.__name__} needs {' and '.join(needed)}: give an object of it.")
-        return value()
+        nested = {name: item for name, item in given.items() if "__" in name}
+        value = build(value, {}, {name: item for name, item in given.items() if name not in nested}, slot)
+        return _with_params(slot, value, nested) if nested else value
     if not isinstance(value, base):
         raise TypeError(f"{slot} must be a string, {_kind(base)} class or an object of one, got {value!r}.")
-    return clone(value) if hasattr(value, "get_params") else copy.deepcopy(value)
+    return _with_params(slot, value, given) if given else _copied(value)
+
+
+def _with_params(slot: str, part: Any, given: Mapping[str, Any]) -> Any:
+    """A copy of ``part`` with the parameters ``given``, which may be those of its own parts."""
+    names = (name.partition("__")[0] for name in given)
+    check_names(names, part.get_params(deep=False), f"{slot}={type(part).__name__}", f"{slot}__")
+    return _copied(part).set_params(**given)
+
+
+def _copied(part: Any) -> Any:
+    return clone(part) if hasattr(part, "get_params") else copy.deepcopy(part)
 
 
 def _needs(factory: Callable[..., Any]) -> list[str]:
@@ -110,6 +172,10 @@ def _name(factory: Callable[..., Any]) -> str:
 
 def _kind(base: type) -> str:
     return "an nn.Module" if base is nn.Module else f"a {base.__name__}"
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def _snake(name: str) -> str:

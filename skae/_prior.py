@@ -14,20 +14,22 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
 
 from ._mixture import choose_mixture
+from ._params import did_you_mean, find_name
 from ._threads import threads_for
 
+_SHORT_NAMES = {"gmm": "mixture", "gaussian_mixture": "mixture"}
 # Codes are NumPy's here whatever X was, and under dispatch a mixture knows fewer ways to start.
 _in_numpy = config_context(array_api_dispatch=False)
 
 
 def check_prior(prior: Any) -> None:
     """Check that ``prior`` is 'mixture', or a density estimator, as a class or an object."""
-    if isinstance(prior, str) and prior == "mixture":
+    if isinstance(prior, str) and find_name(prior, ("mixture",), _SHORT_NAMES):
         return
     if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
         raise TypeError(
             "prior must be None, 'mixture' or a scikit-learn density estimator with fit and sample, "
-            f"such as GaussianMixture(10) or KernelDensity(), got {prior!r}."
+            f"such as GaussianMixture(10) or KernelDensity(), got {prior!r}.{did_you_mean(prior, ('mixture',))}"
         )
 
 

@@ -33,7 +33,19 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    return int(check_seed(random_state).randint(np.iinfo(np.int32).max))
+
+
+def check_seed(random_state: Any) -> np.random.RandomState:
+    """Return the RandomState that scikit-learn reads from ``random_state``; nothing is drawn from it."""
+    try:
+        return check_random_state(random_state)
+    except (ValueError, TypeError) as error:
+        hint = " A Generator gives a seed by generator.integers(2**31)." * isinstance(random_state, np.random.Generator)
+        raise ValueError(
+            f"random_state must be None, an int from 0 to 2**32 - 1 or a numpy.random.RandomState, "
+            f"got {random_state!r}.{hint}"
+        ) from error
 
 
 class Loan:

@@ -111,6 +111,10 @@ class Rows(Dataset):
         """All rows, whether they are among those meant or not."""
         return Rows(*self.tensors())  # type: ignore[arg-type]
 
+    def repeated(self, times: int) -> Rows:
+        """All rows one after the other, so many times."""
+        return Rows(*(None if t is None else t.repeat(times, *[1] * (t.ndim - 1)) for t in self.tensors()))  # type: ignore[arg-type]
+
     def held(self) -> Rows:
         """All that are meant, as they are meant."""
         return self if self.index is None else self._picked(self.index)

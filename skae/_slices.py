@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ._memory import to_read, working_memory
-from ._tensors import alike, is_float, is_nan
+from ._tensors import alike, is_float
 
 _SLICE = 2**22  # values handled at once: 32 MB in float64
 # Bytes that `map_rows` takes at once. From 4 to 32 MB are equally fast: less are many calls, more leave the caches.
@@ -134,11 +134,6 @@ def keep_known(X: Any, X_hat: Any) -> Any:
         else:
             kept[s] = np.where(np.isnan(rows), X_hat[s], rows)
     return kept
-
-
-def count_nan(X: np.ndarray | Tensor) -> Tensor:
-    """How many values of every row are NaN, (n,)."""
-    return torch.cat([is_nan(X[s]).flatten(1).sum(1) for s in slices(X)])
 
 
 def extremes(X: np.ndarray | Tensor) -> tuple[float, float]:

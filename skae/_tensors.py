@@ -25,6 +25,7 @@ def _quietly(check: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(check)
     def quiet(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(_from_list(A) if isinstance(A, list) else A for A in args)
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 return check(*args, **kwargs)
@@ -32,6 +33,15 @@ def _quietly(check: Callable[..., Any]) -> Callable[..., Any]:
             raise ValueError(f"{kwargs.get('input_name') or 'X'} holds numbers too large for float64.") from error
 
     return quiet
+
+
+def _from_list(A: list) -> Any:
+    """A list of rows as an array: in an array scikit-learn takes None for NaN, in a list it does not."""
+    try:
+        found = np.asarray(A)
+    except ValueError:  # of rows of unequal length; the check will tell
+        return A
+    return found if found.ndim > 1 else A
 
 
 check_array: Callable[..., Any] = _quietly(utils.check_array)

@@ -14,7 +14,11 @@ from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 from torch import Tensor
 
+from ._inputs import one_array
+from ._params import did_you_mean
 from ._random import settled
+from ._reasons import reason, refuse_dates, where
+from ._shapes import as_fitted, of_other_shape, same_shape
 from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
 from ._sparse import SparseRows, sparse_rows
@@ -22,6 +26,7 @@ from ._tensors import as_array, as_tensor, check_array, is_float, is_nan, valida
 
 LARGEST = float(np.finfo(np.float32).max)
 _REAL, _INT = numbers.Real, numbers.Integral
+_TAKE_NAN = " Set missing='mask' to take NaN for values that are missing, or impute them first (sklearn.impute)."
 
 
 def unchanged_on_error(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,7 +61,8 @@ def check_choice(name: str, value: Any, choices: tuple) -> None:
     """Check that ``value`` is one of ``choices``; 1 is not taken for True."""
     found = value.item() if isinstance(value, np.generic) else value  # a grid may come as an array
     if not any(type(found) is type(choice) and found == choice for choice in choices):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+        hint = did_you_mean(value, choices)
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.{hint}")
 
 
 def check_device(device: Any) -> torch.device:
@@ -70,11 +76,19 @@ def check_device(device: Any) -> torch.device:
         raise TypeError(f"device must be a string or a torch.device, got {device!r}.")
     try:
         found = torch.device(device)
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        hint = " A GPU is 'cuda'." if str(device).lower().startswith("gpu") else ""
+        raise ValueError(
+            f"device must be 'auto', 'cpu' or a CUDA device such as 'cuda' or 'cuda:1', got {device!r}.{hint}"
+        )
+    try:
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError, ValueError, OverflowError) as error:
-        raise ValueError(f"device={device!r} is not available here: {str(error).splitlines()[0]}") from error
-    if found.type not in ("cpu", "cuda"):
-        raise ValueError(f"device must be 'auto', 'cpu' or a CUDA device, got {device!r}.")
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"device={device!r} is not available here ('auto' takes what there is): {str(error).splitlines()[0]}"
+        ) from error
     return found
 
 
@@ -85,55 +99,77 @@ def check_rows(
     reset: bool,
     min_rows: int = 1,
     missing: bool = False,
-    padding: bool = False,
+    padding: int = 0,
     tensors: bool = False,
 ) -> Any:
     """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
 
-    NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``; these may have any length.
-    With ``tensors`` a tensor stays one, and is an array otherwise. A sparse matrix becomes `SparseRows`.
+    NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``, the axis of X along which
+    these run; they may have any length. A collection of samples becomes one array, and after `fit` a single image or
+    sequence is one sample. With ``tensors`` a tensor stays one, and is an array otherwise. A sparse matrix becomes
+    `SparseRows`.
     """
-    X = held_or_blocks(as_tensor(X) if tensors else as_array(X))
-    options = {"allow_nd": True, "ensure_min_samples": min_rows}
-    any_length = padding and not reset and len(X.shape if hasattr(X, "shape") else np.shape(X)) == 3
+    collected = gather(estimator, X, "X", padding)
+    is_list, X = collected is not X, held_or_blocks(as_tensor(collected) if tensors else as_array(collected))
+    options = {"allow_nd": True, "ensure_min_samples": min_rows, "accept_sparse": "csr"}
+    if not (reset or issparse(X)):
+        X = as_fitted(estimator, X, padding - 1 if padding else None)
+    any_length = bool(padding) and not reset and (is_list or len(getattr(X, "shape", ())) != 2)
+    free = padding - 1 if any_length else None
 
     def check(A: Any, finite: Any) -> np.ndarray:
-        given = {"ensure_all_finite": finite, "accept_sparse": "csr", **options}
         if any_length:  # validate_data would take the length for the number of features
-            return check_array(A, input_name="X", **given)
-        return validate_data(estimator, A, reset=reset, **given)
+            return check_array(A, input_name="X", ensure_all_finite=finite, **options)
+        return validate_data(estimator, A, reset=reset, ensure_all_finite=finite, **options)
 
-    X = _read(X, check, "X", nan=missing or padding)
+    X = _read(X, check, "X", nan=missing or bool(padding))
     shape = tuple(X.shape[1:])
-    wanted = shape if reset else estimator.input_shape_
-    if shape[1:] != wanted[1:] or not (any_length or shape == wanted):
-        raise ValueError(
-            f"X has rows of shape {shape}, but {type(estimator).__name__} was fitted on rows of shape {wanted}."
-        )
+    if not same_shape(shape, shape if reset else estimator.input_shape_, free):
+        raise ValueError(of_other_shape(estimator, tuple(X.shape)))
     if 0 in shape:
         raise ValueError(f"X must have rows with at least one value, got rows of shape {shape}.")
-    return _with_checked_values(X, "X", missing, padding, known=reset)
+    columns = getattr(estimator, "feature_names_in_", None)
+    return _with_checked_values(X, "X", missing, padding, known=reset, columns=columns)
 
 
-def _with_checked_values(A: Any, name: str, missing: bool, padding: bool, known: bool) -> Any:
+def gather(estimator: Any, X: Any, name: str, padding: int) -> Any:
+    """Return ``X``, as one array if it is a collection of samples, with ``padding`` as in `check_rows`."""
+
+    def takes_images() -> bool:
+        try:
+            return estimator._takes_images()
+        except (AttributeError, TypeError, ValueError):  # it does not say, or `fit` will
+            return False
+
+    return one_array(X, name, step_axis=padding - 1 if padding else None, takes_images=takes_images)
+
+
+def _with_checked_values(
+    A: Any, name: str, missing: bool, padding: int, known: bool, columns: np.ndarray | None = None
+) -> Any:
     """``A``, its values checked; of `Blocks` they are when they are read. With ``known`` not all of it may be NaN."""
     if isinstance(A, SparseRows):
-        _with_checked_values(A.values[:, None], name, missing or padding, False, known)
-        return A.checked(partial(_check_sequences, name=name, missing=missing)) if padding else A
+        _with_checked_values(A.values[:, None], name, missing or bool(padding), 0, known)
+        return A.checked(partial(_check_sequences, name=name, missing=missing, axis=padding)) if padding else A
     if isinstance(A, Blocks):
-        finite = "allow-nan" if missing or padding else True
 
         def check(rows: np.ndarray) -> None:
-            check_array(rows, allow_nd=True, input_name=name, ensure_all_finite=finite)
-            _with_checked_values(rows, name, missing, padding, known=False)
+            _read(rows, partial(_check_any, name=name), name, nan=missing or bool(padding))
+            _with_checked_values(rows, name, missing, padding, known=False, columns=columns)
 
         return A.checked(check)
-    _check_kind(A, name)
+    if isinstance(A, np.ndarray) and A.dtype.kind == "f" and A.dtype.itemsize > 4:
+        check_size(A, name, columns)  # of a tensor `_holds_numbers` has seen to it
     if padding:
-        _check_sequences(A, name, missing)
+        _check_sequences(A, name, missing, padding)
     elif known and missing:
         check_known(A, name)
     return A
+
+
+def _check_any(A: Any, finite: Any, name: str) -> np.ndarray:
+    """Validate rows of any shape as scikit-learn does."""
+    return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite, accept_sparse="csr")
 
 
 def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bool = False) -> Any:
@@ -141,18 +177,26 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
 
     What is wrong with the values of a tensor is looked for on its device. NumPy sees it only if something is, to say so
     in scikit-learn's words; otherwise the check is given zeros in its place, for its shape and the names of features.
+    These words lead away from the remedy where it is a parameter of ours, or a column that should be named.
     """
-    if issparse(A):
-        return sparse_rows(check(A, "allow-nan" if nan else True), name)
-    if isinstance(A, Blocks):
-        if A.dtype.kind not in "biuf":
-            return check(A[:2], True)  # which refuses it, or the next check does
-        check(np.broadcast_to(np.float32(0), A.shape), False)
-        return A
-    if not (isinstance(A, Tensor) and _holds_numbers(A, nan)):
-        return check(as_array(A), "allow-nan" if nan else True)
-    check(np.broadcast_to(np.float32(0), tuple(A.shape)), False)
-    return A.detach()
+    refuse_dates(A, name)
+    try:
+        if isinstance(A, Blocks):
+            if A.dtype.kind not in "biuf":
+                check_real(check(A[:2], True), name)  # either refuses it
+            check(np.broadcast_to(np.float32(0), A.shape), False)
+            return A
+        if isinstance(A, Tensor) and _holds_numbers(A, nan):
+            check(np.broadcast_to(np.float32(0), tuple(A.shape)), False)
+            return A.detach()
+        read = check(as_array(A), "allow-nan" if nan else True)
+        check_real(read, name)
+        return sparse_rows(read, name) if issparse(read) else read
+    except (ValueError, TypeError) as error:
+        better = reason(error, A, name, "" if name == "Z" else _TAKE_NAN)
+        if better is None:
+            raise
+        raise ValueError(better) from None
 
 
 def _holds_numbers(A: Tensor, nan: bool) -> bool:
@@ -171,8 +215,11 @@ def check_known(A: np.ndarray | Tensor, name: str, where: str = "") -> None:
         raise ValueError(f"{name} must hold at least one value that is not NaN{' ' * bool(where)}{where}.")
 
 
-def _check_sequences(X: np.ndarray | Tensor, name: str, missing: bool) -> None:
-    """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end."""
+def _check_sequences(X: Any, name: str, missing: bool, axis: int) -> None:
+    """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end.
+
+    Sequences run along ``axis`` of X.
+    """
     if X.ndim > 3:
         raise ValueError(
             f"{name} must hold sequences of shape (length, channels) or (length,), "
@@ -180,6 +227,7 @@ def _check_sequences(X: np.ndarray | Tensor, name: str, missing: bool) -> None:
         )
     if not is_float(X):
         return
+    X = X.swapaxes(1, 2) if axis == 2 and X.ndim == 3 else X
     known = ~is_nan(X).reshape(*X.shape[:2], -1)
     steps = known.any(2)
     filled = steps.any(1)
@@ -206,7 +254,7 @@ def check_alike(
     *,
     same_length: bool,
     missing: bool = False,
-    padding: bool = False,
+    padding: int = 0,
     beside: str = "X",
 ) -> Any:
     """Validate what comes beside X, or the array of that name: rows of X's shape, X's columns if any, NaN as in X.
@@ -217,25 +265,26 @@ def check_alike(
     if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
 
-    def check(A: Any, finite: Any) -> np.ndarray:
-        return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite, accept_sparse="csr")
-
-    A = held_or_blocks(as_tensor(A) if isinstance(X, Tensor) else as_array(A), name)
-    A = _read(A, check, name, nan=missing or padding)
-    start = 2 if padding and not same_length and X.ndim == A.ndim == 3 else 1  # sequences may have any length
-    if A.shape[start:] != X.shape[start:] or A.ndim != X.ndim or (same_length and len(A) != len(X)):
+    collected = gather(estimator, A, name, padding)
+    is_list, A = collected is not A, as_tensor(collected) if isinstance(X, Tensor) else as_array(collected)
+    A = _read(held_or_blocks(A, name), partial(_check_any, name=name), name, nan=missing or bool(padding))
+    if len(X) == 1 and tuple(A.shape) == tuple(X.shape[1:]) and not isinstance(A, Blocks):
+        A = A[None]  # a single sample, as X may be one
+    any_length = padding and not same_length and (is_list or X.ndim == 3)  # sequences may have any length
+    fits = same_shape(tuple(A.shape[1:]), tuple(X.shape[1:]), padding - 1 if any_length else None)
+    if not fits or (same_length and len(A) != len(X)):
         wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
         raise ValueError(f"{name} must have the shape {wanted} to go with {beside}, got {tuple(A.shape)}.")
-    return _with_checked_values(A, name, missing, padding, known=True)
+    return _with_checked_values(A, name, missing, padding, known=True, columns=names)
 
 
-def check_codes(Z: Any, width: int) -> Any:
-    """Validate codes of shape (n, width); tensors stay tensors."""
-    Z = held_or_blocks(as_tensor(Z), "Z")
-    Z = _read(Z, lambda A, finite: check_array(A, input_name="Z", ensure_all_finite=finite, accept_sparse="csr"), "Z")
-    if Z.shape[1] != width:
-        raise ValueError(f"Z must have {width} columns, got {Z.shape[1]}.")
-    return _with_checked_values(Z, "Z", missing=False, padding=False, known=False)
+def check_codes(X: Any, width: int) -> Any:
+    """Validate the codes that `inverse_transform` takes as X, of shape (n, width); tensors stay tensors."""
+    X = held_or_blocks(as_tensor(X))
+    X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite, accept_sparse="csr"), "X")
+    if X.shape[1] != width:
+        raise ValueError(f"X must be codes with {width} columns, as transform returns them, got {X.shape[1]}.")
+    return _with_checked_values(X, "X", missing=False, padding=0, known=False)
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
@@ -254,22 +303,27 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     return weight
 
 
-def check_domain(A: Any, name: str, loss: Any) -> Any:
-    """Check that every value lies where ``loss`` needs it, of `Blocks` when it is read; return ``A``."""
+def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None) -> Any:
+    """Check that every value lies where ``loss`` needs it, of `Blocks` when it is read; return ``A``.
+
+    ``columns`` are the names of its columns, where they have any.
+    """
     if loss.domain is None:
         return A
     if isinstance(A, SparseRows):
-        check_domain(A.values, name, loss)
+        check_domain(A.values[:, None], name, loss)
         return A
     if isinstance(A, Blocks):
-        return A.checked(partial(check_domain, name=name, loss=loss))
+        return A.checked(partial(check_domain, name=name, loss=loss, columns=columns))
     low, high = loss.domain
     found = extremes(A)
     advice = "Shift it, widen the loss's range, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
     if found[0] < low or found[1] > high:
+        values = as_array(A)
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} in [{low:g}, {high:g}], got values from {found[0]:g} to "
-            f"{found[1]:g}. {advice} loss='squared_error' or 'gaussian', which accept any range."
+            f"{found[1]:g}, in {where((values < low) | (values > high), columns)}. {advice} "
+            "loss='squared_error' or 'gaussian', which accept any range."
         )
     if loss.integer and is_float(A) and not all(_is_whole(A[s]) for s in slices(A)):
         raise ValueError(f"loss={type(loss).__name__} needs whole numbers in {name}; round it, or take another loss.")
@@ -282,24 +336,16 @@ def _is_whole(A: Any) -> bool:
     return bool(((A != A) | (rounded == A)).all())
 
 
-def _check_kind(A: np.ndarray | Tensor, name: str) -> None:
-    """Refuse what is no real number, and what float32 cannot hold."""
-    if isinstance(A, Tensor):  # `_holds_numbers` has seen to it
-        return
-    check_real(A, name)
-    if A.dtype.kind == "f" and A.dtype.itemsize > 4:
-        check_size(A, name)
-
-
 def check_real(A: np.ndarray, name: str) -> None:
     """Refuse what is numeric to NumPy, such as dates, and no real number to us."""
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
 
 
-def check_size(A: np.ndarray, name: str) -> np.ndarray:
-    """Refuse what float32 cannot hold."""
+def check_size(A: np.ndarray, name: str, columns: np.ndarray | None = None) -> np.ndarray:
+    """Refuse what float32 cannot hold; ``columns`` are the names of the columns, where they have any."""
     largest = max(map(abs, extremes(A)))
     if largest > LARGEST:
-        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32; divide it first.")
+        place = where(np.abs(A) > LARGEST, columns)
+        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32, in {place}; divide it first.")
     return A

@@ -1,8 +1,8 @@
 """Corruptions: what is done to a row before it is encoded, while training.
 
 The target stays clean, so the network learns to undo the damage (Vincent et al., 2010). Noise acts
-on conditioned values, whose mean is 0 and whose scale is 1 over the whole of X: its strength means
-the same for pixels in 0..255 and for standardised columns. Outside training it does nothing.
+on standardized values, each feature minus its mean, divided by one scale for all: its strength means
+the same for pixels in 0..255 and for standardized columns. Outside training it does nothing.
 
 What is masked becomes NaN, the mark of a missing value, and enters the network as one does: as the
 mean of its feature over X (in sequences, of its channel). So a network that was trained under a
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from ._component import Component
+from ._validation import check_number
 
 __all__ = ["BlockMasking", "Compose", "GaussianNoise", "MaskingNoise", "Noise", "SaltAndPepper"]
 
@@ -47,7 +48,8 @@ class GaussianNoise(Noise):
     Parameters
     ----------
     scale : float, default=0.1
-        Standard deviation of the noise, in global standard deviations of X; at least 0.
+        Standard deviation of the noise, in standard deviations of X about the means of its features (of all features
+        together, ``sqrt(X.var(axis=0).mean())``); at least 0.
 
     Examples
     --------
@@ -101,9 +103,9 @@ class BlockMasking(Noise):
 
     Parameters
     ----------
-    size : float, default=0.4
-        Side of a block, as a share of each side of the image, rounded to whole pixels but at least one; in [0, 1].
-        0 is no block.
+    size : float or int, default=0.4
+        Side of a block: in [0, 1] as a share of each side of the image, rounded to whole pixels but at least one, where
+        0 is no block and 1 the whole image; or an integer above 1, in pixels, of which a shorter side hides all it has.
     n_blocks : int, default=1
         Blocks in every row, which may overlap; at least 0.
 
@@ -113,6 +115,8 @@ class BlockMasking(Noise):
     >>> hidden = BlockMasking(size=0.5)(torch.ones(1, 3, 8, 8)).isnan()
     >>> hidden.sum(dim=(2, 3))
     tensor([[16, 16, 16]])
+    >>> BlockMasking(size=3)(torch.ones(1, 3, 8, 8)).isnan().sum(dim=(2, 3))
+    tensor([[9, 9, 9]])
     """
 
     def __init__(self, size: float = 0.4, n_blocks: int = 1) -> None:
@@ -121,16 +125,33 @@ class BlockMasking(Noise):
         self.n_blocks = n_blocks
 
     def setup(self, n_components: int) -> None:
-        self._check_number("size", numbers.Real, 0, 1)
+        if not self._is_in_pixels():
+            what = f"{type(self).__name__}: size (a share of the side, or an integer above 1 for pixels)"
+            check_number(what, self.size, numbers.Real, 0, 1)
         self._check_number("n_blocks", numbers.Integral, 0)
+
+    def init_from(self, x: Tensor) -> None:
+        """Check that a block of so many pixels fits into the rows ``x``, (n, ...)."""
+        longest = max(self._sides(x))
+        if self._is_in_pixels() and self.size > longest:
+            raise ValueError(
+                f"{type(self).__name__}: size={self.size} pixels is more than the longest side of the image, "
+                f"{longest}. Give fewer, or a share of the side in [0, 1]."
+            )
+
+    def _is_in_pixels(self) -> bool:
+        return isinstance(self.size, numbers.Integral) and self.size > 1
+
+    def _sides(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(x.shape[-2:] if x.ndim > 2 else x.shape[1:])
 
     def corrupt(self, x: Tensor) -> Tensor:
         if not self.size or not self.n_blocks:
             return x.clone()
-        sides = x.shape[-2:] if x.ndim > 2 else x.shape[1:]
+        sides = self._sides(x)
         hidden = x.new_ones((len(x), self.n_blocks, *[1] * len(sides)), dtype=torch.bool)
         for axis, side in enumerate(sides):
-            length = max(1, round(self.size * side))
+            length = min(int(self.size), side) if self._is_in_pixels() else max(1, round(self.size * side))
             start = torch.randint(side - length + 1, (len(x), self.n_blocks, 1), device=x.device)
             place = torch.arange(side, device=x.device)
             within = (place >= start) & (place < start + length)

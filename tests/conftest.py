@@ -1,5 +1,7 @@
 """Options and data that tests share."""
 
+import functools
+import inspect
 import os
 import signal
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.utils import all_estimators
 
 mpl.use("Agg")
 
@@ -42,6 +45,26 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The classes of scikit-learn whose `fit` is called, in the manner of tools that record models by replacing it."""
+    called = []
+
+    def recorded(method):
+        @functools.wraps(method)
+        def replaced(self, *args, **kwargs):
+            called.append(type(self))
+            return method(self, *args, **kwargs)
+
+        return replaced
+
+    for _, cls in all_estimators():
+        for name in ("fit", "fit_predict", "fit_transform"):
+            if inspect.isfunction(getattr(cls, name, None)):
+                monkeypatch.setattr(cls, name, recorded(getattr(cls, name)))
+    return called
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, VAEGenerator
 from skae import nn as networks
 from skae._autoencoder import Autoencoder
 from skae._probe import draws_nothing
@@ -611,7 +611,7 @@ class OwnPair(torch.nn.Module):
         (AutoencoderTransformer(2, module="gru"), False),
         (AutoencoderTransformer(2, module__dropout=0.1), True),
         (AutoencoderTransformer(2, noise="gaussian_noise"), True),
-        (AutoencoderTransformer(2, bottleneck="gaussian"), True),
+        (VAEGenerator(2, prior=None), True),
         (AutoencoderTransformer(2, module=OwnPair), True),
     ],
     ids=["plain", "layers", "tcn", "gru", "dropout", "noise", "bottleneck", "own"],

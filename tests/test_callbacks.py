@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -19,7 +21,7 @@ from skorch.callbacks import Callback, Checkpoint
 from skorch.history import History
 from torch import nn
 
-from skae import AutoencoderTransformer, _callbacks
+from skae import AutoencoderTransformer, Reconstructor, _callbacks
 from skae._callbacks import SCHEDULES, KeepBest
 from skae.noise import Compose, MaskingNoise, Noise
 
@@ -426,8 +428,8 @@ def test_a_bar_with_epochs_and_losses(blobs, capsys, verbose):
     assert "fit: 100%" in last
     assert "5/5" in last
     train, valid = (float(re.search(rf"{name}=([-+.e\d]+)", last)[1]) for name in ("loss", "validation"))
-    assert train == pytest.approx(ae.net_.history[-1, "train_loss"], rel=1e-3)
-    assert valid == pytest.approx(ae.net_.history[-1, "valid_loss"], rel=1e-3)
+    assert train == pytest.approx(ae.loss_curve_[-1], rel=1e-3)
+    assert valid == pytest.approx(ae.validation_loss_curve_[-1], rel=1e-3)
     small(verbose=verbose, early_stopping=False).fit(blobs)
     assert "validation" not in capsys.readouterr().err
     small(verbose=verbose).partial_fit(blobs)
@@ -449,6 +451,38 @@ def test_a_line_for_every_epoch(blobs, capsys, params):
     assert [int(line[0]) for line in lines] == list(range(1, ae.n_iter_ + 1))
     assert "train_loss" in out
     assert "valid_loss" in out
+
+
+UNITS = {
+    "squared": {},
+    "nats": {"loss": "gaussian"},
+    "own units": {"loss": "bernoulli"},
+    "missing": {"missing": "mask"},
+}
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("kind", UNITS)
+def test_losses_are_shown_in_the_units_of_the_data(blobs, capsys, kind, scale):
+    X = (blobs - blobs.min()) / np.ptp(blobs) * (1 if kind == "own units" else scale)
+    if kind == "missing":
+        X[::7, 1:4] = np.nan
+    ae = small(verbose=2, early_stopping=True, **UNITS[kind]).fit(X)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = np.array([line[:3] for line in lines if re.fullmatch(r"\d+", line[0])], dtype=str)
+    shown = np.array([[float(re.sub(r"\x1b\[\d+m", "", value)) for value in line] for line in shown])
+    np.testing.assert_allclose(shown[:, 1], ae.loss_curve_, rtol=1e-3)
+    np.testing.assert_allclose(shown[:, 2], ae.validation_loss_curve_[1:], rtol=1e-3)
+    ae.set_params(verbose=1).fit(X)
+    last = capsys.readouterr().err.strip().split("\r")[-1]
+    assert float(re.search(r"loss=([-+.e\d]+)", last)[1]) == pytest.approx(ae.loss_curve_[-1], rel=1e-3)
+
+
+def test_what_users_set_of_the_lines_stays_theirs(blobs):
+    lines = []
+    ae = small(verbose=2, early_stopping=True, callbacks__print_log__sink=lines.append).fit(blobs)
+    assert len(lines) == 2 + ae.n_iter_
+    assert small(verbose=2, callbacks__print_log=None).fit(blobs).n_iter_ == 5
 
 
 def test_a_bar_does_not_outlive_its_fit(blobs, capsys):
@@ -610,6 +644,67 @@ def test_in_a_grid_search(sklearn_callback, blobs):
     epochs = 2 * 1 + 2 * 2 + search.best_params_["max_epochs"]
     assert len(record.epochs(record.begun)) == len(record.epochs(record.ended)) == epochs
     assert record.fits == ["setup", "teardown"]
+
+
+@pytest.mark.parametrize("filling", [None, SimpleImputer(), Reconstructor(small(max_epochs=2))], ids=range(3))
+def test_a_reconstructor_hands_callbacks_on(sklearn_callback, blobs, filling):
+    """To its estimator, and to a filling that takes them."""
+    record, own = Propagated(), Record()
+    rec = Reconstructor(small(max_epochs=3), filling=filling)
+    expected = clone(rec).fit_transform(blobs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rec.set_callbacks(record, own).fit(blobs)
+    np.testing.assert_array_equal(rec.transform(blobs), expected)
+    before = [0, 1] if isinstance(filling, Reconstructor) else []
+    assert record.epochs(record.begun) == record.epochs(record.ended) == [*before, 0, 1, 2]
+    assert record.begun[0] == record.ended[-1] == ("Reconstructor", "fit", 0)
+    assert own.epochs(own.begun) == [], "one that does not go on to estimators within stays outside"
+    parts = ["fit-filling"] * bool(before) + ["fit-estimator"]
+    assert [name for _, name, _ in own.begun] == ["fit", *parts]
+    assert [name for _, name, _ in own.ended] == [*parts, "fit"]
+    assert record.fits == own.fits == ["setup", "teardown"]
+    for part in (rec.estimator_, getattr(rec, "filling_", rec.estimator_)):
+        assert not hasattr(part, "_parent_callback_ctx")
+        assert not getattr(part, "_skl_callbacks", [])
+    assert rec.set_callbacks() is rec
+    rec.fit(blobs)
+    assert record.fits == ["setup", "teardown"], "it is gone"
+
+
+def test_a_reconstructor_of_what_takes_no_callbacks_says_so(sklearn_callback, blobs):
+    rec = Reconstructor(PCA(2)).set_callbacks(Propagated())
+    with pytest.warns(UserWarning, match="The estimator PCA does not support callbacks"):
+        rec.fit(blobs)
+
+
+def test_a_callback_of_the_estimator_within_a_reconstructor(sklearn_callback, blobs):
+    record = Record()
+    Reconstructor(small(max_epochs=3).set_callbacks(record)).fit(blobs)
+    assert record.epochs(record.ended) == [0, 1, 2]
+    with pytest.raises(TypeError, match="auto-propagated callbacks"):
+        Reconstructor(small().set_callbacks(Propagated())).set_callbacks(Propagated()).fit(blobs)
+
+
+def test_a_reconstructor_in_a_pipeline_and_a_search(sklearn_callback, blobs):
+    record = Propagated()
+    pipe = Pipeline([("fill", Reconstructor(small(early_stopping=False))), ("reduce", small(max_epochs=2))])
+    search = GridSearchCV(pipe, {"fill__estimator__max_epochs": [1, 2]}, cv=2, n_jobs=1)
+    search.set_callbacks(record).fit(blobs)
+    epochs = 2 * (1 + 2) + 2 * (2 + 2) + search.best_params_["fill__estimator__max_epochs"] + 2
+    assert len(record.epochs(record.begun)) == len(record.epochs(record.ended)) == epochs
+
+
+def test_an_error_within_a_reconstructor_tears_callbacks_down(sklearn_callback, blobs):
+    record = Propagated()
+    rec = Reconstructor(small()).set_callbacks(record).fit(blobs)
+    before = dict(vars(rec))
+    with pytest.raises(ValueError, match="NaN"):
+        rec.fit(np.full((20, 6), np.nan))
+    assert vars(rec) == before
+    assert record.fits == ["setup", "teardown"] * 2
+    copy = pickle.loads(pickle.dumps(clone(rec).set_callbacks().fit(blobs)))
+    np.testing.assert_array_equal(copy.transform(blobs), rec.transform(blobs))
 
 
 def test_a_callback_of_a_part_of_a_pipeline(sklearn_callback, blobs):

@@ -469,6 +469,32 @@ def test_the_curve_is_that_of_the_scores_of_the_rows_held_out(blobs):
         assert -again.score_samples(X_val).mean() == pytest.approx(loss, rel=1e-4)
 
 
+class Judge(Callback):
+    """Keeps the rows that training is compared by, and not the net."""
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.rows_ = y
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
+def test_weights_of_the_rows_held_out_have_mean_1(blobs, fraction):
+    judge, weight = Judge(), np.linspace(0.1, 4, 60) ** 2
+    ae = small(max_epochs=2, validation_fraction=fraction, early_stopping=True, callbacks=[judge])
+    ae.fit(blobs, sample_weight=weight)
+    assert len(judge.rows_) == 60 * fraction
+    assert float(judge.rows_.weight.mean()) == pytest.approx(1, rel=1e-5)
+    assert float(judge.rows_.weight.std()) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "n", "n_judged"), [(True, 8, 1), ("auto", 8, 8), (True, 9, 1), ("auto", 9, 9), ("auto", 10, 1)]
+)
+def test_few_rows_are_held_out_only_where_that_is_asked_for(blobs, early_stopping, n, n_judged):
+    judge = Judge()
+    small(max_epochs=1, early_stopping=early_stopping, callbacks=[judge]).fit(blobs[:n])
+    assert len(judge.rows_) == n_judged
+
+
 # ------------------------------------------------------------------ going on
 
 

@@ -13,11 +13,18 @@ import pytest
 import skl2onnx
 import torch
 from numpydoc.validate import validate
+from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
@@ -74,9 +81,9 @@ def exported(estimator, part, tmp_path):
     return session_of(onnx.load(path))
 
 
-def assert_equal(found, wanted, tol=1e-5):
+def assert_equal(found, wanted, tol=1e-5, dtype=np.float32):
     assert found.shape == wanted.shape
-    assert found.dtype == np.float32
+    assert found.dtype == dtype
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     assert np.nanmax(np.abs(found - wanted)) <= tol * np.nanmax(np.abs(wanted))
 
@@ -169,6 +176,16 @@ def test_sequences_of_any_length(params, tmp_path):
     for length in (1, 5, 12, 20):
         longer = np.pad(X, ((0, 0), (0, 8), (0, 0)), constant_values=np.nan)[:, :length]
         longer[:, 0] = 1  # no sequence is empty
+        assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
+
+
+def test_sequences_with_their_channels_first(tmp_path):
+    X = padded(rows(40, 12, 2)).swapaxes(1, 2)
+    ae = AutoencoderTransformer(3, module="tcn", channel_axis=0, module__channels=4, **TRAINING).fit(X)
+    session = exported(ae, "reconstruct", tmp_path)
+    assert session.get_inputs()[0].shape == ["batch", 2, "length"]
+    for length in (5, 12, 20):
+        longer = np.pad(X, ((0, 0), (0, 0), (0, 8)), constant_values=np.nan)[:, :, :length]
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
@@ -382,7 +399,103 @@ def test_columns_of_doubles():
     types = [(name, skl2onnx.common.data_types.DoubleTensorType([None, 1])) for name in X]
     register_skl2onnx()
     session = session_of(skl2onnx.convert_sklearn(ae, initial_types=types, target_opset=18))
-    assert_equal(session.run(None, {name: X[[name]].to_numpy() for name in X})[0], ae.transform(X))
+    found = session.run(None, {name: X[[name]].to_numpy() for name in X})[0]
+    assert_equal(found, ae.transform(X), dtype=np.float64)
+
+
+def small():
+    return AutoencoderTransformer(2, **SMALL)
+
+
+# Where an autoencoder can stand, with what before it and after it; PCA in its place works everywhere.
+POSITIONS = {
+    "alone": small,
+    "last": lambda: make_pipeline(StandardScaler(), small()),
+    "before a scaler": lambda: make_pipeline(small(), StandardScaler()),
+    "before a classifier": lambda: make_pipeline(small(), LogisticRegression()),
+    "before trees": lambda: make_pipeline(small(), RandomForestClassifier(3, max_depth=3, random_state=0)),
+    "before a regressor": lambda: make_pipeline(StandardScaler(), small(), Ridge()),
+    "before another": lambda: make_pipeline(small(), StandardScaler(), small()),
+    "before selection": lambda: make_pipeline(small(), SelectKBest(f_classif, k=1), GaussianNB()),
+    "vae": lambda: make_pipeline(VAEGenerator(2, **SMALL), MLPClassifier((3,), max_iter=2, random_state=0)),
+    "conv": lambda: make_pipeline(
+        ConvAutoencoder(2, input_shape=(2, 3), module__channels=(2,), **SMALL), LinearRegression()
+    ),
+    "reconstructor": lambda: make_pipeline(Reconstructor(small()), StandardScaler(), LogisticRegression()),
+    "in columns": lambda: ColumnTransformer([("ae", small(), [0, 1, 3]), ("scale", StandardScaler(), [2, 4])]),
+    "in columns, with a rest": lambda: make_pipeline(
+        ColumnTransformer([("ae", small(), [0, 1, 3])], remainder="passthrough"), LogisticRegression()
+    ),
+    "in a union": lambda: make_union(small(), StandardScaler()),
+    "in a union before a regressor": lambda: make_pipeline(make_union(StandardScaler(), small()), Ridge()),
+    "in a vote": lambda: VotingClassifier(
+        [("ae", make_pipeline(small(), LogisticRegression())), ("plain", GaussianNB())],
+        voting="soft",
+        flatten_transform=False,
+    ),
+    "in a search": lambda: GridSearchCV(
+        make_pipeline(small(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=2
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_every_position_in_a_pipeline_for_every_type_of_sample(position, dtype):
+    """The graph gives what scikit-learn gives, in the type in which it gives what PCA in the place gives."""
+    X = (rows(60, 6) * [1, 2, 3, 1, 1, 2] * 10 + 30).astype(dtype)
+    model = POSITIONS[position]().fit(X, np.arange(60) % 2)
+    session = converted(model, X, options={"zipmap": False} if is_classifier(model) else None)
+    found = session.run(None, {"X": X})
+    if is_classifier(model):
+        shares = model.predict_proba(X)
+        clear = np.abs(shares[:, 0] - 0.5) > 1e-4
+        np.testing.assert_array_equal(found[0][clear], model.predict(X)[clear])
+        found, wanted = found[1], shares
+    else:
+        found = found[0]
+        wanted = model.predict(X).reshape(found.shape) if hasattr(model, "predict") else model.transform(X)
+    assert found.dtype == (np.float64 if dtype is np.float64 else np.float32) or is_classifier(
+        model
+    )  # some give shares in float32 only
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_takes_a_float64_sample(name):
+    estimator, X = NETWORKS[name]
+    X = X.astype(np.float64)
+    estimator = copy.deepcopy(estimator).fit(X)
+    session = converted(estimator, X)
+    for n in BATCHES:
+        found = session.run(None, {"X": X[:n]})[0]
+        assert_equal(found, estimator.transform(X[:n]), dtype=np.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.int32])
+def test_the_mean_is_subtracted_before_digits_are_lost(dtype):
+    X = (rows(60, 5) * 100 + 1e9).astype(dtype)  # float32 has steps of 64 there
+    ae = small().fit(X)
+    found = converted(ae, X).run(None, {"X": X})[0]
+    assert_equal(found, ae.transform(X), dtype=np.float64 if dtype is np.float64 else np.float32)
+    assert np.ptp(found) > 0.1
+
+
+def test_observed_float64_values_stay_as_they_are():
+    X = holed(rows(60, 7)).astype(np.float64) + 1e7 / 3
+    inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)
+    filler = Reconstructor(inner, keep_observed=True).fit(X)
+    found = converted(filler, X).run(None, {"X": X})[0]
+    np.testing.assert_array_equal(found[~np.isnan(X)], X[~np.isnan(X)])
+    assert_equal(found, filler.transform(X), dtype=np.float64)
+
+
+def test_frames_with_columns_of_several_types():
+    X = pd.DataFrame(rows(60, 3) * 100 + 1e6, columns=list("abc")).astype({"b": np.float64, "c": np.int64})
+    ae = small().fit(X)
+    found = converted(ae, X).run(None, {name: X[[name]].to_numpy() for name in X})[0]
+    assert_equal(found, ae.transform(X), tol=1e-4)
 
 
 def test_what_skl2onnx_cannot_have():

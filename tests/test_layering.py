@@ -13,6 +13,10 @@ LAYERS = {
     "_random": 0,
     "_threads": 0,
     "_tensors": 0,
+    "_inputs": 0,
+    "_reasons": 0,
+    "_shapes": 0,
+    "_sequences": 0,
     "_slices": 0,
     "_scaling": 0,
     "_validation": 0,
@@ -25,6 +29,7 @@ LAYERS = {
     "_source": 0,
     "_sparse": 0,
     "_mixture": 0,
+    "_em": 0,
     "_conditions": 0,
     "nn": 1,
     "bottlenecks": 1,
@@ -44,6 +49,7 @@ LAYERS = {
     "_criterion": 3,
     "_checkpoint": 3,
     "_callbacks": 3,
+    "_reports": 3,
     "estimators": 4,
     "datasets": 5,
     "export": 5,
@@ -53,7 +59,7 @@ LAYERS = {
     "": 9,  # skae/__init__.py
 }
 CORE = {"joblib", "numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
-SKORCH = {"_net", "_callbacks"}
+SKORCH = {"_net", "_callbacks", "_reports"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -240,6 +240,20 @@ def test_the_scale_is_that_of_the_observed_values(cls):
 
 
 @by_location
+def test_a_single_observed_value_tells_the_scale(cls):
+    loss, raw = prepared(cls), random(0, 2, 3)
+    x, observed = targets(loss, raw), torch.zeros(2, 3, dtype=torch.bool)
+    observed[0, 0] = True
+    alone = prepared(cls)
+    alone.init_from(raw[:1, :1], x[:1, :1])
+    loss.init_from(raw, x, observed)
+    torch.testing.assert_close(loss.current_scale, alone.current_scale)
+    assert float(loss.current_scale) > loss.floor
+    loss.init_from(raw, x, ~observed & False)
+    assert float(loss.current_scale) == pytest.approx(loss.floor), "nothing observed tells none"
+
+
+@by_location
 def test_a_learned_scale_is_a_parameter_that_trains_to_the_best_one(cls):
     loss, best = prepared(cls, scale="learned"), prepared(cls)
     raw = random(0, 100, 4)

@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage import metrics as skimage_metrics
-from sklearn.metrics import mean_squared_error
+from sklearn.decomposition import PCA
+from sklearn.metrics import mean_squared_error, r2_score
 
 from skae import metrics
-from skae.metrics import active_units, peak_signal_noise_ratio, reconstruction_error, structural_similarity
+from skae.metrics import (
+    active_units,
+    explained_variance,
+    peak_signal_noise_ratio,
+    reconstruction_error,
+    structural_similarity,
+)
 
 PAIRWISE = [reconstruction_error, peak_signal_noise_ratio, structural_similarity]
 values = arrays(np.float64, (6, 8, 8), elements=st.floats(-100, 100, width=32))
@@ -128,6 +135,40 @@ def test_error_agrees_with_scikit_learn(X, X_hat, weight):
     np.testing.assert_allclose(reconstruction_error(X, X_hat, sample_weight=weight), expected, rtol=1e-10, atol=1e-12)
 
 
+weights = arrays(np.float64, 6, elements=st.floats(0.1, 10))
+
+
+@given(X=values, X_hat=values, weight=weights)
+def test_errors_of_features_agree_with_scikit_learn(X, X_hat, weight):
+    expected = mean_squared_error(
+        X.reshape(6, -1), X_hat.reshape(6, -1), sample_weight=weight, multioutput="raw_values"
+    )
+    found = reconstruction_error(X, X_hat, sample_weight=weight, multioutput="raw_values")
+    assert found.shape == (8, 8)
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(found.mean(), reconstruction_error(X, X_hat, sample_weight=weight), atol=1e-12)
+
+
+def test_errors_of_features_leave_out_what_is_not_known():
+    nan = np.nan
+    X, X_hat = [[1, nan, nan], [nan, nan, 2]], [[3, nan, 9], [1, nan, 1]]
+    np.testing.assert_array_equal(reconstruction_error(X, X_hat, multioutput="raw_values"), [4, nan, 1])
+    weighted = reconstruction_error(X, X_hat, sample_weight=[1, 0], multioutput="raw_values")
+    np.testing.assert_array_equal(weighted, [4, nan, nan])
+    with pytest.raises(ValueError, match="X_hat contains NaN where X has a value"):
+        reconstruction_error(np.eye(2), [[0, nan], [0, 0]], multioutput="raw_values")
+    with pytest.raises(ValueError, match="no known value in a row of positive weight"):
+        reconstruction_error([[nan], [1.0]], [[1.0], [1.0]], sample_weight=[1, 0], multioutput="raw_values")
+
+
+@pytest.mark.parametrize("function", [reconstruction_error, explained_variance])
+def test_slices_of_features_make_no_difference(function, monkeypatch):
+    X, X_hat = images(0, dtype=float), images(1, dtype=float)
+    whole = function(X, X_hat, multioutput="raw_values")
+    monkeypatch.setattr("skae._slices._SLICE", 1)
+    np.testing.assert_allclose(function(X, X_hat, multioutput="raw_values"), whole, rtol=1e-12)
+
+
 def test_error_takes_data_frames_with_missing_entries():
     X = pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [2.0, 3.0]})
     assert reconstruction_error(X, np.array([[2.0, 2.0], [9.0, 5.0]])) == (1 + 4) / 3
@@ -144,10 +185,12 @@ def test_error_has_the_precision_of_float64():
         ({"sample_weight": [1, 1, 1]}, r"sample_weight must have the shape \(2,\)"),
         ({"sample_weight": [1, -1]}, "values from 0 to 3.4.*, not all zero, got -1 to 1"),
         ({"sample_weight": [1, 1], "per_sample": True}, "no use with per_sample=True"),
+        ({"multioutput": "raw_values", "per_sample": True}, "multioutput='raw_values' .* no use with per_sample=True"),
+        ({"multioutput": "variance_weighted"}, "multioutput must be one of 'uniform_average', 'raw_values', got"),
         ({"sample_weight": [0, 1]}, "no known value in a row of positive weight"),
     ],
 )
-def test_unfit_weights_are_refused(kwargs, message):
+def test_unfit_means_are_refused(kwargs, message):
     X = np.array([[1.0, 2.0], [np.nan, np.nan]])
     with pytest.raises(ValueError, match=message):
         reconstruction_error(X, np.ones((2, 2)), **kwargs)
@@ -163,6 +206,89 @@ def test_nan_beside_a_value_is_refused_and_beside_nan_is_not():
     assert reconstruction_error([[np.nan, 1.0], [1.0, np.nan]], X_hat, per_sample=True).tolist() == [0, 0]
     with pytest.raises(ValueError, match="X_hat contains NaN where X has a value"):
         reconstruction_error([[np.nan, 1.0], [1.0, 1.0]], X_hat)
+
+
+# ------------------------------------------------------------------ explained variance
+
+
+@pytest.mark.parametrize("multioutput", ["variance_weighted", "uniform_average", "raw_values"])
+@given(X=values, X_hat=values, weight=weights, constant=st.booleans())
+def test_explained_variance_agrees_with_scikit_learn(multioutput, X, X_hat, weight, constant):
+    X[0] = X[1] + 1  # so that features vary
+    if constant:
+        X[:, 0] = X_hat[:, 0] = 0
+    kwargs = {"sample_weight": weight, "multioutput": multioutput}
+    expected = r2_score(X.reshape(6, -1), X_hat.reshape(6, -1), **kwargs)
+    found = explained_variance(X, X_hat, **kwargs)
+    if multioutput == "raw_values":
+        assert found.shape == (8, 8)
+    else:
+        assert type(found) is float
+    np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_of_pca_it_is_the_sum_of_the_ratios(blobs, k):
+    X = blobs[:, :5] + 0
+    pca = PCA(k).fit(X)
+    share = explained_variance(X, pca.inverse_transform(pca.transform(X)))
+    assert share == pytest.approx(pca.explained_variance_ratio_.sum())
+
+
+@given(X=values, X_hat=values, scale=st.sampled_from([2.0**-20, 1.0, 2.0**20]), shift=st.sampled_from([0.0, 1e6]))
+def test_explained_variance_has_no_unit(X, X_hat, scale, shift):
+    X[0] = X[1] + 1
+    found = explained_variance(scale * (X + shift), scale * (X_hat + shift))
+    assert found == pytest.approx(explained_variance(X, X_hat), rel=1e-6, abs=1e-6)
+
+
+def test_variances_are_about_the_means_of_what_is_known():
+    nan = np.nan
+    X, X_hat = [[0, nan, nan], [2, 5, nan], [nan, 7, nan]], [[0, 9, 1], [1, 5, 1], [9, 8, 1]]
+    raw = explained_variance(X, X_hat, multioutput="raw_values")
+    np.testing.assert_array_equal(raw, [1 - 1 / 2, 1 - 1 / 2, nan])
+    assert explained_variance(X, X_hat) == 1 - 2 / 4
+    assert explained_variance(X, X_hat, multioutput="uniform_average") == 0.5
+    # With a weight of 3 on the second row the means are 1.5 and 5.5.
+    assert explained_variance(X, X_hat, sample_weight=[1, 3, 1]) == pytest.approx(1 - (3 + 1) / (3 + 3))
+
+
+def test_what_is_constant_is_explained_by_itself_alone():
+    X = np.full((9, 2), 0.1)  # whose mean is not quite 0.1
+    X_hat = X + np.array([0, 1])
+    np.testing.assert_array_equal(explained_variance(X, X_hat, multioutput="raw_values"), [1, 0])
+    assert explained_variance(X, X) == 1
+    assert explained_variance(X, X_hat) == 0
+    varied = np.column_stack([X, np.arange(9)])
+    assert explained_variance(varied, varied + np.array([0, 1, 0])) == pytest.approx(1 - 9 / 60), (
+        "errors in constants count"
+    )
+    outlier = np.vstack([X, [5, 5]])
+    weighted = explained_variance(outlier, outlier + 1, sample_weight=[1] * 9 + [0], multioutput="raw_values")
+    np.testing.assert_array_equal(weighted, [0, 0], "rows of weight 0 do not make a feature vary")
+
+
+def test_the_mean_explains_nothing_and_values_far_off_less():
+    X = images(dtype=float)
+    mean = np.broadcast_to(X.mean(axis=0), X.shape)
+    assert explained_variance(X, mean) == pytest.approx(0, abs=1e-12)
+    assert explained_variance(X, mean + 1000) < 0
+
+
+@pytest.mark.parametrize(
+    ("X", "kwargs", "message"),
+    [
+        (np.ones((1, 2)), {}, "X must have at least 2 rows"),
+        (np.full((2, 2), np.nan), {}, "X holds no known value in a row of positive weight"),
+        (np.eye(2), {"multioutput": "mean"}, "multioutput must be one of 'variance_weighted', .* got 'mean'"),
+        (np.eye(2), {"sample_weight": [1]}, r"sample_weight must have the shape \(2,\)"),
+        (np.eye(3), {}, r"X_hat must have the shape of X, \(3, 3\), got \(2, 2\)"),
+    ],
+)
+def test_what_has_no_variance_is_refused(X, kwargs, message):
+    X_hat = np.ones((1, 2)) if len(X) == 1 else np.ones((2, 2))
+    with pytest.raises(ValueError, match=message):
+        explained_variance(X, X_hat, **kwargs)
 
 
 # ------------------------------------------------------------------ PSNR

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
+from skae._em import Mixture, fit_mixture
 from skae._mixture import choose_mixture, sample_given
 
 
@@ -104,15 +106,49 @@ def test_a_code_that_says_nothing_beside_one_that_does():
 # ------------------------------------------------------------------ weights, seeds
 
 
-def test_rows_of_weight_zero_are_as_if_absent():
-    codes = clusters(2)
-    outliers = np.full((100, 2), 1e6)
-    weight = np.r_[np.ones(400), np.zeros(100)]
-    mixture = choose_mixture(np.concatenate([codes, outliers]), 0, weight)
-    alone = choose_mixture(codes, 0, np.ones(400))
-    assert np.abs(mixture.means_).max() < 25
-    assert np.abs(mixture.score(codes) - alone.score(codes)) < 0.1
-    assert mixture.reg_covar < 0.1
+FITTED = ("weights_", "means_", "covariances_", "precisions_cholesky_", "precisions_", "reg_covar", "n_iter_")
+
+
+def assert_same(one, other):
+    for name in FITTED:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@given(weight=st.floats(1e-3, 1e3), seed=st.integers(0, 1000), n_draws=st.sampled_from([1, 3]))
+@settings(deadline=None, max_examples=15)
+def test_equal_weights_are_as_good_as_none(weight, seed, n_draws):
+    codes = rng(seed).normal(size=(60 * n_draws, 2)) ** 3
+    assert_same(choose_mixture(codes, seed, np.full(60, weight), n_draws), choose_mixture(codes, seed, None, n_draws))
+
+
+@given(seed=st.integers(0, 1000), n_draws=st.sampled_from([1, 3]))
+@settings(deadline=None, max_examples=15)
+def test_rows_of_weight_zero_are_as_if_absent(seed, n_draws):
+    draws = rng(seed).normal(size=(n_draws, 80, 2))
+    weight = rng(seed).integers(0, 3, 80).astype(float)
+    present = weight > 0
+    draws[:, ~present] = 1e6
+    found = choose_mixture(draws.reshape(-1, 2), seed, weight, n_draws)
+    assert_same(found, choose_mixture(draws[:, present].reshape(-1, 2), seed, weight[present], n_draws))
+
+
+def test_one_component_has_the_weighted_moments():
+    codes, weight = 5 + 3 * rng().normal(size=(40, 2)), rng(1).uniform(0.1, 4, size=40)
+    mixture = choose_mixture(codes, 0, weight)
+    assert mixture.n_components == 1
+    np.testing.assert_allclose(mixture.means_[0], np.average(codes, axis=0, weights=weight))
+    covariance = np.cov(codes.T, aweights=weight, ddof=0)
+    np.testing.assert_allclose(mixture.covariances_[0], covariance + mixture.reg_covar * np.eye(2))
+
+
+@pytest.mark.parametrize("n_draws", [1, 4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_variances_are_regularized_relative_to_the_mean_variance(weighted, n_draws):
+    codes = rng().normal(size=(200 * n_draws, 3)) * [1, 2, 5]
+    weight = rng(1).uniform(size=200) if weighted else np.ones(200)
+    variances = np.cov(codes.T, aweights=np.tile(weight, n_draws), ddof=0).diagonal()
+    found = choose_mixture(codes, 0, weight if weighted else None, n_draws)
+    assert found.reg_covar == pytest.approx(1e-5 * variances.mean())
 
 
 def test_weights_are_the_shares_of_rows():
@@ -140,6 +176,67 @@ def test_what_is_given_and_the_global_stream_stay_as_they_are():
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
     np.testing.assert_array_equal(codes, before)
     assert (weight == 1).all()
+
+
+# ------------------------------------------------------------------ EM
+
+
+def start(n_components=3, d=2):
+    """A mixture to start from."""
+    means = rng(7).normal(size=(n_components, d))
+    same = np.stack([np.eye(d)] * n_components)
+    return Mixture(np.full(n_components, 1 / n_components), means, same, same)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=15)
+def test_a_whole_weight_is_as_good_as_repeated_rows(seed):
+    rows, counts = rng(seed).normal(size=(50, 2)) ** 3, rng(seed).integers(1, 5, 50)
+    weighted = fit_mixture(rows, counts.astype(float), 3, 1e-3, 0, start())
+    repeated = fit_mixture(rows.repeat(counts, axis=0), np.ones(counts.sum()), 3, 1e-3, 0, start())
+    assert len(weighted.bounds) == len(repeated.bounds)
+    for found, expected in zip(weighted[:5], repeated[:5], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@given(seed=st.integers(0, 1000), factor=st.sampled_from([1.0, 0.25, 2.0**20]))
+@settings(deadline=None, max_examples=15)
+def test_every_step_makes_the_rows_more_likely(seed, factor):
+    rows, weight = rng(seed).normal(size=(80, 2)) ** 3, rng(seed).uniform(0.1, 3, size=80)
+    mixture = fit_mixture(rows, factor * weight, 4, 1e-9, 0)
+    assert (np.diff(mixture.bounds) > -1e-6).all()
+    assert mixture.score(rows, weight) >= mixture.bounds[-1] - 1e-6
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+def test_unweighted_it_is_that_of_scikit_learn(n_components):
+    rows, begin = rng().normal(size=(200, 2)) ** 3, start(n_components)
+    given_start = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": begin.covariances}
+    theirs = GaussianMixture(n_components, reg_covar=1e-3, max_iter=50, **given_start).fit(rows)
+    ours = fit_mixture(rows, np.ones(200), n_components, 1e-3, 0, begin).as_estimator(np.zeros(2), reg_covar=1e-3)
+    for name in (*FITTED, "lower_bound_", "converged_", "n_features_in_"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(ours.score_samples(rows), theirs.score_samples(rows), rtol=1e-6)
+
+
+@given(offset=st.sampled_from([1.0, 1e3, 1e6]), seed=st.integers(0, 100))
+@settings(deadline=None, max_examples=10)
+def test_the_mixture_moves_with_its_codes(offset, seed):
+    codes = clusters(3, n=90, seed=seed)
+    one, moved = choose_mixture(codes, seed), choose_mixture(codes + offset, seed)
+    np.testing.assert_allclose(moved.means_ - offset, one.means_, atol=1e-6)
+    np.testing.assert_allclose(moved.covariances_, one.covariances_, atol=1e-6)
+
+
+def test_what_was_chosen_is_fitted_again_by_its_parameters():
+    mixture = choose_mixture(clusters(2), 0)
+    again = clone(mixture).fit(clusters(2))
+    assert again.score(clusters(2)) == pytest.approx(mixture.score(clusters(2)), abs=0.01)
+
+
+def test_no_public_fit_is_called(fits):
+    assert choose_mixture(clusters(3), 0, np.linspace(1, 2, 400)).n_components > 1
+    assert fits == []
 
 
 # ------------------------------------------------------------------ given some of the variables
@@ -198,6 +295,17 @@ def test_components_weigh_as_likely_as_they_make_what_is_given(value, seed):
     odds = 4 * np.exp(8 * value)  # 0.8 N(1, ¼) against 0.2 N(−1, ¼)
     share = odds / (1 + odds)
     assert abs((drawn > 0).mean() - share) <= 5 * np.sqrt(share * (1 - share) / n) + 1e-9
+
+
+@pytest.mark.parametrize("value", [0.5, -0.2])
+def test_components_weigh_by_all_that_is_given(value):
+    mixture = GaussianMixture(2)
+    mixture.weights_ = np.full(2, 0.5)
+    mixture.means_ = np.array([[-5.0, 1, 1], [5, -1, -1]])
+    mixture.covariances_ = np.stack([np.eye(3)] * 2)
+    drawn = sample_given(mixture, np.full((4000, 2), value), 0)[:, 0]
+    share = 1 / (1 + np.exp(-4 * value))  # N((1, 1), I) against N((-1, -1), I)
+    assert abs((drawn < 0).mean() - share) < 5 * np.sqrt(share * (1 - share) / 4000)
 
 
 def test_the_right_component_is_drawn_far_from_all_of_them():

@@ -143,12 +143,14 @@ def test_resolve_a_string_a_class_and_an_object():
 
 
 def test_resolve_tells_what_a_class_needs():
-    with pytest.raises(TypeError, match=r"^noise=Compose needs first and second: give an object of it\.$"):
+    with pytest.raises(TypeError, match=r"^noise=Compose needs noise__first and noise__second\.$"):
         resolve("noise", noise.Compose, noise, noise.Noise)
 
 
 def test_networks_are_modules():
-    with pytest.raises(ValueError, match=r"'tcn'\], an nn.Module class or an object of one, got 'mpl'"):
+    with pytest.raises(
+        ValueError, match=r"'tcn'\], an nn.Module class or an object of one, got 'mpl'\. Did you mean 'mlp'\?"
+    ):
         find_class("module", "mpl", nn, torch.nn.Module, OFFERED)
 
 
@@ -182,7 +184,7 @@ def test_resolve_refuses_what_is_of_another_kind(value):
         resolve("loss", value, losses, losses.Loss)
 
 
-@pytest.mark.parametrize("name", ["Huber", "loss", "", "squared error", "__all__"])
+@pytest.mark.parametrize("name", ["hub", "loss", "", "squared!error", "__all__", "Loss"])
 def test_find_class_refuses_with_what_there_is(name):
     with pytest.raises(ValueError, match=r"loss must be one of \['absolute_error', .*'squared_error'\]"):
         find_class("loss", name, losses, losses.Loss)

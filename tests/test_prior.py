@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
+from skae import AutoencoderTransformer, VAEGenerator
 from skae._prior import check_prior, fit_prior, sample_prior
 
 CODES = np.random.default_rng(0).normal([3, -1], [0.5, 2], size=(300, 2)).astype(np.float32)
@@ -112,6 +113,40 @@ def test_the_mixture_by_name_is_one_whose_size_is_chosen():
     fitted = fit_prior("mixture", CODES, seed=0)
     assert fitted.n_components == 1, "the codes are one Gaussian"
     np.testing.assert_allclose(fitted.means_[0], CODES.mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_draws", [1, 3])
+def test_the_mixture_by_name_is_fitted_to_weighted_codes(n_draws):
+    weight = np.linspace(0, 3, 300 // n_draws)
+    fitted = fit_prior("mixture", CODES, 0, weight, n_draws)
+    np.testing.assert_allclose(
+        fitted.weights_ @ fitted.means_, np.average(CODES, axis=0, weights=np.tile(weight, n_draws)), rtol=1e-4
+    )
+
+
+ESTIMATORS = {
+    "transformer": AutoencoderTransformer(2, prior="mixture"),
+    "generator": VAEGenerator(2),
+    "classes": VAEGenerator(2, conditional="classes"),
+    "targets": VAEGenerator(2, conditional="targets"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:No component of the code is active")  # after one epoch
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_no_estimator_of_scikit_learns_is_fitted_inside(name, fits):
+    """Tools that record every call of `fit` would take it for a model of the user's."""
+    params = {"max_epochs": 1, "random_state": 0, "module__linear_skip": False}
+    estimator = clone(ESTIMATORS[name]).set_params(**params)
+    estimator.fit(CODES, np.arange(300) % 2, sample_weight=np.linspace(1, 2, 300))
+    assert estimator.sample(3).shape == (3, 2)
+    assert fits == []
+
+
+@by_name([GaussianMixture(2), KernelDensity()])
+def test_a_density_of_the_users_own_is_fitted_by_its_own_method(prior, fits):
+    fit_prior(prior, CODES, 0)
+    assert type(prior) in fits
 
 
 def test_weights_go_with_every_draw_of_a_row():

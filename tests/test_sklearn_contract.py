@@ -36,10 +36,10 @@ class SquashedLogistic(DiscretizedLogistic):
 class ToldVAE(VAEGenerator):
     """Decodes codes without y as those of one class or target, for checks that give none."""
 
-    def inverse_transform(self, Z, y=None):
+    def inverse_transform(self, X, y=None):
         if y is None and self.conditional is not False:
             y = self.classes_[0] if hasattr(self, "classes_") else 0.0
-        return super().inverse_transform(Z, y)
+        return super().inverse_transform(X, y)
 
 
 ESTIMATORS = [

@@ -249,12 +249,12 @@ def test_reconstructor(X):
     for estimator in (AutoencoderTransformer(3, **QUICK), PCA(2)):
         found, expected = (Reconstructor(estimator).fit(M).transform(M) for M in (X, A))
         np.testing.assert_allclose(found, expected, atol=2e-2)
-    holes = with_nan(X, 0.2)
-    imputer = Reconstructor(AutoencoderTransformer(3, missing="mask", **QUICK), keep_observed=True).fit(holes)
-    known = ~np.isnan(holes.toarray())
-    np.testing.assert_array_equal(imputer.transform(holes)[known], holes.toarray()[known])
-    with pytest.raises(TypeError, match=r"[Ss]parse"):
-        Reconstructor(estimator, filling=SimpleImputer()).fit(holes)
+    for other in (
+        Reconstructor(estimator, filling=SimpleImputer()),
+        Reconstructor(AutoencoderTransformer(3, missing="mask"), keep_observed=True),
+    ):
+        with pytest.raises(TypeError, match="needs a dense X"):
+            other.fit(X)
 
 
 def test_codes_may_be_sparse(X):
@@ -294,7 +294,8 @@ def test_a_checkpoint_is_of_one_matrix(X, tmp_path):
 @pytest.mark.parametrize(
     ("value", "params", "error", "words"),
     [
-        (np.inf, {}, ValueError, "Input X contains infinity"),
+        (np.inf, {}, ValueError, "Input X contains infinity or a value too large for float64 in column 1"),
+        (np.nan, {}, ValueError, "Input X contains NaN in column 1"),
         (1e39, {}, ValueError, "X holds values up to 1e.39, too large for float32"),
         (2.0, {"loss": "bernoulli"}, ValueError, r"needs X in \[0, 1\], got values from 0 to 2"),
         (0.5, {"loss": "discretized_logistic"}, ValueError, "needs whole numbers in X"),

@@ -184,6 +184,16 @@ def test_antithetic_draws_cancel(n_draws):
     assert torch.equal(common_noise(n_draws, 3, antithetic=True), noise), "common to all calls"
 
 
+@pytest.mark.parametrize(("n_draws", "n_codes"), [(6, 10), (2, 1), (6, 3), (16, 8), (16, 9)])
+def test_antithetic_draws_have_mean_0_and_variance_1(n_draws, n_codes):
+    """Also where codes are too wide for the draws to be uncorrelated."""
+    noise = common_noise(n_draws, n_codes, antithetic=True).double()
+    np.testing.assert_allclose(noise.square().mean(0), 1, rtol=1e-5)
+    np.testing.assert_allclose(noise.mean(0), 0, atol=1e-6)
+    if n_draws >= 2 * n_codes:
+        np.testing.assert_allclose(noise.T @ noise / n_draws, np.eye(n_codes), atol=1e-5)
+
+
 def test_draws_are_normal_and_come_from_no_global_stream():
     before = torch.get_rng_state()
     for antithetic in (False, True):

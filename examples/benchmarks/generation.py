@@ -143,10 +143,10 @@ def samples(args):
         found = figures(judge, A, B, model.reconstruct(B))
         rows.append([name, f"{seconds:.0f}", "reconstructions", *found])
         if model.module_.bottleneck.standard_normal:
-            drawn = model.set_params(prior=None).sample(N_SAMPLES, random_state=0)
+            drawn = model.set_params(prior=None).sample(N_SAMPLES, random_state=0, noisy=False)
             rows.append([name, "", "N(0, I)", *figures(judge, A, B, drawn)])
             pictures[f"{name}, N(0, I)"] = drawn[:64]
-        drawn = model.set_params(prior="mixture").sample(N_SAMPLES, random_state=0)
+        drawn = model.set_params(prior="mixture").sample(N_SAMPLES, random_state=0, noisy=False)
         rows.append([name, "", f"mixture of {model.prior_.n_components}", *figures(judge, A, B, drawn)])
         pictures[f"{name}, mixture"] = drawn[:64]
     print(f"### MNIST, 16 components, 10,000 samples; the judge is right on {accuracy:.2%}\n")
@@ -198,7 +198,7 @@ def conditional(args):
         _, seconds = timed(vae.fit, A, y_a)
         for prior in ("mixture", None):
             vae.set_params(prior=prior)
-            drawn = vae.sample(N_SAMPLES, random_state=0, y=asked)
+            drawn = vae.sample(N_SAMPLES, random_state=0, y=asked, noisy=False)
             agreement = (judge.predict(drawn) == asked).mean()
             distance = metrics.frechet_distance(judge.transform(B), judge.transform(drawn))
             rows.append(

@@ -117,7 +117,7 @@ def denoising(args):
     rng = np.random.default_rng(0)
     noisy = clean + rng.normal(scale=0.5, size=clean.shape)
     missing = rng.random(clean.shape) < 0.5
-    gaussian, masking = GaussianNoise(0.5 / train.std()), MaskingNoise(0.5)
+    gaussian, masking = GaussianNoise(0.5 / np.sqrt(train.var(axis=0).mean())), MaskingNoise(0.5)
     tasks = {
         "Gaussian noise, σ = 0.5": (noisy, gaussian),
         "half the pixels missing": (np.where(missing, np.nan, clean), masking),

@@ -11,16 +11,20 @@ from .._conditions import Classes, Targets, find_condition
 from .._tensors import as_array
 from .._validation import check_sample_weight
 from ._data import Data
-from .base import BaseAutoencoder, with_callbacks
+from ._hints import names_arguments
+from ._sklearn_callbacks import with_callbacks
+from .base import BaseAutoencoder
 
 
 class Conditional(BaseAutoencoder):
     """An autoencoder whose decoder may be told y; a final class has a parameter ``conditional``."""
 
+    _has_likelihoods = True
     conditional: Any
     classes_: np.ndarray
     _condition: Classes | Targets | None = None
 
+    @names_arguments
     @with_callbacks
     def fit(
         self,
@@ -37,9 +41,11 @@ class Conditional(BaseAutoencoder):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
-            sequences for a network that reads padding.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             With ``conditional`` the classes or the targets of the rows; ignored otherwise.
         X_target : {array-like, sparse matrix} of X's shape, default=None
@@ -53,7 +59,8 @@ class Conditional(BaseAutoencoder):
             The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
-            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
+            weight 0 is as good as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            the same as a row twice.
 
         Returns
         -------
@@ -73,6 +80,9 @@ class Conditional(BaseAutoencoder):
         -----
         ConvergenceWarning
             If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
+        UserWarning
+            If y is ignored and has the shape of X, as a target would; and if one column of a table holds more than
+            99.9 % of its variance, beside which the others are neglected: scale them first.
         """
         self._fit(
             X,
@@ -85,6 +95,7 @@ class Conditional(BaseAutoencoder):
         )
         return self
 
+    @names_arguments
     def partial_fit(
         self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
     ) -> Conditional:
@@ -102,7 +113,9 @@ class Conditional(BaseAutoencoder):
         X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`.
+            As in `fit`. In the loss only their ratios within one call count, since each call divides them by their
+            mean: weights of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count
+            more. In the shares of classes, by which `sample` draws them, the weights of all calls add up.
         classes : array-like of shape (n_classes,), default=None
             All classes that any y will hold; those of the first y when None. For the first call.
 

@@ -41,7 +41,7 @@ def check_data(
     condition: Any = None,
     condition_val: Any = None,
     missing: bool = False,
-    padding: bool = False,
+    padding: int = 0,
 ) -> Data:
     """Validate what comes beside a validated X and its conditions; NaN may be where `check_rows` lets it be."""
     rules: dict[str, Any] = {"missing": missing, "padding": padding}
@@ -60,14 +60,15 @@ def check_data(
     for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):
         if isinstance(A, Blocks) and not isinstance(A, SparseRows):
             raise ValueError(f"{name} must fit into memory, got {A.size} values: pass fewer rows.")
+    columns = getattr(estimator, "feature_names_in_", None)
     if X_target is None:
-        X = check_domain(X, "X", loss)
+        X = check_domain(X, "X", loss, columns)
     else:
-        X_target = check_domain(X_target, "X_target", loss)
+        X_target = check_domain(X_target, "X_target", loss, columns)
     if X_val_target is not None:
-        X_val_target = check_domain(X_val_target, "X_val_target", loss)
+        X_val_target = check_domain(X_val_target, "X_val_target", loss, columns)
     elif X_val is not None:
-        X_val = check_domain(X_val, "X_val", loss)
+        X_val = check_domain(X_val, "X_val", loss, columns)
     if sample_weight is None:
         return Data(X, X_target, X_val, X_val_target, None, condition, condition_val)
     sample_weight = check_sample_weight(sample_weight, len(X))

@@ -13,6 +13,7 @@ from .._prior import fit_prior
 from .._slices import slices
 from ._conditional import Conditional
 from ._data import Data
+from ._parts import find_prior
 from ._warnings import warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
@@ -50,22 +51,22 @@ class Density(Conditional):
 
     def _fit_density(self, both: np.ndarray, data: Data, seed: int, rows: np.ndarray) -> Any:
         """The prior of some of the rows, whose codes ``both`` tells as means and deviations, or as themselves."""
-        codes = both[rows][None]
+        codes, prior = both[rows][None], find_prior(self)
         if codes.ndim == 4:
             # A mixture of a few posteriors is better known by several draws of each.
             n_draws = max(1, _MIN_DRAWS // len(rows))
             noise = np.random.default_rng(seed).standard_normal((n_draws, *codes[0, :, 0].shape), dtype=np.float32)
             codes = codes[:, :, 0] + codes[:, :, 1] * noise
-        if isinstance(self._condition, Targets) and _is_full_mixture(self.prior):
+        if isinstance(self._condition, Targets) and _is_full_mixture(prior):
             assert data.condition is not None
             told = np.broadcast_to(data.condition[rows], (len(codes), len(rows), data.condition.shape[1]))
             codes = np.concatenate([codes, told], axis=2)
         weight = None if data.sample_weight is None else data.sample_weight[rows]
         try:
-            return fit_prior(self.prior, codes.reshape(-1, codes.shape[2]), seed, weight, len(codes))
+            return fit_prior(prior, codes.reshape(-1, codes.shape[2]), seed, weight, len(codes))
         except ValueError as error:
             raise ValueError(
-                f"prior={self.prior!r} could not be fitted to the codes of {len(rows)} rows: {error}"
+                f"prior={prior!r} could not be fitted to the codes of {len(rows)} rows: {error}"
             ) from error
 
     def _warn_of_collapse(self) -> None:
@@ -89,6 +90,6 @@ def _n_varying(X: Any, present: np.ndarray) -> int:
 
 def _is_full_mixture(prior: Any) -> bool:
     """Whether ``prior`` is a Gaussian mixture that tells codes from targets by its covariances."""
-    if isinstance(prior, str) or prior is GaussianMixture:
+    if isinstance(prior, str):
         return True
     return isinstance(prior, GaussianMixture) and prior.covariance_type == "full"

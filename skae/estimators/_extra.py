@@ -1,4 +1,4 @@
-"""Parameters named with double underscores, for what a slot holds as a class."""
+"""Parameters named with double underscores, for what a slot holds as a string or a class."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from .._params import check_names
+from ._hints import parameter_hint
+from ._parts import held_names
 
+# Slots of parts, which may be objects too: these have parameters of their own.
+_PARTS = ("bottleneck", "loss", "noise", "prior")
 # The slots whose parameters are set by names with double underscores.
-_SLOTS = ("module", "optimizer", "iterator_train", "iterator_valid", "callbacks")
+_SLOTS = ("module", *_PARTS, "optimizer", "iterator_train", "iterator_valid", "callbacks")
 
 
 class ExtraParams(BaseEstimator):
@@ -35,6 +39,9 @@ class ExtraParams(BaseEstimator):
     def set_params(self, **params: Any) -> Any:
         """Set parameters: the constructor's, those of parts, and ``module__*``, ``optimizer__*`` and the like.
 
+        An object that is set for a part comes with its own parameters: those set before by ``noise__*`` and the like
+        go with the part that it replaces.
+
         Parameters
         ----------
         **params : dict
@@ -44,22 +51,50 @@ class ExtraParams(BaseEstimator):
         -------
         self : object
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            For a name that there is not; nothing is set then.
         """
+        self._check_known(params)
         extra = {name: value for name, value in params.items() if self._is_extra(name, params)}
         super().set_params(**{name: value for name, value in params.items() if name not in extra})
-        self._extra = self._extra | extra
+        replaced = {slot for slot in _PARTS if slot in params and (params[slot] is None or _is_object(params[slot]))}
+        kept = {name: value for name, value in self._extra.items() if name.partition("__")[0] not in replaced}
+        self._extra = kept | extra
         return self
 
     def _is_extra(self, name: str, params: dict[str, Any]) -> bool:
-        """Whether ``name`` is kept for a class, rather than set on a part that is an object."""
+        """Whether ``name`` is kept for a string or a class, rather than set on a part that is an object."""
         slot, _, rest = name.partition("__")
         part = params.get(slot, getattr(self, slot, None))
-        is_object = hasattr(part, "get_params") and not isinstance(part, type)
-        if rest and slot in ("bottleneck", "loss", "noise", "prior") and not is_object:
-            raise ValueError(f"{name} needs {slot} to be an object that has it, got {slot}={part!r}.")
-        return name in self._extra or (bool(rest) and slot in _SLOTS and not is_object)
+        # 'mixture' is no class, and chooses for itself.
+        if rest and ((slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior") and part is None)):
+            raise ValueError(f"{name} needs a {slot} that has it, got {slot}={part!r}: set {slot} too.")
+        if name in self._extra and slot not in params:
+            return True
+        return bool(rest) and slot in _SLOTS and not _is_object(part)
+
+    def _check_known(self, params: dict[str, Any]) -> None:
+        """Raise scikit-learn's error for an unknown name, with what to write instead."""
+        known = self.get_params(deep=False)
+        for name in params:
+            slot, _, rest = name.partition("__")
+            if slot not in known and name not in known and not (rest and slot in _SLOTS):
+                raise ValueError(
+                    f"Invalid parameter {slot!r} for estimator {self!r}.{self._hint(slot)} "
+                    f"Valid parameters are: {sorted(known)}."
+                )
 
     def _check_extra_names(self) -> None:
-        """Tell a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
+        """Refuse a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
         stray = [name for name in self._extra if name.partition("__")[0] not in _SLOTS or "__" not in name]
-        check_names(stray, self._get_param_names(), type(self).__name__)
+        check_names(stray, self._get_param_names(), type(self).__name__, hint=self._hint)
+
+    def _hint(self, name: str) -> str:
+        return parameter_hint(name, self._get_param_names(), held_names(self))
+
+
+def _is_object(part: Any) -> bool:
+    return hasattr(part, "get_params") and not isinstance(part, type)

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from .._prior import sample_prior
 from .._random import draw_seed
-from .._slices import count_nan, is_double, keep_known
+from .._sequences import SequenceLayout
+from .._slices import is_double, keep_known
 from .._source import arranged
-from .._tensors import as_array, follows_input, is_float
+from .._tensors import as_array, follows_input
 from .._validation import (
     LARGEST,
     check_alike,
@@ -30,7 +31,9 @@ from .._validation import (
     check_rows,
     check_sample_weight,
 )
+from ._advice import warn_of_target
 from ._passes import Passes
+from ._warnings import renamed_argument
 
 
 def _has_prior(estimator: Any) -> bool:
@@ -49,12 +52,19 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     prior_: Any
 
     @property
-    def _n_features_out(self) -> int:
+    def n_components_(self) -> int:
+        """Width of the code."""
         return self.module_.n_codes
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
 
     def _nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.module_.missing, "padding": self.module_.reads_padding}
+        layout = getattr(self, "layout_", None)
+        step_axis = 2 if isinstance(layout, SequenceLayout) else 1
+        return {"missing": self.module_.missing, "padding": step_axis if self.module_.reads_padding else 0}
 
     def _check_fitted_rows(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -69,7 +79,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -84,18 +94,19 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         X = self._check_fitted_rows(X)
         return self._map_rows(self.module_.encode, X)
 
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
     @follows_input
-    def inverse_transform(self, Z: Any) -> Any:
+    def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
-            Codes; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
             Reconstructed samples, in the units of the X that was fitted; float64 where that was float64 or integers
             that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
             its length.
@@ -103,9 +114,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Raises
         ------
         ValueError
-            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        return self._decode(self._check_fitted_codes(Z))
+        return self._decode(self._check_fitted_codes(X))
 
     @follows_input
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
@@ -114,7 +125,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         keep_observed : bool, default=False
             Whether only the missing values are reconstructed, and the others kept as they are; for
             ``missing='mask'``.
@@ -124,7 +135,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         X_hat : ndarray or Tensor of X's shape; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
             not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
-            sequence it is NaN, as X is.
+            sequence it is NaN, as X is; of a list of sequences it is the padded array.
 
         Raises
         ------
@@ -133,9 +144,9 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
-    def _check_fitted_codes(self, Z: Any) -> Any:
+    def _check_fitted_codes(self, X: Any) -> Any:
         check_is_fitted(self)
-        return check_codes(Z, self._n_features_out)
+        return check_codes(X, self._n_features_out)
 
     def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
         """Rows from codes, from what the decoder is told beside them, and in the lengths of the rows ``like``."""
@@ -148,7 +159,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
         end = list(arrays).index("like") if like is not None else None
         dtype = torch.float64 if self.module_.returns_double else torch.float32
-        return self._restore(self._run(decode, *arrays.values(), name="Z", like=end, dtype=dtype))
+        return self._restore(self._run(decode, *arrays.values(), name="the codes", like=end, dtype=dtype))
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
@@ -167,7 +178,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with; X when None.
 
@@ -177,7 +188,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             Minus the loss, summed over features, in the data's own units (squared ones for a squared
             error); without the penalty that a bottleneck may add while training. Only values that are known count, so
             rows with few of them, or short sequences, score higher: divide by their number to compare them. Rows
-            whose loss float32 does not hold score alike, and lowest.
+            whose loss float32 does not hold score alike, and lowest. A row without a known value has no score: NaN.
 
         Raises
         ------
@@ -191,10 +202,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
         # What is more anomalous than the largest number is that.
         losses = self._map_rows(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
-        n_known: Any = math.prod(target.shape[1:])
-        if any(self._nan_rules().values()) and is_float(target):
-            n_known = n_known - count_nan(target).to(losses)
-        return self.module_.in_data_units(losses, n_known)
+        if not self.module_.may_have_nan:
+            return self.module_.in_data_units(losses, math.prod(target.shape[1:]))
+        n_known = self._map_rows(self.module_.count_known, target).to(losses)
+        # Of a row without a known value nothing is lost, which would make it the most normal one.
+        return torch.where(n_known > 0, self.module_.in_data_units(losses, n_known), torch.nan)
 
     @staticmethod
     def _in_float32(scores: Tensor) -> Tensor:
@@ -203,12 +215,15 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
         """Compute minus the mean squared error of the reconstruction, whatever the loss.
 
+        Searches and `cross_val_score` call it where ``scoring`` is left out. With ``scoring='r2'`` and the like scores
+        are NaN, since these need `predict`, which an autoencoder does not have.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : None
-            Ignored.
+            Ignored, with a warning where it has the shape of X.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows.
         X_target : {array-like, sparse matrix} of X's shape, default=None
@@ -217,14 +232,17 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         Returns
         -------
         score : float
-            Minus the mean over all values that are known, in the data's own units squared; the greater the better.
+            Minus the mean over all values that are known, in the data's own units squared; the greater the better. Rows
+            without a known value are left out.
 
         Raises
         ------
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X, target = self._check_rows_and_target(X, X_target)
+        given, (X, target) = X, self._check_rows_and_target(X, X_target)
+        if X_target is None:
+            warn_of_target(y, X, given)
         weight = check_sample_weight(sample_weight, len(X))
         errors, counts = as_array(self._map_rows(self.module_.squared_error, X, target, dtype=torch.float64)).T
         if not weight @ counts > 0:
@@ -233,12 +251,12 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
-        loss = self.module_.loss
+        rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
         if X_target is None:
-            X = check_domain(X, "X", loss) if in_domain else X
+            X = check_domain(X, "X", **rules) if in_domain else X
             return X, X
         target = check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
-        return X, check_domain(target, "X_target", loss) if in_domain else target
+        return X, check_domain(target, "X_target", **rules) if in_domain else target
 
     # ---------------------------------------------------------------- generating
 

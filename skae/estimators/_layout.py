@@ -1,18 +1,21 @@
-"""Images in whatever layout people hold them."""
+"""Images and sequences in whatever layout people hold them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._images import ImageLayout, find_layout, is_auto
+from .._images import ImageLayout, find_layout, is_auto, refuse_one_image
+from .._sequences import SequenceLayout, find_sequence_layout
+from ._parts import find_network, reads_padding
 
 
 class Layout:
-    """Brings rows into the layout of the network and back; for estimators with ``input_shape`` and ``channel_axis``."""
+    """Brings rows into the layout of the network and back; for estimators with ``channel_axis``."""
 
-    input_shape: Any
-    channel_axis: Any
-    layout_: ImageLayout
+    input_shape: Any = None  # where an estimator has no such parameter
+    channel_axis: Any = "auto"
+    module: Any
+    layout_: ImageLayout | SequenceLayout
 
     def _takes_images(self) -> bool:
         """Whether rows are images to the network."""
@@ -21,8 +24,17 @@ class Layout:
     def _is_told_a_layout(self) -> bool:
         return self.input_shape is not None or not is_auto(self.channel_axis)
 
+    def _find_layout(self, row_shape: tuple[int, ...]) -> ImageLayout | SequenceLayout | None:
+        if reads_padding(find_network(self.module)) and self.input_shape is None:
+            return find_sequence_layout(row_shape, self.channel_axis)
+        if not self._takes_images():
+            return None
+        if not self._is_told_a_layout():
+            refuse_one_image(row_shape)
+        return find_layout(row_shape, self.input_shape, self.channel_axis)
+
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:
-        layout = find_layout(row_shape, self.input_shape, self.channel_axis) if self._takes_images() else None
+        layout = self._find_layout(row_shape)
         before = getattr(self, "layout_", None)
         if again and layout != before:
             raise ValueError(

@@ -13,7 +13,9 @@ from torch import Tensor
 from .._tensors import as_array, follows_input
 from .._validation import check_number, check_sample_weight
 from .._variational import common_noise, lower_bound
+from ._advice import warn_of_target
 from ._conditional import Conditional
+from ._warnings import renamed_argument
 
 _N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
@@ -41,7 +43,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -59,29 +61,31 @@ class Likelihoods(Conditional):
         both = self._map_rows(self.module_.distribution, X)
         return both[:, 0], both[:, 1]
 
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
     @follows_input
-    def inverse_transform(self, Z: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
-            Codes; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
             Classes or targets of the rows, for a conditional estimator.
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), float32
-            Decoded rows, in the units of the X that was fitted; sequences in the length of `fit`.
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+            Decoded samples, in the units of the X that was fitted; float64 where that was float64 or integers that
+            float32 does not hold, float32 elsewhere. Sequences have the length of `fit`.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or Z lies so far from what was fitted that the result is not finite.
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        Z = self._check_fitted_codes(Z)
-        return self._decode(Z, self._encode_condition(y, len(Z)))
+        X = self._check_fitted_codes(X)
+        return self._decode(X, self._encode_condition(y, len(X)))
 
     @follows_input
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:
@@ -90,7 +94,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
             one of 32 targets of the fit) under which it is most likely, at the cost of `score_samples`.
@@ -131,7 +135,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
             them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
@@ -147,9 +151,9 @@ class Likelihoods(Conditional):
         -------
         scores : ndarray or Tensor of shape (n_samples,), float32
             The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
-            more likely. Only values that are known count. With a loss that is no likelihood it is minus the loss and
-            the divergence, in the loss's unit rather than nats; with a bottleneck without a distribution minus the
-            loss, as in `AutoencoderTransformer`.
+            more likely. Only values that are known count, and a row without one has no score: NaN. With a loss that is
+            no likelihood it is minus the loss and the divergence, in the loss's unit rather than nats; with a
+            bottleneck without a distribution minus the loss, as in `AutoencoderTransformer`.
 
         Raises
         ------
@@ -172,7 +176,7 @@ class Likelihoods(Conditional):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; ignored by others.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -185,7 +189,7 @@ class Likelihoods(Conditional):
         Returns
         -------
         score : float
-            The greater the better.
+            The greater the better; rows without a known value are left out.
 
         Raises
         ------
@@ -193,10 +197,15 @@ class Likelihoods(Conditional):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
-        return float(np.average(scores, weights=check_sample_weight(sample_weight, len(scores))))
+        weight = check_sample_weight(sample_weight, len(scores)) * ~np.isnan(scores)
+        if not weight.sum() > 0:
+            raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
+        return float(np.average(np.nan_to_num(scores, posinf=np.inf, neginf=-np.inf), weights=weight))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
-        X, target = self._check_rows_and_target(X, X_target, in_domain=True)
+        given, (X, target) = X, self._check_rows_and_target(X, X_target, in_domain=True)
+        if X_target is None and self._condition is None:
+            warn_of_target(y, X, given)
         if n_importance_samples is not None:
             check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
             if not self.module_.is_variational:

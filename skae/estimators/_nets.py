@@ -17,6 +17,7 @@ def make_net(
     input_shape: tuple,
     scaling: tuple[Any, float],
     returns_double: bool,
+    empty_features: tuple[int, ...],
     n_conditions: int,
     seed: int,
     callbacks: list,
@@ -35,10 +36,12 @@ def make_net(
         "returns_double": returns_double,
         "network_params": est._network_params(),
         "missing": parts.missing,
+        "empty_features": empty_features,
         "n_conditions": n_conditions,
         "precision": est.precision,
     }
-    others = {name: value for name, value in params.items() if not name.startswith("module__")}
+    of_boxes = ("module__", "bottleneck__", "loss__", "noise__", "prior__")
+    others = {name: value for name, value in params.items() if not name.startswith(of_boxes)}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
     if "fused" in optimizer_params(parts.optimizer) and not other_ways:
@@ -77,7 +80,11 @@ def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
     try:
         net.module_.load_state_dict(earlier.module_.state_dict())
     except RuntimeError as error:
-        raise ValueError(f"The parameters describe another network than the one fitted before: {error}") from error
+        changes = _changes(earlier.get_params_for("module"), net.get_params_for("module"))
+        raise ValueError(
+            "warm_start and partial_fit go on from the weights of the last fit, which need the same network: "
+            f"{'; '.join(changes) or error}. Set it back, or fit anew with warm_start=False."
+        ) from (None if changes else error)
     if type(net.optimizer_) is type(earlier.optimizer_):
         state = copy.deepcopy(earlier.optimizer_.state_dict())
         groups = net.optimizer_.state_dict()["param_groups"]
@@ -86,3 +93,19 @@ def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
         net.optimizer_.load_state_dict(state | {"param_groups": groups})
     net.history = type(earlier.history)(earlier.history)  # epochs that are over do not change any more
     net.stream = earlier.stream.continued_on(net.device)
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What of a recipe is not as it was, in the names of the estimator's parameters."""
+    old, new = ({f"module__{name}": value for name, value in r["network_params"].items()} for r in (before, now))
+    for name, slot in {"n_components": "n_components", "network": "module", "n_conditions": "the width of y"}.items():
+        old[slot], new[slot] = before.get(name), now.get(name)
+    for slot in ("bottleneck", "loss", "noise"):
+        old[slot], new[slot] = before[slot], now[slot]
+    # Parts are compared by what they say of themselves: they are copied at every fit.
+    words = {name: [_word(side.get(name, "its default")) for side in (old, new)] for name in sorted({*old, *new})}
+    return [f"{name} was {was} and is {is_}" for name, (was, is_) in words.items() if was != is_]
+
+
+def _word(value: Any) -> str:
+    return value if value == "its default" else getattr(value, "__name__", None) or repr(value)

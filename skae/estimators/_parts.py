@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from sklearn.base import clone
 from torch import nn
 from torch.optim import Optimizer
 
@@ -17,8 +21,14 @@ from .. import nn as networks
 from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
 from .._files import check_path
-from .._params import check_names, find_class, resolve, select
+from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select
+from .._prior import check_prior
+from .._random import check_seed
+from .._sequences import has_channels_first
 from .._validation import check_choice, check_device, check_number
+from ._html import SITE
+
+_OFFERED = ("input_shape", "n_components", "n_outputs")  # what a network is called with beside ``module__*``
 
 
 class Parts(NamedTuple):
@@ -31,11 +41,12 @@ class Parts(NamedTuple):
     optimizer: type[Optimizer]
     device: torch.device
     missing: bool
+    step_axis: int  #: along which sequences run in X
 
     @property
-    def nan_rules(self) -> dict[str, bool]:
+    def nan_rules(self) -> dict[str, Any]:
         """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.missing, "padding": self.reads_padding}
+        return {"missing": self.missing, "padding": self.step_axis if self.reads_padding else 0}
 
     @property
     def reads_padding(self) -> bool:
@@ -80,20 +91,25 @@ def check_params(est: Any) -> Parts:
     check_names(select(params, "optimizer"), takes, f"optimizer={optimizer.__name__}", "optimizer__")
     network = find_network(est.module)
     bottleneck = est._default_bottleneck() if est.bottleneck is None else est.bottleneck
+    own = {slot: select(params, slot) for slot in ("bottleneck", "loss", "noise")}
+    if est.noise is None and own["noise"]:
+        name = next(iter(own["noise"]))
+        raise ValueError(f"noise__{name} needs a noise that has it, got noise=None: set noise too.")
     return Parts(
         network,
-        resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck),
-        resolve("loss", est.loss, losses, losses.Loss),
-        None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise),
+        resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck, own["bottleneck"]),
+        resolve("loss", est.loss, losses, losses.Loss, own["loss"]),
+        None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise, own["noise"]),
         optimizer,
         check_device(est.device),
         est.missing == "mask",
+        2 if has_channels_first(getattr(est, "channel_axis", None)) else 1,
     )
 
 
 def _check_shared(est: Any) -> None:
     """Check the plain parameters that all estimators share."""
-    check_number("n_components", est.n_components, numbers.Integral, 1)
+    _check_n_components(est.n_components)
     check_number("alpha", est.alpha, numbers.Real, 0)
     check_number("l1_ratio", est.l1_ratio, numbers.Real, 0, 1)
     check_number("lr", est.lr, numbers.Real, 0, bounds="neither")
@@ -102,20 +118,70 @@ def _check_shared(est: Any) -> None:
     check_number("batch_size", est.batch_size, numbers.Integral, 1)
     check_choice("early_stopping", est.early_stopping, ("auto", True, False))
     check_number("validation_fraction", est.validation_fraction, numbers.Real, 0, 1, bounds="neither")
-    check_number("n_iter_no_change", est.n_iter_no_change, numbers.Integral, 1)
+    endless = isinstance(est.n_iter_no_change, numbers.Real) and est.n_iter_no_change == math.inf
+    if not endless:
+        check_number("n_iter_no_change", est.n_iter_no_change, numbers.Integral, 1)
     check_number("tol", est.tol, numbers.Real, 0)
     check_choice("lr_schedule", est.lr_schedule, SCHEDULES)
     check_choice("warm_start", est.warm_start, (True, False))
     check_choice("missing", est.missing, ("error", "mask"))
     check_choice("precision", est.precision, ("float32", "bf16"))
     check_choice("compile", est.compile, (True, False))
+    if est.random_state is not None:
+        check_seed(est.random_state)
     check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, numbers.Integral, 0)
+
+
+def _check_n_components(n_components: Any) -> None:
+    is_share = isinstance(n_components, float | np.floating) and 0 < n_components < 1
+    if n_components is None or isinstance(n_components, str) or is_share:
+        raise TypeError(
+            f"n_components must be an int of at least 1, got {n_components!r}. How much so many components "
+            "explain shows only once they are trained: compare several by GridSearchCV(estimator, "
+            f"{{'n_components': [2, 4, 8, 16]}}), as on {SITE}guide/latent_size.html"
+        )
+    check_number("n_components", n_components, numbers.Integral, 1)
+
+
+def held_names(est: Any) -> dict[str, set[str]]:
+    """The parameters of what each slot holds, as far as they are known."""
+
+    def of_part(value: Any, slot: str, package: Any, base: type) -> set[str]:
+        value = find_class(slot, value, package, base) if isinstance(value, str) else value
+        return set(inspect.signature(value).parameters if isinstance(value, type) else value.get_params(deep=False))
+
+    ways: dict[str, Callable[[], set[str]]] = {
+        "module": lambda: set(inspect.signature(find_network(est.module)).parameters) - set(_OFFERED),
+        "bottleneck": lambda: of_part(
+            est.bottleneck or est._default_bottleneck(), "bottleneck", bottlenecks, bottlenecks.Bottleneck
+        ),
+        "loss": lambda: of_part(est.loss, "loss", losses, losses.Loss),
+        "noise": lambda: of_part(est.noise, "noise", noises, noises.Noise),
+        "optimizer": lambda: optimizer_params(_find_optimizer(est.optimizer)),
+    }
+    names: dict[str, set[str]] = {}
+    for slot, find in ways.items():
+        with contextlib.suppress(AttributeError, TypeError, ValueError):  # `fit` refuses what is wrong
+            names[slot] = find()
+    return names
+
+
+def find_prior(est: Any) -> Any:
+    """The density that an estimator's ``prior`` stands for: a class is called, with ``prior__*``."""
+    prior, own = est.prior, select(est._extra, "prior")
+    if prior is not None:
+        check_prior(prior)
+    if own and (prior is None or isinstance(prior, str)):
+        raise ValueError(f"prior__{next(iter(own))} needs a prior that has it, got prior={prior!r}: set prior too.")
+    if isinstance(prior, type):
+        return build(prior, {}, own, "prior")
+    return clone(prior).set_params(**own) if own else prior
 
 
 def find_network(module: Any) -> Any:
     """The class, callable or module that an estimator's ``module`` stands for."""
     if isinstance(module, str):
-        return find_class("module", module, networks, nn.Module, ("input_shape", "n_components", "n_outputs"))
+        return find_class("module", module, networks, nn.Module, _OFFERED)
     if not callable(module):
         raise TypeError(f"module must be a string, a class or an nn.Module with encode and decode, got {module!r}.")
     return module
@@ -125,9 +191,13 @@ def _find_optimizer(optimizer: Any) -> type[Optimizer]:
     classes = [cls for cls in vars(torch.optim).values() if isinstance(cls, type) and issubclass(cls, Optimizer)]
     choices = {cls.__name__.lower(): cls for cls in classes if cls is not Optimizer}
     if isinstance(optimizer, str):
-        if optimizer.lower() not in choices:
-            raise ValueError(f"optimizer must be one of {sorted(choices)} or a torch.optim class, got {optimizer!r}.")
-        return choices[optimizer.lower()]
+        name = find_name(optimizer, choices)
+        if name is None:
+            raise ValueError(
+                f"optimizer must be one of {sorted(choices)} or a torch.optim class, got {optimizer!r}."
+                f"{did_you_mean(optimizer, choices)}"
+            )
+        return choices[name]
     if not isinstance(optimizer, type):
         raise TypeError(f"optimizer must be a string or a torch.optim class, got {optimizer!r}.")
     return optimizer

@@ -38,9 +38,12 @@ class Sampling(Likelihoods):
         random_state: int | np.random.RandomState | None = None,
         *,
         y: Any = None,
-        noisy: bool = False,
+        noisy: bool | str = "auto",
     ) -> np.ndarray:
-        """Generate rows: codes from ``prior_``, or from N(0, I) with ``prior=None``, decoded.
+        """Generate samples: draw codes from ``prior_``, or from N(0, I) with ``prior=None``, and decode them.
+
+        Tables and sequences are drawn with the noise that the likelihood p(x|z) has around its mean, so that features
+        have the spread that they have in X. Images are the mean, which has no noise in its pixels.
 
         Parameters
         ----------
@@ -51,14 +54,19 @@ class Sampling(Likelihoods):
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
             Classes or targets of the rows, for a conditional estimator: one for all of them, or one for each, whose
             number ``n_samples`` then need not repeat. Without them they are drawn as they were in `fit`.
-        noisy : bool, default=False
-            Whether rows are drawn from the likelihood p(x|z), noise included, rather than its centre; for losses
-            that are likelihoods.
+        noisy : {'auto', True, False}, default='auto'
+            Whether samples are drawn from the likelihood p(x|z), noise included, or are its mean. True needs a loss
+            that is a likelihood. 'auto' draws if the loss is one, unless X holds images: rows that the network takes
+            for images, and rows of several axes that it does not take for sequences. Flat rows that only you know to
+            be images are drawn with noise: pass False for them, or ``input_shape`` to the estimator.
+
+            .. versionchanged:: 0.3
+               The default was False.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), float32
-            New rows, in the units of the X that was fitted.
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
 
         Raises
         ------
@@ -69,7 +77,7 @@ class Sampling(Likelihoods):
             is no likelihood.
         """
         self._check_sampling(n_samples)
-        self._check_noisy(noisy)
+        noisy = self._is_noisy(noisy)
         y = as_array(y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
         if n_samples == 1 and self._condition is not None and y is not None and not self._condition.is_single(y):
@@ -106,10 +114,20 @@ class Sampling(Likelihoods):
         with Stream(seed, self.net_.device):
             return self._decode(codes, c, like, noisy=True)
 
-    def _check_noisy(self, noisy: Any) -> None:
-        check_choice("noisy", noisy, (True, False))
-        if noisy and not isinstance(self.module_.loss, Likelihood):
-            raise ValueError(f"noisy=True needs a loss that is a likelihood, got {self.module_.loss!r}.")
+    def _is_noisy(self, noisy: Any) -> bool:
+        """Whether to draw from the likelihood, as ``noisy`` says."""
+        check_choice("noisy", noisy, ("auto", True, False))
+        loss = self.module_.loss
+        if noisy == "auto":
+            has_draws = isinstance(loss, Likelihood) and type(loss).sample is not Likelihood.sample
+            return has_draws and not self._has_images()
+        if noisy and not isinstance(loss, Likelihood):
+            raise ValueError(f"noisy=True needs a loss that is a likelihood, got {loss!r}.")
+        return bool(noisy)
+
+    def _has_images(self) -> bool:
+        """Whether rows are images: the network takes them for such, or they have the axes of images."""
+        return hasattr(self, "layout_") or (len(self.input_shape_) > 1 and not self.module_.reads_padding)
 
     @available_if(is_variational)
     @follows_input
@@ -120,29 +138,33 @@ class Sampling(Likelihoods):
         *,
         n_samples: int = 1,
         random_state: int | np.random.RandomState | None = None,
-        noisy: bool = False,
+        noisy: bool | str = "auto",
     ) -> Any:
-        """Generate rows like those of X: codes from the posterior q(z|x) of each, decoded.
+        """Generate samples like those of X: draw codes from the posterior q(z|x) of each, and decode them.
 
         With ``missing='mask'`` they are draws of what the missing values may have been.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features) or (n_rows, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
         n_samples : int, default=1
             Number of draws for each row.
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same rows at every call.
-        noisy : bool, default=False
-            Whether rows are drawn from the likelihood, as in `sample`.
+        noisy : {'auto', True, False}, default='auto'
+            Whether samples are drawn from the likelihood, noise included, or are its mean; as in `sample`.
+
+            .. versionchanged:: 0.3
+               The default was False.
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...), float32
-            Draws, the first of every row before the second of any; sequences as long as those of X.
+        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...)
+            Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any;
+            sequences as long as those of X.
 
         Raises
         ------
@@ -151,7 +173,7 @@ class Sampling(Likelihoods):
         """
         X = self._check_fitted_rows(X)
         check_number("n_samples", n_samples, numbers.Integral, 1)
-        self._check_noisy(noisy)
+        noisy = self._is_noisy(noisy)
         c = self._likely_condition(X, y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(2)
         mean, deviation = self._map_rows(self.module_.distribution, X).unbind(1)
@@ -165,6 +187,8 @@ class Sampling(Likelihoods):
     @follows_input
     def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
         """Generate rows on the way from one row to another: codes between theirs, decoded.
+
+        Each is the mean of p(x|z), without the noise of `sample`, so that they change evenly.
 
         Parameters
         ----------
@@ -181,8 +205,8 @@ class Sampling(Likelihoods):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...), float32
-            The ways.
+        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...)
+            The ways, of the dtype that `inverse_transform` returns.
 
         Raises
         ------
@@ -190,7 +214,9 @@ class Sampling(Likelihoods):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
-        X_b = check_alike(self, X_b, "X_b", X_a, same_length=True, beside="X_a", **self._nan_rules())
+        X_b = check_alike(self, X_b, "X_b", X_a, same_length=False, beside="X_a", **self._nan_rules())
+        if len(X_b) != len(X_a):
+            raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
         check_number("n_steps", n_steps, numbers.Integral, 2)
         check_choice("method", method, ("spherical", "linear"))
         c = self._encode_condition(y, len(X_a))

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, report, schedule, that_follow
+from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, schedule, that_follow
 from .._checkpoint import Checkpoint
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
 from .._params import select
 from .._pca import Samples
 from .._random import draw_seed
+from .._reports import Report, report
 from .._row_blocks import RowBlocks
 from .._rows import BatchIterator, Rows, row_numbers
 from .._scaling import mean_and_scale
@@ -25,11 +26,13 @@ from .._source import Blocks
 from .._sparse import SparseRows, SparseSamples
 from .._threads import threads_for
 from ._data import Data
+from ._empty import check_still_empty, find_empty_features
 from ._nets import continue_from, make_net
 from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
+_MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 _SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
 _PCA_VALUES = 2**21  # are read at once for the PCA of the start
@@ -74,15 +77,17 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     if earlier is None:
         scaling: tuple[Any, float] = mean_and_scale(data.X, data.sample_weight, by_channel=parts.reads_padding)
         returns_double = is_double(data.X)
+        empty = find_empty_features(est, data, by_channel=parts.reads_padding) if parts.missing else ()
     else:
         mean = earlier.module_.mean
         scaling = (mean if isinstance(mean, float) else mean.numpy(), earlier.module_.scale)
         returns_double = earlier.module_.returns_double
+        empty = check_still_empty(est, data, earlier.module_.empty, by_channel=parts.reads_padding)
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
     with threads_for(0):  # nothing here is worth the time that other threads take to wake up
-        net = make_net(est, parts, input_shape, scaling, returns_double, n_conditions, seed, callbacks)
+        net = make_net(est, parts, input_shape, scaling, returns_double, empty, n_conditions, seed, callbacks)
         rows = _rows(net, data, order[n_held:])
     # What was trained before is not bettered by chance.
     trust_start = _init_module(net, data, rows, rng) if earlier is None else False
@@ -93,8 +98,13 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         # Nothing that the rows seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and judge is rows else trust_start
         if judge is not None:
-            judge = _damage(net, judge)
+            judge, net.hidden_share_ = _corrupted(net, judge)
+            if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
+                keep.trust_start = False
         n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
+        for _, callback in net.callbacks_:
+            if isinstance(callback, Report):
+                callback.n_known = {"train_loss": n_known, "valid_loss": n_known_judged}
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):
@@ -180,13 +190,24 @@ def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> 
     return Rows(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
 
 
-def _damage(net: AutoencoderNet, judge: Any) -> Rows:
-    """Judge a denoiser at denoising, or PCA would win on clean rows. One draw of the noise serves all epochs."""
-    if net.module_.noise is None:
-        return judge
-    judge = judge.held()
+def _corrupted(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]:
+    """Corrupt the validation data of a denoiser, or PCA would win on clean samples. One draw serves all epochs.
+
+    Where the noise masks, only the values that it hides count: the start copies the others. Their share of the known
+    values is returned with the samples, or None.
+    """
+    module = net.module_
+    if module.noise is None:
+        return validation, None
+    rows = validation.held()
     with net.stream, torch.no_grad():
-        return Rows(net.module_.corrupt(judge.u), judge.target, judge.weight, judge.condition)
+        noisy, hidden = module.corrupt_and_hide(rows.u)
+        if not (bool(hidden.any()) and module.loss_takes_observed):
+            return Rows(noisy, rows.target, rows.weight, rows.condition), None
+        rows = rows.repeated(max(1, min(_MASKS, _MASKED_ROWS // len(rows))))
+        noisy, hidden = module.corrupt_and_hide(rows.u)
+    share = float(hidden.sum() / (~rows.target.isnan()).sum())
+    return Rows(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
 
 
 def _batching(est: Any) -> dict[str, Any]:

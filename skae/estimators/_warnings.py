@@ -1,11 +1,15 @@
-"""Warnings that point at the user's own line."""
+"""Warnings that point at the user's own line: of what is done, and of names that are on their way out."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 _BETWEEN = ("skae", "sklearn", "skops", "joblib", "copy", "pickle")  # ours, and what calls us for the user
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def warn(message: str, category: type[Warning]) -> None:
@@ -15,3 +19,35 @@ def warn(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def renamed_argument(old: str, new: str, *, since: str, until: str) -> Callable[[_Function], _Function]:
+    """Let a function take its argument ``new`` by its former name ``old`` too, with a FutureWarning.
+
+    The signature shows the new name alone, and scikit-learn's metadata routing, which reads it, sees no other.
+
+    Parameters
+    ----------
+    old, new : str
+        The names of the argument.
+    since, until : str
+        The versions that have renamed it, and will no longer accept ``old``.
+    """
+
+    def decorate(function: _Function) -> _Function:
+        @wraps(function)
+        def accepting(*args: Any, **kwargs: Any) -> Any:
+            if old in kwargs:
+                if new in kwargs:
+                    raise TypeError(f"{function.__name__} got both {new} and {old}, its former name: pass {new} alone.")
+                warn(
+                    f"The argument {old} of {function.__name__} was renamed to {new} in {since}; {old} will be an "
+                    f"error from {until} on.",
+                    FutureWarning,
+                )
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return cast(_Function, accepting)
+
+    return decorate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,36 +10,33 @@ import numpy as np
 from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
-from .._prior import check_prior, fit_prior
-from .._validation import check_rows, unchanged_on_error
+from .._prior import fit_prior
+from .._sequences import has_channels_first
+from .._shapes import same_shape
+from .._source import Blocks
+from .._validation import check_rows, gather, unchanged_on_error
+from ._advice import warn_of_scales, warn_of_target
 from ._data import Data, check_data
 from ._extra import ExtraParams
+from ._hints import Hints, names_arguments
 from ._html import Documented
 from ._inference import Inference
-from ._parts import Parts, check_params, find_network, reads_padding
+from ._parts import Parts, check_params, find_network, find_prior, reads_padding
+from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from ._training import train
 from ._warnings import warn
 
-try:  # scikit-learn 1.9, experimental there
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
-
-    def with_callbacks(method: Callable) -> Callable:
-        """Return ``method`` as it is."""
-        return method
-
-
-class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
+class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraParams):
     """An autoencoder but for its parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
     """
 
     device: Any
+    _has_likelihoods = False  # of codes that are distributions
 
+    @names_arguments
     @with_callbacks
     def fit(
         self,
@@ -56,11 +52,13 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end of
-            sequences for a network that reads padding.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
         y : None
-            Ignored.
+            Ignored. What the reconstruction is to be compared with is ``X_target``.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
@@ -70,7 +68,8 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning and the start; none negative. A row of
-            weight 0 is as good as absent. Under minibatches a weight of 2 is not the same as a row twice.
+            weight 0 is as good as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            the same as a row twice.
 
         Returns
         -------
@@ -85,6 +84,12 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             When a loss is not finite. After any error the estimator is as it was before.
         MemoryError
             For a layer that this machine cannot train.
+
+        Warns
+        -----
+        UserWarning
+            If y has the shape of X, as a target would; and if one column of a table holds more than 99.9 % of its
+            variance, beside which the others are neglected: scale them first.
         """
         return self._fit(
             X,
@@ -95,6 +100,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             sample_weight=sample_weight,
         )
 
+    @names_arguments
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
 
@@ -110,7 +116,8 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
         X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`.
+            As in `fit`. Only their ratios within one call count, since each call divides them by their mean: weights
+            of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count more.
 
         Returns
         -------
@@ -132,13 +139,14 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     def _partial_fit(self, X: Any, y: Any, *, classes: Any = None, **others: Any) -> BaseAutoencoder:
         first = not hasattr(self, "net_")
         parts = self._check_params()
-        X = check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
+        given, X = X, check_rows(self, X, reset=first, min_rows=2 if first else 1, **parts.nan_rules)
         condition, _ = self._read_conditions(
             y, None, X, None, not first, classes, sample_weight=others["sample_weight"]
         )
         data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
         row_shape = X.shape[1:] if first else self.input_shape_
         self._read_layout(row_shape, again=not first)
+        self._warn_of_data(given, data, y, new=first)
         data = data.arranged(self._arrange)
         outcome = train(self, parts, data, one_epoch=True)
         self._store(outcome.net, data, row_shape, more=not first)
@@ -148,13 +156,9 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
         return self
 
     def _fit(self, X: Any, y: Any, *, y_val: Any = None, **others: Any) -> BaseAutoencoder:
-        context = None
-        # Attributes that scikit-learn sets where callbacks were given to this estimator, or to one around it.
-        if getattr(self, "_skl_callbacks", None) or hasattr(self, "_parent_callback_ctx"):
-            # The number of epochs may depend on X, which is not read yet: None says that it is not known.
-            known = isinstance(self.max_epochs, numbers.Integral)
-            context = self._init_callback_context(max_subtasks=self.max_epochs if known else None)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        # The number of epochs may depend on X, which is not read yet.
+        max_epochs = int(self.max_epochs) if isinstance(self.max_epochs, numbers.Integral) else None
+        context = begin_fit(self, X, y, max_subtasks=max_epochs)
         self._fit_rows(X, y, y_val, context, others)
         if self.checkpoint is not None:
             remove_checkpoint(self.checkpoint)  # it has done its work
@@ -164,7 +168,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     def _fit_rows(self, X: Any, y: Any, y_val: Any, context: Any, others: dict[str, Any]) -> None:
         parts = self._check_params()
         again = self.warm_start and hasattr(self, "net_")
-        X = check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
+        given, X = X, check_rows(self, X, reset=True, min_rows=2, **parts.nan_rules)
         condition, condition_val = self._read_conditions(
             y, y_val, X, others["X_val"], again, sample_weight=others["sample_weight"]
         )
@@ -177,11 +181,12 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
             **others,
             **parts.nan_rules,
         )
-        start = 2 if parts.reads_padding and X.ndim == 3 else 1  # sequences may have any length
-        if again and X.shape[start:] != self.input_shape_[start - 1 :]:
+        free = parts.step_axis - 1 if parts.reads_padding and X.ndim == 3 else None  # sequences may have any length
+        if again and not same_shape(X.shape[1:], self.input_shape_, free):
             raise ValueError(f"warm_start needs rows of shape {self.input_shape_} as before, got {X.shape[1:]}.")
         row_shape = self.input_shape_ if again else X.shape[1:]  # a net that goes on keeps its length
         self._read_layout(row_shape, again)
+        self._warn_of_data(given, data, y, new=not again)
         data = data.arranged(self._arrange)
         outcome = train(self, parts, data, context=context)
         self._store(outcome.net, data, row_shape)
@@ -189,14 +194,32 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
         self.loss_curve_ = outcome.loss_curve
         self.validation_loss_curve_ = outcome.validation_loss_curve
         self.best_epoch_ = outcome.best_epoch
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        end_fit(context, self, X, y)
 
     def _check_params(self) -> Parts:
         self._check_extra_names()
-        if self.prior is not None:
-            check_prior(self.prior)
-        return check_params(self)
+        find_prior(self)
+        parts = check_params(self)
+        if hasattr(parts.bottleneck, "distribution") and not self._has_likelihoods:
+            warn(
+                f"bottleneck={type(parts.bottleneck).__name__} makes codes distributions, of which "
+                f"{type(self).__name__} knows neither likelihoods nor samples: take VAEGenerator.",
+                UserWarning,
+            )
+        return parts
+
+    def _warn_of_data(self, given: Any, data: Data, y: Any, *, new: bool) -> None:
+        """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
+        if data.X_target is None and data.condition is None:
+            warn_of_target(y, data.X, given)
+        is_table = data.X.ndim == 2 and not hasattr(self, "layout_") and not self._may_read_padding()
+        if new and is_table and not isinstance(data.X, Blocks):
+            warn_of_scales(data.X, getattr(self, "feature_names_in_", None))
+
+    def _gather(self, X: Any) -> Any:
+        """``X`` as one array if it is a collection of samples, before or after `fit`."""
+        first = has_channels_first(getattr(self, "channel_axis", None))
+        return gather(self, X, "X", (2 if first else 1) if self._may_read_padding() else 0)
 
     def _may_read_padding(self) -> bool:
         try:
@@ -233,7 +256,7 @@ class BaseAutoencoder(Documented, Inference, CallbackSupportMixin, ExtraParams):
     def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
         """Fit a density to the codes of the rows that were trained on; ``earlier`` is that of those before."""
         if self.prior is not None:
-            self.prior_ = fit_prior(self.prior, self._map(self.module_.encode, data.X), seed, data.sample_weight)
+            self.prior_ = fit_prior(find_prior(self), self._map(self.module_.encode, data.X), seed, data.sample_weight)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

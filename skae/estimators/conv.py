@@ -14,8 +14,8 @@ class ConvAutoencoder(Layout, BaseAutoencoder):
     It compresses images to ``n_components`` numbers, mends damaged ones when it is trained with ``noise`` or on pairs
     (``X_target``), and gives features to a classifier. Images come as people hold them: (n, height, width),
     (n, height, width, channels), (n, channels, height, width), or flat rows, as a 2-D pipeline hands them on; uint8 or
-    floats in any range; of any height and width. What comes back has the layout and the units that came in, as float32;
-    it is not clipped, so that values may lie somewhat outside the range of X.
+    floats in any range; of any height and width. What comes back has the layout and the units that came in, as float32
+    (float64 where X was); it is not clipped, so that values may lie somewhat outside the range of X.
 
     The default network, `skae.nn.Conv`, starts as PCA and learns what PCA leaves; it is judged by images held out of
     training, and the best weights are kept.
@@ -50,8 +50,8 @@ default='squared_error'
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
-        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
-        learns from. After the end of a sequence NaN is padding in any case.
+        Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
+        value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', None} or density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
         it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.
@@ -76,8 +76,9 @@ default='squared_error'
         last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
-    n_iter_no_change : int, default=50
-        Epochs without an improvement of ``tol`` after which training stops.
+    n_iter_no_change : int or np.inf, default=50
+        Epochs without an improvement of ``tol`` after which training stops; np.inf for never. 'onecycle' improves until
+        its end, so 50 of 100 epochs hardly ever stop it: to stop early, take 5 to 10 with ``lr_schedule=None``.
     tol : float, default=1e-4
         Relative improvement of the loss that counts as one; at least 0.
     lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
@@ -104,10 +105,11 @@ default='squared_error'
         Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
         to the bit. Global random streams are neither read nor moved.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
     **params
-        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
-        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
+        ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
+        parameters of what those slots hold, by a string, a class or an object.
 
     Attributes
     ----------
@@ -115,6 +117,9 @@ default='squared_error'
         The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
     module_ : Autoencoder
         The trained torch module.
+    n_components_ : int
+        Width of the code, the number of columns that `transform` returns: ``n_components``, times the positions of a
+        spatial code.
     prior_ : density estimator
         The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
         it is that of the latest rows.

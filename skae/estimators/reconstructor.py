@@ -14,16 +14,22 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._inputs import one_array
 from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
-from .._sparse import sparse_rows
-from .._tensors import as_array, as_tensor, check_array, follows_input, validate_data
+from .._tensors import as_array, as_tensor, check_array, follows_input, is_float, validate_data
 from .._validation import check_choice, unchanged_on_error
+from ._empty import named_features
+from ._hints import Hints
 from ._html import Documented
 from ._inference import Inference
+from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
+from .base import BaseAutoencoder
 
 
-class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+class Reconstructor(
+    Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+):
     """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
 
     `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
@@ -39,7 +45,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         as a biharmonic one for scratches. An estimator with ``missing='mask'`` is then trained to reconstruct the
         values that are known, and those of ``X_target`` if there is one. None leaves NaN to the estimator.
     keep_observed : bool, default=False
-        Whether only missing values are replaced, and the others kept as they are.
+        Whether only missing values are replaced, and the others kept as they are, in X's dtype.
 
     Attributes
     ----------
@@ -55,6 +61,14 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
     See Also
     --------
     sklearn.impute.IterativeImputer : Fills holes of a table by regressions.
+    sklearn.impute.MissingIndicator : Tells what was missing; beside a `Reconstructor` in a `make_union`.
+
+    Notes
+    -----
+    With ``keep_observed=True`` it is an imputer as those of `sklearn.impute` are with ``keep_empty_features=True``: it
+    keeps all features. One that had no known value in `fit` becomes what ``filling`` makes of it; without a filling it
+    is 0, of which an estimator with ``missing='mask'`` warns by name. Of scikit-learn's callbacks (``set_callbacks``,
+    from 1.9 on) those that go on to estimators within watch the training.
 
     Examples
     --------
@@ -69,19 +83,21 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
     (False, True)
     """
 
+    _empty: np.ndarray | None = None  # True where X had no known value in `fit`; with a filling
+
     def __init__(self, estimator, *, filling=None, keep_observed=False):
         self.estimator = estimator
         self.filling = filling
         self.keep_observed = keep_observed
 
-    @unchanged_on_error
+    @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> Reconstructor:
         """Fit the filling, if there is one, and the estimator.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows as the estimator takes them; with NaN where it or the filling takes that.
+            Samples as the estimator takes them, in a list too; with NaN where it or the filling takes that.
         y : array-like, default=None
             Handed to the estimator.
         **params : dict
@@ -98,8 +114,16 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` or ``filling`` raises.
             After any error the transformer is as it was before.
         """
+        context = begin_fit(self, X, y, max_subtasks=1 + hasattr(self.filling, "set_callbacks"))
+        self._fit(X, y, context, params)
+        end_fit(context, self, X, y)
+        return self
+
+    @unchanged_on_error
+    def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any]) -> None:
         self._check_params()
-        X, y = as_array(X), as_array(y)  # which every estimator takes
+        self._refuse_sparse(X)
+        X, y = as_array(self._gather(X)), as_array(y)  # which every estimator takes
         params = {name: as_array(value) for name, value in params.items()}
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
@@ -108,20 +132,36 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             # The estimator has its own say about X.
             with contextlib.suppress(IndexError, KeyError):  # of what has no first row
                 validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
-            self.__dict__.pop("filling_", None)
+            for name in ("filling_", "_empty"):
+                self.__dict__.pop(name, None)
         else:
-            self.filling_ = clone(self.filling).fit(X) if hasattr(self.filling, "fit") else self.filling
+            self.filling_ = self.filling
+            if hasattr(self.filling, "fit"):
+                self.filling_ = clone(self.filling)
+                # An imputer takes no callbacks, of which scikit-learn would warn.
+                watched = context if hasattr(self.filling_, "set_callbacks") else None
+                fit_part(watched, self, self.filling_, "filling", X)
             masked = getattr(self.estimator, "missing", None) == "mask"
             itself = masked and params.get("X_target") is None  # what is known of X is its own target
             X, known = self._fill(X, reset=True), X
+            if params.get("X_target") is not None:
+                self._empty = None  # it may be known there
             if itself:
                 params["X_target"] = known
             if params.get("X_val") is not None:
                 if itself and params.get("X_val_target") is None:
                     params["X_val_target"] = params["X_val"]
                 params["X_val"] = self._fill(params["X_val"], reset=False)
-        self.estimator_ = clone(self.estimator).fit(X, y, **params)
-        return self
+        self.estimator_ = fit_part(context, self, clone(self.estimator), "estimator", X, y, **params)
+
+    def _refuse_sparse(self, X: Any) -> None:
+        if issparse(X) and (self.keep_observed or self.filling is not None):
+            reason = "keep_observed=True" if self.keep_observed else "filling"
+            raise TypeError(f"{reason} needs a dense X, since nothing is missing in a sparse one: use X.toarray().")
+
+    def _gather(self, X: Any) -> Any:
+        """``X`` as one array, if it is a list of sequences or images."""
+        return self.estimator._gather(X) if isinstance(self.estimator, BaseAutoencoder) else one_array(X)
 
     def _check_params(self) -> None:
         check_choice("keep_observed", self.keep_observed, (True, False))
@@ -134,15 +174,31 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             raise TypeError(f"filling must be None, a transformer or a function, got {self.filling!r}.")
 
     def _fill(self, X: Any, reset: bool) -> np.ndarray:
-        X = as_array(X)
+        X = as_array(self._gather(X))
         A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
+        if reset:
+            empty = np.isnan(A).all(axis=0) if is_float(A) else np.zeros(1, bool)
+            self._empty = empty if empty.any() else None  # what is never known is left to the filling
         is_transformer = hasattr(self.filling_, "transform")
         filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
         if filled.shape != A.shape:
-            raise ValueError(f"filling must keep the shape of X, {A.shape}, got {filled.shape}.")
-        if filled.dtype.kind == "f" and np.isnan(filled).any():
-            raise ValueError("filling must leave no NaN.")
+            raise ValueError(
+                f"filling must keep the shape of X, {A.shape}, got {filled.shape}.{self._hint_at_dropped(A, filled)}"
+            )
+        if is_float(filled) and np.isnan(filled).any():
+            left = np.isnan(filled).any(axis=0)
+            where = f", got some for the features {named_features(self, np.flatnonzero(left))}" if A.ndim == 2 else ""
+            raise ValueError(f"filling must leave no NaN{where}.")
         return filled
+
+    def _hint_at_dropped(self, A: np.ndarray, filled: np.ndarray) -> str:
+        """What to do where an imputer has dropped features."""
+        if not (filled.ndim == A.ndim == 2 and filled.shape[1] < A.shape[1]):
+            return ""
+        known = ""
+        if self._empty is not None:
+            known = f" X had no known value for the features {named_features(self, np.flatnonzero(self._empty))}."
+        return f"{known} Imputers of scikit-learn keep such features with keep_empty_features=True."
 
     @follows_input
     def transform(self, X: Any) -> Any:
@@ -151,7 +207,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of `fit`.
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
 
         Returns
         -------
@@ -165,7 +221,8 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         check_is_fitted(self)
-        X = as_tensor(X)
+        self._refuse_sparse(X)
+        X = as_tensor(self._gather(X))
         X = X.detach() if isinstance(X, Tensor) else X
         if hasattr(self, "filling_"):
             seen = self._fill(X, reset=False)
@@ -175,13 +232,14 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
             X_hat = self.estimator_.reconstruct(seen)
         else:
             X_hat = self.estimator_.inverse_transform(self.estimator_.transform(seen))
+        if self._empty is not None:
+            X_hat = np.where(self._empty, seen.astype(X_hat.dtype), X_hat)
         if not self.keep_observed:
             return X_hat
         if not isinstance(X, Tensor):
-            rules = {"allow_nd": True, "ensure_all_finite": "allow-nan", "accept_sparse": "csr", "input_name": "X"}
-            X, X_hat = check_array(held_or_blocks(X), **rules), np.asarray(X_hat)
-            X = sparse_rows(X, "X") if issparse(X) else X
-        return keep_known(X, X_hat)
+            A = held_or_blocks(X)
+            X, X_hat = check_array(A, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
+        return keep_known(X[None] if X_hat.ndim > X.ndim else X, X_hat)  # a single sample
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: all of `fit` goes to the estimator.
@@ -199,7 +257,7 @@ class Reconstructor(Documented, OneToOneFeatureMixin, MetaEstimatorMixin, Transf
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
         tags.input_tags.allow_nan = inner.input_tags.allow_nan or self.filling is not None
-        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None
+        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None and not self.keep_observed
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.array_api_support = True
         return tags

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._layout import Layout
 from .base import BaseAutoencoder
 
 
-class AutoencoderTransformer(BaseAutoencoder):
+class AutoencoderTransformer(Layout, BaseAutoencoder):
     """Non-linear dimensionality reduction with an autoencoder, used as `sklearn.decomposition.PCA` is.
 
     An encoder maps a row to ``n_components`` numbers and a decoder maps them back; both are trained to
@@ -17,17 +18,22 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     The default network starts as PCA and learns what PCA leaves; it is judged by rows held out of training,
     and the best weights are kept. X may have any range and any real dtype: the network sees
-    ``(X - mean) / scale``, with one mean and one standard deviation for the whole of X, so columns that
-    differ in unit want a `StandardScaler` before, as they do for PCA.
+    ``(X - mean) / scale``, with the mean of each feature, as in PCA, and one scale for all of them, the standard
+    deviation about these means. So columns that differ in unit need a `StandardScaler` before, as they do for PCA.
 
-    With ``module='gru'`` or ``'tcn'`` X holds sequences, (n, length, channels) or (n, length), the shorter ones padded
-    with NaN at the end. Codes do not depend on the padding, and `transform` takes other lengths than `fit` saw.
+    With ``module='gru'`` or ``'tcn'`` X holds sequences: a list of arrays (length, channels) of any lengths, or one
+    array (n, length, channels) or (n, length), the shorter ones padded with NaN at the end. Codes do not depend on the
+    padding, and `transform` takes other lengths than `fit` saw.
 
     Parameters
     ----------
     n_components : int, default=16
         Latent size; at least 1. It may exceed the number of features.
 
+    channel_axis : {'auto', -1, 0}, default='auto'
+        Which axis of a sequence holds its channels: -1 for (length, channels), which 'auto' expects, 0 for (channels,
+        length). With ``module='conv'`` that of images, as in `ConvAutoencoder`; 'auto' expects (channels, height,
+        width).
     module : {'mlp', 'gru', 'tcn', 'conv'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
@@ -45,8 +51,8 @@ default='squared_error'
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
-        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
-        learns from. After the end of a sequence NaN is padding in any case.
+        Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
+        value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', None} or density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
         it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.
@@ -71,8 +77,9 @@ default='squared_error'
         last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
-    n_iter_no_change : int, default=50
-        Epochs without an improvement of ``tol`` after which training stops.
+    n_iter_no_change : int or np.inf, default=50
+        Epochs without an improvement of ``tol`` after which training stops; np.inf for never. 'onecycle' improves until
+        its end, so 50 of 100 epochs hardly ever stop it: to stop early, take 5 to 10 with ``lr_schedule=None``.
     tol : float, default=1e-4
         Relative improvement of the loss that counts as one; at least 0.
     lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
@@ -99,10 +106,11 @@ default='squared_error'
         Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
         to the bit. Global random streams are neither read nor moved.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
     **params
-        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
-        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
+        ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
+        parameters of what those slots hold, by a string, a class or an object.
 
     Attributes
     ----------
@@ -110,11 +118,17 @@ default='squared_error'
         The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
     module_ : Autoencoder
         The trained torch module.
+    n_components_ : int
+        Width of the code, the number of columns that `transform` returns: ``n_components``, times the positions of a
+        spatial code.
     prior_ : density estimator
         The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
         it is that of the latest rows.
     input_shape_ : tuple of int
         Shape of one row.
+    layout_ : SequenceLayout or ImageLayout
+        How a sequence or an image lies in a row of X, where ``channel_axis`` says so: its ``row_shape``, its
+        ``channel_axis``.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -171,6 +185,7 @@ default='squared_error'
         n_components=16,
         *,
         # model
+        channel_axis="auto",
         module="mlp",
         bottleneck=None,
         loss="squared_error",
@@ -201,6 +216,7 @@ default='squared_error'
         **params: Any,
     ):
         self.n_components = n_components
+        self.channel_axis = channel_axis
         self.module = module
         self.bottleneck = bottleneck
         self.loss = loss
@@ -227,3 +243,6 @@ default='squared_error'
         self.random_state = random_state
         self.verbose = verbose
         self._extra = params
+
+    def _takes_images(self) -> bool:
+        return self._is_told_a_layout()

@@ -30,6 +30,7 @@ class VAEGenerator(Layout, Density, Sampling):
     **Where samples come from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
     rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
     where none of them lie the decoder has learned nothing. ``docs/benchmarks.md`` has what that is worth on images.
+    Samples of tables and sequences are drawn from p(x|z), those of images are its mean: see ``noisy`` of `sample`.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ class VAEGenerator(Layout, Density, Sampling):
     channel_axis : {'auto', 0, -1, None}, default='auto'
         Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
-        has 1, 3 or 4 entries, and asks otherwise.
+        has 1, 3 or 4 entries, and asks otherwise. Of sequences (``module='gru'`` or
+        ``'tcn'``) 0 stands for (channels, length), and -1 or 'auto' for (length, channels).
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
         does every class with an attribute ``reads_images = True``. It goes without its linear skip unless
@@ -73,8 +75,8 @@ class VAEGenerator(Layout, Density, Sampling):
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
-        Train with a masking ``noise`` too, which hides values that are known: filling them in is what the network
-        learns from. After the end of a sequence NaN is padding in any case.
+        Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
+        value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', None} or density estimator, default='mixture'
         What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
         codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
@@ -101,8 +103,9 @@ class VAEGenerator(Layout, Density, Sampling):
         last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
-    n_iter_no_change : int, default=50
-        Epochs without an improvement of ``tol`` after which training stops.
+    n_iter_no_change : int or np.inf, default=50
+        Epochs without an improvement of ``tol`` after which training stops; np.inf for never. 'onecycle' improves until
+        its end, so 50 of 100 epochs hardly ever stop it: to stop early, take 5 to 10 with ``lr_schedule=None``.
     tol : float, default=1e-4
         Relative improvement of the loss that counts as one; at least 0.
     lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
@@ -129,10 +132,11 @@ class VAEGenerator(Layout, Density, Sampling):
         Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
         to the bit. Global random streams are neither read nor moved.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
     **params
-        ``module__*``, ``optimizer__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``),
-        ``iterator_valid__*`` (``batch_size``) and ``callbacks__*``: parameters of what those slots hold.
+        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
+        ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
+        parameters of what those slots hold, by a string, a class or an object.
 
     Attributes
     ----------
@@ -140,9 +144,10 @@ class VAEGenerator(Layout, Density, Sampling):
         The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
     module_ : Autoencoder
         The trained torch module.
+    n_components_ : int
+        Width of the code, the number of columns that `transform` returns.
     prior_ : density estimator, or list of them
-        The fitted ``prior``, if there is one; for classes one for each of ``classes_``. After `partial_fit` it is that
-        of the latest rows.
+        The fitted ``prior``; for classes one for each of ``classes_``. After `partial_fit` that of the latest rows.
     active_units_ : int
         Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
     classes_ : ndarray of shape (n_classes,)
@@ -285,6 +290,9 @@ class VAEGenerator(Layout, Density, Sampling):
                 f"there. Got bottleneck={self.bottleneck!r}, beta={self.beta}, "
                 f"importance_samples={self.importance_samples}."
             )
+        for name in ("beta", "importance_samples"):
+            if self.bottleneck is None and f"bottleneck__{name}" in self._extra:
+                raise TypeError(f"bottleneck__{name} is a parameter of VAEGenerator itself: set {name}.")
         return super()._check_params()
 
     def _default_bottleneck(self) -> Gaussian:

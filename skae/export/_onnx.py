@@ -58,7 +58,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     -----
     Sequences (n_samples, length, channels) may have any length, the axis ``"length"``, padded with NaN as elsewhere;
     the decoder's have that of `fit`. Graphs are of opset 18. In float32 X of a large offset loses digits that
-    the estimator keeps of float64.
+    the estimator keeps of float64. A graph that skl2onnx makes from a float64 sample keeps them (`register_skl2onnx`).
 
     References
     ----------

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._images import ImageLayout
+from .._sequences import SequenceLayout
 
 
 class Part(nn.Module):
@@ -20,20 +21,26 @@ class Part(nn.Module):
         A fitted one; its module is copied.
     keep_observed : bool
         Whether only missing values are reconstructed.
+    dtype : torch.dtype
+        Of X. With float64 the mean is subtracted before values are rounded to float32.
     """
 
     #: Names of the inputs but for the condition, and of the output.
     reads, gives = "X", "X_hat"
 
-    def __init__(self, estimator: Any, keep_observed: bool = False) -> None:
+    def __init__(self, estimator: Any, keep_observed: bool = False, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.layout: ImageLayout | None = getattr(estimator, "layout_", None)
+        self.layout: ImageLayout | SequenceLayout | None = getattr(estimator, "layout_", None)
         self.row_shape = tuple(estimator.input_shape_)
-        self.keep_observed = keep_observed
+        self.keep_observed, self.dtype = keep_observed, dtype
         module = estimator.module_
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         self.module = copy.deepcopy(module, {} if device.type == "cpu" else _moved(module))
         self.module.noise = None  # it is for training
+        if dtype == torch.float64:  # the exporter writes Python's floats as float32
+            self.module.mean, self.module.scale = (
+                torch.as_tensor(value, dtype=dtype) for value in (module.mean, module.scale)
+            )
         self.eval()
 
     @property
@@ -46,10 +53,15 @@ class Part(nn.Module):
         """Whether rows are sequences that may have any length."""
         return self.reads == "X" and self.module.reads_padding and len(self.row_shape) == 2
 
+    @property
+    def step_axis(self) -> int:
+        """Along which sequences run in X."""
+        return 2 if isinstance(self.layout, SequenceLayout) else 1
+
     def examples(self) -> dict[str, Tensor]:
         """Inputs to trace with, by name. Three rows: 1 would be taken for a constant."""
         shape = (self.module.n_codes,) if self.reads == "Z" else self.row_shape
-        inputs = {self.reads: torch.zeros(3, *shape)}
+        inputs = {self.reads: torch.zeros(3, *shape, dtype=torch.float32 if self.reads == "Z" else self.dtype)}
         if self.told:
             inputs["condition"] = torch.zeros(3, self.told)
         return inputs

@@ -55,7 +55,7 @@ def _trace(part: Part) -> tuple[Any, list[dict[int, str]]]:
     for any_length, strict in itertools.product(sorted({part.any_length, False}, reverse=True), (False, True)):
         axes = [{0: "batch"} for _ in part.examples()]
         if any_length:
-            axes[0][1] = "length"
+            axes[0][part.step_axis] = "length"
         dims = {name: torch.export.Dim(name) for name in ("batch", "length")}
         free = tuple({axis: dims[name] for axis, name in some.items()} for some in axes)
         try:

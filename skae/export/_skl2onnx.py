@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from ..estimators._inference import Inference
 from ._parts import Encoder, Part, Reconstruction
@@ -14,8 +16,9 @@ def register_skl2onnx(*subclasses: type) -> None:
     """Let `skl2onnx` export pipelines with autoencoders of skae inside.
 
     Call it once before ``skl2onnx.to_onnx``; more often does no harm. `AutoencoderTransformer`, `ConvAutoencoder` and
-    `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. They compute in
-    float32: other numbers are converted first.
+    `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. As in scikit-learn's
+    transformers, the output is float64 for a float64 sample and float32 for any other, as the following steps expect.
+    Networks compute in float32; float64 values and wide integers are centered before they are rounded.
 
     Parameters
     ----------
@@ -35,8 +38,9 @@ def register_skl2onnx(*subclasses: type) -> None:
 
     Notes
     -----
-    ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one around an
-    estimator that is not skae's: let a `sklearn.impute.SimpleImputer` be a step of its own.
+    Some converters of skl2onnx, such as those of support vector machines, are for float32 samples only, whatever comes
+    before them. ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one
+    around an estimator that is not skae's: let a `sklearn.impute.SimpleImputer` be a step of its own.
 
     References
     ----------
@@ -72,21 +76,21 @@ def register_skl2onnx(*subclasses: type) -> None:
         update_registered_converter(cls, f"Skae{cls.__name__}", _set_shape, _convert)
 
 
-def _part_of(estimator: Any) -> Part:
-    """What `transform` computes."""
+def _part_of(estimator: Any, dtype: torch.dtype) -> Part:
+    """What `transform` computes, of X in ``dtype``."""
     if not isinstance(estimator, Reconstructor):
-        return Encoder(estimator)
+        return Encoder(estimator, dtype=dtype)
     if hasattr(estimator, "filling_"):
         raise TypeError(f"A Reconstructor with filling={estimator.filling!r} has no ONNX graph: fill in a step before.")
     inner = estimator.estimator_
     if not isinstance(inner, Inference):
         raise TypeError(f"Only a Reconstructor of skae's autoencoders has an ONNX graph, got {type(inner).__name__}.")
-    return Reconstruction(inner, estimator.keep_observed)
+    return Reconstruction(inner, estimator.keep_observed, dtype)
 
 
 def _set_shape(operator: Any) -> None:
-    """Tell skl2onnx what comes out, as it asks before anything is converted."""
-    from skl2onnx.common.data_types import FloatTensorType
+    """Set the type and shape of the output, for which skl2onnx asks before it converts anything."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     estimator = operator.raw_operator
     n_rows = operator.inputs[0].get_first_dimension()
@@ -94,37 +98,56 @@ def _set_shape(operator: Any) -> None:
         shape = tuple(getattr(estimator.estimator_, "input_shape_", ()))
     else:
         shape = (estimator.module_.n_codes,)
-    operator.outputs[0].type = FloatTensorType([n_rows, *shape])
+    # The rule by which skl2onnx has guessed the types of the steps that follow.
+    is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
+    operator.outputs[0].type = (DoubleTensorType if is_double else FloatTensorType)([n_rows, *shape])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the graph of one step to that of the pipeline."""
+    from onnx import TensorProto
     from onnx.compose import add_prefix
+    from skl2onnx.common.data_types import guess_proto_type
 
     opset = container.target_opset_onnx
     if opset < OPSET:
         raise ValueError(f"skae's autoencoders need target_opset={OPSET} at least, got {opset}.")
-    part = _part_of(operator.raw_operator)
+    wide = _is_wide(operator.inputs)
+    part = _part_of(operator.raw_operator, torch.float64 if wide else torch.float32)
     prefix = scope.get_unique_operator_name(type(operator.raw_operator).__name__) + "/"
     graph = add_prefix(model_of(part, opset), prefix).graph
-    container.add_node("Identity", _float_input(scope, operator, container), graph.input[0].name)
+    X = _one_input(scope, operator, container, TensorProto.DOUBLE if wide else TensorProto.FLOAT)
+    container.add_node("Identity", X, graph.input[0].name)
     for tensor in graph.initializer:
         container.initializers.append(tensor)
     for node in graph.node:
         _name_all_inputs(node, prefix, container)
         container.nodes.append(node)
     container.node_domain_version_pair_sets.add(("", opset))
-    container.add_node("Identity", graph.output[0].name, operator.outputs[0].full_name)
+    output = operator.outputs[0]
+    container.add_node("Cast", graph.output[0].name, output.full_name, to=guess_proto_type(output.type))
 
 
-def _float_input(scope: Any, operator: Any, container: Any) -> str:
-    """The name of the rows as one float32 tensor; they may come column by column."""
-    from onnx import TensorProto
+def _is_wide(variables: Any) -> bool:
+    """Whether float32 cannot hold the values of an input, which are then centered in float64, as the estimators do."""
+    from skl2onnx.common import data_types as types
 
+    wide = (
+        types.DoubleTensorType,
+        types.Int32TensorType,
+        types.Int64TensorType,
+        types.UInt32TensorType,
+        types.UInt64TensorType,
+    )
+    return any(isinstance(variable.type, wide) for variable in variables)
+
+
+def _one_input(scope: Any, operator: Any, container: Any, dtype: int) -> str:
+    """Add the nodes that make one tensor of the samples, which may come column by column, and return its name."""
     names = []
     for variable in operator.inputs:
-        names.append(scope.get_unique_variable_name("as_float32"))
-        container.add_node("Cast", variable.full_name, names[-1], to=TensorProto.FLOAT)
+        names.append(scope.get_unique_variable_name("converted"))
+        container.add_node("Cast", variable.full_name, names[-1], to=dtype)
     if len(names) == 1:
         return names[0]
     whole = scope.get_unique_variable_name("rows")

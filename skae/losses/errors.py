@@ -59,7 +59,8 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the loss turns linear, in global standard deviations of X; above 0.
+        Where the loss turns linear, in standard deviations of X about the means of its features,
+        ``sqrt(X.var(axis=0).mean())``; above 0.
 
     References
     ----------

@@ -22,7 +22,8 @@ class Gaussian(LocationScale):
     ----------
     scale : {'optimal', 'learned'} or float, default='optimal'
         σ: while training the best for each batch and afterwards a moving mean of these; a parameter that is trained; or
-        fixed, in standard deviations of X over all its values.
+        fixed, in standard deviations of X about the means of its features,
+        ``sqrt(X.var(axis=0).mean())``.
     floor : float, default=1e-3
         The least σ, in the same unit; above 0. Rows that a decoder knows by heart would otherwise be infinitely likely.
 

@@ -21,7 +21,8 @@ class Laplace(LocationScale):
     ----------
     scale : {'optimal', 'learned'} or float, default='optimal'
         b: while training the best for each batch, the mean absolute error, and afterwards a moving mean of these; a
-        parameter that is trained; or fixed, in standard deviations of X over all its values.
+        parameter that is trained; or fixed, in standard deviations of X about the means of its features,
+        ``sqrt(X.var(axis=0).mean())``.
     floor : float, default=1e-3
         The least b, in the same unit; above 0.
 

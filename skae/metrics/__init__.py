@@ -6,11 +6,13 @@ from ._generation import frechet_distance, kernel_distance
 from ._latent import active_units
 from ._neighbors import memorization, precision_recall_density_coverage
 from ._reconstruction import peak_signal_noise_ratio, reconstruction_error, structural_similarity
+from ._variance import explained_variance
 
 __all__ = [
     "active_units",
     "dci",
     "disentanglement",
+    "explained_variance",
     "frechet_distance",
     "kernel_distance",
     "memorization",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from .._tensors import as_array, check_array
 from .._validation import check_real, check_size
@@ -55,6 +54,9 @@ def check_codes_and_factors(Z: Any, factors: Any, *, whole: bool = False) -> tup
     return Z.astype(np.float64), factors.astype(np.int64)
 
 
-def standardised(A: np.ndarray) -> np.ndarray:
+def standardized(A: np.ndarray) -> np.ndarray:
     """Columns of mean 0 and standard deviation 1, constant ones of 0."""
-    return StandardScaler().fit_transform(A)
+    A = A - A[0]  # so that constant columns are 0 exactly
+    A -= A.mean(axis=0)
+    deviation = A.std(axis=0)
+    return np.divide(A, deviation, out=np.zeros_like(A), where=deviation > 0)

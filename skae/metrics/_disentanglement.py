@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import mutual_info_score
 
 from .._validation import check_choice, check_number
-from ._checks import check_codes_and_factors, standardised
+from ._checks import check_codes_and_factors, standardized
 from ._dci import dci
 
 
@@ -132,7 +132,7 @@ def separated_attribute_predictability(Z: Any, factors: Any, *, per_factor: bool
     """
     check_choice("per_factor", per_factor, (True, False))
     Z, factors = check_codes_and_factors(Z, factors)
-    correlations = standardised(Z).T @ standardised(factors) / len(Z)
+    correlations = standardized(Z).T @ standardized(factors) / len(Z)
     return _gap(correlations**2, per_factor)
 
 

@@ -99,11 +99,12 @@ def precision_recall_density_coverage(
     for name, A in (("X", F), ("X_generated", G)):
         if len(A) <= n_neighbors:
             raise ValueError(f"{name} must have more than n_neighbors={n_neighbors} samples, got {len(A)}.")
-    F, G = _centred(F, G)
     radii, radii_generated = _squared_radii(F, n_neighbors), _squared_radii(G, n_neighbors)
     in_real_ball, n_inside, recalled, covered = np.zeros(len(G), bool), 0, 0, 0
-    for s, squares in _squared_distances(F, G):
-        inside = squares <= radii[s, np.newaxis]
+    for s, squares, errors in _squared_distances(F, G):
+        rim = radii[s, np.newaxis]
+        _measure(squares, (abs(squares - rim) <= errors) | (abs(squares - radii_generated) <= errors), F[s], G)
+        inside = squares <= rim
         in_real_ball |= inside.any(axis=0)
         n_inside += int(inside.sum())
         covered += int(inside.any(axis=1).sum())
@@ -150,7 +151,7 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
         counted half. 0.5 means no memorisation, 1 that every generated row is nearer.
 
         ``distances`` : ndarray of shape (n_generated,), float64, and ``held_out_distances`` : ndarray of shape
-        (n_held_out,), float64. They are exact, 0 for a copy.
+        (n_held_out,), float64. They are exact, 0 for copies only, however far apart groups of rows lie.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
     (0.0, 1.0)
     """
     F, G, H = find_features(features, X=X, X_generated=X_generated, X_held_out=X_held_out)
-    distances, held_out = _nearest_distances(F, G), _nearest_distances(F, H)
+    distances, held_out = (np.sqrt(_neighbors(A, F, 0)) for A in (G, H))
     median, median_held_out = float(np.median(distances)), float(np.median(held_out))
     if median_held_out > 0:
         ratio = median / median_held_out
@@ -187,38 +188,45 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
     return Memorization(ratio, float(probability), distances, held_out)
 
 
-def _centred(F: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
-    """All arrays less the mean of the first: a common offset would cost the distances below their digits."""
-    mean = F.mean(axis=0)
-    return [A - mean for A in (F, *others)]
+def _squared_distances(A: np.ndarray, B: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """The squared distances of slices of A's rows to all of B by matrix products, and bounds of their errors.
 
-
-def _squared_distances(A: np.ndarray, B: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """The squared distances of slices of A's rows to all of B, by matrix products; what may be rounding is 0."""
+    Both are centered first, since a common offset would cost digits. What a distance between two far groups of rows
+    costs those within a group is left to `_measure`.
+    """
+    mean = B.mean(axis=0)
+    A, B = A - mean, B - mean
     norms, norms_b = np.einsum("ij,ij->i", A, A), np.einsum("ij,ij->i", B, B)
-    for s in slices(A, len(B)):
+    relative = (A.shape[1] + 8) * np.finfo(np.float64).eps  # of the sums, and of the centering
+    for s in slices(A, 2 * len(B)):
         squares = norms[s, np.newaxis] + norms_b
-        rounding = 1e-12 * squares
+        errors = relative * squares
         squares -= 2 * (A[s] @ B.T)
-        squares[squares <= rounding] = 0
-        yield s, squares
+        yield s, squares, errors
+
+
+def _measure(squares: np.ndarray, unsure: np.ndarray, A: np.ndarray, B: np.ndarray) -> None:
+    """Put the squares of differences, which are 0 for copies only, where ``unsure``."""
+    rows, columns = np.nonzero(unsure)
+    for s in slices(rows, A.shape[1]):
+        difference = A[rows[s]] - B[columns[s]]
+        squares[rows[s], columns[s]] = np.einsum("ij,ij->i", difference, difference)
+
+
+def _neighbors(A: np.ndarray, B: np.ndarray, k: int) -> np.ndarray:
+    """The exact squared distance of each row of A to its k-th nearest of B, counted from 0."""
+    found = np.empty(len(A))
+    for s, squares, errors in _squared_distances(A, B):
+        farthest = np.partition(squares + errors, k, axis=1)[:, k]
+        near = squares - errors <= farthest[:, np.newaxis]
+        _measure(squares, near, A[s], B)
+        found[s] = np.partition(np.where(near, squares, np.inf), k, axis=1)[:, k]
+    return found
 
 
 def _squared_radii(A: np.ndarray, k: int) -> np.ndarray:
-    """The squared distance of each row to its k-th neighbour, less a trifle: the rim is outside whatever the rounding.
+    """The squared distance of each row to its k-th neighbor, less a trifle: the rim is outside whatever the rounding.
 
-    Where it is 0, rows that equal the centre are still inside.
+    Where it is 0, rows that equal the center are still inside.
     """
-    radii = np.empty(len(A))
-    for s, squares in _squared_distances(A, A):
-        radii[s] = np.partition(squares, k, axis=1)[:, k]  # from 0, which is the row itself
-    return radii * (1 - 1e-9)
-
-
-def _nearest_distances(F: np.ndarray, G: np.ndarray) -> np.ndarray:
-    """The distance of each row of G to the nearest of F: found by matrix products, measured by differences."""
-    distances = np.empty(len(G))
-    centred, others = _centred(F, G)
-    for s, squares in _squared_distances(others, centred):
-        distances[s] = np.linalg.norm(G[s] - F[squares.argmin(axis=1)], axis=1)
-    return distances
+    return _neighbors(A, A, k) * (1 - 1e-12)  # from 0, which is the row itself

@@ -8,13 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from .._slices import slices
 from .._validation import check_choice, check_number, check_sample_weight
 from ._checks import check_pair
+from ._errors import errors_of_features, errors_of_samples
 
 
-def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_sample: bool = False) -> Any:
-    r"""Mean squared error over all known values of X.
+def reconstruction_error(
+    X: Any,
+    X_hat: Any,
+    *,
+    sample_weight: Any = None,
+    multioutput: str = "uniform_average",
+    per_sample: bool = False,
+) -> Any:
+    r"""Mean squared error over all known values of X, or over those of each feature or each sample.
 
     .. math:: \frac{\sum_i w_i \sum_{j \text{ known}} (\hat x_{ij} - x_{ij})^2}
                    {\sum_i w_i \, |\{j \text{ known}\}|}
@@ -30,20 +37,29 @@ def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_s
         The reconstruction.
     sample_weight : array-like of shape (n_samples,) or float, default=None
         Weights of the rows; not with ``per_sample``.
+    multioutput : {'uniform_average', 'raw_values'}, default='uniform_average'
+        Whether to return the mean over all values, or one value for each feature, as in
+        `sklearn.metrics.mean_squared_error`; not with ``per_sample``.
     per_sample : bool, default=False
         Whether to return one value for each row instead of their mean.
 
     Returns
     -------
-    error : float or ndarray of shape (n_samples,), float64
-        In the units of X squared. With ``per_sample`` the mean over each row's known values, and NaN for a row
-        without any.
+    error : float, or ndarray of shape X.shape[1:] or (n_samples,), float64
+        In the units of X squared. With ``multioutput='raw_values'`` the weighted mean over the known values of each
+        feature, of the shape of one row; with ``per_sample`` the mean over the known values of each row. NaN for a
+        feature or a row without any.
 
     Raises
     ------
     ValueError
         If the arrays differ in shape, hold infinity or no real numbers; if X_hat is NaN where X has a value; if no
-        row of positive weight has a known value; if ``sample_weight`` comes with ``per_sample``.
+        row of positive weight has a known value; if ``sample_weight`` or ``multioutput='raw_values'`` comes with
+        ``per_sample``.
+
+    See Also
+    --------
+    explained_variance : The error as a share of the variance, which compares between tables.
 
     Examples
     --------
@@ -52,21 +68,31 @@ def reconstruction_error(X: Any, X_hat: Any, *, sample_weight: Any = None, per_s
     >>> X = [[0.0, 1.0], [2.0, np.nan]]
     >>> reconstruction_error(X, [[0.0, 2.0], [4.0, 7.0]])
     1.6666666666666667
+    >>> reconstruction_error(X, [[0.0, 2.0], [4.0, 7.0]], multioutput="raw_values")
+    array([2., 1.])
     >>> reconstruction_error(X, [[0.0, 2.0], [4.0, 7.0]], per_sample=True)
     array([0.5, 4. ])
     """
+    check_choice("multioutput", multioutput, ("uniform_average", "raw_values"))
     check_choice("per_sample", per_sample, (True, False))
     X, X_hat = check_pair(X, X_hat, allow_nan=True)
-    squares, counts = _squared_errors(X, X_hat)
     if per_sample:
         if sample_weight is not None:
             raise ValueError("sample_weight weighs the mean over rows: it has no use with per_sample=True.")
+        if multioutput != "uniform_average":
+            raise ValueError(f"multioutput={multioutput!r} is a mean over rows: it has no use with per_sample=True.")
+        squares, counts = errors_of_samples(X, X_hat)
         return np.divide(squares, counts, out=np.full(len(X), np.nan), where=counts > 0)
     weight = check_sample_weight(sample_weight, len(X))
-    total = float(weight @ counts)
-    if total == 0:
+    if multioutput == "raw_values":
+        squares, counts = errors_of_features(X, X_hat, weight)
+    else:
+        squares, counts = (weight @ sums for sums in errors_of_samples(X, X_hat))
+    if not counts.any():
         raise ValueError("X holds no known value in a row of positive weight: there is no error to average.")
-    return float(weight @ squares) / total
+    if multioutput == "raw_values":
+        return np.divide(squares, counts, out=np.full(counts.shape, np.nan), where=counts > 0).reshape(X.shape[1:])
+    return float(squares) / float(counts)
 
 
 def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = None, per_sample: bool = False) -> Any:
@@ -109,7 +135,7 @@ def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = No
     check_choice("per_sample", per_sample, (True, False))
     X, X_hat = check_pair(X, X_hat)
     value_range = _check_data_range(data_range, X)
-    squares, counts = _squared_errors(X, X_hat)
+    squares, counts = errors_of_samples(X, X_hat)
     with np.errstate(divide="ignore"):  # an error of 0 gives infinity, which is meant
         psnr = 20 * np.log10(value_range) - 10 * np.log10(squares / counts)
     return psnr if per_sample else float(psnr.mean())
@@ -196,20 +222,6 @@ def structural_similarity(
     if not np.isfinite(ssim).all():
         raise ValueError("X, X_hat or data_range are so large or so small that their squares are not finite, or 0.")
     return ssim if per_sample else float(ssim.mean())
-
-
-def _squared_errors(X: np.ndarray, X_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of squares of each row over its known values, and how many there are; slice by slice in float64."""
-    squares, counts = np.empty(len(X)), np.empty(len(X))
-    for s in slices(X):
-        error = np.subtract(X_hat[s], X[s], dtype=np.float64).reshape(len(X[s]), -1)
-        unknown = np.isnan(X[s]).reshape(error.shape)
-        error[unknown] = 0
-        squares[s] = np.einsum("ij,ij->i", error, error)
-        counts[s] = error.shape[1] - unknown.sum(axis=1)
-    if np.isnan(squares).any():
-        raise ValueError("X_hat contains NaN where X has a value.")
-    return squares, counts
 
 
 def _check_data_range(data_range: Any, X: np.ndarray) -> float:

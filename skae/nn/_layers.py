@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .._memory import check_weights
+from .._params import find_name
 from .._pca import Axes, Samples, principal_axes
-from .._validation import check_number
+from .._validation import check_choice, check_number
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -24,18 +25,29 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "identity": nn.Identity,
 }
+_OTHER_ACTIVATIONS = {"swish": "silu", "linear": "identity"}
 DENSE_NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 def check_widths(name: str, widths: Any) -> list[int]:
-    """Check a sequence of layer widths, which may be empty."""
+    """Check layer widths: a sequence, which may be empty, or an integer for one layer, as `MLPRegressor` takes it."""
+    if isinstance(widths, numbers.Integral):
+        widths = [widths]
     is_scalar = isinstance(widths, str | bytes) or getattr(widths, "ndim", 1) == 0  # of an array
     if is_scalar or not isinstance(widths, Iterable):
-        raise TypeError(f"{name} must be a sequence of integers, got {widths!r}.")
+        raise TypeError(f"{name} must be an integer or a sequence of integers, got {widths!r}.")
     widths = list(widths)
     for width in widths:
         check_number(f"every entry of {name}", width, numbers.Integral, 1)
     return [int(width) for width in widths]
+
+
+def check_activation(activation: Any) -> str:
+    """Return the key in ``ACTIVATIONS`` that ``activation`` spells in any case: 'ReLU' is 'relu'."""
+    if isinstance(activation, str):
+        activation = find_name(activation, ACTIVATIONS, _OTHER_ACTIVATIONS) or activation
+    check_choice("activation", activation, tuple(ACTIVATIONS))
+    return activation
 
 
 def dense_stack(

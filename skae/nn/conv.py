@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ._layers import ACTIVATIONS, LinearSkip, check_odd, check_widths, dense_stack, zero_
+from ._layers import ACTIVATIONS, LinearSkip, check_activation, check_odd, check_widths, dense_stack, zero_
 
 
 def _group_norm(width: int) -> nn.Module:
@@ -39,8 +39,8 @@ class Conv(nn.Module):
         Latent size; without ``dense`` the number of the code's channels.
     n_outputs : int, default=None
         Width that `encode` gives (without ``dense``: at every position); ``n_components`` when None.
-    channels : sequence of int, default=(16, 32)
-        Channels of each stage; at least one stage.
+    channels : int or sequence of int, default=(16, 32)
+        Channels of each stage; at least one stage. An int is one stage.
     kernel_size : int, default=3
         Side of all convolutions; odd.
     downsampling : {'stride', 'max_pool', 'avg_pool', None}, default='stride'
@@ -53,9 +53,10 @@ class Conv(nn.Module):
     n_residual_blocks : int, default=0
         Residual blocks (He et al., 2016) after each stage of the encoder, and before each of the decoder.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
-        Function after each hidden layer. The code and the output stay linear.
-    hidden_layer_sizes : sequence of int, default=(256,)
-        Dense layers between the last stage and a dense code; the decoder has them reversed, a dense one in any case.
+        Function after each hidden layer, in any case. The code and the output stay linear.
+    hidden_layer_sizes : int or sequence of int, default=(256,)
+        Dense layers between the last stage and a dense code, an int for one; the decoder has them reversed, a dense one
+        in any case.
     dense : bool, default=True
         Whether the code is dense. Otherwise it is spatial: ``n_components`` channels at every position that the last
         stage leaves, flattened to ``n_components * n_positions`` numbers.
@@ -95,14 +96,14 @@ class Conv(nn.Module):
         n_components: int,
         n_outputs: int | None = None,
         *,
-        channels: Sequence[int] = (16, 32),
+        channels: int | Sequence[int] = (16, 32),
         kernel_size: int = 3,
         downsampling: str | None = "stride",
         upsampling: str = "transpose",
         normalization: str | None = None,
         n_residual_blocks: int = 0,
         activation: str = "silu",
-        hidden_layer_sizes: Sequence[int] = (256,),
+        hidden_layer_sizes: int | Sequence[int] = (256,),
         dense: bool = True,
         decoder: str = "mirror",
         linear_skip: bool = True,
@@ -116,7 +117,7 @@ class Conv(nn.Module):
         check_choice("upsampling", upsampling, ("transpose", "resize"))
         check_choice("normalization", normalization, (None, *_NORMALIZATIONS))
         check_number("n_residual_blocks", n_residual_blocks, numbers.Integral, 0)
-        check_choice("activation", activation, tuple(ACTIVATIONS))
+        activation = check_activation(activation)
         hidden = check_widths("hidden_layer_sizes", hidden_layer_sizes)
         check_choice("decoder", decoder, ("mirror", "dense"))
         check_choice("dense", dense, (True, False))

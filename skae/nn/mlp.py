@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .._validation import check_choice, check_number
-from ._layers import ACTIVATIONS, DENSE_NORMALIZATIONS, LinearSkip, check_widths, dense_stack, zero_
+from ._layers import DENSE_NORMALIZATIONS, LinearSkip, check_activation, check_widths, dense_stack, zero_
 
 
 class MLP(nn.Module):
@@ -30,11 +30,11 @@ class MLP(nn.Module):
         Latent size: the width that `decode` takes.
     n_outputs : int, default=None
         Width that `encode` gives; ``n_components`` when None.
-    hidden_layer_sizes : sequence of int, default=(256, 128)
+    hidden_layer_sizes : int or sequence of int, default=(256, 128)
         Widths of f's hidden layers, from the data to the code; g has them reversed.
-        ``()`` leaves linear maps.
+        An int is one layer, ``()`` leaves linear maps.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
-        Function after each hidden layer. The code and the output stay linear.
+        Function after each hidden layer, in any case. The code and the output stay linear.
     normalization : {None, 'batch', 'layer'}, default=None
         Normalisation before each activation.
     dropout : float, default=0.0
@@ -57,14 +57,14 @@ class MLP(nn.Module):
         n_components: int,
         n_outputs: int | None = None,
         *,
-        hidden_layer_sizes: Sequence[int] = (256, 128),
+        hidden_layer_sizes: int | Sequence[int] = (256, 128),
         activation: str = "silu",
         normalization: str | None = None,
         dropout: float = 0.0,
         linear_skip: bool = True,
     ) -> None:
         super().__init__()
-        check_choice("activation", activation, tuple(ACTIVATIONS))
+        activation = check_activation(activation)
         check_choice("normalization", normalization, (None, *DENSE_NORMALIZATIONS))
         check_number("dropout", dropout, numbers.Real, 0, 1, bounds="left")
         check_choice("linear_skip", linear_skip, (True, False))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .._validation import check_choice, check_number
-from ._layers import ACTIVATIONS, check_odd
+from .._validation import check_number
+from ._layers import ACTIVATIONS, check_activation, check_odd
 from ._sequence import SequenceNetwork, steps_inside
 
 
@@ -36,7 +36,7 @@ class TCN(SequenceNetwork):
     n_layers : int, default=4
         Convolutions of the encoder, and of the decoder, with dilations 1, 2, 4 and so on.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
-        Function after each convolution. The code and the output stay linear.
+        Function after each convolution, in any case. The code and the output stay linear.
     n_frequencies : int, default=8
         Number of k, from 1 on, in the sines and cosines. 0 leaves t/T.
 
@@ -71,7 +71,7 @@ class TCN(SequenceNetwork):
         check_number("channels", channels, numbers.Integral, 1)
         check_odd("kernel_size", kernel_size)
         check_number("n_layers", n_layers, numbers.Integral, 1)
-        check_choice("activation", activation, tuple(ACTIVATIONS))
+        activation = check_activation(activation)
 
         def half(n_in: int) -> nn.Module:
             return _Convolutions(n_in, channels, kernel_size, n_layers, activation)

@@ -1,9 +1,15 @@
-"""Estimators in files that hold no code."""
+"""Estimators in files that hold no code.
+
+``TRUSTED_TYPES`` lists the names of all types that archives of skops with autoencoders in them have, for whoever reads
+such archives by other means than `load`, such as `skops.io.load` or MLflow: pass it as ``trusted`` or
+``skops_trusted_types``. Types of scikit-learn that skops does not trust by itself, and classes of your own, are not in
+the list.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -11,14 +17,19 @@ from sklearn.base import BaseEstimator
 from .. import _files
 from .._random import settled
 from .._validation import check_choice, check_device
-from ._names import with_names
+from ._metadata import from_archive, from_document, plain_metadata
+from ._names import STATE, trusted_types, with_names
 from ._single import pack_estimator, unpack_estimator
 from ._skops import dumps, loads, need_skops, stands_alone
 
-__all__ = ["load", "save"]
+__all__ = ["TRUSTED_TYPES", "load", "read_metadata", "save"]
+
+TRUSTED_TYPES: list[str] = trusted_types()
+# Under these names archives and pickles find what fitted estimators hold.
+AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets = STATE
 
 
-def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) -> None:
+def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mapping[str, Any] | None = None) -> None:
     """Write an estimator to a file that anybody can load without running code.
 
     An autoencoder, or a `Reconstructor` of one, becomes a safetensors file: weights and other arrays as tensors,
@@ -33,23 +44,31 @@ def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) ->
     estimator : estimator
         Fitted or not. Of ``callbacks``, only what plain values describe can be kept, and ``checkpoint``, a path of
         this machine, is not.
-    path : str or os.PathLike
-        Where to; a file there is replaced.
+    path : str, os.PathLike or file object
+        Where to; a file there is replaced. To a file object, which must be binary, the bytes are written from its
+        position on; it need not be seekable, and stays open.
     optimizer : bool, default=False
         Whether to keep the optimiser's state, which makes files of Adam's three times as large: with it ``warm_start``
         and `partial_fit` go on as if the estimator had never been away.
+    metadata : dict, default=None
+        Plain values to keep in the file, such as a version of the data, a score or a description: str, int (below
+        2**63), finite float, bool, None, and lists and dicts of these, with str as keys; at most 1 MiB as JSON. NumPy's
+        scalars become Python's, and tuples lists. `load` with ``return_metadata`` and `read_metadata` return them.
 
     Raises
     ------
     TypeError
         For what is no estimator, and for what no file can tell how to make again, such as a lambda or a network that
-        was given as an object: the message names the place. Nothing is written then.
+        was given as an object: the message names the place. Nothing is written then. Also for metadata of other kinds.
+    ValueError
+        For metadata that are too large, or not finite.
     OSError
         Where the file cannot be written. What was there remains.
 
     See Also
     --------
-    load : The way back.
+    load : Read the file.
+    read_metadata : Read the metadata alone.
 
     Examples
     --------
@@ -66,11 +85,13 @@ def save(estimator: Any, path: str | os.PathLike, *, optimizer: bool = False) ->
     check_choice("optimizer", optimizer, (True, False))
     if isinstance(estimator, type) or not isinstance(estimator, BaseEstimator):
         raise TypeError(f"estimator must be an estimator, got {estimator!r}.")
+    plain = None if metadata is None else plain_metadata(metadata)
+    _files.is_file_object(path, "write")  # what cannot be written to is refused first
     pack = pack_estimator if stands_alone(estimator) else dumps
-    _files.write_atomically(path, settled(pack)(estimator, optimizer=optimizer))
+    _files.write(path, settled(pack)(estimator, optimizer=optimizer, metadata=plain))
 
 
-def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] = ()) -> Any:
+def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_metadata: bool = False) -> Any:
     """Read an estimator that `save` wrote.
 
     Nothing in the file is run, imported or called: it names classes, and what may be named are skae's own, those of
@@ -79,19 +100,25 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The file.
+    path : str, os.PathLike or file object
+        The file. Of a file object, which must be binary and need not be seekable, the bytes from its position on are
+        read: up to the end of the estimator's file, so that another may follow, or to the end where it is an archive
+        of skops.
     device : str or torch.device, default=None
         Where the autoencoders in it are to run from now on. With None where they ran before, or on the CPU where that
         is not here.
     trusted : list of classes and functions, or dict, default=()
         Those of your own that the file may name, such as the network given as ``module``. They are called as in `fit`.
         A dict gives them by the names in the file, where they have others by now.
+    return_metadata : bool, default=False
+        Whether to return the metadata of the file too.
 
     Returns
     -------
     estimator : estimator
         As it was saved: it gives the same results to the bit.
+    metadata : dict
+        What was given to `save`, or an empty dict; only with ``return_metadata``.
 
     Raises
     ------
@@ -102,7 +129,8 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
 
     See Also
     --------
-    save : The way there.
+    save : Write the file.
+    read_metadata : Read the metadata alone.
 
     Examples
     --------
@@ -122,20 +150,68 @@ def load(path: str | os.PathLike, *, device: Any = None, trusted: Iterable[Any] 
     """
     if device is not None:
         check_device(device)
+    check_choice("return_metadata", return_metadata, (True, False))
     names = with_names(trusted)
     try:
         data = _files.read(path)
-    except ValueError as error:
+    except (ValueError, EOFError, zlib.error) as error:  # the last two of a file object that decompresses
         raise _wrong(path, error) from error
     archive = _files.is_archive(data)
     if archive:
         need_skops()
     unpack = loads if archive else unpack_estimator
     try:
-        return settled(unpack)(data, names, device)
+        estimator, metadata = settled(unpack)(data, names, device)
     except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
+        raise _wrong(path, error) from error
+    return (estimator, metadata) if return_metadata else estimator
+
+
+def read_metadata(path: Any) -> dict[str, Any]:
+    """Read the metadata in a file of `save`, without the estimator.
+
+    Of an autoencoder's file only the header is read. Its checksum, which is over the whole file, is left to `load`.
+
+    Parameters
+    ----------
+    path : str, os.PathLike or file object
+        The file. An archive of skops is read to the end; a file object is then no longer at its beginning.
+
+    Returns
+    -------
+    metadata : dict
+        What was given to `save` as ``metadata``, or an empty dict.
+
+    Raises
+    ------
+    ValueError
+        For a file that `save` did not write, or that was cut or changed.
+    OSError
+        Where the file cannot be read.
+
+    See Also
+    --------
+    load : Read the estimator too.
+
+    Examples
+    --------
+    >>> import io
+    >>> import skae
+    >>> file = io.BytesIO()
+    >>> skae.save(skae.AutoencoderTransformer(4), file, metadata={"data": "digits", "score": -1.5})
+    >>> start = file.seek(0)
+    >>> skae.persistence.read_metadata(file)
+    {'data': 'digits', 'score': -1.5}
+    """
+    try:
+        data = _files.read(path, header_only=True)
+    except (ValueError, EOFError, zlib.error) as error:
+        raise _wrong(path, error) from error
+    try:
+        return from_archive(data) if _files.is_archive(data) else from_document(_files.document_in(data))
+    except Exception as error:  # as in `load`
         raise _wrong(path, error) from error
 
 
 def _wrong(path: Any, error: Exception) -> ValueError:
-    return ValueError(f"{os.fsdecode(path)} cannot be loaded: {_files.reason(error)}.")
+    return ValueError(f"{_files.name_of(path)} cannot be loaded: {_files.reason(error)}.")

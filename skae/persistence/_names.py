@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn import decomposition, impute, mixture, neighbors, preprocessing
 
 from .. import bottlenecks, estimators, losses, noise
 from .. import nn as networks
+from .._conditions import Classes, Targets
+from .._images import ImageLayout
+from .._net import AutoencoderNet
+from .._sequences import SequenceLayout
 
 # What autoencoders are used with, and what only computes: nothing here opens files or calls what it is given.
 _SKLEARN = {
@@ -22,6 +27,8 @@ _SKLEARN = {
 }
 # They copy the layer that they are given as often as they are told, and no file needs them.
 _COPIERS = (torch.nn.TransformerEncoder, torch.nn.TransformerDecoder)
+# What fitted estimators hold besides parts; they call this package their module.
+STATE = (AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets)
 
 
 @cache
@@ -46,9 +53,24 @@ def _public_names() -> dict[Any, str]:
     return {thing: name for name, thing in known_names().items()}
 
 
+def archived_name(thing: Any) -> str:
+    """The name of a class or function in archives of skops, which import it by this name."""
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def trusted_types() -> list[str]:
+    """The names in archives of everything that autoencoders are made of, but for what is private in other libraries.
+
+    No layers of torch: they create themselves from whatever arguments an archive holds.
+    """
+    public = [thing for name, thing in known_names().items() if name.startswith(("skae.", "torch.optim."))]
+    names = {archived_name(thing) for thing in (*public, *STATE, np.dtype, torch.device)}
+    return sorted(name for name in names if "._" not in name)
+
+
 def name_of(thing: Any) -> str:
     """The public name of what everybody knows, and the qualified one of any other class or function."""
-    return _public_names().get(thing) or f"{thing.__module__}.{thing.__qualname__}"
+    return _public_names().get(thing) or archived_name(thing)
 
 
 def not_trusted(names: Iterable[str], what: str) -> ValueError:

@@ -21,6 +21,7 @@ from .._images import ImageLayout
 from .._module_state import module_arrays, restored_module
 from .._net import AutoencoderNet
 from .._random import Stream
+from .._sequences import SequenceLayout
 from .._validation import check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
@@ -65,7 +66,7 @@ class ObjectEncoder(ValueEncoder):
         if isinstance(value, functools.partial):
             parts = {"function": value.func, "args": list(value.args), "keywords": value.keywords}
             return {"$": "partial", "of": self.encode(parts, where)}
-        if isinstance(value, ImageLayout):
+        if isinstance(value, ImageLayout | SequenceLayout):
             return {"$": "layout", "items": self.encode(list(value), where)}
         if isinstance(value, Classes | Targets):
             kind = next(kind for kind, cls in _CONDITIONS.items() if cls is type(value))
@@ -170,9 +171,10 @@ class ObjectDecoder(ValueDecoder):
             raise ValueError(f"{name_of(made)} is no network, which alone is made with some of its arguments")
         return functools.partial(parts["function"], *parts["args"], **parts["keywords"])
 
-    def read_layout(self, value: dict) -> ImageLayout:
-        """How images lie in rows."""
-        return ImageLayout(*self.decode(value["items"]))
+    def read_layout(self, value: dict) -> ImageLayout | SequenceLayout:
+        """How images or sequences lie in rows."""
+        items = self.decode(value["items"])
+        return ImageLayout(*items) if len(items) == len(ImageLayout._fields) else SequenceLayout(*items)
 
     def read_condition(self, value: dict) -> Classes | Targets:
         """What a decoder is told."""

@@ -17,37 +17,37 @@ from torch import nn
 
 from .._codec import check_random_state
 from .._component import Component
-from .._conditions import Classes, Targets
-from .._images import ImageLayout
 from .._module_state import module_state
-from .._net import AutoencoderNet
-from .._random import Stream
 from .._validation import check_device
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_restored
-from ._names import known_names, name_of, not_trusted
+from ._metadata import from_archive, into_archive
+from ._names import archived_name, known_names, name_of, not_trusted, trusted_types
 from ._objects import forget_checkpoint
 from ._requests import own
 from ._single import pack_estimator, unpack_estimator
 
-# What our estimators hold beside the classes that have public names.
-_WITHIN = (AutoencoderNet, Classes, ImageLayout, Stream, Targets)
-# What skops does not know to be harmless in what stands around ours: imputers, searches, routing.
+# The names of version 0.2.0.
+_FORMER = (
+    "skae._conditions.Classes",
+    "skae._conditions.Targets",
+    "skae._images.ImageLayout",
+    "skae._net.AutoencoderNet",
+)
+# What skops does not know to be harmless in what stands around ours: searches, routing.
 _HARMLESS = (
-    "numpy.dtype",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
-    "torch.device",
 )
 _PACKED = "_packed"
 _SPARE = 2**20  # bytes
 
 
-def dumps(estimator: Any, *, optimizer: bool) -> bytes:
+def dumps(estimator: Any, *, optimizer: bool, metadata: Mapping[str, Any] | None = None) -> bytes:
     """An archive of ``estimator``. An autoencoder that skops cannot hold stands in it as the bytes of its own file."""
     estimator = copy.deepcopy(estimator)
     for found in list(autoencoders_in(estimator)):
@@ -60,16 +60,18 @@ def dumps(estimator: Any, *, optimizer: bool) -> bytes:
             data = pack_estimator(found, optimizer=optimizer)
             found.__dict__.clear()
             found.__dict__[_PACKED] = np.frombuffer(data, dtype=np.uint8)
-    return need_skops().dumps(estimator)
+    data = need_skops().dumps(estimator)
+    return into_archive(data, dict(metadata)) if metadata else data
 
 
-def loads(data: bytes, names: Mapping[str, Any], device: Any) -> Any:
-    """The way back; only what ``names`` holds, and what skops itself takes for harmless, is made."""
-    sio = need_skops()
+def loads(data: bytes, names: Mapping[str, Any], device: Any) -> tuple[Any, dict[str, Any]]:
+    """Restore an estimator and its metadata; only what ``names`` holds, and what skops trusts itself, is made."""
     _check_sizes(data)
+    metadata = from_archive(data)
+    sio = need_skops()
     # Layers of torch's make themselves from whatever an archive says; `dumps` puts none there.
     named = [thing for name, thing in names.items() if not name.startswith("torch.nn.")]
-    allowed = {f"{thing.__module__}.{thing.__qualname__}" for thing in (*named, *_WITHIN)} | {*_HARMLESS}
+    allowed = {*map(archived_name, named), *trusted_types(), *_FORMER, *_HARMLESS}
     unknown = set(sio.get_untrusted_types(data=data)) - allowed
     if unknown:
         raise not_trusted(unknown, "neither skae's own nor harmless to skops")
@@ -79,7 +81,7 @@ def loads(data: bytes, names: Mapping[str, Any], device: Any) -> Any:
             check_random_state(found)
     for found in list(autoencoders_in(estimator)):
         if _PACKED in vars(found):
-            inner = unpack_estimator(np.asarray(vars(found)[_PACKED], dtype=np.uint8).tobytes(), names, device)
+            inner, _ = unpack_estimator(np.asarray(vars(found)[_PACKED], dtype=np.uint8).tobytes(), names, device)
             if type(inner) is not type(found):
                 raise TypeError(f"a {type(found).__name__} cannot be a {type(inner).__name__}")
             found.__dict__.clear()
@@ -91,7 +93,7 @@ def loads(data: bytes, names: Mapping[str, Any], device: Any) -> Any:
             found.set_params(device=device)
             if "net_" in vars(found):
                 found.net_ = found.net_.on(str(check_device(device)))
-    return estimator
+    return estimator, metadata
 
 
 def _suits_skops(est: BaseAutoencoder) -> bool:

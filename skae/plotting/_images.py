@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._images import ImageLayout, find_layout, is_auto
+from .._inputs import one_array
 from .._slices import extremes
 from .._tensors import as_array, check_array
 from ._common import new_axes, pyplot
@@ -16,7 +17,7 @@ _UNKNOWN = (0.55, 0.7, 0.85)  # a pale blue, for values that are NaN
 
 def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name: str = "X") -> np.ndarray:
     """Rows of ``X`` as (n, height, width), or with colours as (n, height, width, 3), without their transparency."""
-    X = check_array(as_array(X), allow_nd=True, ensure_all_finite="allow-nan", input_name=name)
+    X = check_array(as_array(one_array(X, name)), allow_nd=True, ensure_all_finite="allow-nan", input_name=name)
     layout = find_layout(X.shape[1:], input_shape, channel_axis, name)
     told = input_shape is not None or not is_auto(channel_axis)
     if not told and X.ndim == 3 and min(X.shape[1:]) <= 4 and X.shape[1] != X.shape[2]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._tensors import as_array, assert_all_finite, check_array, column_or_1d
@@ -121,10 +120,7 @@ class LatentDisplay:
         Z = check_array(Z, input_name="Z", ensure_min_samples=1 if np.shape(Z)[-1] <= 2 else 2)
         labels = [f"Component {i}" for i in range(Z.shape[1])]
         if Z.shape[1] > 2:
-            pca = PCA(2, svd_solver="covariance_eigh")  # draws no random numbers, whatever the size
-            with np.errstate(invalid="ignore"):  # codes that are all the same have no variance to share
-                Z = pca.fit_transform(Z)
-            shares = np.nan_to_num(pca.explained_variance_ratio_)
+            Z, shares = _principal_components(Z)
             labels = [f"PC {i} ({100 * share:.0f} % of the codes' variance)" for i, share in enumerate(shares, 1)]
         y_label = getattr(y, "name", None)
         if y is not None:
@@ -195,6 +191,16 @@ class LatentDisplay:
             self.colorbar_.solids.set_alpha(1)
             self.colorbar_.outline.set_visible(False)
         return self
+
+
+def _principal_components(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first two principal components of codes, (n, 2), and their shares of the variance."""
+    centered = Z.astype(np.float64)
+    centered -= centered.mean(axis=0)
+    axes, spreads, _ = np.linalg.svd(centered.T, full_matrices=False)
+    axes, variances = axes[:, :2], spreads**2
+    axes = axes * np.sign(axes[abs(axes).argmax(axis=0), [0, 1]])  # the signs that PCA gives them
+    return centered @ axes, variances[:2] / max(variances.sum(), np.finfo(np.float64).tiny)
 
 
 def _class_style(i: int) -> dict[str, Any]:

@@ -83,8 +83,9 @@ def test_every_loss_and_noise_trains_on_rows_with_holes(unit, loss, noise):
     X[3] = np.nan
     ae = small(loss=loss, noise=noise, early_stopping="auto").fit(X, sample_weight=np.linspace(0.1, 2, 60))
     assert np.isfinite(ae.loss_curve_ + ae.validation_loss_curve_).all()
-    for found in (ae.transform(X), ae.reconstruct(X), ae.score_samples(X), ae.score(X)):
+    for found in (ae.transform(X), ae.reconstruct(X), np.delete(ae.score_samples(X), 3), ae.score(X)):
         assert np.isfinite(found).all()
+    assert np.isnan(ae.score_samples(X)[3])
 
 
 def test_scores_are_of_known_values(holed):
@@ -108,7 +109,7 @@ def test_the_score_of_nothing_is_told(holed):
     ae = small().fit(holed)
     nothing = np.full((3, 6), np.nan)
     assert np.isfinite(ae.reconstruct(nothing)).all()
-    assert ae.score_samples(nothing).tolist() == [0, 0, 0]
+    assert np.isnan(ae.score_samples(nothing)).all(), "they are not the most normal rows"
     for call in (
         lambda: ae.score(nothing),
         lambda: ae.score(np.vstack([holed, nothing]), sample_weight=np.repeat([0.0, 1.0], [60, 3])),
@@ -133,14 +134,6 @@ def test_rows_of_nothing_in_fit_change_no_conditioning(holed):
     for name in ("mean", "scale"):
         assert getattr(with_them.module_, name) == pytest.approx(getattr(without.module_, name), rel=1e-12)
     assert torch.allclose(with_them.module_.baseline, without.module_.baseline, atol=1e-6)
-
-
-def test_a_column_of_nothing_enters_as_the_mean_of_all(holed):
-    X = holed.copy()
-    X[:, 2] = np.nan
-    ae = small(noise="masking_noise").fit(X)
-    assert ae.module_.baseline[2] == 0
-    assert np.isfinite(ae.reconstruct(X, keep_observed=True)).all()
 
 
 def test_the_signs_and_payloads_of_nan_do_not_matter(holed):

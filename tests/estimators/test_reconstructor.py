@@ -452,7 +452,7 @@ def test_transform_before_fit():
 def test_images(digits):
     images = digits[:100].reshape(-1, 8, 8, 1).repeat(3, axis=3)
     holed = images.copy()
-    holed[:, 2:5, 3:6] = np.nan
+    holed[1:, 2:5, 3:6] = np.nan
     ae = ConvAutoencoder(4, missing="mask", max_epochs=1, random_state=0)
     rec = Reconstructor(ae, keep_observed=True).fit(holed)
     found = rec.transform(holed)

@@ -20,7 +20,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
 from skae.bottlenecks import KSparse, Sparse
 from skae.losses import Huber, SquaredError
 from skae.noise import GaussianNoise, MaskingNoise
@@ -355,7 +355,7 @@ def test_no_prior_no_sample(blobs):
     assert not hasattr(ae, "sample")
     with pytest.raises(AttributeError) as error:
         ae.sample(3)
-    assert "set prior" in str(error.value.__cause__)
+    assert "set prior" in str(error.value)
     with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
         small(prior=PCA()).fit(blobs)
 
@@ -519,6 +519,56 @@ def test_score_weighs_rows(blobs):
     assert ae.score(blobs, sample_weight=weight > 30) == pytest.approx(ae.score(blobs[31:]), rel=1e-5)
 
 
+@pytest.mark.parametrize("weight", [np.ones(60), np.linspace(0.1, 4, 60)], ids=["equal", "unequal"])
+def test_only_the_ratios_of_weights_within_a_call_count(blobs, weight):
+    one, other = small(), small()
+    for factor in (1.0, 8.0, 0.25):
+        one.partial_fit(blobs, sample_weight=weight)
+        other.partial_fit(blobs, sample_weight=factor * weight)
+    np.testing.assert_array_equal(other.transform(blobs), one.transform(blobs))
+    assert other.loss_curve_ == one.loss_curve_
+    for factor in (8.0, 0.25):
+        fitted = [small().fit(blobs, sample_weight=w).transform(blobs) for w in (weight, factor * weight)]
+        np.testing.assert_array_equal(*fitted)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_the_mixture_of_equal_weights_is_that_of_none(weight):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 5)) * 3 + rng.normal(size=(100, 5)) + 5
+    ae = small(max_epochs=0, prior="mixture", random_state=1)
+    plain, weighted = clone(ae).fit(X), clone(ae).fit(X, sample_weight=np.full(100, weight))
+    assert weighted.prior_.n_components == plain.prior_.n_components == 1
+    np.testing.assert_allclose(weighted.prior_.means_, plain.prior_.means_, atol=1e-3)
+    drawn = weighted.sample(20000, random_state=0)
+    np.testing.assert_allclose(drawn.mean(axis=0), X.mean(axis=0), atol=0.03 * X.std())
+
+
+# ------------------------------------------------------------------ the width of the code
+
+
+@pytest.mark.parametrize(
+    ("estimator", "shape", "width"),
+    [
+        (small(3), (6,), 3),
+        (small(9), (6,), 9),
+        (ConvAutoencoder(3, max_epochs=0, module__dense=False), (16, 16), 3 * 16),
+        (ConvAutoencoder(3, max_epochs=0), (16, 16), 3),
+        (VAEGenerator(2, max_epochs=0, conditional=True), (6,), 2),
+        (AutoencoderTransformer(2, module="gru", max_epochs=0), (7, 2), 2),
+    ],
+    ids=["dense", "wide", "spatial", "conv", "conditional", "sequences"],
+)
+def test_n_components_is_the_number_of_columns_of_transform(estimator, shape, width):
+    """As it is PCA's."""
+    X = np.random.default_rng(0).normal(size=(20, *shape))
+    assert not hasattr(estimator, "n_components_")
+    estimator.fit(X, np.arange(20) % 2)
+    assert estimator.n_components_ == width == estimator.transform(X).shape[1]
+    assert len(estimator.get_feature_names_out()) == width
+    assert pickle.loads(pickle.dumps(estimator)).n_components_ == width
+
+
 # ------------------------------------------------------------------ going on
 
 
@@ -561,7 +611,7 @@ def test_warm_start_goes_on(digits):
     assert ae.module_.scale == scale
     cold = small(4, max_epochs=20, lr_schedule=None).fit(X, X_val=X)
     assert ae.score(X) > cold.score(X)
-    with pytest.raises(ValueError, match="another network than the one fitted before"):
+    with pytest.raises(ValueError, match="need the same network: n_components was 4 and is 5"):
         ae.set_params(n_components=5).fit(X)
     with pytest.raises(ValueError, match="warm_start needs rows of shape"):
         ae.set_params(n_components=4).fit(X[:, :9])

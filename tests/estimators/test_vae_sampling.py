@@ -10,6 +10,7 @@ from sklearn.neighbors import KernelDensity
 
 from skae import VAEGenerator
 from skae.bottlenecks import MMD, SquaredNorm, TotalCorrelation
+from skae.losses import Likelihood
 
 
 def small(n_components=2, **params):
@@ -94,6 +95,101 @@ def test_rows_come_in_the_units_of_the_data(vae, few, factor, shift):
         )
 
 
+# ------------------------------------------------------------------ noisy="auto"
+
+
+@pytest.fixture(scope="module")
+def table():
+    """A standardized table of 200 samples and 8 features that share two factors and much noise, and two classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    factors = rng.normal(size=(200, 2)) + 2 * y[:, None]
+    X = factors @ rng.normal(size=(2, 8)) + 2 * rng.normal(size=(200, 8))
+    return (X - X.mean(0)) / X.std(0), y
+
+
+class NoDraws(Likelihood):
+    """A likelihood of a user's own, which defines no `sample`."""
+
+    def elementwise(self, raw, x):
+        return (raw - x).square() / 2
+
+
+@pytest.mark.parametrize("loss", ["gaussian", "laplace"])
+def test_samples_of_a_table_have_its_spread(table, loss):
+    X, _ = table
+    vae = small(2, loss=loss, max_epochs=30).fit(X)
+    spread = vae.sample(4000, random_state=0).std(0)
+    np.testing.assert_allclose(spread, 1, atol=0.25)
+    assert spread.mean() == pytest.approx(1, abs=0.1)
+    assert vae.sample(4000, random_state=0, noisy=False).std(0).mean() < 0.8, "the mean is narrower"
+
+
+def test_samples_of_a_class_have_its_mean_and_spread(table):
+    X, y = table
+    vae = small(2, conditional=True, max_epochs=30).fit(X, y)
+    for label in (0, 1):
+        drawn, of_class = vae.sample(4000, y=label, random_state=0), X[y == label]
+        np.testing.assert_allclose(drawn.mean(0), of_class.mean(0), atol=0.35)
+        assert drawn.std(0).mean() == pytest.approx(of_class.std(0).mean(), abs=0.12)
+
+
+def test_draws_of_missing_values_have_the_spread_of_the_likelihood(table):
+    X, _ = table
+    holed = X.copy()
+    holed[::2, 0] = np.nan
+    vae = small(2, missing="mask", noise="masking_noise", max_epochs=30).fit(holed)
+
+    def coverage(**params):
+        draws = vae.sample_posterior(holed, n_samples=200, random_state=0, **params)[:, ::2, 0]
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+        return ((low < X[::2, 0]) & (X[::2, 0] < high)).mean()
+
+    assert coverage(noisy=False) < 0.6 < 0.75 < coverage()
+
+
+FLAT = np.random.default_rng(0).uniform(size=(40, 36))
+WAVES = np.sin(np.arange(12) / 2 + FLAT[:, :1] * 6)[..., None] * [1, 2]
+NOISY_BY_DEFAULT = {
+    "table": (FLAT, {}),
+    "sequences": (WAVES, {"module": "gru", "beta": 0.1, "max_epochs": 60, "batch_size": 10}),
+    "sequences of one channel": (WAVES[..., 0], {"module": "tcn", "max_epochs": 20, "batch_size": 20}),
+    "zeros and ones": ((FLAT > 0.5).astype(float), {"loss": "bernoulli"}),
+    "one dimension": (FLAT[:, :1], {}),
+}
+MEAN_BY_DEFAULT = {
+    "images": (FLAT.reshape(40, 6, 6), {}),
+    "images with channels": (FLAT.reshape(40, 3, 4, 3), {}),
+    "flat images": (FLAT, {"module": "conv"}),
+    "flat images for a dense network": (FLAT, {"input_shape": (6, 6)}),
+    "a loss that is no likelihood": (FLAT, {"loss": "squared_error", "bottleneck": "mmd"}),
+    "a likelihood without draws": (FLAT, {"loss": NoDraws()}),
+}
+
+
+@pytest.mark.parametrize("name", [*NOISY_BY_DEFAULT, *MEAN_BY_DEFAULT])
+def test_auto_draws_from_the_likelihood_but_for_images(name):
+    X, params = (NOISY_BY_DEFAULT | MEAN_BY_DEFAULT)[name]
+    vae = small(2, **params).fit(X)
+    noisy = name in NOISY_BY_DEFAULT
+    np.testing.assert_array_equal(vae.sample(5, random_state=0), vae.sample(5, random_state=0, noisy=noisy))
+    if noisy:
+        assert not np.array_equal(vae.sample(5, random_state=0), vae.sample(5, random_state=0, noisy=False))
+    if vae.module_.is_variational:
+        by_default, asked = (
+            vae.sample_posterior(X[:3], n_samples=2, random_state=0, **given) for given in ({}, {"noisy": noisy})
+        )
+        np.testing.assert_array_equal(by_default, asked)
+
+
+def test_interpolations_have_no_noise(table):
+    X, _ = table
+    vae = small(2, max_epochs=5).fit(X)
+    ways = vae.interpolate(X[:3], X[3:6], 4)
+    np.testing.assert_array_equal(ways, vae.interpolate(X[:3], X[3:6], 4))
+    np.testing.assert_allclose(ways[:, 0], vae.reconstruct(X[:3]), atol=1e-5)
+
+
 # ------------------------------------------------------------------ priors
 
 
@@ -170,7 +266,7 @@ def test_other_bottlenecks_generate_too(few, bottleneck):
 
 
 def test_draws_of_a_row_lie_around_its_reconstruction(vae, few):
-    draws = vae.sample_posterior(few[:20], n_samples=400, random_state=0)
+    draws = vae.sample_posterior(few[:20], n_samples=400, random_state=0, noisy=False)
     assert draws.shape == (400, 20, 64)
     assert draws.dtype == np.float32
     spread = draws.std(0)

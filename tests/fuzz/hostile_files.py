@@ -599,6 +599,12 @@ def _with(seeds, name, change):
     return packed(text_of(document), arrays)
 
 
+def _annotated(seeds, metadata):
+    """A seed with metadata."""
+    document, arrays = _files.unpack(seeds.data("ae"))
+    return packed(text_of(document | {"metadata": metadata}), arrays)
+
+
 def _identity():
     return {"$": "layer", "class": "torch.nn.Identity", "arguments": {}, "children": None, "weights": {}}
 
@@ -669,6 +675,13 @@ _LIES = {
     "JSON that is none": lambda seeds: packed("{", {}),
     "a document that is a number": lambda seeds: packed("3", {}),
     "a document of another kind": lambda seeds: packed('{"kind":"checkpoint"}', {}),
+    "metadata that are no dict": lambda seeds: _annotated(seeds, [1]),
+    "metadata of infinity": lambda seeds: _annotated(seeds, {"a": float("inf")}),
+    "metadata too deep": lambda seeds: _annotated(seeds, json.loads('{"a":' * 25 + "1" + "}" * 25)),
+    "metadata too large": lambda seeds: _annotated(seeds, {"a": "x" * 2**21}),
+    "metadata in an archive that unpack to more": lambda seeds: _zip(
+        [("schema.json", b"{}"), ("skae_metadata.json", b'{"a":' + b" " * 2**22 + b"1}")], zipfile.ZIP_DEFLATED
+    ),
     "no estimator": lambda seeds: packed('{"kind":"estimator","estimator":{"a":3}}', {}),
     "an encoder of 10**9 layers": lambda seeds: _with(
         seeds,

@@ -117,7 +117,7 @@ def test_a_device_is_no_file(device, in_time):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="is a directory"):
         skae.load(tmp_path)
 
 

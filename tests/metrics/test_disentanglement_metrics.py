@@ -293,3 +293,11 @@ def test_factors_that_are_not_whole_are_refused(metric):
 def test_per_factor_is_true_or_false(metric):
     with pytest.raises(ValueError, match="per_factor must be one of True, False, got 1"):
         metric(grid(), grid(), per_factor=1)
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_no_public_fit_is_called_but_that_of_the_users_estimator(metric, fits):
+    metric(noisy_codes(grid()), grid())
+    assert fits == []
+    dci(noisy_codes(grid()), grid(), estimator=tree())
+    assert set(fits) == {DecisionTreeClassifier}

@@ -190,6 +190,38 @@ def test_balls_are_those_of_the_definition(seed, k, offset):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def groups(seed, apart, n=30, d=3):
+    """Rows of two groups that lie ``apart``: in some columns, as where a number stands for a missing value."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, d)) - apart * (rng.random((n, d)) < 0.3)
+
+
+def balls(X, Y, k):
+    """Precision, recall, density and coverage by differences of all pairs."""
+    between = cdist(X, Y)
+    inside = between < np.sort(cdist(X, X), axis=1)[:, [k]]
+    recalled = between < np.sort(cdist(Y, Y), axis=1)[:, k]
+    return inside.any(axis=0).mean(), recalled.any(axis=1).mean(), inside.sum() / (k * len(Y)), inside.any(1).mean()
+
+
+@given(seed=seeds, k=st.integers(1, 9), apart=st.sampled_from([1e3, 99999, 1e7, 1e9]))
+def test_distances_within_groups_do_not_depend_on_how_far_apart_these_are(seed, k, apart):
+    X, Y, H = (groups(seed + i, apart) for i in range(3))
+    found = precision_recall_density_coverage(X, Y, n_neighbors=k)
+    np.testing.assert_allclose(found, balls(X, Y, k), rtol=1e-12)
+    result = memorization(X, Y, H)
+    np.testing.assert_allclose(result.distances, cdist(Y, X).min(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(result.held_out_distances, cdist(H, X).min(axis=1), rtol=1e-12)
+
+
+def test_two_groups_and_what_was_shifted_within_them():
+    X = np.column_stack([np.repeat([0, 1e7], 100), normal(0, 200, 1)])
+    moved = X + np.array([0, 1.2])
+    found = precision_recall_density_coverage(X, moved)
+    np.testing.assert_allclose(found, [0.845, 0.96, 0.736, 0.68], rtol=1e-12)
+    assert np.median(memorization(X, moved, X).distances) == pytest.approx(0.0238916535638)
+
+
 @given(X=sets, Y=sets)
 def test_precision_and_recall_change_places_with_the_sets(X, Y):
     forth, back = (precision_recall_density_coverage(*pair, n_neighbors=2) for pair in ((X, Y), (Y, X)))
@@ -244,6 +276,14 @@ def test_copies_far_from_the_origin_are_found_out():
     result = memorization(X, X[:50], normal(1) + 1e6)
     assert result.distances.max() == 0
     assert result.probability > 0.999
+
+
+@given(seed=seeds, apart=st.sampled_from([0, 99999, 1e8, 1e15]), order=st.permutations(range(30)))
+def test_copies_alone_have_a_distance_of_0(seed, apart, order):
+    X = groups(seed, apart)
+    assert memorization(X, X[order], X).distances.max() == 0
+    moved = np.nextafter(X, np.inf)
+    assert memorization(X, moved, X).distances.min() > 0
 
 
 @given(seed=seeds)

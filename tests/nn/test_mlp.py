@@ -227,7 +227,7 @@ def test_the_start_repeats_from_the_stream():
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"activation": "swish"}, "activation must be one of 'relu', 'leaky_relu'"),
+        ({"activation": "swoosh"}, "activation must be one of 'relu', 'leaky_relu'"),
         ({"normalization": "group"}, "normalization must be one of None, 'batch', 'layer'"),
         ({"dropout": -0.1}, "dropout == -0.1"),
         ({"dropout": float("nan")}, "dropout == nan"),
@@ -235,7 +235,7 @@ def test_the_start_repeats_from_the_stream():
         ({"hidden_layer_sizes": (3.0,)}, "hidden_layer_sizes must be an instance of int"),
         ({"hidden_layer_sizes": ("a",)}, "hidden_layer_sizes must be an instance of int"),
         ({"hidden_layer_sizes": (True,)}, "hidden_layer_sizes must be an instance of Integral, not bool"),
-        ({"hidden_layer_sizes": 8}, "hidden_layer_sizes must be a sequence of integers, got 8"),
+        ({"hidden_layer_sizes": 8.0}, "hidden_layer_sizes must be an integer or a sequence of integers, got 8"),
     ],
 )
 def test_refusals(params, match):

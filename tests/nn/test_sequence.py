@@ -286,7 +286,7 @@ def test_it_learns(cls):
         (TCN, {"kernel_size": 4}, "kernel_size must be odd, got 4"),
         (TCN, {"kernel_size": -1}, "kernel_size == -1, must be >= 1"),
         (TCN, {"n_layers": True}, "n_layers must be an instance of Integral, not bool"),
-        (TCN, {"activation": "swish"}, "activation must be one of 'relu'"),
+        (TCN, {"activation": "swoosh"}, "activation must be one of 'relu'"),
         (TCN, {"n_frequencies": 1.5}, "n_frequencies must be an instance of int"),
     ],
 )

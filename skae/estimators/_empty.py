@@ -1,0 +1,85 @@
+"""Features of which `fit` is given no known value: found, and named in a warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._slices import slices
+from .._sparse import SparseRows
+from .._tensors import is_float
+from ._data import Data
+from ._warnings import warn
+
+_MOST_NAMES = 10  # that a message lists
+
+
+def find_empty_features(est: Any, data: Data, *, by_channel: bool) -> tuple[int, ...]:
+    """Flat indices of the features that are known of no training sample; ``by_channel`` in sequences. It warns of them.
+
+    What a feature without a known value stands for cannot be learned, so it is reconstructed as 0, as scikit-learn's
+    imputers do it with ``keep_empty_features=True``.
+    """
+    empty = _is_empty(data.X, data.sample_weight, by_channel)
+    if data.X_target is not None and empty.any():
+        empty &= _is_empty(data.X_target, data.sample_weight, by_channel)
+    if empty.any():
+        warn(
+            f"X has no known value for {_described(est, empty, by_channel)}. They are reconstructed as 0, and values "
+            "that they have after fit are ignored. Drop them, or fit on samples in which they are known.",
+            UserWarning,
+        )
+    return tuple(np.flatnonzero(empty).tolist())
+
+
+def check_still_empty(est: Any, data: Data, empty: Any, *, by_channel: bool) -> tuple[int, ...]:
+    """Flat indices of the features that ``empty`` marks for a training that goes on; warn if they now have values."""
+    if empty is None:
+        return ()
+    marked = empty.cpu().numpy()
+    known = marked & ~_is_empty(data.X, data.sample_weight, by_channel)
+    if known.any():
+        warn(
+            f"X has known values for {_described(est, known, by_channel)}, which had none when training began. They "
+            "are ignored: fit again from the start (with warm_start=False) to learn them.",
+            UserWarning,
+        )
+    return tuple(np.flatnonzero(marked).tolist())
+
+
+def _is_empty(X: Any, sample_weight: np.ndarray | None, by_channel: bool) -> np.ndarray:
+    """Whether a feature is NaN in all samples of positive weight."""
+    axes = (0, 1) if by_channel else (0,)
+    if isinstance(X, SparseRows) and not np.isnan(X.matrix.data).any():  # which no dense rows are needed to see
+        return np.zeros(X.shape[len(axes) :], bool)
+    empty = np.ones(X.shape[len(axes) :], bool) & is_float(X)
+    for s in slices(X):
+        if not empty.any():  # mostly after the first slice
+            break
+        rows = X[s] if sample_weight is None else X[s][sample_weight[s] > 0]
+        empty &= np.isnan(rows).all(axis=axes)
+    return empty
+
+
+def _described(est: Any, features: np.ndarray, by_channel: bool) -> str:
+    """What a message calls the ``features``, True in an array of them as the network takes them."""
+    if by_channel:
+        return f"the channels {_listed(np.flatnonzero(features).tolist())}"
+    found = np.asarray(est._restore(torch.from_numpy(features[None]))[0])  # as X has them
+    if found.ndim > 1:
+        first = np.argwhere(found)[0].tolist()
+        return f"{found.sum()} of the {found.size} values of a sample, the first at {first}"
+    return f"the features {named_features(est, np.flatnonzero(found))}"
+
+
+def named_features(est: Any, indices: Any) -> str:
+    """A list of the features at ``indices`` for a message: their names, or the indices where X had no names."""
+    names = getattr(est, "feature_names_in_", None)
+    return _listed((indices if names is None else names[indices]).tolist())
+
+
+def _listed(names: list) -> str:
+    more = len(names) - _MOST_NAMES
+    return f"{names[:_MOST_NAMES]}{f' and {more} more' if more > 0 else ''}"

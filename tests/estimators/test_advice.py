@@ -1,0 +1,114 @@
+"""What a fit warns of, and what it does not."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+
+FIT = {"max_epochs": 1, "random_state": 0, "module__hidden_layer_sizes": (4,)}
+TARGET = "y has the shape of X, .*, and is ignored.*X_target=y"
+
+
+def ae(**params):
+    return AutoencoderTransformer(2, **FIT | params)
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(0)
+    clean = rng.normal(size=(20, 4))
+    return clean + 0.1 * rng.normal(size=clean.shape), clean
+
+
+@pytest.mark.parametrize(
+    "convert", [np.asarray, pd.DataFrame, np.ndarray.tolist, list], ids=["array", "frame", "lists", "rows"]
+)
+def test_a_target_as_y(pair, convert):
+    noisy, clean = pair
+    with pytest.warns(UserWarning, match=TARGET) as warned:
+        model = ae().fit(noisy, convert(clean))
+    assert warned[0].filename == __file__
+    np.testing.assert_array_equal(model.transform(noisy), ae().fit(noisy).transform(noisy))
+    for call in (
+        lambda: ae().partial_fit(noisy, convert(clean)),
+        lambda: ae().fit_transform(noisy, convert(clean)),
+        lambda: model.score(noisy, convert(clean)),
+        lambda: Reconstructor(ae()).fit(noisy, convert(clean)),
+        lambda: make_pipeline(StandardScaler(), ae()).fit(noisy, convert(clean)),
+    ):
+        with pytest.warns(UserWarning, match=TARGET):
+            call()
+
+
+def test_a_target_as_y_of_images_sequences_and_generative_models(pair):
+    images = np.random.default_rng(0).normal(size=(12, 6, 6))
+    conv = ConvAutoencoder(2, max_epochs=1, module__channels=(3,))
+    with pytest.warns(UserWarning, match=r"\(12, 6, 6\)"):
+        conv.fit(images, images + 1)
+    lists = [image[: 2 + i % 4] for i, image in enumerate(images)]
+    with pytest.warns(UserWarning, match=r"\(12, 5, 6\)"):
+        AutoencoderTransformer(2, module="tcn", module__channels=4, max_epochs=1).fit(lists, [x + 1 for x in lists])
+    vae = VAEGenerator(2, **FIT | {"max_epochs": 3})
+    with pytest.warns(UserWarning, match=TARGET):
+        vae.fit(*pair)
+    for call in (vae.score, vae.score_samples):
+        with pytest.warns(UserWarning, match=TARGET):
+            call(*pair)
+
+
+def test_what_is_no_target(pair):
+    noisy, clean = pair
+    model = ae().fit(noisy, noisy)  # what happens without it
+    model.fit(noisy, clean[:, :2])
+    model.fit(noisy, clean[:, 0])
+    model.fit(noisy, list("ab") * 10)
+    model.fit(noisy, clean, X_target=clean)
+    model.score(noisy, clean, X_target=clean)
+    # Real targets, as many as there are features, are what the estimator was asked to be told.
+    vae = VAEGenerator(2, conditional="targets", **FIT | {"max_epochs": 3}).fit(noisy, clean)
+    assert vae.sample(2, y=clean[:2], random_state=0).shape == (2, 4)
+    vae.score(noisy, clean)
+
+
+@pytest.mark.parametrize("factor", [1e2, 1e6])
+def test_a_column_beside_which_the_others_vanish(pair, factor):
+    X = pair[0] * [1, 1, factor, 1]
+    for model in (ae(), VAEGenerator(2, **FIT | {"max_epochs": 3})):
+        with pytest.warns(
+            UserWarning, match=r"More than 99.9 % of the variance of X lies in column 2: .*StandardScaler"
+        ):
+            model.fit(X)
+    with pytest.warns(UserWarning, match="column 'c'"):
+        ae().partial_fit(pd.DataFrame(X, columns=list("abcd")))
+    X[::3, 2] = np.nan
+    with pytest.warns(UserWarning, match="column 2"):
+        ae(missing="mask").fit(X)
+    make_pipeline(StandardScaler(), ae(missing="mask")).fit(X)
+
+
+ORDINARY = {
+    "iris": lambda: load_iris().data,
+    "wine": lambda: load_wine().data,
+    "cancer": lambda: load_breast_cancer().data,
+    "diabetes": lambda: load_diabetes().data,
+    "digits": lambda: load_digits().data[:200],
+    "constant": lambda: np.full((20, 3), 0.1),
+    "one column": lambda: np.arange(20.0)[:, None],
+    "one that varies": lambda: np.column_stack([np.full(20, 0.1), np.arange(20.0), np.full(20, 1e9 + 0.1)]),
+    "levels": lambda: np.random.default_rng(0).normal(size=(20, 3)) + np.array([0, 1e6, -1e9]),
+    "scales": lambda: np.random.default_rng(0).normal(size=(200, 3)) * [1, 1, 20],
+    "images": lambda: np.random.default_rng(0).normal(size=(20, 3, 3)) * [1, 1, 1e6],
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_data_are_left_in_peace(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ae().fit(ORDINARY[name]())

@@ -1,0 +1,304 @@
+"""What scikit-learn's imputers promise, asked of them and of `Reconstructor` alike."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.utils import get_tags
+
+from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
+
+NAMES = list("abcdef")
+FIT = {"max_epochs": 2, "early_stopping": False, "random_state": 0, "module__hidden_layer_sizes": (8,)}
+KEEP = {"keep_empty_features": True}
+IMPUTERS = {
+    "SimpleImputer": SimpleImputer(**KEEP),
+    "KNNImputer": KNNImputer(**KEEP),
+    "autoencoder": Reconstructor(AutoencoderTransformer(2, missing="mask", **FIT), keep_observed=True),
+    "vae": Reconstructor(VAEGenerator(2, missing="mask", prior=None, **FIT), keep_observed=True),
+    "filling": Reconstructor(AutoencoderTransformer(2, **FIT), filling=SimpleImputer(**KEEP), keep_observed=True),
+    "masked, filling": Reconstructor(
+        AutoencoderTransformer(2, missing="mask", **FIT), filling=KNNImputer(**KEEP), keep_observed=True
+    ),
+    "PCA": Reconstructor(PCA(2), filling=SimpleImputer(**KEEP), keep_observed=True),
+}
+UNTRAINED = [AutoencoderTransformer(2, missing=m, module__linear_skip=False, **FIT) for m in ("mask", "error")]
+OURS = {name: imputer for name, imputer in IMPUTERS.items() if isinstance(imputer, Reconstructor)}
+
+
+@pytest.fixture(params=IMPUTERS)
+def imputer(request):
+    return clone(IMPUTERS[request.param])
+
+
+@pytest.fixture(params=OURS)
+def reconstructor(request):
+    return clone(OURS[request.param])
+
+
+@pytest.fixture(scope="module")
+def holed(blobs):
+    X = np.where(np.random.default_rng(0).random(blobs.shape) < 0.3, np.nan, blobs)
+    X.flags.writeable = False
+    return X
+
+
+@pytest.fixture(scope="module")
+def frame(holed):
+    return pd.DataFrame(holed, columns=NAMES, index=np.arange(60) + 100)
+
+
+# ------------------------------------------------------------------ what is kept, and what is filled
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_known_values_and_dtype_are_kept_and_nothing_is_missing(imputer, holed, dtype):
+    X = holed.astype(dtype)
+    found = imputer.fit(X).transform(X)
+    assert found.dtype == X.dtype
+    assert found.shape == X.shape
+    known = ~np.isnan(X)
+    np.testing.assert_array_equal(found[known], X[known])
+    assert np.isfinite(found).all()
+
+
+def test_data_without_missing_values_come_back_as_a_copy(imputer, holed, blobs):
+    X = blobs.copy()
+    found = imputer.fit(holed).transform(X)
+    np.testing.assert_array_equal(found, blobs)
+    found[:] = 0
+    np.testing.assert_array_equal(X, blobs)
+    np.testing.assert_array_equal(imputer.fit(blobs).transform(blobs), blobs)
+    assert np.isfinite(imputer.transform(holed)).all(), "what was complete in fit need not be so later"
+
+
+def test_fit_transform_is_fit_and_transform(imputer, holed):
+    np.testing.assert_array_equal(clone(imputer).fit_transform(holed), imputer.fit(holed).transform(holed))
+
+
+def test_samples_are_filled_one_by_one_as_together(imputer, holed):
+    imputer.fit(holed)
+    alone = np.concatenate([imputer.transform(holed[i : i + 1]) for i in range(20)])
+    np.testing.assert_allclose(alone, imputer.transform(holed[:20]), rtol=1e-4, atol=1e-5)
+
+
+def test_x_is_left_as_it_is(imputer, holed):
+    X = holed.copy()
+    imputer.fit(X).transform(X)
+    np.testing.assert_array_equal(X, holed)
+
+
+def test_integers_keep_their_values(imputer, holed):
+    X = np.random.default_rng(0).integers(0, 50, size=(30, 6))
+    found = imputer.fit(X).transform(X)
+    np.testing.assert_array_equal(found, X)
+    part = np.where(np.isnan(holed[:30]), np.nan, X)
+    assert np.isfinite(imputer.transform(part)).all(), "fitted on integers, used on floats with NaN"
+    np.testing.assert_array_equal(clone(imputer).fit(holed).transform(X), X)
+
+
+def test_a_sample_without_a_known_value_is_filled(imputer, holed):
+    found = imputer.fit(holed).transform(np.full((2, 6), np.nan))
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[0], np.nanmean(holed, axis=0), atol=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:X has no known value for the features:UserWarning")
+def test_an_empty_feature_is_0_and_stays(imputer, holed):
+    X = holed.copy()
+    X[:, 2] = np.nan
+    found = imputer.fit(X).transform(X)
+    assert found.shape == X.shape
+    np.testing.assert_array_equal(found[:, 2], 0)
+    assert np.isfinite(found).all()
+    assert np.isfinite(imputer.transform(holed)).all(), "it may be known later"
+
+
+@pytest.mark.parametrize("estimator", [PCA(2), *UNTRAINED], ids=str)
+def test_an_empty_feature_is_what_the_filling_says(holed, blobs, estimator):
+    X = holed.copy()
+    X[:, 2] = np.nan
+    filling = SimpleImputer(strategy="constant", fill_value=7.0, **KEEP)
+    rec = Reconstructor(estimator, filling=filling).fit(X)
+    for keep_observed in (True, False):
+        found = rec.set_params(keep_observed=keep_observed).transform(X)
+        np.testing.assert_array_equal(found[:, 2], 7)
+        assert (np.delete(found, 2, axis=1) != 7).all()
+    kept = rec.set_params(keep_observed=True).transform(holed)[:, 2]
+    np.testing.assert_array_equal(kept, np.where(np.isnan(holed[:, 2]), 7, holed[:, 2]))
+
+
+def test_a_clean_target_fills_an_empty_feature(holed, blobs):
+    X = holed.copy()
+    X[:, 2] = np.nan
+    rec = Reconstructor(AutoencoderTransformer(2, **FIT), filling=SimpleImputer(**KEEP))
+    assert (rec.fit(X, X_target=blobs).transform(X)[:, 2] != 0).all()
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "vae"])
+def test_an_empty_feature_is_named(name, frame):
+    X = frame.assign(c=np.nan)
+    with pytest.warns(UserWarning, match=r"no known value for the features \['c'\]"):
+        clone(OURS[name]).fit(X)
+
+
+KINDS = {
+    "None in lists": lambda X: [[None if np.isnan(v) else v for v in row] for row in X],
+    "lists": lambda X: X.tolist(),
+    "objects": lambda X: X.astype(object),
+    "object frame": lambda X: pd.DataFrame(X, columns=NAMES).astype(object),
+    "Float64": lambda X: pd.DataFrame(X, columns=NAMES).astype("Float64"),
+    "polars": lambda X: pl.DataFrame(X, schema=NAMES).fill_nan(None),
+    "Fortran order": np.asfortranarray,
+    "every other row": lambda X: np.repeat(X, 2, axis=0)[::2],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_missing_values_of_every_kind(imputer, holed, kind):
+    expected = clone(imputer).fit(holed).transform(holed)
+    found = imputer.fit(KINDS[kind](holed)).transform(KINDS[kind](holed))
+    np.testing.assert_allclose(np.asarray(found, float), expected, rtol=1e-4, atol=1e-5)
+
+
+# ------------------------------------------------------------------ names and containers
+
+
+def test_feature_names(imputer, frame, holed):
+    imputer.fit(frame)
+    assert imputer.feature_names_in_.tolist() == imputer.get_feature_names_out().tolist() == NAMES
+    assert imputer.n_features_in_ == 6
+    with pytest.raises(ValueError, match="feature names should match"):
+        imputer.transform(frame[NAMES[::-1]])
+    with pytest.raises(ValueError, match="feature names should match"):
+        imputer.transform(frame.rename(columns={"a": "z"}))
+    imputer.fit(holed)
+    assert not hasattr(imputer, "feature_names_in_")
+    assert imputer.get_feature_names_out().tolist() == [f"x{i}" for i in range(6)]
+    with pytest.raises(ValueError, match="input_features should have length equal"):
+        imputer.get_feature_names_out(list("abc"))
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_set_output(imputer, frame, container):
+    found = imputer.set_output(transform=container).fit(frame).transform(frame)
+    assert isinstance(found, pd.DataFrame if container == "pandas" else pl.DataFrame)
+    assert list(found.columns) == NAMES
+    known = frame.notna().to_numpy()
+    np.testing.assert_array_equal(found.to_numpy()[known], frame.to_numpy()[known])
+    if container == "pandas":
+        assert found.index.tolist() == frame.index.tolist()
+
+
+def test_an_indicator_beside_it(imputer, frame):
+    """The columns of ``add_indicator=True``, for any imputer."""
+    union = make_union(imputer, MissingIndicator(), verbose_feature_names_out=False).fit(frame)
+    reference = SimpleImputer(add_indicator=True).fit(frame)
+    assert union.get_feature_names_out().tolist() == reference.get_feature_names_out().tolist()
+    np.testing.assert_array_equal(union.transform(frame)[:, 6:], reference.transform(frame)[:, 6:])
+
+
+# ------------------------------------------------------------------ tags, and what is refused
+
+
+def test_tags(imputer):
+    assert get_tags(imputer).input_tags.allow_nan
+    assert get_tags(imputer).transformer_tags is not None
+
+
+def test_another_number_of_features_is_refused(imputer, holed):
+    imputer.fit(holed)
+    for X in (holed[:, :5], np.hstack([holed, holed])):
+        with pytest.raises(ValueError, match=r"X has (5|12) features, but \w+ is expecting 6 features"):
+            imputer.transform(X)
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D"):
+        imputer.transform(holed[0])
+
+
+def test_before_fit(imputer, holed):
+    with pytest.raises(NotFittedError):
+        imputer.transform(holed)
+    with pytest.raises(NotFittedError):
+        imputer.get_feature_names_out()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinity_is_refused(imputer, holed, value):
+    X = holed.copy()
+    X[1, 1] = value
+    with pytest.raises(ValueError, match="infinity"):
+        imputer.fit(X)
+    imputer.fit(holed)
+    with pytest.raises(ValueError, match="infinity"):
+        imputer.transform(X)
+
+
+def test_strings_and_complex_numbers_are_refused(imputer, holed):
+    for X in ([["a", "b"], ["c", "d"]], holed.astype(complex), pd.DataFrame({"a": ["x", "y"], "b": [1.0, np.nan]})):
+        with pytest.raises(ValueError, match=r"non-numeric|could not convert|dtype|Complex"):
+            imputer.fit(X)
+
+
+def test_sparse_matrices_are_refused_in_words(reconstructor, holed):
+    for make in (sparse.csr_array, sparse.csc_matrix):
+        with pytest.raises(TypeError, match=r"keep_observed=True needs a dense X, .* use X\.toarray\(\)"):
+            reconstructor.fit(make(np.nan_to_num(holed)))
+        with pytest.raises(TypeError, match="needs a dense X"):
+            clone(reconstructor).fit(holed).transform(make(np.nan_to_num(holed)))
+    reconstructor.set_params(keep_observed=False)
+    if reconstructor.filling is not None:
+        with pytest.raises(TypeError, match="filling needs a dense X"):
+            reconstructor.fit(sparse.csr_array(np.nan_to_num(holed)))
+
+
+class Drops(BaseEstimator, TransformerMixin):
+    """An imputer of a user's own that drops empty features, and fills the others."""
+
+    def fit(self, X, y=None):
+        self.kept_ = ~np.isnan(np.asarray(X)).all(axis=0)
+        return self
+
+    def transform(self, X):
+        return np.nan_to_num(np.asarray(X)[:, self.kept_])
+
+
+DROPPING = [SimpleImputer(), KNNImputer(), make_pipeline(SimpleImputer()), Drops()]
+
+
+@pytest.mark.parametrize("filling", DROPPING, ids=range(4))
+def test_a_filling_that_drops_features_is_refused_with_the_remedy(frame, filling, unchanged):
+    rec = Reconstructor(PCA(2), filling=filling, keep_observed=True)
+    X = frame.assign(c=np.nan)
+    match = r"\(60, 6\), got \(60, 5\)\. X had no known value for the features \['c'\]\. .* keep_empty_features=True"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SimpleImputer's own, of what it skips
+        unchanged(rec, lambda: rec.fit(X), ValueError, match)
+
+
+def test_a_filling_that_leaves_nan_is_refused_with_the_name(frame):
+    def fill_all_but_c(X):
+        filled = np.nan_to_num(X)
+        filled[:, 2] = X[:, 2]
+        return filled
+
+    with pytest.raises(ValueError, match=r"filling must leave no NaN, got some for the features \['c'\]"):
+        Reconstructor(PCA(2), filling=fill_all_but_c).fit(frame)
+
+
+# ------------------------------------------------------------------ in company
+
+
+def test_in_a_pipeline_and_a_cross_validation(imputer, holed):
+    y = np.arange(60) % 2
+    scores = cross_val_score(make_pipeline(imputer, LogisticRegression()), holed, y, cv=2, error_score="raise")
+    assert np.isfinite(scores).all()

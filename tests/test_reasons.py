@@ -1,0 +1,152 @@
+"""What scikit-learn refuses is refused with the column and the remedy."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
+from skae._reasons import in_columns, where
+
+FIT = {"max_epochs": 1, "random_state": 0, "module__hidden_layer_sizes": (4,)}
+frames = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+
+
+def good(n=20):
+    rng = np.random.default_rng(0)
+    return {name: rng.normal(size=n) for name in "abc"}
+
+
+def refusal(X, **params):
+    """What `fit`, and after a fit on good data every other method, say of ``X``."""
+    ae = AutoencoderTransformer(2, **FIT, **params)
+    with pytest.raises(ValueError) as first:
+        ae.fit(X)
+    table = type(X)(good()) if hasattr(X, "columns") else np.column_stack(list(good().values()))
+    ae.fit(table)
+    for method in (ae.transform, ae.reconstruct, ae.score, ae.score_samples, ae.partial_fit):
+        with pytest.raises(ValueError) as other:
+            method(X)
+        assert str(other.value) == str(first.value)
+    with pytest.raises(ValueError) as beside:
+        ae.fit(table, X_val=X)
+    assert str(beside.value) == str(first.value).replace("X", "X_val")
+    return str(first.value)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8).filter(any))
+def test_bad_columns_are_named_up_to_three(bad):
+    text = where(np.array([bad, bad]), names=[f"c{i}" for i in range(len(bad))])
+    columns = [f"'c{i}'" for i in np.flatnonzero(bad)]
+    assert all(column in text for column in columns[:3])
+    assert not any(column in text for column in columns[3:])
+    assert text.startswith("columns " if len(columns) > 1 else "column '")
+    assert text.endswith(f" and {len(columns) - 3} more") == (len(columns) > 3)
+
+
+def test_columns_without_names_have_numbers():
+    assert in_columns([4]) == "column 4"
+    assert in_columns([0, 4]) == "columns 0 and 4"
+    assert in_columns([0, 4, 5]) == "columns 0, 4 and 5"
+    assert where(np.ones((2, 3, 3), bool)) == "samples 0 and 1"
+
+
+@frames
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_values_that_are_not_finite(frame, value, word):
+    table = good()
+    table["b"][3] = table["c"][[1, 4]] = value
+    message = refusal(frame(table))
+    assert message.startswith(f"Input X contains {word}")
+    assert "in columns 'b' and 'c'." in message
+    assert ("missing='mask'" in message) == (word == "NaN")
+    assert "HistGradientBoosting" not in message
+
+
+def test_missing_values_of_other_kinds():
+    table = pd.DataFrame(good())
+    table["b"] = pd.array([1, None] * 10, dtype="Int64")
+    assert "NaN in column 'b'. Set missing='mask'" in refusal(table)
+    table = pl.DataFrame(good() | {"c": [None, 1.0] * 10})
+    assert "NaN in column 'c'" in refusal(table)
+
+
+@frames
+def test_values_too_large_for_float32(frame):
+    assert "too large for float32, in column 'c'" in refusal(frame(good() | {"c": np.full(20, 1e100)}))
+
+
+CATEGORIES = {
+    "strings": list("xy") * 10,
+    "categories": pd.Categorical(list("xy") * 10),
+}
+
+
+@pytest.mark.parametrize("kind", CATEGORIES)
+def test_categories(kind):
+    message = refusal(pd.DataFrame(good() | {"b": CATEGORIES[kind]}))
+    assert "column 'b' has dtype" in message
+    assert "OneHotEncoder" in message
+    assert "TableVectorizer" in message
+
+
+def test_categories_in_other_tables():
+    assert "column 'b' has dtype String" in refusal(pl.DataFrame(good() | {"b": list("xy") * 10}))
+    X = np.array([[1.0, "x", 2.0]] * 20, object)
+    assert "column 1 has values such as 'x' (str). Encode categories" in refusal(X)
+
+
+@frames
+def test_dates(frame):
+    dates = pd.date_range("2020-01-01", periods=20)
+    dates = dates if frame is pd.DataFrame else pl.from_pandas(dates.to_series())
+    message = refusal(frame(good() | {"b": dates}))
+    assert "column 'b' has dtype" in message
+    assert "Turn dates into numbers" in message
+
+
+def test_a_column_of_arrays_among_others():
+    table = pd.DataFrame(good() | {"b": list(np.ones((20, 4, 4)))})
+    assert "column 'b' holds arrays: pass X['b'] alone" in refusal(table)
+
+
+def test_integer_categories_are_numbers():
+    table = pd.DataFrame(good() | {"b": pd.Categorical([1, 2] * 10)})
+    assert AutoencoderTransformer(2, **FIT).fit(table).n_features_in_ == 3
+
+
+def test_arrays_of_more_axes_name_samples():
+    X = np.zeros((6, 8, 8))
+    X[4, 2, 2] = np.nan
+    with pytest.raises(ValueError, match=r"Input X contains NaN in sample 4\. Set missing='mask'"):
+        ConvAutoencoder(2, max_epochs=1).fit(X)
+
+
+def test_values_outside_a_domain():
+    table = pd.DataFrame(good()).clip(0, 1).assign(b=2.0)
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\], got values from 0 to 2, in column 'b'"):
+        AutoencoderTransformer(2, loss="bernoulli", **FIT).fit(table)
+
+
+@pytest.mark.parametrize("conditional", [True, "targets"])
+@pytest.mark.parametrize("make", [pd.DataFrame, lambda table: pd.DataFrame(table).to_numpy()])
+def test_two_columns_of_strings_as_conditions(conditional, make):
+    y = make({"u": list("ab") * 10, "v": list("xy") * 10})
+    vae = VAEGenerator(2, conditional=conditional, **FIT)
+    with pytest.raises(ValueError, match=r"columns ('u'|0) and ('v'|1) have .*OneHotEncoder.*one column: pass one"):
+        vae.fit(np.column_stack(list(good().values())), y)
+    vae.set_params(conditional="classes")
+    with pytest.raises(ValueError, match=r"array of shape \(20, 2\) instead. Pass one column"):
+        vae.fit(np.column_stack(list(good().values())), y)
+
+
+def test_targets_name_their_column():
+    y = pd.DataFrame({"u": np.ones(20), "v": np.full(20, np.nan)})
+    with pytest.raises(ValueError, match="Input y contains NaN in column 'v'"):
+        VAEGenerator(2, conditional="targets", **FIT).fit(np.column_stack(list(good().values())), y)
+    with pytest.raises(
+        ValueError, match=r"got \(20, 2, 2\)\. What reconstructions are to be compared with is X_target"
+    ):
+        VAEGenerator(2, conditional=True, **FIT).fit(np.column_stack(list(good().values())), np.ones((20, 2, 2)))
