@@ -2,8 +2,9 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+CLIENTS = $(VENV)-clients
 
-.PHONY: quickstart test fuzz array-api lint types site pictures docs clean
+.PHONY: quickstart test fuzz array-api clients lint types site pictures docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python examples/quickstart.py
@@ -18,6 +19,10 @@ fuzz: $(VENV)/installed
 # scikit-learn's array API checks need the variable before the first import, so they have a process of their own.
 array-api: $(VENV)/installed
 	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest -q -k array_api tests/test_sklearn_contract.py tests/estimators/test_tensors.py
+
+# Packages that take scikit-learn's estimators, which need some older versions: in an environment of their own.
+clients: $(CLIENTS)/installed
+	$(CLIENTS)/bin/python -m pytest -q --clients tests/clients
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -48,6 +53,13 @@ $(VENV)/peers: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[peers]"
 	touch $@
 
+# A version that tests/clients names goes before the project's.
+$(CLIENTS)/installed: pyproject.toml constraints.txt tests/clients/constraints.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	awk -F== 'NR == FNR { own[$$1]; print; next } !($$1 in own)' tests/clients/constraints.txt constraints.txt > $(CLIENTS)/constraints.txt
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(CLIENTS)/constraints.txt --editable ".[clients]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis output build dist
+	rm -rf $(VENV) $(CLIENTS) .mypy_cache .pytest_cache .ruff_cache .hypothesis output build dist
 	rm -rf docs/_build docs/auto_examples docs/api/backreferences docs/api/skae*.rst

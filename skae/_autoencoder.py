@@ -316,8 +316,8 @@ class Autoencoder(nn.Module):
     def _standardize(self, x: Tensor) -> Tensor:
         if isinstance(self.mean, float):
             return self._without_empty((x - self.mean) / self.scale)
-        u = torch.sub(x, self.mean.to(x.device)).div_(self.scale)  # the difference is float64, and no one else's
-        return self._without_empty(u)
+        centered = torch.sub(x, self.mean.to(x.device))  # float64, and no one else's
+        return self._without_empty(centered.div_(self.scale))
 
     def _in_data_units(self, u: Tensor) -> Tensor:
         """Standardized values in the data's own units, float64; float32 in models of version 0.2."""

@@ -105,22 +105,23 @@ def check_rows(
     """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
 
     NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``, the axis of X along which
-    these run; they may have any length. A collection of samples becomes one array, and after `fit` a single image or
-    sequence is one sample. With ``tensors`` a tensor stays one, and is an array otherwise. A sparse matrix becomes
-    `SparseRows`.
+    these run; they may have any length. A collection of samples becomes one array, a sparse matrix `SparseRows`, and
+    after `fit` a single image or sequence is one sample. With ``tensors`` a tensor stays one; otherwise it becomes an
+    array.
     """
     collected = gather(estimator, X, "X", padding)
     is_list, X = collected is not X, held_or_blocks(as_tensor(collected) if tensors else as_array(collected))
-    options = {"allow_nd": True, "ensure_min_samples": min_rows, "accept_sparse": "csr"}
+    options = {"allow_nd": True, "ensure_min_samples": min_rows}
     if not (reset or issparse(X)):
         X = as_fitted(estimator, X, padding - 1 if padding else None)
     any_length = bool(padding) and not reset and (is_list or len(getattr(X, "shape", ())) != 2)
     free = padding - 1 if any_length else None
 
     def check(A: Any, finite: Any) -> np.ndarray:
+        given = {"ensure_all_finite": finite, "accept_sparse": "csr", **options}
         if any_length:  # validate_data would take the length for the number of features
-            return check_array(A, input_name="X", ensure_all_finite=finite, **options)
-        return validate_data(estimator, A, reset=reset, ensure_all_finite=finite, **options)
+            return check_array(A, input_name="X", **given)
+        return validate_data(estimator, A, reset=reset, **given)
 
     X = _read(X, check, "X", nan=missing or bool(padding))
     shape = tuple(X.shape[1:])
@@ -181,6 +182,8 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
     """
     refuse_dates(A, name)
     try:
+        if issparse(A):
+            return sparse_rows(check(A, "allow-nan" if nan else True), name)
         if isinstance(A, Blocks):
             if A.dtype.kind not in "biuf":
                 check_real(check(A[:2], True), name)  # either refuses it
@@ -191,7 +194,7 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
             return A.detach()
         read = check(as_array(A), "allow-nan" if nan else True)
         check_real(read, name)
-        return sparse_rows(read, name) if issparse(read) else read
+        return read
     except (ValueError, TypeError) as error:
         better = reason(error, A, name, "" if name == "Z" else _TAKE_NAN)
         if better is None:
@@ -311,7 +314,7 @@ def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None
     if loss.domain is None:
         return A
     if isinstance(A, SparseRows):
-        check_domain(A.values[:, None], name, loss)
+        check_domain(A.values, name, loss)
         return A
     if isinstance(A, Blocks):
         return A.checked(partial(check_domain, name=name, loss=loss, columns=columns))

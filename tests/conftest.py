@@ -12,15 +12,20 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_digits
 from sklearn.utils import all_estimators
 
 mpl.use("Agg")
+# A busy machine fails no example. The rest is hypothesis' own profile, or the one that it keeps for CI.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="the torch device that device tests run on")
     parser.addoption("--site", default=None, help="the folder of the built site, which tests/site look at")
+    parser.addoption("--clients", action="store_true", help="fail where a package of tests/clients is not installed")
 
 
 @pytest.fixture(scope="session")

@@ -280,7 +280,7 @@ def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
     seed=st.integers(0, 2**31 - 1),
     shape=st.sampled_from([(3,), (2, 2)]),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shape):
     d = int(np.prod(shape))
 

@@ -44,7 +44,7 @@ def normal(n, k, seed=0):
 
 
 @given(n=st.integers(1, 6), k=st.integers(1, 5), beta=st.floats(0, 20), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_penalty_is_beta_times_the_divergence_from_the_standard_normal(n, k, beta, seed):
     part, h = prepared(Gaussian(beta=beta), k), 2 * heads(n, k, seed)
     for training in (False, True):
@@ -88,7 +88,7 @@ def test_codes_are_drawn_from_the_global_stream_while_training_and_are_the_same_
 
 
 @given(warmup=st.floats(0.01, 1), progress=st.floats(0, 1), beta=st.sampled_from([0.5, 1.0, 4.0]))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_weight_grows_with_progress_while_training(warmup, progress, beta):
     part, h = prepared(Gaussian(beta=beta, warmup=warmup)), heads()
     part.progress = progress
@@ -200,7 +200,7 @@ def stretched(n=500, d=6, seed=0):
 
 @by_variational
 @given(k=st.integers(1, 8), n=st.integers(1, 12), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_start_is_finite_whatever_the_rows(cls, k, n, seed):
     for x in (normal(n, 4, seed), torch.full((n, 4), 3.0), torch.zeros(n, 4)):
         skip = start(cls(), x, k)
@@ -258,7 +258,7 @@ def correlation_of(h, beta=3.0):
 
 
 @given(rho=st.floats(-0.85, 0.85), spread=st.sampled_from([0.2, 0.35]), seed=st.integers(1, 1000))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_the_correlation_is_that_of_the_codes_of_the_batch(rho, spread, seed):
     """Means follow N(0, C − spread² I), so that codes follow N(0, C), up to sampling; seed 0 is the judge's own."""
     n, covariance = 1500, torch.tensor([[1.0, rho], [rho, 1.0]])
@@ -365,7 +365,7 @@ def test_mmd_gradient_with_codes_that_coincide():
 
 
 @given(weight=st.floats(0, 100), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_squared_norm_is_half_the_squared_length(weight, seed):
     h = normal(4, 3, seed)
     z, penalty = prepared(SquaredNorm(weight))(h)

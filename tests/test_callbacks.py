@@ -88,7 +88,7 @@ losses = st.lists(st.integers(1, 640).map(lambda i: i / 64), min_size=1, max_siz
 
 
 @given(losses=losses, patience=st.none() | st.integers(1, 6), trust=st.booleans(), before=st.integers(0, 3))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_the_best_weights_are_kept_and_training_stops_when_none_come(losses, patience, trust, before):
     net = Scripted(losses, history=before)
     keep = net.train(KeepBest(patience, tol=0.0, trust_start=trust))
@@ -157,7 +157,7 @@ def test_keep_best_can_be_used_again_and_holds_no_weights_afterwards():
     level=st.floats(0.001, 0.5),
     seed=st.integers(0, 999),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_t_test_is_that_of_scipy(n, shift, spread, level, seed):
     rng = np.random.default_rng(seed)
     a = rng.normal(size=n)

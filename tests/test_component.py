@@ -31,7 +31,7 @@ class Twice(Noise):
 
 
 @given(cls=st.sampled_from([GaussianNoise, MaskingNoise, SaltAndPepper, Huber, Sparse]), value=numbers)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_parameter_is_kept_as_it_was_given(cls, value):
     (name,) = cls().get_params()
     part = cls(value)
@@ -41,7 +41,7 @@ def test_a_parameter_is_kept_as_it_was_given(cls, value):
 
 
 @given(k=st.integers(1, 9), ratio=st.floats(1, 3))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_repr_is_the_call_that_makes_it(k, ratio):
     again = eval(repr(KSparse(k, ratio)), {"KSparse": KSparse})  # the source is repr's own
     assert again.get_params() == {"k": k, "ratio": ratio}

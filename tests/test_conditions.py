@@ -105,7 +105,7 @@ def test_labels_that_are_not_finite_are_refused(wrong):
 
 
 @given(n=st.integers(2, 6), width=st.integers(1, 3), scale=st.floats(1e-3, 1e6), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_targets_are_standardised(n, width, scale, seed):
     y = 5 + scale * np.random.default_rng(seed).normal(size=(n, width))
     condition = learned(Targets(y), y)

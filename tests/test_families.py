@@ -93,7 +93,7 @@ def is_density(loss):
 
 @by_name(LOSSES)
 @given(n=rows, d=features, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_loss_is_one_value_a_row_summed_over_features(cls, n, d, seed):
     loss, raw = prepared(cls), draw(seed, n, d) - 0.5
     x = targets(loss, draw(seed + 1, n, d))
@@ -107,7 +107,7 @@ def test_loss_is_one_value_a_row_summed_over_features(cls, n, d, seed):
 
 @by_name(LOSSES)
 @given(seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_loss_has_its_minimum_where_the_link_gives_the_target(cls, seed):
     loss = prepared(cls)
     x = targets(loss, draw(seed, 1, 1) * 0.8 + 0.1)
@@ -127,7 +127,7 @@ def test_loss_has_its_minimum_where_the_link_gives_the_target(cls, seed):
 
 @by_name([cls for cls in LOSSES if cls().domain is None])  # the others are computed in the data's own units
 @given(seed=seeds, scale=st.floats(0.1, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_loss_is_rescaled_to_other_units(cls, seed, scale):
     raw, x = draw(seed, 3, 4), draw(seed + 1, 3, 4)
     here = {name: 1.0 for name in ("delta", "scale") if name in cls().get_params()}  # what is in the data's units
@@ -155,7 +155,7 @@ LIKELIHOODS = members(losses, losses.Likelihood)
 
 @by_name(LIKELIHOODS)
 @given(seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_samples_of_a_likelihood_are_rows_that_it_may_be_asked_about(cls, seed):
     loss = prepared(cls)
     raw = 4 * draw(seed, 3, 2, 5) - 2
@@ -183,7 +183,7 @@ def test_noise_is_off_outside_training(cls):
 
 @by_name(NOISES)
 @given(n=rows, d=features, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_noise_keeps_shape_and_leaves_its_input(cls, n, d, seed):
     part, x = cls(), draw(seed, n, d, 2)
     part.setup(n_components=2)
@@ -207,7 +207,7 @@ def test_noise_of_strength_zero_is_none(cls):
 
 @by_name(BOTTLENECKS)
 @given(n=rows, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_bottleneck_contract(cls, n, seed):
     part, n_components = cls(), 12
     part.setup(n_components)
@@ -243,7 +243,7 @@ def test_networks_take_the_rows_that_they_are_for():
 
 @by_name(NETWORKS)
 @given(data=st.data(), n_components=st.integers(1, 5), wider=st.integers(0, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_network_keeps_shapes_and_rows_apart(cls, data, n_components, wider):
     n_axes = data.draw(st.sampled_from(numbers_of_axes(cls)))
     shape = data.draw(st.lists(st.integers(1, 4), min_size=n_axes, max_size=n_axes))

@@ -20,7 +20,7 @@ channels = st.integers(1, 5)
     kind=st.sampled_from(["grey", "first", "last"]),
     flat=st.booleans(),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_arranged_images_have_their_channels_first_and_come_back(n, h, w, c, kind, flat):
     shape = {"grey": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
     axis = {"grey": None, "first": 0, "last": -1}[kind]

@@ -50,7 +50,7 @@ def logistic_cdf(loss, raw, x, scale):
 
 @by_density
 @given(scale=st.floats(2e-3, 1e3), n=st.integers(1, 4), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_density_is_that_of_its_distribution(cls, scale, n, seed):
     loss = prepared(cls, scale=scale)
     raw, x = random(seed, n, 3), random(seed + 1, n, 3)
@@ -60,7 +60,7 @@ def test_a_density_is_that_of_its_distribution(cls, scale, n, seed):
 
 
 @given(n_levels=st.integers(2, 300), scale=st.floats(1e-3, 100), raw=st.floats(-3, 3))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_probabilities_of_all_levels_sum_to_one(n_levels, scale, raw):
     loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale).double()
     x = torch.arange(n_levels, dtype=torch.float64)
@@ -70,7 +70,7 @@ def test_probabilities_of_all_levels_sum_to_one(n_levels, scale, raw):
 
 
 @given(n_levels=st.integers(2, 300), scale=st.floats(0.01, 10), raw=st.floats(-1.5, 1.5))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_probabilities_are_differences_of_the_logistic_distribution(n_levels, scale, raw):
     loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale)
     x = torch.arange(n_levels, dtype=torch.float32)
@@ -160,7 +160,7 @@ def test_samples_come_from_the_global_stream(cls):
 
 @by_density
 @given(n=st.integers(1, 5), d=st.integers(1, 6), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_optimal_scale_gives_the_gradient_of_the_likelihood_at_its_best_scale(cls, n, d, seed):
     """The σ-VAE of Rybkin et al. (2021): D n / 2 log(mean squared error), and D n log(mean absolute error)."""
     loss = prepared(cls).double().train()
@@ -175,7 +175,7 @@ def test_the_optimal_scale_gives_the_gradient_of_the_likelihood_at_its_best_scal
 
 @by_density
 @given(seed=seeds, other=st.floats(0.2, 5).filter(lambda r: abs(r - 1) > 0.01))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_no_other_scale_makes_the_batch_more_likely(cls, seed, other):
     raw, x = random(seed, 4, 5), random(seed + 1, 4, 5)
     error = raw - x

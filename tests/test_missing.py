@@ -120,7 +120,7 @@ def known_moments(X):
 
 
 @given(X=tables, size=st.integers(1, 20), weight=hnp.arrays(np.int64, 8, elements=st.integers(1, 4)))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_mean_and_scale_are_those_of_the_known_values(X, size, weight):
     weight = weight[: len(X)]
     repeated = np.repeat(X, weight, axis=0)
@@ -145,7 +145,7 @@ def test_mean_and_scale_with_nan_in_every_precision(dtype):
 
 
 @given(X=tables)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_extremes_are_those_of_the_known_values(X):
     assert extremes(X) == (np.nanmin(X), np.nanmax(X))
 
@@ -302,7 +302,7 @@ def test_pandas_own_missing_values_are_nan():
 
 @by_loss
 @given(n=st.integers(1, 4), d=st.integers(1, 6), share=st.floats(0, 1), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_masked_loss_is_the_loss_of_the_observed_values_alone(loss, n, d, share, seed):
     g = torch.Generator().manual_seed(seed)
     raw, x = 4 * torch.rand(n, d, generator=g) - 2, torch.rand(n, d, generator=g)
@@ -313,7 +313,7 @@ def test_a_masked_loss_is_the_loss_of_the_observed_values_alone(loss, n, d, shar
 
 @by_loss
 @given(seed=seeds, shape=st.sampled_from([(5,), (4, 2), (1, 3, 3)]))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_gradients_are_zero_where_values_are_missing_and_those_of_the_loss_elsewhere(loss, seed, shape):
     x, holed = rows(3, shape, seed=seed)
     raw = (torch.rand(3, *shape, generator=torch.Generator().manual_seed(seed + 1)) - 0.5).requires_grad_()

@@ -36,7 +36,7 @@ def test_one_gaussian_is_one_component_nearly_always(n, d):
 
 
 @given(exponent=st.integers(-10, 20), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_the_mixture_grows_with_its_codes(exponent, seed):
     codes = rng(seed).normal(size=(80, 2)) ** 3
     scale = 2.0**exponent
@@ -288,7 +288,7 @@ def two():
 
 
 @given(value=st.floats(-3, 3), seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_components_weigh_as_likely_as_they_make_what_is_given(value, seed):
     n = 3000
     drawn = sample_given(two(), np.full((n, 1), value), seed)[:, 0]

@@ -100,7 +100,7 @@ def flat(batches):
 
 
 @given(shuffle=st.booleans(), **sizes)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_batches_hold_every_row_once_in_nearly_equal_sizes(n, batch_size, seed, shuffle):
     batches = BatchIterator(numbered(n), batch_size, shuffle=shuffle, seed=seed)
     (cut,) = orders(batches)
@@ -114,7 +114,7 @@ def test_batches_hold_every_row_once_in_nearly_equal_sizes(n, batch_size, seed, 
 
 
 @given(shuffle=st.booleans(), **sizes)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_drop_last_cuts_full_batches_where_there_is_one(n, batch_size, seed, shuffle):
     batches = BatchIterator(numbered(n), batch_size, shuffle=shuffle, drop_last=True, seed=seed)
     (cut,) = orders(batches)
@@ -125,7 +125,7 @@ def test_drop_last_cuts_full_batches_where_there_is_one(n, batch_size, seed, shu
 
 
 @given(**sizes)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_orders_repeat_from_the_seed_and_change_from_epoch_to_epoch(n, batch_size, seed):
     first = orders(BatchIterator(numbered(n), batch_size, shuffle=True, seed=seed), 3)
     assert orders(BatchIterator(numbered(n), batch_size, shuffle=True, seed=seed), 3) == first
@@ -146,7 +146,7 @@ def test_what_is_dropped_changes_from_epoch_to_epoch():
 
 
 @given(shuffle=st.booleans(), weighted=st.booleans(), targeted=st.booleans(), **sizes)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_targets_and_weights_stay_with_their_rows(n, batch_size, seed, shuffle, weighted, targeted):
     u = torch.arange(n).float()[:, None].repeat(1, 3)
     rows = Rows(u, -u if targeted else None, 10 * torch.arange(n).float() if weighted else None)
@@ -168,7 +168,7 @@ def test_the_weighted_mean():
 
 
 @given(alpha=st.floats(0, 10), l1_ratio=st.floats(0, 1), seed=st.integers(0, 2**31 - 1))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_elastic_net(alpha, l1_ratio, seed):
     torch.manual_seed(seed)
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Conv1d(1, 2, 3)).double()
@@ -205,7 +205,7 @@ def make_net(lr=0.01, batch_size=7, seed=0, **params):
 
 
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 50), weighted=st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_judge_is_the_mean_over_all_rows_whatever_the_batches(n, batch_size, weighted):
     net = make_net(batch_size=batch_size, module__bottleneck=Sparse(0.3))
     generator = torch.Generator().manual_seed(n)

@@ -87,7 +87,7 @@ def test_gradients_pass_where_values_do(noise):
 
 
 @given(scale=st.floats(1e-3, 100), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_gaussian_noise_has_its_standard_deviation(scale, seed):
     x = clean()
     added = (corrupted(GaussianNoise(scale), x, seed) - x).double() / scale
@@ -112,7 +112,7 @@ def test_gaussian_noise_of_a_numpy_scale():
 
 
 @given(fraction=fractions, seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_masking_noise_marks_its_fraction_as_missing_and_leaves_the_rest(fraction, seed):
     x = clean()
     out = corrupted(MaskingNoise(fraction), x, seed)
@@ -135,7 +135,7 @@ def is_rectangle(hidden):
 
 
 @given(size=st.floats(0.01, 1), height=st.integers(1, 12), width=st.integers(1, 12), c=st.integers(1, 3), seed=seeds)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_block_is_one_rectangle_of_its_size_in_all_channels(size, height, width, c, seed):
     x = clean(seed, (4, c, height, width))
     out = corrupted(BlockMasking(size), x, seed)
@@ -198,7 +198,7 @@ def test_composed_noises_are_cloned_set_and_checked_within():
 
 
 @given(fraction=fractions, seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_salt_and_pepper_puts_either_extreme_for_half_its_fraction(fraction, seed):
     x = clean()
     out = corrupted(SaltAndPepper(fraction), x, seed)
@@ -209,7 +209,7 @@ def test_salt_and_pepper_puts_either_extreme_for_half_its_fraction(fraction, see
 
 
 @given(x=st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=30), fraction=fractions, seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_salt_and_pepper_stays_within_the_data(x, fraction, seed):
     u = torch.tensor(x)[:, None]
     noise = SaltAndPepper(fraction)
@@ -232,7 +232,7 @@ def test_salt_and_pepper_takes_the_extremes_of_all_columns():
 
 
 @given(n=st.integers(1, 5), d=st.integers(1, 5), seed=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_value_is_changed_whole_or_not_at_all(n, d, seed):
     x = clean(seed, (n, d))
     for noise in (MaskingNoise(0.5), SaltAndPepper(0.5)):

@@ -19,7 +19,7 @@ OFFERED = {"input_shape": (4,), "n_components": 2, "n_outputs": 3}
 
 
 @given(st.dictionaries(st.tuples(names, names), st.integers(), max_size=8), names)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_select_takes_what_belongs_to_the_prefix_and_nothing_else(params, prefix):
     flat = {f"{slot}__{name}": value for (slot, name), value in params.items()}
     expected = {name: value for (slot, name), value in params.items() if slot == prefix}
@@ -31,7 +31,7 @@ def test_select_goes_one_level_down():
 
 
 @given(st.sets(names, max_size=5), st.sets(names, max_size=5))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_check_names_refuses_what_is_not_accepted(given_names, accepted):
     strange = given_names - accepted
     if not strange:
@@ -69,7 +69,7 @@ def factory_of(signature):
     st.booleans(),
     st.sets(names.filter(lambda n: n not in OFFERED), max_size=3),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_build_passes_what_the_signature_names(asked, keyword_only, extra):
     asked, extra = sorted(asked), sorted(extra)
     parameters = [*asked, *(f"{name}=None" for name in extra)]

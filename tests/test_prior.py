@@ -47,7 +47,7 @@ def test_sampling_follows_what_was_fitted(fitted):
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 20))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_seed_decides_the_sample(fitted, seed, n):
     first = sample_prior(fitted, n, seed)
     assert first.shape == (n, 2)

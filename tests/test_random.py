@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from guards import HANGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -34,7 +35,7 @@ def torch_state():
 
 
 @given(seed=seeds, elsewhere=seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_streams_of_one_seed_draw_the_same_wherever_the_global_one_stands(seed, elsewhere):
     with torch.random.fork_rng():
         one = Stream(seed)
@@ -48,7 +49,7 @@ def test_streams_of_one_seed_draw_the_same_wherever_the_global_one_stands(seed, 
 
 
 @given(turns=st.lists(st.integers(0, 2), max_size=12))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_interleaved_streams_do_not_disturb_each_other(turns):
     streams = [Stream(seed) for seed in range(3)]
     drawn = [[], [], []]
@@ -60,7 +61,7 @@ def test_interleaved_streams_do_not_disturb_each_other(turns):
 
 
 @given(seed=seeds, error=st.sampled_from([None, ValueError, KeyboardInterrupt, SystemExit]))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_global_state_is_left_as_found(seed, error):
     before = torch_state(), random.getstate(), np.random.get_state()[1].tolist()
     stream = Stream(seed)
@@ -162,8 +163,8 @@ def test_a_thread_that_fails_in_a_stream_does_not_block_the_others():
 
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(work, seed) for seed in range(20)]
-        values = [future.result(timeout=60) for future in futures[::2]]
-        assert all(isinstance(future.exception(timeout=60), ValueError) for future in futures[1::2])
+        values = [future.result(timeout=HANGS) for future in futures[::2]]
+        assert all(isinstance(future.exception(timeout=HANGS), ValueError) for future in futures[1::2])
     assert len(set(values)) == 10
 
 
@@ -189,7 +190,7 @@ def test_stream_on_the_device(device):
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_an_int_gives_one_seed(random_state):
     seed = draw_seed(random_state)
     assert type(seed) is int

@@ -66,7 +66,7 @@ def same(a, b):
     beside=st.booleans(),
     part=st.booleans(),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_arrays_give_the_same_batches_held_or_not(
     n, batch_size, window, seed, shuffle, drop_last, targeted, beside, part
 ):
@@ -91,7 +91,7 @@ def test_arrays_give_the_same_batches_held_or_not(
     shuffle=st.booleans(),
     share=st.floats(0.05, 1),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_blocks_give_every_row_once_in_batches_of_nearly_equal_size(n, batch_size, window, chunk, seed, shuffle, share):
     index = np.random.default_rng(seed).permutation(n)[: max(1, int(share * n))]
     source = blocks_of(Chunked(numbered(n), chunk), block_values=chunk)

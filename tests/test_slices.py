@@ -37,7 +37,7 @@ def sample(dtype, shape=(40, 3, 2), seed=0):
 
 
 @given(n=st.integers(1, 40), d=st.integers(1, 9), size=st.integers(1, 50))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_slices_cover_every_row_once_in_order_within_their_size(n, d, size):
     X = np.zeros((n, d))
     with sliced(size):
@@ -74,7 +74,7 @@ def test_mean_and_scale_are_those_of_numpy(dtype, weighted, order):
     weight=hnp.arrays(np.int64, 8, elements=st.integers(0, 5)),
     size=st.integers(1, 20),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_integer_weights_are_repetitions(X, weight, size):
     weight = weight[: len(X)]
     if not weight.any():
@@ -89,7 +89,7 @@ def test_integer_weights_are_repetitions(X, weight, size):
 
 
 @given(X=hnp.arrays(np.float64, shapes, elements=values), size=st.integers(1, 40), dtype=st.sampled_from(["f4", "f8"]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_slices_do_not_change_the_result(X, size, dtype):
     X = X.astype(dtype)
     whole = mean_and_scale(X)
@@ -235,7 +235,7 @@ def test_to_tensor_keeps_values_and_takes_float64_where_float32_would_round(dtyp
         st.sampled_from(["bool", "i1", "u1", "i2", "u2", "i4", "u4", "f2", "f4", "f8", ">f4", ">f8", ">i4"]), shapes
     ).filter(lambda X: not np.isnan(X.astype(float)).any())
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_to_tensor_is_exact_at_the_ends_of_every_range(X):
     np.testing.assert_array_equal(to_tensor(X).numpy().astype(np.float64), X.astype(np.float64))
 
@@ -304,7 +304,7 @@ KINDS = st.sampled_from(["cuda", "linux", "windows", "python"])
 
 
 @given(n=st.integers(1, 60), most=st.integers(1, 60), budget=st.integers(1, 3000), kind=KINDS, as_tensor=st.booleans())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_out_of_memory_halves_the_slice_and_goes_on(n, most, budget, kind, as_tensor):
     X = np.arange(2.0 * n).reshape(n, 2)
     greedy = Greedy(most, out_of_memory(kind))
@@ -388,7 +388,7 @@ floats = st.floats(-1e6, 1e6, width=32) | st.just(np.nan)
 
 
 @given(X=hnp.arrays(np.float32, shapes, elements=floats), hat=st.integers(-5, 5), size=st.integers(1, 40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_extremes_and_what_is_kept_are_the_same_for_tensors(X, hat, size):
     X_hat = np.full(X.shape, hat, np.float64)
     with sliced(size):

@@ -68,7 +68,7 @@ def test_steps_are_the_optimisers_own(name):
 
 
 @given(used=st.lists(st.sets(st.integers(0, 2), min_size=1), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_parameters_may_have_gradients_at_some_steps_and_none_at_others(used):
     modules, optimizers = twins(makers["adam"])
     update = FastUpdate(optimizers[1])

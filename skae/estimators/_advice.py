@@ -13,7 +13,7 @@ from .._reasons import in_columns
 from ._warnings import warn
 
 _DOMINANT = 0.999  # share of the variance that one column holds: the others have 1/32 of its spread all together
-_ROWS = 4096  # that are looked at
+_MIN_ROWS, _ROWS = 50, 4096  # fewer say little of scales; more than these are not looked at
 
 
 def warn_of_target(y: Any, X: Any, given: Any) -> None:
@@ -32,17 +32,26 @@ def warn_of_target(y: Any, X: Any, given: Any) -> None:
 
 
 def warn_of_scales(X: np.ndarray, names: Any) -> None:
-    """Warn of a table in which one column holds all the variance, though others vary; ``names`` are its columns'."""
-    rows = X[:: math.ceil(len(X) / _ROWS)].astype(np.float64)
+    """Warn of a table in which one column holds all the variance, though others vary; ``names`` are its columns'.
+
+    That column is measured by the range of its middle half, so that no outlier makes one of it.
+    """
+    if len(X) < _MIN_ROWS:
+        return
+    rows = np.sort(X[:: math.ceil(len(X) / _ROWS)].astype(np.float64), axis=0)  # NaN comes last
     known = ~np.isnan(rows)
-    mean = np.where(known, rows, 0).sum(axis=0) / known.sum(axis=0).clip(min=1)
-    variance = np.square(np.where(known, rows - mean, 0)).mean(axis=0)
+    n = known.sum(axis=0).clip(min=1)
+    mean = np.where(known, rows, 0).sum(axis=0) / n
+    variance = np.square(np.where(known, rows - mean, 0)).sum(axis=0) / n
     variance[~(np.fmax.reduce(rows) > np.fmin.reduce(rows))] = 0  # means of equal values need not equal them
-    column, total = int(variance.argmax()), variance.sum()
-    if (variance > 0).sum() > 1 and variance[column] > _DOMINANT * total:
+    low, high = (rows[((n - 1) * share).astype(int), range(len(n))] for share in (0.25, 0.75))
+    middle = np.nan_to_num(high - low) ** 2
+    column = int(middle.argmax())
+    others = np.delete(np.maximum(middle, variance), column).sum()
+    if others > 0 and middle[column] > _DOMINANT * (middle[column] + others):
         warn(
             f"More than 99.9 % of the variance of X lies in {in_columns([column], names)}: codes and reconstructions "
             "follow that column and neglect the others. Scale columns of different units first, for example with "
-            "StandardScaler in a pipeline, and look for outliers.",
+            "StandardScaler in a pipeline.",
             UserWarning,
         )

@@ -97,15 +97,15 @@ def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What of a recipe is not as it was, in the names of the estimator's parameters."""
-    old, new = ({f"module__{name}": value for name, value in r["network_params"].items()} for r in (before, now))
-    for name, slot in {"n_components": "n_components", "network": "module", "n_conditions": "the width of y"}.items():
-        old[slot], new[slot] = before.get(name), now.get(name)
-    for slot in ("bottleneck", "loss", "noise"):
-        old[slot], new[slot] = before[slot], now[slot]
-    # Parts are compared by what they say of themselves: they are copied at every fit.
-    words = {name: [_word(side.get(name, "its default")) for side in (old, new)] for name in sorted({*old, *new})}
-    return [f"{name} was {was} and is {is_}" for name, (was, is_) in words.items() if was != is_]
+    names = {"network": "module", "n_conditions": "the width of y"}
 
+    def words(recipe: dict[str, Any]) -> dict[str, str]:
+        slots = ("n_components", "n_conditions", "network", "bottleneck", "loss", "noise")
+        found = {names.get(slot, slot): recipe.get(slot) for slot in slots}
+        found |= {f"module__{name}": value for name, value in (recipe.get("network_params") or {}).items()}
+        # Parts are compared by what they say of themselves: they are copied at every fit.
+        return {name: getattr(value, "__name__", None) or repr(value) for name, value in found.items()}
 
-def _word(value: Any) -> str:
-    return value if value == "its default" else getattr(value, "__name__", None) or repr(value)
+    old, new = words(before), words(now)
+    pairs = {name: (old.get(name, "its default"), new.get(name, "its default")) for name in old | new}
+    return [f"{name} was {was} and is {is_}" for name, (was, is_) in pairs.items() if was != is_]

@@ -17,6 +17,7 @@ from torch import Tensor
 from .._inputs import one_array
 from .._slices import keep_known
 from .._source import blocks_of, held_or_blocks
+from .._sparse import sparse_rows
 from .._tensors import as_array, as_tensor, check_array, follows_input, is_float, validate_data
 from .._validation import check_choice, unchanged_on_error
 from ._empty import named_features
@@ -155,9 +156,10 @@ class Reconstructor(
         self.estimator_ = fit_part(context, self, clone(self.estimator), "estimator", X, y, **params)
 
     def _refuse_sparse(self, X: Any) -> None:
-        if issparse(X) and (self.keep_observed or self.filling is not None):
-            reason = "keep_observed=True" if self.keep_observed else "filling"
-            raise TypeError(f"{reason} needs a dense X, since nothing is missing in a sparse one: use X.toarray().")
+        if issparse(X) and self.filling is not None:
+            raise TypeError(
+                "filling needs a dense X: use X.toarray(), or leave NaN to an estimator with missing='mask'."
+            )
 
     def _gather(self, X: Any) -> Any:
         """``X`` as one array, if it is a list of sequences or images."""
@@ -237,8 +239,9 @@ class Reconstructor(
         if not self.keep_observed:
             return X_hat
         if not isinstance(X, Tensor):
-            A = held_or_blocks(X)
-            X, X_hat = check_array(A, allow_nd=True, ensure_all_finite="allow-nan", input_name="X"), np.asarray(X_hat)
+            rules = {"allow_nd": True, "ensure_all_finite": "allow-nan", "accept_sparse": "csr", "input_name": "X"}
+            X, X_hat = check_array(held_or_blocks(X), **rules), np.asarray(X_hat)
+            X = sparse_rows(X, "X") if issparse(X) else X
         return keep_known(X[None] if X_hat.ndim > X.ndim else X, X_hat)  # a single sample
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -257,7 +260,7 @@ class Reconstructor(
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
         tags.input_tags.allow_nan = inner.input_tags.allow_nan or self.filling is not None
-        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None and not self.keep_observed
+        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.array_api_support = True
         return tags

@@ -193,16 +193,6 @@ class LatentDisplay:
         return self
 
 
-def _principal_components(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first two principal components of codes, (n, 2), and their shares of the variance."""
-    centered = Z.astype(np.float64)
-    centered -= centered.mean(axis=0)
-    axes, spreads, _ = np.linalg.svd(centered.T, full_matrices=False)
-    axes, variances = axes[:, :2], spreads**2
-    axes = axes * np.sign(axes[abs(axes).argmax(axis=0), [0, 1]])  # the signs that PCA gives them
-    return centered @ axes, variances[:2] / max(variances.sum(), np.finfo(np.float64).tiny)
-
-
 def _class_style(i: int) -> dict[str, Any]:
     """Colour and marker of the i-th class."""
     return {"color": COLOURS[i % len(COLOURS)], "marker": _MARKERS[i // len(COLOURS)]}
@@ -224,3 +214,16 @@ def _classes(y: np.ndarray) -> np.ndarray | None:
     if len(classes) > len(COLOURS) * len(_MARKERS):
         raise ValueError(f"y holds {len(classes)} classes, too many to tell apart: at most 40 can be drawn.")
     return classes
+
+
+def _principal_components(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two of them and their shares of the variance.
+
+    Not by scikit-learn's `PCA`, which tools that record what is fitted would take for a model of the user's.
+    """
+    centered = np.asarray(Z, np.float64) - np.mean(Z, axis=0, dtype=np.float64)
+    variances, axes = np.linalg.eigh(centered.T @ centered)
+    axes = axes[:, :-3:-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # the largest entry is positive, as in `PCA`
+    shares = variances[:-3:-1] / (variances.sum() or 1.0)  # codes that are all the same have no variance to share
+    return centered @ axes, np.clip(shares, 0, 1)

@@ -77,8 +77,8 @@ def test_what_is_no_target(pair):
 
 
 @pytest.mark.parametrize("factor", [1e2, 1e6])
-def test_a_column_beside_which_the_others_vanish(pair, factor):
-    X = pair[0] * [1, 1, factor, 1]
+def test_a_column_beside_which_the_others_vanish(factor):
+    X = np.random.default_rng(0).normal(size=(60, 4)) * [1, 1, factor, 1]
     for model in (ae(), VAEGenerator(2, **FIT | {"max_epochs": 3})):
         with pytest.warns(
             UserWarning, match=r"More than 99.9 % of the variance of X lies in column 2: .*StandardScaler"
@@ -98,12 +98,15 @@ ORDINARY = {
     "cancer": lambda: load_breast_cancer().data,
     "diabetes": lambda: load_diabetes().data,
     "digits": lambda: load_digits().data[:200],
-    "constant": lambda: np.full((20, 3), 0.1),
-    "one column": lambda: np.arange(20.0)[:, None],
-    "one that varies": lambda: np.column_stack([np.full(20, 0.1), np.arange(20.0), np.full(20, 1e9 + 0.1)]),
-    "levels": lambda: np.random.default_rng(0).normal(size=(20, 3)) + np.array([0, 1e6, -1e9]),
+    "constant": lambda: np.full((60, 3), 0.1),
+    "one column": lambda: np.arange(60.0)[:, None],
+    "one that varies": lambda: np.column_stack([np.full(60, 0.1), np.arange(60.0), np.full(60, 1e9 + 0.1)]),
+    "levels": lambda: np.random.default_rng(0).normal(size=(60, 3)) + np.array([0, 1e6, -1e9]),
     "scales": lambda: np.random.default_rng(0).normal(size=(200, 3)) * [1, 1, 20],
-    "images": lambda: np.random.default_rng(0).normal(size=(20, 3, 3)) * [1, 1, 1e6],
+    "an outlier": lambda: np.vstack([np.random.default_rng(0).normal(size=(80, 3)), [0, 1e6, 0]]),
+    "a rare flag": lambda: np.column_stack([np.arange(100.0) % 10 == 0, np.arange(100.0) % 7 / 7]),
+    "few rows": lambda: np.random.default_rng(0).normal(size=(20, 3)) * [1, 1, 1e6],
+    "images": lambda: np.random.default_rng(0).normal(size=(60, 3, 3)) * [1, 1, 1e6],
 }
 
 

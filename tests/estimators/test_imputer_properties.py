@@ -249,16 +249,18 @@ def test_strings_and_complex_numbers_are_refused(imputer, holed):
             imputer.fit(X)
 
 
-def test_sparse_matrices_are_refused_in_words(reconstructor, holed):
+def test_sparse_matrices_are_imputed_or_refused_in_words(reconstructor, holed):
     for make in (sparse.csr_array, sparse.csc_matrix):
-        with pytest.raises(TypeError, match=r"keep_observed=True needs a dense X, .* use X\.toarray\(\)"):
-            reconstructor.fit(make(np.nan_to_num(holed)))
-        with pytest.raises(TypeError, match="needs a dense X"):
-            clone(reconstructor).fit(holed).transform(make(np.nan_to_num(holed)))
-    reconstructor.set_params(keep_observed=False)
-    if reconstructor.filling is not None:
-        with pytest.raises(TypeError, match="filling needs a dense X"):
-            reconstructor.fit(sparse.csr_array(np.nan_to_num(holed)))
+        X = make(np.where(np.isnan(holed), np.nan, holed))
+        if reconstructor.filling is not None:
+            with pytest.raises(TypeError, match=r"filling needs a dense X: use X\.toarray\(\)"):
+                reconstructor.fit(X)
+            with pytest.raises(TypeError, match="filling needs a dense X"):
+                clone(reconstructor).fit(holed).transform(X)
+            continue
+        filled = clone(reconstructor).fit(X).transform(X)
+        np.testing.assert_array_equal(filled[~np.isnan(holed)], holed[~np.isnan(holed)])
+        assert np.isfinite(filled).all()
 
 
 class Drops(BaseEstimator, TransformerMixin):

@@ -381,6 +381,10 @@ def test_without_an_end_all_epochs_are_run(endless, lr_schedule):
 CHANGES = [
     ({"n_components": 3}, "n_components was 2 and is 3"),
     ({"module__hidden_layer_sizes": (5, 4)}, r"module__hidden_layer_sizes was \(8,\) and is \(5, 4\)"),
+    (
+        {"module__hidden_layer_sizes": np.array([5, 4])},
+        r"module__hidden_layer_sizes was \(8,\) and is array\(\[5, 4\]\)",
+    ),
     ({"module__linear_skip": False}, "module__linear_skip was its default and is False"),
     ({"loss": "gaussian"}, r"loss was SquaredError\(\) and is Gaussian"),
     ({"module": lambda input_shape, n_components: MLP(input_shape, n_components)}, "module was MLP and is <lambda>"),

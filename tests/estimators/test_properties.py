@@ -12,8 +12,8 @@ from skae import AutoencoderTransformer
 
 PROPERTY = settings(
     max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the streams are watched over all examples together
+    # The streams are watched over all examples together.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 tables = hnp.arrays(

@@ -62,7 +62,7 @@ def trained(request):
 
 
 @given(seed=st.integers(0, 1000), more=st.integers(0, 15))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_codes_and_reconstructions_do_not_depend_on_the_amount_of_padding(trained, seed, more):
     X, lengths = made(8, seed=seed)
     Z, X_hat = trained.transform(X), trained.reconstruct(X)

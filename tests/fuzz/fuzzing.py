@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import scipy.sparse as sp
 import torch
+from guards import HANGS
 from hypothesis import HealthCheck, Phase, note, settings
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.mixture import GaussianMixture
@@ -34,7 +35,6 @@ def fuzzed(name, fast, slow, tests=1):
     PLANNED[name] += slow * tests
     return settings(
         max_examples=slow if SLOW else fast,
-        deadline=None,
         derandomize=not SLOW or "CI" in os.environ,  # what a change has not done must not fail it
         database=None,
         print_blob=True,
@@ -50,7 +50,6 @@ DOCUMENTED = (ValueError, TypeError)
 FROM_FIT = (*DOCUMENTED, FloatingPointError, MemoryError)
 # Told of data, by us or by scikit-learn. UserWarning by its exact class: its subclasses are others' business.
 ALLOWED_WARNINGS = (ConvergenceWarning, DataConversionWarning)
-SECONDS = 60  # after which a call hangs: it takes milliseconds
 
 
 class Refused:
@@ -132,10 +131,10 @@ def assert_unchanged(estimator, before):
 @contextlib.contextmanager
 def no_hang():
     def stop(*_):
-        raise AssertionError(f"the call took over {SECONDS} s")
+        raise AssertionError(f"the call took over {HANGS} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, HANGS)
     try:
         yield
     finally:

@@ -41,7 +41,6 @@ from skae.persistence._names import known_names
 from skae.persistence._objects import ObjectEncoder
 
 CANARY = "skae_canary"  # a module beside the seeds: whoever imports it, or calls what is in it, leaves a file
-SECONDS = 60  # after which a file hangs: it takes milliseconds
 SPARE, MULTIPLE = 200 * 2**20, 8  # bytes of memory that `load` may take: so many, and so many times the file's size
 
 # ------------------------------------------------------------------ the files that mutations begin with
@@ -969,7 +968,7 @@ def weaken(what):
         _single.ObjectDecoder = lambda *args: time.sleep(3600)
 
 
-def main(folder, group, start, stop, weak=None, seconds=SECONDS):
+def main(folder, group, start, stop, seconds, weak=None):
     faulthandler.enable()
     torch.set_num_threads(1)
     sys.path.insert(0, str(folder))

@@ -15,6 +15,7 @@ from pathlib import Path
 import hostile_files
 import numpy as np
 import pytest
+from guards import HANGS
 
 import skae
 
@@ -28,14 +29,15 @@ def seeds(tmp_path_factory):
     return hostile_files.make_seeds(tmp_path_factory.mktemp("seeds"))
 
 
-def run(folder, group, start, stop, *more):
-    """The outcomes of mutations, of which one that ends the process is one too."""
+def run(folder, group, start, stop, weak=None, seconds=HANGS):
+    """The outcomes of mutations, of which one that ends the process is one too, and so is one over ``seconds``."""
     told, number = [], start
     path = os.pathsep.join([str(Path(skae.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     while number < stop:
         end = min(stop, number + PER_PROCESS)
-        command = [sys.executable, hostile_files.__file__, str(folder), group, str(number), str(end), *more]
+        command = [sys.executable, hostile_files.__file__, str(folder), group, str(number), str(end), str(seconds)]
+        command += [weak] if weak else []
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"number"')]
         assert lines or "Fatal Python error" in done.stderr or "Timeout" in done.stderr, done.stderr[-3000:]
@@ -88,7 +90,7 @@ def test_what_is_made_to_do_harm_is_refused(seeds):
     ],
 )
 def test_what_would_go_wrong_is_seen(seeds, weak, group, n, sign):
-    found = wrong_in(run(seeds, group, 0, n, weak, *(["5"] if weak == "hang" else [])))
+    found = wrong_in(run(seeds, group, 0, n, weak, 5 if weak == "hang" else HANGS))
     assert any(sign in wrong for wrong in found), found[:5]
 
 
@@ -98,7 +100,7 @@ def test_what_would_go_wrong_is_seen(seeds, weak, group, n, sign):
 @pytest.fixture
 def in_time():
     """Fail rather than hang."""
-    stopped = threading.Timer(60, os._exit, [3])
+    stopped = threading.Timer(HANGS, os._exit, [3])
     stopped.start()
     yield
     stopped.cancel()

@@ -16,7 +16,7 @@ from torch import nn
 from skae.nn import Conv
 from skae.nn.conv import _FromRow, _Residual, _ToRow
 
-FEW = settings(deadline=None, max_examples=30)
+FEW = settings(max_examples=30)
 
 sides = st.integers(1, 40)
 shapes = st.tuples(st.integers(1, 5), sides, sides)
@@ -88,7 +88,7 @@ def sizes_seen(half, function, *args):
 
 
 @given(n=st.integers(2, 3), shape=shapes, k=st.integers(1, 4), wider=st.integers(0, 3), params=options)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_image_goes_to_a_code_and_back_whatever_the_options(n, shape, k, wider, params):
     network = Conv(shape, k, k + wider, **params)
     sizes = halved(shape, len(params["channels"])) if params["downsampling"] else [shape[1:]]
@@ -268,7 +268,7 @@ def test_a_residual_block_adds_to_what_comes_in():
 
 
 @given(width=st.integers(2, 80))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_groups_have_at_least_two_channels(width):
     (norm,) = layers(Conv((1, 2, 2), 1, channels=(width,), normalization="group"), nn.GroupNorm)
     assert width % norm.num_groups == 0
@@ -368,7 +368,7 @@ def test_an_image_moved_by_a_position_has_a_code_moved_by_one(
 
 
 @given(n=st.integers(2, 30), shape=small_shapes, k=st.integers(1, 8), wider=st.integers(0, 3), params=options)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_it_starts_as_pca(n, shape, k, wider, params):
     params = params | {"dense": True, "linear_skip": True}
     x = images(n, shape, seed=n)
@@ -450,7 +450,7 @@ def test_the_start_leaves_its_images_and_the_gradients_alone():
 
 
 @given(shape=small_shapes, params=options, seed=st.integers(0, 2**20))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_rows_do_not_know_of_each_other_once_trained(shape, params, seed):
     network = disturb(Conv(shape, 3, **params), seed)
     x = images(5, shape, seed)
@@ -468,7 +468,7 @@ def test_rows_do_not_know_of_each_other_once_trained(shape, params, seed):
 
 
 @given(n=st.integers(2, 4), shape=small_shapes, params=options, wider=st.integers(0, 2), constant=st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_gradient_of_every_parameter_is_finite(n, shape, params, wider, constant):
     network = Conv(shape, 2, 2 + wider, **params)
     x = torch.ones(n, *shape) if constant else images(n, shape)

@@ -35,7 +35,7 @@ def rows(n=80, d=6, seed=0):
     wider=st.integers(0, 2),
     skip=st.booleans(),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_decoder_mirrors_the_encoder(shape, k, hidden, wider, skip):
     network = MLP(tuple(shape), k, k + wider, hidden_layer_sizes=hidden, linear_skip=skip)
     d = int(np.prod(shape))
@@ -149,7 +149,7 @@ def test_without_a_skip_it_starts_as_torch_does():
 @given(
     n=st.integers(2, 40), d=st.integers(1, 8), k=st.integers(1, 10), wider=st.integers(0, 3), seed=st.integers(0, 2**20)
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_it_starts_as_pca(n, d, k, wider, seed):
     x = rows(n, d, seed)
     network = MLP((d,), k, k + wider, hidden_layer_sizes=(3,))
@@ -164,7 +164,7 @@ def test_it_starts_as_pca(n, d, k, wider, seed):
 
 
 @given(n=st.integers(20, 200), d=st.integers(3, 8), k=st.integers(1, 3), factor=st.floats(1e-2, 1e2))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_codes_start_with_mean_0_and_mean_square_1_in_the_geometry_of_pca(n, d, k, factor):
     x = factor * rows(n, d)
     network = MLP((d,), k, hidden_layer_sizes=())

@@ -59,7 +59,7 @@ def close(a, b):
 
 
 @given(shape=st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 3)), share=st.floats(0, 1), seed=seeds)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_row_is_as_long_as_its_last_step_with_a_value(shape, share, seed):
     observed = np.random.default_rng(seed).random(shape) < share
     expected = [max([1, *(t + 1 for t in range(shape[1]) if row[t].any())]) for row in observed]
@@ -74,7 +74,7 @@ def test_the_positions_are_the_formula():
 
 
 @given(length=st.integers(1, 40), n_frequencies=st.integers(0, 9), more=st.integers(0, 5))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_positions_of_a_row_twice_as_long_agree_at_equal_shares(length, n_frequencies, more):
     found = position_features(torch.tensor([length, 2 * length]), 2 * length + more, n_frequencies)
     assert found.shape == (2, 2 * length + more, 1 + 2 * n_frequencies)
@@ -82,7 +82,7 @@ def test_the_positions_of_a_row_twice_as_long_agree_at_equal_shares(length, n_fr
 
 
 @given(lengths=lengths_of_rows, seed=seeds)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_pooling_is_of_the_steps_that_a_row_has(lengths, seed):
     h, observed = padded(lengths, 12, seed=seed)
     h = h.masked_fill(~observed, torch.nan) - 3  # a maximum below 0: zeros would be seen
@@ -116,7 +116,7 @@ def test_the_decoder_is_told_the_code_and_the_position_at_each_step(cls):
     wider=st.integers(0, 2),
     longer=st.integers(-11, 30),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_shapes(cls, n, length, channels, k, wider, longer):
     tail = () if channels is None else (channels,)
     network = small(cls, (length, *tail), k, k + wider)
@@ -164,7 +164,7 @@ def test_neither_padding_nor_the_other_rows_count(cls, trained):
         assert network.encode(x, observed).std() > (0.5 if trained else 0.02), "tiny codes agree to 1e-5 anyway"
 
     @given(lengths=lengths_of_rows, more=paddings, garbage=st.sampled_from([100.0, torch.nan]), seed=seeds)
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @torch.no_grad()
     def check(lengths, more, garbage, seed):
         x, observed = padded(lengths, max(lengths) + more, seed=seed)

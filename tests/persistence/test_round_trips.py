@@ -18,6 +18,7 @@ import pytest
 import skops.io as sio
 import torch
 from battery import CASES, WAYS, ae, differences, fitted, frame, outputs, state, table, vae
+from guards import HANGS
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
@@ -306,7 +307,7 @@ def test_a_network_that_was_changed_is_only_pickled(tmp_path):
 
 def in_process(code, folder):
     """What a fresh process prints that runs ``code``."""
-    place = {"cwd": folder, "capture_output": True, "text": True, "timeout": 120}
+    place = {"cwd": folder, "capture_output": True, "text": True, "timeout": HANGS}
     done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", textwrap.dedent(code)], **place)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

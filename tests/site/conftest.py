@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from guards import HANGS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -44,6 +45,6 @@ def browser(site):
     with sync_playwright() as playwright:
         # Without a sandbox, since in containers the user is often root; and with no errands of its own.
         arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments, timeout=HANGS * 1000)
         yield browser
         browser.close()

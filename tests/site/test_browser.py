@@ -1,8 +1,10 @@
 """The site in a browser, on a desk and in a hand: no error, no missing picture, nothing wider than the screen."""
 
+import time
 from pathlib import Path
 
 import pytest
+from guards import HANGS
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 PICTURES = """async () => {
@@ -42,6 +44,12 @@ class Visit:
         self.page.goto(self.address + path, wait_until="load")
         self.look()
 
+    def follow(self, link):
+        """Click on what leads to another page, and look at that one."""
+        with self.page.expect_navigation(wait_until="load"):
+            link.click()
+        self.look()
+
     def look(self):
         """Fail if what is open has an error, lacks a picture or has to be moved sideways."""
         self.page.wait_for_load_state("load")
@@ -55,6 +63,7 @@ class Visit:
 def visit(browser, address, request):
     width, height = SIZES[request.param]
     context = browser.new_context(viewport={"width": width, "height": height}, is_mobile=request.param == "phone")
+    context.set_default_timeout(HANGS * 1000)
     yield Visit(context.new_page(), address)
     context.close()
 
@@ -76,12 +85,10 @@ def test_what_makes_these_tests_fail(visit):
         ("new Image().src = 'https://example.org/a.png'", "example.org"),
     ]:
         visit.page.evaluate(f"() => {{ {script} }}")
-        for _ in range(50):
-            if any(found in text for text in visit.wrong):
-                break
+        end = time.monotonic() + HANGS
+        while not any(found in text for text in visit.wrong):
+            assert time.monotonic() < end, f"{found} was not seen"
             visit.page.wait_for_timeout(100)
-        else:
-            pytest.fail(f"{found} was not seen")
         visit.wrong.clear()
     visit.page.evaluate("document.images[0].src = 'data:image/png;base64,AAAA'")
     assert visit.page.evaluate(PICTURES) != []
@@ -95,13 +102,11 @@ def test_search_from_the_landing_page(visit):
     visit.page.locator("button.search-button__button:visible, button.search-button:visible").first.click()
     visit.page.locator("input[type=search]:visible").first.fill("denoise")
     visit.page.keyboard.press("Enter")
-    results = visit.page.locator("#search-results li a")
-    results.first.wait_for()
+    found = visit.page.locator("#search-results li a", has_text="Denoise").first
+    found.wait_for()
     visit.page.wait_for_load_state("networkidle")  # it fetches a summary for each result
-    assert visit.page.locator("#search-results li a", has_text="Denoise").count() > 0
     visit.look()
-    visit.page.locator("#search-results li a", has_text="Denoise").first.click()
-    visit.look()
+    visit.follow(found)
     assert "denois" in visit.page.title().lower()
 
 
@@ -109,12 +114,10 @@ def test_from_the_landing_page_through_the_gallery(visit):
     visit.open()
     if not visit.page.locator("header >> text=Gallery").first.is_visible():
         visit.page.locator("button.primary-toggle").click()
-    visit.page.locator("a.nav-link:visible", has_text="Gallery").first.click()
-    visit.look()
+    visit.follow(visit.page.locator("a.nav-link:visible", has_text="Gallery").first)
     examples = visit.page.locator(".sphx-glr-thumbcontainer")
     assert examples.count() > 10
-    examples.first.locator("a").first.click()
-    visit.look()
+    visit.follow(examples.first.locator("a").first)
     assert visit.page.locator("img.sphx-glr-single-img, img.sphx-glr-multi-img").count() > 0
     assert visit.page.locator(".highlight-Python, .highlight-python").count() > 0
 
@@ -124,8 +127,7 @@ def test_three_pages_from_the_front_to_a_tuned_pipeline(visit):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert "(examples/plot_tour.py)" in readme
     visit.open()
-    visit.page.locator("a", has_text="Take the tour").first.click()
-    visit.look()
+    visit.follow(visit.page.locator("a", has_text="Take the tour").first)
     text = visit.page.locator("article").inner_text()
     assert "GridSearchCV" in text
     assert "Pipeline" in text

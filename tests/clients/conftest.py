@@ -1,0 +1,39 @@
+"""Each file is named after a package that takes scikit-learn's estimators, and uses ours in it as its users would.
+
+`make clients` installs the packages and fails where one is not there. Elsewhere the tests of what is not installed are
+skipped.
+"""
+
+import importlib
+import warnings
+from pathlib import Path
+
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+# What packages, or those below them, say of their own future is none of ours.
+THEIRS = "DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "ResourceWarning"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            for category in THEIRS:
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{category}"))
+
+
+@pytest.fixture(autouse=True)
+def client(request):
+    """The package that the file is named after."""
+    name = request.path.stem.removeprefix("test_")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it warns of while it is imported is its own business
+        if request.config.getoption("--clients"):
+            return importlib.import_module(name)
+        return pytest.importorskip(name, reason=f"{name} is not installed: `make clients` installs it")
+
+
+@pytest.fixture(scope="session")
+def cancer():
+    """569 samples with 30 named features, as a DataFrame, and two classes."""
+    return load_breast_cancer(return_X_y=True, as_frame=True)
