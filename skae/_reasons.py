@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from ._tensors import as_array
 
@@ -62,6 +63,10 @@ def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
 
 def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
     names = list(A.columns) if hasattr(A, "columns") else None
+    if issparse(A):  # of which the worst value of every column is enough
+        entries, worst = A.tocoo(), np.zeros((1, A.shape[1]))
+        np.add.at(worst[0], entries.coords[1], np.where(np.isfinite(entries.data), 0, entries.data))
+        A = worst
     A = np.asarray(as_array(A))
     if A.dtype.kind == "O":
         A = np.array([_as_float(value) for value in A.ravel().tolist()]).reshape(A.shape)

@@ -112,7 +112,7 @@ def check_rows(
     collected = gather(estimator, X, "X", padding)
     is_list, X = collected is not X, held_or_blocks(as_tensor(collected) if tensors else as_array(collected))
     options = {"allow_nd": True, "ensure_min_samples": min_rows}
-    if not reset:
+    if not (reset or issparse(X)):
         X = as_fitted(estimator, X, padding - 1 if padding else None)
     any_length = bool(padding) and not reset and (is_list or len(getattr(X, "shape", ())) != 2)
     free = padding - 1 if any_length else None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .._slices import slices
+from .._sparse import SparseRows
 from .._tensors import is_float
 from ._data import Data
 from ._warnings import warn
@@ -51,6 +52,8 @@ def check_still_empty(est: Any, data: Data, empty: Any, *, by_channel: bool) -> 
 def _is_empty(X: Any, sample_weight: np.ndarray | None, by_channel: bool) -> np.ndarray:
     """Whether a feature is NaN in all samples of positive weight."""
     axes = (0, 1) if by_channel else (0,)
+    if isinstance(X, SparseRows) and not np.isnan(X.matrix.data).any():  # which no dense rows are needed to see
+        return np.zeros(X.shape[len(axes) :], bool)
     empty = np.ones(X.shape[len(axes) :], bool) & is_float(X)
     for s in slices(X):
         if not empty.any():  # mostly after the first slice

@@ -260,7 +260,8 @@ class Reconstructor(
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
         tags.input_tags.allow_nan = inner.input_tags.allow_nan or self.filling is not None
-        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None
+        keeps = self.keep_observed and not inner.input_tags.allow_nan
+        tags.input_tags.sparse = inner.input_tags.sparse and self.filling is None and not keeps
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.array_api_support = True
         return tags

@@ -383,7 +383,7 @@ CHANGES = [
     ({"module__hidden_layer_sizes": (5, 4)}, r"module__hidden_layer_sizes was \(8,\) and is \(5, 4\)"),
     (
         {"module__hidden_layer_sizes": np.array([5, 4])},
-        r"module__hidden_layer_sizes was \(8,\) and is array\(\[5, 4\]\)",
+        r"hidden_layer_sizes was \(8,\) and is array\(\[5, 4\]\)",
     ),
     ({"module__linear_skip": False}, "module__linear_skip was its default and is False"),
     ({"loss": "gaussian"}, r"loss was SquaredError\(\) and is Gaussian"),
