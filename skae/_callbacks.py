@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from scipy.special import stdtr
+from scipy.stats import ttest_rel
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
@@ -18,12 +18,24 @@ from ._rows import Rows
 SCHEDULES = (None, "onecycle", "cosine", "plateau")
 
 
+class Evidence(NamedTuple):
+    """What a training says of whether it has improved on its start."""
+
+    validation: Any  #: the samples
+    start: Tensor  #: their objectives before training, (n,)
+    best: Tensor  #: and with the best weights
+    start_weights: dict[str, Tensor]
+
+
 class KeepBest(Callback):
     """Keep the weights that judge best, those before the first epoch included, and stop in time.
 
     Where the start is an answer already, training has to prove itself: unless the best weights are better than
     the start by a paired t-test over the rows (one-sided, at 5 %), the start is kept. The best of many epochs on a
     dozen rows is better than the start by chance alone often enough.
+
+    With ``trust_start='pooled'`` the best weights are put back and the decision is left to whoever has more evidence,
+    who finds it in ``evidence_``.
 
     Parameters
     ----------
@@ -34,8 +46,8 @@ class KeepBest(Callback):
         which weights are kept.
     restore : bool, default=True
         Whether the best weights are put back at the end; otherwise this only keeps the curve.
-    trust_start : bool or 'always', default=False
-        Whether the weights before training are an answer already. 'always' keeps them, for where the judge
+    trust_start : bool, 'always' or 'pooled', default=False
+        Whether the weights before training are an answer already. 'always' keeps them, for where the validation data
         can prove nothing.
     """
 
@@ -77,7 +89,9 @@ class KeepBest(Callback):
     def on_train_end(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
         if self.restore:
             net.module_.load_state_dict(self.weights_)
-            if self.trust_start and not self._is_proven():
+            if self.trust_start == "pooled":
+                self.evidence_ = Evidence(y, self.start_, self.judged_, self.start_weights_)
+            elif self.trust_start and not self._is_proven():
                 net.module_.load_state_dict(self.start_weights_)
                 self.best_epoch_ = 0
         del self.weights_, self.start_weights_, self.start_, self.judged_
@@ -89,12 +103,11 @@ class KeepBest(Callback):
 
 def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
     """Whether ``a`` exceeds ``b``, both (n,), by a one-sided paired t-test (Student, 1908)."""
-    difference = (a - b).double()
-    n = len(difference)
-    if n < 2 or not difference.mean() > 0:
+    a, b = a.double().cpu(), b.double().cpu()
+    difference = a - b
+    if len(a) < 2 or not difference.mean() > 0:
         return False
-    error = float(difference.std()) / math.sqrt(n)
-    return error == 0 or stdtr(n - 1, -float(difference.mean()) / error) < level
+    return bool(difference.std() == 0) or ttest_rel(a, b, alternative="greater").pvalue < level
 
 
 class FiniteLoss(Callback):

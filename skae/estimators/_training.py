@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -10,7 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import FiniteLoss, KeepBest, Progress, SklearnCallbacks, schedule, that_follow
+from .._callbacks import (
+    Evidence,
+    FiniteLoss,
+    KeepBest,
+    Progress,
+    SklearnCallbacks,
+    schedule,
+    significantly_above,
+    that_follow,
+)
 from .._checkpoint import Checkpoint
 from .._memory import to_hold, to_read
 from .._net import AutoencoderNet
@@ -32,6 +42,7 @@ from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
+_FEW_ROWS, _POOLED_LEVEL = 1000, 0.2  # up to so many samples two trainings decide together, at this level of the t-test
 _MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 _SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
@@ -46,6 +57,7 @@ class Outcome(NamedTuple):
     loss_curve: list[float]
     validation_loss_curve: list[float]
     best_epoch: int
+    evidence: Evidence | None  # where one training does not decide whether it has improved on its start
 
 
 def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, context: Any = None) -> Outcome:
@@ -58,6 +70,47 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint)
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
+    outcome = _train(est, parts, data, seed, checkpoint, one_epoch=one_epoch, context=context)
+    if outcome.evidence is None:
+        return outcome
+    quiet = copy.copy(est)
+    quiet.verbose = 0
+    return _average(outcome, _train(quiet, parts, data, seed, None, fold=1))
+
+
+def _average(first: Outcome, second: Outcome) -> Outcome:
+    """Average two nets trained from one start, each validated on what the other may have seen; or keep the start.
+
+    Trained weights that share their start may be averaged, and generalize better than either (Wortsman et al., 2022).
+    """
+    module = first.net.module_
+    evidence = [outcome.evidence for outcome in (first, second) if outcome.evidence is not None]
+    start, best = torch.cat([e.start for e in evidence]), torch.cat([e.best for e in evidence])
+    if significantly_above(start, best, _POOLED_LEVEL):
+        others = second.net.module_.state_dict()
+        module.load_state_dict(
+            {name: t.lerp(others[name], 0.5) if t.is_floating_point() else t for name, t in module.state_dict().items()}
+        )
+        if torch.cat([first.net.judge(e.validation) for e in evidence]).mean() < start.mean():
+            module.eval()
+            return first._replace(best_epoch=first.best_epoch or second.best_epoch, evidence=None)
+    module.load_state_dict(evidence[0].start_weights)
+    module.eval()
+    return first._replace(best_epoch=0, evidence=None)
+
+
+def _train(
+    est: Any,
+    parts: Parts,
+    data: Data,
+    seed: int,
+    checkpoint: Checkpoint | None,
+    *,
+    one_epoch: bool = False,
+    context: Any = None,
+    fold: int = 0,
+) -> Outcome:
+    """Train once; with ``fold=1`` other samples are held out."""
     rng = np.random.default_rng(seed)
     earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     stops_early = bool(est.early_stopping) and not one_epoch
@@ -66,6 +119,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     n_held = _n_held_out(est, parts, data, len(order)) if stops_early else 0
     if n_held:
         rng.shuffle(order)
+        order = np.roll(order, -fold * n_held)
     n_batches = len(BatchIterator(range(len(order) - n_held), **_batching(est)))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
 
@@ -101,6 +155,9 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
             judge, net.hidden_share_ = _corrupted(net, judge)
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
+        few = 2 * n_held <= len(order) <= _FEW_ROWS
+        if keep.trust_start is True and n_held and few and not (est.callbacks or est.compile):
+            keep.trust_start = "pooled"
         n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
         for _, callback in net.callbacks_:
             if isinstance(callback, Report):
@@ -118,6 +175,7 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
         loss_curve=_in_data_units(net, finished, n_known),
         validation_loss_curve=_in_data_units(net, keep.curve_, n_known_judged) if judged else [],
         best_epoch=keep.best_epoch_ if stops_early else len(finished),
+        evidence=keep.__dict__.pop("evidence_", None),
     )
 
 
