@@ -42,7 +42,8 @@ from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
-_FEW_ROWS, _POOLED_LEVEL = 1000, 0.2  # up to so many samples two trainings decide together, at this level of the t-test
+# Up to so many samples a second training is asked where the first leaves doubt, at these levels of the t-test.
+_FEW_ROWS, _DECISIVE_LEVEL, _POOLED_LEVEL = 1000, 0.01, 0.2
 _MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 _SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
@@ -71,32 +72,41 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
     outcome = _train(est, parts, data, seed, checkpoint, one_epoch=one_epoch, context=context)
-    if outcome.evidence is None:
-        return outcome
+    found = outcome.evidence
+    if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
+        return outcome._replace(evidence=None)
     quiet = copy.copy(est)
     quiet.verbose = 0
-    return _average(outcome, _train(quiet, parts, data, seed, None, fold=1))
+    return _decide_together(outcome, found, _train(quiet, parts, data, seed, None, fold=1))
 
 
-def _average(first: Outcome, second: Outcome) -> Outcome:
-    """Average two nets trained from one start, each validated on what the other may have seen; or keep the start.
+def _decide_together(first: Outcome, found: Evidence, second: Outcome) -> Outcome:
+    """Keep the average of two nets trained from one start, the first of them, or the start.
 
-    Trained weights that share their start may be averaged, and generalize better than either (Wortsman et al., 2022).
+    The two are validated on different samples, which decide together whether training improves on the start. Weights
+    that share their start may be averaged, and then often generalize better than either (Wortsman et al., 2022); where
+    that is worse than each net on its own validation samples, which the average knows in part, it is not taken.
     """
-    module = first.net.module_
-    evidence = [outcome.evidence for outcome in (first, second) if outcome.evidence is not None]
-    start, best = torch.cat([e.start for e in evidence]), torch.cat([e.best for e in evidence])
-    if significantly_above(start, best, _POOLED_LEVEL):
-        others = second.net.module_.state_dict()
-        module.load_state_dict(
-            {name: t.lerp(others[name], 0.5) if t.is_floating_point() else t for name, t in module.state_dict().items()}
-        )
-        if torch.cat([first.net.judge(e.validation) for e in evidence]).mean() < start.mean():
-            module.eval()
-            return first._replace(best_epoch=first.best_epoch or second.best_epoch, evidence=None)
-    module.load_state_dict(evidence[0].start_weights)
+    other = second.evidence
+    assert other is not None, "training depends on the samples held out in nothing but the weights"
+    net, module = first.net, first.net.module_
+    start, best = torch.cat([found.start, other.start]), torch.cat([found.best, other.best])
+    if not significantly_above(start, best, _POOLED_LEVEL):
+        module.load_state_dict(found.start_weights)
+        module.eval()
+        return first._replace(best_epoch=0, evidence=None)
+    trained = {name: t.clone() for name, t in module.state_dict().items()}
+    others = second.net.module_.state_dict()
+    module.load_state_dict(
+        {name: t.lerp(others[name], 0.5) if t.is_floating_point() else t for name, t in trained.items()}
+    )
+    average = torch.cat([net.judge(evidence.validation) for evidence in (found, other)])
+    averages = bool(average.mean() < best.mean())
+    if not averages:
+        module.load_state_dict(trained)
     module.eval()
-    return first._replace(best_epoch=0, evidence=None)
+    epoch = first.best_epoch or second.best_epoch * averages
+    return first._replace(best_epoch=epoch, evidence=None)
 
 
 def _train(
