@@ -23,6 +23,7 @@ from .nn._sequence import ended
 from .noise import Noise
 
 _LOSS_ROWS = 4096  # that a loss starts from
+_LEAST_SHARE = 1e-6  # of hidden values, where a mask has hidden none
 _STANDARDIZED = 2**17  # values standardized at once: what is float64 on the way stays in the caches
 
 
@@ -130,6 +131,11 @@ class Autoencoder(nn.Module):
                 part.setup(self.n_codes)
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
         self.missing, self.may_have_nan = missing, missing or self.reads_padding
+        if noise is not None and noise.hidden_only and not self.loss_takes_observed:
+            raise TypeError(
+                f"noise: hidden_only=True needs a loss that can leave values out, and the forward of "
+                f"loss={type(self.loss).__name__} takes no ``observed``."
+            )
         if self.may_have_nan and not self.loss_takes_observed:
             raise TypeError(
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
@@ -262,7 +268,7 @@ class Autoencoder(nn.Module):
             return self.loss(raw, target.nan_to_num(), ~target.isnan())
         return self.loss(raw, target)
 
-    def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
         """Run conditioned rows through the whole diagram, the decoder being told ``c``, (n, n_conditions).
 
         Returns
@@ -270,18 +276,24 @@ class Autoencoder(nn.Module):
         raw, z, penalty : Tensor
             The decoder's output (n, *input_shape), the code (n, n_codes), its penalty (n,). A bottleneck that gives k
             codes for each row makes k · n of them.
+        hidden : Tensor, only while training with a noise of ``hidden_only``
+            True where the noise has masked a known value; of the shape of ``u``.
         """
-        observed = self._observed(u)
-        noisy = self.corrupt(u) if self.training and self.noise is not None else u
+        observed, noisy, hidden = self._observed(u), u, None
+        if self.training and self.noise is not None:
+            noisy, hidden = self.corrupt_and_hide(u)
         z, penalty = self.bottleneck(self._encode(self._fill(noisy), observed))
         k = z.shape[0] // u.shape[0]  # `len` would fix the number of rows in an exported program
         if k > 1:
             c = None if c is None else c.repeat(k, 1)
             observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))
-        return self._decode(z, observed, c), z, penalty
+        raw = self._decode(z, observed, c)
+        if hidden is not None and self.noise.hidden_only:
+            return raw, z, penalty, hidden
+        return raw, z, penalty
 
     def objective(
-        self, output: tuple[Tensor, Tensor, Tensor], target: Tensor, hidden_share: float | None = None
+        self, output: tuple[Tensor, ...], target: Tensor, hidden_share: float | Tensor | None = None
     ) -> Tensor:
         """Loss plus penalty of every sample, (n,); ``target`` as `target` gives it.
 
@@ -290,17 +302,23 @@ class Autoencoder(nn.Module):
 
         Of k codes for each sample minus the log of the mean of their exponentials, the bound of Burda et al. (2016).
         """
-        raw, _, penalty = output
+        raw, _, penalty, *hidden = output
         k = len(raw) // len(target)
+        if hidden:
+            hidden_share = (hidden[0].sum() / (~target.isnan()).sum()).clamp(min=_LEAST_SHARE)
+            target = target.masked_fill(~hidden[0], torch.nan)
         target = target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1))
-        objective = self._loss(raw, target, hidden_share is not None) / (hidden_share or 1.0)
+        objective = self._loss(raw, target, hidden_share is not None)
+        if hidden_share is not None:
+            objective = objective / hidden_share
         if self.bottleneck.has_penalty:
             objective = objective + penalty
         return objective if k == 1 else math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
 
-    def mean_objective(self, output: tuple[Tensor, Tensor, Tensor], target: Tensor) -> Tensor:
+    def mean_objective(self, output: tuple[Tensor, ...], target: Tensor) -> Tensor:
         """The mean of `objective`, with fewer operations where it is a sum over all values."""
         plain = not (self.may_have_nan or self.bottleneck.has_penalty) and len(output[0]) == len(target)
+        plain = plain and len(output) == 3
         return self.loss.total(output[0], target) / len(target) if plain else self.objective(output, target).mean()
 
     def condition(self, x: Tensor) -> Tensor:

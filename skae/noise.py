@@ -25,13 +25,21 @@ import torch
 from torch import Tensor
 
 from ._component import Component
-from ._validation import check_number
+from ._validation import check_choice, check_number
 
 __all__ = ["BlockMasking", "Compose", "GaussianNoise", "MaskingNoise", "Noise", "SaltAndPepper"]
 
 
 class Noise(Component):
-    """Base of the corruptions: ``corrupt(x)`` is applied in training mode only."""
+    """Base of the corruptions: ``corrupt(x)`` is applied in training mode only.
+
+    Attributes
+    ----------
+    hidden_only : bool
+        Whether the training loss counts only the values that the noise has masked.
+    """
+
+    hidden_only: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x``, corrupted in training mode; same shape."""
@@ -76,6 +84,17 @@ class MaskingNoise(Noise):
     ----------
     fraction : float, default=0.3
         Share of the values that are masked, each independently; in [0, 1].
+    hidden_only : bool, default=False
+        Whether the training loss counts only the values that are masked. A network cannot learn to copy a value that it
+        does not see, so this trains a denoiser from noisy data alone, as long as the noise of a value does not follow
+        from that of others (Krull et al., 2019; Batson and Royer, 2019). The validation loss counts masked values in
+        any case.
+
+    References
+    ----------
+    A. Krull, T.-O. Buchholz and F. Jug, 2019. Noise2Void: learning denoising from single noisy images. CVPR.
+
+    J. Batson and L. Royer, 2019. Noise2Self: blind denoising by self-supervision. ICML.
 
     Examples
     --------
@@ -84,12 +103,14 @@ class MaskingNoise(Noise):
     tensor([[nan, nan]])
     """
 
-    def __init__(self, fraction: float = 0.3) -> None:
+    def __init__(self, fraction: float = 0.3, hidden_only: bool = False) -> None:
         super().__init__()
         self.fraction = fraction
+        self.hidden_only = hidden_only
 
     def setup(self, n_components: int) -> None:
         self._check_number("fraction", numbers.Real, 0, 1)
+        check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
 
     def corrupt(self, x: Tensor) -> Tensor:
         return x.masked_fill(torch.rand_like(x) < self.fraction, torch.nan)
@@ -108,6 +129,8 @@ class BlockMasking(Noise):
         0 is no block and 1 the whole image; or an integer above 1, in pixels, of which a shorter side hides all it has.
     n_blocks : int, default=1
         Blocks in every row, which may overlap; at least 0.
+    hidden_only : bool, default=False
+        Whether the training loss counts only the values that are masked, as in `MaskingNoise`.
 
     Examples
     --------
@@ -119,16 +142,18 @@ class BlockMasking(Noise):
     tensor([[9, 9, 9]])
     """
 
-    def __init__(self, size: float = 0.4, n_blocks: int = 1) -> None:
+    def __init__(self, size: float = 0.4, n_blocks: int = 1, hidden_only: bool = False) -> None:
         super().__init__()
         self.size = size
         self.n_blocks = n_blocks
+        self.hidden_only = hidden_only
 
     def setup(self, n_components: int) -> None:
         if not self._is_in_pixels():
             what = f"{type(self).__name__}: size (a share of the side, or an integer above 1 for pixels)"
             check_number(what, self.size, numbers.Real, 0, 1)
         self._check_number("n_blocks", numbers.Integral, 0)
+        check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
 
     def init_from(self, x: Tensor) -> None:
         """Check that a block of so many pixels fits into the rows ``x``, (n, ...)."""
@@ -223,6 +248,11 @@ class Compose(Noise):
         super().__init__()
         self.first = first
         self.second = second
+
+    @property
+    def hidden_only(self) -> bool:  # type: ignore[override]
+        """Whether one of the two is to count only what is masked."""
+        return any(getattr(part, "hidden_only", False) for part in (self.first, self.second))
 
     def setup(self, n_components: int) -> None:
         for name in ("first", "second"):
