@@ -587,13 +587,13 @@ def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
 
 
 def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
-    monkeypatch.setattr("skae._slices._BUDGET", 17_000)  # bytes: 4 rows of 16 * 250 and a little
+    monkeypatch.setattr("skae._slices._BUDGET", 33_000)  # bytes: 8 rows of 16 * 250 and a little
     ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
     seen = []
     decode = ae.module_.decode
     monkeypatch.setattr(ae.module_, "decode", lambda z, **told: seen.append(len(z)) or decode(z, **told))
     ae.inverse_transform(np.zeros((10, 2)))
-    assert seen == [4, 4, 2]
+    assert seen == [8, 2]
 
 
 class OwnPair(torch.nn.Module):

@@ -291,7 +291,7 @@ def test_training_equals_a_plain_torch_loop(blobs, name, make, weighted, alpha, 
 
     assert [len(u) for u, *_ in watch.batches_] == [20] * 9
     probability = None if weight is None else weight / weight.sum()
-    mean = np.average(blobs.mean(1), weights=probability)
+    mean = np.average(blobs, axis=0, weights=probability)
     scale = np.sqrt(np.average(((blobs - mean) ** 2).mean(1), weights=probability))
     rows = torch.from_numpy((blobs - mean) / scale).float()
     seen = torch.cat([u for u, *_ in watch.batches_[:3]])
@@ -332,8 +332,9 @@ def test_training_with_a_target_equals_a_plain_torch_loop(blobs, loss):
     Y = X[:, ::-1]
     network = Small()
     ae = small(module=network, optimizer="sgd", loss=loss, iterator_train__shuffle=False).fit(X, X_target=Y)
-    u = torch.from_numpy((X - X.mean()) / X.std()).float()
-    target = torch.from_numpy(Y.copy() if loss == "bernoulli" else (Y - X.mean()) / X.std()).float()
+    mean, scale = X.mean(0), np.sqrt(X.var(0).mean())
+    u = torch.from_numpy((X - mean) / scale).float()
+    target = torch.from_numpy(Y.copy() if loss == "bernoulli" else (Y - mean) / scale).float()
     optimizer = torch.optim.SGD(network.parameters(), lr=2e-3)
     for _ in range(3):
         for s in (slice(0, 20), slice(20, 40), slice(40, 60)):
@@ -469,7 +470,8 @@ def test_parameters_are_the_optimisers():
 
 @pytest.mark.parametrize("name", ["adagrad", "lbfgs", "rprop", "nadam", "asgd", "adadelta", torch.optim.RAdam])
 def test_every_optimiser_of_torch_trains(blobs, name):
-    ae = small(optimizer=name, lr=0.05, max_epochs=10).fit(blobs)
+    lr = 0.01 if name == "lbfgs" else 0.05  # it is meant for full batches, and leaves larger steps unguarded
+    ae = small(optimizer=name, lr=lr, max_epochs=10).fit(blobs)
     assert ae.loss_curve_[-1] < ae.loss_curve_[0]
 
 
@@ -788,9 +790,10 @@ def test_what_is_no_callback_is_told(blobs, wrong):
 
 def test_the_net_afterwards_is_one_of_skorch(blobs, capsys):
     ae = small(callbacks=[Watch()], early_stopping=True).fit(blobs)
-    u = ((blobs - ae.module_.mean) / ae.module_.scale).astype(np.float32)
+    mean, scale = ae.module_.mean.numpy(), ae.module_.scale
+    u = ((blobs - mean) / scale).astype(np.float32)
     raw = ae.net_.predict(u)
-    np.testing.assert_allclose(raw * ae.module_.scale + ae.module_.mean, ae.reconstruct(blobs), atol=1e-5)
+    np.testing.assert_allclose(raw * scale + mean, ae.reconstruct(blobs), atol=1e-5)
     assert ae.net_.get_params()["lr"] == ae.lr
     assert "initialized" in repr(ae.net_)
     again = pickle.loads(pickle.dumps(ae.net_))

@@ -93,6 +93,7 @@ def test_training_starts_from_pca_and_keeps_or_improves_it_under_a_fixed_pattern
     assert -ae.score(X) <= 1.001 * pca
 
 
+@pytest.mark.filterwarnings("ignore:More than 99.9 % of the variance:UserWarning")  # as it should
 def test_a_time_stamp_beside_flags_leaves_the_flags_as_pca_does():
     rng = np.random.default_rng(0)
     flags = (rng.random((500, 3)) < 0.4).astype(float)

@@ -75,9 +75,27 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     found = outcome.evidence
     if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
         return outcome._replace(evidence=None)
-    quiet = copy.copy(est)
-    quiet.verbose = 0
-    return _decide_together(outcome, found, _train(quiet, parts, data, seed, None, fold=1))
+    try:
+        second = _train(_unwatched(est), parts, data, seed, None, fold=1)
+    except FloatingPointError:  # then the first decides alone
+        if not significantly_above(found.start, found.best):
+            outcome = _start_of(outcome, found)
+        return outcome._replace(evidence=None)
+    return _decide_together(outcome, found, second)
+
+
+def _unwatched(est: Any) -> Any:
+    """A copy that prints nothing and has none of the user's callbacks, which watch one training."""
+    other = copy.copy(est)
+    other.verbose, other.callbacks = 0, None
+    other._extra = {name: value for name, value in est._extra.items() if not name.startswith("callbacks__")}
+    return other
+
+
+def _start_of(outcome: Outcome, found: Evidence) -> Outcome:
+    outcome.net.module_.load_state_dict(found.start_weights)
+    outcome.net.module_.eval()
+    return outcome._replace(best_epoch=0, evidence=None)
 
 
 def _decide_together(first: Outcome, found: Evidence, second: Outcome) -> Outcome:
@@ -92,9 +110,7 @@ def _decide_together(first: Outcome, found: Evidence, second: Outcome) -> Outcom
     net, module = first.net, first.net.module_
     start, best = torch.cat([found.start, other.start]), torch.cat([found.best, other.best])
     if not significantly_above(start, best, _POOLED_LEVEL):
-        module.load_state_dict(found.start_weights)
-        module.eval()
-        return first._replace(best_epoch=0, evidence=None)
+        return _start_of(first, found)
     trained = {name: t.clone() for name, t in module.state_dict().items()}
     others = second.net.module_.state_dict()
     module.load_state_dict(
@@ -166,7 +182,7 @@ def _train(
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
         few = 2 * n_held <= len(order) <= _FEW_ROWS
-        if keep.trust_start is True and n_held and few and not (est.callbacks or est.compile):
+        if keep.trust_start is True and n_held and few:
             keep.trust_start = "pooled"
         n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
         for _, callback in net.callbacks_:

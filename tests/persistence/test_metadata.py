@@ -36,7 +36,9 @@ def kept(est, metadata):
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(metadata=st.dictionaries(st.text(max_size=5), PLAIN, max_size=4))
 def test_what_is_kept_comes_back(kind, metadata):
     data = kept(ESTIMATORS[kind](), metadata)
