@@ -253,7 +253,7 @@ def test_reconstructor(X):
     imputer = Reconstructor(AutoencoderTransformer(3, missing="mask", **QUICK), keep_observed=True).fit(holes)
     known = ~np.isnan(holes.toarray())
     np.testing.assert_array_equal(imputer.transform(holes)[known], holes.toarray()[known])
-    with pytest.raises(TypeError, match="filling needs a dense X"):
+    with pytest.raises(TypeError, match="needs a dense X"):
         Reconstructor(estimator, filling=SimpleImputer()).fit(holes)
 
 

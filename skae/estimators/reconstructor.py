@@ -158,7 +158,8 @@ class Reconstructor(
     def _refuse_sparse(self, X: Any) -> None:
         if issparse(X) and self.filling is not None:
             raise TypeError(
-                "filling needs a dense X, got a sparse matrix: use X.toarray(), or leave NaN to missing='mask'."
+                "Sparse X is not supported with a filling, which needs a dense X: use X.toarray(), or leave NaN to an "
+                "estimator with missing='mask'."
             )
 
     def _gather(self, X: Any) -> Any:
