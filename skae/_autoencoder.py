@@ -6,7 +6,6 @@ import copy
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,6 +74,8 @@ class Autoencoder(nn.Module):
     ----------
     n_codes : int
         Width of the code: ``n_components``, times the network's ``n_positions`` if its code is spatial.
+    n_weights : int
+        Number of weights.
     n_multiplications : int
         About the multiplications that a row costs: the network's weights, each as often as it is used.
     n_values : int
@@ -88,6 +89,7 @@ class Autoencoder(nn.Module):
     mean: Tensor | float
     baseline: Tensor
     returns_double = False  # in pickles of version 0.2
+    n_weights = 0  # there too
     empty: Tensor | None  # a buffer only where there is such a feature: other models have the arrays of 0.2
 
     def __init__(
@@ -144,6 +146,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
         self._set_scaling(mean, scale)
         self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
+        self.n_weights = sum(p.numel() for p in self.parameters())
         costs = probe(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
@@ -358,11 +361,6 @@ class Autoencoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Deterministic codes (n, n_codes) of rows in data units."""
         return self.bottleneck.code(self.outputs(x))
-
-    @cached_property
-    def n_weights(self) -> int:
-        """Number of weights."""
-        return sum(p.numel() for p in self.parameters())
 
     @property
     def is_variational(self) -> bool:

@@ -160,8 +160,8 @@ def _check_labels(y: Any, *, warn: bool = False) -> np.ndarray:
     shape = y.shape if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
-            f"y should be a 1d array of classes, got an array of shape {tuple(shape)} instead. Pass one column, or join "
-            "several into one; conditional='targets' takes several columns of real numbers."
+            f"y should be a 1d array of classes, got an array of shape {tuple(shape)} instead. Pass one column, or "
+            "join several into one; conditional='targets' takes several columns of real numbers."
         )
     y = column_or_1d(y, warn=warn)
     if y.dtype.kind == "f":
