@@ -284,7 +284,7 @@ def test_rows_of_another_shape_are_refused(colour):
 
 def test_codes_of_another_width_are_refused_by_the_width_that_is_wanted(pictures):
     ae = tiny(3, module__dense=False).fit(pictures[:20])
-    with pytest.raises(ValueError, match="codes with 12 columns, .* got 3") as error:
+    with pytest.raises(ValueError, match=r"codes with 12 columns, .* got 3") as error:
         ae.inverse_transform(np.zeros((2, 3)))
     assert "n_components=12" not in str(error.value), "n_components is 3"
 

@@ -305,9 +305,9 @@ def test_real_losses_fit_score_and_sample(few, loss):
 
 def test_bernoulli_makes_probabilities_and_noisy_zeros_and_ones(few, unchanged):
     X = (few > 7).astype(np.float32)
-    vae = small(4, loss="bernoulli", max_epochs=5).fit(X)
+    vae = small(4, loss="bernoulli", max_epochs=20).fit(X)  # of logits it starts with random ones, not as PCA
     assert (vae.score_samples(X) <= 0).all()
-    assert vae.score(X) > -64 * np.log(2)
+    assert vae.score(X) > -64 * np.log(2), "better than tossing a coin for every value"
     p, x = vae.sample(50, random_state=0, noisy=False), vae.sample(50, random_state=0)
     assert ((p > 0) & (p < 1)).all()
     assert np.unique(x).tolist() == [0.0, 1.0]

@@ -150,9 +150,11 @@ def test_draws_of_missing_values_have_the_spread_of_the_likelihood(table):
 
 FLAT = np.random.default_rng(0).uniform(size=(40, 36))
 WAVES = np.sin(np.arange(12) / 2 + FLAT[:, :1] * 6)[..., None] * [1, 2]
+ON_WAVES = {"module": "gru", "beta": 0.1, "max_epochs": 60, "batch_size": 10}
 NOISY_BY_DEFAULT = {
     "table": (FLAT, {}),
-    "sequences": (WAVES, {"module": "gru", "beta": 0.1, "max_epochs": 60, "batch_size": 10}),
+    "sequences": (WAVES, ON_WAVES),
+    "sequences with channels first": (WAVES.swapaxes(1, 2), {"channel_axis": 0, **ON_WAVES}),
     "sequences of one channel": (WAVES[..., 0], {"module": "tcn", "max_epochs": 20, "batch_size": 20}),
     "zeros and ones": ((FLAT > 0.5).astype(float), {"loss": "bernoulli"}),
     "one dimension": (FLAT[:, :1], {}),
