@@ -155,8 +155,8 @@ class VAEGenerator(Layout, Density, Sampling):
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
     layout_ : SequenceLayout or ImageLayout
-        How a sequence or an image lies in a row of X, where ``channel_axis`` says so: its ``row_shape``, its
-        ``channel_axis``.
+        How an image lies in a row of X, where the network takes images or ``input_shape`` says so; how a sequence
+        does, where its channels come first.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
