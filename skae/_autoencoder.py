@@ -155,7 +155,7 @@ class Autoencoder(nn.Module):
         if np.ndim(mean) == 0:
             self.mean, self.scale = float(mean), float(scale)
             return
-        mean = np.asarray(mean, dtype=np.float64)
+        mean = np.array(mean, dtype=np.float64)  # a copy: what was read from a file may not be writable
         if np.broadcast_shapes(mean.shape, self.input_shape) != self.input_shape:
             raise ValueError(f"mean must broadcast to rows of shape {self.input_shape}, got the shape {mean.shape}.")
         if self.n_codes > self.n_components and mean.ndim > 1:

@@ -37,7 +37,7 @@ _PARAMETERS = _by_name(
         "device": "gpu use_gpu use_cuda",
         "Take VAEGenerator, which has it.": "beta importance_samples conditional",
         "Take VAEGenerator, where it is beta.": "kl_weight",
-        "Take ConvAutoencoder or VAEGenerator, which have it.": "input_shape channel_axis",
+        "Take ConvAutoencoder or VAEGenerator, which have it.": "input_shape",
         "Give module=skae.nn.EncoderDecoder, module__encoder= and module__decoder=.": "encoder decoder",
         "Threads are torch's: torch.set_num_threads, or joblib.parallel_config in a search.": "n_jobs",
         "Put a StandardScaler after it: make_pipeline(autoencoder, StandardScaler()).": "whiten",

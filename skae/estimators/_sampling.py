@@ -127,7 +127,9 @@ class Sampling(Likelihoods):
 
     def _has_images(self) -> bool:
         """Whether rows are images: the network takes them for such, or they have the axes of images."""
-        return hasattr(self, "layout_") or (len(self.input_shape_) > 1 and not self.module_.reads_padding)
+        if hasattr(self, "layout_"):
+            return self.layout_.is_image
+        return len(self.input_shape_) > 1 and not self.module_.reads_padding
 
     @available_if(is_variational)
     @follows_input

@@ -15,8 +15,8 @@ class ConvAutoencoder(Layout, BaseAutoencoder):
     (``X_target``), and gives features to a classifier. Images come as people hold them: (n, height, width),
     (n, height, width, channels), (n, channels, height, width), or flat rows, as a 2-D pipeline hands them on; as a list
     or a column of arrays or PIL images; uint8 or floats in any range; of any height and width, one for all. What comes
-    back has the layout and the units that came in, as float32 (float64 where X was); it is not clipped, so that values
-    may lie somewhat outside the range of X.
+    back has the layout and the units that came in, as float32, or as float64 where X was that or holds integers that
+    float32 does not; it is not clipped, so that values may lie somewhat outside the range of X.
 
     The default network, `skae.nn.Conv`, starts as PCA and learns what PCA leaves; it is judged by images held out of
     training, and the best weights are kept.

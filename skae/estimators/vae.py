@@ -154,8 +154,9 @@ class VAEGenerator(Layout, Density, Sampling):
         The classes in y, sorted; only if they are what the decoder is told.
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
-    layout_ : ImageLayout
-        How an image lies in a row of X, where the network takes images.
+    layout_ : SequenceLayout or ImageLayout
+        How an image lies in a row of X, where the network takes images or ``input_shape`` says so; how a sequence
+        does, where its channels come first.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

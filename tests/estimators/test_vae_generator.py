@@ -305,9 +305,9 @@ def test_real_losses_fit_score_and_sample(few, loss):
 
 def test_bernoulli_makes_probabilities_and_noisy_zeros_and_ones(few, unchanged):
     X = (few > 7).astype(np.float32)
-    vae = small(4, loss="bernoulli", max_epochs=5).fit(X)
+    vae = small(4, loss="bernoulli", max_epochs=20).fit(X)  # of logits it starts with random ones, not as PCA
     assert (vae.score_samples(X) <= 0).all()
-    assert vae.score(X) > -64 * np.log(2)
+    assert vae.score(X) > -64 * np.log(2), "better than tossing a coin for every value"
     p, x = vae.sample(50, random_state=0, noisy=False), vae.sample(50, random_state=0)
     assert ((p > 0) & (p < 1)).all()
     assert np.unique(x).tolist() == [0.0, 1.0]
@@ -386,10 +386,11 @@ def test_a_collapse_is_told_of_bottlenecks_without_a_beta(few):
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "fit of a pipeline"])
 def test_a_warning_points_at_the_line_of_the_user(few, method):
-    vae = small(4, beta=1e4, max_epochs=30, lr=0.01, batch_size=10)
+    vae = small(4, beta=1e4, lr=0.003, batch_size=4)
     owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
+    X = np.tile(few, (3, 1))  # the one pass of `partial_fit` is long enough to forget where the codes started
     with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
-        getattr(owner, method.partition(" ")[0])(few)
+        getattr(owner, method.partition(" ")[0])(X)
     assert {warning.filename for warning in caught} == {__file__}
 
 

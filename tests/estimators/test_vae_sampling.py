@@ -39,7 +39,7 @@ def vae(few):
 def test_samples_look_like_the_data(vae, few):
     rows = vae.sample(2000, random_state=0)
     assert rows.shape == (2000, 64)
-    assert rows.dtype == np.float32
+    assert rows.dtype == few.dtype == np.float64
     np.testing.assert_allclose(rows.mean(0), few.mean(0), atol=0.6)
     noisy = vae.sample(2000, random_state=0, noisy=True)
     ours, theirs = np.cov(noisy.T), np.cov(few.T)
@@ -150,9 +150,11 @@ def test_draws_of_missing_values_have_the_spread_of_the_likelihood(table):
 
 FLAT = np.random.default_rng(0).uniform(size=(40, 36))
 WAVES = np.sin(np.arange(12) / 2 + FLAT[:, :1] * 6)[..., None] * [1, 2]
+ON_WAVES = {"module": "gru", "beta": 0.1, "max_epochs": 60, "batch_size": 10}
 NOISY_BY_DEFAULT = {
     "table": (FLAT, {}),
-    "sequences": (WAVES, {"module": "gru", "beta": 0.1, "max_epochs": 60, "batch_size": 10}),
+    "sequences": (WAVES, ON_WAVES),
+    "sequences with channels first": (WAVES.swapaxes(1, 2), {"channel_axis": 0, **ON_WAVES}),
     "sequences of one channel": (WAVES[..., 0], {"module": "tcn", "max_epochs": 20, "batch_size": 20}),
     "zeros and ones": ((FLAT > 0.5).astype(float), {"loss": "bernoulli"}),
     "one dimension": (FLAT[:, :1], {}),
@@ -268,7 +270,7 @@ def test_other_bottlenecks_generate_too(few, bottleneck):
 def test_draws_of_a_row_lie_around_its_reconstruction(vae, few):
     draws = vae.sample_posterior(few[:20], n_samples=400, random_state=0, noisy=False)
     assert draws.shape == (400, 20, 64)
-    assert draws.dtype == np.float32
+    assert draws.dtype == few.dtype == np.float64
     spread = draws.std(0)
     off = np.abs(draws.mean(0) - vae.reconstruct(few[:20]))
     assert off.mean() < 0.3 * spread.mean() + 0.01
@@ -288,7 +290,7 @@ def test_draws_of_a_row_lie_around_its_reconstruction(vae, few):
 
 
 def test_ends_that_do_not_go_together_are_named(vae, few):
-    with pytest.raises(ValueError, match=r"X_b must have the shape \(2, 64\) to go with X_a, got \(3, 64\)"):
+    with pytest.raises(ValueError, match=r"X_b must have the shape \(2, 64\) of X_a, got \(3, 64\)"):
         vae.interpolate(few[:2], few[:3])
 
 
@@ -298,7 +300,7 @@ def test_ways_begin_and_end_with_the_reconstructions(vae, few, method, steps):
     a, b = few[:30], few[30:60]
     ways = vae.interpolate(a, b, steps, method=method)
     assert ways.shape == (30, steps, 64)
-    assert ways.dtype == np.float32
+    assert ways.dtype == few.dtype == np.float64
     np.testing.assert_allclose(ways[:, 0], vae.reconstruct(a), atol=1e-3)
     np.testing.assert_allclose(ways[:, -1], vae.reconstruct(b), atol=1e-3)
     np.testing.assert_allclose(vae.interpolate(b, a, steps, method=method)[:, ::-1], ways, atol=1e-3)
