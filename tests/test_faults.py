@@ -172,8 +172,10 @@ def moments(found, n_own, n_others):
     ours = os.sep + "skae" + os.sep
     close = [i for p, i in places.items() if "grad_mode" in p[0] or (ours in p[0] and p[0].endswith(ENDS))]
     own = [i for p, i in places.items() if ours in p[0]]
-    # Within threadpoolctl it is scikit-learn that limits threads, in a way of its own.
-    others = [i for i, p in enumerate(found, 1) if "threadpoolctl" not in p[0]]
+    # Within threadpoolctl it is scikit-learn that limits threads, in a way of its own; and after the last of ours its
+    # context for callbacks, around a fit that is over.
+    last = max(i for i, p in enumerate(found, 1) if ours in p[0])
+    others = [i for i, p in enumerate(found, 1) if "threadpoolctl" not in p[0] and i <= last]
     rng = random.Random(0)
     return [*close, *rng.sample(own, min(n_own, len(own))), *rng.sample(others, min(n_others, len(others)))]
 
