@@ -1,0 +1,176 @@
+"""On few samples two trainings from one start decide together whether PCA is left, and are averaged."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderTransformer, VAEGenerator
+from skae._callbacks import Evidence, significantly_above
+from skae.estimators import _training
+
+
+def curved(n, noise=0.05, seed=0):
+    """Samples near a curve in the plane, which PCA with one component cannot follow."""
+    rng = np.random.default_rng(seed)
+    t = rng.uniform(-1, 1, size=(n, 1))
+    return np.hstack([t, t**2, t**3, np.abs(t)]) + noise * rng.normal(size=(n, 4))
+
+
+def isotropic(n, seed=0):
+    """Samples of which PCA is the best answer."""
+    return np.random.default_rng(seed).normal(size=(n, 5))
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The outcomes of single trainings."""
+    outcomes, train = [], _training._train
+
+    def watched(*args, **kwargs):
+        outcome = train(*args, **kwargs)
+        weights = {name: t.clone() for name, t in outcome.net.module_.state_dict().items()}
+        outcomes.append((outcome, weights))
+        return outcome
+
+    monkeypatch.setattr(_training, "_train", watched)
+    return outcomes
+
+
+def fit(X, n_components=1, **params):
+    return AutoencoderTransformer(n_components, random_state=0, **{"max_epochs": 30} | params).fit(X)
+
+
+def same(a, b):
+    return all(torch.equal(t, b[name]) for name, t in a.items())
+
+
+def test_the_second_training_has_the_same_start_and_other_samples_held_out(trainings):
+    fit(isotropic(100))
+    (first, _), (second, _) = trainings
+    assert same(first.evidence.start_weights, second.evidence.start_weights)
+    held_out = [{tuple(row) for row in o.evidence.validation.held().u.tolist()} for o in (first, second)]
+    assert len(held_out[0]) == len(held_out[1]) == 10
+    assert not held_out[0] & held_out[1]
+
+
+def test_what_is_kept_is_the_start_the_first_training_or_the_average(trainings):
+    kept = set()
+    for seed in range(12):
+        trainings.clear()
+        X = curved(60, noise=0.3, seed=seed)
+        ae = AutoencoderTransformer(1, random_state=seed, max_epochs=40).fit(X)
+        weights = ae.module_.state_dict()
+        if len(trainings) == 1:
+            assert same(weights, trainings[0][1])
+            kept.add("decisive")
+            continue
+        (first, one), (second, other) = trainings
+        pooled = (torch.cat([getattr(o.evidence, name) for o in (first, second)]) for name in ("start", "best"))
+        if not significantly_above(*pooled, level=0.2):
+            assert same(weights, first.evidence.start_weights)
+            assert ae.best_epoch_ == 0
+            kept.add("start")
+        elif same(weights, one):
+            kept.add("first")
+        else:
+            average = {name: (t + other[name]) / 2 for name, t in one.items()}
+            for name, t in weights.items():
+                torch.testing.assert_close(t, average[name])
+            assert ae.best_epoch_ > 0
+            kept.add("average")
+    assert kept >= {"start", "average"}, kept
+
+
+def test_a_training_without_doubt_decides_alone(trainings):
+    ae = fit(curved(400), max_epochs=60)
+    assert len(trainings) == 1
+    assert ae.best_epoch_ > 0
+    assert same(ae.module_.state_dict(), trainings[0][1])
+
+
+@pytest.mark.parametrize(
+    ("n", "params", "given"),
+    [
+        (1001, {}, {}),
+        (9, {}, {}),
+        (100, {"early_stopping": False}, {}),
+        (100, {"module__linear_skip": False}, {}),
+        (100, {"noise": "masking_noise"}, {}),
+        (100, {}, {"X_val": isotropic(20, seed=1)}),
+    ],
+    ids=str,
+)
+def test_one_training_where_there_are_many_samples_or_no_start_to_doubt(trainings, n, params, given):
+    ae = AutoencoderTransformer(1, random_state=0, max_epochs=2, **params).fit(isotropic(n), **given)
+    assert len(trainings) == 1
+    assert trainings[0][0].evidence is None
+    assert len(ae.validation_loss_curve_) in (0, 3)
+
+
+def test_an_average_that_is_worse_than_both_nets_is_not_kept(trainings, monkeypatch):
+    X = curved(60, noise=0.3, seed=3)
+
+    def worse(self, rows):
+        return torch.full((len(rows),), 1e9)
+
+    train = _training._train
+
+    def with_bad_average(*args, **kwargs):
+        outcome = train(*args, **kwargs)
+        if kwargs.get("fold"):
+            monkeypatch.setattr(type(outcome.net), "judge", worse)
+        return outcome
+
+    monkeypatch.setattr(_training, "_train", with_bad_average)
+    monkeypatch.setattr(_training, "_POOLED_LEVEL", 1.0)
+    monkeypatch.setattr(_training, "significantly_above", lambda start, best, level=0.05: level == 1.0)
+    ae = fit(X)
+    assert len(trainings) == 2
+    assert same(ae.module_.state_dict(), trainings[0][1])
+
+
+def test_a_second_training_that_diverges_leaves_the_decision_to_the_first(trainings, monkeypatch):
+    train = _training._train
+
+    def diverges(*args, **kwargs):
+        if kwargs.get("fold"):
+            raise FloatingPointError("The training loss became nan in epoch 1.")
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(_training, "_train", diverges)
+    ae = fit(isotropic(100))
+    found = trainings[0][0].evidence
+    assert isinstance(found, Evidence)
+    expected = trainings[0][1] if significantly_above(found.start, found.best) else found.start_weights
+    assert same(ae.module_.state_dict(), expected)
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAEGenerator])
+def test_equal_seeds_give_equal_bits_and_the_second_training_is_not_seen(kind, capsys):
+    X = isotropic(80)
+    one, other = (kind(2, random_state=0, max_epochs=3, verbose=2).fit(X) for _ in range(2))
+    assert same(one.module_.state_dict(), other.module_.state_dict())
+    assert capsys.readouterr().out.count("train_loss") == 2
+    assert len(one.loss_curve_) == one.n_iter_ == len(one.net_.history) == 3
+    assert not one.module_.training
+
+
+@pytest.mark.slow
+def test_small_tables_are_better_than_pca_on_average_and_worse_on_none():
+    shares = {}
+    for name in ("iris", "wine", "breast_cancer", "diabetes"):
+        X = StandardScaler().fit_transform(getattr(datasets, f"load_{name}")().data)
+        for size in (2, 3):
+            found = []
+            for seed in range(100, 106):
+                A, B = train_test_split(X, test_size=0.25, random_state=seed)
+                mean = A.mean(0)
+                V = np.linalg.svd(A - mean, full_matrices=False)[2][:size]
+                pca = ((B - mean - (B - mean) @ V.T @ V) ** 2).mean()
+                found.append(-AutoencoderTransformer(size, random_state=seed).fit(A).score(B) / pca)
+            shares[name, size] = np.mean(found)
+    assert np.mean(list(shares.values())) < 0.96, shares
+    assert max(shares.values()) < 1.04, shares
