@@ -2,6 +2,7 @@
 
     python examples/benchmarks/images.py mnist denoising features --data FILE   # an .npz with X (and y)
     python examples/benchmarks/images.py imputation
+    python examples/benchmarks/images.py noisy_only --photos FILE   # an .npz with X; without it scikit-image's
 
 Without ``--data`` MNIST is fetched from OpenML. Tables are Markdown. Of the 60,000 training images 50,000 are
 fitted, and figures are those of the other 10,000; of 1,000 of them for denoising, as the filters take their time.
@@ -15,11 +16,13 @@ import warnings
 import numpy as np
 from quality import load_mnist, pca_error, table
 from scipy.ndimage import gaussian_filter
+from skimage import data
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle, denoise_wavelet, inpaint_biharmonic
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -227,10 +230,62 @@ def imputation(_):
     table(["imputer", "RMSE over missing values", "range", "seconds to fit"], rows)
 
 
+def noisy_only(args):
+    """Photographs with Gaussian noise of σ = 25, without clean ones: patches are trained to predict hidden pixels.
+
+    Only predictions of hidden pixels are taken, from two masks of every patch, and averaged where patches overlap.
+    """
+    rng, sigma, side = np.random.default_rng(0), 25 / 255, 8
+    rows = []
+    for i in (3, 50, 120):
+        clean = load_photographs(args.photos)[i] / 255
+        noisy = clean + sigma * rng.normal(size=clean.shape)
+        means = denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, patch_size=5, patch_distance=6)
+        row = [i, *(f"{peak_signal_noise_ratio(clean, A.clip(0, 1), data_range=1):.2f}" for A in (noisy, means))]
+        patches = extract_patches_2d(noisy, (side, side))
+        flat = patches.reshape(len(patches), -1)
+        some = rng.permutation(len(flat))[:20_000]
+        compressed = AutoencoderTransformer(8, max_epochs=20, random_state=0).fit(flat[some])
+        X_hat = compressed.reconstruct(flat).reshape(patches.shape)
+        image = reconstruct_from_patches_2d(X_hat, clean.shape)
+        row.append(f"{peak_signal_noise_ratio(clean, image.clip(0, 1), data_range=1):.2f}")
+        for hidden_only in (False, True):
+            noise = MaskingNoise(0.3, hidden_only=hidden_only)
+            ae = AutoencoderTransformer(32, noise=noise, missing="mask", max_epochs=20, random_state=0).fit(flat[some])
+            total, count = np.zeros(clean.shape), np.zeros(clean.shape)
+            for _ in range(2):
+                hidden = rng.random(flat.shape) < noise.fraction
+                predicted = np.where(hidden, ae.reconstruct(np.where(hidden, np.nan, flat)), 0)
+                for A, out in ((predicted, total), (hidden.astype(float), count)):
+                    # reconstruct_from_patches_2d takes means over all patches, of both alike.
+                    out += reconstruct_from_patches_2d(A.reshape(patches.shape), clean.shape)
+            image = (total / np.maximum(count, 1e-9)).clip(0, 1)
+            row.append(f"{peak_signal_noise_ratio(clean, image, data_range=1):.2f}")
+        rows.append(row)
+    print("### Photographs, Gaussian noise of σ = 25, PSNR in dB, nothing clean to learn from\n")
+    head = [
+        "photograph",
+        "noisy",
+        "non-local means, σ given",
+        "8 components",
+        "masks, all values",
+        "masks, hidden_only",
+    ]
+    table(head, rows)
+
+
+def load_photographs(path):
+    """Grey photographs in 0..255; scikit-image's when there is no file."""
+    if path is not None:
+        return np.load(path)["X"]
+    return {3: data.camera()[100:280, 150:330], 50: data.coins()[:180, :180], 120: data.moon()[:180, :180]}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["mnist", "denoising", "features", "imputation"])
+    parser.add_argument("what", nargs="+", choices=["mnist", "denoising", "features", "imputation", "noisy_only"])
     parser.add_argument("--data", help="an .npz file with MNIST's images as X and their digits as y")
+    parser.add_argument("--photos", help="an .npz file with grey photographs as X, for noisy_only")
     arguments = parser.parse_args()
     for what in arguments.what:
         globals()[what](arguments)
