@@ -21,7 +21,7 @@ def choose_mixture(
     """Fit mixtures of 1, 2, 4, ... components with full covariances, until held-out rows become no more likely.
 
     The best size is fitted to all ``codes``, (n_draws · n_rows, n_components). What is held out are rows, with all
-    their draws. The likelihood is weighted: equal weights are as good as none, and rows of weight 0 as good as absent.
+    their draws. The likelihood is weighted: equal weights are the same as none, and rows of weight 0 count as absent.
     """
     draws = codes.reshape(n_draws, -1, codes.shape[1])
     weight = np.ones(draws.shape[1]) if sample_weight is None else sample_weight / sample_weight.max()

@@ -68,7 +68,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Weights of the rows in the loss, the conditioning and the start; none negative. A row of
-            weight 0 is as good as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            weight 0 counts as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
             the same as a row twice.
 
         Returns
