@@ -238,7 +238,7 @@ class Compose(Noise):
     --------
     >>> noise = Compose(GaussianNoise(0.5), BlockMasking())
     >>> noise.set_params(second__size=0.2)
-    Compose(first=GaussianNoise(scale=0.5), second=BlockMasking(n_blocks=1, size=0.2))
+    Compose(first=GaussianNoise(scale=0.5), second=BlockMasking(hidden_only=False, n_blocks=1, size=0.2))
     """
 
     first: Noise
