@@ -150,3 +150,26 @@ def test_two_noises_count_hidden_values_only_where_one_of_them_does():
     assert not Compose(GaussianNoise(), MaskingNoise()).hidden_only
     with pytest.raises(ValueError, match="MaskingNoise: hidden_only must be one of True, False"):
         small(noise=MaskingNoise(hidden_only="yes")).fit(table())
+
+
+@pytest.mark.parametrize("missing", ["error", "mask"])
+@pytest.mark.parametrize("hidden_only", [False, True])
+def test_losses_of_hidden_values_come_in_the_units_of_the_data(missing, hidden_only):
+    X = table()
+    one, other = (
+        small(
+            3, loss="gaussian", missing=missing, noise=MaskingNoise(0.3, hidden_only=hidden_only), bottleneck="identity"
+        ).fit(Y)
+        for Y in (X, 16 * X)
+    )
+    for name in ("loss_curve_", "validation_loss_curve_"):
+        difference = np.subtract(getattr(other, name), getattr(one, name))
+        np.testing.assert_allclose(difference, 6 * np.log(16), rtol=1e-3)
+
+
+def test_a_feature_without_a_known_value_is_warned_of_once_where_two_trainings_decide():
+    X = table(60)
+    X[:, 2] = np.nan
+    with pytest.warns(UserWarning) as caught:
+        small(2, missing="mask").fit(X)
+    assert len(caught) == 1

@@ -15,9 +15,7 @@ def make_net(
     est: Any,
     parts: Parts,
     input_shape: tuple,
-    scaling: tuple[Any, float],
-    returns_double: bool,
-    empty_features: tuple[int, ...],
+    scaling: dict[str, Any],
     n_conditions: int,
     seed: int,
     callbacks: list,
@@ -31,14 +29,11 @@ def make_net(
         "noise": parts.noise,
         "input_shape": input_shape,
         "n_components": int(est.n_components),
-        "mean": scaling[0],
-        "scale": scaling[1],
-        "returns_double": returns_double,
         "network_params": est._network_params(),
         "missing": parts.missing,
-        "empty_features": empty_features,
         "n_conditions": n_conditions,
         "precision": est.precision,
+        **scaling,
     }
     of_boxes = ("module__", "bottleneck__", "loss__", "noise__", "prior__")
     others = {name: value for name, value in params.items() if not name.startswith(of_boxes)}

@@ -71,12 +71,14 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint)
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
-    outcome = _train(est, parts, data, seed, checkpoint, one_epoch=one_epoch, context=context)
+    earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
+    scaling = _scaling(est, parts, data, earlier)
+    outcome = _train(est, parts, data, seed, scaling, earlier, checkpoint, one_epoch=one_epoch, context=context)
     found = outcome.evidence
     if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
         return outcome._replace(evidence=None)
     try:
-        second = _train(_unwatched(est), parts, data, seed, None, fold=1)
+        second = _train(_unwatched(est), parts, data, seed, scaling, None, None, fold=1)
     except FloatingPointError:  # then the first decides alone
         if not significantly_above(found.start, found.best):
             outcome = _start_of(outcome, found)
@@ -130,15 +132,16 @@ def _train(
     parts: Parts,
     data: Data,
     seed: int,
+    scaling: dict[str, Any],
+    earlier: AutoencoderNet | None,
     checkpoint: Checkpoint | None,
     *,
     one_epoch: bool = False,
     context: Any = None,
     fold: int = 0,
 ) -> Outcome:
-    """Train once; with ``fold=1`` other samples are held out."""
+    """Train once, from ``earlier`` if there is such a net; with ``fold=1`` other samples are held out."""
     rng = np.random.default_rng(seed)
-    earlier = getattr(est, "net_", None) if est.warm_start or one_epoch else None
     stops_early = bool(est.early_stopping) and not one_epoch
     judged = stops_early or data.X_val is not None
     order = row_numbers(len(data.X), data.sample_weight)
@@ -154,20 +157,11 @@ def _train(
     callbacks = [("finite_loss", finite), *([("keep_best", keep)] if judged else [])]
     if not one_epoch:
         callbacks += _companions(est, parts, epochs, n_batches, "valid_loss" if judged else "train_loss", context)
-    if earlier is None:
-        scaling: tuple[Any, float] = mean_and_scale(data.X, data.sample_weight, by_channel=parts.reads_padding)
-        returns_double = is_double(data.X)
-        empty = find_empty_features(est, data, by_channel=parts.reads_padding) if parts.missing else ()
-    else:
-        mean = earlier.module_.mean
-        scaling = (mean if isinstance(mean, float) else mean.numpy(), earlier.module_.scale)
-        returns_double = earlier.module_.returns_double
-        empty = check_still_empty(est, data, earlier.module_.empty, by_channel=parts.reads_padding)
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
     with threads_for(0):  # nothing here is worth the time that other threads take to wake up
-        net = make_net(est, parts, input_shape, scaling, returns_double, empty, n_conditions, seed, callbacks)
+        net = make_net(est, parts, input_shape, scaling, n_conditions, seed, callbacks)
         rows = _rows(net, data, order[n_held:])
     # What was trained before is not bettered by chance.
     trust_start = _init_module(net, data, rows, rng) if earlier is None else False
@@ -177,6 +171,7 @@ def _train(
         judge = _judge(net, data, rows, order[:n_held]) if judged else None
         # Nothing that the rows seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and judge is rows else trust_start
+        n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
         if judge is not None:
             judge, net.hidden_share_ = _corrupted(net, judge)
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
@@ -184,7 +179,6 @@ def _train(
         few = 2 * n_held <= len(order) <= _FEW_ROWS
         if keep.trust_start is True and n_held and few:
             keep.trust_start = "pooled"
-        n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
         for _, callback in net.callbacks_:
             if isinstance(callback, Report):
                 callback.n_known = {"train_loss": n_known, "valid_loss": n_known_judged}
@@ -203,6 +197,22 @@ def _train(
         best_epoch=keep.best_epoch_ if stops_early else len(finished),
         evidence=keep.__dict__.pop("evidence_", None),
     )
+
+
+def _scaling(est: Any, parts: Parts, data: Data, earlier: AutoencoderNet | None) -> dict[str, Any]:
+    """How X becomes standardized values and back, as parameters of `Autoencoder`; that of ``earlier`` stays."""
+    by_channel = parts.reads_padding
+    if earlier is None:
+        mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
+        empty = find_empty_features(est, data, by_channel=by_channel) if parts.missing else ()
+        return {"mean": mean, "scale": scale, "empty_features": empty, "returns_double": is_double(data.X)}
+    module = earlier.module_
+    return {
+        "mean": module.mean if isinstance(module.mean, float) else module.mean.numpy(),
+        "scale": module.scale,
+        "empty_features": check_still_empty(est, data, module.empty, by_channel=by_channel),
+        "returns_double": module.returns_double,
+    }
 
 
 def _description(est: Any, data: Data) -> list[Any]:

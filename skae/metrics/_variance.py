@@ -39,7 +39,7 @@ def explained_variance(
     Returns
     -------
     share : float, or ndarray of shape X.shape[1:], float64
-        1 where the reconstruction is perfect, 0 where it is no better than the means of features, and below 0 where it is
+        1 where the reconstruction is perfect, 0 where it is no better than the means of features, below 0 where it is
         worse. With ``multioutput='raw_values'`` one value for each feature, NaN where none of its values are known.
         What is constant has no variance to explain: 1 if it is reconstructed exactly, otherwise 0.
 
