@@ -170,6 +170,6 @@ def test_losses_of_hidden_values_come_in_the_units_of_the_data(missing, hidden_o
 def test_a_feature_without_a_known_value_is_warned_of_once_where_two_trainings_decide():
     X = table(60)
     X[:, 2] = np.nan
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="no known value") as caught:
         small(2, missing="mask").fit(X)
     assert len(caught) == 1
