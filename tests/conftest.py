@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_digits
 from sklearn.utils import all_estimators
 
+collect_ignore = ["conftest.py"]  # which has no doctests, and a name that those of other folders have too
+
 mpl.use("Agg")
 # A busy machine fails no example. The rest is hypothesis' own profile, or the one that it keeps for CI.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -42,8 +42,9 @@ from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
-# Up to so many samples a second training is asked where the first leaves doubt, at these levels of the t-test.
-_FEW_ROWS, _DECISIVE_LEVEL, _POOLED_LEVEL = 1000, 0.01, 0.2
+# Up to so many samples a second training is asked where the first leaves doubt, at these levels of the t-test; from so
+# many held-out samples of both on the level is the pooled one.
+_FEW_ROWS, _DECISIVE_LEVEL, _POOLED_LEVEL, _POOLED_ROWS = 1000, 0.01, 0.2, 20
 _MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 _SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
@@ -111,7 +112,7 @@ def _decide_together(first: Outcome, found: Evidence, second: Outcome) -> Outcom
     assert other is not None, "training depends on the samples held out in nothing but the weights"
     net, module = first.net, first.net.module_
     start, best = torch.cat([found.start, other.start]), torch.cat([found.best, other.best])
-    if not significantly_above(start, best, _POOLED_LEVEL):
+    if not significantly_above(start, best, _POOLED_LEVEL if len(start) >= _POOLED_ROWS else 0.05):
         return _start_of(first, found)
     trained = {name: t.clone() for name, t in module.state_dict().items()}
     others = second.net.module_.state_dict()

@@ -398,6 +398,16 @@ def test_no_pickle_on_the_way(tmp_path, monkeypatch):
     names = ["ae", "vae prior mixture", "conv", "gru", "told str", "reconstructor", "vae prior KernelDensity"]
     kept = [fitted(name) for name in names]
 
+    def save_and_load():
+        for est in kept:
+            skae.save(est, tmp_path / "kept", optimizer=True)
+            skae.load(tmp_path / "kept").get_params()
+        # scikit-learn's Pipeline has nothing that skops would hand to pickle.
+        skae.save(make_pipeline(StandardScaler().fit(table()), kept[1]), tmp_path / "kept")
+        skae.load(tmp_path / "kept")
+
+    save_and_load()  # which imports what is imported where it is used
+
     def refuse(*args, **kwargs):
         raise AssertionError("pickle")
 
@@ -412,12 +422,7 @@ def test_no_pickle_on_the_way(tmp_path, monkeypatch):
     watching = [True]
     sys.addaudithook(lambda event, args: found.append(event) if watching and _loads_code(event) else None)
     try:
-        for est in kept:
-            skae.save(est, tmp_path / "kept", optimizer=True)
-            skae.load(tmp_path / "kept").get_params()
-        # scikit-learn's Pipeline has nothing that skops would hand to pickle.
-        skae.save(make_pipeline(StandardScaler().fit(table()), kept[1]), tmp_path / "kept")
-        skae.load(tmp_path / "kept")
+        save_and_load()
     finally:
         watching.clear()
     assert not found
