@@ -363,7 +363,7 @@ def test_a_full_disk(data, tmp_path, monkeypatch):
     np.testing.assert_array_equal(estimator.fit(X).transform(X), Z)
 
 
-def test_ctrl_c_leaves_the_file(data, tmp_path):
+def test_ctrl_c_leaves_the_file(data, tmp_path, interruptible):
     X = data[0]
 
     class Interrupts(Callback):

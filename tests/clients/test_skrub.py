@@ -50,6 +50,7 @@ def test_missing_values_of_a_table(client, employees):
     """What the vectorizer leaves missing, an autoencoder may take as missing."""
     table = client.TableVectorizer().fit_transform(employees[0])
     assert table.isna().to_numpy().any()
+    table = StandardScaler().set_output(transform="pandas").fit_transform(table)
     filled = ae(missing="mask").fit(table).reconstruct(table)
     assert np.isfinite(filled).all()
     assert filled.shape == table.shape
