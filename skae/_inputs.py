@@ -68,7 +68,7 @@ def _items(X: Any) -> list[Any] | None:
 
 def _column(X: Any) -> list[Any]:
     """What a column of a DataFrame, or a DataFrame of one, holds where that are arrays or lists."""
-    columns = getattr(X, "columns", None)
+    columns = getattr(X, "columns", None) if hasattr(X, "to_numpy") else None  # of no lazy frame, which would compute
     if columns is not None and len(columns) == 1:
         X = X[columns[0]]
     elif columns is not None:

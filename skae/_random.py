@@ -111,7 +111,7 @@ def settled(function: Callable[..., Any]) -> Callable[..., Any]:
         modes = overrides._get_current_function_mode_stack()
         try:
             return function(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             settle(n)
             # Struck just before the end of torch's own contexts, they would stay: `torch.device` is a mode.
             torch.set_grad_enabled(grad)
@@ -120,6 +120,8 @@ def settled(function: Callable[..., Any]) -> Callable[..., Any]:
             for mode in modes:
                 overrides._push_mode(mode)
             _device.CURRENT_DEVICE = device
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error  # which torch's own contexts made another error of
             raise
 
     return settling

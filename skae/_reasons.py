@@ -31,9 +31,14 @@ def where(bad: np.ndarray, names: Any = None) -> str:
     return in_columns(samples).replace("column", "sample")
 
 
+def is_frame(A: Any) -> bool:
+    """Whether ``A`` is a DataFrame; a lazy one, whose columns are a computation to ask for, is none."""
+    return hasattr(A, "to_numpy") and hasattr(A, "columns")
+
+
 def refuse_dates(A: Any, name: str) -> None:
     """Refuse a DataFrame with a column of dates: NumPy may take them for numbers, in units that nobody has chosen."""
-    dtypes = getattr(A, "dtypes", None) if hasattr(A, "columns") else None
+    dtypes = getattr(A, "dtypes", None) if is_frame(A) else None
     for column, dtype in zip(A.columns, dtypes, strict=False) if dtypes is not None else ():
         is_temporal = getattr(dtype, "is_temporal", None)  # of polars
         if getattr(dtype, "kind", "") in ("M", "m") or (is_temporal is not None and is_temporal()):
@@ -62,7 +67,7 @@ def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
 
 
 def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
-    names = list(A.columns) if hasattr(A, "columns") else None
+    names = list(A.columns) if is_frame(A) else None
     if issparse(A):  # of which the worst value of every column is enough
         entries, worst = A.tocoo(), np.zeros((1, A.shape[1]))
         np.add.at(worst[0], entries.coords[1], np.where(np.isfinite(entries.data), 0, entries.data))
@@ -80,7 +85,7 @@ def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
 
 def _of_columns(A: Any, name: str) -> str | None:
     """What is said of columns that hold no numbers; None where all do."""
-    if hasattr(A, "columns"):
+    if is_frame(A):
         names: Any = list(A.columns)
         columns = (A.iloc[:, i] if hasattr(A, "iloc") else A[:, i] for i in range(len(names)))
     else:

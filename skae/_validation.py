@@ -17,7 +17,7 @@ from torch import Tensor
 from ._inputs import one_array
 from ._params import did_you_mean
 from ._random import settled
-from ._reasons import reason, refuse_dates, where
+from ._reasons import is_frame, reason, refuse_dates, where
 from ._shapes import as_fitted, of_other_shape, same_shape
 from ._slices import extremes, slices, tensor_extremes
 from ._source import Blocks, held_or_blocks
@@ -265,7 +265,7 @@ def check_alike(
     It may be an array or a tensor beside a tensor; beside an array it becomes one.
     """
     names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and hasattr(A, "columns") and list(A.columns) != list(names):
+    if names is not None and is_frame(A) and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
 
     collected = gather(estimator, A, name, padding)

@@ -13,6 +13,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from .._conditions import Classes
+from .._validation import LARGEST
 from ..bottlenecks import Bottleneck
 from ..losses import Loss
 from ..noise import Noise
@@ -45,7 +46,7 @@ def check_restored(est: Any) -> None:
     costs = (module.n_multiplications, module.n_values)
     if not all(type(cost) is int and 0 <= cost < 2**62 for cost in costs) or module.n_values < math.prod(shape):
         raise ValueError(f"the network's costs cannot be {costs}")
-    if not (bool(torch.as_tensor(module.mean).isfinite().all()) and 0 < module.scale < math.inf):
+    if not (bool((torch.as_tensor(module.mean).abs() <= LARGEST).all()) and 0 < module.scale <= 2 * LARGEST):
         raise ValueError(f"rows cannot be standardized by means of {module.mean} and the scale {module.scale}")
     for name, tensor in module.state_dict().items():
         if not bool(tensor.isfinite().all()):
