@@ -42,9 +42,8 @@ from ._parts import Parts, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
-# Up to so many samples a second training is asked where the first leaves doubt, at these levels of the t-test; from so
-# many held-out samples of both on the level is the pooled one.
-_FEW_ROWS, _DECISIVE_LEVEL, _POOLED_LEVEL, _POOLED_ROWS = 1000, 0.01, 0.2, 20
+# Up to so many samples a second training is asked where the first leaves doubt, at this level of the t-test.
+_FEW_ROWS, _DECISIVE_LEVEL = 1000, 0.01
 _MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 _INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
 _SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
@@ -102,30 +101,20 @@ def _start_of(outcome: Outcome, found: Evidence) -> Outcome:
 
 
 def _decide_together(first: Outcome, found: Evidence, second: Outcome) -> Outcome:
-    """Keep the average of two nets trained from one start, the first of them, or the start.
+    """Keep the one of two nets that has gained more on the samples held out from it, or the start.
 
-    The two are validated on different samples, which decide together whether training improves on the start. Weights
-    that share their start may be averaged, and then often generalize better than either (Wortsman et al., 2022); where
-    that is worse than each net on its own validation samples, which the average knows in part, it is not taken.
+    Both are validated on different samples, which together decide whether training improves on the start.
     """
     other = second.evidence
     assert other is not None, "training depends on the samples held out in nothing but the weights"
-    net, module = first.net, first.net.module_
-    start, best = torch.cat([found.start, other.start]), torch.cat([found.best, other.best])
-    if not significantly_above(start, best, _POOLED_LEVEL if len(start) >= _POOLED_ROWS else 0.05):
+    if not significantly_above(torch.cat([found.start, other.start]), torch.cat([found.best, other.best])):
         return _start_of(first, found)
-    trained = {name: t.clone() for name, t in module.state_dict().items()}
-    others = second.net.module_.state_dict()
-    module.load_state_dict(
-        {name: t.lerp(others[name], 0.5) if t.is_floating_point() else t for name, t in trained.items()}
-    )
-    average = torch.cat([net.judge(evidence.validation) for evidence in (found, other)])
-    averages = bool(average.mean() < best.mean())
-    if not averages:
-        module.load_state_dict(trained)
-    module.eval()
-    epoch = first.best_epoch or second.best_epoch * averages
-    return first._replace(best_epoch=epoch, evidence=None)
+    gains = [float((evidence.start - evidence.best).mean()) for evidence in (found, other)]
+    if gains[0] >= gains[1]:
+        return first._replace(evidence=None)
+    first.net.module_.load_state_dict(second.net.module_.state_dict())
+    first.net.module_.eval()
+    return first._replace(best_epoch=second.best_epoch, evidence=None)
 
 
 def _train(
