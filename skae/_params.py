@@ -7,7 +7,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -174,10 +174,12 @@ def _kind(base: type) -> str:
     return "an nn.Module" if base is nn.Module else f"a {base.__name__}"
 
 
+@lru_cache(1024)
 def _letters(name: str) -> str:
     return re.sub(r"[\s_-]", "", name).lower()
 
 
+@lru_cache(1024)
 def _snake(name: str) -> str:
     """``SquaredError`` → ``squared_error``; ``MLP`` → ``mlp``; ``ResidualMLP`` → ``residual_mlp``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
