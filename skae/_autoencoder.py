@@ -132,7 +132,7 @@ class Autoencoder(nn.Module):
             if part is not None:
                 part.setup(self.n_codes)
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
-        self.missing, self.may_have_nan = missing, missing or self.reads_padding
+        self.missing, self.may_have_nan = missing, missing or self.reads_padding or bool(empty_features)
         if noise is not None and noise.hidden_only and not self.loss_takes_observed:
             raise TypeError(
                 f"noise: hidden_only=True needs a loss that can leave values out, and the forward of "
@@ -150,6 +150,10 @@ class Autoencoder(nn.Module):
         costs = probe(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
         self.train()  # a module that was handed over in evaluation mode is trained like any other
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._buffers.setdefault("empty", None)  # pickles of version 0.2 have no such buffer
 
     def _set_scaling(self, mean: Any, scale: float) -> None:
         if np.ndim(mean) == 0:
@@ -308,7 +312,8 @@ class Autoencoder(nn.Module):
         raw, _, penalty, *hidden = output
         k = len(raw) // len(target)
         if hidden:
-            hidden_share = (hidden[0].sum() / (~target.isnan()).sum()).clamp(min=_LEAST_SHARE)
+            known = ~target.isnan()
+            hidden_share = ((hidden[0] & known).sum() / known.sum()).clamp(min=_LEAST_SHARE)
             target = target.masked_fill(~hidden[0], torch.nan)
         target = target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1))
         objective = self._loss(raw, target, hidden_share is not None)
@@ -330,8 +335,9 @@ class Autoencoder(nn.Module):
         if torch.compiler.is_compiling() or x.device.type != "cpu" or len(x) <= step:
             return self._standardize(x).float()
         u = torch.empty(x.shape, dtype=torch.float32)
-        for part, out in zip(x.split(step), u.split(step), strict=True):
-            out.copy_(self._standardize(part))
+        for start in range(0, len(x), step):
+            s = slice(start, start + step)
+            u[s] = self._standardize(x[s])
         return u
 
     def _standardize(self, x: Tensor) -> Tensor:

@@ -83,8 +83,12 @@ class KeepBest(Callback):
             self.reference_, self.misses_ = loss, 0
         else:
             self.misses_ += 1
-        if self.patience is not None and self.misses_ >= self.patience:
+        if self.is_out_of_patience():
             raise KeyboardInterrupt  # skorch's way to stop
+
+    def is_out_of_patience(self) -> bool:
+        """Whether it has stopped training, or has to."""
+        return self.patience is not None and self.misses_ >= self.patience
 
     def on_train_end(self, net: AutoencoderNet, X: Any = None, y: Rows | None = None, **kwargs: Any) -> None:
         if self.restore:

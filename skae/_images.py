@@ -67,7 +67,7 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
                 f"If {name} is a single image, cut it into patches, as "
                 "sklearn.feature_extraction.image.extract_patches_2d does."
             )
-        image_shape = (side, side)
+        image_shape, source = (side, side), f"{name} has flat rows, taken for images of shape"
     if len(image_shape) not in (2, 3):
         raise ValueError(f"{source} {image_shape}, but an image has 2 axes, or 3 with channels.")
     return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis, source))

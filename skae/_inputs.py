@@ -45,7 +45,7 @@ def one_array(
         return np.stack(arrays)
     if step_axis is None:
         raise ValueError(_of_unequal_shape(shapes, name, takes_images()))
-    if len({_without(shape, step_axis) for shape in shapes}) > 1 or len(shapes[0]) > 2:
+    if len({_channels(shape, step_axis) for shape in shapes}) > 1 or len(shapes[0]) > 2:
         raise ValueError(_of_unequal_channels(shapes, name, step_axis))
     return _padded(arrays, step_axis)
 
@@ -116,12 +116,15 @@ def _padded(arrays: list[np.ndarray], axis: int) -> np.ndarray:
     return out
 
 
-def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    return shape[:axis] + shape[axis + 1 :]
+def _channels(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """What sequences that run along ``axis`` have to agree in: the number of axes, and the other sides."""
+    return (len(shape), *shape[:axis], *shape[axis + 1 :])
 
 
-def _two_of(shapes: list[tuple[int, ...]], name: str) -> str:
-    other = next(i for i, shape in enumerate(shapes) if shape != shapes[0])
+def _two_of(shapes: list[tuple[int, ...]], name: str, axis: int | None = None) -> str:
+    """Name the first of ``shapes``, and one that is not like it, of sequences apart from their length."""
+    kinds: list[Any] = shapes if axis is None else [_channels(shape, axis) for shape in shapes]
+    other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), 1)
     return f"{name}[0] has the shape {shapes[0]} and {name}[{other}] the shape {shapes[other]}"
 
 
@@ -137,7 +140,8 @@ def _of_unequal_shape(shapes: list[tuple[int, ...]], name: str, images: bool) ->
 
 def _of_unequal_channels(shapes: list[tuple[int, ...]], name: str, axis: int) -> str:
     layout, other = ("(length, channels)", 0) if axis == 0 else ("(channels, length)", -1)
-    text = f"Sequences must have the shape {layout}, or (length,), and the same channels, but {_two_of(shapes, name)}."
+    layout += ", or (length,)" * (axis == 0)
+    text = f"Sequences must have the shape {layout} and the same channels, but {_two_of(shapes, name, axis)}."
     if all(len(shape) == 2 for shape in shapes) and len({shape[axis] for shape in shapes}) == 1:
         text += f" If their channels are on the other axis, pass channel_axis={other}."
     return text

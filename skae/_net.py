@@ -205,6 +205,12 @@ class AutoencoderNet(Restorable, NeuralNet):
         """The callbacks that may read batches in the history, or change what training relies on."""
         return [callback for _, callback in self.callbacks_ if not _is_harmless(callback)]
 
+    def is_steered(self) -> bool:
+        """Whether callbacks of others change gradients or learning rates, as far as one can know."""
+        schedules = (callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler))
+        own = all(getattr(callback, "ignores_batch_history", False) for callback in schedules)
+        return bool(self.overriding("on_grad_computed")) or not own
+
     def notify_gradients(self, batch: Batch) -> None:
         """Show the gradients to the callbacks that look at them."""
         named = TeeGenerator(self.get_all_learnable_params())

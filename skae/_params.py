@@ -46,6 +46,13 @@ def find_name(name: str, choices: Iterable[str], short: Mapping[str, str] = _NON
     return meanings.get(_letters(name))
 
 
+def without_part(name: str, slot: str, part: Any) -> str:
+    """What is said of the parameter ``name`` of a slot that has none."""
+    if isinstance(part, str):
+        return f"{name} needs a {slot} that has it, and {slot}={part!r} chooses for itself: pass a class or an object."
+    return f"{name} needs a {slot} that has it, got {slot}={part!r}: set {slot} too."
+
+
 def did_you_mean(name: Any, choices: Iterable[Any], write: Callable[[str], str] = repr) -> str:
     """A sentence that names the nearest of ``choices``, with a blank before it; '' where none is near."""
     known = {_letters(choice): choice for choice in choices if isinstance(choice, str)}

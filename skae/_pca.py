@@ -42,6 +42,8 @@ class Samples:
         Gives an iterator over pairs of an array (m, n_features) and its weights (m,) or None.
     center : ndarray of shape (n_features,), default=None
         A point near the mean, which is subtracted first; 0 when None.
+    n_present : int, default=None
+        How many samples have a positive weight; all when None.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Samples:
         n_features: int,
         blocks: Callable[[], Iterator[tuple[np.ndarray, np.ndarray | None]]],
         center: np.ndarray | None = None,
+        n_present: int | None = None,
     ) -> None:
         self.n_samples, self.n_features = n_samples, n_features
+        self.n_present = n_samples if n_present is None else n_present
         self.blocks, self.center = blocks, center
 
     @classmethod
@@ -102,7 +106,7 @@ def principal_axes(samples: Samples, n_components: int, seed: int) -> Axes:
     entry of a direction is positive.
     """
     n_features = samples.n_features
-    k = min(n_components, samples.n_samples, n_features)
+    k = min(n_components, samples.n_present, n_features)
     with one_blas_thread():
         if n_features <= _COVARIANCE:
             covariance, mean, total = samples.covariance_times(None)

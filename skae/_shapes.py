@@ -40,10 +40,14 @@ def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
     text = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on rows of shape {wanted}"
     images = layout is not None and layout.is_image
     cut = "resize or crop to that size, or cut patches of it (sklearn.feature_extraction.image.extract_patches_2d)"
+    if len(shape) > 1 and math.prod(row) == math.prod(wanted):
+        return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
+    if images and layout.channel_axis is not None and row == tuple(np.delete(wanted, layout.channel_axis)):
+        return (
+            f"{text}: the channels are missing. Grey images become color by image.convert('RGB') of PIL, for example."
+        )
     if len(shape) == len(wanted):
         return f"{text}. As a single sample X has another size: {cut if images else 'it has to have that shape'}."
-    if math.prod(row) == math.prod(wanted):
-        return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
     if images and len(row) == len(layout.image_shape) and layout.row_shape == layout.image_shape:
         sides = [
             f"{side} {got} instead of {want}"

@@ -110,7 +110,8 @@ class SparseSamples(Samples):
     def __init__(
         self, X: SparseRows, weight: np.ndarray | None, mean: np.ndarray, fill: np.ndarray, scale: float
     ) -> None:
-        super().__init__(len(X), X.matrix.shape[1], self._dense, fill)
+        n_present = None if weight is None else int(np.count_nonzero(weight))
+        super().__init__(len(X), X.matrix.shape[1], self._dense, fill, n_present)
         self.X, self.weight, self.mean, self.fill, self.scale = X, weight, mean, fill, scale
 
     def _dense(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:

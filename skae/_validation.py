@@ -193,6 +193,8 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
             check(np.broadcast_to(np.float32(0), tuple(A.shape)), False)
             return A.detach()
         read = check(as_array(A), "allow-nan" if nan else True)
+        if issparse(read):  # of a DataFrame whose columns are sparse
+            return sparse_rows(read, name)
         check_real(read, name)
         return read
     except (ValueError, TypeError) as error:

@@ -173,3 +173,44 @@ def test_a_feature_without_a_known_value_is_warned_of_once_where_two_trainings_d
     with pytest.warns(UserWarning, match="no known value") as caught:
         small(2, missing="mask").fit(X)
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("seed", [19, 24, 38])
+def test_held_out_samples_of_which_a_mask_hides_nothing_known_are_validated_without_it(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(30, 3))
+    X[rng.random(X.shape) < 0.4] = np.nan
+    X[np.isnan(X).all(axis=1), 0] = 0
+    ae = AutoencoderTransformer(2, noise=MaskingNoise(0.1), missing="mask", max_epochs=3, random_state=seed).fit(X)
+    assert np.isfinite(ae.validation_loss_curve_).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_mask_that_hides_next_to_nothing_leaves_the_validation_loss_finite(seed):
+    X = np.random.default_rng(0).normal(size=(700, 2))
+    noise = Compose(GaussianNoise(0.1), MaskingNoise(0.0008))
+    ae = AutoencoderTransformer(1, noise=noise, max_epochs=2, random_state=seed).fit(X, X_val=X[:600])
+    assert np.isfinite(ae.validation_loss_curve_).all()
+
+
+def test_unknown_targets_leave_the_loss_of_hidden_values_in_proportion():
+    X, losses = table(3000), []
+    for share in (0.0, 0.5):
+        target = np.where(np.random.default_rng(1).random(X.shape) < share, np.nan, X)
+        noise = MaskingNoise(0.3, hidden_only=True)
+        ae = small(missing="mask", noise=noise, max_epochs=0).fit(X, X_target=target)
+        losses.append(ae.validation_loss_curve_[0])
+    assert losses[1] == pytest.approx(0.5 * losses[0], rel=0.2)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_training_goes_on_without_the_mask_where_a_feature_was_empty(method):
+    X = table(60)
+    holed = X.copy()
+    holed[:, 2] = np.nan
+    with pytest.warns(UserWarning, match="no known value"):
+        ae = small(2, missing="mask", warm_start=True).fit(holed)
+    ae.set_params(missing="error")
+    with pytest.warns(UserWarning, match=r"known|value"):
+        getattr(ae, method)(X)
+    assert np.isfinite(ae.transform(X)).all()

@@ -7,6 +7,7 @@ import sklearn
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
@@ -221,3 +222,23 @@ def test_a_network_by_itself_starts_from_a_tensor():
     network.init_from(X)
     expected = pca_reconstruction(X.double().numpy(), 2)
     np.testing.assert_allclose(network.decode(network.encode(X)).detach(), expected, atol=1e-5)
+
+
+def test_samples_of_weight_0_do_not_count_in_a_sparse_matrix_either():
+    X = np.random.default_rng(0).normal(size=(40, 12))
+    weight = (np.arange(40) < 5).astype(float)
+
+    def codes(A, w):
+        return start(8).fit(A, sample_weight=w).transform(X[:5])
+
+    present = codes(sparse.csr_matrix(X[:5]), weight[:5])
+    for A in (X, sparse.csr_matrix(X)):
+        np.testing.assert_allclose(np.abs(codes(A, weight)), np.abs(present), atol=1e-4)
+
+
+def test_gradients_flow_through_many_samples():
+    X = table(60, 6)
+    module = start(2).fit(X).module_
+    x = torch.tensor(np.repeat(X, 1000, axis=0), requires_grad=True)
+    module.encode(x).sum().backward()
+    torch.testing.assert_close(x.grad[0], module.network.skip.encoder.weight.sum(0).double() / module.scale)

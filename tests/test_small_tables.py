@@ -6,6 +6,7 @@ import torch
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback, LRScheduler
 
 from skae import AutoencoderTransformer, VAEGenerator
 from skae._callbacks import Evidence, significantly_above
@@ -150,3 +151,25 @@ def test_small_tables_are_better_than_pca_on_average_and_worse_on_none():
             shares[name, size] = np.mean(found)
     assert np.mean(list(shares.values())) < 0.96, shares
     assert max(shares.values()) < 1.02, shares
+
+
+class Stops(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+class Freezes(Callback):
+    def on_grad_computed(self, net, **kwargs):
+        for p in net.module_.parameters():
+            p.grad.zero_()
+
+
+@pytest.mark.parametrize("callback", [Stops, Freezes, LRScheduler("StepLR", step_size=1)])
+def test_where_callbacks_act_the_first_training_decides_alone(trainings, callback):
+    ae = fit(isotropic(100), callbacks=[callback])
+    assert len(trainings) == 1
+    if callback is Stops:
+        assert ae.n_iter_ == 2
+    if callback is Freezes:
+        assert ae.best_epoch_ == 0

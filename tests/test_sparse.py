@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -365,3 +366,11 @@ print(memory("VmHWM") - before)
 def test_a_matrix_is_fitted_in_the_memory_of_a_part_of_it():
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     assert float(ran.stdout) < 100, "of 305 MB that it would be dense"
+
+
+def test_a_data_frame_of_sparse_columns_is_a_sparse_matrix():
+    X = sp.random_array((60, 6), density=0.4, rng=np.random.default_rng(0), format="csr")
+    frame = pd.DataFrame.sparse.from_spmatrix(X)
+    dense = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(X.toarray())
+    ae = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(frame, X_val=frame[:5])
+    np.testing.assert_allclose(ae.transform(frame), dense.transform(X.toarray()), atol=1e-4)

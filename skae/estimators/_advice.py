@@ -13,15 +13,19 @@ from .._reasons import in_columns
 from ._warnings import warn
 
 _DOMINANT = 0.999  # share of the variance that one column holds: the others have 1/32 of its spread all together
+_ROUNDING = 1e-12  # of the largest value, which sums and rotations leave in columns that do not vary
 _MIN_ROWS, _ROWS = 50, 4096  # fewer say little of scales; more than these are not looked at
 
 
-def warn_of_target(y: Any, X: Any, given: Any) -> None:
-    """Warn of a ``y`` that is ignored, and looks like what X, ``given`` by the user, was to be compared with."""
+def warn_of_target(y: Any, X: Any, given: Any, step_axis: int = 0) -> None:
+    """Warn of a ``y`` that is ignored, and looks like what X, ``given`` by the user, was to be compared with.
+
+    ``step_axis`` is that of a sequence along which it runs.
+    """
     if y is None or y is given:  # X against itself is what happens without it
         return
     with contextlib.suppress(ValueError, TypeError):  # it is no array then
-        y = one_array(y, "y", step_axis=0)
+        y = one_array(y, "y", step_axis=step_axis)
     shape = tuple(getattr(y, "shape", ()))
     if len(shape) > 1 and shape == tuple(X.shape):
         warn(
@@ -43,9 +47,12 @@ def warn_of_scales(X: np.ndarray, names: Any) -> None:
     n = known.sum(axis=0).clip(min=1)
     mean = np.where(known, rows, 0).sum(axis=0) / n
     variance = np.square(np.where(known, rows - mean, 0)).sum(axis=0) / n
-    variance[~(np.fmax.reduce(rows) > np.fmin.reduce(rows))] = 0  # means of equal values need not equal them
+    top, bottom = np.fmax.reduce(rows), np.fmin.reduce(rows)
+    # What is constant but for rounding does not vary.
+    level = np.nanmax(np.abs(rows)) if known.any() else 0.0
+    variance[~(top - bottom > _ROUNDING * level)] = 0
     low, high = (rows[((n - 1) * share).astype(int), range(len(n))] for share in (0.25, 0.75))
-    middle = np.nan_to_num(high - low) ** 2
+    middle = np.minimum(np.nan_to_num(high - low) ** 2, variance)
     column = int(middle.argmax())
     others = np.delete(np.maximum(middle, variance), column).sum()
     if others > 0 and middle[column] > _DOMINANT * (middle[column] + others):

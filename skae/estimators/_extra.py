@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from .._params import check_names
+from .._params import check_names, without_part
 from ._hints import parameter_hint
 from ._parts import held_names
 
@@ -71,7 +71,7 @@ class ExtraParams(BaseEstimator):
         part = params.get(slot, getattr(self, slot, None))
         # 'mixture' is no class, and chooses for itself.
         if rest and ((slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior") and part is None)):
-            raise ValueError(f"{name} needs a {slot} that has it, got {slot}={part!r}: set {slot} too.")
+            raise ValueError(without_part(name, slot, part))
         if name in self._extra and slot not in params:
             return True
         return bool(rest) and slot in _SLOTS and not _is_object(part)

@@ -31,6 +31,11 @@ class Layout:
             return None
         if not self._is_told_a_layout():
             refuse_one_image(row_shape)
+        if len(row_shape) == 1 and "input_shape" not in vars(self):
+            raise ValueError(
+                f"channel_axis={self.channel_axis!r} is for sequences (module='gru' or 'tcn') and images, and X is a "
+                f"table of {row_shape[0]} columns: leave it at 'auto'."
+            )
         return find_layout(row_shape, self.input_shape, self.channel_axis)
 
     def _read_layout(self, row_shape: tuple[int, ...], again: bool) -> None:

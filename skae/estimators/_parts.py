@@ -21,7 +21,7 @@ from .. import nn as networks
 from .. import noise as noises
 from .._callbacks import SCHEDULES, check_callbacks
 from .._files import check_path
-from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select
+from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select, without_part
 from .._prior import check_prior
 from .._random import check_seed
 from .._sequences import has_channels_first
@@ -172,7 +172,7 @@ def find_prior(est: Any) -> Any:
     if prior is not None:
         check_prior(prior)
     if own and (prior is None or isinstance(prior, str)):
-        raise ValueError(f"prior__{next(iter(own))} needs a prior that has it, got prior={prior!r}: set prior too.")
+        raise ValueError(without_part(f"prior__{next(iter(own))}", "prior", prior))
     if isinstance(prior, type):
         return build(prior, {}, own, "prior")
     return clone(prior).set_params(**own) if own else prior

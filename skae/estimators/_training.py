@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +59,7 @@ class Outcome(NamedTuple):
     loss_curve: list[float]
     validation_loss_curve: list[float]
     best_epoch: int
+    stopped: bool  # by a callback of the user's
     evidence: Evidence | None  # where one training does not decide whether it has improved on its start
 
 
@@ -77,13 +79,14 @@ def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, contex
     found = outcome.evidence
     if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
         return outcome._replace(evidence=None)
-    try:
-        second = _train(_unwatched(est), parts, data, seed, scaling, None, None, fold=1)
-    except FloatingPointError:  # then the first decides alone
-        if not significantly_above(found.start, found.best):
-            outcome = _start_of(outcome, found)
-        return outcome._replace(evidence=None)
-    return _decide_together(outcome, found, second)
+    second = None
+    if not outcome.stopped:
+        with suppress(FloatingPointError):  # the first did without
+            second = _train(_unwatched(est), parts, data, seed, scaling, None, None, fold=1)
+    if second is not None and second.evidence is not None:  # which hidden values there are depends on the samples
+        return _decide_together(outcome, found, second, second.evidence)
+    kept = significantly_above(found.start, found.best)
+    return outcome._replace(evidence=None) if kept else _start_of(outcome, found)
 
 
 def _unwatched(est: Any) -> Any:
@@ -100,13 +103,11 @@ def _start_of(outcome: Outcome, found: Evidence) -> Outcome:
     return outcome._replace(best_epoch=0, evidence=None)
 
 
-def _decide_together(first: Outcome, found: Evidence, second: Outcome) -> Outcome:
+def _decide_together(first: Outcome, found: Evidence, second: Outcome, other: Evidence) -> Outcome:
     """Keep the one of two nets that has gained more on the samples held out from it, or the start.
 
     Both are validated on different samples, which together decide whether training improves on the start.
     """
-    other = second.evidence
-    assert other is not None, "training depends on the samples held out in nothing but the weights"
     if not significantly_above(torch.cat([found.start, other.start]), torch.cat([found.best, other.best])):
         return _start_of(first, found)
     gains = [float((evidence.start - evidence.best).mean()) for evidence in (found, other)]
@@ -167,7 +168,7 @@ def _train(
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
         few = 2 * n_held <= len(order) <= _FEW_ROWS
-        if keep.trust_start is True and n_held and few:
+        if keep.trust_start is True and n_held and few and not net.is_steered():
             keep.trust_start = "pooled"
         for _, callback in net.callbacks_:
             if isinstance(callback, Report):
@@ -185,6 +186,7 @@ def _train(
         loss_curve=_in_data_units(net, finished, n_known),
         validation_loss_curve=_in_data_units(net, keep.curve_, n_known_judged) if judged else [],
         best_epoch=keep.best_epoch_ if stops_early else len(finished),
+        stopped=len(finished) < epochs and not (judged and keep.is_out_of_patience()),
         evidence=keep.__dict__.pop("evidence_", None),
     )
 
@@ -290,7 +292,10 @@ def _corrupted(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]
             return Rows(noisy, rows.target, rows.weight, rows.condition), None
         rows = rows.repeated(max(1, min(_MASKS, _MASKED_ROWS // len(rows))))
         noisy, hidden = module.corrupt_and_hide(rows.u)
-    share = float(hidden.sum() / (~rows.target.isnan()).sum())
+    known = ~rows.target.isnan()
+    share = float((hidden & known).sum() / known.sum())
+    if not share > 0:  # so few are masked that the draw has hidden none
+        return Rows(noisy, rows.target, rows.weight, rows.condition), None
     return Rows(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
 
 
@@ -360,7 +365,8 @@ def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
             weight = None if batch.weight is None else batch.weight.cpu().numpy()
             yield module._fill(batch.u).flatten(1).cpu().numpy(), weight
 
-    return Samples(len(whole), n_features, blocks)
+    n_present = None if whole.weight is None else int(whole.weight.count_nonzero())
+    return Samples(len(whole), n_features, blocks, n_present=n_present)
 
 
 def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:

@@ -211,7 +211,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
     def _warn_of_data(self, given: Any, data: Data, y: Any, *, new: bool) -> None:
         """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
         if data.X_target is None and data.condition is None:
-            warn_of_target(y, data.X, given)
+            warn_of_target(y, data.X, given, int(has_channels_first(getattr(self, "channel_axis", None))))
         is_table = data.X.ndim == 2 and not hasattr(self, "layout_") and not self._may_read_padding()
         if new and is_table and not isinstance(data.X, Blocks):
             warn_of_scales(data.X, getattr(self, "feature_names_in_", None))

@@ -140,7 +140,8 @@ default='squared_error'
         The loss of the rows that training was judged by: before the first epoch, then after each. Empty
         without such rows.
     best_epoch_ : int
-        The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance.
+        The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance. Where a
+        second training of few rows was better, it is an epoch of that.
 
     See Also
     --------

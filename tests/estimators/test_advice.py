@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -115,3 +116,12 @@ def test_ordinary_data_are_left_in_peace(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ae().fit(ORDINARY[name]())
+
+
+def test_flags_and_rounding_are_no_columns_of_another_scale():
+    rng = np.random.default_rng(0)
+    flags = np.c_[rng.integers(0, 2, 1500), np.arange(1500) == 7].astype(float)
+    q = rng.normal(size=300)
+    rounded = np.c_[q, np.where(q > 0, 0.3, 0.1 * 3)]
+    for X in (flags, rounded, PCA().fit_transform(np.c_[q, 9 / 5 * q + 32])):
+        AutoencoderTransformer(1, max_epochs=0, random_state=0).fit(X)

@@ -313,3 +313,28 @@ def test_a_single_image_is_too_little_for_fit(pictures):
     assert narrow.layout_.image_shape == (20, 3)
     patches = extract_patches_2d(pictures[0], (5, 5), max_patches=8, random_state=0)
     assert ae.fit(patches).input_shape_ == (5, 5, 3)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_sequence_that_is_missing_is_named(missing):
+    X = [np.array([1.0, 2.0]), missing, np.array([1.0, 3.0, 2.0])] * 9
+    with pytest.raises(ValueError, match=r"X\[1\]"):
+        AutoencoderTransformer(2, module="gru", max_epochs=1).fit(X)
+
+
+def test_the_sequence_of_other_channels_is_named():
+    X = [np.ones((5, 2)), np.ones((6, 2)), np.ones((6, 3))]
+    with pytest.raises(ValueError, match=r"X\[2\] the shape \(6, 3\)"):
+        AutoencoderTransformer(2, module="gru", max_epochs=1).fit(X)
+
+
+def test_a_table_has_no_channels():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    with pytest.raises(ValueError, match=r"channel_axis=0 is for sequences .* X is a table of 4 columns"):
+        AutoencoderTransformer(2, channel_axis=0, max_epochs=1).fit(X)
+
+
+def test_grey_images_for_a_model_of_color_ones_lack_channels():
+    ae = ConvAutoencoder(2, max_epochs=0, random_state=0).fit(np.random.default_rng(0).random((10, 8, 8, 3)))
+    with pytest.raises(ValueError, match="the channels are missing"):
+        ae.transform(np.zeros((5, 8, 8)))
