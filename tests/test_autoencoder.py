@@ -1,6 +1,7 @@
 """The module: what it checks, what it copies, where it conditions and in which units it answers."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -623,3 +624,14 @@ def test_what_is_known_to_draw_nothing(estimator, draws):
         before = torch.get_rng_state()
         module.train()(torch.randn(5, 6, generator=torch.Generator()))
         assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_pickled_module_of_version_02_computes_as_it_did():
+    """It has one mean for all values, and no buffer for features without a value."""
+    module = build(mean=0.4, scale=0.2).eval()
+    x = rows()
+    expected = module.reconstruct(x)
+    del module._buffers["empty"], module.returns_double, module.n_weights
+    again = pickle.loads(pickle.dumps(module))
+    assert torch.equal(again.reconstruct(x), expected)
+    assert again.empty is None
