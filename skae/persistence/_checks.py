@@ -47,7 +47,7 @@ def check_restored(est: Any) -> None:
     if not all(type(cost) is int and 0 <= cost < 2**62 for cost in costs) or module.n_values < math.prod(shape):
         raise ValueError(f"the network's costs cannot be {costs}")
     if not (bool((torch.as_tensor(module.mean).abs() <= LARGEST).all()) and 0 < module.scale <= 2 * LARGEST):
-        raise ValueError(f"rows cannot be standardized by means of {module.mean} and the scale {module.scale}")
+        raise ValueError(f"rows cannot be standardized by its means and the scale {module.scale}")
     for name, tensor in module.state_dict().items():
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"the weights {name} are not finite")
