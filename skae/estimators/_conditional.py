@@ -175,9 +175,7 @@ class Conditional(BaseAutoencoder):
         check_consistent_length(X, condition)
         if y_val is None:
             return condition, None
-        condition_val = self._condition.encode(y_val)
-        check_consistent_length(X_val, condition_val)
-        return condition, condition_val
+        return condition, self._condition.encode(y_val)
 
     def _store(self, net: Any, data: Data, row_shape: tuple[int, ...], *, more: bool = False) -> None:
         if self._condition is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import check_consistent_length
 
 from .._source import Blocks, arranged
 from .._sparse import SparseRows
@@ -49,6 +50,8 @@ def check_data(
         X_target = check_alike(estimator, X_target, "X_target", X, same_length=True, **rules)
     if X_val is not None:
         X_val = check_alike(estimator, X_val, "X_val", X, same_length=False, **rules)
+        if condition_val is not None:
+            check_consistent_length(X_val, condition_val)
     if X_val_target is not None:
         if X_val is None:
             raise ValueError("X_val_target needs X_val, the rows that it is the target of.")

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -128,6 +129,14 @@ def test_a_column_of_classes_is_taken_with_a_word(groups):
 
 
 # ------------------------------------------------------------------ what is asked for, and what is refused
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_held_out_samples_are_read_before_they_are_counted(groups, unchanged):
+    X, y = groups
+    nested = torch.nested.nested_tensor([torch.ones(4), torch.ones(3)])  # has no shape to ask for
+    vae = small(conditional=True)
+    unchanged(vae, lambda: vae.fit(X, y, X_val=nested, y_val=y[:2]), TypeError, "got one that is nested")
 
 
 @pytest.mark.parametrize("conditional", [True, "classes", "targets"])
