@@ -238,6 +238,10 @@ def test_generators_do_not_depend_on_who_listens(blobs, by_skorchs_own_step, par
     y = np.arange(len(blobs)) % 3
     alone = clone(vae).fit(blobs, y, **given)
     assert_same(alone, by_skorchs_own_step(clone(vae), blobs, y, **given))
+    assert_same(alone, clone(vae).set_params(callbacks=[Ear()]).fit(blobs, y, **given))
+    # What sees gradients may change them, and then a first training decides alone whether to leave the start.
+    vae.set_params(early_stopping=False)
+    alone = clone(vae).fit(blobs, y, **given)
     assert_same(alone, clone(vae).set_params(callbacks=[Ear(), Reader()]).fit(blobs, y, **given))
     assert_same(alone, clone(vae).set_params(callbacks=[GradientNormClipping(1e30)]).fit(blobs, y, **given))
 

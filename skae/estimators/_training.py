@@ -115,7 +115,7 @@ def _decide_together(first: Outcome, found: Evidence, second: Outcome, other: Ev
         return first._replace(evidence=None)
     first.net.module_.load_state_dict(second.net.module_.state_dict())
     first.net.module_.eval()
-    return first._replace(best_epoch=second.best_epoch, evidence=None)
+    return second._replace(net=first.net, evidence=None)  # whose callbacks are the user's
 
 
 def _train(

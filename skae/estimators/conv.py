@@ -141,7 +141,7 @@ default='squared_error'
         without such rows.
     best_epoch_ : int
         The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance. Where a
-        second training of few rows was better, it is an epoch of that.
+        second training of few rows was better, this, `n_iter_` and both curves are of that.
 
     See Also
     --------

@@ -147,7 +147,7 @@ def test_colour_images():
         ({"data": np.ones((3, 4))}, "do not vary along component 0"),
         ({"span": (0.3, 0.6), "components": 2}, "do not vary along component 2"),
         ({"input_shape": (3, 3)}, r"^input_shape=\(3, 3\) does not hold the 4 values that a row of the decoded X has"),
-        ({"channel_axis": 0}, "^channel_axis=0 needs images with three axes, but the decoded X has rows of shape"),
+        ({"channel_axis": 0}, "^channel_axis=0 needs images with three axes, but the decoded X has flat rows"),
     ],
 )
 def test_what_cannot_be_traversed_is_refused(kwargs, message):
