@@ -467,13 +467,14 @@ def test_losses_are_shown_in_the_units_of_the_data(blobs, capsys, kind, scale):
     X = (blobs - blobs.min()) / np.ptp(blobs) * (1 if kind == "own units" else scale)
     if kind == "missing":
         X[::7, 1:4] = np.nan
-    ae = small(verbose=2, early_stopping=True, **UNITS[kind]).fit(X)
+    ae = small(verbose=2, early_stopping=True, **UNITS[kind])
+    ae.fit(X, X_val=X)  # then there is no second training, of which nothing is shown
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     shown = np.array([line[:3] for line in lines if re.fullmatch(r"\d+", line[0])], dtype=str)
     shown = np.array([[float(re.sub(r"\x1b\[\d+m", "", value)) for value in line] for line in shown])
     np.testing.assert_allclose(shown[:, 1], ae.loss_curve_, rtol=1e-3)
     np.testing.assert_allclose(shown[:, 2], ae.validation_loss_curve_[1:], rtol=1e-3)
-    ae.set_params(verbose=1).fit(X)
+    ae.set_params(verbose=1).fit(X, X_val=X)
     last = capsys.readouterr().err.strip().split("\r")[-1]
     assert float(re.search(r"loss=([-+.e\d]+)", last)[1]) == pytest.approx(ae.loss_curve_[-1], rel=1e-3)
 
