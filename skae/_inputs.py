@@ -50,11 +50,6 @@ def one_array(
     return _padded(arrays, step_axis)
 
 
-def is_collection(X: Any) -> bool:
-    """Whether ``X`` is samples that `one_array` puts together, rather than an array."""
-    return not (isinstance(X, Tensor | np.ndarray) and X.dtype != object) and _items(X) is not None
-
-
 def _items(X: Any) -> list[Any] | None:
     """The samples of a collection; None where ``X`` is none."""
     if _is_image(X):

@@ -82,9 +82,9 @@ class Samples:
         first, square, total, n = np.zeros(self.n_features), 0.0, 0.0, 0
         for rows, weight in self.blocks():
             A = rows.astype(np.float64) - center
-            if weight is not None:
-                A *= np.sqrt(weight.astype(np.float64))[:, None]
             root = np.ones(len(A)) if weight is None else np.sqrt(weight.astype(np.float64))
+            if weight is not None:
+                A *= root[:, None]
             product += A.T @ (A if V is None else A @ V)
             first += root @ A
             square += float(np.vdot(A, A))

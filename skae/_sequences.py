@@ -39,6 +39,11 @@ def has_channels_first(channel_axis: Any) -> bool:
     return is_integer and channel_axis in (0, -2)
 
 
+def step_axis_of(estimator: Any) -> int:
+    """The axis of X along which sequences run, as the estimator's ``channel_axis`` says, if it has one."""
+    return 2 if has_channels_first(getattr(estimator, "channel_axis", None)) else 1
+
+
 def find_sequence_layout(row_shape: tuple[int, ...], channel_axis: Any) -> SequenceLayout | None:
     """The layout of rows that are sequences; None for (length, channels) and (length,), which networks read."""
     is_last = isinstance(channel_axis, numbers.Integral) and channel_axis in (1, -1) and channel_axis is not True

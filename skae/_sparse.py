@@ -128,11 +128,10 @@ class SparseSamples(Samples):
         """What stands for NaN and the means with it, in the data's own units; the total variance; what divides it."""
         count, mean, square, *_ = moments(self.X, self.weight)
         total = self.n_samples if self.weight is None else self.weight.sum()
-        n = self.n_samples if self.weight is None else np.count_nonzero(self.weight)
         fill = self.mean + self.fill * self.scale
         shift = count * (mean - fill) / total
         square = square + count * (mean - fill) ** 2 - total * shift**2
-        divisor = total * max(n - 1, 1) / n * self.scale**2
+        divisor = total * max(self.n_present - 1, 1) / self.n_present * self.scale**2
         return fill, fill + shift, float(np.maximum(square, 0.0).sum()) / divisor, divisor
 
     def covariance_times(self, V: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, float]:

@@ -1,4 +1,4 @@
-"""How much better than PCA? The error of reconstruction on rows not seen, as a share of PCA's.
+"""How much better than PCA? The error of reconstruction on held-out data, as a share of PCA's.
 
     python examples/benchmarks/quality.py digits tables        # some minutes on two cores
     python examples/benchmarks/quality.py mnist --data FILE    # an .npz with X; without it OpenML is asked
@@ -101,7 +101,7 @@ def load_mnist(path):
 
 
 def mnist(args):
-    """60,000 rows, 32 components, defaults: 50,000 to fit, 10,000 to judge."""
+    """60,000 rows, 32 components, defaults: 50,000 to fit, 10,000 held out."""
     X = load_mnist(args.data)
     A, B = X[:50_000], X[50_000:]
     rows = []

@@ -108,8 +108,7 @@ def names_arguments(method: _Method) -> _Method:
             return _sentence(_ARGUMENTS.get(name))
 
         owner = f"{type(self).__name__}.{method.__name__}"
-        if not accepted.issuperset(kwargs):
-            check_names(kwargs, accepted, owner, hint=hint)
+        check_names(kwargs, accepted, owner, hint=hint)
         if len(args) > len(by_position):
             others = ", ".join(p.name for p in parameters if p.name not in by_position)
             raise TypeError(

@@ -197,10 +197,10 @@ class Likelihoods(Conditional):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
-        weight = check_sample_weight(sample_weight, len(scores)) * ~np.isnan(scores)
-        if not weight.sum() > 0:
+        weight, known = check_sample_weight(sample_weight, len(scores)), ~np.isnan(scores)
+        if not weight[known].any():
             raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
-        return float(np.average(np.nan_to_num(scores, posinf=np.inf, neginf=-np.inf), weights=weight))
+        return float(np.average(scores[known], weights=weight[known]))
 
     def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
         given, (X, target) = X, self._check_rows_and_target(X, X_target, in_domain=True)

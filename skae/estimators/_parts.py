@@ -24,7 +24,7 @@ from .._files import check_path
 from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select, without_part
 from .._prior import check_prior
 from .._random import check_seed
-from .._sequences import has_channels_first
+from .._sequences import step_axis_of
 from .._validation import check_choice, check_device, check_number
 from ._html import SITE
 
@@ -93,8 +93,7 @@ def check_params(est: Any) -> Parts:
     bottleneck = est._default_bottleneck() if est.bottleneck is None else est.bottleneck
     own = {slot: select(params, slot) for slot in ("bottleneck", "loss", "noise")}
     if est.noise is None and own["noise"]:
-        name = next(iter(own["noise"]))
-        raise ValueError(f"noise__{name} needs a noise that has it, got noise=None: set noise too.")
+        raise ValueError(without_part(f"noise__{next(iter(own['noise']))}", "noise", None))
     return Parts(
         network,
         resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck, own["bottleneck"]),
@@ -103,7 +102,7 @@ def check_params(est: Any) -> Parts:
         optimizer,
         check_device(est.device),
         est.missing == "mask",
-        2 if has_channels_first(getattr(est, "channel_axis", None)) else 1,
+        step_axis_of(est),
     )
 
 

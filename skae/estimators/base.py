@@ -11,7 +11,7 @@ from .._checkpoint import remove_checkpoint
 from .._net_state import available
 from .._params import select
 from .._prior import fit_prior
-from .._sequences import has_channels_first
+from .._sequences import step_axis_of
 from .._shapes import same_shape
 from .._source import Blocks
 from .._validation import check_rows, gather, unchanged_on_error
@@ -211,15 +211,14 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
     def _warn_of_data(self, given: Any, data: Data, y: Any, *, new: bool) -> None:
         """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
         if data.X_target is None and data.condition is None:
-            warn_of_target(y, data.X, given, int(has_channels_first(getattr(self, "channel_axis", None))))
+            warn_of_target(y, data.X, given, step_axis_of(self) - 1)
         is_table = data.X.ndim == 2 and not hasattr(self, "layout_") and not self._may_read_padding()
         if new and is_table and not isinstance(data.X, Blocks):
             warn_of_scales(data.X, getattr(self, "feature_names_in_", None))
 
     def _gather(self, X: Any) -> Any:
         """``X`` as one array if it is a collection of samples, before or after `fit`."""
-        first = has_channels_first(getattr(self, "channel_axis", None))
-        return gather(self, X, "X", (2 if first else 1) if self._may_read_padding() else 0)
+        return gather(self, X, "X", step_axis_of(self) if self._may_read_padding() else 0)
 
     def _may_read_padding(self) -> bool:
         try:

@@ -155,10 +155,10 @@ default='squared_error'
     PCA, the start, is computed from all rows, those held out among them, while training does not see these. Trained
     weights are kept only if they do better on rows that PCA knows and they do not, by a paired t-test at 5 %. On at
     most 1,000 rows, where that is weak evidence, a second training from the same start, with other rows held out,
-    decides with the first where that leaves doubt, and the better one is kept; ``callbacks`` and the curves are those
-    of the first. The result is therefore rarely worse than PCA on new rows: ``docs/benchmarks.md`` has the figures. A
-    single row held out proves nothing, so on fewer than ten rows the default stays PCA. With a masking ``noise`` the
-    values that it hides are compared, and the start has no such privilege.
+    decides with the first where that leaves doubt, and the better one is kept; ``callbacks`` watch the first alone. The
+    result is therefore rarely worse than PCA on new rows: ``docs/benchmarks.md`` has the figures. A single row held out
+    proves nothing, so on fewer than ten rows the default stays PCA. With a masking ``noise`` the values that it hides
+    are compared, and the start has no such privilege.
 
     References
     ----------

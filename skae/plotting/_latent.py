@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from .._pca import Samples, principal_axes
+from .._slices import to_tensor
 from .._tensors import as_array, assert_all_finite, check_array, column_or_1d
 from ._common import COLOURS, new_axes, open_frame
 
@@ -221,9 +223,8 @@ def _principal_components(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Not by scikit-learn's `PCA`, which tools that record what is fitted would take for a model of the user's.
     """
-    centered = np.asarray(Z, np.float64) - np.mean(Z, axis=0, dtype=np.float64)
-    variances, axes = np.linalg.eigh(centered.T @ centered)
-    axes = axes[:, :-3:-1]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])  # the largest entry is positive, as in `PCA`
-    shares = variances[:-3:-1] / (variances.sum() or 1.0)  # codes that are all the same have no variance to share
-    return centered @ axes, np.clip(shares, 0, 1)
+    axes = principal_axes(Samples.of(to_tensor(Z)), 2, seed=0)
+    variances = axes.variances.numpy()
+    total = variances.sum() + float(axes.rest)
+    shares = variances / (total or 1.0)  # codes that are all the same have no variance to share
+    return (Z - axes.mean.numpy()) @ axes.directions.numpy().T, shares

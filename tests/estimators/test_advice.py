@@ -71,7 +71,7 @@ def test_what_is_no_target(pair):
     model.fit(noisy, list("ab") * 10)
     model.fit(noisy, clean, X_target=clean)
     model.score(noisy, clean, X_target=clean)
-    # Real targets, as many as there are features, are what the estimator was asked to be told.
+    # Real targets, as many as there are features, are what the decoder is conditioned on.
     vae = VAEGenerator(2, conditional="targets", **FIT | {"max_epochs": 3}).fit(noisy, clean)
     assert vae.sample(2, y=clean[:2], random_state=0).shape == (2, 4)
     vae.score(noisy, clean)

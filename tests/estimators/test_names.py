@@ -49,7 +49,7 @@ def small(cls=AutoencoderTransformer, **params):
 
 
 def build(network, *args, **params):
-    """A network by itself: an estimator would lend it a private random stream."""
+    """A network by itself: an estimator would give it a private random stream."""
     with torch.random.fork_rng():
         return network(*args, **params)
 
