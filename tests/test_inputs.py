@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from skae._inputs import is_collection, one_array
+from skae._inputs import one_array
 
 
 def column_of(items):
@@ -92,13 +92,6 @@ def test_padding_keeps_the_precision_of_floats(dtypes, padded):
 )
 def test_anything_else_passes_untouched(X):
     assert one_array(X) is X
-
-
-def test_what_is_a_collection():
-    assert is_collection([[1.0, 2.0]])
-    assert is_collection(column_of([np.ones(2), np.ones(3)]))
-    assert not is_collection(np.ones((2, 2)))
-    assert not is_collection(pd.DataFrame({"a": [1.0]}))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "F", "1"])
