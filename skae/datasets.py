@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ._random import draw_seed
-from ._slices import slices
-from ._validation import check_number
+from ._data.chunked import slices
+from ._utils.checks import check_number
+from ._utils.rng import draw_seed
 
 __all__ = ["make_sprites"]
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from skae import AutoencoderTransformer, VAEGenerator
 from skae import nn as networks
-from skae._autoencoder import Autoencoder
-from skae._probe import draws_nothing
+from skae._module.autoencoder import Autoencoder
+from skae._module.inspection import draws_nothing
 from skae.bottlenecks import Gaussian, Identity, Latent, Sparse
 from skae.losses import AbsoluteError, Bernoulli, Huber, Laplace, SquaredError
 from skae.losses import Gaussian as Normally
@@ -141,7 +141,7 @@ def test_what_is_given_is_copied():
     module = build(given_network, loss, bottleneck, noise)
     assert module.network is not given_network
     assert all(torch.equal(module.network.state_dict()[name], value) for name, value in weights.items())
-    module.init_from(module.condition(rows()))
+    module.init_from(module.standardize(rows()))
     with torch.no_grad():
         for p in module.parameters():
             p.add_(1)
@@ -237,7 +237,7 @@ def test_parts_start_in_the_order_of_the_diagram():
         mean=1.0,
         scale=2.0,
     )
-    u = module.condition(rows())
+    u = module.standardize(rows())
     module.init_from(u)
     assert [name for name, *_ in calls] == ["noise", "network", "bottleneck"]
     assert torch.equal(calls[0][1], u)
@@ -266,7 +266,7 @@ def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
 
     calls = []
     module = build(Normed, bottleneck=recording(calls, "bottleneck", Identity)()).train()
-    u = module.condition(rows())
+    u = module.standardize(rows())
     module.init_from(u)
     assert int(module.network.norm.num_batches_tracked) == 0, "the start is no batch"
     assert torch.equal(calls[0][1], module.eval().network.encode(u)), "and drops nothing"
@@ -295,8 +295,8 @@ def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shap
     module = build(Flat, input_shape=shape, n_components=d, mean=mean, scale=scale)
     x = mean + scale * torch.randn(5, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     u = (x - mean) / scale
-    assert module.condition(x).dtype == torch.float32
-    torch.testing.assert_close(module.condition(x).double(), u, atol=1e-6, rtol=1e-6)
+    assert module.standardize(x).dtype == torch.float32
+    torch.testing.assert_close(module.standardize(x).double(), u, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(module.encode(x).double(), u.flatten(1), atol=1e-6, rtol=1e-6)
     tolerance = 1e-6 * (abs(mean) + 10 * scale)
     torch.testing.assert_close(module.reconstruct(x).double(), x, atol=tolerance, rtol=0)
@@ -307,7 +307,7 @@ def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shap
 def test_conditioning_of_float64_rows_loses_no_digits():
     module = build(Through, n_components=4, mean=1e9, scale=1e-3)
     x = 1e9 + 1e-3 * rows().round(decimals=3)
-    torch.testing.assert_close(module.condition(x).double(), (x - 1e9) / 1e-3, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(module.standardize(x).double(), (x - 1e9) / 1e-3, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("mean", "scale"), [(0.0, 1.0), (3.0, 0.5), (-2.0, 40.0)])
@@ -339,7 +339,7 @@ def test_a_loss_with_a_domain_is_not_conditioned():
     module = build(loss=Bernoulli(), mean=0.4, scale=0.2)
     x = rows()
     assert torch.equal(module.target(x), x.float()), "compared in its own units"
-    torch.testing.assert_close(module.condition(x).double(), (x - 0.4) / 0.2, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(module.standardize(x).double(), (x - 0.4) / 0.2, atol=1e-6, rtol=1e-6)
     raw = module.network.decode(torch.ones(3, 2))
     assert torch.equal(module.decode(torch.ones(3, 2)), torch.sigmoid(raw)), "the link is all"
     value = torch.ones(3)
@@ -381,7 +381,7 @@ def test_noise_is_put_before_the_encoder_and_the_target_stays_clean():
             return x
 
     module = build(Watched, noise=Shift(), n_components=4).train()
-    u = module.condition(rows())
+    u = module.standardize(rows())
     raw, z, penalty = module(u)
     assert torch.equal(module.network.seen, u + 10)
     assert torch.equal(raw, u + 10)
@@ -396,7 +396,7 @@ def test_the_objective_is_loss_plus_penalty_row_by_row():
 
     module = build(bottleneck=Fixed())
     plain = build(module.network)
-    u = module.condition(rows())
+    u = module.standardize(rows())
     added = module.objective(module(u), u) - plain.objective(plain(u), u)
     torch.testing.assert_close(added, torch.arange(7.0), atol=1e-5, rtol=0)
 
@@ -404,7 +404,7 @@ def test_the_objective_is_loss_plus_penalty_row_by_row():
 def test_gradients_reach_the_network_through_every_box():
     module = build(loss=Bernoulli(), bottleneck=Sparse(0.1), noise=GaussianNoise(0.1), mean=0.5, scale=0.2).train()
     x = rows()
-    module.objective(module(module.condition(x)), module.target(x)).sum().backward()
+    module.objective(module(module.standardize(x)), module.target(x)).sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in module.parameters())
 
 
@@ -419,7 +419,7 @@ class Several(Identity):
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_objective_of_several_codes_is_the_log_of_the_mean_of_their_exponentials(missing):
     module = build(bottleneck=Several(), loss=Normally(0.7), missing=missing)
-    u = module.condition(rows())
+    u = module.standardize(rows())
     if missing:
         u[1, 2] = u[3, 0] = torch.nan
     output = module(u)
@@ -434,7 +434,7 @@ def test_the_objective_of_several_codes_is_the_log_of_the_mean_of_their_exponent
 
 def test_the_objective_of_several_codes_is_finite_where_their_exponentials_are_not():
     module = build(bottleneck=Several())
-    u = 100 * module.condition(rows())
+    u = 100 * module.standardize(rows())
     output = module(u)
     objective = module.objective(output, u)
     assert (objective > 200).all(), "whose exponential is 0 in float32"
@@ -467,7 +467,7 @@ def test_the_decoder_is_told_conditions_beside_the_code():
 
     module, x, c = build(make, n_conditions=3), rows(), conditions()
     assert module.n_codes == 2
-    u = module.condition(x)
+    u = module.standardize(x)
     calls = {
         "forward": lambda: module(u, c)[0],
         "decode": lambda: module.decode(module.encode(x), c),
@@ -485,7 +485,7 @@ def test_the_decoder_is_told_conditions_beside_the_code():
 
 def test_several_codes_of_a_row_are_told_its_condition():
     module, c = build(Told, bottleneck=Several(), n_conditions=3, network_params={"wider": -3}), conditions()
-    module(module.condition(rows()), c)
+    module(module.standardize(rows()), c)
     assert torch.equal(module.network.seen[:, 2:], c.repeat(3, 1))
 
 
@@ -521,16 +521,16 @@ def test_a_variational_code_may_be_spatial_and_conditional():
 
 def test_a_loss_starts_from_what_is_decoded_of_the_rows_and_their_conditions():
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3}, mean=0.5, scale=0.3)
-    u, c = module.condition(rows()), conditions()
+    u, c = module.standardize(rows()), conditions()
     module.init_from(u, c)
     error = (module.eval()(u, c)[0] - u).square().mean().sqrt()
     torch.testing.assert_close(module.loss.log_scale.exp(), error.detach())
 
 
 def test_a_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
-    monkeypatch.setattr("skae._autoencoder._LOSS_ROWS", 3)
+    monkeypatch.setattr("skae._module.autoencoder._LOSS_ROWS", 3)
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3})
-    u, c = module.condition(rows()), conditions()
+    u, c = module.standardize(rows()), conditions()
     module.init_from(u, c)
     error = (module.eval()(u[::3], c[::3])[0] - u[::3]).square().mean().sqrt()
     torch.testing.assert_close(module.loss.log_scale.exp(), error.detach())
@@ -588,7 +588,7 @@ def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
 
 
 def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
-    monkeypatch.setattr("skae._slices._BUDGET", 33_000)  # bytes: 8 rows of 16 * 250 and a little
+    monkeypatch.setattr("skae._data.chunked._BUDGET", 33_000)  # bytes: 8 rows of 16 * 250 and a little
     ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
     seen = []
     decode = ae.module_.decode

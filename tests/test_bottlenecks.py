@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skae._random import Stream
+from skae._utils.rng import Stream
 from skae.bottlenecks import MMD, Gaussian, SquaredNorm, TotalCorrelation
 from skae.nn._layers import LinearSkip
 

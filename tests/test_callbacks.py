@@ -21,8 +21,9 @@ from skorch.callbacks import Callback, Checkpoint
 from skorch.history import History
 from torch import nn
 
-from skae import AutoencoderTransformer, Reconstructor, _callbacks
-from skae._callbacks import SCHEDULES, KeepBest
+from skae import AutoencoderTransformer, Reconstructor
+from skae._training import callbacks as _callbacks
+from skae._training.callbacks import SCHEDULES, KeepBest
 from skae.noise import Compose, MaskingNoise, Noise
 
 
@@ -66,7 +67,7 @@ class Scripted:
     def at(self, epoch):
         nn.init.constant_(self.module_.weight, epoch)
 
-    def judge(self, rows):
+    def evaluate(self, rows):
         return torch.full((rows,), self.losses[int(self.module_.weight.item())], dtype=torch.float64)
 
     def train(self, keep):
@@ -75,7 +76,7 @@ class Scripted:
             self.history.new_epoch()
             self.at(epoch)
             self.history.record("valid_loss", self.losses[epoch])
-            self.judged_ = self.judge(5)
+            self.sample_losses_ = self.evaluate(5)
             try:
                 keep.on_epoch_end(self)
             except KeyboardInterrupt:
@@ -169,17 +170,17 @@ def test_the_t_test_is_that_of_scipy(n, shift, spread, level, seed):
 
 
 def test_a_start_that_is_an_answer_gives_way_only_to_a_gain_on_most_rows():
-    class Rows(Scripted):
+    class InMemoryDataset(Scripted):
         """After training half of the rows are far better, or all of them a little."""
 
-        def judge(self, rows):
-            value = super().judge(rows)
+        def evaluate(self, rows):
+            value = super().evaluate(rows)
             if self.module_.weight.item() and self.by_chance:
                 value = value + torch.linspace(-3, 3, rows)
             return value
 
     for by_chance in (True, False):
-        net = Rows([1.0, 0.9])
+        net = InMemoryDataset([1.0, 0.9])
         net.by_chance = by_chance
         assert net.train(KeepBest(None, tol=0.0, trust_start=True)).best_epoch_ == (0 if by_chance else 1)
         assert net.module_.weight.item() == (0 if by_chance else 1)

@@ -17,8 +17,9 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _files
-from skae._checkpoint import Checkpoint
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae._training.checkpoint import Checkpoint
+from skae._utils import files as _files
 from skae.bottlenecks import TotalCorrelation
 from skae.noise import GaussianNoise
 
@@ -399,7 +400,7 @@ KILLED = textwrap.dedent(
     import numpy as np, torch
     from sklearn.datasets import load_digits
     from skae import VAEGenerator
-    from skae._checkpoint import Checkpoint
+    from skae._training.checkpoint import Checkpoint
 
     torch.set_num_threads(1)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # what this imports takes longer than a fit

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skae._component import Component
+from skae._utils.component import Component
 from skae.bottlenecks import KSparse, Sparse
 from skae.losses import Huber
 from skae.noise import GaussianNoise, MaskingNoise, Noise, SaltAndPepper

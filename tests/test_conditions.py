@@ -6,7 +6,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skae._conditions import Classes, Targets, find_condition
+from skae._data.targets import Classes, Targets, find_condition
 
 LABELS = {
     "integers": [3, 1, 2, 3, 3],

@@ -25,9 +25,10 @@ from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
 from torch.utils.data import Dataset, StackDataset, TensorDataset
 
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _callbacks
-from skae._net import AutoencoderNet
-from skae._rows import Rows
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae._data.batches import InMemoryDataset
+from skae._training import callbacks as _callbacks
+from skae._training.net import AutoencoderNet
 from skae.bottlenecks import Gaussian
 
 EVENTS = [
@@ -416,10 +417,10 @@ class Diary(Callback):
     """Judges by hand, and keeps the weights of every epoch."""
 
     def on_train_begin(self, net, y=None, **kwargs):
-        self.y_, self.judged_, self.weights_ = y, [net.judge(y)], [copy.deepcopy(net.module_.state_dict())]
+        self.y_, self.sample_losses_, self.weights_ = y, [net.evaluate(y)], [copy.deepcopy(net.module_.state_dict())]
 
     def on_epoch_end(self, net, **kwargs):
-        self.judged_.append(net.judge(self.y_))
+        self.sample_losses_.append(net.evaluate(self.y_))
         self.weights_.append(copy.deepcopy(net.module_.state_dict()))
 
 
@@ -450,15 +451,15 @@ def test_the_best_epoch_is_judged_by_what_the_judge_says_of_it(blobs, monkeypatc
     others = {"sample_weight": np.linspace(0.1, 2, 60)} if weighted else {}
     others |= {"X_val": blobs[::3] + 0.1} if given else {}
     ae.fit(blobs, **others)
-    means = np.array([float(judged.double().mean()) for judged in diary.judged_])
+    means = np.array([float(judged.double().mean()) for judged in diary.sample_losses_])
     curve = ae.net_.module_.in_data_units(means, 6)
     np.testing.assert_allclose(ae.validation_loss_curve_, curve, rtol=1e-5)
     assert len(curve) == ae.n_iter_ + 1
     best = int(np.argmin(ae.validation_loss_curve_))
     if asked:
         ((start, judged),) = asked
-        torch.testing.assert_close(start, diary.judged_[0])
-        torch.testing.assert_close(judged, diary.judged_[best])
+        torch.testing.assert_close(start, diary.sample_losses_[0])
+        torch.testing.assert_close(judged, diary.sample_losses_[best])
     assert ae.best_epoch_ == (best if not asked or significantly_above(*asked[0]) else 0)
     for key, value in ae.module_.state_dict().items():
         assert torch.equal(value, diary.weights_[ae.best_epoch_][key]), key
@@ -547,7 +548,7 @@ def look_by_predicting(net, **kwargs):
 
 
 def look_by_judging(net, **kwargs):
-    net.judge(Rows(torch.zeros(3, 6)))
+    net.evaluate(InMemoryDataset(torch.zeros(3, 6)))
 
 
 def look_by_fitting(net, **kwargs):
@@ -577,7 +578,7 @@ def test_a_copy_made_in_the_middle_of_an_epoch_trains_on_alone(blobs):
     ae.fit(blobs)
     before = state_of(ae)
     net = taken[0]
-    net.fit_loop(Rows(torch.randn(20, 6)), None, epochs=2)
+    net.fit_loop(InMemoryDataset(torch.randn(20, 6)), None, epochs=2)
     assert all(torch.equal(before[name], value) for name, value in ae.module_.state_dict().items())
     moved = zip(net.module_.parameters(), taken[1].module_.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in moved)
@@ -631,7 +632,7 @@ def test_whatever_stops_it_leaves_all_as_it_was(blobs, interruptible, event, do,
         )
         assert found[2] == kept[2]
         assert repr(found[1]) == repr(kept[1])
-        assert not any(hasattr(ae.net_, name) for name in ("judged_", "quick_step_"))
+        assert not any(hasattr(ae.net_, name) for name in ("sample_losses_", "quick_step_"))
     ae.set_params(callbacks=None).fit(blobs).sample(2)
 
 
@@ -819,7 +820,7 @@ def test_a_fitted_estimator_keeps_no_rows(early_stopping, listener):
         if id(item) in seen or isinstance(item, type | str | bytes) or inspect.ismodule(item) or callable(item):
             continue
         seen.add(id(item))
-        assert type(item).__name__ not in ("Rows", "RowBlocks")
+        assert type(item).__name__ not in ("InMemoryDataset", "StreamingDataset")
         if isinstance(item, torch.Tensor | np.ndarray):
             assert not item.ndim or len(item) < 6000
         found += item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple | set) else []

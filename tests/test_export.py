@@ -514,7 +514,7 @@ def test_torch_export_of_the_module_as_it_is(name):
     estimator, X = NETWORKS[name]
     estimator = copy.deepcopy(estimator).fit(X)
     module = estimator.module_.eval()
-    u = module.condition(torch.from_numpy(estimator._arrange(padded(X) if module.reads_padding else X)))
+    u = module.standardize(torch.from_numpy(estimator._arrange(padded(X) if module.reads_padding else X)))
     program = torch.export.export(module, (u[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},))
     for n in BATCHES:
         with torch.no_grad():
@@ -527,7 +527,7 @@ def test_torch_export_of_the_module_as_it_is(name):
 def test_torch_export_of_what_draws(name):
     X = rows(60, 7)
     module = VAEGenerator(3, bottleneck=name, prior=None, **SMALL).fit(X).module_.eval()
-    u = module.condition(torch.from_numpy(X))
+    u = module.standardize(torch.from_numpy(X))
     program = torch.export.export(module, (u[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},))
     with torch.random.fork_rng(devices=[]):
         for n in BATCHES:

@@ -13,7 +13,7 @@ from parts import members
 from sklearn.base import clone
 
 from skae import bottlenecks, losses, nn, noise
-from skae._autoencoder import Autoencoder
+from skae._module.autoencoder import Autoencoder
 
 LOSSES = members(losses, losses.Loss)
 NOISES = [cls for cls in members(noise, noise.Noise) if cls is not noise.Compose]  # needs two: tests/test_noise.py
@@ -276,9 +276,9 @@ def test_any_choice_of_parts_makes_an_autoencoder(cls, corruption, bottleneck):
         mean=0.5,
         scale=0.25,
     )
-    module.init_from(module.condition(x))
+    module.init_from(module.standardize(x))
     module.train()
-    value = module.objective(module(module.condition(x)), module.target(x))
+    value = module.objective(module(module.standardize(x)), module.target(x))
     assert value.shape == (6,)
     value.mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in module.parameters())

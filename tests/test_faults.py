@@ -20,11 +20,13 @@ from skorch.callbacks import Callback
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _random, _threads
-from skae._module_state import _Budget
-from skae._random import Stream
-from skae._threads import one_blas_thread, threads_for
-from skae._validation import unchanged_on_error
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae._data.validation import unchanged_on_error
+from skae._module.state import _Budget
+from skae._utils import rng as _random
+from skae._utils import threads as _threads
+from skae._utils.rng import Stream
+from skae._utils.threads import one_blas_thread, threads_for
 from skae.losses import SquaredError
 
 X = np.random.default_rng(0).normal(size=(24, 16)).astype(np.float32)
@@ -141,7 +143,7 @@ def interruptible(interruptible):
 
 # ------------------------------------------------------------------ Ctrl-C
 
-ENDS = ("_random.py", "_threads.py", "overrides.py")  # where contexts begin and end
+ENDS = ("_utils/rng.py", "_utils/threads.py", "overrides.py")  # where contexts begin and end
 
 
 def polls(call, stop=0):

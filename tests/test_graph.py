@@ -8,10 +8,11 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator, _graph
-from skae._graph import Recorder, can_record
-from skae._rows import Batch, Inputs
-from skae._step import QuickStep
+from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
+from skae._data.batches import Batch, Inputs
+from skae._training import cuda_graphs as _graph
+from skae._training.cuda_graphs import Recorder, can_record
+from skae._training.step import QuickStep
 from skae.nn import EncoderDecoder
 from skae.noise import Compose, GaussianNoise
 
@@ -153,7 +154,7 @@ def test_training_with_recorded_steps_equals_training_without(digits, device, mo
     """On the CPU this runs the eager path twice."""
     params = {"device": device, "max_epochs": 5, "random_state": 0, "prior": None}
     recorded = copy.deepcopy(estimator).set_params(**params).fit(digits)
-    monkeypatch.setattr("skae._step.can_record", lambda *args: False)
+    monkeypatch.setattr("skae._training.step.can_record", lambda *args: False)
     plain = copy.deepcopy(estimator).set_params(**params).fit(digits)
     np.testing.assert_allclose(recorded.loss_curve_, plain.loss_curve_, rtol=1e-3)
     np.testing.assert_allclose(recorded.transform(digits), plain.transform(digits), atol=1e-2)
@@ -161,8 +162,8 @@ def test_training_with_recorded_steps_equals_training_without(digits, device, mo
 
 def test_where_others_watch_nothing_is_recorded(digits, monkeypatch):
     made = []
-    monkeypatch.setattr("skae._step.Recorder", lambda *args: made.append(args))
-    monkeypatch.setattr("skae._step.can_record", lambda *args: True)
+    monkeypatch.setattr("skae._training.step.Recorder", lambda *args: made.append(args))
+    monkeypatch.setattr("skae._training.step.can_record", lambda *args: True)
     net = AutoencoderTransformer(2, max_epochs=1).fit(digits[:50]).net_
     net.device = "cuda"  # only the name is looked at
     QuickStep(net)

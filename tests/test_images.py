@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skae._images import find_layout
+from skae._data.images import find_layout
 
 sides = st.integers(1, 12)
 channels = st.integers(1, 5)

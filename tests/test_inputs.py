@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from skae._inputs import one_array
+from skae._data.collections import one_array
 
 
 def column_of(items):

@@ -1,75 +1,37 @@
-"""A file imports only lower layers, and what is optional is imported where it is used."""
+"""A folder imports only lower folders, and what is optional is imported where it is used."""
 
 import ast
+import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1] / "skae"
-LAYERS = {
-    "_component": 0,
-    "_params": 0,
-    "_pca": 0,
-    "_random": 0,
-    "_threads": 0,
-    "_tensors": 0,
-    "_inputs": 0,
-    "_reasons": 0,
-    "_shapes": 0,
-    "_sequences": 0,
-    "_slices": 0,
-    "_scaling": 0,
-    "_validation": 0,
-    "_prior": 0,
-    "_images": 0,
-    "_memory": 0,
-    "_codec": 0,
-    "_version": 0,
-    "_files": 0,
-    "_source": 0,
-    "_sparse": 0,
-    "_mixture": 0,
-    "_em": 0,
-    "_conditions": 0,
-    "nn": 1,
-    "bottlenecks": 1,
-    "noise": 1,
-    "losses": 1,
-    "_probe": 1,
-    "_autoencoder": 2,
-    "_variational": 2,
-    "_module_state": 3,
-    "_net_state": 3,
-    "_rows": 3,
-    "_row_blocks": 3,
-    "_update": 3,
-    "_graph": 3,
-    "_step": 3,
-    "_net": 3,
-    "_criterion": 3,
-    "_checkpoint": 3,
-    "_callbacks": 3,
-    "_reports": 3,
-    "estimators": 4,
-    "datasets": 5,
-    "export": 5,
-    "metrics": 5,
-    "persistence": 5,
-    "plotting": 5,
-    "": 9,  # skae/__init__.py
-}
+# Each folder imports from itself and from those above it in this list; parts (one line) do not import each other.
+LAYERS = [
+    ["_version"],
+    ["_utils"],
+    ["_data"],
+    ["_density"],
+    ["nn", "bottlenecks", "losses", "noise"],
+    ["_module"],
+    ["_training"],
+    ["estimators"],
+    ["datasets", "export", "metrics", "persistence", "plotting"],
+    [""],  # skae/__init__.py
+]
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
+# Satellites that use others of their layer.
+ALSO = {"plotting": {"metrics"}, "persistence": set(), "export": set()}
 CORE = {"joblib", "numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
-SKORCH = {"_net", "_callbacks", "_reports"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
-def part_of(path):
+def folder_of(path):
     """The name in LAYERS that a file belongs to."""
     return path.relative_to(ROOT).with_suffix("").parts[0].replace("__init__", "")
 
 
-def imported(path):
-    """(part or top-level package, is it ours, is it at module level) of every import in a file."""
+def imports_of(path):
+    """(folder or top-level package, is it ours, is it at module level) of every import in a file."""
     package = path.relative_to(ROOT).parts[:-1]
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
@@ -85,32 +47,43 @@ def imported(path):
                 yield [*base, *filter(None, (node.module or "").split(".")), alias.name][0], True, top
 
 
-def test_every_file_has_its_layer():
-    assert {part_of(path) for path in FILES} == set(LAYERS)
+def test_every_folder_has_its_layer():
+    assert {folder_of(path) for path in FILES} == set(LAYER_OF)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_down(path):
-    here = part_of(path)
-    for name, ours, top in imported(path):
-        if ours:
-            assert name == here or LAYERS[name] < LAYERS[here] or LAYERS[name] == LAYERS[here] != 1, (
-                f"{here} (layer {LAYERS[here]}) imports {name} (layer {LAYERS[name]})"
-            )
-        elif top:
-            assert name in CORE or name in __import__("sys").stdlib_module_names, f"{name} at module level"
-        if name == "skorch":
-            assert here in SKORCH, "only the engine knows skorch"
+def test_imports_go_down():
+    upward = []
+    for path in FILES:
+        here = folder_of(path)
+        for name, ours, _ in imports_of(path):
+            allowed = name == here or LAYER_OF.get(name, 0) < LAYER_OF[here] or name in ALSO.get(here, ())
+            if ours and not allowed:
+                upward.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert upward == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_stay_small(path):
-    """Lines of code; docstrings and comments do not count."""
-    text = path.read_text()
-    documented = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            documented |= {*range(node.body[0].lineno, node.body[0].end_lineno + 1)}
-    lines = enumerate(text.splitlines(), 1)
-    code = [line for i, line in lines if i not in documented and line.strip() and not line.strip().startswith("#")]
-    assert len(code) <= 300
+def test_optional_packages_are_imported_where_they_are_used():
+    known = CORE | set(sys.stdlib_module_names)
+    early = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in FILES
+        for name, ours, top in imports_of(path)
+        if top and not ours and name not in known
+    ]
+    assert early == []
+
+
+def test_only_the_training_engine_knows_skorch():
+    others = {
+        str(path.relative_to(ROOT))
+        for path in FILES
+        for name, ours, _ in imports_of(path)
+        if name == "skorch" and not ours and folder_of(path) != "_training"
+    }
+    assert others == set()
+
+
+def test_the_top_level_has_few_private_folders():
+    private = [path.name for path in ROOT.iterdir() if path.name.startswith("_") and not path.name.startswith("__")]
+    assert len([name for name in private if (ROOT / name).is_dir()]) <= 6
+    assert [name for name in private if name.endswith(".py")] == ["_version.py"]

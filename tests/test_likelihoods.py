@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import distributions
 
-from skae._random import Stream
+from skae._utils.rng import Stream
 from skae.losses import Bernoulli, DiscretizedLogistic, Gaussian, Laplace
 
 seeds = st.integers(0, 2**31 - 1)

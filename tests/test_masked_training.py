@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor
-from skae._autoencoder import Autoencoder
+from skae._module.autoencoder import Autoencoder
 from skae.bottlenecks import Identity
 from skae.losses import Loss, SquaredError
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise

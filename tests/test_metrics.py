@@ -74,7 +74,7 @@ def test_input_is_left_as_it_was(metric):
 def test_slices_make_no_difference(metric, monkeypatch):
     X, X_hat = images(0), images(1)
     whole = call(metric, X, X_hat, per_sample=True)
-    monkeypatch.setattr("skae._slices._SLICE", 1)
+    monkeypatch.setattr("skae._data.chunked._SLICE", 1)
     np.testing.assert_array_equal(call(metric, X, X_hat, per_sample=True), whole)
 
 
@@ -165,7 +165,7 @@ def test_errors_of_features_leave_out_what_is_not_known():
 def test_slices_of_features_make_no_difference(function, monkeypatch):
     X, X_hat = images(0, dtype=float), images(1, dtype=float)
     whole = function(X, X_hat, multioutput="raw_values")
-    monkeypatch.setattr("skae._slices._SLICE", 1)
+    monkeypatch.setattr("skae._data.chunked._SLICE", 1)
     np.testing.assert_allclose(function(X, X_hat, multioutput="raw_values"), whole, rtol=1e-12)
 
 

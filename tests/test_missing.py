@@ -13,11 +13,12 @@ from parts import WholeRow, members
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from skae import _slices, losses
-from skae._autoencoder import Autoencoder
-from skae._scaling import mean_and_scale
-from skae._slices import extremes, to_tensor
-from skae._validation import check_domain, check_rows
+from skae import losses
+from skae._data import chunked as _slices
+from skae._data.chunked import extremes, to_tensor
+from skae._data.scaling import mean_and_scale
+from skae._data.validation import check_domain, check_rows
+from skae._module.autoencoder import Autoencoder
 from skae.bottlenecks import Identity
 from skae.losses import AbsoluteError, Bernoulli, Huber, Loss, SquaredError
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
@@ -393,7 +394,7 @@ def test_nan_enters_as_the_mean_of_its_feature():
 def test_in_data_units_too():
     x, holed = rows(20, dtype=torch.float64)
     module = build(mean=3.0, scale=2.0).eval()
-    module.init_from(module.condition(holed))
+    module.init_from(module.standardize(holed))
     filled = torch.where(holed.isnan(), holed.nanmean(0), holed)
     for method in ("encode", "reconstruct"):
         found, expected = (getattr(module, method)(rows) for rows in (holed, filled))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
-from skae._em import Mixture, fit_mixture
-from skae._mixture import choose_mixture, sample_given
+from skae._density.em import Mixture, fit_mixture
+from skae._density.mixture import choose_mixture, sample_given
 
 
 def rng(seed=0):

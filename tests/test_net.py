@@ -27,9 +27,9 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._net import AutoencoderNet, WeightedMean, elastic_net
-from skae._random import Stream
-from skae._rows import BatchIterator, Rows
+from skae._data.batches import BatchIterator, InMemoryDataset
+from skae._training.net import AutoencoderNet, WeightedMean, elastic_net
+from skae._utils.rng import Stream
 from skae.bottlenecks import Identity, Sparse
 from skae.losses import SquaredError
 
@@ -87,7 +87,7 @@ sizes = {"n": st.integers(1, 60), "batch_size": st.integers(1, 70), "seed": st.i
 
 
 def numbered(n):
-    return Rows(torch.arange(n).float()[:, None])
+    return InMemoryDataset(torch.arange(n).float()[:, None])
 
 
 def orders(batches, times=1):
@@ -149,7 +149,7 @@ def test_what_is_dropped_changes_from_epoch_to_epoch():
 @settings(max_examples=25)
 def test_targets_and_weights_stay_with_their_rows(n, batch_size, seed, shuffle, weighted, targeted):
     u = torch.arange(n).float()[:, None].repeat(1, 3)
-    rows = Rows(u, -u if targeted else None, 10 * torch.arange(n).float() if weighted else None)
+    rows = InMemoryDataset(u, -u if targeted else None, 10 * torch.arange(n).float() if weighted else None)
     assert len(rows) == n
     for batch in BatchIterator(rows, batch_size, shuffle=shuffle, seed=seed):
         target, weight = batch.y, batch.weight
@@ -211,7 +211,7 @@ def test_the_judge_is_the_mean_over_all_rows_whatever_the_batches(n, batch_size,
     generator = torch.Generator().manual_seed(n)
     u, target = torch.randn(n, 6, generator=generator), torch.randn(n, 6, generator=generator)
     weight = torch.rand(n, generator=generator) if weighted else None
-    judged = float(torch.as_tensor(net.judge(Rows(u, target, weight))).mean())
+    judged = float(torch.as_tensor(net.evaluate(InMemoryDataset(u, target, weight))).mean())
     z = net.module_.network.down(u)
     objective = (net.module_.network.up(z) - target).square().sum(1) + 0.3 * z.abs().sum(1)
     expected = objective.mean() if weight is None else (objective * weight).mean()
@@ -229,8 +229,8 @@ def test_the_judge_moves_neither_weights_nor_modes_nor_statistics():
 
     net = make_net(module__network=Normed())
     before = copy.deepcopy(net.module_.state_dict())
-    rows = Rows(torch.randn(20, 6))
-    once, again = (torch.as_tensor(net.judge(rows)) for _ in range(2))
+    rows = InMemoryDataset(torch.randn(20, 6))
+    once, again = (torch.as_tensor(net.evaluate(rows)) for _ in range(2))
     assert torch.equal(once, again), "it drops nothing"
     assert all(torch.equal(net.module_.state_dict()[name], value) for name, value in before.items())
     assert not once.requires_grad
@@ -238,9 +238,11 @@ def test_the_judge_moves_neither_weights_nor_modes_nor_statistics():
 
 def test_valid_loss_is_what_the_judge_says():
     net = make_net()
-    rows, held_out = Rows(torch.randn(30, 6)), Rows(torch.randn(11, 6), weight=torch.rand(11))
+    rows, held_out = InMemoryDataset(torch.randn(30, 6)), InMemoryDataset(torch.randn(11, 6), weight=torch.rand(11))
     net.train_rows(rows, held_out, 2)
-    assert net.history[-1, "valid_loss"] == pytest.approx(float(torch.as_tensor(net.judge(held_out)).mean()), rel=1e-5)
+    assert net.history[-1, "valid_loss"] == pytest.approx(
+        float(torch.as_tensor(net.evaluate(held_out)).mean()), rel=1e-5
+    )
 
 
 # ------------------------------------------------------------------ against a plain loop
@@ -379,7 +381,7 @@ def test_training_and_history_equal_those_of_plain_skorch(heard, fused):
         optimizer__fused=fused,
         iterator_train__shuffle=False,
         callbacks=[Watch()] if heard else [],
-    ).train_rows(Rows(u), Rows(held_out), 4)
+    ).train_rows(InMemoryDataset(u), InMemoryDataset(held_out), 4)
     for key in ("epoch", "train_loss", "valid_loss", "train_batch_count", "valid_batch_count"):
         np.testing.assert_allclose(ours.history[:, key], theirs.history[:, key], rtol=1e-4)
     for key in ("train_loss_best", "valid_loss_best"):
@@ -626,7 +628,7 @@ def test_early_stopping_of_skorch(blobs):
 
 
 def judge_it(net, X, y):
-    return float(torch.as_tensor(net.judge(X)).mean())
+    return float(torch.as_tensor(net.evaluate(X)).mean())
 
 
 @pytest.mark.parametrize("use_caching", [False, True])
@@ -660,12 +662,12 @@ def test_batch_scoring(blobs):
 
 def test_weights_and_conditions_travel_with_the_rows_and_the_rows_travel_alone_otherwise():
     u, weight, condition = torch.randn(6, 4), torch.rand(6), torch.rand(6, 2)
-    (alone,) = BatchIterator(Rows(u), 6)
+    (alone,) = BatchIterator(InMemoryDataset(u), 6)
     assert torch.equal(alone.X, u), "as skorch's own callbacks and users' expect"
     assert torch.equal(alone.u, u)
     assert alone.weight is None
     for given_weight, given_condition in ((weight, None), (None, condition), (weight, condition)):
-        (batch,) = BatchIterator(Rows(u, None, given_weight, given_condition), 6)
+        (batch,) = BatchIterator(InMemoryDataset(u, None, given_weight, given_condition), 6)
         assert batch.weight is given_weight or torch.equal(batch.weight, weight)
         assert batch.X.condition is given_condition or torch.equal(batch.X.condition, condition)
         assert torch.equal(batch.u, u)
@@ -802,7 +804,7 @@ def test_the_net_afterwards_is_one_of_skorch(blobs, capsys):
 
 def test_rows_may_be_given_to_skorchs_own_fit():
     net, u = make_net(max_epochs=2), torch.randn(20, 6)
-    net.fit(Rows(u), Rows(u[:5]))
+    net.fit(InMemoryDataset(u), InMemoryDataset(u[:5]))
     assert len(net.history[:, "valid_loss"]) == 2
-    net.partial_fit(Rows(u), None)
+    net.partial_fit(InMemoryDataset(u), None)
     assert len(net.history) == 4

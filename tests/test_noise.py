@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from skae._random import Stream
+from skae._utils.rng import Stream
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, SaltAndPepper
 
 fractions = st.floats(0, 1)

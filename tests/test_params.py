@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skae import losses, nn, noise
-from skae._params import build, build_module, check_names, find_class, resolve, select
+from skae._utils.slots import build, build_module, check_names, find_class, resolve, select
 
 names = st.text("abcdefgh_", min_size=1, max_size=6).filter(lambda name: name.strip("_") == name and "__" not in name)
 OFFERED = {"input_shape": (4,), "n_components": 2, "n_outputs": 3}
@@ -213,7 +213,7 @@ def test_abbreviations_stay_one_word(name, spelled):
 def test_signatures_are_read_once(monkeypatch):
     offered = ("input_shape", "n_components", "n_outputs")
     find_class("module", "mlp", nn, torch.nn.Module, offered)
-    monkeypatch.setattr("skae._params._needs", None)
+    monkeypatch.setattr("skae._utils.slots._needs", None)
     assert find_class("module", "mlp", nn, torch.nn.Module, offered) is nn.MLP
 
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
-from skae._pca import Samples, principal_axes
+from skae._data.pca import Samples, principal_axes
 from skae.nn import MLP
 
 

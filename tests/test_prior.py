@@ -9,7 +9,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
 from skae import AutoencoderTransformer, VAEGenerator
-from skae._prior import check_prior, fit_prior, sample_prior
+from skae._density.prior import check_prior, fit_prior, sample_prior
 
 CODES = np.random.default_rng(0).normal([3, -1], [0.5, 2], size=(300, 2)).astype(np.float32)
 PRIORS = [GaussianMixture(2), BayesianGaussianMixture(), KernelDensity(bandwidth=0.1)]

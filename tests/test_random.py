@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from skae._random import Stream, draw_seed
+from skae._utils.rng import Stream, draw_seed
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
-from skae._reasons import in_columns, where
+from skae._data.messages import in_columns, where
 
 FIT = {"max_epochs": 1, "random_state": 0, "module__hidden_layer_sizes": (4,)}
 frames = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])

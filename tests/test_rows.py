@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skae._row_blocks import RowBlocks
-from skae._rows import BatchIterator, Rows
-from skae._source import blocks_of
+from skae._data.batches import BatchIterator, InMemoryDataset
+from skae._data.sources import as_lazy_array
+from skae._data.streaming import StreamingDataset
 
 
 class Chunked:
@@ -40,11 +40,11 @@ def numbered(n):
 def held(X, targeted=False, weight=None, condition=None, index=None):
     where = None if index is None else torch.from_numpy(index)
     rows = torch.from_numpy(np.array(X))
-    return Rows(double(rows), negative(rows) if targeted else None, weight, condition, where)
+    return InMemoryDataset(double(rows), negative(rows) if targeted else None, weight, condition, where)
 
 
 def read(X, window, targeted=False, **others):
-    return RowBlocks(X, double, negative if targeted else None, window, torch.device("cpu"), **others)
+    return StreamingDataset(X, double, negative if targeted else None, window, torch.device("cpu"), **others)
 
 
 def same(a, b):
@@ -94,7 +94,7 @@ def test_arrays_give_the_same_batches_held_or_not(
 @settings(max_examples=200)
 def test_blocks_give_every_row_once_in_batches_of_nearly_equal_size(n, batch_size, window, chunk, seed, shuffle, share):
     index = np.random.default_rng(seed).permutation(n)[: max(1, int(share * n))]
-    source = blocks_of(Chunked(numbered(n), chunk), block_values=chunk)
+    source = as_lazy_array(Chunked(numbered(n), chunk), block_values=chunk)
     batches = BatchIterator(read(source, window, True, index=index), batch_size, shuffle=shuffle, seed=seed)
     for _ in range(2):
         cut = [batch.u.flatten().int() // 2 for batch in batches]
@@ -111,7 +111,7 @@ def test_blocks_give_every_row_once_in_batches_of_nearly_equal_size(n, batch_siz
 
 def test_of_blocks_no_more_is_read_at_once_than_a_window_and_a_block():
     chunks = Chunked(numbered(1000), 10)
-    rows = read(blocks_of(chunks, block_values=10), 100)
+    rows = read(as_lazy_array(chunks, block_values=10), 100)
     chunks.read.clear()
     assert sum(len(batch.u) for batch in BatchIterator(rows, 7, shuffle=True)) == 1000
     assert max(chunks.read) <= 10
@@ -119,7 +119,7 @@ def test_of_blocks_no_more_is_read_at_once_than_a_window_and_a_block():
 
 
 def test_blocks_are_shuffled_and_rows_within_a_window():
-    rows = read(blocks_of(Chunked(numbered(1000), 10), block_values=10), 100)
+    rows = read(as_lazy_array(Chunked(numbered(1000), 10), block_values=10), 100)
     iterator = BatchIterator(rows, 50, shuffle=True, seed=3)
     orders = [torch.cat([batch.u.flatten() for batch in iterator]).numpy() / 2 for _ in range(3)]
     for order in orders:
@@ -138,7 +138,7 @@ def test_rows_at_an_index_are_those_of_x(shuffle):
     for rows in (
         held(X, True, weight, condition, part),
         read(X, 5, True, weight=weight, condition=condition, index=part),
-        read(blocks_of(Chunked(X, 4)), 5, True, weight=weight, condition=condition, index=part),
+        read(as_lazy_array(Chunked(X, 4)), 5, True, weight=weight, condition=condition, index=part),
     ):
         found = rows.at(index)
         assert found.u.flatten().tolist() == [6, 58, 6, 0]
@@ -150,14 +150,16 @@ def test_rows_at_an_index_are_those_of_x(shuffle):
 
 def test_targets_of_their_own_are_read_beside_the_rows():
     X, Y = numbered(20), numbered(20) + 100
-    rows = RowBlocks(blocks_of(Chunked(X, 3)), double, negative, 6, torch.device("cpu"), blocks_of(Chunked(Y, 5)))
+    rows = StreamingDataset(
+        as_lazy_array(Chunked(X, 3)), double, negative, 6, torch.device("cpu"), as_lazy_array(Chunked(Y, 5))
+    )
     for batch in BatchIterator(rows, 4, shuffle=True):
         assert torch.equal(batch.y, -(batch.u / 2 + 100))
 
 
 def test_the_parts_of_a_large_chunk_are_read_one_after_the_other():
     chunks = Chunked(numbered(1000), 250)
-    source = blocks_of(chunks, block_values=50)
+    source = as_lazy_array(chunks, block_values=50)
     assert source.chunk_edges == [0, 250, 500, 750, 1000]
     rows = read(source, 100)
     iterator = BatchIterator(rows, 50, shuffle=True, seed=0)
@@ -170,7 +172,7 @@ def test_the_parts_of_a_large_chunk_are_read_one_after_the_other():
 
 def test_chunks_none_of_whose_rows_are_meant_are_passed_over():
     chunks = Chunked(numbered(100), 10)
-    rows = read(blocks_of(chunks, block_values=3), 5, index=np.array([15, 17, 93]))
+    rows = read(as_lazy_array(chunks, block_values=3), 5, index=np.array([15, 17, 93]))
     batches = BatchIterator(rows, 2, shuffle=True)
     for _ in range(5):
         assert sorted(int(x) // 2 for batch in batches for x in batch.u) == [15, 17, 93]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import config_context
 
-from skae import _slices
-from skae._scaling import mean_and_scale
-from skae._slices import extremes, keep_known, map_rows, slices, to_tensor
+from skae._data import chunked as _slices
+from skae._data.chunked import extremes, fill_missing, map_rows, slices, to_tensor
+from skae._data.scaling import mean_and_scale
 
 DTYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", ">i2", ">u4", ">f4", ">f8"]
 shapes = hnp.array_shapes(min_dims=2, max_dims=4, max_side=6)
@@ -393,8 +393,8 @@ def test_extremes_and_what_is_kept_are_the_same_for_tensors(X, hat, size):
     X_hat = np.full(X.shape, hat, np.float64)
     with sliced(size):
         assert extremes(torch.from_numpy(X)) == pytest.approx(extremes(X), nan_ok=True)
-        kept = keep_known(X, X_hat)
-        of_tensors = keep_known(torch.from_numpy(X), torch.from_numpy(X_hat))
+        kept = fill_missing(X, X_hat)
+        of_tensors = fill_missing(torch.from_numpy(X), torch.from_numpy(X_hat))
     np.testing.assert_array_equal(kept, np.where(np.isnan(X), np.float32(hat), X))
     np.testing.assert_array_equal(of_tensors.numpy(), kept)
     assert kept.dtype == np.float32

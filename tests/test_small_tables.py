@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, LRScheduler
 
 from skae import AutoencoderTransformer, VAEGenerator
-from skae._callbacks import Evidence, significantly_above
+from skae._training.callbacks import Evidence, significantly_above
 from skae.estimators import _training
 
 
@@ -52,7 +52,7 @@ def test_the_second_training_has_the_same_start_and_other_samples_held_out(train
     fit(isotropic(100))
     (first, _), (second, _) = trainings
     assert same(first.evidence.start_weights, second.evidence.start_weights)
-    held_out = [{tuple(row) for row in o.evidence.validation.held().u.tolist()} for o in (first, second)]
+    held_out = [{tuple(row) for row in o.evidence.validation.in_memory().u.tolist()} for o in (first, second)]
     assert len(held_out[0]) == len(held_out[1]) == 10
     assert not held_out[0] & held_out[1]
 

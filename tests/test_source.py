@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, StackDataset, Subset, TensorDataset
 
-from skae import _source
-from skae._source import blocks_of
+from skae._data import sources as _source
+from skae._data.sources import as_lazy_array
 
 DTYPES = ["?", "u1", "i2", "i8", "f2", "f4", "f8", ">f4", "c8"]
 TORCH_DTYPES = ["u1", "i2", "i8", "f2", "f4", "f8", "c8"]
@@ -155,7 +155,7 @@ def test_slices_and_indices_are_those_of_the_array(kind, new_path, data):
     if kind == "Dataset of things with an array":
         dtype = "f4"  # no memoryview has foreign bytes
     X = sample(n, row_shape, dtype)
-    blocks = blocks_of(EVERY[kind](X, new_path(), rows), block_values=data.draw(st.integers(1, 99), "values"))
+    blocks = as_lazy_array(EVERY[kind](X, new_path(), rows), block_values=data.draw(st.integers(1, 99), "values"))
     assert (blocks.shape, blocks.dtype, blocks.ndim, blocks.size, len(blocks)) == (X.shape, X.dtype, X.ndim, X.size, n)
     assert blocks.edges[0] == 0
     assert blocks.edges[-1] == n
@@ -174,7 +174,7 @@ def test_slices_and_indices_are_those_of_the_array(kind, new_path, data):
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_other_indices_are_refused(kind, new_path):
-    blocks = blocks_of(EVERY[kind](sample(6, dtype="f4"), new_path(), 2))
+    blocks = as_lazy_array(EVERY[kind](sample(6, dtype="f4"), new_path(), 2))
     for index in [
         0,
         [1, 2],
@@ -193,7 +193,7 @@ def test_other_indices_are_refused(kind, new_path):
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_nobody_loads_it_as_a_whole_by_accident(kind, new_path):
-    blocks = blocks_of(EVERY[kind](sample(6, dtype="f4"), new_path(), 2), name="X_val")
+    blocks = as_lazy_array(EVERY[kind](sample(6, dtype="f4"), new_path(), 2), name="X_val")
     for load in (np.asarray, np.sum, np.array):
         with pytest.raises(TypeError, match="X_val is read block by block and is not loaded as a whole: slice it"):
             load(blocks)
@@ -211,7 +211,7 @@ def test_no_rows_have_their_shape(kind, new_path, tmp_path):
         source = zarr.create_array({}, shape=X.shape, chunks=(4, 3, 2), dtype=X.dtype)
     else:
         source = EVERY[kind](X, new_path(), 4)
-    blocks = blocks_of(np.asarray(source) if kind == "array in a memmap" else source)
+    blocks = as_lazy_array(np.asarray(source) if kind == "array in a memmap" else source)
     assert (blocks.shape, blocks.dtype, len(blocks), blocks.size, blocks.edges) == (X.shape, X.dtype, 0, 0, [0])
     assert blocks[:].shape == blocks[np.zeros(0, int)].shape == X.shape
     assert blocks.arranged(lambda rows: rows.reshape(len(rows), -1)).shape == (0, 6)
@@ -220,7 +220,7 @@ def test_no_rows_have_their_shape(kind, new_path, tmp_path):
 
 
 def test_a_dataset_without_items_has_rows_of_no_values():
-    blocks = blocks_of(Items([]))
+    blocks = as_lazy_array(Items([]))
     assert (blocks.shape, blocks[:].shape, blocks.edges) == ((0, 0), (0, 0), [0])
 
 
@@ -244,14 +244,14 @@ def test_a_dataset_without_items_has_rows_of_no_values():
     ids=repr,
 )
 def test_what_is_in_memory_or_no_array_is_left_to_others(X):
-    assert blocks_of(X) is None
+    assert as_lazy_array(X) is None
 
 
 def test_what_is_computed_or_copied_from_a_memmap_is_in_memory(new_path):
     X = map_of(sample(6), new_path())
     for array in (X + 1, X.copy(), X.astype("f4"), X[[1, 2]], X.sum(0), np.array(X), np.asarray(X).copy(), X[0, 0, 0]):
-        assert blocks_of(array) is None
-    assert blocks_of(X.copy()[1:]) is None
+        assert as_lazy_array(array) is None
+    assert as_lazy_array(X.copy()[1:]) is None
 
 
 # ------------------------------------------------------------------ the blocks
@@ -267,7 +267,7 @@ def test_blocks_are_several_chunks_or_one_or_parts_of_one(n, rows, values):
     sizes = [n] if rows is None else rows if isinstance(rows, list) else [min(rows, n - a) for a in range(0, n, rows)]
     X = np.zeros((sum(sizes), 3))
     chunks = None if rows is None else ((tuple(rows) if isinstance(rows, list) else rows), 3)
-    edges = blocks_of(Stored(X, chunks), block_values=values).edges
+    edges = as_lazy_array(Stored(X, chunks), block_values=values).edges
     most, bounds = max(1, values // 3), np.cumsum([0, *sizes]).tolist()
     assert edges[0] == 0
     assert edges[-1] == len(X)
@@ -287,15 +287,15 @@ def test_blocks_are_several_chunks_or_one_or_parts_of_one(n, rows, values):
 def test_a_block_has_the_default_number_of_values(monkeypatch):
     X = np.zeros((100, 4))
     monkeypatch.setattr(_source, "_BLOCK", 40)
-    assert blocks_of(Stored(X, None)).edges == list(range(0, 101, 10))
+    assert as_lazy_array(Stored(X, None)).edges == list(range(0, 101, 10))
     monkeypatch.undo()
-    assert blocks_of(Stored(X, None)).edges == [0, 100]
+    assert as_lazy_array(Stored(X, None)).edges == [0, 100]
     wide = SimpleNamespace(shape=(2**13, 2**10), dtype=np.dtype("f4"), chunks=None)
-    assert blocks_of(wide).edges == [0, 2**12, 2**13]
+    assert as_lazy_array(wide).edges == [0, 2**12, 2**13]
 
 
 def test_rows_larger_than_a_block_are_blocks():
-    assert blocks_of(Stored(np.zeros((3, 50)), (2, 50)), block_values=10).edges == [0, 1, 2, 3]
+    assert as_lazy_array(Stored(np.zeros((3, 50)), (2, 50)), block_values=10).edges == [0, 1, 2, 3]
 
 
 # ------------------------------------------------------------------ arranged and checked
@@ -305,7 +305,7 @@ def test_rows_larger_than_a_block_are_blocks():
 def test_arranged_and_checked(kind, new_path):
     X = sample(11, dtype="f4")
     seen = []
-    plain = blocks_of(EVERY[kind](X, new_path(), 4), block_values=20)
+    plain = as_lazy_array(EVERY[kind](X, new_path(), 4), block_values=20)
     blocks = plain.arranged(lambda rows: rows.reshape(len(rows), 6)).checked(lambda rows: seen.append(rows.shape))
     blocks = blocks.arranged(lambda rows: rows[:, ::2].astype("f8"))
     assert (blocks.shape, blocks.dtype, blocks.edges, blocks.size) == ((11, 3), np.dtype("f8"), plain.edges, 33)
@@ -327,7 +327,7 @@ def test_a_check_may_raise():
 
     X = np.zeros((6, 2))
     X[4] = np.nan
-    blocks = blocks_of(Stored(X, (2, 2)), block_values=4).checked(check).arranged(np.nan_to_num)
+    blocks = as_lazy_array(Stored(X, (2, 2)), block_values=4).checked(check).arranged(np.nan_to_num)
     assert len(blocks[:4]) == 4
     with pytest.raises(ValueError, match="NaN found"):
         blocks[3:5]
@@ -351,7 +351,7 @@ def test_a_pass_over_a_memmap_leaves_it_in_its_file(mode, tmp_path):
         for start in range(0, n, 5000):
             np.full((5000, 1024), start, "f4").tofile(file)
     X = np.memmap(path, dtype="f4", mode=mode, shape=(n, 1024))
-    blocks = blocks_of(X)
+    blocks = as_lazy_array(X)
     assert len(blocks.edges) == 14, "blocks of 15 MB"
     before, most = resident(), 0.0
     for a, b in pairwise(blocks.edges):
@@ -376,7 +376,7 @@ def test_what_was_changed_survives_reading(mode, flush, new_path):
     if mode == "w+":
         array = np.memmap(path, dtype=X.dtype, mode=mode, shape=X.shape)
         array[...] = X
-    blocks = blocks_of(array, block_values=800)
+    blocks = as_lazy_array(array, block_values=800)
     for k in range(3):  # what was changed before the first reading, and after
         array[k::7] = X[k::7] = -k - 1
         if flush:
@@ -402,14 +402,14 @@ def test_the_pages_of_a_private_map_are_never_dropped(view, new_path):
     for mode, calls in dropped.items():
         array = map_of(sample(100), new_path(), mode)
         array._mmap = SimpleNamespace(madvise=calls.append)
-        blocks_of(views[view](array))[:5]
+        as_lazy_array(views[view](array))[:5]
     assert dropped == {"r": [mmap.MADV_DONTNEED] if hasattr(mmap, "MADV_DONTNEED") else [], "c": []}
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_rows_of_a_memmap_are_copies_in_the_order_of_rows(order, new_path):
     array = map_of(sample(20), new_path(), order=order)
-    blocks = blocks_of(array)
+    blocks = as_lazy_array(array)
     for index in (slice(3, 9), np.array([4, 4, 1])):
         rows = blocks[index]
         assert rows.flags.c_contiguous
@@ -420,7 +420,7 @@ def test_rows_of_a_memmap_are_copies_in_the_order_of_rows(order, new_path):
 def test_without_the_advice_rows_are_read_all_the_same(new_path, monkeypatch):
     monkeypatch.delattr(mmap, "MADV_DONTNEED")
     X = sample(20)
-    np.testing.assert_array_equal(blocks_of(map_of(X, new_path(), "r"))[3:9], X[3:9])
+    np.testing.assert_array_equal(as_lazy_array(map_of(X, new_path(), "r"))[3:9], X[3:9])
 
 
 # ------------------------------------------------------------------ arrays in chunks
@@ -431,7 +431,7 @@ def test_without_the_advice_rows_are_read_all_the_same(new_path, monkeypatch):
 def test_indices_read_each_block_once_and_never_the_whole(data):
     n, rows, values = (data.draw(st.integers(1, 40), name) for name in ("n", "rows of a chunk", "values"))
     source = Stored(sample(n, (2,)), data.draw(st.sampled_from([None, (rows, 2)]), "chunks"))
-    blocks = blocks_of(source, block_values=values)
+    blocks = as_lazy_array(source, block_values=values)
     index = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=30), "index"))
     np.testing.assert_array_equal(blocks[index], source.X[index])
     most = max(max(1, values // 2), rows if source.chunks else 1)
@@ -442,7 +442,7 @@ def test_indices_read_each_block_once_and_never_the_whole(data):
 
 def test_a_chunk_that_is_cut_is_read_once_in_a_pass():
     source = Stored(sample(40, (2,)), (16, 2))
-    blocks = blocks_of(source, block_values=10)
+    blocks = as_lazy_array(source, block_values=10)
     for _ in range(2):
         for a, b in pairwise(blocks.edges):
             rows = blocks[a:b]
@@ -454,7 +454,7 @@ def test_a_chunk_that_is_cut_is_read_once_in_a_pass():
 
 def test_only_one_chunk_is_kept():
     source = Stored(sample(40, (2,)), (16, 2))
-    blocks = blocks_of(source, block_values=10)
+    blocks = as_lazy_array(source, block_values=10)
     kept = blocks._read.__closure__[[*blocks._read.__code__.co_freevars].index("load")].cell_contents
     kept = kept.__closure__[[*kept.__code__.co_freevars].index("kept")].cell_contents
     for start in (0, 17, 3):
@@ -467,7 +467,7 @@ def test_only_one_chunk_is_kept():
 def test_a_chunk_too_large_to_keep_is_read_part_by_part(monkeypatch):
     monkeypatch.setattr(_source, "_KEPT", 16 * 2 * 8 - 1)
     source = Stored(sample(48, (2,)), (16, 2))
-    blocks = blocks_of(source, block_values=10)
+    blocks = as_lazy_array(source, block_values=10)
     for a, b in pairwise(blocks.edges):
         np.testing.assert_array_equal(blocks[a:b], source.X[a:b])
     assert source.read == list(pairwise(blocks.edges))
@@ -488,7 +488,7 @@ def test_dask_computes_no_more_than_a_block_at_a_time(kind):
         parts = [dask.delayed(make, pure=False)(start=start) for start in range(0, 100, 10)]
         X = da.concatenate([da.from_delayed(part, (10, 3), dtype="f8") for part in parts])
     expected = np.repeat(np.arange(0, 100, 10), 10)
-    blocks = blocks_of(X, block_values=60).arranged(lambda rows: rows[:, 0])
+    blocks = as_lazy_array(X, block_values=60).arranged(lambda rows: rows[:, 0])
     assert computed == [], "nothing is computed to find the shape"
     assert blocks.edges == [0, 20, 40, 60, 80, 100]
     for a, b in pairwise(blocks.edges):
@@ -512,7 +512,7 @@ def test_zarr_decodes_no_more_than_a_block_at_a_time():
     source = zarr.create_array(Store(), shape=X.shape, chunks=(10, 3), dtype=X.dtype)
     source[:] = X
     decoded.clear()
-    blocks = blocks_of(source, block_values=60)
+    blocks = as_lazy_array(source, block_values=60)
     for k, (a, b) in enumerate(pairwise(blocks.edges)):
         np.testing.assert_array_equal(blocks[a:b], X[a:b])
         assert sorted(decoded) == [2 * k, 2 * k + 1]
@@ -525,21 +525,21 @@ def test_chunks_of_unknown_size():
     X = da.from_array(sample(20, (3,)), chunks=(5, 3))
     X = X[X[:, 0] > 50]
     with pytest.raises(ValueError, match=r"^X has chunks of unknown size: call X.compute_chunk_sizes\(\) first.$"):
-        blocks_of(X)
+        as_lazy_array(X)
     X.compute_chunk_sizes()
-    np.testing.assert_array_equal(blocks_of(X)[:], X.compute())
+    np.testing.assert_array_equal(as_lazy_array(X)[:], X.compute())
 
 
 @pytest.mark.parametrize(("got", "dtype"), [((4, 3), "f8"), ((5, 2), "f8"), ((5, 3), "f4")])
 def test_a_source_that_is_not_what_it_says(got, dtype):
     X = da.map_blocks(lambda: np.zeros(got), chunks=((5,), (3,)), dtype="i8" if got == (5, 3) else dtype)
     with pytest.raises(ValueError, match=r"^Rows 0:5 of X must have shape \(5, 3\) and dtype (int|float)64, got \("):
-        blocks_of(X)[:5]
+        as_lazy_array(X)[:5]
 
 
 def test_rows_have_the_dtype_that_their_source_says():
     X = da.map_blocks(lambda: np.ones((5, 3), "f4"), chunks=((5,), (3,)), dtype="f8", meta=np.empty((0, 0)))
-    assert blocks_of(X)[:].dtype == blocks_of(X)[np.arange(2)].dtype == np.float64
+    assert as_lazy_array(X)[:].dtype == as_lazy_array(X)[np.arange(2)].dtype == np.float64
 
 
 def test_errors_of_the_store_are_its_own():
@@ -549,7 +549,7 @@ def test_errors_of_the_store_are_its_own():
 
     for index in (slice(2), np.arange(2)):
         with pytest.raises(OSError, match=r"^the disk is gone$"):
-            blocks_of(Lost(sample(6), (2, 3, 2)))[index]
+            as_lazy_array(Lost(sample(6), (2, 3, 2)))[index]
 
 
 # ------------------------------------------------------------------ datasets
@@ -558,7 +558,7 @@ def test_errors_of_the_store_are_its_own():
 @pytest.mark.parametrize("kind", [Items, Batches])
 def test_datasets_are_asked_for_the_rows_that_are_read(kind):
     data = kind(sample(9, (2,)))
-    blocks = blocks_of(data)
+    blocks = as_lazy_array(data)
     assert data.asked == [0], "for the shape"
     blocks[3:5]
     blocks[np.array([8, 1, 1])]
@@ -586,7 +586,7 @@ def test_datasets_are_asked_for_the_rows_that_are_read(kind):
 )
 def test_what_an_item_may_be(item, row):
     expected = np.array([row] * 3)
-    blocks = blocks_of(Items([item] * 3))
+    blocks = as_lazy_array(Items([item] * 3))
     for found in (blocks[:], blocks[np.arange(3)]):
         assert (found.shape, found.dtype) == (blocks.shape, blocks.dtype) == (expected.shape, expected.dtype)
         np.testing.assert_array_equal(found, expected)
@@ -594,14 +594,14 @@ def test_what_an_item_may_be(item, row):
 
 def test_a_tensor_dataset_is_sliced_and_shares_its_memory():
     data = TensorDataset(torch.arange(12.0).reshape(6, 2), torch.arange(6))
-    assert np.shares_memory(blocks_of(data)[1:3], data.tensors[0].numpy())
+    assert np.shares_memory(as_lazy_array(data)[1:3], data.tensors[0].numpy())
 
     class Doubled(TensorDataset):
         def __getitem__(self, index):
             return tuple(2 * tensor for tensor in super().__getitem__(index))
 
-    np.testing.assert_array_equal(blocks_of(Doubled(*data.tensors))[1:3], 2 * data.tensors[0][1:3])
-    half = blocks_of(TensorDataset(data.tensors[0].bfloat16()))
+    np.testing.assert_array_equal(as_lazy_array(Doubled(*data.tensors))[1:3], 2 * data.tensors[0][1:3])
+    half = as_lazy_array(TensorDataset(data.tensors[0].bfloat16()))
     assert half.dtype == half[:2].dtype == half[np.arange(2)].dtype == np.float32
 
 
@@ -612,22 +612,22 @@ def test_rows_that_differ_are_named(kind, row):
     message = rf"^Row 4 of X must have shape \(2,\) and dtype float64, got {re.escape(str(np.shape(row)))} and "
     for index in (slice(3, 5), np.array([0, 4, 1])):
         with pytest.raises(ValueError, match=message):
-            blocks_of(data)[index]
-    assert blocks_of(data)[:4].shape == (4, 2)
+            as_lazy_array(data)[index]
+    assert as_lazy_array(data)[:4].shape == (4, 2)
 
 
 def test_integers_may_follow_floats_but_not_precede_them():
-    assert blocks_of(Items([[1.5, 2], [1, 2]]))[:].tolist() == [[1.5, 2], [1, 2]]
+    assert as_lazy_array(Items([[1.5, 2], [1, 2]]))[:].tolist() == [[1.5, 2], [1, 2]]
     with pytest.raises(ValueError, match=r"Row 1 of X must have shape \(2,\) and dtype int64, got \(2,\) and float64"):
-        blocks_of(Items([[1, 2], [1.5, 2]]))[:]
+        as_lazy_array(Items([[1, 2], [1.5, 2]]))[:]
 
 
 @pytest.mark.parametrize("item", [{"x": 1}, None, ({"x": 1}, 2), object()], ids=lambda item: type(item).__name__)
 def test_items_without_a_row(item):
     with pytest.raises(TypeError, match=r"^Row 0 of X must be an array, or come first in a tuple, got "):
-        blocks_of(Items([item]))
+        as_lazy_array(Items([item]))
     with pytest.raises(TypeError, match=r"^Row 1 of X must be an array"):
-        blocks_of(Items([[1.0], item]))[:]
+        as_lazy_array(Items([[1.0], item]))[:]
 
 
 def test_a_dataset_that_gives_another_number_of_items():
@@ -636,7 +636,7 @@ def test_a_dataset_that_gives_another_number_of_items():
             return [self[index] for index in indices[1:]]
 
     with pytest.raises(ValueError, match="shorter"):
-        blocks_of(Short(sample(5)))[:]
+        as_lazy_array(Short(sample(5)))[:]
 
 
 def test_errors_of_a_dataset_are_its_own():
@@ -646,7 +646,7 @@ def test_errors_of_a_dataset_are_its_own():
         return row
 
     with pytest.raises(OSError, match="the file of row 3 is gone"):
-        blocks_of(Items(np.arange(5.0)[:, None], item))[:]
+        as_lazy_array(Items(np.arange(5.0)[:, None], item))[:]
 
 
 class Stream(IterableDataset):
@@ -669,4 +669,4 @@ def test_rows_without_a_number_or_an_end(data):
     with pytest.raises(
         TypeError, match=r"^X_val must have a length and numbered rows: pass an array or a map-style torch"
     ):
-        blocks_of(data, name="X_val")
+        as_lazy_array(data, name="X_val")

@@ -19,9 +19,9 @@ from sklearn.preprocessing import MaxAbsScaler
 from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
-from skae._pca import Samples
-from skae._scaling import mean_and_scale
-from skae._sparse import SparseRows, SparseSamples, sparse_rows
+from skae._data.pca import Samples
+from skae._data.scaling import mean_and_scale
+from skae._data.sparse import SparseRows, SparseSamples, sparse_rows
 from skae.bottlenecks import KSparse
 
 FORMATS = ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]

@@ -6,7 +6,7 @@ from joblib import Parallel, delayed
 from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
-from skae._threads import threads_for
+from skae._utils.threads import threads_for
 
 LARGE = 2**30
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from skae._update import FastUpdate
+from skae._training.fused_adam import FastUpdate
 
 
 def twins(make, layers=3):
@@ -117,7 +117,7 @@ def test_what_changes_between_epochs_is_seen(change):
     modules, optimizers = twins(makers["adam"])
     update, seen = FastUpdate(optimizers[1]), []
     for epoch in range(3):
-        update.look_again()
+        update.refresh()
         for seed in range(3):
             for module in modules:
                 backward(module, seed)

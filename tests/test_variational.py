@@ -10,8 +10,8 @@ from sklearn.decomposition import PCA
 from torch.distributions import Normal
 
 from skae import VAEGenerator, nn
-from skae._autoencoder import Autoencoder
-from skae._variational import common_noise, lower_bound
+from skae._module.autoencoder import Autoencoder
+from skae._module.bounds import common_noise, lower_bound
 from skae.bottlenecks import Gaussian
 from skae.losses import Bernoulli, DiscretizedLogistic, Laplace, SquaredError
 from skae.losses import Gaussian as Normally
@@ -33,7 +33,7 @@ def build(X, k=K, loss=None, bottleneck=None, **params):
         nn.MLP, bottleneck or Gaussian(), loss or Normally(), None, input_shape=X.shape[1:], n_components=k,
         mean=X.mean(), scale=X.std(), network_params={"hidden_layer_sizes": ()}, **params,
     )  # fmt: skip
-    assert module.init_from(module.condition(torch.as_tensor(X))) == module.loss.identity_link
+    assert module.init_from(module.standardize(torch.as_tensor(X))) == module.loss.identity_link
     return module.eval()
 
 

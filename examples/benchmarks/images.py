@@ -185,10 +185,10 @@ def features(args):
     for name, model in models.items():
         _, seconds = timed(model.fit, A)
         Z_a, Z_b = model.transform(A), model.transform(B)
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=1, max_iter=300))
+        inspect_network = make_pipeline(StandardScaler(), LogisticRegression(C=1, max_iter=300))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            linear = probe.fit(Z_a[:20_000], y_a[:20_000]).score(Z_b, y_b)
+            linear = inspect_network.fit(Z_a[:20_000], y_a[:20_000]).score(Z_b, y_b)
         nearest = KNeighborsClassifier(5).fit(Z_a, y_a).score(Z_b, y_b)
         rows.append([name, f"{seconds:.0f}", f"{linear:.4f}", f"{nearest:.4f}"])
     print("### MNIST, features\n")

@@ -179,7 +179,7 @@ def early(args):
         params = {"early_stopping": True, "lr_schedule": "onecycle", "n_iter_no_change": task.epochs + 1}
         ae = skae_estimator(task, 0).fit(task.X[: 2 * task.batch])
         module = ae.module_.eval()
-        held = module.condition(torch.from_numpy(task.X[:n_held])).tensor_split(math.ceil(n_held / task.batch))
+        held = module.standardize(torch.from_numpy(task.X[:n_held])).tensor_split(math.ceil(n_held / task.batch))
 
         def with_it(seed, task=task, params=params):
             return skae_estimator(task, seed, **params).fit(task.X)
@@ -240,7 +240,7 @@ def transform(args):
     """Encode 60,000 rows of 784 values."""
     ae, X = fitted_for_transform(60_000)
     module = ae.module_.eval()
-    u = module.condition(torch.from_numpy(X))
+    u = module.standardize(torch.from_numpy(X))
 
     def raw(_):
         with torch.inference_mode():

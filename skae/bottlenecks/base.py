@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._component import Component
-from .._random import COMMON_SEED
+from .._utils.component import Component
+from .._utils.rng import COMMON_SEED
 
 
 class Latent(NamedTuple):
@@ -35,7 +35,7 @@ class Bottleneck(Component):
 
     There may be three more methods, `Gaussian` having the first two: ``distribution(h)`` gives the mean and the
     log-variance of the code, each (n, n_components), and makes the bottleneck a variational one; ``init_skip(skip, x)``
-    starts the linear maps of a network that has them (`skae.nn.MLP`) from the conditioned rows, in place of the
+    starts the linear maps of a network that has them (`skae.nn.MLP`) from the standardized samples, in place of the
     network's own PCA; ``init_from(h)`` starts from what the encoder makes of them.
 
     Attributes
@@ -46,6 +46,7 @@ class Bottleneck(Component):
         Whether `forward` may draw random numbers.
     """
 
+    _abstract = True
     standard_normal: bool = False
     draws: bool = True
 

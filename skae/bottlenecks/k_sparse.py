@@ -7,7 +7,7 @@ import numbers
 import torch
 from torch import Tensor
 
-from .._validation import check_number
+from .._utils.checks import check_number
 from .base import Bottleneck
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._inputs import one_array
-from .._reasons import in_columns
+from .._data.collections import one_array
+from .._data.messages import in_columns
 from ._warnings import warn
 
 _DOMINANT = 0.999  # share of the variance that one column holds: the others have 1/32 of its spread all together

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from .._conditions import Classes, Targets, find_condition
-from .._tensors import as_array
-from .._validation import check_sample_weight
-from ._data import Data
+from .._data.arrays import as_array
+from .._data.targets import Classes, Targets, find_condition
+from .._data.validation import check_sample_weight
+from ._data import FitData
 from ._hints import names_arguments
 from ._sklearn_callbacks import with_callbacks
 from .base import BaseAutoencoder
@@ -177,7 +177,7 @@ class Conditional(BaseAutoencoder):
             return condition, None
         return condition, self._condition.encode(y_val)
 
-    def _store(self, net: Any, data: Data, row_shape: tuple[int, ...], *, more: bool = False) -> None:
+    def _store(self, net: Any, data: FitData, row_shape: tuple[int, ...], *, more: bool = False) -> None:
         if self._condition is not None:
             assert data.condition is not None
             self._condition = self._condition.learned(data.condition, data.sample_weight, more=more)

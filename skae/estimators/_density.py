@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from .._conditions import Classes, Targets
-from .._prior import fit_prior
-from .._slices import slices
+from .._data.chunked import slices
+from .._data.targets import Classes, Targets
+from .._density.prior import fit_prior
 from ._conditional import Conditional
-from ._data import Data
+from ._data import FitData
 from ._parts import find_prior
 from ._warnings import warn
 
@@ -25,7 +25,7 @@ class Density(Conditional):
 
     active_units_: int
 
-    def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
+    def _store_prior(self, data: FitData, seed: int, earlier: Any) -> None:
         variational = self.module_.is_variational
         both = self._map(self.module_.distribution if variational else self.module_.encode, data.X)
         means = both[:, 0] if variational else both
@@ -49,7 +49,7 @@ class Density(Conditional):
         else:
             self.prior_ = self._fit_density(both, data, seed, np.flatnonzero(present))
 
-    def _fit_density(self, both: np.ndarray, data: Data, seed: int, rows: np.ndarray) -> Any:
+    def _fit_density(self, both: np.ndarray, data: FitData, seed: int, rows: np.ndarray) -> Any:
         """The prior of some of the rows, whose codes ``both`` tells as means and deviations, or as themselves."""
         codes, prior = both[rows][None], find_prior(self)
         if codes.ndim == 4:

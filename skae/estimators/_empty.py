@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._slices import slices
-from .._sparse import SparseRows
-from .._tensors import is_float
-from ._data import Data
+from .._data.arrays import is_float
+from .._data.chunked import slices
+from .._data.sparse import SparseRows
+from ._data import FitData
 from ._warnings import warn
 
 _MOST_NAMES = 10  # that a message lists
 
 
-def find_empty_features(est: Any, data: Data, *, by_channel: bool) -> tuple[int, ...]:
+def find_empty_features(est: Any, data: FitData, *, by_channel: bool) -> tuple[int, ...]:
     """Flat indices of the features that are known of no training sample; ``by_channel`` in sequences. It warns of them.
 
     What a feature without a known value stands for cannot be learned, so it is reconstructed as 0, as scikit-learn's
@@ -34,7 +34,7 @@ def find_empty_features(est: Any, data: Data, *, by_channel: bool) -> tuple[int,
     return tuple(np.flatnonzero(empty).tolist())
 
 
-def check_still_empty(est: Any, data: Data, empty: Any, *, by_channel: bool) -> tuple[int, ...]:
+def check_still_empty(est: Any, data: FitData, empty: Any, *, by_channel: bool) -> tuple[int, ...]:
     """Flat indices of the features that ``empty`` marks for a training that goes on; warn if they now have values."""
     if empty is None:
         return ()

@@ -6,9 +6,9 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from .._params import check_names, without_part
+from .._utils.slots import check_names, without_part
 from ._hints import parameter_hint
-from ._parts import held_names
+from ._parts import names_of_parts
 
 # Slots of parts, which may be objects too: these have parameters of their own.
 _PARTS = ("bottleneck", "loss", "noise", "prior")
@@ -93,7 +93,7 @@ class ExtraParams(BaseEstimator):
         check_names(stray, self._get_param_names(), type(self).__name__, hint=self._hint)
 
     def _hint(self, name: str) -> str:
-        return parameter_hint(name, self._get_param_names(), held_names(self))
+        return parameter_hint(name, self._get_param_names(), names_of_parts(self))
 
 
 def _is_object(part: Any) -> bool:

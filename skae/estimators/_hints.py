@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .._params import check_names, did_you_mean
+from .._utils.slots import check_names, did_you_mean
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

@@ -15,22 +15,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._prior import sample_prior
-from .._random import draw_seed
-from .._sequences import SequenceLayout
-from .._slices import is_double, keep_known
-from .._source import arranged
-from .._tensors import as_array, follows_input
-from .._validation import (
-    LARGEST,
-    check_alike,
-    check_choice,
-    check_codes,
-    check_domain,
-    check_number,
-    check_rows,
-    check_sample_weight,
-)
+from .._data.arrays import as_array, return_input_type
+from .._data.chunked import fill_missing, is_double
+from .._data.sequences import SequenceLayout
+from .._data.sources import arranged
+from .._data.validation import check_codes, check_domain, check_rows, check_same_shape, check_sample_weight
+from .._density.prior import sample_prior
+from .._utils.checks import LARGEST, check_choice, check_number
+from .._utils.rng import draw_seed
 from ._advice import warn_of_target
 from ._passes import Passes
 from ._warnings import renamed_argument
@@ -72,7 +64,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
 
     # ---------------------------------------------------------------- encoding and decoding
 
-    @follows_input
+    @return_input_type
     def transform(self, X: Any) -> Any:
         """Encode X.
 
@@ -95,7 +87,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         return self._map_rows(self.module_.encode, X)
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
-    @follows_input
+    @return_input_type
     def inverse_transform(self, X: Any) -> Any:
         """Decode codes.
 
@@ -118,7 +110,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         """
         return self._decode(self._check_fitted_codes(X))
 
-    @follows_input
+    @return_input_type
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
         """Encode and decode X.
 
@@ -167,11 +159,11 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
         dtype = torch.float64 if is_double(X) else torch.float32
         X_hat = self._restore(self._map_rows(self.module_.reconstruct, X, c=c, like=0, dtype=dtype))
-        return keep_known(X, X_hat) if keep_observed else X_hat
+        return fill_missing(X, X_hat) if keep_observed else X_hat
 
     # ---------------------------------------------------------------- scoring
 
-    @follows_input
+    @return_input_type
     def score_samples(self, X: Any, *, X_target: Any = None) -> Any:
         """Compute minus the reconstruction loss of every row: the lower, the more anomalous.
 
@@ -199,7 +191,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
 
     def _losses(self, function: Callable[..., Tensor], X: Any, target: Any, c: np.ndarray | None = None) -> Tensor:
-        """Losses that ``function`` gives for conditioned rows, (n,) in float64, in the data's own units."""
+        """Losses that ``function`` gives for standardized samples, (n,) in float64, in the data's own units."""
         # What is more anomalous than the largest number is that.
         losses = self._map_rows(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
         if not self.module_.may_have_nan:
@@ -255,7 +247,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         if X_target is None:
             X = check_domain(X, "X", **rules) if in_domain else X
             return X, X
-        target = check_alike(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
+        target = check_same_shape(self, X_target, "X_target", X, same_length=True, **self._nan_rules())
         return X, check_domain(target, "X_target", **rules) if in_domain else target
 
     # ---------------------------------------------------------------- generating

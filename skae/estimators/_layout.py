@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._images import ImageLayout, find_layout, is_auto, refuse_one_image
-from .._sequences import SequenceLayout, find_sequence_layout
+from .._data.images import ImageLayout, find_layout, is_auto, refuse_one_image
+from .._data.sequences import SequenceLayout, find_sequence_layout
 from ._parts import find_network, reads_padding
 
 

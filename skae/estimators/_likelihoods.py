@@ -10,9 +10,10 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
-from .._tensors import as_array, follows_input
-from .._validation import check_number, check_sample_weight
-from .._variational import common_noise, lower_bound
+from .._data.arrays import as_array, return_input_type
+from .._data.validation import check_sample_weight
+from .._module.bounds import common_noise, lower_bound
+from .._utils.checks import check_number
 from ._advice import warn_of_target
 from ._conditional import Conditional
 from ._warnings import renamed_argument
@@ -36,7 +37,7 @@ class Likelihoods(Conditional):
     # ---------------------------------------------------------------- encoding and decoding
 
     @available_if(is_variational)
-    @follows_input
+    @return_input_type
     def transform_distribution(self, X: Any) -> tuple[Any, Any]:
         """Encode X as distributions.
 
@@ -62,7 +63,7 @@ class Likelihoods(Conditional):
         return both[:, 0], both[:, 1]
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
-    @follows_input
+    @return_input_type
     def inverse_transform(self, X: Any, y: Any = None) -> Any:
         """Decode codes.
 
@@ -87,7 +88,7 @@ class Likelihoods(Conditional):
         X = self._check_fitted_codes(X)
         return self._decode(X, self._encode_condition(y, len(X)))
 
-    @follows_input
+    @return_input_type
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:
         """Encode and decode X.
 
@@ -122,7 +123,7 @@ class Likelihoods(Conditional):
 
     # ---------------------------------------------------------------- likelihood
 
-    @follows_input
+    @return_input_type
     def score_samples(
         self, X: Any, y: Any = None, *, X_target: Any = None, n_importance_samples: int | None = None
     ) -> Any:

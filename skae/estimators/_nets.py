@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from .._net import AutoencoderNet
-from .._params import check_names, select
-from .._random import Stream
-from ._parts import Parts, optimizer_params
+from .._training.net import AutoencoderNet
+from .._utils.rng import Stream
+from .._utils.slots import check_names, select
+from ._parts import ModelSpec, optimizer_params
 
 
 def make_net(
     est: Any,
-    parts: Parts,
+    parts: ModelSpec,
     input_shape: tuple,
     scaling: dict[str, Any],
     n_conditions: int,

@@ -19,19 +19,19 @@ from torch.optim import Optimizer
 from .. import bottlenecks, losses
 from .. import nn as networks
 from .. import noise as noises
-from .._callbacks import SCHEDULES, check_callbacks
-from .._files import check_path
-from .._params import build, check_names, did_you_mean, find_class, find_name, resolve, select, without_part
-from .._prior import check_prior
-from .._random import check_seed
-from .._sequences import step_axis_of
-from .._validation import check_choice, check_device, check_number
+from .._data.sequences import step_axis_of
+from .._density.prior import check_prior
+from .._training.callbacks import SCHEDULES, check_callbacks
+from .._utils.checks import check_choice, check_device, check_number
+from .._utils.files import check_path
+from .._utils.rng import check_seed
+from .._utils.slots import build, check_names, did_you_mean, find_class, find_name, resolve, select, without_part
 from ._html import SITE
 
 _OFFERED = ("input_shape", "n_components", "n_outputs")  # what a network is called with beside ``module__*``
 
 
-class Parts(NamedTuple):
+class ModelSpec(NamedTuple):
     """The boxes of the diagram, as objects that `fit` may change."""
 
     network: nn.Module | Callable[..., nn.Module]
@@ -72,7 +72,7 @@ def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
     return network, given
 
 
-def check_params(est: Any) -> Parts:
+def check_params(est: Any) -> ModelSpec:
     """Check every parameter that can be checked without data, and look its parts up."""
     _check_shared(est)
     check_callbacks(est.callbacks)
@@ -94,7 +94,7 @@ def check_params(est: Any) -> Parts:
     own = {slot: select(params, slot) for slot in ("bottleneck", "loss", "noise")}
     if est.noise is None and own["noise"]:
         raise ValueError(without_part(f"noise__{next(iter(own['noise']))}", "noise", None))
-    return Parts(
+    return ModelSpec(
         network,
         resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck, own["bottleneck"]),
         resolve("loss", est.loss, losses, losses.Loss, own["loss"]),
@@ -142,7 +142,7 @@ def _check_n_components(n_components: Any) -> None:
     check_number("n_components", n_components, numbers.Integral, 1)
 
 
-def held_names(est: Any) -> dict[str, set[str]]:
+def names_of_parts(est: Any) -> dict[str, set[str]]:
     """The parameters of what each slot holds, as far as they are known."""
 
     def of_part(value: Any, slot: str, package: Any, base: type) -> set[str]:

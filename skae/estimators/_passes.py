@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._random import settled
-from .._slices import check_finite, map_rows
-from .._source import arranged
-from .._threads import threads_for
+from .._data.chunked import check_finite, map_rows
+from .._data.sources import arranged
+from .._utils.rng import settled
+from .._utils.threads import threads_for
 from ..nn._sequence import ended
 
 

@@ -11,13 +11,14 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
-from .._conditions import Classes
-from .._mixture import sample_given
-from .._prior import sample_prior
-from .._random import Stream, draw_seed
-from .._slices import to_tensor
-from .._tensors import as_array, follows_input
-from .._validation import check_alike, check_choice, check_number
+from .._data.arrays import as_array, return_input_type
+from .._data.chunked import to_tensor
+from .._data.targets import Classes
+from .._data.validation import check_same_shape
+from .._density.mixture import sample_given
+from .._density.prior import sample_prior
+from .._utils.checks import check_choice, check_number
+from .._utils.rng import Stream, draw_seed
 from ..losses import Likelihood
 from ._likelihoods import Likelihoods, is_variational
 
@@ -132,7 +133,7 @@ class Sampling(Likelihoods):
         return len(self.input_shape_) > 1 and not self.module_.reads_padding
 
     @available_if(is_variational)
-    @follows_input
+    @return_input_type
     def sample_posterior(
         self,
         X: Any,
@@ -186,7 +187,7 @@ class Sampling(Likelihoods):
         rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
         return rows.reshape(n_samples, len(X), *rows.shape[1:])
 
-    @follows_input
+    @return_input_type
     def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
         """Generate rows on the way from one row to another: codes between theirs, decoded.
 
@@ -216,7 +217,7 @@ class Sampling(Likelihoods):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X_a = self._check_fitted_rows(X_a)
-        X_b = check_alike(self, X_b, "X_b", X_a, same_length=False, beside="X_a", **self._nan_rules())
+        X_b = check_same_shape(self, X_b, "X_b", X_a, same_length=False, beside="X_a", **self._nan_rules())
         if len(X_b) != len(X_a):
             raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
         check_number("n_steps", n_steps, numbers.Integral, 2)

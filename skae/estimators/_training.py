@@ -12,34 +12,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._callbacks import (
+from .._data.batches import BatchIterator, InMemoryDataset, row_numbers
+from .._data.chunked import is_double, map_rows
+from .._data.pca import Samples
+from .._data.scaling import mean_and_scale
+from .._data.sources import LazyArray
+from .._data.sparse import SparseRows, SparseSamples
+from .._data.streaming import StreamingDataset
+from .._training.callbacks import (
     Evidence,
     FiniteLoss,
     KeepBest,
     Progress,
     SklearnCallbacks,
+    parts_with_progress,
     schedule,
     significantly_above,
-    that_follow,
 )
-from .._checkpoint import Checkpoint
-from .._memory import to_hold, to_read
-from .._net import AutoencoderNet
-from .._params import select
-from .._pca import Samples
-from .._random import draw_seed
-from .._reports import Report, report
-from .._row_blocks import RowBlocks
-from .._rows import BatchIterator, Rows, row_numbers
-from .._scaling import mean_and_scale
-from .._slices import is_double, map_rows
-from .._source import Blocks
-from .._sparse import SparseRows, SparseSamples
-from .._threads import threads_for
-from ._data import Data
+from .._training.checkpoint import Checkpoint
+from .._training.net import AutoencoderNet
+from .._training.reports import Report, report
+from .._utils.memory import hold_budget, read_budget
+from .._utils.rng import draw_seed
+from .._utils.slots import select
+from .._utils.threads import threads_for
+from ._data import FitData
 from ._empty import check_still_empty, find_empty_features
 from ._nets import continue_from, make_net
-from ._parts import Parts, optimizer_params
+from ._parts import ModelSpec, optimizer_params
 
 _MIN_ROWS_TO_HOLD_OUT = 10
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
     evidence: Evidence | None  # where one training does not decide whether it has improved on its start
 
 
-def train(est: Any, parts: Parts, data: Data, *, one_epoch: bool = False, context: Any = None) -> Outcome:
+def train(est: Any, parts: ModelSpec, data: FitData, *, one_epoch: bool = False, context: Any = None) -> Outcome:
     """Train a net on ``data``; ``est`` is read and not changed.
 
     It goes on from ``est.net_`` where there is one and ``warm_start`` or ``one_epoch`` (`partial_fit`,
@@ -120,8 +120,8 @@ def _decide_together(first: Outcome, found: Evidence, second: Outcome, other: Ev
 
 def _train(
     est: Any,
-    parts: Parts,
-    data: Data,
+    parts: ModelSpec,
+    data: FitData,
     seed: int,
     scaling: dict[str, Any],
     earlier: AutoencoderNet | None,
@@ -134,7 +134,7 @@ def _train(
     """Train once, from ``earlier`` if there is such a net; with ``fold=1`` other samples are held out."""
     rng = np.random.default_rng(seed)
     stops_early = bool(est.early_stopping) and not one_epoch
-    judged = stops_early or data.X_val is not None
+    validates = stops_early or data.X_val is not None
     order = row_numbers(len(data.X), data.sample_weight)
     n_held = _n_held_out(est, parts, data, len(order)) if stops_early else 0
     if n_held:
@@ -145,9 +145,11 @@ def _train(
 
     finite = FiniteLoss()
     keep = KeepBest(est.n_iter_no_change if stops_early else None, est.tol, restore=stops_early)
-    callbacks = [("finite_loss", finite), *([("keep_best", keep)] if judged else [])]
+    callbacks = [("finite_loss", finite), *([("keep_best", keep)] if validates else [])]
     if not one_epoch:
-        callbacks += _companions(est, parts, epochs, n_batches, "valid_loss" if judged else "train_loss", context)
+        callbacks += _training_callbacks(
+            est, parts, epochs, n_batches, "valid_loss" if validates else "train_loss", context
+        )
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     n_conditions = 0 if data.condition is None else data.condition.shape[1]
@@ -159,12 +161,12 @@ def _train(
     with threads_for(0):
         if earlier is not None:
             continue_from(net, earlier)
-        judge = _judge(net, data, rows, order[:n_held]) if judged else None
+        validation = _validation_data(net, data, rows, order[:n_held]) if validates else None
         # Nothing that the rows seen in training say could prove that training is better than PCA.
-        keep.trust_start = "always" if trust_start and judge is rows else trust_start
-        n_known, n_known_judged = _n_known(net, rows), _n_known(net, judge)
-        if judge is not None:
-            judge, net.hidden_share_ = _corrupted(net, judge)
+        keep.trust_start = "always" if trust_start and validation is rows else trust_start
+        n_known, n_known_validation = _n_known(net, rows), _n_known(net, validation)
+        if validation is not None:
+            validation, net.hidden_share_ = _corrupted(net, validation)
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
         few = 2 * n_held <= len(order) <= _FEW_ROWS
@@ -172,11 +174,11 @@ def _train(
             keep.trust_start = "pooled"
         for _, callback in net.callbacks_:
             if isinstance(callback, Report):
-                callback.n_known = {"train_loss": n_known, "valid_loss": n_known_judged}
+                callback.n_known = {"train_loss": n_known, "valid_loss": n_known_validation}
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(rows) / n_batches)):
-        net.train_rows(rows, judge, epochs, checkpoint)
+        net.train_rows(rows, validation, epochs, checkpoint)
         finite.check_weights(net)
     net.module_.eval()
     finished = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]
@@ -184,14 +186,14 @@ def _train(
         net,
         n_iter=len(finished),
         loss_curve=_in_data_units(net, finished, n_known),
-        validation_loss_curve=_in_data_units(net, keep.curve_, n_known_judged) if judged else [],
+        validation_loss_curve=_in_data_units(net, keep.curve_, n_known_validation) if validates else [],
         best_epoch=keep.best_epoch_ if stops_early else len(finished),
-        stopped=len(finished) < epochs and not (judged and keep.is_out_of_patience()),
+        stopped=len(finished) < epochs and not (validates and keep.is_out_of_patience()),
         evidence=keep.__dict__.pop("evidence_", None),
     )
 
 
-def _scaling(est: Any, parts: Parts, data: Data, earlier: AutoencoderNet | None) -> dict[str, Any]:
+def _scaling(est: Any, parts: ModelSpec, data: FitData, earlier: AutoencoderNet | None) -> dict[str, Any]:
     """How X becomes standardized values and back, as parameters of `Autoencoder`; that of ``earlier`` stays."""
     by_channel = parts.reads_padding
     if earlier is None:
@@ -207,7 +209,7 @@ def _scaling(est: Any, parts: Parts, data: Data, earlier: AutoencoderNet | None)
     }
 
 
-def _description(est: Any, data: Data) -> list[Any]:
+def _description(est: Any, data: FitData) -> list[Any]:
     """What makes a training the one that it is."""
     aside = ("callbacks", "checkpoint", "device", "verbose")
     params = {name: value for name, value in sorted(est.get_params(deep=False).items()) if name not in aside}
@@ -215,12 +217,12 @@ def _description(est: Any, data: Data) -> list[Any]:
     return [type(est).__qualname__, params, *data, *(tensor.cpu().numpy() for tensor in weights)]
 
 
-def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
+def _training_callbacks(est: Any, parts: ModelSpec, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
     """The callbacks that follow a whole fit: schedule, scikit-learn's own, and reports."""
     # Betas that the user has set are not for a cycle to change.
     cycle_betas = "betas" in optimizer_params(parts.optimizer) and "optimizer__betas" not in est._extra
     steps = epochs * n_batches
-    follows = that_follow(parts.bottleneck, parts.loss, parts.noise)
+    follows = parts_with_progress(parts.bottleneck, parts.loss, parts.noise)
     return [
         *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
@@ -229,7 +231,7 @@ def _companions(est: Any, parts: Parts, epochs: int, n_batches: int, monitor: st
     ]
 
 
-def _rows(net: AutoencoderNet, data: Data, index: np.ndarray) -> Rows | RowBlocks:
+def _rows(net: AutoencoderNet, data: FitData, index: np.ndarray) -> InMemoryDataset | StreamingDataset:
     """The rows at ``index`` to train on: held on the device where they fit, else read while they are used."""
     module, device = net.module_, torch.device(net.device)
     find_target = module.target if data.X_target is not None or module.loss.domain is not None else None
@@ -240,9 +242,11 @@ def _rows(net: AutoencoderNet, data: Data, index: np.ndarray) -> Rows | RowBlock
     c = None if data.condition is None else torch.from_numpy(data.condition)
     n_bytes = 4 * math.prod(data.X.shape) * (1 if find_target is None else 2)
     # Blocks would not be there if they fitted into memory, and may fit on another device all the same.
-    if n_bytes > to_hold(device) or (isinstance(data.X, Blocks) and device.type == "cpu"):
-        window = max(1, to_read() // (n_bytes // len(data.X)))
-        return RowBlocks(data.X, module.condition, find_target, window, device, data.X_target, weight, c, index)
+    if n_bytes > hold_budget(device) or (isinstance(data.X, LazyArray) and device.type == "cpu"):
+        window = max(1, read_budget() // (n_bytes // len(data.X)))
+        return StreamingDataset(
+            data.X, module.standardize, find_target, window, device, data.X_target, weight, c, index
+        )
 
     def hold(function: Callable[[Tensor], Tensor], X: Any) -> Tensor:
         return map_rows(lambda x: function(x).to(device), X, device=device)
@@ -250,15 +254,15 @@ def _rows(net: AutoencoderNet, data: Data, index: np.ndarray) -> Rows | RowBlock
     target = None if find_target is None else hold(find_target, seen)
     where = None if len(index) == len(data.X) and (index[:-1] < index[1:]).all() else torch.from_numpy(index)
     weight, c, where = (None if t is None else t.to(device) for t in (weight, c, where))
-    return Rows(hold(module.condition, data.X), target, weight, c, where)
+    return InMemoryDataset(hold(module.standardize, data.X), target, weight, c, where)
 
 
-def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> Any:
-    """The rows to be judged by: held out, ``X_val``, or those that are trained on.
+def _validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.ndarray) -> Any:
+    """The validation data: held out, ``X_val``, or those that are trained on.
 
     The first two are held, or read while they are used if they come from a sparse matrix.
     """
-    if len(held_out) and isinstance(rows, RowBlocks) and rows.is_sparse:
+    if len(held_out) and isinstance(rows, StreamingDataset) and rows.is_sparse:
         return rows.part(held_out)
     if len(held_out):
         held = rows.at(held_out)
@@ -271,9 +275,9 @@ def _judge(net: AutoencoderNet, data: Data, rows: Any, held_out: np.ndarray) -> 
     seen = data.X_val if data.X_val_target is None else data.X_val_target
     c = None if data.condition_val is None else torch.from_numpy(data.condition_val)
     if isinstance(data.X_val, SparseRows):
-        return RowBlocks(data.X_val, module.condition, module.target, 1, device, data.X_val_target, None, c)
-    u, target = map_rows(module.condition, data.X_val), map_rows(module.target, seen)
-    return Rows(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
+        return StreamingDataset(data.X_val, module.standardize, module.target, 1, device, data.X_val_target, None, c)
+    u, target = map_rows(module.standardize, data.X_val), map_rows(module.target, seen)
+    return InMemoryDataset(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
 
 
 def _corrupted(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]:
@@ -285,18 +289,18 @@ def _corrupted(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]
     module = net.module_
     if module.noise is None:
         return validation, None
-    rows = validation.held()
+    rows = validation.in_memory()
     with net.stream, torch.no_grad():
         noisy, hidden = module.corrupt_and_hide(rows.u)
         if not (bool(hidden.any()) and module.loss_takes_observed):
-            return Rows(noisy, rows.target, rows.weight, rows.condition), None
+            return InMemoryDataset(noisy, rows.target, rows.weight, rows.condition), None
         rows = rows.repeated(max(1, min(_MASKS, _MASKED_ROWS // len(rows))))
         noisy, hidden = module.corrupt_and_hide(rows.u)
     known = ~rows.target.isnan()
     share = float((hidden & known).sum() / known.sum())
     if not share > 0:  # so few are masked that the draw has hidden none
-        return Rows(noisy, rows.target, rows.weight, rows.condition), None
-    return Rows(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
+        return InMemoryDataset(noisy, rows.target, rows.weight, rows.condition), None
+    return InMemoryDataset(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
 
 
 def _batching(est: Any) -> dict[str, Any]:
@@ -312,27 +316,32 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(_AUTO_BATCHES // n_batches, low), high)
 
 
-def _n_held_out(est: Any, parts: Parts, data: Data, n_rows: int) -> int:
-    """How many of ``n_rows`` of X are kept from training to judge it by."""
+def _n_held_out(est: Any, parts: ModelSpec, data: FitData, n_rows: int) -> int:
+    """How many of ``n_rows`` of X are kept from training to validation it by."""
     if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
         return 0
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
         raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    if isinstance(data.X, Blocks) and not (isinstance(data.X, SparseRows) and parts.noise is None):  # these are held
-        n_held = max(1, min(n_held, to_read() // (4 * math.prod(data.X.shape[1:]))))
+    if isinstance(data.X, LazyArray) and not (isinstance(data.X, SparseRows) and parts.noise is None):  # these are held
+        n_held = max(1, min(n_held, read_budget() // (4 * math.prod(data.X.shape[1:]))))
     return n_held
 
 
-def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: np.random.Generator) -> bool:
-    """Hand a sample of the conditioned rows to the parts that start from data; return whether the start is an answer.
+def _init_module(
+    net: AutoencoderNet, data: FitData, rows: InMemoryDataset | StreamingDataset, rng: np.random.Generator
+) -> bool:
+    """Hand standardized samples to the parts that start from data; return whether the start is an answer.
 
     All rows, those held out too: the epoch before training is judged by rows that it has seen, so
     that training must win by more than the start's own overfitting to be kept.
     """
     module = net.module_
-    n, most = len(data.X), _INIT_VALUES if isinstance(rows, Rows) else to_read() // 4  # float32; copies are made of it
-    if isinstance(rows, RowBlocks) and rows.is_sparse:  # about as much as a batch
+    n, most = (
+        len(data.X),
+        _INIT_VALUES if isinstance(rows, InMemoryDataset) else read_budget() // 4,
+    )  # float32; copies are made of it
+    if isinstance(rows, StreamingDataset) and rows.is_sparse:  # about as much as a batch
         most = max(_SPARSE_INIT_VALUES, net.batch_size * math.prod(data.X.shape[1:]))
     n_sample = min(n, max(most // math.prod(data.X.shape[1:]), 2 * module.n_components))
     index = None
@@ -344,14 +353,18 @@ def _init_module(net: AutoencoderNet, data: Data, rows: Rows | RowBlocks, rng: n
     elif n_sample < n:  # one of each of so many parts of X, which needs no array of all row numbers
         edges = np.arange(n_sample + 1) * n // n_sample
         index = rng.integers(edges[:-1], edges[1:])
-    some = rows if index is None and isinstance(rows, Rows) else rows.at(np.arange(n) if index is None else index)
+    some = (
+        rows
+        if index is None and isinstance(rows, InMemoryDataset)
+        else rows.at(np.arange(n) if index is None else index)
+    )
     with net.stream, threads_for(module.n_multiplications * len(some.u)):
         return module.init_from(some.u, some.condition, _all_samples(module, rows))
 
 
-def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
+def _all_samples(module: Any, rows: InMemoryDataset | StreamingDataset) -> Samples:
     """All samples with their weights, NaN filled, for a PCA."""
-    if isinstance(rows, RowBlocks) and isinstance(rows.X, SparseRows):
+    if isinstance(rows, StreamingDataset) and isinstance(rows.X, SparseRows):
         mean, fill = (
             np.broadcast_to(A.numpy(), module.input_shape).ravel() for A in (module.mean, module.baseline.cpu())
         )
@@ -369,17 +382,17 @@ def _all_samples(module: Any, rows: Rows | RowBlocks) -> Samples:
     return Samples(len(whole), n_features, blocks, n_present=n_present)
 
 
-def _n_known(net: AutoencoderNet, rows: Rows | RowBlocks | None) -> float:
+def _n_known(net: AutoencoderNet, rows: InMemoryDataset | StreamingDataset | None) -> float:
     """The mean number of values of a row that its loss adds up."""
     if rows is None or not net.module_.may_have_nan:
         return float(math.prod(net.module_.input_shape))
     total = 0.0
-    for batch in BatchIterator(rows, net.batch_size if isinstance(rows, RowBlocks) and rows.is_sparse else 4096):
+    for batch in BatchIterator(rows, net.batch_size if isinstance(rows, StreamingDataset) and rows.is_sparse else 4096):
         known = (~batch.y.isnan()).flatten(1).sum(1).double()
         total += float((known if batch.weight is None else known * batch.weight).sum())
     return total / len(rows)
 
 
 def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:
-    """Losses of conditioned rows, as those of X."""
+    """Losses of standardized samples, as those of X."""
     return net.module_.in_data_units(torch.tensor(values, dtype=torch.float64), n_known).tolist()

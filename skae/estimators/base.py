@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from .._checkpoint import remove_checkpoint
-from .._net_state import available
-from .._params import select
-from .._prior import fit_prior
-from .._sequences import step_axis_of
-from .._shapes import same_shape
-from .._source import Blocks
-from .._validation import check_rows, gather, unchanged_on_error
+from .._data.sequences import step_axis_of
+from .._data.shapes import same_shape
+from .._data.sources import LazyArray
+from .._data.validation import check_rows, gather, unchanged_on_error
+from .._density.prior import fit_prior
+from .._training.checkpoint import remove_checkpoint
+from .._training.state import available
+from .._utils.slots import select
 from ._advice import warn_of_scales, warn_of_target
-from ._data import Data, check_data
+from ._data import FitData, check_fit_data
 from ._extra import ExtraParams
 from ._hints import Hints, names_arguments
 from ._html import Documented
 from ._inference import Inference
-from ._parts import Parts, check_params, find_network, find_prior, reads_padding
+from ._parts import ModelSpec, check_params, find_network, find_prior, reads_padding
 from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from ._training import train
 from ._warnings import warn
@@ -143,7 +143,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         condition, _ = self._read_conditions(
             y, None, X, None, not first, classes, sample_weight=others["sample_weight"]
         )
-        data = check_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
+        data = check_fit_data(self, parts.loss, X, condition=condition, **others, **parts.nan_rules)
         row_shape = X.shape[1:] if first else self.input_shape_
         self._read_layout(row_shape, again=not first)
         self._warn_of_data(given, data, y, new=first)
@@ -172,7 +172,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         condition, condition_val = self._read_conditions(
             y, y_val, X, others["X_val"], again, sample_weight=others["sample_weight"]
         )
-        data = check_data(
+        data = check_fit_data(
             self,
             parts.loss,
             X,
@@ -196,7 +196,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         self.best_epoch_ = outcome.best_epoch
         end_fit(context, self, X, y)
 
-    def _check_params(self) -> Parts:
+    def _check_params(self) -> ModelSpec:
         self._check_extra_names()
         find_prior(self)
         parts = check_params(self)
@@ -208,12 +208,12 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
             )
         return parts
 
-    def _warn_of_data(self, given: Any, data: Data, y: Any, *, new: bool) -> None:
+    def _warn_of_data(self, given: Any, data: FitData, y: Any, *, new: bool) -> None:
         """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
         if data.X_target is None and data.condition is None:
             warn_of_target(y, data.X, given, step_axis_of(self) - 1)
         is_table = data.X.ndim == 2 and not hasattr(self, "layout_") and not self._may_read_padding()
-        if new and is_table and not isinstance(data.X, Blocks):
+        if new and is_table and not isinstance(data.X, LazyArray):
             warn_of_scales(data.X, getattr(self, "feature_names_in_", None))
 
     def _gather(self, X: Any) -> Any:
@@ -243,7 +243,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         """What stands for ``bottleneck=None``."""
         return "identity"
 
-    def _store(self, net: Any, data: Data, row_shape: tuple[int, ...], *, more: bool = False) -> None:
+    def _store(self, net: Any, data: FitData, row_shape: tuple[int, ...], *, more: bool = False) -> None:
         """Keep a trained net, and what follows from it and the rows it saw; ``more`` of them in `partial_fit`."""
         self.net_ = net
         self.input_shape_ = row_shape
@@ -252,7 +252,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
             del self.prior_
         self._store_prior(data, net.stream.draw_seed(), earlier if more else None)
 
-    def _store_prior(self, data: Data, seed: int, earlier: Any) -> None:
+    def _store_prior(self, data: FitData, seed: int, earlier: Any) -> None:
         """Fit a density to the codes of the rows that were trained on; ``earlier`` is that of those before."""
         if self.prior is not None:
             self.prior_ = fit_prior(find_prior(self), self._map(self.module_.encode, data.X), seed, data.sample_weight)

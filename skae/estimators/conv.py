@@ -115,7 +115,7 @@ default='squared_error'
     Attributes
     ----------
     net_ : AutoencoderNet
-        The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
+        The trained `skorch.NeuralNet`, with its history; it works on standardized samples.
     module_ : Autoencoder
         The trained torch module.
     n_components_ : int

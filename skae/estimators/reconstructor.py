@@ -14,12 +14,13 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._inputs import one_array
-from .._slices import keep_known
-from .._source import blocks_of, held_or_blocks
-from .._sparse import sparse_rows
-from .._tensors import as_array, as_tensor, check_array, follows_input, is_float, validate_data
-from .._validation import check_choice, unchanged_on_error
+from .._data.arrays import as_array, as_tensor, check_array, is_float, return_input_type, validate_data
+from .._data.chunked import fill_missing
+from .._data.collections import one_array
+from .._data.sources import as_lazy_array, load_if_small
+from .._data.sparse import sparse_rows
+from .._data.validation import unchanged_on_error
+from .._utils.checks import check_choice
 from ._empty import named_features
 from ._hints import Hints
 from ._html import Documented
@@ -129,7 +130,7 @@ class Reconstructor(
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
         if self.filling is None:
-            blocks = blocks_of(X)  # of a Dataset they tell the number of features
+            blocks = as_lazy_array(X)  # of a Dataset they tell the number of features
             # The estimator has its own say about X.
             with contextlib.suppress(IndexError, KeyError):  # of what has no first row
                 validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
@@ -203,7 +204,7 @@ class Reconstructor(
             known = f" X had no known value for the features {named_features(self, np.flatnonzero(self._empty))}."
         return f"{known} Imputers of scikit-learn keep such features with keep_empty_features=True."
 
-    @follows_input
+    @return_input_type
     def transform(self, X: Any) -> Any:
         """Reconstruct X.
 
@@ -241,9 +242,9 @@ class Reconstructor(
             return X_hat
         if not isinstance(X, Tensor):
             rules = {"allow_nd": True, "ensure_all_finite": "allow-nan", "accept_sparse": "csr", "input_name": "X"}
-            X, X_hat = check_array(held_or_blocks(X), **rules), np.asarray(X_hat)
+            X, X_hat = check_array(load_if_small(X), **rules), np.asarray(X_hat)
             X = sparse_rows(X, "X") if issparse(X) else X
-        return keep_known(X[None] if X_hat.ndim > X.ndim else X, X_hat)  # a single sample
+        return fill_missing(X[None] if X_hat.ndim > X.ndim else X, X_hat)  # a single sample
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: all of `fit` goes to the estimator.

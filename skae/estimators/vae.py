@@ -5,12 +5,12 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
-from .._validation import check_choice, check_number
+from .._utils.checks import check_choice, check_number
 from ..bottlenecks import Gaussian
 from ..nn import Conv
 from ._density import Density
 from ._layout import Layout
-from ._parts import Parts, declares, find_network, unwrapped
+from ._parts import ModelSpec, declares, find_network, unwrapped
 from ._sampling import Sampling
 
 
@@ -141,7 +141,7 @@ class VAEGenerator(Layout, Density, Sampling):
     Attributes
     ----------
     net_ : AutoencoderNet
-        The trained `skorch.NeuralNet`, with its history; it works on conditioned rows.
+        The trained `skorch.NeuralNet`, with its history; it works on standardized samples.
     module_ : Autoencoder
         The trained torch module.
     n_components_ : int
@@ -282,7 +282,7 @@ class VAEGenerator(Layout, Density, Sampling):
         self.verbose = verbose
         self._extra = params
 
-    def _check_params(self) -> Parts:
+    def _check_params(self) -> ModelSpec:
         check_number("beta", self.beta, numbers.Real, 0)
         check_number("importance_samples", self.importance_samples, numbers.Integral, 1)
         check_choice("conditional", self.conditional, (False, True, "classes", "targets"))

@@ -7,8 +7,8 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._files import write_atomically
-from .._validation import check_choice
+from .._utils.checks import check_choice
+from .._utils.files import write_atomically
 from ..estimators._inference import Inference
 from ._parts import PARTS
 from ._program import model_of, require

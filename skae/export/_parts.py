@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._images import ImageLayout
-from .._sequences import SequenceLayout
+from .._data.images import ImageLayout
+from .._data.sequences import SequenceLayout
 
 
 class Part(nn.Module):

@@ -8,7 +8,7 @@ import numbers
 import torch
 from torch import Tensor, nn
 
-from .._validation import check_choice
+from .._utils.checks import check_choice
 from .base import Likelihood, row_sums
 
 _MEMORY = 0.95  # of the scale after training, in the scales of the batches: the last twenty or so

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._component import Component
+from .._utils.component import Component
 
 Values = TypeVar("Values", Tensor, np.ndarray)
 
@@ -30,6 +30,7 @@ class Loss(Component):
         Whether `link` returns its argument, so that a decoder may start as a linear map to the data.
     """
 
+    _abstract = True
     domain: tuple[float, float] | None = None
     integer: bool = False
     identity_link: bool = True
@@ -77,6 +78,8 @@ class Likelihood(Loss):
     With one of them and `skae.bottlenecks.Gaussian` the objective is minus the evidence lower bound. A density of
     values divided by ``scale`` is that of the values times ``scale``, for each value.
     """
+
+    _abstract = True
 
     def sample(self, raw: Tensor) -> Tensor:
         """Draw values from the density that the decoder's output ``raw`` describes, in the space of `link`."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._tensors import as_array, check_array
-from .._validation import check_real, check_size
+from .._data.arrays import as_array, check_array
+from .._data.validation import check_real, check_size
 
 
 def check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:

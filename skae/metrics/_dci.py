@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
-from .._random import draw_seed
+from .._utils.rng import draw_seed
 from ._checks import check_codes_and_factors, standardized
 
 

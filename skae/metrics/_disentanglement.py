@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import mutual_info_score
 
-from .._validation import check_choice, check_number
+from .._utils.checks import check_choice, check_number
 from ._checks import check_codes_and_factors, standardized
 from ._dci import dci
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._slices import slices
+from .._data.chunked import slices
 
 
 def errors_of_samples(X: np.ndarray, X_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._tensors import check_array, validate_data
-from .._validation import check_size
+from .._data.arrays import check_array, validate_data
+from .._data.validation import check_size
 from ._checks import check_values
 
 _MLP = (MLPClassifier, MLPRegressor)

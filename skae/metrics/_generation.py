@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._slices import slices
+from .._data.chunked import slices
 from ._features import find_features
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_number
+from .._utils.checks import check_number
 from ._checks import check_values
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from .._slices import slices
-from .._validation import check_number
+from .._data.chunked import slices
+from .._utils.checks import check_number
 from ._features import find_features
 
 

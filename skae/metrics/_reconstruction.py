@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_choice, check_number, check_sample_weight
+from .._data.validation import check_sample_weight
+from .._utils.checks import check_choice, check_number
 from ._checks import check_pair
 from ._errors import errors_of_features, errors_of_samples
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_choice, check_sample_weight
+from .._data.validation import check_sample_weight
+from .._utils.checks import check_choice
 from ._checks import check_pair
 from ._errors import errors, errors_of_features
 

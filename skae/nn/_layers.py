@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._memory import check_weights
-from .._params import find_name
-from .._pca import Axes, Samples, principal_axes
-from .._validation import check_choice, check_number
+from .._data.pca import Axes, Samples, principal_axes
+from .._utils.checks import check_choice, check_number
+from .._utils.memory import check_weights
+from .._utils.slots import find_name
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

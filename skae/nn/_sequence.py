@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from .._validation import check_number
+from .._utils.checks import check_number
 
 
 def sequence_lengths(observed: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from .._validation import check_choice, check_number
+from .._utils.checks import check_choice, check_number
 from ._layers import ACTIVATIONS, LinearSkip, check_activation, check_odd, check_widths, dense_stack, zero_
 
 

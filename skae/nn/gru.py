@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .._validation import check_choice, check_number
+from .._utils.checks import check_choice, check_number
 from ._sequence import SequenceNetwork, steps_inside
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .._validation import check_choice, check_number
+from .._utils.checks import check_choice, check_number
 from ._layers import DENSE_NORMALIZATIONS, LinearSkip, check_activation, check_widths, dense_stack, zero_
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .._validation import check_number
+from .._utils.checks import check_number
 from ._layers import ACTIVATIONS, check_activation, check_odd
 from ._sequence import SequenceNetwork, steps_inside
 

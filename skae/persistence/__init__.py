@@ -14,9 +14,9 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from .. import _files
-from .._random import settled
-from .._validation import check_choice, check_device
+from .._utils import files as _files
+from .._utils.checks import check_choice, check_device
+from .._utils.rng import settled
 from ._metadata import from_archive, from_document, plain_metadata
 from ._names import STATE, trusted_types, with_names
 from ._single import pack_estimator, unpack_estimator

@@ -12,8 +12,8 @@ import torch
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from .._conditions import Classes
-from .._validation import LARGEST
+from .._data.targets import Classes
+from .._utils.checks import LARGEST
 from ..bottlenecks import Bottleneck
 from ..losses import Loss
 from ..noise import Noise

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from .._module_state import laid_out
+from .._module.state import laid_out
 from ._names import known_names, name_of
 
 

@@ -12,10 +12,10 @@ from sklearn import decomposition, impute, mixture, neighbors, preprocessing
 
 from .. import bottlenecks, estimators, losses, noise
 from .. import nn as networks
-from .._conditions import Classes, Targets
-from .._images import ImageLayout
-from .._net import AutoencoderNet
-from .._sequences import SequenceLayout
+from .._data.images import ImageLayout
+from .._data.sequences import SequenceLayout
+from .._data.targets import Classes, Targets
+from .._training.net import AutoencoderNet
 
 # What autoencoders are used with, and what only computes: nothing here opens files or calls what it is given.
 _SKLEARN = {

@@ -14,15 +14,15 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import nn
 
-from .._codec import ValueDecoder, ValueEncoder, check_settable, plain_history
-from .._component import Component
-from .._conditions import Classes, Targets
-from .._images import ImageLayout
-from .._module_state import module_arrays, restored_module
-from .._net import AutoencoderNet
-from .._random import Stream
-from .._sequences import SequenceLayout
-from .._validation import check_device
+from .._data.images import ImageLayout
+from .._data.sequences import SequenceLayout
+from .._data.targets import Classes, Targets
+from .._module.state import module_arrays, restored_module
+from .._training.net import AutoencoderNet
+from .._utils.checks import check_device
+from .._utils.codec import ValueDecoder, ValueEncoder, check_settable, plain_history
+from .._utils.component import Component
+from .._utils.rng import Stream
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_metric, check_reconstructor, check_restored, check_works

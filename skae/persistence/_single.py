@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from .. import _files
+from .._utils import files as _files
 from .._version import __version__
 from ._metadata import from_document
 from ._names import not_trusted

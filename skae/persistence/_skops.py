@@ -15,10 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.neighbors import KernelDensity
 from torch import nn
 
-from .._codec import check_random_state
-from .._component import Component
-from .._module_state import module_state
-from .._validation import check_device
+from .._module.state import module_state
+from .._utils.checks import check_device
+from .._utils.codec import check_random_state
+from .._utils.component import Component
 from ..estimators import Reconstructor
 from ..estimators.base import BaseAutoencoder
 from ._checks import check_restored

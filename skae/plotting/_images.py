@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._images import ImageLayout, find_layout, is_auto
-from .._inputs import one_array
-from .._slices import extremes
-from .._tensors import as_array, check_array
+from .._data.arrays import as_array, check_array
+from .._data.chunked import extremes
+from .._data.collections import one_array
+from .._data.images import ImageLayout, find_layout, is_auto
 from ._common import new_axes, pyplot
 
 _UNKNOWN = (0.55, 0.7, 0.85)  # a pale blue, for values that are NaN

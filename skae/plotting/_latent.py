@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._pca import Samples, principal_axes
-from .._slices import to_tensor
-from .._tensors import as_array, assert_all_finite, check_array, column_or_1d
+from .._data.arrays import as_array, assert_all_finite, check_array, column_or_1d
+from .._data.chunked import to_tensor
+from .._data.pca import Samples, principal_axes
 from ._common import COLOURS, new_axes, open_frame
 
 _MARKERS = "o^sD"  # for the first ten classes, the next ten, ...

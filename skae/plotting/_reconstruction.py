@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_choice, check_number
+from .._utils.checks import check_choice, check_number
 from ..metrics import peak_signal_noise_ratio, reconstruction_error
 from ._images import as_images, draw_tiles, layout_params, value_range
 

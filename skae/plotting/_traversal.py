@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._tensors import as_array
-from .._validation import check_number
+from .._data.arrays import as_array
+from .._utils.checks import check_number
 from ._images import as_images, draw_tiles, layout_params, value_range
 
 

@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _files
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae._utils import files as _files
 from skae.losses import Bernoulli
 
 NAMES = list("abcdef")

@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from torch.utils.data import Dataset
 
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
-from skae._source import Blocks, held_or_blocks
+from skae._data.sources import LazyArray, load_if_small
 from skae.estimators import _training
 
 SMALL = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
@@ -76,9 +76,9 @@ def store(request, tmp_path_factory):
 
 def test_what_fits_is_loaded_and_what_does_not_is_read_in_blocks(digits, store):
     X = store(digits)
-    assert isinstance(held_or_blocks(X), Blocks)
+    assert isinstance(load_if_small(X), LazyArray)
     with config_context(working_memory=1024):
-        loaded = held_or_blocks(X)
+        loaded = load_if_small(X)
     assert isinstance(loaded, np.ndarray)
     np.testing.assert_array_equal(loaded, digits)
 

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses, noise
-from skae._params import _SHORT_NAMES, find_class, find_name
+from skae._utils.slots import _SHORT_NAMES, find_class, find_name
 from skae.estimators._hints import _ARGUMENTS, _ATTRIBUTES, _PARAMETERS
 from skae.metrics import explained_variance
 from skae.nn import GRU, MLP, TCN, Conv

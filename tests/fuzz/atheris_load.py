@@ -19,12 +19,12 @@ def main():
         import atheris
     except ImportError:
         sys.exit("This needs atheris, which skae does not depend on: pip install atheris (Linux and macOS).")
-    ours = ["skae._codec", "skae._files", "skae._module_state", "skae._net_state", "skae.persistence"]
+    ours = ["skae._utils.codec", "skae._utils.files", "skae._module.state", "skae._training.state", "skae.persistence"]
     with atheris.instrument_imports(include=ours):
         import hostile_files
 
         import skae
-        from skae import _files
+        from skae._utils import files as _files
 
     def changed(data, most, seed):
         """Another file made from one."""

@@ -35,8 +35,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, _files
-from skae._files import _digest as digest  # as it is, where a test weakens it
+from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae._utils import files as _files
+from skae._utils.files import _digest as digest  # as it is, where a test weakens it
 from skae.persistence._names import known_names
 from skae.persistence._objects import ObjectEncoder
 

@@ -333,7 +333,7 @@ ALL = [*PAIRWISE, memorization]
 def test_slices_make_no_difference(metric, monkeypatch, halves):
     X, Y = halves[0][:60], halves[1][:50]
     whole = call(metric, X, Y)
-    monkeypatch.setattr("skae._slices._SLICE", 1)
+    monkeypatch.setattr("skae._data.chunked._SLICE", 1)
     np.testing.assert_allclose(call(metric, X, Y), whole, rtol=1e-10)
 
 

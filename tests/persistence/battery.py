@@ -32,8 +32,8 @@ from torch import nn
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses, noise
-from skae._net import AutoencoderNet
-from skae._random import Stream
+from skae._training.net import AutoencoderNet
+from skae._utils.rng import Stream
 from skae.nn import EncoderDecoder
 
 # ------------------------------------------------------------------ what users write

@@ -21,7 +21,8 @@ from skops import io as sio
 from torch import nn
 
 import skae
-from skae import AutoencoderTransformer, Reconstructor, VAEGenerator, _files
+from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
+from skae._utils import files as _files
 from skae.nn import EncoderDecoder
 
 X = load_iris().data
@@ -185,7 +186,7 @@ def test_a_newer_format_is_told_from_a_file_of_others(ae, tmp_path):
 
 def test_a_newer_net_in_an_archive(ae, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("skae._net_state.FORMAT", _files.FORMAT + 1)
+        patch.setattr("skae._training.state.FORMAT", _files.FORMAT + 1)
         data = pickle.dumps(ae.net_)
     with pytest.raises(ValueError, match="needs a newer skae"):
         pickle.loads(data)
@@ -356,7 +357,7 @@ class Stop(BaseException):
     pass
 
 
-class Breaks(skae._callbacks.Callback):
+class Breaks(skae._training.callbacks.Callback):
     def __init__(self, what=None):
         self.what = what
 

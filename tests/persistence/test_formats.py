@@ -11,7 +11,7 @@ from make_files import NAMES, expected
 from safetensors import safe_open
 
 import skae
-from skae import _files
+from skae._utils import files as _files
 
 FILES = Path(__file__).parent / "files"
 STORED = sorted(FILES.glob("*/*.skae"))

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from test_formats import FILES
 
 import skae
-from skae import _files
+from skae._utils import files as _files
 from skae.persistence import read_metadata
 
 PLAIN = st.recursive(

@@ -28,8 +28,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import skae
-from skae import Reconstructor, _files
-from skae._net import AutoencoderNet
+from skae import Reconstructor
+from skae._training.net import AutoencoderNet
+from skae._utils import files as _files
 from skae.nn import EncoderDecoder
 
 ALL_OUTPUTS = ("save", "pickle 5", "skops")  # the others are held to the same state, and to their codes

@@ -16,7 +16,8 @@ import pytest
 import torch
 
 import skae
-from skae import AutoencoderTransformer, _files
+from skae import AutoencoderTransformer
+from skae._utils import files as _files
 
 SLOW = os.environ.get("SKAE_FUZZ") == "1"
 N_KILLS = 160 if SLOW else 16

@@ -76,7 +76,7 @@ def test_what_save_writes_is_read_by_skops_too(tmp_path):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
 def test_archives_with_the_names_of_before_load():
     path = FILES / "0.2.0" / "pipeline.skae"
-    assert "skae._net.AutoencoderNet" in types_in(path)
+    assert "skae._training.net.AutoencoderNet" in types_in(path)
     with np.load(path.with_suffix(".npz")) as stored:
         np.testing.assert_allclose(skae.load(path).transform(stored["X"]), stored["transform"], rtol=1e-4, atol=1e-5)
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, plotting
-from skae._tensors import as_array
+from skae._data.arrays import as_array
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
 
 DISPLAYS = [getattr(plotting, name) for name in plotting.__all__]

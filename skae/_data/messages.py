@@ -1,0 +1,146 @@
+"""Why scikit-learn refuses an array, in words that name the column and the remedy."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .arrays import as_array
+
+_MOST = 3  # columns that are named
+
+
+def in_columns(columns: Sequence[int] | np.ndarray, names: Any = None) -> str:
+    """Say which columns: ``"column 'age'"``, ``"columns 0, 2, 3 and 5 more"``; ``names`` are those of all columns."""
+    shown = [repr(str(names[i])) if names is not None else str(i) for i in columns[:_MOST]]
+    rest = len(columns) - len(shown)
+    text = ", ".join(shown[:-1] if len(shown) > 1 and not rest else shown)
+    text += f" and {rest} more" if rest else f" and {shown[-1]}" if len(shown) > 1 else ""
+    return f"column{'s' * (len(columns) > 1)} {text}"
+
+
+def where(bad: np.ndarray, names: Any = None) -> str:
+    """Say where ``bad``, a mask of a table, is True: in which columns; and of other arrays in which samples."""
+    if bad.ndim == 2:
+        return in_columns(np.flatnonzero(bad.any(axis=0)), names)
+    samples = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
+    return in_columns(samples).replace("column", "sample")
+
+
+def is_frame(A: Any) -> bool:
+    """Whether ``A`` is a DataFrame; a lazy one, whose columns are a computation to ask for, is none."""
+    return hasattr(A, "to_numpy") and hasattr(A, "columns")
+
+
+def refuse_dates(A: Any, name: str) -> None:
+    """Refuse a DataFrame with a column of dates: NumPy may take them for numbers, in units that nobody has chosen."""
+    dtypes = getattr(A, "dtypes", None) if is_frame(A) else None
+    for column, dtype in zip(A.columns, dtypes, strict=False) if dtypes is not None else ():
+        is_temporal = getattr(dtype, "is_temporal", None)  # of polars
+        if getattr(dtype, "kind", "") in ("M", "m") or (is_temporal is not None and is_temporal()):
+            raise ValueError(_not_numbers(name, in_columns([0], [column]), f"dtype {dtype}", dates=True))
+
+
+def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
+    """Why ``A`` was refused with scikit-learn's ``error``; None where that says it best.
+
+    ``remedy`` is what lets NaN in.
+    """
+    said = str(error)
+    if "feature names" in said:
+        return None
+    try:
+        if said.startswith(f"Input {name} contains"):
+            return _of_values(A, name, remedy, nan=said.startswith(f"Input {name} contains NaN"))
+        if "minimum of 2 is required" in said and len(np.shape(A)) > 2:
+            return (
+                f"{said} To learn from a single image or sequence, cut it into patches first "
+                "(sklearn.feature_extraction.image.extract_patches_2d)."
+            )
+        return _of_columns(A, name)
+    except (ValueError, TypeError, OverflowError):  # of what cannot be looked at either
+        return None
+
+
+def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
+    names = list(A.columns) if is_frame(A) else None
+    if issparse(A):  # of which the worst value of every column is enough
+        entries, worst = A.tocoo(), np.zeros((1, A.shape[1]))
+        np.add.at(worst[0], entries.coords[1], np.where(np.isfinite(entries.data), 0, entries.data))
+        A = worst
+    A = np.asarray(as_array(A))
+    if A.dtype.kind == "O":
+        A = np.array([_as_float(value) for value in A.ravel().tolist()]).reshape(A.shape)
+    if nan:
+        return f"Input {name} contains NaN in {where(np.isnan(A), names)}.{remedy}"
+    return (
+        f"Input {name} contains infinity or a value too large for {A.dtype} in {where(np.isinf(A), names)}. Replace "
+        "such values, or drop their samples."
+    )
+
+
+def _of_columns(A: Any, name: str) -> str | None:
+    """What is said of columns that hold no numbers; None where all do."""
+    if is_frame(A):
+        names: Any = list(A.columns)
+        columns = (A.iloc[:, i] if hasattr(A, "iloc") else A[:, i] for i in range(len(names)))
+    else:
+        A = np.asarray(as_array(A))
+        if A.ndim != 2 or A.dtype.kind not in "OUSMm":
+            return None
+        names, columns = None, iter(A.T)
+    found = {i: pair for i, column in enumerate(columns) if (pair := _kind(column)) is not None}
+    if not found:
+        return None
+    i, (kind, what) = next(iter(found.items()))
+    if kind in ("list", "ndarray"):
+        alone = f"{name}[{names[i]!r}]" if names else f"{name}[:, {i}]"
+        return f"{name} must hold numbers, but {in_columns([i], names)} holds arrays: pass {alone} alone."
+    same = [i for i, (other, _) in found.items() if other == kind]
+    return _not_numbers(name, in_columns(same, names), what, dates="date" in kind or "time" in kind)
+
+
+def _kind(column: Any) -> tuple[str, str] | None:
+    """The kind of what a column holds that is no number, and words for it.
+
+    None for numbers, and for what is left to scikit-learn.
+    """
+    values = np.asarray(column)
+    if values.dtype.kind in "biufc":
+        return None
+    if values.dtype.kind in "OUS":
+        known = [value for value in values.ravel().tolist() if not _is_number(value)]
+        if not known or not isinstance(known[0], str | bytes | datetime.date | datetime.timedelta | list | np.ndarray):
+            return None
+        if isinstance(column, np.ndarray) or column.dtype == object:
+            kind = type(known[0]).__name__
+            return kind, f"values such as {str(known[0])[:40]!r} ({kind})"
+    return str(column.dtype), f"dtype {column.dtype}"
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is, or as a string reads as, a number or a missing one."""
+    try:
+        _as_float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _as_float(value: Any) -> float:
+    return float("nan") if value is None or str(value) == "<NA>" else float(value)  # the latter is that of pandas
+
+
+def _not_numbers(name: str, columns: str, kind: str, *, dates: bool) -> str:
+    have = "have" if columns.startswith("columns") else "has"
+    remedy = (
+        "Turn dates into numbers, such as the hour and the day of the week"
+        if dates
+        else "Encode categories, for example with OneHotEncoder in a ColumnTransformer"
+    )
+    table = "; skrub's TableVectorizer encodes a whole table" * name.startswith("X")
+    return f"{name} must hold real numbers, but {columns} {have} {kind}. {remedy}{table}."

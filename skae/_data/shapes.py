@@ -1,0 +1,58 @@
+"""Whether samples have the shape of those of `fit`, and what to say where they have not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .sources import LazyArray
+
+
+def same_shape(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None) -> bool:
+    """Whether two shapes of a sample are the same but for the axis ``free``, if there is one."""
+    return len(shape) == len(wanted) and all(
+        side == other or axis == free for axis, (side, other) in enumerate(zip(shape, wanted, strict=True))
+    )
+
+
+def as_fitted(estimator: Any, X: Any, free: int | None) -> Any:
+    """``X``, a single sample as an array of one; refuse samples of other shapes, but leave tables to scikit-learn.
+
+    ``free`` is the axis of a sample that may have any length.
+    """
+    shape, wanted = tuple(getattr(X, "shape", ())), estimator.input_shape_
+    if len(shape) < 2 or max(len(shape) - 1, len(wanted)) < 2:
+        return X
+    if same_shape(shape, wanted, free) and not isinstance(X, LazyArray):
+        return X[None] if isinstance(X, Tensor) else np.asarray(X)[None]
+    if not same_shape(shape[1:], wanted, free):
+        raise ValueError(of_other_shape(estimator, shape))
+    return X
+
+
+def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
+    """What is said of X of a ``shape`` whose samples are not those of fit."""
+    row, wanted = shape[1:], estimator.input_shape_
+    layout: Any = getattr(estimator, "layout_", None)
+    text = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on rows of shape {wanted}"
+    images = layout is not None and layout.is_image
+    cut = "resize or crop to that size, or cut patches of it (sklearn.feature_extraction.image.extract_patches_2d)"
+    if len(shape) > 1 and math.prod(row) == math.prod(wanted):
+        return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
+    if images and layout.channel_axis is not None and row == tuple(np.delete(wanted, layout.channel_axis)):
+        return (
+            f"{text}: the channels are missing. Grey images become color by image.convert('RGB') of PIL, for example."
+        )
+    if len(shape) == len(wanted):
+        return f"{text}. As a single sample X has another size: {cut if images else 'it has to have that shape'}."
+    if images and len(row) == len(layout.image_shape) and layout.row_shape == layout.image_shape:
+        sides = [
+            f"{side} {got} instead of {want}"
+            for side, got, want in zip(layout.axes, row, wanted, strict=True)
+            if got != want
+        ]
+        return f"{text}: {', '.join(sides)}. Images have to be of one size: {cut}."
+    return f"{text}."

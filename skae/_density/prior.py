@@ -1,0 +1,75 @@
+"""A density over the codes: any scikit-learn estimator that can be fitted and sampled."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from typing import Any
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import has_fit_parameter
+
+from .._utils.slots import did_you_mean, find_name
+from .._utils.threads import threads_for
+from .mixture import choose_mixture
+
+_SHORT_NAMES = {"gmm": "mixture", "gaussian_mixture": "mixture"}
+# Codes are NumPy's here whatever X was, and under dispatch a mixture knows fewer ways to start.
+_in_numpy = config_context(array_api_dispatch=False)
+
+
+def check_prior(prior: Any) -> None:
+    """Check that ``prior`` is 'mixture', or a density estimator, as a class or an object."""
+    if isinstance(prior, str) and find_name(prior, ("mixture",), _SHORT_NAMES):
+        return
+    if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
+        raise TypeError(
+            "prior must be None, 'mixture' or a scikit-learn density estimator with fit and sample, "
+            f"such as GaussianMixture(10) or KernelDensity(), got {prior!r}.{did_you_mean(prior, ('mixture',))}"
+        )
+
+
+@_in_numpy
+def fit_prior(
+    prior: Any, codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
+) -> Any:
+    """Fit a clone of ``prior`` to ``codes``, in float64.
+
+    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it. Of ``n_draws`` codes
+    for each row all first ones come first, then all second ones.
+    """
+    codes = codes.astype(np.float64)
+    if sample_weight is not None and not sample_weight.all():  # also for those that take no weights
+        kept = sample_weight > 0
+        codes, sample_weight = codes[np.tile(kept, n_draws)], sample_weight[kept]
+    if isinstance(prior, str):
+        with threads_for(sys.maxsize):
+            return choose_mixture(codes, seed, sample_weight, n_draws)
+    prior = prior() if isinstance(prior, type) else clone(prior)
+    weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
+    params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
+    with threads_for(sys.maxsize):  # clustering may use OpenMP's, which a forked process lacks
+        return _seeded(prior, seed, replace=False).fit(codes, **params)
+
+
+@_in_numpy
+def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:
+    """Draw codes (n_samples, n_components), in float32; ``prior`` stays as it is."""
+    if "random_state" in inspect.signature(prior.sample).parameters:
+        drawn = prior.sample(n_samples, random_state=seed)
+    else:
+        drawn = _seeded(copy.copy(prior), seed, replace=True).sample(n_samples)
+    drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture tells its components too
+    drawn = np.asarray(drawn, dtype=np.float32)
+    return np.random.default_rng(seed).permutation(drawn) if isinstance(prior, GaussianMixture) else drawn
+
+
+def _seeded(prior: Any, seed: int, *, replace: bool) -> Any:
+    params = prior.get_params()
+    if "random_state" in params and (replace or params["random_state"] is None):
+        prior.set_params(random_state=seed)
+    return prior

@@ -1,0 +1,102 @@
+"""A first look at a network: whether its shapes fit, what it costs, and whether it spares its input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+# Layers that draw nothing; others may.
+_PLAIN = {
+    *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.ModuleList, nn.Identity),
+    *(nn.Flatten, nn.Unflatten, nn.Upsample),
+    *(nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.MaxPool2d, nn.AvgPool2d),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm),
+}
+
+
+class Costs:
+    """About the multiplications that a row costs, and the largest number of values that a layer makes of a row."""
+
+    def __init__(self, n_values: int) -> None:
+        self.n_multiplications, self.n_values = 0, n_values
+
+    def add(self, module: nn.Module, args: tuple, output: Any) -> None:
+        """Add what a layer costs: its weights, each as often as a row uses it."""
+        output = output[0] if isinstance(output, tuple) else output  # recurrent layers give their state too
+        if not isinstance(output, Tensor):
+            return
+        n_uses = 1
+        if isinstance(module, _CONVOLUTIONS):
+            n_uses = math.prod(output.shape[2:])
+        elif isinstance(module, _TRANSPOSED):
+            n_uses = math.prod(args[0].shape[2:])
+        elif isinstance(module, nn.Linear | nn.RNNBase):
+            n_uses = math.prod(output.shape[1:-1])
+        self.n_multiplications += n_uses * sum(p.numel() for p in module.parameters(recurse=False))
+        self.n_values = max(self.n_values, output[:1].numel())
+
+
+def is_known(cls: type) -> bool:
+    """Whether a class of layers is ours or torch's, so that we know what it does."""
+    return cls.__module__.partition(".")[0] in ("skae", "torch")
+
+
+def spares_input(network: nn.Module) -> bool:
+    """Whether a network is known not to write into what it is given, which may be the target or a user's array."""
+    return all(is_known(type(layer)) and not getattr(layer, "inplace", False) for layer in network.modules())
+
+
+def draws_nothing(module: nn.Module) -> bool:
+    """Whether an `Autoencoder` is known to need no random numbers: our networks and torch's layers without dropout."""
+    for layer in module.modules():
+        ours = type(layer).__module__.partition(".")[0] == "skae"
+        # Whoever says nothing is known not to draw if it is ours, and assumed to otherwise.
+        if getattr(layer, "draws", not ours and type(layer) not in _PLAIN):
+            return False
+    return True
+
+
+def inspect_network(module: Any) -> Costs:
+    """Run two rows through the network of an `Autoencoder`: tell shapes that do not fit before training, and count."""
+    network = module.network
+    name = type(network).__name__
+    for method in ("encode", "decode"):
+        if not callable(getattr(network, method, None)):
+            raise TypeError(f"module must have encode and decode, but {name} has no {method}.")
+    x = next(network.parameters(), torch.zeros(())).new_zeros(2, *module.input_shape)
+    z = x.new_zeros(2, module.n_codes)
+    c = x.new_zeros(2, module.n_conditions) if module.n_conditions else None
+    observed = torch.ones_like(x, dtype=torch.bool) if module.reads_padding else None
+    network.eval()  # two rows must not count in running statistics
+    costs = Costs(x[0].numel())
+    hooks = [layer.register_forward_hook(costs.add) for layer in network.modules()]
+    try:
+        with torch.no_grad():
+            _check_outputs(module, name, module._encode(x, observed))
+            raw = module._decode(z, observed, c)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if raw.shape != x.shape:
+        raise ValueError(
+            f"module: {name}.decode must map 2 codes of shape {tuple(module._widened(z, c).shape[1:])} "
+            f"to {tuple(x.shape)}, got {tuple(raw.shape)}."
+        )
+    return costs
+
+
+def _check_outputs(module: Any, name: str, h: Any) -> None:
+    wanted = (module.bottleneck.n_outputs(module.n_codes),)
+    found = tuple(h.shape[1:]) if isinstance(h, Tensor) else type(h).__name__
+    if found != wanted:
+        n_positions = module.n_codes // module.n_components
+        positions = f" and its n_positions={n_positions}" if n_positions > 1 else ""
+        raise ValueError(
+            f"module: {name}.encode must map rows of shape {module.input_shape} to {wanted} "
+            f"for n_components={module.n_components}{positions}, got {found}."
+        )

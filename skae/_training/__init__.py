@@ -1,0 +1,1 @@
+"""The engine: a skorch net, its steps, callbacks and checkpoints."""

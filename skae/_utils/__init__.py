@@ -1,0 +1,1 @@
+"""What every layer uses and that knows nothing of data or models."""

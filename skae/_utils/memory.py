@@ -1,0 +1,42 @@
+"""How much memory is for what: shares of scikit-learn's ``working_memory``, by default 1,024 MiB."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import torch
+from sklearn import get_config
+
+
+def working_memory(share: float = 1.0) -> int:
+    """A share of ``sklearn.get_config()["working_memory"]``, in bytes."""
+    return int(get_config()["working_memory"] * 2**20 * share)
+
+
+def hold_budget(device: torch.device | str = "cpu") -> int:
+    """Bytes of rows that are held at once: half the working memory, or half of what is free on a CUDA device."""
+    device = torch.device(device)
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else working_memory(1 / 2)
+
+
+def read_budget() -> int:
+    """Bytes of rows that are read at once where they are not held."""
+    return working_memory(1 / 16)
+
+
+def check_weights(n_weights: int) -> None:
+    """Refuse a layer that cannot be trained in the memory of this machine.
+
+    Linux lends more than there is, and ends whoever uses it.
+    """
+    try:
+        there: float = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not everywhere
+        there = math.inf
+    needed = 4 * 4 * n_weights  # in float32, with gradients and the two averages of Adam
+    if needed > there:
+        raise MemoryError(
+            f"A layer of {n_weights:.3g} weights takes {needed / 2**30:.3g} GiB to train, and there are "
+            f"{there / 2**30:.3g}: lower n_components or the widths of the network."
+        )

@@ -1,0 +1,54 @@
+"""Several corruptions, one after the other."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .base import Noise
+
+
+class Compose(Noise):
+    """One corruption after the other.
+
+    Parameters
+    ----------
+    first, second : Noise
+        In this order; more of them by nesting. Their parameters are ``first__*`` and ``second__*``.
+
+    Examples
+    --------
+    >>> from skae.noise import BlockMasking, GaussianNoise
+    >>> noise = Compose(GaussianNoise(0.5), BlockMasking())
+    >>> noise.set_params(second__size=0.2)
+    Compose(first=GaussianNoise(scale=0.5), second=BlockMasking(hidden_only=False, n_blocks=1, size=0.2))
+    """
+
+    first: Noise
+    second: Noise
+
+    def __init__(self, first: Noise, second: Noise) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    @property
+    def hidden_only(self) -> bool:  # type: ignore[override]
+        """Whether one of the two is to count only what is masked."""
+        return any(getattr(part, "hidden_only", False) for part in (self.first, self.second))
+
+    def setup(self, n_components: int) -> None:
+        for name in ("first", "second"):
+            part = getattr(self, name)
+            if not isinstance(part, Noise):
+                raise TypeError(f"Compose: {name} must be a noise, got {part!r}.")
+            part.setup(n_components)
+
+    def init_from(self, x: Tensor) -> None:
+        """Hand the standardized samples ``x`` to both."""
+        for part in (self.first, self.second):
+            init_from = getattr(part, "init_from", None)
+            if init_from is not None:
+                init_from(x)
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        return self.second.corrupt(self.first.corrupt(x))

@@ -1,0 +1,119 @@
+"""Values that are hidden: single ones, and blocks."""
+
+from __future__ import annotations
+
+import numbers
+
+import torch
+from torch import Tensor
+
+from .._utils.checks import check_choice, check_number
+from .base import Noise
+
+
+class MaskingNoise(Noise):
+    """Mask a random fraction of the values: NaN, which enters the network as the mean of its feature.
+
+    Parameters
+    ----------
+    fraction : float, default=0.3
+        Share of the values that are masked, each independently; in [0, 1].
+    hidden_only : bool, default=False
+        Whether the training loss counts only the values that are masked. A network cannot learn to copy a value that it
+        does not see, so this trains a denoiser from noisy data alone, as long as the noise of a value does not follow
+        from that of others (Krull et al., 2019; Batson and Royer, 2019). The validation loss counts masked values in
+        any case.
+
+    References
+    ----------
+    A. Krull, T.-O. Buchholz and F. Jug, 2019. Noise2Void: learning denoising from single noisy images. CVPR.
+
+    J. Batson and L. Royer, 2019. Noise2Self: blind denoising by self-supervision. ICML.
+
+    Examples
+    --------
+    >>> import torch
+    >>> MaskingNoise(fraction=1.0)(torch.ones(1, 2))
+    tensor([[nan, nan]])
+    """
+
+    def __init__(self, fraction: float = 0.3, hidden_only: bool = False) -> None:
+        super().__init__()
+        self.fraction = fraction
+        self.hidden_only = hidden_only
+
+    def setup(self, n_components: int) -> None:
+        self._check_number("fraction", numbers.Real, 0, 1)
+        check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        return x.masked_fill(torch.rand_like(x) < self.fraction, torch.nan)
+
+
+class BlockMasking(Noise):
+    """Mask blocks, holes in images (Pathak et al., 2016).
+
+    A block lies anywhere within the row. Of images (n, channels, height, width) it hides all channels of a rectangle,
+    of (n, a, b) a rectangle, and of (n, a) a run.
+
+    Parameters
+    ----------
+    size : float or int, default=0.4
+        Side of a block: in [0, 1] as a share of each side of the image, rounded to whole pixels but at least one, where
+        0 is no block and 1 the whole image; or an integer above 1, in pixels, of which a shorter side hides all it has.
+    n_blocks : int, default=1
+        Blocks in every row, which may overlap; at least 0.
+    hidden_only : bool, default=False
+        Whether the training loss counts only the values that are masked, as in `MaskingNoise`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> hidden = BlockMasking(size=0.5)(torch.ones(1, 3, 8, 8)).isnan()
+    >>> hidden.sum(dim=(2, 3))
+    tensor([[16, 16, 16]])
+    >>> BlockMasking(size=3)(torch.ones(1, 3, 8, 8)).isnan().sum(dim=(2, 3))
+    tensor([[9, 9, 9]])
+    """
+
+    def __init__(self, size: float = 0.4, n_blocks: int = 1, hidden_only: bool = False) -> None:
+        super().__init__()
+        self.size = size
+        self.n_blocks = n_blocks
+        self.hidden_only = hidden_only
+
+    def setup(self, n_components: int) -> None:
+        if not self._is_in_pixels():
+            what = f"{type(self).__name__}: size (a share of the side, or an integer above 1 for pixels)"
+            check_number(what, self.size, numbers.Real, 0, 1)
+        self._check_number("n_blocks", numbers.Integral, 0)
+        check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
+
+    def init_from(self, x: Tensor) -> None:
+        """Check that a block of so many pixels fits into the rows ``x``, (n, ...)."""
+        longest = max(self._sides(x))
+        if self._is_in_pixels() and self.size > longest:
+            raise ValueError(
+                f"{type(self).__name__}: size={self.size} pixels is more than the longest side of the image, "
+                f"{longest}. Give fewer, or a share of the side in [0, 1]."
+            )
+
+    def _is_in_pixels(self) -> bool:
+        return isinstance(self.size, numbers.Integral) and self.size > 1
+
+    def _sides(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(x.shape[-2:] if x.ndim > 2 else x.shape[1:])
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        if not self.size or not self.n_blocks:
+            return x.clone()
+        sides = self._sides(x)
+        hidden = x.new_ones((len(x), self.n_blocks, *[1] * len(sides)), dtype=torch.bool)
+        for axis, side in enumerate(sides):
+            length = min(int(self.size), side) if self._is_in_pixels() else max(1, round(self.size * side))
+            start = torch.randint(side - length + 1, (len(x), self.n_blocks, 1), device=x.device)
+            place = torch.arange(side, device=x.device)
+            within = (place >= start) & (place < start + length)
+            hidden = hidden & within.view(len(x), self.n_blocks, *[side if a == axis else 1 for a in range(len(sides))])
+        hidden = hidden.any(1)
+        return x.masked_fill(hidden.view(len(x), *[1] * (x.ndim - 1 - len(sides)), *sides), torch.nan)
