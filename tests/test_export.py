@@ -102,7 +102,7 @@ def check(estimator, X, tmp_path, parts=("encoder", "decoder", "reconstruct"), y
             if part == "encoder":
                 wanted = Z
             else:
-                given |= {"condition": estimator._condition.encode(some_y["y"])} if told else {}
+                given |= {"condition": estimator._context.encode(some_y["y"])} if told else {}
                 wanted = (
                     estimator.inverse_transform(Z, **some_y)
                     if part == "decoder"
@@ -514,7 +514,7 @@ def test_torch_export_of_the_module_as_it_is(name):
     estimator, X = NETWORKS[name]
     estimator = copy.deepcopy(estimator).fit(X)
     module = estimator.module_.eval()
-    u = module.standardize(torch.from_numpy(estimator._arrange(padded(X) if module.reads_padding else X)))
+    u = module.standardize(torch.from_numpy(estimator._layout.arrange(padded(X) if module.reads_padding else X)))
     program = torch.export.export(module, (u[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},))
     for n in BATCHES:
         with torch.no_grad():

@@ -17,6 +17,7 @@ from skae import losses
 from skae._data import chunked as _slices
 from skae._data.chunked import extremes, to_tensor
 from skae._data.scaling import mean_and_scale
+from skae._data.nan_policy import NaNPolicy
 from skae._data.validation import check_domain, check_rows
 from skae._module.autoencoder import Autoencoder
 from skae.bottlenecks import Identity
@@ -200,27 +201,29 @@ def test_nan_is_refused_unless_something_allows_it():
     X = rows()[1].numpy()
     with pytest.raises(ValueError, match="Input X contains NaN"):
         check_rows(Fitted(), X, reset=True)
-    assert np.isnan(check_rows(Fitted(), X, reset=True, missing=True)).any()
+    assert np.isnan(check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing=True))).any()
 
 
-@pytest.mark.parametrize("rules", [{"missing": True}, {"padding": True}, {"missing": True, "padding": True}], ids=str)
-def test_infinity_is_refused_whatever_allows_nan(rules):
+@pytest.mark.parametrize("policy", [NaNPolicy(True), NaNPolicy(step_axis=1), NaNPolicy(True, 1)], ids=str)
+def test_infinity_is_refused_whatever_allows_nan(policy):
     X = np.ones((4, 5, 2))
     X[0, 4] = nan
     for value in (np.inf, -np.inf):
         X[1, 1, 1] = value
         with pytest.raises(ValueError, match="Input X contains infinity"):
-            check_rows(Fitted(), X, reset=True, **rules)
+            check_rows(Fitted(), X, reset=True, nan=policy)
 
 
 def test_rows_that_are_all_nan_are_missing_rows_and_x_that_is_all_nan_is_nothing():
     X = rows()[1].numpy()
     X[2] = nan
-    check_rows(Fitted(), X, reset=True, missing=True)
+    check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing=True))
     with pytest.raises(ValueError, match="X must hold at least one value that is not NaN"):
-        check_rows(Fitted(), np.full((4, 3), nan), reset=True, missing=True)
-    est = fitted_on(X, missing=True)
-    assert np.isnan(check_rows(est, np.full((2, 5), nan), reset=False, missing=True)).all(), "to fill in is possible"
+        check_rows(Fitted(), np.full((4, 3), nan), reset=True, nan=NaNPolicy(missing=True))
+    est = fitted_on(X, nan=NaNPolicy(missing=True))
+    assert np.isnan(check_rows(est, np.full((2, 5), nan), reset=False, nan=NaNPolicy(missing=True))).all(), (
+        "to fill in is possible"
+    )
 
 
 @pytest.mark.parametrize("step", [0, 2])
@@ -230,15 +233,15 @@ def test_nan_before_the_end_of_a_sequence_is_refused_by_its_row(step, whole):
     X[1, 4:] = nan
     X[3, step, slice(None) if whole else 0] = nan
     with pytest.raises(ValueError, match="after the end of a sequence, in whole steps, but row 3 has it before"):
-        check_rows(Fitted(), X, reset=True, padding=True)
-    check_rows(Fitted(), X, reset=True, padding=True, missing=True)
+        check_rows(Fitted(), X, reset=True, nan=NaNPolicy(step_axis=1))
+    check_rows(Fitted(), X, reset=True, nan=NaNPolicy(True, 1))
 
 
 def test_half_a_step_at_the_end_is_no_padding():
     X = np.ones((5, 6, 2))
     X[2, 5, 1] = nan
     with pytest.raises(ValueError, match="row 2 has it before"):
-        check_rows(Fitted(), X, reset=True, padding=True)
+        check_rows(Fitted(), X, reset=True, nan=NaNPolicy(step_axis=1))
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -247,7 +250,7 @@ def test_a_sequence_without_any_step_is_refused_by_its_row(missing, shape):
     X = np.ones(shape)
     X[1] = nan
     with pytest.raises(ValueError, match="at least one step in every row, but row 1 is all NaN"):
-        check_rows(Fitted(), X, reset=True, padding=True, missing=missing)
+        check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing, 1))
 
 
 @pytest.mark.parametrize("shape", [(3, 0, 2), (3, 4, 0)])
@@ -255,25 +258,25 @@ def test_a_sequence_without_any_step_is_refused_by_its_row(missing, shape):
 def test_sequences_of_no_steps_or_channels_are_refused_in_words(shape, dtype):
     empty = np.zeros(shape, dtype)
     with pytest.raises(ValueError, match=r"X must hold|X has|at least one|0 feature"):
-        check_rows(Fitted(), empty, reset=True, padding=True)
-    est = fitted_on(np.ones((3, 4, 2)), padding=True)
+        check_rows(Fitted(), empty, reset=True, nan=NaNPolicy(step_axis=1))
+    est = fitted_on(np.ones((3, 4, 2)), nan=NaNPolicy(step_axis=1))
     with pytest.raises(ValueError, match=r"X must hold|X has|at least one|0 feature"):
-        check_rows(est, empty, reset=False, padding=True)
+        check_rows(est, empty, reset=False, nan=NaNPolicy(step_axis=1))
 
 
 def test_sequences_have_two_axes_at_most():
     with pytest.raises(ValueError, match=r"X must hold sequences of shape \(length, channels\)"):
-        check_rows(Fitted(), np.ones((2, 3, 4, 5)), reset=True, padding=True)
+        check_rows(Fitted(), np.ones((2, 3, 4, 5)), reset=True, nan=NaNPolicy(step_axis=1))
 
 
 @pytest.mark.parametrize("length", [1, 3, 9])
 @pytest.mark.parametrize("as_list", [False, True], ids=["array", "list"])
 def test_sequences_may_have_another_length_than_in_fit(length, as_list):
-    est = fitted_on(np.ones((3, 5, 2)), padding=True)
+    est = fitted_on(np.ones((3, 5, 2)), nan=NaNPolicy(step_axis=1))
     X = np.ones((4, length, 2))
-    assert check_rows(est, X.tolist() if as_list else X, reset=False, padding=True).shape == X.shape
+    assert check_rows(est, X.tolist() if as_list else X, reset=False, nan=NaNPolicy(step_axis=1)).shape == X.shape
     with pytest.raises(ValueError, match=r"X has rows of shape|features"):
-        check_rows(est, X[:, :, :1], reset=False, padding=True)
+        check_rows(est, X[:, :, :1], reset=False, nan=NaNPolicy(step_axis=1))
 
 
 def test_rows_of_another_length_are_refused_without_padding():
@@ -292,7 +295,7 @@ def test_a_domain_is_asked_of_known_values():
 
 def test_pandas_own_missing_values_are_nan():
     X = pd.DataFrame({"a": pd.array([1, None, 3], "Int64"), "b": pd.array([0.5, 1.5, None], "Float64")})
-    found = check_rows(Fitted(), X, reset=True, missing=True)
+    found = check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing=True))
     np.testing.assert_array_equal(found, [[1, 0.5], [nan, 1.5], [3, nan]])
     with pytest.raises(ValueError, match="contains NaN"):
         check_rows(Fitted(), X, reset=True)

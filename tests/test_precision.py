@@ -43,7 +43,7 @@ def test_products_are_bf16_while_training_and_float32_otherwise(digits):
 def test_codes_outputs_and_losses_are_float32(digits):
     for estimator in (AutoencoderTransformer(4), VAEGenerator(4), ConvAutoencoder(4)):
         ae = estimator.set_params(precision="bf16", max_epochs=1, random_state=0).fit(digits)
-        u = ae.module_.standardize(torch.from_numpy(np.array(ae._arrange(digits[:20]))))
+        u = ae.module_.standardize(torch.from_numpy(np.array(ae._layout.arrange(digits[:20]))))
         ae.module_.train()
         output = ae.module_(u)
         assert {t.dtype for t in output} == {torch.float32}

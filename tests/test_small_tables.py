@@ -10,7 +10,7 @@ from skorch.callbacks import Callback, LRScheduler
 
 from skae import AutoencoderTransformer, VAEGenerator
 from skae._training.callbacks import Evidence, significantly_above
-from skae.estimators import _training
+from skae.estimators import _fit
 
 
 def curved(n, noise=0.05, seed=0):
@@ -28,7 +28,7 @@ def isotropic(n, seed=0):
 @pytest.fixture
 def trainings(monkeypatch):
     """The outcomes of single trainings."""
-    outcomes, train = [], _training._train
+    outcomes, train = [], _fit._train_once
 
     def watched(*args, **kwargs):
         outcome = train(*args, **kwargs)
@@ -36,7 +36,7 @@ def trainings(monkeypatch):
         outcomes.append((outcome, weights))
         return outcome
 
-    monkeypatch.setattr(_training, "_train", watched)
+    monkeypatch.setattr(_fit, "_train_once", watched)
     return outcomes
 
 
@@ -110,14 +110,14 @@ def test_one_training_where_there_are_many_samples_or_no_start_to_doubt(training
 
 
 def test_a_second_training_that_diverges_leaves_the_decision_to_the_first(trainings, monkeypatch):
-    train = _training._train
+    train = _fit._train_once
 
     def diverges(*args, **kwargs):
         if kwargs.get("fold"):
             raise FloatingPointError("The training loss became nan in epoch 1.")
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(_training, "_train", diverges)
+    monkeypatch.setattr(_fit, "_train_once", diverges)
     ae = fit(isotropic(100))
     found = trainings[0][0].evidence
     assert isinstance(found, Evidence)

@@ -1,4 +1,4 @@
-"""What a decoder is told of a row beside its code: its class, or real targets."""
+"""The condition that a decoder gets beside a code: a class, real targets, or nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._utils.checks import LARGEST
-from .arrays import assert_all_finite, check_array, column_or_1d, type_of_target
+from .arrays import as_array, assert_all_finite, check_array, column_or_1d, type_of_target
 from .messages import reason, refuse_dates
 from .validation import check_size
 
@@ -35,7 +35,61 @@ def find_condition(
     return Targets(y, sample_weight)
 
 
-class Classes:
+class NoCondition:
+    """The condition of an estimator that is not conditional."""
+
+    width = 0
+    classes: Any = None
+
+    def __bool__(self) -> bool:
+        return False
+
+    def encode(self, y: Any) -> None:
+        """Return None; y is ignored."""
+
+    def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> NoCondition:
+        """Return itself: there is nothing to learn."""
+        return self
+
+    def of_samples(self, y: Any, n_samples: int) -> None:
+        """Refuse a y that nothing is made of."""
+        if y is not None:
+            raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")
+
+    def draw(self, n: int, rng: np.random.Generator) -> None:
+        """Return None."""
+
+
+NO_CONDITION = NoCondition()
+
+
+class _Condition:
+    """What classes and targets share."""
+
+    classes: Any = None
+
+    def of_samples(self, y: Any, n_samples: int) -> np.ndarray:
+        """Conditions of ``n_samples``, (n_samples, width), from one y for all or one for each."""
+        y = as_array(y)
+        if y is None:
+            raise ValueError("This estimator is conditional: it needs y, the class or the targets of the rows.")
+        if self.is_single(y):
+            return np.repeat(self.encode(np.asarray(y)[None]), n_samples, axis=0)
+        c = self.encode(y)
+        if len(c) != n_samples:
+            raise ValueError(f"y must be one for all {n_samples} rows or one for each of them, got {len(c)}.")
+        return c
+
+    def is_single(self, y: Any) -> bool:
+        """Whether ``y`` is that of one sample rather than of many."""
+        raise NotImplementedError
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return the conditions of ``y``, (n, width) in float32."""
+        raise NotImplementedError
+
+
+class Classes(_Condition):
     """Classes, told as ones and zeros.
 
     Parameters
@@ -55,7 +109,7 @@ class Classes:
         self.counts = np.zeros(self.width)
         self.encode(y)
 
-    def learned(self, c: np.ndarray, sample_weight: np.ndarray | None, *, more: bool) -> Classes:
+    def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> Classes:
         """The same with how often each class comes: in rows told ``c``, and in those before if there is ``more``."""
         counts = (c if sample_weight is None else c * sample_weight[:, None]).sum(axis=0, dtype=np.float64)
         other = copy.copy(self)
@@ -96,7 +150,7 @@ class Classes:
         return self.one_hot(rng.choice(self.width, n, p=self.shares))
 
 
-class Targets:
+class Targets(_Condition):
     """Real targets, told as multiples of their standard deviation from their mean.
 
     Parameters
@@ -120,7 +174,7 @@ class Targets:
         spread = np.sqrt(np.average((y - self.mean) ** 2, axis=0, weights=sample_weight))
         self.spread = np.where((np.ptp(y, axis=0) > 0) & (spread > 0), spread, 1.0)  # squares may be 0
 
-    def learned(self, c: np.ndarray, sample_weight: np.ndarray | None, *, more: bool) -> Targets:
+    def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> Targets:
         """The same with the targets of the latest rows, told ``c``, to draw from."""
         other = copy.copy(self)
         other.seen = c

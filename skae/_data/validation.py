@@ -1,10 +1,10 @@
-"""What may come in: checks of parameters and arrays; and that an estimator which refuses it is left as it was."""
+"""Checks of arrays: samples, what comes beside them, weights, codes."""
 
 from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,33 +13,18 @@ from scipy.sparse import issparse
 from torch import Tensor
 
 from .._utils.checks import LARGEST
-from .._utils.rng import settled
 from .arrays import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 from .chunked import extremes, slices, tensor_extremes
 from .collections import one_array
 from .messages import is_frame, reason, refuse_dates, where
+from .nan_policy import NaNPolicy
 from .shapes import as_fitted, of_other_shape, same_shape
 from .sources import LazyArray, load_if_small
 from .sparse import SparseRows, sparse_rows
 
-_REAL, _INT = numbers.Real, numbers.Integral
+_REAL = numbers.Real
+NO_NAN = NaNPolicy()
 _TAKE_NAN = " Set missing='mask' to take NaN for values that are missing, or impute them first (sklearn.impute)."
-
-
-def unchanged_on_error(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Give an estimator its attributes back when its method fails, interruptions included."""
-    method = settled(method)
-
-    @wraps(method)
-    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = dict(vars(self))
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            self.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
-            raise
-
-    return guarded
 
 
 def check_rows(
@@ -48,24 +33,22 @@ def check_rows(
     *,
     reset: bool,
     min_rows: int = 1,
-    missing: bool = False,
-    padding: int = 0,
+    nan: NaNPolicy = NO_NAN,
     tensors: bool = False,
 ) -> Any:
-    """Validate X as scikit-learn does, rows of any shape; ``reset`` in `fit`, compare otherwise.
+    """Validate X as scikit-learn does, samples of any shape; ``reset`` in `fit`, compare otherwise.
 
-    NaN may be anywhere with ``missing``, and after the end of sequences with ``padding``, the axis of X along which
-    these run; they may have any length. A collection of samples becomes one array, a sparse matrix `SparseRows`, and
-    after `fit` a single image or sequence is one sample. With ``tensors`` a tensor stays one; otherwise it becomes an
-    array.
+    Sequences that may end in NaN may have any length. A collection of samples becomes one array, a sparse matrix
+    `SparseRows`, and after `fit` a single image or sequence is one sample. With ``tensors`` a tensor stays one;
+    otherwise it becomes an array.
     """
-    collected = gather(estimator, X, "X", padding)
+    collected = gather(estimator, X, "X", nan)
     is_list, X = collected is not X, load_if_small(as_tensor(collected) if tensors else as_array(collected))
     options = {"allow_nd": True, "ensure_min_samples": min_rows}
     if not (reset or issparse(X)):
-        X = as_fitted(estimator, X, padding - 1 if padding else None)
-    any_length = bool(padding) and not reset and (is_list or len(getattr(X, "shape", ())) != 2)
-    free = padding - 1 if any_length else None
+        X = as_fitted(estimator, X, nan.free_axis)
+    any_length = nan.step_axis is not None and not reset and (is_list or len(getattr(X, "shape", ())) != 2)
+    free = nan.free_axis if any_length else None
 
     def check(A: Any, finite: Any) -> np.ndarray:
         given = {"ensure_all_finite": finite, "accept_sparse": "csr", **options}
@@ -73,18 +56,18 @@ def check_rows(
             return check_array(A, input_name="X", **given)
         return validate_data(estimator, A, reset=reset, **given)
 
-    X = _read(X, check, "X", nan=missing or bool(padding))
+    X = _read(X, check, "X", nan=nan.allowed)
     shape = tuple(X.shape[1:])
     if not same_shape(shape, shape if reset else estimator.input_shape_, free):
         raise ValueError(of_other_shape(estimator, tuple(X.shape)))
     if 0 in shape:
         raise ValueError(f"X must have rows with at least one value, got rows of shape {shape}.")
     columns = getattr(estimator, "feature_names_in_", None)
-    return _with_checked_values(X, "X", missing, padding, known=reset, columns=columns)
+    return _with_checked_values(X, "X", nan, known=reset, columns=columns)
 
 
-def gather(estimator: Any, X: Any, name: str, padding: int) -> Any:
-    """Return ``X``, as one array if it is a collection of samples, with ``padding`` as in `check_rows`."""
+def gather(estimator: Any, X: Any, name: str, nan: NaNPolicy) -> Any:
+    """Return ``X``, as one array if it is a collection of samples."""
 
     def takes_images() -> bool:
         try:
@@ -92,28 +75,26 @@ def gather(estimator: Any, X: Any, name: str, padding: int) -> Any:
         except (AttributeError, TypeError, ValueError):  # it does not say, or `fit` will
             return False
 
-    return one_array(X, name, step_axis=padding - 1 if padding else None, takes_images=takes_images)
+    return one_array(X, name, step_axis=nan.free_axis, takes_images=takes_images)
 
 
-def _with_checked_values(
-    A: Any, name: str, missing: bool, padding: int, known: bool, columns: np.ndarray | None = None
-) -> Any:
+def _with_checked_values(A: Any, name: str, nan: NaNPolicy, known: bool, columns: np.ndarray | None = None) -> Any:
     """Check the values of ``A``, or have a `LazyArray` check what it reads. With ``known`` not all of it may be NaN."""
     if isinstance(A, SparseRows):
-        _with_checked_values(A.values[:, None], name, missing or bool(padding), 0, known)
-        return A.checked(partial(_check_sequences, name=name, missing=missing, axis=padding)) if padding else A
+        _with_checked_values(A.values[:, None], name, NaNPolicy(nan.allowed), known)
+        return A if nan.step_axis is None else A.checked(partial(_check_sequences, name=name, nan=nan))
     if isinstance(A, LazyArray):
 
         def check(rows: np.ndarray) -> None:
-            _read(rows, partial(_check_any, name=name), name, nan=missing or bool(padding))
-            _with_checked_values(rows, name, missing, padding, known=False, columns=columns)
+            _read(rows, partial(_check_any, name=name), name, nan=nan.allowed)
+            _with_checked_values(rows, name, nan, known=False, columns=columns)
 
         return A.checked(check)
     if isinstance(A, np.ndarray) and A.dtype.kind == "f" and A.dtype.itemsize > 4:
         check_size(A, name, columns)  # of a tensor `_holds_numbers` has seen to it
-    if padding:
-        _check_sequences(A, name, missing, padding)
-    elif known and missing:
+    if nan.step_axis is not None:
+        _check_sequences(A, name, nan)
+    elif known and nan.missing:
         check_known(A, name)
     return A
 
@@ -170,11 +151,8 @@ def check_known(A: np.ndarray | Tensor, name: str, where: str = "") -> None:
         raise ValueError(f"{name} must hold at least one value that is not NaN{' ' * bool(where)}{where}.")
 
 
-def _check_sequences(X: Any, name: str, missing: bool, axis: int) -> None:
-    """Check that every sequence has a step, and without ``missing`` that NaN fills whole steps after its end.
-
-    Sequences run along ``axis`` of X.
-    """
+def _check_sequences(X: Any, name: str, nan: NaNPolicy) -> None:
+    """Check that every sequence has a step, and unless values may be missing that NaN fills whole steps at its end."""
     if X.ndim > 3:
         raise ValueError(
             f"{name} must hold sequences of shape (length, channels) or (length,), "
@@ -182,7 +160,7 @@ def _check_sequences(X: Any, name: str, missing: bool, axis: int) -> None:
         )
     if not is_float(X):
         return
-    X = X.swapaxes(1, 2) if axis == 2 and X.ndim == 3 else X
+    X = X.swapaxes(1, 2) if nan.step_axis == 2 and X.ndim == 3 else X
     known = ~is_nan(X).reshape(*X.shape[:2], -1)
     steps = known.any(2)
     filled = steps.any(1)
@@ -190,7 +168,7 @@ def _check_sequences(X: Any, name: str, missing: bool, axis: int) -> None:
         raise ValueError(
             f"{name} must hold at least one step in every row, but row {int(filled.int().argmin())} is all NaN."
         )
-    if missing:
+    if nan.missing:
         return
     goes_on = steps.flip(1).cumsum(1, dtype=torch.int32).flip(1) > 0  # this step or a later one is known
     broken = (goes_on & ~known.all(2)).any(1)
@@ -208,8 +186,7 @@ def check_same_shape(
     X: np.ndarray | Tensor,
     *,
     same_length: bool,
-    missing: bool = False,
-    padding: int = 0,
+    nan: NaNPolicy = NO_NAN,
     beside: str = "X",
 ) -> Any:
     """Validate what comes beside X, or the array of that name: rows of X's shape, X's columns if any, NaN as in X.
@@ -220,17 +197,17 @@ def check_same_shape(
     if names is not None and is_frame(A) and list(A.columns) != list(names):
         raise ValueError(f"{name} must have the columns of X, {list(names)}, got {list(A.columns)}.")
 
-    collected = gather(estimator, A, name, padding)
+    collected = gather(estimator, A, name, nan)
     is_list, A = collected is not A, as_tensor(collected) if isinstance(X, Tensor) else as_array(collected)
-    A = _read(load_if_small(A, name), partial(_check_any, name=name), name, nan=missing or bool(padding))
+    A = _read(load_if_small(A, name), partial(_check_any, name=name), name, nan=nan.allowed)
     if len(X) == 1 and tuple(A.shape) == tuple(X.shape[1:]) and not isinstance(A, LazyArray):
         A = A[None]  # a single sample, as X may be one
-    any_length = padding and not same_length and (is_list or X.ndim == 3)  # sequences may have any length
-    fits = same_shape(tuple(A.shape[1:]), tuple(X.shape[1:]), padding - 1 if any_length else None)
+    any_length = not same_length and (is_list or X.ndim == 3)  # of sequences that may end in NaN
+    fits = same_shape(tuple(A.shape[1:]), tuple(X.shape[1:]), nan.free_axis if any_length else None)
     if not fits or (same_length and len(A) != len(X)):
         wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
         raise ValueError(f"{name} must have the shape {wanted} to go with {beside}, got {tuple(A.shape)}.")
-    return _with_checked_values(A, name, missing, padding, known=True, columns=names)
+    return _with_checked_values(A, name, nan, known=True, columns=names)
 
 
 def check_codes(X: Any, width: int) -> Any:
@@ -239,7 +216,7 @@ def check_codes(X: Any, width: int) -> Any:
     X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite, accept_sparse="csr"), "X")
     if X.shape[1] != width:
         raise ValueError(f"X must be codes with {width} columns, as transform returns them, got {X.shape[1]}.")
-    return _with_checked_values(X, "X", missing=False, padding=0, known=False)
+    return _with_checked_values(X, "X", NO_NAN, known=False)
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:

@@ -10,13 +10,13 @@ import torch
 from .._data.arrays import is_float
 from .._data.chunked import slices
 from .._data.sparse import SparseRows
-from ._data import FitData
+from ._fit_data import FitData
 from ._warnings import warn
 
 _MOST_NAMES = 10  # that a message lists
 
 
-def find_empty_features(est: Any, data: FitData, *, by_channel: bool) -> tuple[int, ...]:
+def find_empty_features(data: FitData, *, by_channel: bool) -> tuple[int, ...]:
     """Flat indices of the features that are known of no training sample; ``by_channel`` in sequences. It warns of them.
 
     What a feature without a known value stands for cannot be learned, so it is reconstructed as 0, as scikit-learn's
@@ -27,14 +27,14 @@ def find_empty_features(est: Any, data: FitData, *, by_channel: bool) -> tuple[i
         empty &= _is_empty(data.X_target, data.sample_weight, by_channel)
     if empty.any():
         warn(
-            f"X has no known value for {_described(est, empty, by_channel)}. They are reconstructed as 0, and values "
+            f"X has no known value for {_described(data, empty, by_channel)}. They are reconstructed as 0, and values "
             "that they have after fit are ignored. Drop them, or fit on samples in which they are known.",
             UserWarning,
         )
     return tuple(np.flatnonzero(empty).tolist())
 
 
-def check_still_empty(est: Any, data: FitData, empty: Any, *, by_channel: bool) -> tuple[int, ...]:
+def check_still_empty(data: FitData, empty: Any, *, by_channel: bool) -> tuple[int, ...]:
     """Flat indices of the features that ``empty`` marks for a training that goes on; warn if they now have values."""
     if empty is None:
         return ()
@@ -42,7 +42,7 @@ def check_still_empty(est: Any, data: FitData, empty: Any, *, by_channel: bool) 
     known = marked & ~_is_empty(data.X, data.sample_weight, by_channel)
     if known.any():
         warn(
-            f"X has known values for {_described(est, known, by_channel)}, which had none when training began. They "
+            f"X has known values for {_described(data, known, by_channel)}, which had none when training began. They "
             "are ignored: fit again from the start (with warm_start=False) to learn them.",
             UserWarning,
         )
@@ -63,20 +63,19 @@ def _is_empty(X: Any, sample_weight: np.ndarray | None, by_channel: bool) -> np.
     return empty
 
 
-def _described(est: Any, features: np.ndarray, by_channel: bool) -> str:
+def _described(data: FitData, features: np.ndarray, by_channel: bool) -> str:
     """What a message calls the ``features``, True in an array of them as the network takes them."""
     if by_channel:
         return f"the channels {_listed(np.flatnonzero(features).tolist())}"
-    found = np.asarray(est._restore(torch.from_numpy(features[None]))[0])  # as X has them
+    found = np.asarray(data.layout.restore(torch.from_numpy(features[None]))[0])  # as X has them
     if found.ndim > 1:
         first = np.argwhere(found)[0].tolist()
         return f"{found.sum()} of the {found.size} values of a sample, the first at {first}"
-    return f"the features {named_features(est, np.flatnonzero(found))}"
+    return f"the features {named_features(data.feature_names, np.flatnonzero(found))}"
 
 
-def named_features(est: Any, indices: Any) -> str:
-    """A list of the features at ``indices`` for a message: their names, or the indices where X had no names."""
-    names = getattr(est, "feature_names_in_", None)
+def named_features(names: np.ndarray | None, indices: Any) -> str:
+    """List the features at ``indices`` for a message: their ``names``, or the indices where X has none."""
     return _listed((indices if names is None else names[indices]).tolist())
 
 

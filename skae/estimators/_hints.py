@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from .._utils.slots import check_names, did_you_mean
 
@@ -119,18 +119,17 @@ def names_arguments(method: _Method) -> _Method:
     return cast(_Method, checked)
 
 
-class Hints:
-    """Says of an attribute that is not there what to take instead; to `hasattr` it is not there all the same."""
+def explain_missing(obj: Any, name: str) -> Any:
+    """Raise the AttributeError of an attribute that is not there, with what to take instead.
 
-    if not TYPE_CHECKING:  # where it would let any attribute pass
-
-        def __getattr__(self, name: str) -> Any:
-            try:
-                return object.__getattribute__(self, name)  # which fails again, in the words of what is missing
-            except AttributeError as error:
-                # `available_if` hides the reason of a condition that does not hold in the cause.
-                hint = str(error.__cause__ or _ATTRIBUTES.get(name) or "")
-                if not hint:
-                    raise
-                missing = f"{type(self).__name__!r} object has no attribute {name!r}"
-                raise AttributeError(f"{missing}. {hint}") from None
+    It is meant for ``__getattr__``, which Python calls where an attribute is not found or its property raises.
+    """
+    try:
+        return object.__getattribute__(obj, name)  # which fails again, in the words of what is missing
+    except AttributeError as error:
+        # `available_if` hides the reason of a condition that does not hold in the cause.
+        hint = str(error.__cause__ or _ATTRIBUTES.get(name) or "")
+        if not hint:
+            raise
+        missing = f"{type(obj).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(f"{missing}. {hint}") from None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._layout import Layout
-from .base import BaseAutoencoder
+from ._base import BaseAutoencoder
 
 
-class ConvAutoencoder(Layout, BaseAutoencoder):
+class ConvAutoencoder(BaseAutoencoder):
     """Convolutional autoencoder for images, used as any transformer is.
 
     It compresses images to ``n_components`` numbers, mends damaged ones when it is trained with ``noise`` or on pairs
@@ -240,3 +239,6 @@ default='squared_error'
         self.random_state = random_state
         self.verbose = verbose
         self._extra = params
+
+    def _reads_images(self, network: Any) -> bool:
+        return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -19,19 +20,15 @@ from .._data.chunked import fill_missing
 from .._data.collections import one_array
 from .._data.sources import as_lazy_array, load_if_small
 from .._data.sparse import sparse_rows
-from .._data.validation import unchanged_on_error
 from .._utils.checks import check_choice
+from ._base import BaseAutoencoder
 from ._empty import named_features
-from ._hints import Hints
-from ._html import Documented
-from ._inference import Inference
+from ._hints import explain_missing
+from ._html import DOC_LINK_MODULE, DOC_LINK_TEMPLATE
 from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
-from .base import BaseAutoencoder
 
 
-class Reconstructor(
-    Documented, Hints, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
-):
+class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
 
     `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
@@ -85,7 +82,14 @@ class Reconstructor(
     (False, True)
     """
 
+    _doc_link_module = DOC_LINK_MODULE
+    _doc_link_template = DOC_LINK_TEMPLATE
     _empty: np.ndarray | None = None  # True where X had no known value in `fit`; with a filling
+
+    if not TYPE_CHECKING:  # where it would let any attribute pass
+
+        def __getattr__(self, name: str) -> Any:
+            return explain_missing(self, name)
 
     def __init__(self, estimator, *, filling=None, keep_observed=False):
         self.estimator = estimator
@@ -117,12 +121,13 @@ class Reconstructor(
             After any error the transformer is as it was before.
         """
         context = begin_fit(self, X, y, max_subtasks=1 + hasattr(self.filling, "set_callbacks"))
-        self._fit(X, y, context, params)
+        fitted = copy.copy(self)  # a fit that fails leaves this one as it was
+        fitted._fit(X, y, context, params, owner=self)
+        self.__dict__ = fitted.__dict__
         end_fit(context, self, X, y)
         return self
 
-    @unchanged_on_error
-    def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any]) -> None:
+    def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any], owner: Reconstructor) -> None:
         self._check_params()
         self._refuse_sparse(X)
         X, y = as_array(self._gather(X)), as_array(y)  # which every estimator takes
@@ -142,7 +147,7 @@ class Reconstructor(
                 self.filling_ = clone(self.filling)
                 # An imputer takes no callbacks, of which scikit-learn would warn.
                 watched = context if hasattr(self.filling_, "set_callbacks") else None
-                fit_part(watched, self, self.filling_, "filling", X)
+                fit_part(watched, owner, self.filling_, "filling", X)
             masked = getattr(self.estimator, "missing", None) == "mask"
             itself = masked and params.get("X_target") is None  # what is known of X is its own target
             X, known = self._fill(X, reset=True), X
@@ -154,7 +159,7 @@ class Reconstructor(
                 if itself and params.get("X_val_target") is None:
                     params["X_val_target"] = params["X_val"]
                 params["X_val"] = self._fill(params["X_val"], reset=False)
-        self.estimator_ = fit_part(context, self, clone(self.estimator), "estimator", X, y, **params)
+        self.estimator_ = fit_part(context, owner, clone(self.estimator), "estimator", X, y, **params)
 
     def _refuse_sparse(self, X: Any) -> None:
         if issparse(X) and self.filling is not None:
@@ -191,9 +196,13 @@ class Reconstructor(
             )
         if is_float(filled) and np.isnan(filled).any():
             left = np.isnan(filled).any(axis=0)
-            where = f", got some for the features {named_features(self, np.flatnonzero(left))}" if A.ndim == 2 else ""
+            where = f", got some for the features {self._named(left)}" if A.ndim == 2 else ""
             raise ValueError(f"filling must leave no NaN{where}.")
         return filled
+
+    def _named(self, features: np.ndarray) -> str:
+        """List the features where a mask is True."""
+        return named_features(getattr(self, "feature_names_in_", None), np.flatnonzero(features))
 
     def _hint_at_dropped(self, A: np.ndarray, filled: np.ndarray) -> str:
         """What to do where an imputer has dropped features."""
@@ -201,7 +210,7 @@ class Reconstructor(
             return ""
         known = ""
         if self._empty is not None:
-            known = f" X had no known value for the features {named_features(self, np.flatnonzero(self._empty))}."
+            known = f" X had no known value for the features {self._named(self._empty)}."
         return f"{known} Imputers of scikit-learn keep such features with keep_empty_features=True."
 
     @return_input_type
@@ -231,7 +240,7 @@ class Reconstructor(
         if hasattr(self, "filling_"):
             seen = self._fill(X, reset=False)
         else:
-            seen = X if isinstance(self.estimator_, Inference) else as_array(X)
+            seen = X if isinstance(self.estimator_, BaseAutoencoder) else as_array(X)
         if hasattr(self.estimator_, "reconstruct"):
             X_hat = self.estimator_.reconstruct(seen)
         else:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._layout import Layout
-from .base import BaseAutoencoder
+from ._base import BaseAutoencoder
 
 
-class AutoencoderTransformer(Layout, BaseAutoencoder):
+class AutoencoderTransformer(BaseAutoencoder):
     """Non-linear dimensionality reduction with an autoencoder, used as `sklearn.decomposition.PCA` is.
 
     An encoder maps a row to ``n_components`` numbers and a decoder maps them back; both are trained to
@@ -247,6 +246,3 @@ default='squared_error'
         self.random_state = random_state
         self.verbose = verbose
         self._extra = params
-
-    def _takes_images(self) -> bool:
-        return self._is_told_a_layout()

@@ -1,20 +1,57 @@
-"""The variational autoencoder."""
+"""A variational autoencoder: codes as distributions, likelihoods, and new samples."""
 
 from __future__ import annotations
 
 import numbers
 from typing import Any
 
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
+from torch import Tensor
+
+from .._data.arrays import as_array, return_input_type
+from .._data.chunked import slices, to_tensor
+from .._data.layout import NO_LAYOUT
+from .._data.validation import check_same_shape, check_sample_weight
+from .._density.latent_prior import LatentPrior
+from .._module.bounds import common_noise, lower_bound
+from .._module.runner import BatchRunner
 from .._utils.checks import check_choice, check_number
+from .._utils.rng import Stream, draw_seed
 from ..bottlenecks import Gaussian
+from ..losses import Likelihood
 from ..nn import Conv
-from ._density import Density
-from ._layout import Layout
-from ._parts import ModelSpec, declares, find_network, unwrapped
-from ._sampling import Sampling
+from ._advice import warn_of_target
+from ._base import BaseAutoencoder
+from ._fit_data import FitData
+from ._hints import names_arguments
+from ._resolve import ModelSpec, declares, find_network, find_prior, unwrapped
+from ._sklearn_callbacks import with_callbacks
+from ._warnings import renamed_argument, warn
+
+_ACTIVE = 0.01  # variance of the means of an active component
+_N_DRAWS = 32  # codes that the evidence lower bound is a mean over
 
 
-class VAEGenerator(Layout, Density, Sampling):
+def _is_variational(estimator: Any) -> bool:
+    """For methods that are there only where codes are distributions, as far as is known."""
+    if hasattr(estimator, "net_") and not estimator.module_.is_variational:
+        raise AttributeError(
+            "transform_distribution and sample_posterior need a bottleneck that gives distributions, such as the "
+            f"default, bottleneck=None; got {estimator.module_.bottleneck!r}."
+        )
+    return True
+
+
+def _generates(estimator: Any) -> bool:
+    if estimator.prior is None and hasattr(estimator, "net_") and not estimator.module_.bottleneck.standard_normal:
+        raise AttributeError("sample needs a density over the codes: set prior, for example prior='mixture'.")
+    return True
+
+
+class VAEGenerator(BaseAutoencoder):
     r"""Variational autoencoder: generates rows like those of X, and tells how likely a row is.
 
     A code z of ``n_components`` numbers is distributed as N(0, I), and a decoder makes of it the distribution p(x|z) of
@@ -210,6 +247,10 @@ class VAEGenerator(Layout, Density, Sampling):
     ((1797, 8), (1797,))
     """
 
+    _has_likelihoods = True
+    classes_: np.ndarray
+    active_units_: int
+
     def __init__(
         self,
         n_components=16,
@@ -282,7 +323,126 @@ class VAEGenerator(Layout, Density, Sampling):
         self.verbose = verbose
         self._extra = params
 
-    def _check_params(self) -> ModelSpec:
+    # ---------------------------------------------------------------- fitting
+
+    @names_arguments
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_target: Any = None,
+        X_val: Any = None,
+        X_val_target: Any = None,
+        y_val: Any = None,
+        sample_weight: Any = None,
+    ) -> VAEGenerator:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            With ``conditional`` the classes or the targets of the rows; ignored otherwise.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
+            hold it, is left out.
+        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
+            Rows that training is judged by, in place of a share of X.
+        X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
+            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
+        y_val : array-like, default=None
+            The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
+            weight 0 counts as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            the same as a row twice.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
+        UserWarning
+            If y is ignored and has the shape of X, as a target would; and if one column of a table holds more than
+            99.9 % of its variance, beside which the others are neglected: scale them first.
+        """
+        self._fit(
+            X,
+            y,
+            X_target=X_target,
+            X_val=X_val,
+            X_val_target=X_val_target,
+            y_val=y_val,
+            sample_weight=sample_weight,
+        )
+        return self
+
+    @names_arguments
+    def partial_fit(
+        self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
+    ) -> VAEGenerator:
+        """Train for one epoch on X, from where training stands.
+
+        The first call sets the conditioning, the start and the classes from its arguments, so let X be a fair sample.
+        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows; at least 2 in the first call.
+        y : array-like, default=None
+            As in `fit`.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            As in `fit`. In the loss only their ratios within one call count, since each call divides them by their
+            mean: weights of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count
+            more. In the shares of classes, by which `sample` draws them, the weights of all calls add up.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any y will hold; those of the first y when None. For the first call.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As in `fit`.
+        """
+        self._fit(X, y, one_epoch=True, X_target=X_target, sample_weight=sample_weight, classes=classes)
+        return self
+
+    def _resolve(self) -> ModelSpec:
         check_number("beta", self.beta, numbers.Real, 0)
         check_number("importance_samples", self.importance_samples, numbers.Integral, 1)
         check_choice("conditional", self.conditional, (False, True, "classes", "targets"))
@@ -295,7 +455,7 @@ class VAEGenerator(Layout, Density, Sampling):
         for name in ("beta", "importance_samples"):
             if self.bottleneck is None and f"bottleneck__{name}" in self._extra:
                 raise TypeError(f"bottleneck__{name} is a parameter of VAEGenerator itself: set {name}.")
-        return super()._check_params()
+        return super()._resolve()
 
     def _default_bottleneck(self) -> Gaussian:
         return Gaussian(self.beta, importance_samples=self.importance_samples)
@@ -305,5 +465,451 @@ class VAEGenerator(Layout, Density, Sampling):
         is_conv = isinstance(cls, type) and issubclass(cls, Conv)
         return {"linear_skip": False} | given if is_conv and "linear_skip" not in own else given
 
-    def _takes_images(self) -> bool:
-        return self._is_told_a_layout() or declares(find_network(self.module), "reads_images")
+    def _reads_images(self, network: Any) -> bool:
+        return declares(network, "reads_images")
+
+    def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
+        """Fit the prior to draws from the posteriors of the samples, and see whether these have collapsed."""
+        module, runner = net.module_, BatchRunner(net.module_, net.device)
+        described: dict[str, Any] = {}
+        if module.is_variational:
+            codes = runner.run(module.distribution, data.X).numpy()
+            described["active_units_"] = _count_active(codes[:, 0], data.sample_weight)
+            if described["active_units_"] == 0 and _has_several_features(data):  # one shares nothing with another
+                _warn_of_collapse(module)
+        else:
+            codes = runner.run(module.encode, data.X).numpy()
+        if self.prior is not None:
+            prior = LatentPrior(find_prior(self), data.condition)
+            described["prior_"] = prior.fit(codes, data.c, data.sample_weight, seed, earlier)
+        return described
+
+    # ---------------------------------------------------------------- encoding and decoding
+
+    @available_if(_is_variational)
+    @return_input_type
+    def transform_distribution(self, X: Any) -> tuple[Any, Any]:
+        """Encode X as distributions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+
+        Returns
+        -------
+        mean : ndarray or Tensor of shape (n_samples, n_components), float32
+            The means of the posteriors q(z|x), which `transform` returns.
+        std : ndarray or Tensor of shape (n_samples, n_components), float32
+            Their standard deviations.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X = self._check_fitted_rows(X)
+        both = self._run(self.module_.distribution, X)
+        return both[:, 0], both[:, 1]
+
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
+    @return_input_type
+    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
+            Classes or targets of the rows, for a conditional estimator.
+
+        Returns
+        -------
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+            Decoded samples, in the units of the X that was fitted; float64 where that was float64 or integers that
+            float32 does not hold, float32 elsewhere. Sequences have the length of `fit`.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X = self._check_fitted_codes(X)
+        return self._decode(X, self._context.of_samples(y, len(X)))
+
+    @return_input_type
+    def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
+            one of 32 targets of the fit) under which it is most likely, at the cost of `score_samples`.
+        keep_observed : bool, default=False
+            Whether only the missing values are reconstructed, and the others kept as they are; for ``missing='mask'``.
+
+        Returns
+        -------
+        X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
+            The decoded means of the posteriors.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X = self._check_fitted_rows(X)
+        return self._reconstruct(X, keep_observed, self._likely_condition(X, y))
+
+    def _likely_condition(self, X: Any, y: Any) -> np.ndarray | None:
+        """Return the conditions of samples: those of ``y``, or without it the most likely ones."""
+        if not self._context or y is not None:
+            return self._context.of_samples(y, len(X))
+        conditions, _ = self._context.alternatives()
+        return conditions[as_array(self._bounds(X, X, conditions, None).argmax(1))]
+
+    # ---------------------------------------------------------------- likelihood
+
+    @return_input_type
+    def score_samples(
+        self, X: Any, y: Any = None, *, X_target: Any = None, n_importance_samples: int | None = None
+    ) -> Any:
+        r"""Compute a lower bound of the log-likelihood of every row, in nats.
+
+        It is the evidence lower bound, :math:`E_{q(z|x)} \log p(x|z) - \mathrm{KL}(q(z|x) \| p(z))`, whatever ``beta``
+        was in training: the divergence exactly, the mean over 32 codes. All rows share the same random numbers, so it
+        is the same at every call. p(z) is N(0, I), not ``prior_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
+            them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
+            costs as many times more.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            The rows whose likelihood is told, where codes come from others; X when None.
+        n_importance_samples : int, default=None
+            Codes for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016)
+            in place of the evidence lower bound. 500 and more come near the log-likelihood itself, at the cost of so
+            many decodings.
+
+        Returns
+        -------
+        scores : ndarray or Tensor of shape (n_samples,), float32
+            The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
+            more likely. Only values that are known count, and a row without one has no score: NaN. With a loss that is
+            no likelihood it is minus the loss and the divergence, in the loss's unit rather than nats; with a
+            bottleneck without a distribution minus the loss, as in `AutoencoderTransformer`.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        return self._in_float32(self._scores(X, y, X_target, n_importance_samples))
+
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_target: Any = None,
+        n_importance_samples: int | None = None,
+    ) -> float:
+        """Compute the mean of `score_samples`, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator; ignored by others.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            As in `score_samples`.
+        n_importance_samples : int, default=None
+            As in `score_samples`.
+
+        Returns
+        -------
+        score : float
+            The greater the better; rows without a known value are left out.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        scores = as_array(self._scores(X, y, X_target, n_importance_samples))
+        weight, known = check_sample_weight(sample_weight, len(scores)), ~np.isnan(scores)
+        if not weight[known].any():
+            raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
+        return float(np.average(scores[known], weights=weight[known]))
+
+    def _scores(self, X: Any, y: Any, X_target: Any, n_importance_samples: int | None) -> Tensor:
+        given, (X, target) = X, self._check_rows_and_target(X, X_target, in_domain=True)
+        if X_target is None and not self._context:
+            warn_of_target(y, X, given)
+        if n_importance_samples is not None:
+            check_number("n_importance_samples", n_importance_samples, numbers.Integral, 1)
+            if not self.module_.is_variational:
+                raise ValueError("n_importance_samples needs a bottleneck that gives distributions.")
+        if self._context and y is None:
+            conditions, shares = self._context.alternatives()
+            # They are weighed in the unit of the loss, which only for a likelihood is that of the scores.
+            unit = self.module_.in_data_units(1.0, 0)
+            bounds = self._bounds(X, target, conditions, n_importance_samples)
+            return unit * torch.logsumexp(bounds / unit + torch.from_numpy(np.log(shares)).to(bounds), 1)
+        c = self._context.of_samples(y, len(X)) if self._context else None
+        return self._bound(X, target, c, n_importance_samples)
+
+    def _bounds(self, X: Any, target: Any, conditions: np.ndarray, n_importance_samples: int | None) -> Tensor:
+        """The bound of every row under every one of the conditions, (n_samples, n_conditions)."""
+        everywhere = (np.broadcast_to(c, (len(X), len(c))) for c in conditions)
+        return torch.stack([self._bound(X, target, c, n_importance_samples) for c in everywhere], 1)
+
+    def _bound(self, X: Any, target: Any, c: np.ndarray | None, n_importance_samples: int | None) -> Tensor:
+        module = self.module_
+        if not module.is_variational:
+            return -self._losses(module.reconstruction_loss, X, target, c)
+        importance = n_importance_samples is not None
+        noise = common_noise(n_importance_samples or _N_DRAWS, module.n_codes, antithetic=not importance)
+
+        def loss(x: Any, target: Any, c: Any = None) -> Any:
+            return -lower_bound(module, x, target, c, noise, importance=importance)
+
+        return -self._losses(loss, X, target, c)
+
+    # ---------------------------------------------------------------- sampling
+
+    @available_if(_generates)
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        y: Any = None,
+        noisy: bool | str = "auto",
+    ) -> np.ndarray:
+        """Generate samples: draw codes from ``prior_``, or from N(0, I) with ``prior=None``, and decode them.
+
+        Tables and sequences are drawn with the noise that the likelihood p(x|z) has around its mean, so that features
+        have the spread that they have in X. Images are the mean, which has no noise in its pixels.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same rows at every call.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
+            Classes or targets of the rows, for a conditional estimator: one for all of them, or one for each, whose
+            number ``n_samples`` then need not repeat. Without them they are drawn as they were in `fit`.
+        noisy : {'auto', True, False}, default='auto'
+            Whether samples are drawn from the likelihood p(x|z), noise included, or are its mean. True needs a loss
+            that is a likelihood. 'auto' draws if the loss is one, unless X holds images: rows that the network takes
+            for images, and rows of several axes that it does not take for sequences. Flat rows that only you know to
+            be images are drawn with noise: pass False for them, or ``input_shape`` to the estimator.
+
+            .. versionchanged:: 0.3
+               The default was False.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and where ``prior`` was set after it.
+        ValueError, TypeError
+            If the arguments do not fit: ``y`` for an estimator that is not conditional, ``noisy=True`` for a loss that
+            is no likelihood.
+        """
+        self._check_sampling(n_samples)
+        noisy = self._is_noisy(noisy)
+        y = as_array(y)
+        seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
+        if n_samples == 1 and self._context and y is not None and not self._context.is_single(y):
+            n_samples = len(y) or 1  # none at all is refused below
+        if self._context and y is None:
+            c = self._context.draw(n_samples, np.random.default_rng(seeds[0]))
+        else:
+            c = self._context.of_samples(y, n_samples)
+        return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy).numpy()
+
+    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int) -> np.ndarray:
+        """Draw codes from ``prior_``, or from N(0, I), given conditions."""
+        width = self._n_features_out
+        if self.prior is None:
+            return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
+        return LatentPrior(self.prior, self._context).sample(self.prior_, c, n, width, seed)
+
+    def _decode_seeded(
+        self, codes: np.ndarray | Tensor, c: np.ndarray | None, seed: int, noisy: bool, like: Tensor | None = None
+    ) -> Tensor:
+        if not noisy:
+            return self._decode(codes, c, like)
+        with Stream(seed, self.net_.device):
+            return self._decode(codes, c, like, noisy=True)
+
+    def _is_noisy(self, noisy: Any) -> bool:
+        """Whether to draw from the likelihood, as ``noisy`` says."""
+        check_choice("noisy", noisy, ("auto", True, False))
+        loss = self.module_.loss
+        if noisy == "auto":
+            has_draws = isinstance(loss, Likelihood) and type(loss).sample is not Likelihood.sample
+            return has_draws and not self._has_images()
+        if noisy and not isinstance(loss, Likelihood):
+            raise ValueError(f"noisy=True needs a loss that is a likelihood, got {loss!r}.")
+        return bool(noisy)
+
+    def _has_images(self) -> bool:
+        """Whether samples are images: the network takes them for such, or they have the axes of images."""
+        if self._layout is not NO_LAYOUT:
+            return self._layout.is_image
+        return len(self.input_shape_) > 1 and not self.module_.reads_padding
+
+    @available_if(_is_variational)
+    @return_input_type
+    def sample_posterior(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        noisy: bool | str = "auto",
+    ) -> Any:
+        """Generate samples like those of X: draw codes from the posterior q(z|x) of each, and decode them.
+
+        With ``missing='mask'`` they are draws of what the missing values may have been.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or (n_rows, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        y : array-like, default=None
+            Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
+        n_samples : int, default=1
+            Number of draws for each row.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same rows at every call.
+        noisy : {'auto', True, False}, default='auto'
+            Whether samples are drawn from the likelihood, noise included, or are its mean; as in `sample`.
+
+            .. versionchanged:: 0.3
+               The default was False.
+
+        Returns
+        -------
+        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...)
+            Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any;
+            sequences as long as those of X.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X = self._check_fitted_rows(X)
+        check_number("n_samples", n_samples, numbers.Integral, 1)
+        noisy = self._is_noisy(noisy)
+        c = self._likely_condition(X, y)
+        seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(2)
+        mean, deviation = self._run(self.module_.distribution, X).unbind(1)
+        noise = np.random.default_rng(seeds[0]).standard_normal((n_samples, *mean.shape), dtype=np.float32)
+        codes = (mean + deviation * torch.from_numpy(noise).to(mean)).flatten(0, 1)
+        c = None if c is None else np.tile(c, (n_samples, 1))
+        like = to_tensor(X[:]).repeat(n_samples, *[1] * (X.ndim - 1)) if self.module_.reads_padding else None
+        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
+        return rows.reshape(n_samples, len(X), *rows.shape[1:])
+
+    @return_input_type
+    def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
+        """Generate rows on the way from one row to another: codes between theirs, decoded.
+
+        Each is the mean of p(x|z), without the noise of `sample`, so that they change evenly.
+
+        Parameters
+        ----------
+        X_a, X_b : array-like of shape (n_rows, n_features) or (n_rows, ...)
+            Where the ways begin and end.
+        n_steps : int, default=10
+            Rows on each way, the reconstructions of its ends among them; at least 2. Sequences are as long as those of
+            `fit`, whatever the length of the ends.
+        y : array-like, default=None
+            Classes or targets of the ways, for a conditional estimator: one for all, or one for each.
+        method : {'spherical', 'linear'}, default='spherical'
+            'linear' goes straight, through codes nearer to 0 than either end, where in many dimensions hardly any row
+            lies; 'spherical' turns the one code into the other about 0 (White, 2016) while its length changes evenly.
+
+        Returns
+        -------
+        X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...)
+            The ways, of the dtype that `inverse_transform` returns.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X_a = self._check_fitted_rows(X_a)
+        X_b = check_same_shape(self, X_b, "X_b", X_a, same_length=False, beside="X_a", nan=self._nan)
+        if len(X_b) != len(X_a):
+            raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
+        check_number("n_steps", n_steps, numbers.Integral, 2)
+        check_choice("method", method, ("spherical", "linear"))
+        c = self._context.of_samples(y, len(X_a))
+        a, b = (self._run(self.module_.encode, X)[:, None].double() for X in (X_a, X_b))
+        b, t = b.to(a), torch.linspace(0, 1, n_steps, dtype=a.dtype, device=a.device)[:, None]
+        codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
+        c = None if c is None else np.repeat(c, n_steps, axis=0)
+        rows = self._decode(codes.flatten(0, 1).float(), c)
+        return rows.reshape(len(X_a), n_steps, *rows.shape[1:])
+
+
+def _count_active(means: np.ndarray, sample_weight: np.ndarray | None) -> int:
+    present = means if sample_weight is None else means[sample_weight > 0]
+    return int((present.var(axis=0, dtype=np.float64) > _ACTIVE).sum())
+
+
+def _has_several_features(data: FitData) -> bool:
+    """Whether more than one value of a sample varies over the samples of positive weight."""
+    X, weight = data.X, data.sample_weight
+    parts = (X[s] if weight is None else X[s][weight[s] > 0] for s in slices(X) if weight is None or weight[s].any())
+    ends = [(np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)) for rows in parts]
+    low, high = np.fmin.reduce([low for low, _ in ends]), np.fmax.reduce([high for _, high in ends])
+    return int((low < high).sum()) > 1
+
+
+def _warn_of_collapse(module: Any) -> None:
+    beta = getattr(module.bottleneck, "beta", None)  # of one of the user's own there may be none
+    warn(
+        "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are alike. "
+        f"Try more epochs, a lower beta{'' if beta is None else f' (now {beta})'}, "
+        "bottleneck=Gaussian(free_bits=0.1) or a longer warmup, a smaller network or a lower lr; if X has no "
+        "structure, there is nothing to encode.",
+        ConvergenceWarning,
+    )
+
+
+def _spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Turn ``a`` into ``b``, both (n, 1, k), at the shares ``t``, (steps, 1): direction and length at an even pace.
+
+    Codes that lie on one line through 0 have no plane to turn in, and are joined straight.
+    """
+    length_a, length_b = (z.norm(dim=2, keepdim=True) for z in (a, b))
+    angle = (a / length_a * (b / length_b)).sum(2, keepdim=True).clamp(-1, 1).acos()
+    direction = (((1 - t) * angle).sin() * (a / length_a) + (t * angle).sin() * (b / length_b)) / angle.sin()
+    turned = ((1 - t) * length_a + t * length_b) * direction
+    return torch.where(angle.sin() > 1e-6, turned, a + t * (b - a))

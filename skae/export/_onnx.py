@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice
 from .._utils.files import write_atomically
-from ..estimators._inference import Inference
+from ..estimators._base import BaseAutoencoder
 from ._parts import PARTS
 from ._program import model_of, require
 
@@ -75,13 +75,13 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     >>> ae = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     to_onnx(ae, f"{folder}/encoder.onnx", part="encoder")
-    ...     session = onnxruntime.InferenceSession(f"{folder}/encoder.onnx")
+    ...     session = onnxruntime.BaseAutoencoderSession(f"{folder}/encoder.onnx")
     >>> (Z,) = session.run(None, {"X": X})
     >>> Z.shape, bool(abs(Z - ae.transform(X)).max() < 1e-5)
     ((150, 2), True)
     """
     check_choice("part", part, tuple(PARTS))
-    if not isinstance(estimator, Inference):
+    if not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
             f"to_onnx writes autoencoders of skae, got {type(estimator).__name__}. For pipelines and for Reconstructor "
             "call skae.export.register_skl2onnx(), and then skl2onnx.to_onnx."

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
-from ..estimators._inference import Inference
+from ..estimators._base import BaseAutoencoder
 from ._parts import Encoder, Part, Reconstruction
 from ._program import OPSET, model_of, require
 
@@ -61,7 +61,7 @@ def register_skl2onnx(*subclasses: type) -> None:
     >>> pipe = make_pipeline(StandardScaler(), ae, LogisticRegression()).fit(X, y)
     >>> register_skl2onnx()
     >>> model = skl2onnx.to_onnx(pipe, X[:1], target_opset=18)
-    >>> session = onnxruntime.InferenceSession(model.SerializeToString())
+    >>> session = onnxruntime.BaseAutoencoderSession(model.SerializeToString())
     >>> bool((session.run(None, {"X": X})[0] == pipe.predict(X)).all())
     True
     """
@@ -83,7 +83,7 @@ def _part_of(estimator: Any, dtype: torch.dtype) -> Part:
     if hasattr(estimator, "filling_"):
         raise TypeError(f"A Reconstructor with filling={estimator.filling!r} has no ONNX graph: fill in a step before.")
     inner = estimator.estimator_
-    if not isinstance(inner, Inference):
+    if not isinstance(inner, BaseAutoencoder):
         raise TypeError(f"Only a Reconstructor of skae's autoencoders has an ONNX graph, got {type(inner).__name__}.")
     return Reconstruction(inner, estimator.keep_observed, dtype)
 

@@ -31,7 +31,7 @@ def check_restored(est: Any) -> None:
         raise ValueError("the network's parts are none")
     if not _is_shape(shape) or est.n_features_in_ != shape[0]:
         raise ValueError(f"rows cannot have the shape {shape}")
-    if tuple(est._arrange(torch.empty((1, *shape), device="meta")).shape[1:]) != module.input_shape:
+    if tuple(est._layout.arrange(torch.empty((1, *shape), device="meta")).shape[1:]) != module.input_shape:
         raise ValueError(f"rows of shape {shape} do not go into a network for {module.input_shape}")
     if "layout_" in vars(est) and est.layout_.row_shape != shape:
         raise ValueError("the layout is that of other rows")

@@ -24,7 +24,7 @@ from .._utils.codec import ValueDecoder, ValueEncoder, check_settable, plain_his
 from .._utils.component import Component
 from .._utils.rng import Stream
 from ..estimators import Reconstructor
-from ..estimators.base import BaseAutoencoder
+from ..estimators._base import BaseAutoencoder
 from ._checks import check_metric, check_reconstructor, check_restored, check_works
 from ._layers import layer_state, restored_layer
 from ._names import known_names, name_of

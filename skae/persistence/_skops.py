@@ -20,7 +20,7 @@ from .._utils.checks import check_device
 from .._utils.codec import check_random_state
 from .._utils.component import Component
 from ..estimators import Reconstructor
-from ..estimators.base import BaseAutoencoder
+from ..estimators._base import BaseAutoencoder
 from ._checks import check_restored
 from ._metadata import from_archive, into_archive
 from ._names import archived_name, known_names, name_of, not_trusted, trusted_types

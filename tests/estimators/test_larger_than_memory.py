@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
 from skae._data.sources import LazyArray, load_if_small
-from skae.estimators import _training
+from skae.estimators import _initialize
 
 SMALL = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
 
@@ -306,7 +306,7 @@ class Computed:
 
 
 def test_row_numbers_take_eight_bytes_a_row(monkeypatch):
-    monkeypatch.setattr(_training, "_PCA_VALUES", 2**12)  # of blocks that otherwise grow with the rows up to a size
+    monkeypatch.setattr(_initialize, "_PCA_VALUES", 2**12)  # of blocks that otherwise grow with the rows up to a size
 
     def peak(n):
         ae = AutoencoderTransformer(1, max_epochs=1, batch_size=4096, random_state=0, module__hidden_layer_sizes=())

@@ -378,9 +378,9 @@ def test_without_targets_rows_get_the_likeliest_of_those_of_fit(slope):
     told = ((vae.reconstruct(X, t) - X) ** 2).mean()
     turned = ((vae.reconstruct(X, -t) - X) ** 2).mean()
     assert nearest < told + 0.5 * (turned - told)
-    conditions, shares = vae._condition.alternatives()
+    conditions, shares = vae._context.alternatives()
     assert len(conditions) == 32
-    targets = conditions[:, 0] * vae._condition.spread + vae._condition.mean
+    targets = conditions[:, 0] * vae._context.spread + vae._condition.mean
     bounds = np.stack([vae.score_samples(X, target) for target in targets])
     np.testing.assert_allclose(vae.score_samples(X), logsumexp(bounds, axis=0) - np.log(32), atol=1e-3)
     np.testing.assert_allclose(shares, 1 / 32)

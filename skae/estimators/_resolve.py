@@ -1,4 +1,4 @@
-"""The parts of an estimator, looked up and checked before any data is touched."""
+"""From an estimator's parameters to the parts of a model, checked before any data is touched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from .. import bottlenecks, losses
 from .. import nn as networks
 from .. import noise as noises
+from .._data.nan_policy import NaNPolicy
 from .._data.sequences import step_axis_of
 from .._density.prior import check_prior
 from .._training.callbacks import SCHEDULES, check_callbacks
@@ -44,9 +45,9 @@ class ModelSpec(NamedTuple):
     step_axis: int  #: along which sequences run in X
 
     @property
-    def nan_rules(self) -> dict[str, Any]:
-        """Where NaN may be, as `check_rows` takes it."""
-        return {"missing": self.missing, "padding": self.step_axis if self.reads_padding else 0}
+    def nan(self) -> NaNPolicy:
+        """Where NaN may stand in X."""
+        return NaNPolicy(self.missing, self.step_axis if self.reads_padding else None)
 
     @property
     def reads_padding(self) -> bool:
@@ -72,8 +73,8 @@ def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
     return network, given
 
 
-def check_params(est: Any) -> ModelSpec:
-    """Check every parameter that can be checked without data, and look its parts up."""
+def resolve_parameters(est: Any) -> ModelSpec:
+    """Check every parameter that can be checked without data, and look up the parts."""
     _check_shared(est)
     check_callbacks(est.callbacks)
     check_path("checkpoint", est.checkpoint)

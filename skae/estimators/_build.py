@@ -1,37 +1,45 @@
-"""Nets as the estimators' parameters describe them, new or going on from an earlier one."""
+"""Nets as the estimators' parameters describe them, new or continuing an earlier one."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
+from .._data.chunked import is_double
+from .._data.scaling import mean_and_scale
+from .._training.callbacks import Progress, SklearnCallbacks, parts_with_progress, schedule
 from .._training.net import AutoencoderNet
+from .._training.reports import report
 from .._utils.rng import Stream
 from .._utils.slots import check_names, select
-from ._parts import ModelSpec, optimizer_params
+from ._empty import check_still_empty, find_empty_features
+from ._fit_data import FitData
+from ._resolve import ModelSpec, optimizer_params
 
 
-def make_net(
+def build_net(
     est: Any,
-    parts: ModelSpec,
-    input_shape: tuple,
+    spec: ModelSpec,
+    data: FitData,
     scaling: dict[str, Any],
-    n_conditions: int,
+    earlier: AutoencoderNet | None,
     seed: int,
     callbacks: list,
 ) -> AutoencoderNet:
-    """A net with fresh weights, as the estimator's parameters describe it."""
+    """Make a net with fresh weights, as the estimator's parameters describe it."""
+    # Sequences may have another length by now, which is not that of the network.
+    input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     params = est._extra
     module_params: dict[str, Any] = {
-        "network": parts.network,
-        "bottleneck": parts.bottleneck,
-        "loss": parts.loss,
-        "noise": parts.noise,
+        "network": spec.network,
+        "bottleneck": spec.bottleneck,
+        "loss": spec.loss,
+        "noise": spec.noise,
         "input_shape": input_shape,
         "n_components": int(est.n_components),
         "network_params": est._network_params(),
-        "missing": parts.missing,
-        "n_conditions": n_conditions,
+        "missing": spec.missing,
+        "n_conditions": data.condition.width,
         "precision": est.precision,
         **scaling,
     }
@@ -39,26 +47,26 @@ def make_net(
     others = {name: value for name, value in params.items() if not name.startswith(of_boxes)}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)
-    if "fused" in optimizer_params(parts.optimizer) and not other_ways:
+    if "fused" in optimizer_params(spec.optimizer) and not other_ways:
         others.setdefault("optimizer__fused", True)
     net = AutoencoderNet(
-        stream=Stream(seed, parts.device),
+        stream=Stream(seed, spec.device),
         alpha=est.alpha,
         l1_ratio=est.l1_ratio,
-        optimizer=parts.optimizer,
+        optimizer=spec.optimizer,
         lr=est.lr,
         batch_size=est.batch_size,
         callbacks=[*callbacks, *(est.callbacks or [])],
-        device=str(parts.device),
+        device=str(spec.device),
         compile=est.compile,
         train_split=None,
         verbose=0 if est.verbose < 2 else est.verbose,
         **{f"module__{name}": value for name, value in module_params.items()},
         **others,
     ).initialize()
-    if net.module_.reads_padding is not parts.reads_padding:
+    if net.module_.reads_padding is not spec.reads_padding:
         raise ValueError(
-            f"module={parts.network!r} makes a network that reads padding, and does not say so: "
+            f"module={spec.network!r} makes a network that reads padding, and does not say so: "
             "give it the attribute reads_padding = True."
         )
     # None takes a callback out, so that its name is no longer there. Those of the estimator are not to be touched.
@@ -91,7 +99,7 @@ def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What of a recipe is not as it was, in the names of the estimator's parameters."""
+    """List the differences of two recipes in the names of the estimator's parameters."""
     names = {"network": "module", "n_conditions": "the width of y"}
 
     def words(recipe: dict[str, Any]) -> dict[str, str]:
@@ -104,3 +112,33 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     old, new = words(before), words(now)
     pairs = {name: (old.get(name, "its default"), new.get(name, "its default")) for name in old | new}
     return [f"{name} was {was} and is {is_}" for name, (was, is_) in pairs.items() if was != is_]
+
+
+def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None) -> dict[str, Any]:
+    """Return how X is standardized, as parameters of `Autoencoder`; that of an ``earlier`` net stays."""
+    by_channel = spec.reads_padding
+    if earlier is None:
+        mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
+        empty = find_empty_features(data, by_channel=by_channel) if spec.missing else ()
+        return {"mean": mean, "scale": scale, "empty_features": empty, "returns_double": is_double(data.X)}
+    module = earlier.module_
+    return {
+        "mean": module.mean if isinstance(module.mean, float) else module.mean.numpy(),
+        "scale": module.scale,
+        "empty_features": check_still_empty(data, module.empty, by_channel=by_channel),
+        "returns_double": module.returns_double,
+    }
+
+
+def training_callbacks(est: Any, spec: ModelSpec, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
+    """Return the callbacks of a whole fit: schedule, scikit-learn's own, and reports."""
+    # Betas that the user has set are not for a cycle to change.
+    cycle_betas = "betas" in optimizer_params(spec.optimizer) and "optimizer__betas" not in est._extra
+    steps = epochs * n_batches
+    follows = parts_with_progress(spec.bottleneck, spec.loss, spec.noise)
+    return [
+        *([("progress", Progress(steps))] if follows else []),
+        *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
+        *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
+        *report(int(est.verbose), epochs),
+    ]

@@ -1,0 +1,71 @@
+"""How samples lie in X: as images, as sequences with their channels first, or as the network takes them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .images import ImageLayout, find_layout, is_auto, refuse_one_image
+from .sequences import SequenceLayout, find_sequence_layout
+
+
+class NoLayout(NamedTuple):
+    """Samples that the network takes as they come."""
+
+    is_image: bool = False
+
+    def arrange(self, X: Any) -> Any:
+        """Return X."""
+        return X
+
+    def restore(self, A: Any) -> Any:
+        """Return A."""
+        return A
+
+    def __str__(self) -> str:
+        return "as they come"
+
+
+Layout = ImageLayout | SequenceLayout | NoLayout
+NO_LAYOUT = NoLayout()
+
+
+def layout_of(estimator: Any) -> Layout:
+    """Return the layout that a fitted estimator has found."""
+    return vars(estimator).get("layout_", NO_LAYOUT)
+
+
+def find_sample_layout(
+    sample_shape: tuple[int, ...],
+    input_shape: Any,
+    channel_axis: Any,
+    *,
+    reads_padding: bool,
+    reads_images: bool,
+    takes_input_shape: bool,
+) -> Layout:
+    """Work out the layout of samples of a shape.
+
+    Parameters
+    ----------
+    sample_shape : tuple of int
+        Shape of a sample of X.
+    input_shape, channel_axis : object
+        As the user gives them.
+    reads_padding, reads_images : bool
+        Whether the network takes sequences that end in NaN, and whether it takes images.
+    takes_input_shape : bool
+        Whether the estimator has a parameter ``input_shape``, which makes images of flat samples.
+    """
+    given = input_shape is not None or not is_auto(channel_axis)
+    if reads_padding and input_shape is None:
+        return find_sequence_layout(sample_shape, channel_axis) or NO_LAYOUT
+    if not (given or reads_images):
+        return NO_LAYOUT
+    if not given:
+        refuse_one_image(sample_shape)
+    if len(sample_shape) == 1 and not takes_input_shape:
+        raise ValueError(
+            f"channel_axis={channel_axis!r} is for sequences (module='gru' or 'tcn') and images, and X is a "
+            f"table of {sample_shape[0]} columns: leave it at 'auto'."
+        )
+    return find_layout(sample_shape, input_shape, channel_axis)

@@ -1,0 +1,106 @@
+"""The density of codes that new samples are drawn from, conditional where the decoder is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+
+from .._data.targets import Classes, NoCondition, Targets
+from .mixture import sample_given
+from .prior import fit_prior, sample_prior
+
+_MIN_DRAWS = 1000  # codes that a density is fitted to, at least
+
+
+class LatentPrior:
+    """Fits and samples a density of codes: one for all, one for each class, or one of codes and targets together.
+
+    Codes of different classes lie apart even where the decoder knows the class. For real targets a Gaussian mixture
+    with full covariances is fitted to codes and targets, and sampled by its conditional distribution; any other density
+    is one for all.
+
+    Parameters
+    ----------
+    prior : density estimator or 'mixture'
+        Not fitted; as `fit_prior` takes it.
+    condition : Classes, Targets or NoCondition
+        What the decoder gets beside codes.
+    """
+
+    def __init__(self, prior: Any, condition: Classes | Targets | NoCondition) -> None:
+        self.prior, self.condition = prior, condition
+
+    def fit(
+        self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int, earlier: Any = None
+    ) -> Any:
+        """Return the fitted density, or a list of one for each class.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n, n_components) or (n, 2, n_components)
+            Codes; or means and standard deviations of posteriors, from which codes are drawn.
+        c : ndarray of shape (n, width) or None
+            Conditions.
+        sample_weight : ndarray of shape (n,) or None
+            Weights; samples of weight 0 count as absent.
+        seed : int
+            For draws, and for densities without a ``random_state`` of their own.
+        earlier : list or None
+            Densities of classes fitted before, for those that have no sample now.
+        """
+        present = np.ones(len(codes), bool) if sample_weight is None else sample_weight > 0
+        if not isinstance(self.condition, Classes):
+            return self._fit_one(codes, c, sample_weight, seed, np.flatnonzero(present))
+        assert c is not None
+        before = [None] * self.condition.width if earlier is None else earlier
+        return [
+            self._fit_one(codes, c, sample_weight, seed + index, np.flatnonzero(of_class)) if of_class.any() else kept
+            for index, (of_class, kept) in enumerate(zip(c.T * present, before, strict=True))
+        ]
+
+    def _fit_one(
+        self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int, index: np.ndarray
+    ) -> Any:
+        """Fit the density of the samples at ``index``."""
+        codes = codes[index][None]
+        if codes.ndim == 4:
+            # A mixture of a few posteriors is better known by several draws of each.
+            n_draws = max(1, _MIN_DRAWS // len(index))
+            noise = np.random.default_rng(seed).standard_normal((n_draws, *codes[0, :, 0].shape), dtype=np.float32)
+            codes = codes[:, :, 0] + codes[:, :, 1] * noise
+        if isinstance(self.condition, Targets) and _is_full_mixture(self.prior):
+            assert c is not None
+            conditions = np.broadcast_to(c[index], (len(codes), len(index), c.shape[1]))
+            codes = np.concatenate([codes, conditions], axis=2)
+        weight = None if sample_weight is None else sample_weight[index]
+        try:
+            return fit_prior(self.prior, codes.reshape(-1, codes.shape[2]), seed, weight, len(codes))
+        except ValueError as error:
+            raise ValueError(
+                f"prior={self.prior!r} could not be fitted to the codes of {len(index)} rows: {error}"
+            ) from error
+
+    def sample(self, density: Any, c: np.ndarray | None, n_samples: int, n_components: int, seed: int) -> np.ndarray:
+        """Draw codes (n_samples, n_components) in float32 from a fitted ``density``, given the conditions ``c``."""
+        if isinstance(self.condition, Classes):
+            assert c is not None
+            codes = np.empty((n_samples, n_components), np.float32)
+            for label, of_class in enumerate(density):
+                rows = np.flatnonzero(c[:, label])
+                if len(rows):
+                    if of_class is None:
+                        raise ValueError(f"Class {self.condition.classes.tolist()[label]!r} had no rows to learn from.")
+                    codes[rows] = sample_prior(of_class, len(rows), seed + label)
+            return codes
+        if c is not None and isinstance(density, GaussianMixture) and density.n_features_in_ > n_components:
+            return sample_given(density, c, seed)
+        return sample_prior(density, n_samples, seed)
+
+
+def _is_full_mixture(prior: Any) -> bool:
+    """Whether ``prior`` is a Gaussian mixture that relates codes to targets by its covariances."""
+    if isinstance(prior, str):
+        return True
+    return isinstance(prior, GaussianMixture) and prior.covariance_type == "full"

@@ -1,0 +1,642 @@
+"""The base of the estimators: everything but their parameters."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._data.arrays import as_array, return_input_type
+from .._data.chunked import fill_missing, is_double
+from .._data.images import is_auto
+from .._data.layout import NO_LAYOUT, Layout, layout_of
+from .._data.nan_policy import NaNPolicy
+from .._data.sequences import SequenceLayout, step_axis_of
+from .._data.sources import LazyArray, arranged
+from .._data.targets import NO_CONDITION
+from .._data.validation import (
+    check_codes,
+    check_domain,
+    check_rows,
+    check_same_shape,
+    check_sample_weight,
+    gather,
+)
+from .._density.latent_prior import LatentPrior
+from .._module.runner import BatchRunner
+from .._training.checkpoint import remove_checkpoint
+from .._training.state import available
+from .._utils.checks import LARGEST, check_choice, check_number
+from .._utils.rng import draw_seed
+from .._utils.slots import select
+from . import _extra
+from ._advice import warn_of_scales, warn_of_target
+from ._fit import Outcome, train
+from ._fit_data import FitData, as_network_takes_them, read_fit_data
+from ._hints import explain_missing, names_arguments
+from ._html import DOC_LINK_MODULE, DOC_LINK_TEMPLATE
+from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
+from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
+from ._warnings import renamed_argument, warn
+
+# Everything that a fit leaves behind. `_condition` says how y becomes conditions.
+_FITTED = (
+    *("net_", "input_shape_", "layout_", "n_features_in_", "feature_names_in_", "_condition", "classes_"),
+    *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
+)
+
+
+def _has_prior(estimator: Any) -> bool:
+    if estimator.prior is None:
+        raise AttributeError("sample needs a density over the codes: set prior, for example GaussianMixture(10).")
+    return True
+
+
+class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
+    """An autoencoder but for its parameters.
+
+    A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
+
+    Methods of a fitted autoencoder return tensors on the device of their input where that is a tensor, arrays of
+    another library where its arrays come in under array API dispatch, and NumPy's otherwise. `transform` gives what
+    `set_output` asks for, and `sample` NumPy's arrays always.
+    """
+
+    _doc_link_module = DOC_LINK_MODULE
+    _doc_link_template = DOC_LINK_TEMPLATE
+    _extra: dict[str, Any]
+    _has_likelihoods = False  # of codes that are distributions
+    channel_axis: Any = "auto"
+    device: Any
+    net_: Any
+    prior_: Any
+    input_shape_: tuple[int, ...]
+
+    if not TYPE_CHECKING:  # where it would let any attribute pass
+
+        def __getattr__(self, name: str) -> Any:
+            return explain_missing(self, name)
+
+    # ---------------------------------------------------------------- parameters
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, those named with double underscores included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the parameters of the parts that are objects.
+
+        Returns
+        -------
+        params : dict
+            Parameter names and their values.
+        """
+        return super().get_params(deep=deep) | self._extra
+
+    def set_params(self, **params: Any) -> BaseAutoencoder:
+        """Set parameters: the constructor's, those of parts, and ``module__*``, ``optimizer__*`` and the like.
+
+        An object that is set for a part comes with its own parameters: those set before by ``noise__*`` and the like
+        go with the part that it replaces.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameter names and their values.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            For a name that there is not; nothing is set then.
+        """
+        constructor, self_extra = _extra.split_params(self, params)
+        super().set_params(**constructor)
+        self._extra = self_extra
+        return self
+
+    # ---------------------------------------------------------------- fitting
+
+    @names_arguments
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_target: Any = None,
+        X_val: Any = None,
+        X_val_target: Any = None,
+        sample_weight: Any = None,
+    ) -> BaseAutoencoder:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
+            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
+            lengths.
+        y : None
+            Ignored. What the reconstruction is to be compared with is ``X_target``.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
+            hold it, is left out.
+        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
+            Rows that training is judged by, in place of a share of X.
+        X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
+            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows in the loss, the conditioning and the start; none negative. A row of
+            weight 0 counts as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            the same as a row twice.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
+
+        Warns
+        -----
+        UserWarning
+            If y has the shape of X, as a target would; and if one column of a table holds more than 99.9 % of its
+            variance, beside which the others are neglected: scale them first.
+        """
+        return self._fit(
+            X,
+            y,
+            X_target=X_target,
+            X_val=X_val,
+            X_val_target=X_val_target,
+            sample_weight=sample_weight,
+        )
+
+    @names_arguments
+    def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
+        """Train for one epoch on X, from where training stands.
+
+        The first call sets the conditioning and the start from its X, so let it be a fair sample.
+        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Rows; at least 2 in the first call.
+        y : None
+            Ignored.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            As in `fit`. Only their ratios within one call count, since each call divides them by their mean: weights
+            of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count more.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit; the message names them.
+        FloatingPointError
+            When a loss is not finite. After any error the estimator is as it was before.
+        MemoryError
+            For a layer that this machine cannot train.
+        """
+        return self._fit(X, y, one_epoch=True, X_target=X_target, sample_weight=sample_weight)
+
+    def _fit(self, X: Any, y: Any, *, one_epoch: bool = False, **arrays: Any) -> BaseAutoencoder:
+        """Fit in steps; nothing of the estimator changes before the last one, which keeps the result."""
+        context = None if one_epoch else begin_fit(self, X, y, max_subtasks=self._n_epochs_if_known())
+        goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
+        spec = self._resolve()
+        data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=not (one_epoch and goes_on), **arrays)
+        self._warn_of_data(X, data, y, new=not goes_on)
+        data = as_network_takes_them(data)
+        outcome = train(self, spec, data, earlier=self.net_ if goes_on else None, one_epoch=one_epoch, context=context)
+        self._keep(outcome, data, goes_on=one_epoch and goes_on)
+        end_fit(context, self, X, y)
+        if self.checkpoint is not None and not one_epoch:
+            remove_checkpoint(self.checkpoint)  # it has done its work
+        return self
+
+    def _resolve(self) -> ModelSpec:
+        """Check the parameters and look up the parts."""
+        _extra.check_extra_names(self)
+        find_prior(self)
+        spec = resolve_parameters(self)
+        if hasattr(spec.bottleneck, "distribution") and not self._has_likelihoods:
+            warn(
+                f"bottleneck={type(spec.bottleneck).__name__} makes codes distributions, of which "
+                f"{type(self).__name__} knows neither likelihoods nor samples: take VAEGenerator.",
+                UserWarning,
+            )
+        return spec
+
+    def _keep(self, outcome: Outcome, data: FitData, *, goes_on: bool) -> None:
+        """Set the fitted attributes: the only place that does. With ``goes_on`` epochs and curves add up."""
+        net, n_iter, loss_curve, best_epoch = outcome.net, outcome.n_iter, outcome.loss_curve, outcome.best_epoch
+        condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
+        earlier = vars(self).get("prior_") if goes_on else None
+        described = self._describe_codes(net, data, net.stream.draw_seed(), earlier)
+        if goes_on:
+            n_iter = best_epoch = self.n_iter_ + 1
+            loss_curve = [*self.loss_curve_, *loss_curve]
+        fitted = (
+            data.features
+            | described
+            | {
+                "net_": net,
+                "input_shape_": data.sample_shape,
+                "n_iter_": n_iter,
+                "best_epoch_": best_epoch,
+                "loss_curve_": loss_curve,
+                "validation_loss_curve_": outcome.validation_loss_curve,
+            }
+        )
+        if data.layout is not NO_LAYOUT:
+            fitted["layout_"] = data.layout
+        if condition:
+            fitted["_condition"] = condition
+        if condition.classes is not None:
+            fitted["classes_"] = condition.classes
+        # At once, so that an interruption leaves either fit as a whole.
+        self.__dict__ = {name: value for name, value in vars(self).items() if name not in _FITTED} | fitted
+
+    def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
+        """Fit the density of the codes, ``earlier`` is that of a fit that goes on; return fitted attributes."""
+        if self.prior is None:
+            return {}
+        codes = BatchRunner(net.module_, net.device).run(net.module_.encode, data.X).numpy()
+        prior = LatentPrior(find_prior(self), data.condition)
+        return {"prior_": prior.fit(codes, data.c, data.sample_weight, seed, earlier)}
+
+    def _warn_of_data(self, X: Any, data: FitData, y: Any, *, new: bool) -> None:
+        """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
+        if data.X_target is None and not data.condition:
+            warn_of_target(y, data.X, X, step_axis_of(self) - 1)
+        is_table = data.X.ndim == 2 and data.layout is NO_LAYOUT and not self._may_read_padding()
+        if new and is_table and not isinstance(data.X, LazyArray):
+            warn_of_scales(data.X, data.feature_names)
+
+    def _n_epochs_if_known(self) -> int | None:
+        """Return the number of epochs, which may depend on X that is not read yet."""
+        return int(self.max_epochs) if isinstance(self.max_epochs, numbers.Integral) else None
+
+    # ---------------------------------------------------------------- what a final class may say
+
+    def _reads_images(self, network: Any) -> bool:
+        """Whether samples are images to the network, though no parameter says so."""
+        return False
+
+    def _network_params(self) -> dict[str, Any]:
+        """Return what the network is made with: the user's ``module__*``."""
+        return select(self._extra, "module")
+
+    def _default_bottleneck(self) -> Any:
+        """Return what stands for ``bottleneck=None``."""
+        return "identity"
+
+    # ---------------------------------------------------------------- the fitted model
+
+    @property
+    def module_(self) -> Any:
+        """The trained `Autoencoder`, a torch module."""
+        return self.net_.module_
+
+    @property
+    def n_components_(self) -> int:
+        """Width of the code."""
+        return self.module_.n_codes
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    @property
+    def _layout(self) -> Layout:
+        return layout_of(self)
+
+    @property
+    def _context(self) -> Any:
+        """How y becomes conditions of the decoder."""
+        return vars(self).get("_condition") or NO_CONDITION
+
+    @property
+    def _nan(self) -> NaNPolicy:
+        """Where NaN may stand in X, once fitted."""
+        step_axis = 2 if isinstance(self._layout, SequenceLayout) else 1
+        return NaNPolicy(self.module_.missing, step_axis if self.module_.reads_padding else None)
+
+    def _may_read_padding(self) -> bool:
+        """Whether the network, fitted or not, takes sequences that end in NaN."""
+        try:
+            return reads_padding(find_network(self.module))
+        except (TypeError, ValueError):  # `fit` will raise it
+            return False
+
+    def _takes_images(self) -> bool:
+        """Whether samples are images, as far as parameters tell."""
+        given = getattr(self, "input_shape", None) is not None or not is_auto(self.channel_axis)
+        return given or self._reads_images(find_network(self.module))
+
+    def _gather(self, X: Any) -> Any:
+        """Return ``X`` as one array if it is a collection of samples, before or after `fit`."""
+        return gather(self, X, "X", NaNPolicy(step_axis=step_axis_of(self) if self._may_read_padding() else None))
+
+    def _run(
+        self,
+        function: Callable[..., Tensor],
+        *arrays: Any,
+        c: np.ndarray | None = None,
+        lengths_of: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Return ``function`` of samples as the user has them, and of their conditions."""
+        seen = {id(A): arranged(A, self._layout.arrange) for A in arrays}  # what is given twice stays one array
+        inputs = [*(seen[id(A)] for A in arrays), *([] if c is None else [c])]
+        return BatchRunner(self.module_, self.net_.device).run(function, *inputs, lengths_of=lengths_of, dtype=dtype)
+
+    def _check_fitted_rows(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return check_rows(self, X, reset=False, tensors=True, nan=self._nan)
+
+    def _check_fitted_codes(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return check_codes(X, self._n_features_out)
+
+    # ---------------------------------------------------------------- encoding and decoding
+
+    @return_input_type
+    def transform(self, X: Any) -> Any:
+        """Encode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+
+        Returns
+        -------
+        Z : ndarray or Tensor of shape (n_samples, n_components), float32
+            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X = self._check_fitted_rows(X)
+        return self._run(self.module_.encode, X)
+
+    @renamed_argument("Z", "X", since="0.3", until="0.5")
+    @return_input_type
+    def inverse_transform(self, X: Any) -> Any:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; a DataFrame of them too.
+
+        Returns
+        -------
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+            Reconstructed samples, in the units of the X that was fitted; float64 where that was float64 or integers
+            that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
+            its length.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        return self._decode(self._check_fitted_codes(X))
+
+    @return_input_type
+    def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        keep_observed : bool, default=False
+            Whether only the missing values are reconstructed, and the others kept as they are; for
+            ``missing='mask'``.
+
+        Returns
+        -------
+        X_hat : ndarray or Tensor of X's shape; with ``keep_observed`` of X's dtype
+            The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
+            not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
+            sequence it is NaN, as X is; of a list of sequences it is the padded array.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        return self._reconstruct(self._check_fitted_rows(X), keep_observed)
+
+    def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
+        """Decode codes, given conditions, in the lengths of the sequences ``like``."""
+        arrays = [Z]
+        if c is not None:
+            arrays.append(c)
+        if like is not None:
+            arrays.append(arranged(like, self._layout.arrange))
+
+        def decode(z: Tensor, *others: Tensor) -> Tensor:
+            others_by_name = {} if c is None else {"c": others[0]}
+            others_by_name |= {} if like is None else {"like": others[-1]}
+            return self.module_.decode(z.float(), **others_by_name, noisy=noisy)
+
+        dtype = torch.float64 if self.module_.returns_double else torch.float32
+        lengths_of = None if like is None else len(arrays) - 1
+        runner = BatchRunner(self.module_, self.net_.device)
+        return self._layout.restore(runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype))
+
+    def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
+        check_choice("keep_observed", keep_observed, (True, False))
+        if keep_observed and not self.module_.missing:
+            raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
+        dtype = torch.float64 if is_double(X) else torch.float32
+        X_hat = self._layout.restore(self._run(self.module_.reconstruct, X, c=c, lengths_of=0, dtype=dtype))
+        return fill_missing(X, X_hat) if keep_observed else X_hat
+
+    # ---------------------------------------------------------------- scoring
+
+    @return_input_type
+    def score_samples(self, X: Any, *, X_target: Any = None) -> Any:
+        """Compute minus the reconstruction loss of every row: the lower, the more anomalous.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            What the reconstruction is compared with; X when None.
+
+        Returns
+        -------
+        scores : ndarray or Tensor of shape (n_samples,), float32
+            Minus the loss, summed over features, in the data's own units (squared ones for a squared
+            error); without the penalty that a bottleneck may add while training. Only values that are known count, so
+            rows with few of them, or short sequences, score higher: divide by their number to compare them. Rows
+            whose loss float32 does not hold score alike, and lowest. A row without a known value has no score: NaN.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X, target = self._check_rows_and_target(X, X_target, in_domain=True)
+        return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
+
+    def _losses(self, function: Callable[..., Tensor], X: Any, target: Any, c: np.ndarray | None = None) -> Tensor:
+        """Return the losses that ``function`` gives for standardized samples, (n,) in float64, in the unit of X."""
+        # A loss beyond float32 counts as the largest number.
+        losses = self._run(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
+        if not self.module_.may_have_nan:
+            return self.module_.in_data_units(losses, math.prod(target.shape[1:]))
+        n_known = self._run(self.module_.count_known, target).to(losses)
+        # A sample without a known value loses nothing, which would make it the most normal one.
+        return torch.where(n_known > 0, self.module_.in_data_units(losses, n_known), torch.nan)
+
+    @staticmethod
+    def _in_float32(scores: Tensor) -> Tensor:
+        return scores.clamp(min=-LARGEST).float()
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
+        """Compute minus the mean squared error of the reconstruction, whatever the loss.
+
+        Searches and `cross_val_score` call it where ``scoring`` is left out. With ``scoring='r2'`` and the like scores
+        are NaN, since these need `predict`, which an autoencoder does not have.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+        y : None
+            Ignored, with a warning where it has the shape of X.
+        sample_weight : array-like of shape (n_samples,) or float, default=None
+            Weights of the rows.
+        X_target : {array-like, sparse matrix} of X's shape, default=None
+            What the reconstruction is compared with, such as clean rows for a noisy X; X when None.
+
+        Returns
+        -------
+        score : float
+            Minus the mean over all values that are known, in the data's own units squared; the greater the better. Rows
+            without a known value are left out.
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        given, (X, target) = X, self._check_rows_and_target(X, X_target)
+        if X_target is None:
+            warn_of_target(y, X, given)
+        weight = check_sample_weight(sample_weight, len(X))
+        errors, counts = as_array(self._run(self.module_.squared_error, X, target, dtype=torch.float64)).T
+        if not weight @ counts > 0:
+            raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
+        return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
+
+    def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
+        X = self._check_fitted_rows(X)
+        rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
+        if X_target is None:
+            X = check_domain(X, "X", **rules) if in_domain else X
+            return X, X
+        target = check_same_shape(self, X_target, "X_target", X, same_length=True, nan=self._nan)
+        return X, check_domain(target, "X_target", **rules) if in_domain else target
+
+    # ---------------------------------------------------------------- sampling
+
+    @available_if(_has_prior)
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+        """Draw rows: codes from ``prior_``, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same rows at every call.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, and where ``prior`` was set after it.
+        ValueError, TypeError
+            If ``n_samples`` or ``random_state`` is not what it has to be.
+        """
+        self._check_sampling(n_samples)
+        prior = LatentPrior(self.prior, NO_CONDITION)
+        codes = prior.sample(self.prior_, None, n_samples, self._n_features_out, draw_seed(random_state))
+        return self._decode(codes).numpy()
+
+    def _check_sampling(self, n_samples: int) -> None:
+        check_is_fitted(self)
+        if self.prior is not None and not hasattr(self, "prior_"):
+            raise NotFittedError("prior was set after fit: fit again, so that there is a density to draw from.")
+        check_number("n_samples", n_samples, numbers.Integral, 1)
+
+    # ---------------------------------------------------------------- state and tags
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._leave_missing_device()
+
+    def _leave_missing_device(self) -> None:
+        """After a fit on a device that this machine does not have, be ready to go on with what it has."""
+        if "net_" in vars(self) and self.device != "auto" and available(self.device) != self.device:
+            warn(
+                f"device={self.device!r} is not available here: the estimator runs on {self.net_.device!r}, and its "
+                "device is 'auto' from now on.",
+                UserWarning,
+            )
+            self.device = "auto"
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.array_api_support = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "mask" or self._may_read_padding()
+        tags.target_tags.required = getattr(self, "conditional", False) is not False
+        return tags

@@ -1,0 +1,216 @@
+"""Train a net: once, or twice where one training on few samples leaves doubt."""
+
+from __future__ import annotations
+
+import copy
+import math
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .._data.batches import BatchIterator, row_numbers
+from .._training.callbacks import Evidence, FiniteLoss, KeepBest, significantly_above
+from .._training.checkpoint import Checkpoint
+from .._training.net import AutoencoderNet
+from .._training.reports import Report
+from .._utils.rng import draw_seed
+from .._utils.slots import select
+from .._utils.threads import threads_for
+from ._build import build_net, continue_from, find_scaling, training_callbacks
+from ._fit_data import FitData
+from ._initialize import initialize
+from ._resolve import ModelSpec
+from ._training_data import corrupt_validation, mean_known, n_held_out, training_data, validation_data
+
+_AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
+# Up to so many samples a second training is asked where the first leaves doubt, at this level of the t-test.
+_FEW_ROWS, _DECISIVE_LEVEL = 1000, 0.01
+
+
+class Outcome(NamedTuple):
+    """A trained net, and how its training went; losses in the data's own units."""
+
+    net: AutoencoderNet
+    n_iter: int
+    loss_curve: list[float]
+    validation_loss_curve: list[float]
+    best_epoch: int
+    stopped: bool  # by a callback of the user's
+    evidence: Evidence | None  # where one training does not decide whether it has improved on its start
+
+
+class _Plan(NamedTuple):
+    """Which samples are trained on, which are held out, and for how long."""
+
+    training: np.ndarray
+    held_out: np.ndarray
+    stops_early: bool
+    validates: bool
+    n_batches: int
+    epochs: int
+
+    @property
+    def has_few_samples(self) -> bool:
+        """Whether a second training, with other samples held out, may be asked."""
+        n_held, n = len(self.held_out), len(self.training) + len(self.held_out)
+        return 0 < 2 * n_held <= n <= _FEW_ROWS
+
+
+def train(
+    est: Any,
+    spec: ModelSpec,
+    data: FitData,
+    *,
+    earlier: AutoencoderNet | None = None,
+    one_epoch: bool = False,
+    context: Any = None,
+) -> Outcome:
+    """Train a net on ``data``; ``est``, which holds the parameters, is not changed.
+
+    It goes on from ``earlier`` where that is given. With ``one_epoch``, for `partial_fit`, nothing is held out and no
+    schedule is followed. ``context`` is that of scikit-learn's callbacks.
+    """
+    seed = draw_seed(est.random_state)
+    checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint)
+    if checkpoint is not None:
+        seed = checkpoint.begin(seed, _description(est, data))
+    scaling = find_scaling(spec, data, earlier)
+    first = _train_once(est, spec, data, seed, scaling, earlier, checkpoint, one_epoch=one_epoch, context=context)
+    found = first.evidence
+    if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
+        return first._replace(evidence=None)
+    second = None
+    if not first.stopped:
+        with suppress(FloatingPointError):  # the first did without
+            second = _train_once(_without_observers(est), spec, data, seed, scaling, fold=1)
+    if second is not None and second.evidence is not None:  # which hidden values there are depends on the samples
+        return _decide_together(first, found, second, second.evidence)
+    kept = significantly_above(found.start, found.best)
+    return first._replace(evidence=None) if kept else _start_of(first, found)
+
+
+def _train_once(
+    est: Any,
+    spec: ModelSpec,
+    data: FitData,
+    seed: int,
+    scaling: dict[str, Any],
+    earlier: AutoencoderNet | None = None,
+    checkpoint: Checkpoint | None = None,
+    *,
+    one_epoch: bool = False,
+    context: Any = None,
+    fold: int = 0,
+) -> Outcome:
+    """Build, initialize and train a net; with ``fold=1`` other samples are held out."""
+    rng = np.random.default_rng(seed)
+    plan = _plan(est, spec, data, rng, fold, one_epoch=one_epoch)
+    finite = FiniteLoss()
+    keep = KeepBest(est.n_iter_no_change if plan.stops_early else None, est.tol, restore=plan.stops_early)
+    callbacks = [("finite_loss", finite), *([("keep_best", keep)] if plan.validates else [])]
+    if not one_epoch:
+        monitor = "valid_loss" if plan.validates else "train_loss"
+        callbacks += training_callbacks(est, spec, plan.epochs, plan.n_batches, monitor, context)
+
+    with threads_for(0):  # nothing here is worth the time that other threads take to wake up
+        net = build_net(est, spec, data, scaling, earlier, seed, callbacks)
+        dataset = training_data(net, data, plan.training)
+    # What was trained before is not bettered by chance.
+    trust_start = initialize(net, data, dataset, rng) if earlier is None else False
+    with threads_for(0):
+        if earlier is not None:
+            continue_from(net, earlier)
+        validation = validation_data(net, data, dataset, plan.held_out) if plan.validates else None
+        # Nothing that samples seen in training say could prove that training is better than PCA.
+        keep.trust_start = "always" if trust_start and validation is dataset else trust_start
+        n_known, n_known_validation = mean_known(net, dataset), mean_known(net, validation)
+        if validation is not None:
+            validation, net.hidden_share_ = corrupt_validation(net, validation)
+            if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
+                keep.trust_start = False
+        if keep.trust_start is True and plan.has_few_samples and not net.is_steered():
+            keep.trust_start = "pooled"
+        for _, callback in net.callbacks_:
+            if isinstance(callback, Report):
+                callback.n_known = {"train_loss": n_known, "valid_loss": n_known_validation}
+
+    first = len(net.history)
+    with threads_for(net.module_.n_multiplications * math.ceil(len(dataset) / plan.n_batches)):
+        net.train_rows(dataset, validation, plan.epochs, checkpoint)
+        finite.check_weights(net)
+    net.module_.eval()
+    finished = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]
+    return Outcome(
+        net,
+        n_iter=len(finished),
+        loss_curve=_in_data_units(net, finished, n_known),
+        validation_loss_curve=_in_data_units(net, keep.curve_, n_known_validation) if plan.validates else [],
+        best_epoch=keep.best_epoch_ if plan.stops_early else len(finished),
+        stopped=len(finished) < plan.epochs and not (plan.validates and keep.is_out_of_patience()),
+        evidence=keep.__dict__.pop("evidence_", None),
+    )
+
+
+def _plan(est: Any, spec: ModelSpec, data: FitData, rng: np.random.Generator, fold: int, *, one_epoch: bool) -> _Plan:
+    stops_early = bool(est.early_stopping) and not one_epoch
+    order = row_numbers(len(data.X), data.sample_weight)
+    n_held = n_held_out(est, spec, data, len(order)) if stops_early else 0
+    if n_held:
+        rng.shuffle(order)
+        order = np.roll(order, -fold * n_held)
+    batching = {"batch_size": est.batch_size} | select(est._extra, "iterator_train")
+    n_batches = len(BatchIterator(range(len(order) - n_held), **batching))
+    epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
+    return _Plan(order[n_held:], order[:n_held], stops_early, stops_early or data.X_val is not None, n_batches, epochs)
+
+
+def n_epochs(max_epochs: int | str, n_batches: int) -> int:
+    """Return how many epochs ``max_epochs`` allows when each has ``n_batches``."""
+    if max_epochs != "auto":
+        return int(max_epochs)
+    low, high = _AUTO_EPOCHS
+    return min(max(_AUTO_BATCHES // n_batches, low), high)
+
+
+def _without_observers(est: Any) -> Any:
+    """Return a copy that prints nothing and has none of the user's callbacks, which watch one training."""
+    other = copy.copy(est)
+    other.verbose, other.callbacks = 0, None
+    other._extra = {name: value for name, value in est._extra.items() if not name.startswith("callbacks__")}
+    return other
+
+
+def _start_of(outcome: Outcome, found: Evidence) -> Outcome:
+    outcome.net.module_.load_state_dict(found.start_weights)
+    outcome.net.module_.eval()
+    return outcome._replace(best_epoch=0, evidence=None)
+
+
+def _decide_together(first: Outcome, found: Evidence, second: Outcome, other: Evidence) -> Outcome:
+    """Keep the one of two nets that has gained more on the samples held out from it, or the start.
+
+    Both are validated on different samples, which together decide whether training improves on the start.
+    """
+    if not significantly_above(torch.cat([found.start, other.start]), torch.cat([found.best, other.best])):
+        return _start_of(first, found)
+    gains = [float((evidence.start - evidence.best).mean()) for evidence in (found, other)]
+    if gains[0] >= gains[1]:
+        return first._replace(evidence=None)
+    first.net.module_.load_state_dict(second.net.module_.state_dict())
+    first.net.module_.eval()
+    return second._replace(net=first.net, evidence=None)  # whose callbacks are the user's
+
+
+def _description(est: Any, data: FitData) -> list[Any]:
+    """List what makes a training the one that it is."""
+    aside = ("callbacks", "checkpoint", "device", "verbose")
+    params = {name: value for name, value in sorted(est.get_params(deep=False).items()) if name not in aside}
+    weights = est.module_.state_dict().values() if est.warm_start and hasattr(est, "net_") else ()
+    return [type(est).__qualname__, params, *data.arrays, *(tensor.cpu().numpy() for tensor in weights)]
+
+
+def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:
+    """Convert losses of standardized samples to the unit of X."""
+    return net.module_.in_data_units(torch.tensor(values, dtype=torch.float64), n_known).tolist()

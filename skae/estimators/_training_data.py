@@ -1,0 +1,121 @@
+"""Samples to train on and to validate with: split, held in memory or streamed, and corrupted once for validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._data.batches import BatchIterator, InMemoryDataset
+from .._data.chunked import map_rows
+from .._data.sources import LazyArray
+from .._data.sparse import SparseRows
+from .._data.streaming import StreamingDataset
+from .._training.net import AutoencoderNet
+from .._utils.memory import hold_budget, read_budget
+from ._fit_data import FitData
+from ._resolve import ModelSpec
+
+_MIN_ROWS_TO_HOLD_OUT = 10
+_MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
+
+Dataset = InMemoryDataset | StreamingDataset
+
+
+def n_held_out(est: Any, spec: ModelSpec, data: FitData, n_rows: int) -> int:
+    """How many of ``n_rows`` of X are kept from training to validation it by."""
+    if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
+        return 0
+    n_held = math.ceil(est.validation_fraction * n_rows)
+    if n_held >= n_rows:
+        raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
+    if isinstance(data.X, LazyArray) and not (isinstance(data.X, SparseRows) and spec.noise is None):  # these are held
+        n_held = max(1, min(n_held, read_budget() // (4 * math.prod(data.X.shape[1:]))))
+    return n_held
+
+
+def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Dataset:
+    """Return the samples at ``index``: in memory on the device where they fit, else read while they are used."""
+    module, device = net.module_, torch.device(net.device)
+    find_target = module.target if data.X_target is not None or module.loss.domain is not None else None
+    seen = data.X if data.X_target is None else data.X_target
+    weight = None
+    if data.sample_weight is not None:  # of mean 1 among the rows that are meant
+        weight = torch.from_numpy(data.sample_weight / data.sample_weight[index].mean()).float()
+    c = None if data.c is None else torch.from_numpy(data.c)
+    n_bytes = 4 * math.prod(data.X.shape) * (1 if find_target is None else 2)
+    # Blocks would not be there if they fitted into memory, and may fit on another device all the same.
+    if n_bytes > hold_budget(device) or (isinstance(data.X, LazyArray) and device.type == "cpu"):
+        window = max(1, read_budget() // (n_bytes // len(data.X)))
+        return StreamingDataset(
+            data.X, module.standardize, find_target, window, device, data.X_target, weight, c, index
+        )
+
+    def hold(function: Callable[[Tensor], Tensor], X: Any) -> Tensor:
+        return map_rows(lambda x: function(x).to(device), X, device=device)
+
+    target = None if find_target is None else hold(find_target, seen)
+    where = None if len(index) == len(data.X) and (index[:-1] < index[1:]).all() else torch.from_numpy(index)
+    weight, c, where = (None if t is None else t.to(device) for t in (weight, c, where))
+    return InMemoryDataset(hold(module.standardize, data.X), target, weight, c, where)
+
+
+def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.ndarray) -> Any:
+    """Return the validation data: held out, ``X_val``, or those that are trained on.
+
+    The first two are in memory, or read while they are used if they come from a sparse matrix.
+    """
+    if len(held_out) and isinstance(rows, StreamingDataset) and rows.is_sparse:
+        return rows.part(held_out)
+    if len(held_out):
+        held = rows.at(held_out)
+        if held.weight is not None:
+            held.weight = held.weight / held.weight.mean()
+        return held
+    if data.X_val is None:
+        return rows
+    module, device = net.module_, torch.device(net.device)
+    seen = data.X_val if data.X_val_target is None else data.X_val_target
+    c = None if data.c_val is None else torch.from_numpy(data.c_val)
+    if isinstance(data.X_val, SparseRows):
+        return StreamingDataset(data.X_val, module.standardize, module.target, 1, device, data.X_val_target, None, c)
+    u, target = map_rows(module.standardize, data.X_val), map_rows(module.target, seen)
+    return InMemoryDataset(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
+
+
+def corrupt_validation(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]:
+    """Corrupt the validation data of a denoiser, or PCA would win on clean samples. One draw serves all epochs.
+
+    Where the noise masks, only the values that it hides count: the start copies the others. Their share of the known
+    values is returned with the samples, or None.
+    """
+    module = net.module_
+    if module.noise is None:
+        return validation, None
+    rows = validation.in_memory()
+    with net.stream, torch.no_grad():
+        noisy, hidden = module.corrupt_and_hide(rows.u)
+        if not (bool(hidden.any()) and module.loss_takes_observed):
+            return InMemoryDataset(noisy, rows.target, rows.weight, rows.condition), None
+        rows = rows.repeated(max(1, min(_MASKS, _MASKED_ROWS // len(rows))))
+        noisy, hidden = module.corrupt_and_hide(rows.u)
+    known = ~rows.target.isnan()
+    share = float((hidden & known).sum() / known.sum())
+    if not share > 0:  # so few are masked that the draw has hidden none
+        return InMemoryDataset(noisy, rows.target, rows.weight, rows.condition), None
+    return InMemoryDataset(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
+
+
+def mean_known(net: AutoencoderNet, rows: Dataset | None) -> float:
+    """Return the mean number of values of a sample that its loss adds up."""
+    if rows is None or not net.module_.may_have_nan:
+        return float(math.prod(net.module_.input_shape))
+    total = 0.0
+    for batch in BatchIterator(rows, net.batch_size if isinstance(rows, StreamingDataset) and rows.is_sparse else 4096):
+        known = (~batch.y.isnan()).flatten(1).sum(1).double()
+        total += float((known if batch.weight is None else known * batch.weight).sum())
+    return total / len(rows)
