@@ -75,7 +75,7 @@ def test_parameters_and_network_choose_the_layout(shape, options, expected):
 
 
 def test_channel_axis_is_refused_for_a_table():
-    with pytest.raises(ValueError, match="channel_axis=0 is for sequences .* table of 4 columns"):
+    with pytest.raises(ValueError, match=r"channel_axis=0 is for sequences .* table of 4 columns"):
         find((4,), channel_axis=0, takes_input_shape=False)
 
 

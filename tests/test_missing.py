@@ -16,8 +16,8 @@ from torch import nn
 from skae import losses
 from skae._data import chunked as _slices
 from skae._data.chunked import extremes, to_tensor
-from skae._data.scaling import mean_and_scale
 from skae._data.nan_policy import NaNPolicy
+from skae._data.scaling import mean_and_scale
 from skae._data.validation import check_domain, check_rows
 from skae._module.autoencoder import Autoencoder
 from skae.bottlenecks import Identity
@@ -221,9 +221,8 @@ def test_rows_that_are_all_nan_are_missing_rows_and_x_that_is_all_nan_is_nothing
     with pytest.raises(ValueError, match="X must hold at least one value that is not NaN"):
         check_rows(Fitted(), np.full((4, 3), nan), reset=True, nan=NaNPolicy(missing=True))
     est = fitted_on(X, nan=NaNPolicy(missing=True))
-    assert np.isnan(check_rows(est, np.full((2, 5), nan), reset=False, nan=NaNPolicy(missing=True))).all(), (
-        "to fill in is possible"
-    )
+    found = check_rows(est, np.full((2, 5), nan), reset=False, nan=NaNPolicy(missing=True))
+    assert np.isnan(found).all(), "to fill in is possible"
 
 
 @pytest.mark.parametrize("step", [0, 2])
