@@ -71,6 +71,7 @@ alone = [
     "benchmarks",
     "extending",
     "design",
+    "glossary",
     "file_format",
     "security",
     "contributing",
