@@ -63,7 +63,7 @@ def test_a_class_is_drawn_as_often_as_it_was_there(y):
 )  # fmt: skip
 def test_a_class_that_fit_did_not_see_is_told(y, unknown):
     condition = learned(Classes(y), y)
-    with pytest.raises(ValueError, match=r"y must hold classes of fit, .*, got .*" + str(unknown)):
+    with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, .*, got .*" + str(unknown)):
         condition.encode([unknown])
 
 
@@ -156,7 +156,7 @@ def test_targets_that_are_not_finite_are_refused(wrong):
 
 
 def test_another_number_of_targets_is_refused():
-    with pytest.raises(ValueError, match="y must have 2 targets for each row, got 1"):
+    with pytest.raises(ValueError, match="y must have 2 targets for each sample, got 1"):
         Targets(np.ones((3, 2))).encode([1.0, 2.0])
     with pytest.raises(ValueError, match=r"y must have the shape .* got \(2, 1, 1\)|Found array with dim 3"):
         Targets(np.ones((2, 1, 1)))

@@ -83,7 +83,7 @@ def test_the_last_axis_has_two_names(axis):
 @pytest.mark.parametrize(
     ("row_shape", "input_shape", "axis", "match"),
     [
-        ((10,), None, "auto", "^X has flat rows of 10 values, which are no square grey image: pass input_shape"),
+        ((10,), None, "auto", "^X has flat rows of 10 values, which are not a square gray image: pass input_shape"),
         (
             (5, 8, 8),
             None,

@@ -153,7 +153,5 @@ def test_targets_name_their_column():
     y = pd.DataFrame({"u": np.ones(20), "v": np.full(20, np.nan)})
     with pytest.raises(ValueError, match="Input y contains NaN in column 'v'"):
         VAEGenerator(2, conditional="targets", **FIT).fit(np.column_stack(list(good().values())), y)
-    with pytest.raises(
-        ValueError, match=r"got \(20, 2, 2\)\. What reconstructions are to be compared with is X_target"
-    ):
+    with pytest.raises(ValueError, match=r"got \(20, 2, 2\)\. Reconstruction targets are passed as X_target"):
         VAEGenerator(2, conditional=True, **FIT).fit(np.column_stack(list(good().values())), np.ones((20, 2, 2)))

@@ -667,6 +667,6 @@ class Endless(Dataset):
 )
 def test_rows_without_a_number_or_an_end(data):
     with pytest.raises(
-        TypeError, match=r"^X_val must have a length and numbered rows: pass an array or a map-style torch"
+        TypeError, match=r"^X_val must have a length and indexable rows: pass an array or a map-style torch"
     ):
         as_lazy_array(data, name="X_val")

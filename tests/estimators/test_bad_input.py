@@ -329,8 +329,8 @@ def test_values_that_overflow_within_the_network():
     ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
     X, Z = np.full((3, 4), 3e38), np.full((3, 2), 3e38)
     for call in (lambda: ae.transform(X), lambda: ae.reconstruct(X), lambda: ae.score(X)):
-        refuses(ae, call, ValueError, "What the network makes of X is not finite")
-    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "What the network makes of the codes is not finite")
+        refuses(ae, call, ValueError, "The network produced non-finite values for X")
+    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "The network produced non-finite values for the codes")
     # Rows that are merely far away score lowest, as it should be.
     far, farther, near = ae.score_samples(np.outer([1e25, 1e26, 1], np.ones(4)))
     assert np.isfinite(far)
@@ -341,7 +341,7 @@ def test_one_row_that_overflows_is_enough():
     ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
     X = np.vstack([good()] * 500)
     X[-1] = 3e38
-    refuses(ae, lambda: ae.transform(X), ValueError, "What the network makes of X is not finite")
+    refuses(ae, lambda: ae.transform(X), ValueError, "The network produced non-finite values for X")
 
 
 def test_sums_that_overflow_are_no_error():

@@ -285,7 +285,7 @@ OTHER_SHAPES = [
     (lambda X: X[:, :7, :9], "height 7 instead of 8, width 9 instead of 10"),
     (lambda X: X[..., :1], "channels 1 instead of 3"),
     (lambda X: np.tile(X, (1, 4, 4, 1)), "height 32 instead of 8, width 40 instead of 10.*extract_patches_2d"),
-    (lambda X: np.tile(X[0], (4, 4, 1)), "As a single sample X has another size: .*extract_patches_2d"),
+    (lambda X: np.tile(X[0], (4, 4, 1)), "If X is a single sample, its size differs: .*extract_patches_2d"),
     (lambda X: np.moveaxis(X, -1, 1), "move its axes"),
     (lambda X: X.reshape(len(X), -1), "Reshape X"),
 ]

@@ -224,7 +224,7 @@ def test_integers_of_numpy_are_sizes_too(pictures):
 @pytest.mark.parametrize(
     ("shape", "params", "match"),
     [
-        ((60,), {}, "flat rows of 60 values, which are no square grey image: pass input_shape"),
+        ((60,), {}, "flat rows of 60 values, which are not a square gray image: pass input_shape"),
         ((192,), {}, r"pass input_shape, the shape of one image, such as \(height, width\)"),
         ((5, 8, 8), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
         ((3, 8, 3), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),

@@ -158,10 +158,15 @@ def test_refused_y_leave_a_fitted_estimator_as_it_was(groups, unchanged):
     vae = small().fit(X, y)
     unchanged(vae, lambda: vae.fit(X), ValueError, "requires y")
     unchanged(vae, lambda: vae.fit(X, y[:3]), ValueError, "inconsistent")
-    unchanged(vae, lambda: vae.partial_fit(X, y + 1), ValueError, r"y must hold classes of fit, \[0, 1, 2\], got .*3")
-    unchanged(vae, lambda: vae.fit(X, y, X_val=X, y_val=y + 1), ValueError, "y must hold classes of fit")
+    unchanged(
+        vae,
+        lambda: vae.partial_fit(X, y + 1),
+        ValueError,
+        r"y must contain only classes seen in fit, \[0, 1, 2\], got .*3",
+    )
+    unchanged(vae, lambda: vae.fit(X, y, X_val=X, y_val=y + 1), ValueError, "y must contain only classes seen in fit")
     vae.set_params(warm_start=True)
-    unchanged(vae, lambda: vae.fit(X, y + 1), ValueError, "y must hold classes of fit")
+    unchanged(vae, lambda: vae.fit(X, y + 1), ValueError, "y must contain only classes seen in fit")
     assert vae.sample(2, y=2, random_state=0).mean() > 15
 
 
@@ -178,7 +183,7 @@ def test_classes_that_were_not_seen_are_named(groups, unknown):
         lambda: vae.interpolate(X[:2], X[2:4], y=unknown),
         lambda: vae.sample_posterior(X[:2], unknown),
     ):
-        with pytest.raises(ValueError, match=r"y must hold classes of fit, \[0, 1, 2\], got"):
+        with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, \[0, 1, 2\], got"):
             call()
 
 
@@ -186,7 +191,7 @@ def test_an_unknown_string_is_named_too(groups):
     X, y = groups
     vae = small().fit(X, np.array(["ant", "bee", "cat"])[y])
     for unknown in ("dog", "catfish", 1):
-        with pytest.raises(ValueError, match=r"y must hold classes of fit, .*'cat'.*got"):
+        with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, .*'cat'.*got"):
             vae.sample(2, y=unknown)
 
 
@@ -347,9 +352,9 @@ def test_more_than_one_target(slope):
     assert vae.sample(y=[1.0, 2.0]).shape == (1, 4)
     assert vae.sample(y=[[1.0, 2.0], [0.0, 0.0]]).shape == (2, 4)
     assert vae.score_samples(X, Y).shape == (400,)
-    with pytest.raises(ValueError, match="2 targets for each row, got 1"):
+    with pytest.raises(ValueError, match="2 targets for each sample, got 1"):
         vae.score_samples(X, t[:, None])
-    with pytest.raises((ValueError, TypeError), match=r"2 targets for each row|at least 1 dimension"):
+    with pytest.raises((ValueError, TypeError), match=r"2 targets for each sample|at least 1 dimension"):
         vae.sample(3, y=1.0)
     integers = small(3).fit(X, np.rint(Y * 10).astype(int))
     assert not hasattr(integers, "classes_")
@@ -431,9 +436,9 @@ def test_it_is_told_y_in_minibatches_too(groups):
     for _ in range(3):
         vae.partial_fit(X, y)
     assert vae.sample(20, y=2, random_state=0).mean() > 12
-    with pytest.raises(ValueError, match="y must hold classes of fit"):
+    with pytest.raises(ValueError, match="y must contain only classes seen in fit"):
         vae.partial_fit(X, y + 5)
-    with pytest.raises(ValueError, match="y must hold classes of fit"):
+    with pytest.raises(ValueError, match="y must contain only classes seen in fit"):
         small().partial_fit(X, y, classes=[0, 1])
 
 

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgba
 from sklearn.decomposition import PCA
 
 from skae.plotting import LatentDisplay
-from skae.plotting._common import COLOURS
+from skae.plotting._common import COLORS
 
 draw = LatentDisplay.from_codes
 
@@ -75,7 +75,7 @@ def test_classes_have_colours_and_a_legend(codes, y):
     assert legend_of(display) == [str(c) for c in np.unique(y)]
     for i, (c, artist) in enumerate(zip(np.unique(y), display.artists_, strict=True)):
         np.testing.assert_array_equal(artist.get_offsets(), codes[y == c])
-        np.testing.assert_allclose(artist.get_facecolor()[0, :3], to_rgba(COLOURS[i])[:3])
+        np.testing.assert_allclose(artist.get_facecolor()[0, :3], to_rgba(COLORS[i])[:3])
     assert display.colorbar_ is None
 
 
@@ -146,7 +146,7 @@ def test_settings_go_to_scatter_and_hist(codes):
         ([[np.inf, 1.0]], None, "Input Z contains infinity"),
         (np.ones((1, 3)), None, "minimum of 2 is required"),
         (np.ones((2, 2, 2)), None, "dim 3"),
-        (np.ones((41, 2)), [f"c{i}" for i in range(41)], "41 classes, too many to tell apart: at most 40"),
+        (np.ones((41, 2)), [f"c{i}" for i in range(41)], "41 classes, but at most 40"),
     ],
 )
 def test_unfit_codes_and_classes_are_refused(Z, y, message):

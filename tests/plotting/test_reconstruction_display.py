@@ -189,7 +189,7 @@ def test_from_estimator_passes_everything_on(autoencoder, few):
 @pytest.mark.parametrize(
     ("shape", "kwargs", "message"),
     [
-        ((3, 13), {}, "^X has flat rows of 13 values, which are no square grey image: pass input_shape"),
+        ((3, 13), {}, "^X has flat rows of 13 values, which are not a square gray image: pass input_shape"),
         ((3, 64), {"input_shape": (8, 9)}, r"^input_shape=\(8, 9\) does not hold the 64 values that a row of X has"),
         ((3, 4, 6), {"input_shape": (6, 4)}, r"^input_shape=\(6, 4\) does not fit the rows of X, .* shape \(4, 6\)"),
         ((3, 100, 2), {}, r"^X has rows of shape \(100, 2\), .*sequences: pass input_shape=\(100, 2\)"),
@@ -199,7 +199,11 @@ def test_from_estimator_passes_everything_on(autoencoder, few):
             r"^X has rows of shape \(8, 8, 2\), .*pass channel_axis=0 or channel_axis=-1",
         ),
         ((3, 3, 8, 3), {}, r"^X has rows of shape \(3, 8, 3\), .*pass channel_axis=0 or channel_axis=-1"),
-        ((3, 8, 8, 2), {"channel_axis": -1}, r"^X has images of 2 channels \(.*\): only 1, 3 or 4 can be drawn"),
+        (
+            (3, 8, 8, 2),
+            {"channel_axis": -1},
+            r"^X has images of 2 channels \(.*\), but only 1, 3 or 4 channels can be drawn",
+        ),
         ((3, 8, 8), {"channel_axis": 0}, r"^channel_axis=0 needs images with three axes, but X has rows of shape"),
         ((3, 2, 8, 8, 3), {}, r"^X has rows of shape \(2, 8, 8, 3\), but an image has 2 axes, or 3 with channels"),
         ((3, 64), {"input_shape": (64,)}, r"^input_shape is \(64,\), but an image has 2 axes"),
@@ -237,10 +241,10 @@ def test_images_with_nan_have_no_psnr_but_beside_a_target():
     X, X_hat = ramp(2, 8, 8), ramp(2, 8, 8) / 2
     holes = X.copy()
     holes[1, 2, 3] = np.nan
-    with pytest.raises(ValueError, match=r"^X has NaN.*pass an X_target without NaN, or metric='mse'"):
+    with pytest.raises(ValueError, match=r"^X contains NaN.*pass an X_target without NaN, or metric='mse'"):
         draw(holes, X_hat, metric="psnr")
     assert plt.get_fignums() == [], "nothing was drawn"
-    with pytest.raises(ValueError, match=r"^X_target has NaN.*pass an X_target without NaN, or metric='mse'"):
+    with pytest.raises(ValueError, match=r"^X_target contains NaN.*pass an X_target without NaN, or metric='mse'"):
         draw(X, X_hat, X_target=holes, metric="psnr")
     expected = labels(draw(X, X_hat, metric="psnr"), "x")
     assert labels(draw(holes, X_hat, X_target=X, metric="psnr"), "x") == expected
@@ -249,5 +253,5 @@ def test_images_with_nan_have_no_psnr_but_beside_a_target():
 
 
 def test_images_that_do_not_go_together_are_refused():
-    with pytest.raises(ValueError, match=r"as many and of one shape, got X \(3, 8, 8\), X_hat \(2, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"the same number and shape of images, got X \(3, 8, 8\), X_hat \(2, 8, 8\)"):
         draw(ramp(3, 8, 8), ramp(2, 8, 8))

@@ -21,7 +21,7 @@ def draw(loss_curve, validation_loss_curve=(), best_epoch=None, **kwargs):
 def test_training_begins_at_epoch_1_and_validation_before_it():
     display = draw([5.0, 4.0], [6.0, 5.5, 5.0], best_epoch=1)
     assert curves(display) == {"training": ([1, 2], [5.0, 4.0]), "validation": ([0, 1, 2], [6.0, 5.5, 5.0])}
-    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Epoch", "Mean loss of a row")
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Epoch", "Mean loss per sample")
 
 
 @pytest.mark.parametrize(
