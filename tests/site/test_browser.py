@@ -76,7 +76,7 @@ def test_every_page(visit, site):
         visit.open(path)
 
 
-def test_what_makes_these_tests_fail(visit):
+def test_checks_detect_broken_pages(visit):
     """A test that cannot fail is none."""
     visit.open()
     for script, found in [
