@@ -1,4 +1,4 @@
-"""What makes a part a hyperparameter: reading, setting, cloning and copying it."""
+"""Components as hyperparameters: reading, setting, cloning and copying."""
 
 import copy
 import inspect

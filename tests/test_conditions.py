@@ -1,4 +1,4 @@
-"""What a decoder is told beside the code: classes as ones and zeros, targets by their standard deviation."""
+"""Encoding of conditions: one-hot classes, standardized targets."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Made data: every combination once, factors that mean what is said, draws without replacement."""
+"""Synthetic data: all combinations of factors, sampling without replacement."""
 
 import numpy as np
 import pytest

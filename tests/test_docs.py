@@ -1,4 +1,4 @@
-"""What the pages say is true: snippets run, links lead somewhere."""
+"""Documentation: snippets run, links resolve."""
 
 import re
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Public names are documented to numpydoc's rules, with an example that pytest runs."""
+"""Public docstrings follow numpydoc and have examples."""
 
 import inspect
 

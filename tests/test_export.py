@@ -1,4 +1,4 @@
-"""Exported graphs give what the estimators give."""
+"""Exported graphs agree with the estimators."""
 
 import copy
 import functools

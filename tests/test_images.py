@@ -1,4 +1,4 @@
-"""How images lie in X: what can be told by itself, what is asked for, and the way there and back."""
+"""Image layouts: inference, errors, conversion and its inverse."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Collections of samples become the array that they stand for, or are refused with the shapes that do not fit."""
+"""Collections of samples are stacked into one array, or raise an error with their shapes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A folder imports only lower folders, and what is optional is imported where it is used."""
+"""Folders import only lower folders, and optional packages where they are used."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""Likelihoods against torch.distributions, what they draw, and where their scale comes from."""
+"""Likelihoods: agreement with torch.distributions, samples, scales."""
 
 import math
 

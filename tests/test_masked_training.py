@@ -1,4 +1,4 @@
-"""Under a mask what is hidden counts: in validation always, in the training loss where `hidden_only` says so."""
+"""Training with masks: losses of hidden values, in validation and with `hidden_only` in training."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Metrics: known values, agreement with scikit-image and scikit-learn, symmetries, refusals."""
+"""Metrics: known values, agreement with scikit-image and scikit-learn, symmetries, errors."""
 
 import builtins
 

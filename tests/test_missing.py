@@ -1,4 +1,4 @@
-"""NaN in the parts: conditioning, validation, losses, noises and the module that joins them."""
+"""NaN in the parts: standardization, validation, losses, noises and the module."""
 
 from unittest import mock
 

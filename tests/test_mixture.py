@@ -1,4 +1,4 @@
-"""Mixtures: how many components, of which rows, and draws given some of the variables."""
+"""Mixtures: number of components, weights, conditional sampling."""
 
 import numpy as np
 import pytest

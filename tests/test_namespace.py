@@ -1,4 +1,4 @@
-"""What there is after ``import skae``."""
+"""The namespace of ``skae``."""
 
 import pkgutil
 import subprocess

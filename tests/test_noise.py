@@ -1,4 +1,4 @@
-"""What each noise does to values: how much, how often, with which values, from which stream."""
+"""Noises: strength, distribution, values and random numbers."""
 
 import numpy as np
 import pytest

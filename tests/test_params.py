@@ -1,4 +1,4 @@
-"""Names with double underscores, calls that pass what a signature asks for, and slots."""
+"""Nested parameter names, calls by signature, and resolution of parts."""
 
 import functools
 import types

@@ -1,5 +1,4 @@
-"""At ``max_epochs=0`` the networks that start as PCA are PCA, whatever the levels, the number and the weights of the
-samples, held in memory or not."""
+"""Networks with a PCA initialization equal PCA at ``max_epochs=0``, for any offsets, sizes and weights of samples."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""``precision`` and ``compile``: how training computes, and that nothing else depends on it."""
+"""``precision`` and ``compile`` affect training only."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Densities over the codes: seeded where they have no seed, copied, fitted and sampled."""
+"""Priors: seeding, copying, fitting and sampling."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What scikit-learn refuses is refused with the column and the remedy."""
+"""Errors for arrays that scikit-learn rejects name the column and the remedy."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Rows that are held and rows that are read while they are used: the same batches, and orders that mix well."""
+"""In-memory and streaming datasets: equal batches, and well-mixed orders."""
 
 import numpy as np
 import pytest

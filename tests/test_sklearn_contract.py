@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, those that `check_estimator` leaves out too."""
+"""scikit-learn's estimator checks, including those not run by `check_estimator`."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The way of arrays into torch, slice by slice, and one mean and one scale against NumPy's."""
+"""Slice-wise processing in torch, and mean and scale compared with NumPy."""
 
 from itertools import pairwise
 from unittest import mock

@@ -1,4 +1,4 @@
-"""On few samples two trainings from one start decide together whether PCA is left."""
+"""On few samples two trainings decide together whether PCA is replaced."""
 
 import numpy as np
 import pytest

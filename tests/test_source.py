@@ -1,4 +1,4 @@
-"""Rows that are read block by block are the rows of the array, and no more of them is loaded than was asked for."""
+"""Lazy arrays have the rows of the array, and load no more than requested."""
 
 import mmap
 import re

@@ -1,4 +1,4 @@
-"""Sparse matrices give what dense ones give, and are never made dense as a whole."""
+"""Sparse matrices give the results of dense ones, and are never densified as a whole."""
 
 import subprocess
 import sys

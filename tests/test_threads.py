@@ -1,4 +1,4 @@
-"""How many threads compute, alone and beside others."""
+"""Number of threads, alone and in parallel with other fits."""
 
 import pytest
 import torch

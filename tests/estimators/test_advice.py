@@ -1,4 +1,4 @@
-"""What a fit warns of, and what it does not."""
+"""Warnings of `fit` about data that probably do not suit the model."""
 
 import warnings
 

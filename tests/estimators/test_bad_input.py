@@ -1,4 +1,4 @@
-"""What does not fit is refused with a message that names it, and the estimator stays as it was."""
+"""Invalid input raises an error that names it, and leaves the estimator unchanged."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Lists of sequences and images, single samples, and sequences with their channels first, through every method."""
+"""Lists of sequences and images, single samples, and channels-first sequences in all methods."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""ConvAutoencoder: images of any size, layout and dtype, and what it does to them."""
+"""ConvAutoencoder: images of any size, layout and dtype."""
 
 import copy
 import inspect

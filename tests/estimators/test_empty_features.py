@@ -1,4 +1,4 @@
-"""Features without a known value in `fit`, and samples without one: named, reconstructed as 0, without a score."""
+"""Features and samples without a known value: warnings, reconstruction as 0, undefined scores."""
 
 import pickle
 import warnings

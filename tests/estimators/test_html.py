@@ -1,4 +1,4 @@
-"""What a notebook shows of an estimator: all of it described, with links to its page."""
+"""HTML representation of estimators, with descriptions and links."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What scikit-learn's imputers promise, asked of them and of `Reconstructor` alike."""
+"""Properties of scikit-learn's imputers, tested for them and for `Reconstructor`."""
 
 import warnings
 

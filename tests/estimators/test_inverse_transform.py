@@ -1,4 +1,4 @@
-"""`inverse_transform` calls its argument X, as scikit-learn does, and still takes its former name."""
+"""The argument of `inverse_transform` is X, as in scikit-learn, and its deprecated name still works."""
 
 import inspect
 import warnings

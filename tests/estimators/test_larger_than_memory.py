@@ -1,4 +1,4 @@
-"""Rows that do not fit: read block by block in every method, checked as they are read, and never loaded as a whole."""
+"""Data larger than memory: read block by block in all methods, and checked when read."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""``missing="mask"``: NaN in X through the whole estimator."""
+"""``missing="mask"``: NaN in X in all methods of the estimator."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""What people call things elsewhere: it works, or the error says what it is called here."""
+"""Names used by other libraries are accepted, or the error names the equivalent."""
 
 import inspect
 import pickle

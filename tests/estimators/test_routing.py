@@ -1,4 +1,4 @@
-"""What goes to `fit` beside X reaches it through pipelines and searches."""
+"""Parameters of `fit` in pipelines and searches."""
 
 import numpy as np
 import pytest

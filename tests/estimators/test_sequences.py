@@ -1,4 +1,4 @@
-"""Sequences of different lengths through the estimator."""
+"""Sequences of different lengths in all methods of the estimator."""
 
 import functools
 import pickle

@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: the same values as for arrays, on the tensor's device, and the same refusals."""
+"""Tensors as input give tensors on the same device, with the values and errors of arrays."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""AutoencoderTransformer: what it computes."""
+"""AutoencoderTransformer: fits, parameters, inputs and weights."""
 
 import copy
 import pickle

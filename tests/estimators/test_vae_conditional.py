@@ -1,4 +1,4 @@
-"""VAEGenerator told y: classes and real targets, what rows they make and how likely they make a row."""
+"""Conditional VAEGenerator: classes and real targets, samples and likelihoods."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""VAEGenerator: codes as distributions, likelihoods, guards, and scikit-learn's manners."""
+"""VAEGenerator: posteriors, likelihoods, warnings, and the API of scikit-learn."""
 
 import functools
 import inspect

@@ -1,4 +1,4 @@
-"""VAEGenerator: rows that it makes, from its prior, from posteriors and between rows, in any layout."""
+"""VAEGenerator: samples from the prior and the posterior, and interpolation, in any layout."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Metrics of disentanglement: perfect codes, noise, mixtures, symmetries, definitions spelt out, refusals."""
+"""Metrics of disentanglement: perfect codes, noise, symmetries, definitions, errors."""
 
 import numpy as np
 import pytest

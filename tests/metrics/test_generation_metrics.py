@@ -1,4 +1,4 @@
-"""Metrics of generated samples: closed forms, definitions spelt out, symmetries, features of every kind, refusals."""
+"""Metrics of generated samples: closed forms, definitions, symmetries, features, errors."""
 
 import numpy as np
 import pandas as pd

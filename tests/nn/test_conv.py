@@ -1,4 +1,4 @@
-"""The convolutional network: sizes there and back, its start as PCA, and the layers that were asked for."""
+"""Convolutional network: shapes, initialization to PCA, layers."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""The dense network: its layers, and its start as PCA."""
+"""Dense network: layers and initialization to PCA."""
 
 import itertools
 

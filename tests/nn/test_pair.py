@@ -1,4 +1,4 @@
-"""A network of two halves that know nothing of each other."""
+"""A network composed of a separate encoder and decoder."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Networks for sequences: their shapes, what padding may not do, and that they learn."""
+"""Networks for sequences: shapes, independence of padding, training."""
 
 import itertools
 import math

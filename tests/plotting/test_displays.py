@@ -1,4 +1,4 @@
-"""What all displays have in common."""
+"""Behavior common to all displays."""
 
 import matplotlib.pyplot as plt
 import numpy as np

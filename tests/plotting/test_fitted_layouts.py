@@ -1,4 +1,4 @@
-"""Displays read rows as the estimator does: the pixels drawn are those of the right images."""
+"""Displays use the image layout of the fitted estimator."""
 
 import numpy as np
 import pytest

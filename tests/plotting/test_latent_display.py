@@ -1,4 +1,4 @@
-"""Codes as points: which ones, where, in which colours, and what the legend says."""
+"""LatentDisplay: points, axes, colors and legends."""
 
 import numpy as np
 import pandas as pd

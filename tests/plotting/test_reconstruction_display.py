@@ -1,4 +1,4 @@
-"""Images beside their reconstructions: layouts, ranges, labels, refusals."""
+"""ReconstructionDisplay: layouts, value ranges, labels, errors."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Loss over epochs: which epoch each value stands at, what is marked, which scale."""
+"""TrainingCurveDisplay: epochs, the marker of the best one, scales."""
 
 import pytest
 from sklearn.decomposition import PCA

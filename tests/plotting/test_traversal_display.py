@@ -1,4 +1,4 @@
-"""Decoded images over latent axes: which codes, in which order, with which labels."""
+"""TraversalDisplay: codes, their order, labels."""
 
 import numpy as np
 import pytest

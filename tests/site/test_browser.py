@@ -1,4 +1,4 @@
-"""The site in a browser, on a desk and in a hand: no error, no missing picture, nothing wider than the screen."""
+"""The site in a browser, on large and small screens: no errors, no missing images, no overflow."""
 
 import time
 from pathlib import Path

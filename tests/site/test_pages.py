@@ -1,4 +1,4 @@
-"""The site's files: every link inside leads somewhere, nothing comes from elsewhere, the gallery has its pictures."""
+"""The site's files: links resolve, no external resources, the gallery has images."""
 
 import re
 from functools import cache
