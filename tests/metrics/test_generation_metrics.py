@@ -473,7 +473,7 @@ class TestFeatures:
     @pytest.mark.parametrize(
         ("features", "error", "message"),
         [
-            (PCA, TypeError, "got the class PCA: pass a fitted object"),
+            (PCA, TypeError, "got the class PCA: pass a fitted instance"),
             ("inception", TypeError, "features must be None, a fitted transformer .* got 'inception'"),
             (PCA(2), NotFittedError, "PCA instance is not fitted yet"),
             (MLPClassifier(), NotFittedError, "MLPClassifier instance is not fitted yet"),
