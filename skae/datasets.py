@@ -1,4 +1,4 @@
-"""Made data whose factors are known."""
+"""Synthetic data with known factors of variation."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ _ANGLES = np.deg2rad(15) * np.arange(_COUNTS[2])
 def make_sprites(
     n_samples: int | None = None, *, image_size: int = 32, random_state: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw small images of one white shape each, from five factors that are known.
+    """Generate small images of a white shape from five known factors of variation.
 
     The columns of ``factors`` are, in this order:
 
-    - shape: square, ellipse, heart (0 to 2), a factor without an order;
-    - scale: 4 sizes (0 to 3), from 0.55 of the largest on, in equal steps;
-    - rotation: 6 angles (0 to 5), from 0° to 75° counter-clockwise in steps of 15°;
-    - x: 12 columns that the centre may be at (0 to 11), from left to right;
-    - y: 12 rows that the centre may be at (0 to 11), from top to bottom.
+    - shape: square, ellipse, heart (0 to 2), an unordered factor;
+    - scale: 4 sizes (0 to 3), from 0.55 of the largest, in equal steps;
+    - rotation: 6 angles (0 to 5), from 0° to 75° counterclockwise in steps of 15°;
+    - x: 12 columns of the center (0 to 11), from left to right;
+    - y: 12 rows of the center (0 to 11), from top to bottom.
 
-    Every combination is there once, which makes 10,368 different images. Angles stay below 90° since a square looks
-    the same after a quarter turn, and an ellipse after a half: so each angle is seen in each shape. But a square at 75°
-    is as near to one at 0° as one at 15° is, so no code of one column can follow the angle of squares as it follows
-    that of hearts. And a small square turned by 15° differs from an upright one in a few grey values on its rim.
+    There are 10,368 combinations, each with a different image. Angles are below 90° because squares are invariant to
+    rotations by 90°, and ellipses by 180°. Still, a square at 75° is as similar to one at 0° as one at 15° is, so a
+    one-dimensional code cannot represent the angle of squares as it does that of hearts. A small square rotated by 15°
+    differs from an upright one in only a few gray values at its edges.
 
-    It is made in the manner of the dSprites data (Matthey et al., 2017), in a size for experiments of minutes.
+    The data resemble dSprites (Matthey et al., 2017), in a size for experiments of minutes.
 
     Parameters
     ----------
     n_samples : int, default=None
-        How many different images to draw at random, from 1 to 10,368. None is for all of them in order, the last
-        factor changing fastest.
+        Number of different images to draw at random, from 1 to 10,368. If None, all images in order, the last factor
+        varying fastest.
     image_size : int, default=32
-        Pixels of a side; at least 16.
+        Height and width in pixels; at least 16.
     random_state : int or RandomState instance, default=None
-        Seed of the draw.
+        Seed of the random draw.
 
     Returns
     -------
     X : ndarray of shape (n_samples, image_size, image_size), float32
-        Grey values in [0, 1]: the part of a pixel that the shape covers, to a good approximation. 0 is the ground. No
+        Gray values in [0, 1]: approximately the fraction of the pixel that the shape covers. The background is 0. No
         shape touches the edge of its image.
     factors : ndarray of shape (n_samples, 5), int64
-        What each image was made from, numbered from 0.
+        Factors of each image, numbered from 0.
 
     Raises
     ------
     TypeError
-        If ``n_samples`` or ``image_size`` is no integer.
+        If ``n_samples`` or ``image_size`` is not an integer.
     ValueError
-        If they are out of bounds.
+        If ``n_samples`` or ``image_size`` is out of bounds.
 
     References
     ----------
@@ -91,10 +91,10 @@ def make_sprites(
 
 
 def _draw(distance: Any, factors: np.ndarray, size: int) -> np.ndarray:
-    """Images of one shape: how much of each pixel lies inside, told by the distance of its centre from the rim."""
+    """Draw images of one shape; pixel values follow from the signed distance of the pixel's center to the outline."""
     scale, rotation, column, row = factors.T
     radius = (size * _RADIUS * _SCALES).astype(np.float32)[scale][:, np.newaxis, np.newaxis]
-    reach = size * _RADIUS + 1.5  # from the centre of the largest to the edge of the image, and its soft rim
+    reach = size * _RADIUS + 1.5  # minimum distance of a center from the edge of the image, antialiasing included
     x = np.linspace(reach, size - reach, _COUNTS[3], dtype=np.float32)[column]
     y = np.linspace(reach, size - reach, _COUNTS[4], dtype=np.float32)[row]
     pixels = np.arange(size, dtype=np.float32) + np.float32(0.5)
@@ -105,7 +105,7 @@ def _draw(distance: Any, factors: np.ndarray, size: int) -> np.ndarray:
     return np.clip(0.5 - outside, 0, 1)
 
 
-# Signed distances of the point (u, v) from the rim of a shape in the unit circle, negative inside.
+# Signed distances of the point (u, v) to the outline of a shape in the unit circle, negative inside.
 
 
 def _to_square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -113,7 +113,7 @@ def _to_square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _to_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """To first order, which is enough for the pixels on the rim."""
+    """Compute the distance to first order, which suffices for pixels at the outline."""
     wide, high = np.float32(1), np.float32(0.5)
     level = np.hypot(u / wide, v / high)
     slope = np.hypot(u / wide**2, v / high**2)
@@ -121,9 +121,9 @@ def _to_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _to_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """A square that stands on a corner, and half a disc on each of its upper sides."""
+    """Compute the distance to a square on its corner with a half disc on each upper side."""
     side = np.float32(0.98)
-    v = v + np.float32(0.2)  # the square's centre lies below that of the unit circle
+    v = v + np.float32(0.2)  # the square's center is below that of the unit circle
     a, b = (u + v) * np.float32(np.sqrt(0.5)), (v - u) * np.float32(np.sqrt(0.5))
     square = np.maximum(abs(a), abs(b)) - side / 2
     discs = np.minimum(np.hypot(a - side / 2, b), np.hypot(a, b - side / 2)) - side / 2

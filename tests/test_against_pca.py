@@ -1,4 +1,4 @@
-"""The figures that the README promises, on a part of the data; `examples/benchmarks/quality.py` has them whole."""
+"""The README's figures on a part of the data; `examples/benchmarks/quality.py` computes all of them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What makes a part a hyperparameter: reading, setting, cloning and copying it."""
+"""Components as hyperparameters: reading, setting, cloning and copying."""
 
 import copy
 import inspect
@@ -33,7 +33,7 @@ class Twice(Noise):
 
 @given(cls=st.sampled_from([GaussianNoise, MaskingNoise, SaltAndPepper, Huber, Sparse]), value=numbers)
 @settings(max_examples=25)
-def test_a_parameter_is_kept_as_it_was_given(cls, value):
+def test_parameters_are_stored_unchanged(cls, value):
     name, *_ = inspect.signature(cls).parameters
     part, params = cls(value), cls().get_params() | {name: value}
     assert part.get_params() == params
@@ -43,13 +43,13 @@ def test_a_parameter_is_kept_as_it_was_given(cls, value):
 
 @given(k=st.integers(1, 9), ratio=st.floats(1, 3))
 @settings(max_examples=25)
-def test_repr_is_the_call_that_makes_it(k, ratio):
+def test_repr_is_constructor_call(k, ratio):
     again = eval(repr(KSparse(k, ratio)), {"KSparse": KSparse})  # the source is repr's own
     assert again.get_params() == {"k": k, "ratio": ratio}
     assert "KSparse" in str(Twice(inner=KSparse(k))), "a component that holds another shows it"
 
 
-def test_set_params_returns_the_part_and_changes_nothing_on_error():
+def test_set_params_returns_self_and_is_atomic():
     part = KSparse(2, ratio=1.5)
     assert part.set_params(k=3) is part
     with pytest.raises(ValueError, match="Invalid parameter 'kk'"):
@@ -57,7 +57,7 @@ def test_set_params_returns_the_part_and_changes_nothing_on_error():
     assert part.get_params() == {"k": 3, "ratio": 1.5}
 
 
-def test_parameters_of_a_part_within_a_part():
+def test_nested_parameters():
     part = Twice(inner=GaussianNoise(0.1))
     assert part.get_params()["inner__scale"] == 0.1
     assert "inner__scale" not in part.get_params(deep=False)
@@ -68,14 +68,14 @@ def test_parameters_of_a_part_within_a_part():
     assert part.inner.get_params() == {"fraction": 0.9, "hidden_only": False}
 
 
-def test_a_part_within_a_part_is_a_layer_too():
+def test_nested_component_is_submodule():
     part = Twice(inner=GaussianNoise(0.1))
     assert list(part.children()) == [part.inner]
     part.eval()
     assert not part.inner.training
 
 
-def test_clone_copies_a_layer_that_is_a_parameter():
+def test_clone_copies_module_parameters():
     with torch.random.fork_rng():
         layer = torch.nn.Linear(2, 2)
     part = Twice(layer=layer)
@@ -94,7 +94,7 @@ def prepared():
     return part
 
 
-def test_a_clone_is_the_recipe_without_what_was_set_up():
+def test_clone_is_not_set_up():
     part = prepared()
     copied = clone(part)
     assert list(copied.state_dict()) == []
@@ -104,7 +104,7 @@ def test_a_clone_is_the_recipe_without_what_was_set_up():
 
 
 @pytest.mark.parametrize("copied_by", [copy.deepcopy, lambda part: pickle.loads(pickle.dumps(part))])
-def test_a_copy_keeps_what_was_set_up(copied_by):
+def test_deepcopy_keeps_state(copied_by):
     part = prepared()
     other = copied_by(part)
     assert other.get_params() == part.get_params()
@@ -113,7 +113,7 @@ def test_a_copy_keeps_what_was_set_up(copied_by):
     assert float(part.low) == -1.0
 
 
-def test_what_was_set_up_travels_with_the_module():
+def test_state_moves_with_module():
     holder = torch.nn.Sequential(prepared()).double()
     assert holder[0].low.dtype == torch.float64
     other = SaltAndPepper()
@@ -122,7 +122,7 @@ def test_what_was_set_up_travels_with_the_module():
     assert float(other.high) == 4.0
 
 
-def test_clone_refuses_a_constructor_that_changes_its_parameters():
+def test_clone_raises_if_constructor_changes_parameters():
     class Rounds(Component):
         def __init__(self, scale=0.26):
             super().__init__()
@@ -132,7 +132,7 @@ def test_clone_refuses_a_constructor_that_changes_its_parameters():
         clone(Rounds())
 
 
-def test_a_constructor_with_unnamed_parameters_is_told():
+def test_constructor_with_varargs_raises():
     class Many(Component):
         def __init__(self, *scales):
             super().__init__()
@@ -141,7 +141,7 @@ def test_a_constructor_with_unnamed_parameters_is_told():
         Many(1).get_params()
 
 
-def test_a_component_without_parameters():
+def test_component_without_parameters():
     class Nothing(Component):
         pass
 

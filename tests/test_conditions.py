@@ -1,4 +1,4 @@
-"""What a decoder is told beside the code: classes as ones and zeros, targets by their standard deviation."""
+"""Encoding of conditions: one-hot classes, standardized targets."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def rng():
 
 
 @by_labels
-def test_classes_are_told_as_ones_and_zeros_in_their_order(y):
+def test_classes_are_one_hot_encoded_in_order(y):
     condition = learned(Classes(y), y)
     told = condition.encode(y)
     assert told.dtype == np.float32
@@ -46,7 +46,7 @@ def test_classes_are_told_as_ones_and_zeros_in_their_order(y):
 
 
 @by_labels
-def test_a_class_is_drawn_as_often_as_it_was_there(y):
+def test_classes_are_drawn_with_their_frequencies(y):
     condition = learned(Classes(y), y)
     drawn = condition.draw(4000, rng())
     assert drawn.dtype == np.float32
@@ -61,13 +61,13 @@ def test_a_class_is_drawn_as_often_as_it_was_there(y):
     [([1, 2, 3], 0), ([1, 2, 3], 4), ([1, 3], 2), (["a", "c"], "b"), (["a", "c"], "longer"), (["1", "2"], 1),
      ([1, 2], "1"), ([False, True], 2), ([1, 2], 1.5)],
 )  # fmt: skip
-def test_a_class_that_fit_did_not_see_is_told(y, unknown):
+def test_unseen_class_raises(y, unknown):
     condition = learned(Classes(y), y)
-    with pytest.raises(ValueError, match=r"y must hold classes of fit, .*, got .*" + str(unknown)):
+    with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, .*, got .*" + str(unknown)):
         condition.encode([unknown])
 
 
-def test_classes_may_be_named_in_advance():
+def test_classes_given_in_advance():
     condition = learned(Classes([2, 2], classes=[1, 2, 3]), [2, 2])
     assert condition.shares.tolist() == [0, 1, 0]
     np.testing.assert_array_equal(condition.encode([3, 1]), [[0, 0, 1], [1, 0, 0]])
@@ -76,18 +76,18 @@ def test_classes_may_be_named_in_advance():
         Classes([2, 4], classes=[1, 2, 3])
 
 
-def test_one_class_is_a_class():
+def test_single_class():
     condition = Classes(["a"] * 3)
     np.testing.assert_array_equal(condition.encode(["a", "a"]), [[1], [1]])
 
 
 @pytest.mark.parametrize("single", ["b", "longer", 1, np.int64(2), True, 1.0, np.array(1)])
-def test_a_scalar_is_one_class(single):
+def test_scalar_is_single_class(single):
     assert Classes([1, 2]).is_single(single)
     assert not Classes([1, 2]).is_single([single])
 
 
-def test_labels_that_are_no_column_are_refused():
+def test_2d_labels_raise():
     with pytest.raises(ValueError, match="y should be a 1d array"):
         Classes([[1, 2], [2, 1]])
     with pytest.warns(UserWarning, match="A column-vector y was passed"):
@@ -95,7 +95,7 @@ def test_labels_that_are_no_column_are_refused():
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_labels_that_are_not_finite_are_refused(wrong):
+def test_non_finite_labels_raise(wrong):
     for refused in (lambda: Classes([1.0, wrong]), lambda: Classes([1.0, 2.0]).encode([wrong])):
         with pytest.raises(ValueError, match="Input y contains"):
             refused()
@@ -106,7 +106,7 @@ def test_labels_that_are_not_finite_are_refused(wrong):
 
 @given(n=st.integers(2, 6), width=st.integers(1, 3), scale=st.floats(1e-3, 1e6), seed=st.integers(0, 1000))
 @settings(max_examples=25)
-def test_targets_are_standardised(n, width, scale, seed):
+def test_targets_are_standardized(n, width, scale, seed):
     y = 5 + scale * np.random.default_rng(seed).normal(size=(n, width))
     condition = learned(Targets(y), y)
     told = condition.encode(y)
@@ -116,14 +116,14 @@ def test_targets_are_standardised(n, width, scale, seed):
     np.testing.assert_allclose(condition.encode(y[:1] + y.std(0)), told[:1] + 1, rtol=1e-4, atol=1e-4)
 
 
-def test_a_column_of_targets_is_the_same_as_a_row_of_them():
+def test_column_and_1d_targets_are_equivalent():
     y = np.array([1.0, 4.0, 2.0])
     np.testing.assert_array_equal(Targets(y).encode(y[:, None]), Targets(y[:, None]).encode(y))
     assert Targets(y).encode(y).shape == (3, 1)
 
 
 @pytest.mark.parametrize("constant", [0.0, 3.0, -1e9, 0.1])
-def test_a_constant_target_is_told_as_zero(constant):
+def test_constant_target_is_encoded_as_zero(constant):
     y = np.full((7, 2), constant)
     y[:, 1] = np.arange(7)
     told = Targets(y).encode(y)
@@ -131,7 +131,7 @@ def test_a_constant_target_is_told_as_zero(constant):
     assert np.isfinite(Targets(y).encode(y + 1)).all()
 
 
-def test_targets_are_drawn_from_those_of_the_fit():
+def test_targets_are_drawn_from_fit():
     y = np.arange(10.0).reshape(5, 2) ** 2
     condition = learned(Targets(y), y)
     drawn = condition.draw(300, rng())
@@ -140,7 +140,7 @@ def test_targets_are_drawn_from_those_of_the_fit():
     np.testing.assert_array_equal(condition.draw(300, rng()), drawn)
 
 
-def test_what_is_one_target_depends_on_how_many_there_are():
+def test_is_single_depends_on_n_targets():
     one, two = Targets([1.0, 2.0]), Targets([[1.0, 2.0], [2.0, 5.0]])
     assert one.is_single(3.0)
     assert not one.is_single([3.0])
@@ -149,14 +149,14 @@ def test_what_is_one_target_depends_on_how_many_there_are():
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_targets_that_are_not_finite_are_refused(wrong):
+def test_non_finite_targets_raise(wrong):
     for refused in (lambda: Targets([1.0, wrong]), lambda: Targets([1.0, 2.0]).encode([wrong])):
         with pytest.raises(ValueError, match="Input y contains"):
             refused()
 
 
-def test_another_number_of_targets_is_refused():
-    with pytest.raises(ValueError, match="y must have 2 targets for each row, got 1"):
+def test_wrong_number_of_targets_raises():
+    with pytest.raises(ValueError, match="y must have 2 targets for each sample, got 1"):
         Targets(np.ones((3, 2))).encode([1.0, 2.0])
     with pytest.raises(ValueError, match=r"y must have the shape .* got \(2, 1, 1\)|Found array with dim 3"):
         Targets(np.ones((2, 1, 1)))
@@ -170,17 +170,17 @@ def test_another_number_of_targets_is_refused():
     [*((y, Classes) for y in LABELS.values()), ([0.5, 1.5, 2.0], Targets), (np.eye(3) + 0.5, Targets),
      (np.arange(6).reshape(3, 2), Targets)],
 )  # fmt: skip
-def test_the_kind_is_found_in_y(y, kind):
+def test_condition_type_is_inferred(y, kind):
     assert type(find_condition(True, y)) is kind
 
 
-def test_the_kind_may_be_said():
+def test_explicit_condition_type():
     assert type(find_condition("targets", [1, 2, 3])) is Targets
     assert type(find_condition("classes", [0.5, 1.5])) is Classes
     assert find_condition("classes", [1, 2], classes=[1, 2, 3]).width == 3
 
 
-def test_a_row_of_weight_zero_is_as_good_as_absent():
+def test_zero_weight_samples_are_ignored():
     weight = np.array([1.0, 2.0, 0.0])
     assert learned(Classes([1, 2, 3]), [1, 2, 3], weight).shares.tolist() == [1 / 3, 2 / 3, 0]
     y = np.array([0.0, 3.0, 1e6])
@@ -190,27 +190,27 @@ def test_a_row_of_weight_zero_is_as_good_as_absent():
     assert condition.draw(1000, np.random.default_rng(0)).max() < 1
 
 
-def test_classes_are_counted_on():
+def test_class_counts_accumulate():
     condition = learned(Classes([1, 1], classes=[1, 2]), [1, 1])
     more = condition.learned(condition.encode([2, 2]), None, more=True)
     assert more.shares.tolist() == [0.5, 0.5]
     assert condition.shares.tolist() == [1, 0], "the condition before stays as it was"
 
 
-def test_no_classes_at_all_are_refused():
+def test_no_classes_raises():
     for classes in ([], np.empty((0, 0))):
         with pytest.raises(ValueError, match=r"class|0 feature"):
             Classes([0, 1], classes)
 
 
-def test_targets_whose_squares_are_zero():
+def test_targets_with_underflowing_squares():
     y = np.array([1e-310, 0, -1e-310])
     assert np.isfinite(Targets(y).encode(y)).all()
 
 
 @pytest.mark.parametrize("form", ["csr", "bsr", "coo"])
 @pytest.mark.parametrize("conditional", [True, "classes", "targets"])
-def test_sparse_y_is_refused(form, conditional):
+def test_sparse_y_raises(form, conditional):
     y = scipy.sparse.random(4, 3, density=0.5, format=form, random_state=0)
     with pytest.raises(TypeError, match="Sparse data was passed for y"):
         find_condition(conditional, y)

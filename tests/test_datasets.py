@@ -1,4 +1,4 @@
-"""Made data: every combination once, factors that mean what is said, draws without replacement."""
+"""Synthetic data: all combinations of factors, sampling without replacement."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def by_factor(values):
     return values.reshape(*COUNTS, *values.shape[1:])
 
 
-def test_every_combination_is_there_once_and_in_order(sprites):
+def test_all_combinations_in_order(sprites):
     X, factors = sprites
     assert X.shape == (10_368, 32, 32)
     assert X.dtype == np.float32
@@ -33,7 +33,7 @@ def test_every_combination_is_there_once_and_in_order(sprites):
 
 
 @pytest.mark.parametrize("size", [16, 33])
-def test_all_images_differ_and_none_is_cut_off(size):
+def test_images_are_unique_and_not_cropped(size):
     X, _ = make_sprites(image_size=size)
     assert X.shape[1:] == (size, size)
     assert (X.min(), X.max()) == (0, 1)
@@ -42,7 +42,7 @@ def test_all_images_differ_and_none_is_cut_off(size):
     assert not X[:, :, [0, -1]].any()
 
 
-def test_positions_move_the_centre_in_equal_steps(sprites):
+def test_positions_are_equally_spaced(sprites):
     x, y = map(by_factor, centres(sprites[0]))
     step = (32 - 2 * (0.22 * 32 + 1.5)) / 11
     np.testing.assert_allclose(np.diff(x, axis=3), step, atol=0.15)
@@ -51,14 +51,14 @@ def test_positions_move_the_centre_in_equal_steps(sprites):
     np.testing.assert_allclose(np.diff(y, axis=3), 0, atol=0.15)
 
 
-def test_area_follows_the_scale_alone(sprites):
+def test_area_depends_on_scale_only(sprites):
     area = by_factor(sprites[0].sum(axis=(1, 2)))
     per_scale = area.mean(axis=(2, 3, 4), keepdims=True)
     np.testing.assert_allclose(area / per_scale, 1, atol=0.04)
     np.testing.assert_allclose(per_scale[:, 0] / per_scale[:, -1], 0.55**2, rtol=0.03)
 
 
-def test_areas_are_those_of_the_shapes():
+def test_areas_match_shapes():
     X, factors = make_sprites(2000, image_size=64, random_state=0)
     radius = 64 * 0.22
     for shape, expected in ((0, 2 * radius**2), (1, np.pi * radius**2 / 2)):
@@ -66,7 +66,7 @@ def test_areas_are_those_of_the_shapes():
         np.testing.assert_allclose(area, expected, rtol=0.01)
 
 
-def test_ellipses_and_hearts_turn_counter_clockwise():
+def test_rotation_is_counterclockwise():
     X, factors = make_sprites(2000, image_size=64, random_state=0)
     radius = 64 * 0.22
     places = np.linspace(radius + 1.5, 64 - radius - 1.5, 12)
@@ -81,14 +81,14 @@ def test_ellipses_and_hearts_turn_counter_clockwise():
             assert ((X[rows, row, column] > 0.5) == lit).all()
 
 
-def test_squares_come_back_after_a_quarter_turn(sprites):
+def test_squares_are_invariant_to_quarter_turns(sprites):
     square = by_factor(sprites[0])[0, :, :, 5, 5].reshape(4, 6, -1)
     forth, back = np.abs(square[:, 1] - square[:, 0]).sum(axis=1), np.abs(square[:, 5] - square[:, 0]).sum(axis=1)
     np.testing.assert_allclose(forth, back, rtol=0.35)
     assert (np.abs(square[:, 3] - square[:, 0]).sum(axis=1) > forth).all()
 
 
-def test_draws_are_of_different_images(sprites):
+def test_random_draw_has_no_duplicates(sprites):
     X, factors = make_sprites(3000, random_state=0)
     rows = np.ravel_multi_index(factors.T, COUNTS)
     assert len(np.unique(rows)) == 3000
@@ -109,6 +109,6 @@ def test_draws_are_of_different_images(sprites):
         ({"image_size": True}, TypeError, "image_size must be an instance of"),
     ],
 )
-def test_unfit_numbers_are_refused(kwargs, error, message):
+def test_invalid_parameters_raise(kwargs, error, message):
     with pytest.raises(error, match=message):
         make_sprites(**kwargs)

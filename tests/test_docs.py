@@ -1,4 +1,4 @@
-"""What the pages say is true: snippets run, links lead somewhere."""
+"""Documentation: snippets run, links resolve."""
 
 import re
 from importlib.util import find_spec
@@ -33,14 +33,14 @@ def test_snippets_run_in_order(page, tmp_path, monkeypatch, request):
 
 
 @by_page(PAGES)
-def test_no_snippet_goes_unrun(page):
+def test_all_snippets_are_run(page):
     languages = re.findall(r"^ *(?:```|~~~)(\S+)", page.read_text(), flags=re.MULTILINE)
     directives = {"{toctree}", "{button-ref}", "{include}", "{literalinclude}", "{eval-rst}"}
     assert set(languages) <= {"python", "sh", "text"} | directives
     assert "code-block" not in page.read_text()
 
 
-def test_no_example_has_code_in_its_text():
+def test_examples_have_no_code_in_text():
     assert [path.name for path in ROOT.glob("examples/*.py") if "code-block" in path.read_text()] == []
 
 
@@ -56,14 +56,14 @@ def example(path):
     return ROOT / "examples" / f"{re.sub(r'^sphx_glr_|_[0-9]+$', '', path.stem)}.py"
 
 
-def test_no_page_is_left_unfinished():
+def test_pages_have_no_placeholders():
     for page in PAGES:
         text = re.sub(r"^```.*?^```|`[^`\n]+`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
         assert not re.findall(r"\b[A-Z]+_[A-Z_]+\b", text), f"{page.name} holds a placeholder"
 
 
 @by_page(PAGES)
-def test_links_lead_somewhere(page):
+def test_links_resolve(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if target.startswith(("http://", "https://")):
             continue
@@ -81,7 +81,7 @@ def test_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < 150
 
 
-def test_the_two_commands_of_the_readme_are_those_of_ci():
+def test_readme_commands_are_run_by_ci():
     readme, ci, make = ((ROOT / name).read_text() for name in ("README.md", ".ci/run", "Makefile"))
     for command in ("make quickstart", "make test"):
         assert command in readme
@@ -89,7 +89,7 @@ def test_the_two_commands_of_the_readme_are_those_of_ci():
         assert f"\n{command.removeprefix('make ')}:" in make
 
 
-def test_the_version_is_in_the_changelog():
+def test_version_is_in_changelog():
     import skae
 
     assert f"## [{skae.__version__}]" in (ROOT / "docs/changelog.md").read_text()

@@ -1,4 +1,4 @@
-"""Public names are documented to numpydoc's rules, with an example that pytest runs."""
+"""Public docstrings follow numpydoc and have examples."""
 
 import inspect
 
@@ -48,6 +48,6 @@ def test_numpydoc(name):
 
 
 @pytest.mark.parametrize("name", [name for name, obj in PUBLIC.items() if not getattr(obj, "__subclasses__", list)()])
-def test_every_class_that_is_final_has_an_example(name):
+def test_public_classes_have_examples(name):
     if name != "skae.bottlenecks.Latent":  # a pair of tensors: Identity's example shows one
         assert ">>>" in PUBLIC[name].__doc__

@@ -1,4 +1,4 @@
-"""Exported graphs give what the estimators give."""
+"""Exported graphs agree with the estimators."""
 
 import copy
 import functools
@@ -134,7 +134,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_in_every_part(name, tmp_path):
+def test_networks_and_parts(name, tmp_path):
     estimator, X = NETWORKS[name]
     check(copy.deepcopy(estimator).fit(X), X, tmp_path)
 
@@ -149,9 +149,9 @@ def test_every_network_in_every_part(name, tmp_path):
         ((3 * 7 * 5,), {"input_shape": (3, 7, 5), "channel_axis": 0, "module__decoder": "dense"}),
         ((5 * 7 * 3,), {"input_shape": (5, 7, 3), "module__downsampling": None, "module__normalization": "batch"}),
     ],
-    ids=["grey", "channels last", "channels first", "flat grey", "flat channels first", "flat channels last"],
+    ids=["gray", "channels last", "channels first", "flat gray", "flat channels first", "flat channels last"],
 )
-def test_every_layout_of_images(shape, params, tmp_path):
+def test_image_layouts(shape, params, tmp_path):
     X = rows(30, *shape)
     ae = ConvAutoencoder(3, module__channels=(4, 6), **params, **SMALL).fit(X)
     check(ae, X, tmp_path, ["reconstruct"])
@@ -179,7 +179,7 @@ def test_sequences_of_any_length(params, tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
-def test_sequences_with_their_channels_first(tmp_path):
+def test_sequences_with_channels_first(tmp_path):
     X = padded(rows(40, 12, 2)).swapaxes(1, 2)
     ae = AutoencoderTransformer(3, module="tcn", channel_axis=0, module__channels=4, **TRAINING).fit(X)
     session = exported(ae, "reconstruct", tmp_path)
@@ -189,7 +189,7 @@ def test_sequences_with_their_channels_first(tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
-def test_sequences_of_one_channel(tmp_path):
+def test_single_channel_sequences(tmp_path):
     X = padded(rows(30, 9))
     check(AutoencoderTransformer(3, module="gru", **TRAINING).fit(X), X, tmp_path, ["reconstruct"])
 
@@ -202,7 +202,7 @@ def those_with_their_own(module, base, method):
 
 
 @pytest.mark.parametrize("name", those_with_their_own(bottlenecks, bottlenecks.Bottleneck, "code"))
-def test_every_bottleneck_that_makes_codes_its_own_way(name, tmp_path):
+def test_bottlenecks(name, tmp_path):
     X = rows(60, 7)
     bottleneck = bottlenecks.KSparse(2) if name == "KSparse" else getattr(bottlenecks, name)()
     estimator = VAEGenerator if bottleneck.standard_normal else AutoencoderTransformer
@@ -210,7 +210,7 @@ def test_every_bottleneck_that_makes_codes_its_own_way(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", those_with_their_own(losses, losses.Loss, "link"))
-def test_every_loss_with_a_link(name, tmp_path):
+def test_losses_with_link(name, tmp_path):
     loss = getattr(losses, name)()
     X = np.random.default_rng(0).integers(0, 2, (60, 7)).astype(np.float32) * min(loss.domain[1], 255)
     ae = AutoencoderTransformer(3, loss=loss, **SMALL).fit(X)
@@ -218,7 +218,7 @@ def test_every_loss_with_a_link(name, tmp_path):
 
 
 @pytest.mark.parametrize("seq", [False, True])
-def test_conditional_decoders_have_a_second_input(seq, tmp_path):
+def test_conditional_decoder_has_second_input(seq, tmp_path):
     X, y = (padded(rows(40, 6, 2)) if seq else rows(40, 7)), np.arange(40) % 3
     params = {"module": "gru", "module__hidden_size": 4, **TRAINING} if seq else SMALL
     vae = VAEGenerator(3, conditional=True, **params).fit(X, y)
@@ -228,7 +228,7 @@ def test_conditional_decoders_have_a_second_input(seq, tmp_path):
     assert session.get_inputs()[1].shape == ["batch", 3]
 
 
-def test_real_targets_as_conditions(tmp_path):
+def test_conditional_decoder_with_real_targets(tmp_path):
     X, y = rows(40, 7), np.linspace(3, 9, 40)
     vae = VAEGenerator(3, conditional="targets", **SMALL).fit(X, y)
     check(vae, X, tmp_path, ["decoder"], y)
@@ -240,13 +240,13 @@ def test_missing_values(tmp_path):
     check(ae, X, tmp_path, ["encoder", "reconstruct"])
 
 
-def test_matrices_of_any_offset_and_scale(tmp_path):
+def test_offsets_and_scales(tmp_path):
     X = rows(60, 3, 2) * 1000 + 5000
     ae = AutoencoderTransformer(3, module__normalization="batch", **SMALL).fit(X)
     check(ae, X, tmp_path, ["encoder", "reconstruct"])
 
 
-def test_frames_and_other_dtypes_become_float32(tmp_path):
+def test_dataframes_and_other_dtypes_become_float32(tmp_path):
     X = np.random.default_rng(0).integers(0, 256, (60, 7)).astype(np.uint8)
     ae = AutoencoderTransformer(3, **SMALL).fit(pd.DataFrame(X, columns=list("abcdefg")))
     session = exported(ae, "reconstruct", tmp_path)
@@ -255,7 +255,7 @@ def test_frames_and_other_dtypes_become_float32(tmp_path):
     assert_equal(session.run(None, {"X": X.astype(np.float32)})[0], wanted)
 
 
-def test_what_is_written_and_what_is_left_alone(tmp_path, capfd):
+def test_file_and_estimator_after_export(tmp_path, capfd):
     X = rows(60, 7)
     ae = AutoencoderTransformer(3, noise="gaussian_noise", **SMALL).fit(X)
     ae.module_.train()
@@ -300,7 +300,7 @@ class CountsRows(Branches):
         return self.a(x) + torch.zeros(len(x), 1)
 
 
-def test_what_torch_cannot_trace_is_named(tmp_path, capfd):
+def test_untraceable_network_raises(tmp_path, capfd):
     ae = AutoencoderTransformer(3, module=Branches(), **TRAINING).fit(rows(60, 7))
     with pytest.raises(RuntimeError, match=r"Branches cannot be exported: .*data-dependent"):
         to_onnx(ae, tmp_path / "ae.onnx", "encoder")
@@ -308,12 +308,12 @@ def test_what_torch_cannot_trace_is_named(tmp_path, capfd):
     assert tuple(capfd.readouterr()) == ("", "")
 
 
-def test_networks_of_ones_own(tmp_path):
+def test_custom_networks(tmp_path):
     X = rows(60, 7)
     check(AutoencoderTransformer(3, module=CountsRows(), **TRAINING).fit(X), X, tmp_path, ["encoder"])
 
 
-def test_refusals(tmp_path, monkeypatch):
+def test_invalid_arguments_raise(tmp_path, monkeypatch):
     X, path = rows(60, 7), tmp_path / "ae.onnx"
     with pytest.raises(NotFittedError):
         to_onnx(AutoencoderTransformer(), path)
@@ -326,7 +326,7 @@ def test_refusals(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         to_onnx(ae, tmp_path / "nowhere" / "ae.onnx")
     monkeypatch.setattr("skae.export._program._LARGEST", 100)
-    with pytest.raises(ValueError, match="less than 2 GB"):
+    with pytest.raises(ValueError, match="limited to 2 GB"):
         to_onnx(ae, path)
     for missing, call in (("skl2onnx", register_skl2onnx), ("onnxscript", lambda: to_onnx(ae, path))):
         monkeypatch.setitem(sys.modules, missing, None)
@@ -361,7 +361,7 @@ def test_pipelines(estimator, target_opset, digits):
         assert_equal(shares, pipe.predict_proba(X[:n]).astype(np.float32))
 
 
-def test_two_autoencoders_in_one_pipeline():
+def test_pipeline_of_two_autoencoders():
     X = rows(60, 8, 8)
     inner = ConvAutoencoder(4, module__channels=(4,), module__upsampling="resize", **SMALL)
     pipe = make_pipeline(Reconstructor(inner), copy.deepcopy(inner)).fit(X)
@@ -374,17 +374,17 @@ class Mine(AutoencoderTransformer):
     pass
 
 
-def test_classes_that_inherit_from_ours():
+def test_registered_subclasses():
     X = rows(60, 7)
     mine = Mine(3, **SMALL).fit(X)
     register_skl2onnx(Mine)
     session = converted(mine, X)
     assert_equal(session.run(None, {"X": X})[0], mine.transform(X))
-    with pytest.raises(TypeError, match="classes that inherit from skae's estimators, got"):
+    with pytest.raises(TypeError, match="subclasses of skae's estimators, got"):
         register_skl2onnx(PCA)
 
 
-def test_reconstructor_keeps_what_is_observed():
+def test_reconstructor_keeps_observed_values():
     X = holed(rows(60, 7))
     inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)
     filler = Reconstructor(inner, keep_observed=True).fit(X)
@@ -393,7 +393,7 @@ def test_reconstructor_keeps_what_is_observed():
     assert_equal(found, wanted)
 
 
-def test_columns_of_doubles():
+def test_float64_columns():
     X = pd.DataFrame(rows(60, 3).astype(float), columns=["a", "b", "c"])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
     types = [(name, skl2onnx.common.data_types.DoubleTensorType([None, 1])) for name in X]
@@ -442,7 +442,7 @@ POSITIONS = {
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("position", POSITIONS)
-def test_every_position_in_a_pipeline_for_every_type_of_sample(position, dtype):
+def test_pipeline_positions_and_sample_types(position, dtype):
     """The graph gives what scikit-learn gives, in the type in which it gives what PCA in the place gives."""
     X = (rows(60, 6) * [1, 2, 3, 1, 1, 2] * 10 + 30).astype(dtype)
     model = POSITIONS[position]().fit(X, np.arange(60) % 2)
@@ -463,7 +463,7 @@ def test_every_position_in_a_pipeline_for_every_type_of_sample(position, dtype):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_takes_a_float64_sample(name):
+def test_networks_with_float64_samples(name):
     estimator, X = NETWORKS[name]
     X = X.astype(np.float64)
     estimator = copy.deepcopy(estimator).fit(X)
@@ -474,7 +474,7 @@ def test_every_network_takes_a_float64_sample(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.int32])
-def test_the_mean_is_subtracted_before_digits_are_lost(dtype):
+def test_mean_is_subtracted_in_float64(dtype):
     X = (rows(60, 5) * 100 + 1e9).astype(dtype)  # float32 has steps of 64 there
     ae = small().fit(X)
     found = converted(ae, X).run(None, {"X": X})[0]
@@ -482,7 +482,7 @@ def test_the_mean_is_subtracted_before_digits_are_lost(dtype):
     assert np.ptp(found) > 0.1
 
 
-def test_observed_float64_values_stay_as_they_are():
+def test_observed_float64_values_are_unchanged():
     X = holed(rows(60, 7)).astype(np.float64) + 1e7 / 3
     inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)
     filler = Reconstructor(inner, keep_observed=True).fit(X)
@@ -491,26 +491,26 @@ def test_observed_float64_values_stay_as_they_are():
     assert_equal(found, filler.transform(X), dtype=np.float64)
 
 
-def test_frames_with_columns_of_several_types():
+def test_dataframes_with_mixed_dtypes():
     X = pd.DataFrame(rows(60, 3) * 100 + 1e6, columns=list("abc")).astype({"b": np.float64, "c": np.int64})
     ae = small().fit(X)
     found = converted(ae, X).run(None, {name: X[[name]].to_numpy() for name in X})[0]
     assert_equal(found, ae.transform(X), tol=1e-4)
 
 
-def test_what_skl2onnx_cannot_have():
+def test_unsupported_pipelines_raise():
     X = rows(60, 7)
     ae = AutoencoderTransformer(3, **SMALL)
     with pytest.raises(TypeError, match="filling"):
         converted(Reconstructor(ae, filling=SimpleImputer()).fit(X), X)
     with pytest.raises(TypeError, match="got PCA"):
         converted(Reconstructor(PCA(2)).fit(X), X)
-    with pytest.raises(ValueError, match="target_opset=18 at least, got 15"):
+    with pytest.raises(ValueError, match="target_opset >= 18, got 15"):
         converted(copy.deepcopy(ae).fit(X), X, target_opset=15)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_torch_export_of_the_module_as_it_is(name):
+def test_torch_export_of_module(name):
     estimator, X = NETWORKS[name]
     estimator = copy.deepcopy(estimator).fit(X)
     module = estimator.module_.eval()
@@ -524,7 +524,7 @@ def test_torch_export_of_the_module_as_it_is(name):
 
 
 @pytest.mark.parametrize("name", ["gaussian", "total_correlation", "mmd"])
-def test_torch_export_of_what_draws(name):
+def test_torch_export_of_stochastic_parts(name):
     X = rows(60, 7)
     module = VAEGenerator(3, bottleneck=name, prior=None, **SMALL).fit(X).module_.eval()
     u = module.standardize(torch.from_numpy(X))

@@ -15,13 +15,13 @@ LIMIT = re.compile(
 )
 
 
-def test_hypothesis_has_no_clock():
+def test_hypothesis_has_no_deadline():
     assert settings.default.deadline is None
     assert HealthCheck.too_slow in settings.default.suppress_health_check
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HERE)))
-def test_no_test_has_a_limit_of_its_own(path):
+def test_no_test_has_a_time_limit(path):
     source = path.read_text()
     assert LIMIT.findall(source) == []
     # What a test suppresses replaces what the profile does.
@@ -29,7 +29,7 @@ def test_no_test_has_a_limit_of_its_own(path):
         assert "too_slow" in own or own.startswith("list(HealthCheck)"), own
 
 
-def test_what_the_pattern_finds():
+def test_time_limit_pattern():
     for limit in ("run(a, timeout=60)", "thread.join(5)", "event.wait(0.5)", "Timer(60, f)", "settings(deadline=200)"):
         assert LIMIT.search(limit), limit
     for free in ("run(a, timeout=HANGS)", "thread.join()", '", ".join(names)', "lock.acquire(timeout=0)"):

@@ -1,4 +1,4 @@
-"""How images lie in X: what can be told by itself, what is asked for, and the way there and back."""
+"""Image layouts: inference, errors, conversion and its inverse."""
 
 import numpy as np
 import pytest
@@ -17,18 +17,18 @@ channels = st.integers(1, 5)
     h=sides,
     w=sides,
     c=channels,
-    kind=st.sampled_from(["grey", "first", "last"]),
+    kind=st.sampled_from(["gray", "first", "last"]),
     flat=st.booleans(),
 )
 @settings(max_examples=200)
-def test_arranged_images_have_their_channels_first_and_come_back(n, h, w, c, kind, flat):
-    shape = {"grey": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
-    axis = {"grey": None, "first": 0, "last": -1}[kind]
+def test_arrange_and_restore_round_trip(n, h, w, c, kind, flat):
+    shape = {"gray": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
+    axis = {"gray": None, "first": 0, "last": -1}[kind]
     X = np.arange(n * np.prod(shape)).reshape(n, *shape)
     rows = X.reshape(n, -1) if flat else X
     layout = find_layout(rows.shape[1:], shape if flat else None, axis)
     images = layout.arrange(rows)
-    expected = {"grey": lambda: X[:, None], "first": lambda: X, "last": lambda: X.transpose(0, 3, 1, 2)}[kind]()
+    expected = {"gray": lambda: X[:, None], "first": lambda: X, "last": lambda: X.transpose(0, 3, 1, 2)}[kind]()
     np.testing.assert_array_equal(images, expected)
     assert np.shares_memory(images, rows), "no copy"
     back = layout.restore(np.ascontiguousarray(images))
@@ -55,13 +55,13 @@ def test_arranged_images_have_their_channels_first_and_come_back(n, h, w, c, kin
         ((2, 6), (2, -1), (2, 6), None),
     ],
 )
-def test_what_can_be_told(row_shape, input_shape, image_shape, axis):
+def test_layout_is_inferred(row_shape, input_shape, image_shape, axis):
     layout = find_layout(row_shape, input_shape, "auto")
     assert (layout.image_shape, layout.channel_axis) == (image_shape, axis)
 
 
 @given(shape=st.tuples(*[st.integers(1, 5)] * 3))
-def test_channels_are_told_by_themselves_where_one_end_is_likely_or_both_give_the_same_image(shape):
+def test_channel_axis_auto(shape):
     X = np.arange(2 * np.prod(shape)).reshape(2, *shape)
     first, last = (find_layout(shape, None, axis).arrange(X) for axis in (0, -1))
     likely = [side in (1, 3, 4) for side in (shape[0], shape[-1])]
@@ -75,7 +75,7 @@ def test_channels_are_told_by_themselves_where_one_end_is_likely_or_both_give_th
 
 
 @pytest.mark.parametrize("axis", [2, -1])
-def test_the_last_axis_has_two_names(axis):
+def test_channel_axis_negative_and_positive(axis):
     assert find_layout((5, 6, 7), None, axis) == find_layout((5, 6, 7), None, -1)
     assert find_layout((5, 6, 7), None, 0) == find_layout((5, 6, 7), None, -3)
 
@@ -83,7 +83,7 @@ def test_the_last_axis_has_two_names(axis):
 @pytest.mark.parametrize(
     ("row_shape", "input_shape", "axis", "match"),
     [
-        ((10,), None, "auto", "^X has flat rows of 10 values, which are no square grey image: pass input_shape"),
+        ((10,), None, "auto", "^X has flat rows of 10 values, which are not a square gray image: pass input_shape"),
         (
             (5, 8, 8),
             None,
@@ -112,7 +112,7 @@ def test_the_last_axis_has_two_names(axis):
         ((8, 8, 3), None, "last", "channel_axis must be 'auto', None or an integer, got 'last'"),
     ],
 )
-def test_what_is_refused(row_shape, input_shape, axis, match):
+def test_invalid_layouts_raise(row_shape, input_shape, axis, match):
     with pytest.raises((ValueError, TypeError), match=match):
         find_layout(row_shape, input_shape, axis)
 
@@ -133,7 +133,7 @@ def test_messages_name_the_array(row_shape, input_shape, match):
 
 @pytest.mark.parametrize("channel_axis", [0, -1, None])
 @pytest.mark.parametrize("flat", [False, True])
-def test_tensors_are_arranged_as_arrays_are(channel_axis, flat):
+def test_arrange_matches_for_tensors(channel_axis, flat):
     shape = {0: (3, 4, 5), -1: (4, 5, 3), None: (4, 5)}[channel_axis]
     X = np.random.default_rng(0).normal(size=(6, 60 if len(shape) == 3 else 20) if flat else (6, *shape))
     layout = find_layout(X.shape[1:], shape, channel_axis)

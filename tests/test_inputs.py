@@ -1,4 +1,4 @@
-"""Collections of samples become the array that they stand for, or are refused with the shapes that do not fit."""
+"""Collections of samples are stacked into one array, or raise an error with their shapes."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ CONTAINERS = {
 @pytest.mark.parametrize("container", CONTAINERS)
 @given(seed=st.integers(0, 100), n=st.integers(1, 4), shape=st.lists(st.integers(1, 4), min_size=2, max_size=3))
 @settings(deadline=None, max_examples=15)
-def test_samples_of_one_shape_are_stacked(container, seed, n, shape):
+def test_samples_of_equal_shape_are_stacked(container, seed, n, shape):
     X = np.random.default_rng(seed).normal(size=(n, *shape))
     np.testing.assert_array_equal(one_array(CONTAINERS[container](list(X))), X)
 
@@ -48,7 +48,7 @@ def test_samples_of_one_shape_are_stacked(container, seed, n, shape):
 @pytest.mark.parametrize("axis", [0, 1])
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5), channels=st.integers(1, 3))
 @settings(deadline=None, max_examples=15)
-def test_shorter_sequences_end_in_nan(container, axis, lengths, channels):
+def test_shorter_sequences_are_padded_with_nan(container, axis, lengths, channels):
     rng = np.random.default_rng(0)
     items = [rng.normal(size=(length, channels)) for length in lengths]
     padded = np.full((len(items), max(lengths), channels), np.nan)
@@ -60,7 +60,7 @@ def test_shorter_sequences_end_in_nan(container, axis, lengths, channels):
     np.testing.assert_array_equal(found, padded)
 
 
-def test_sequences_of_one_channel_need_no_second_axis():
+def test_single_channel_sequences_without_channel_axis():
     found = one_array([[1, 2, 3], [4]], step_axis=0)
     np.testing.assert_array_equal(found, [[1, 2, 3], [4, np.nan, np.nan]])
 
@@ -90,12 +90,12 @@ def test_padding_keeps_the_precision_of_floats(dtypes, padded):
     ],
     ids=lambda X: type(X).__name__,
 )
-def test_anything_else_passes_untouched(X):
+def test_other_inputs_pass_unchanged(X):
     assert one_array(X) is X
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "F", "1"])
-def test_pil_images_are_their_pixels(mode):
+def test_pil_images_are_converted(mode):
     rng = np.random.default_rng(0)
     images = [Image.fromarray(pixels).convert(mode) for pixels in rng.integers(0, 255, (3, 4, 5, 3), np.uint8)]
     expected = np.stack([np.asarray(image) for image in images])
@@ -104,7 +104,7 @@ def test_pil_images_are_their_pixels(mode):
     np.testing.assert_array_equal(one_array(pd.Series(images)), expected)
 
 
-def test_pil_images_with_a_palette_are_their_colors():
+def test_pil_palette_images_are_converted_to_rgb():
     colors = Image.fromarray(np.random.default_rng(0).integers(0, 255, (4, 5, 3), np.uint8))
     palette = colors.convert("P")
     np.testing.assert_array_equal(one_array([palette]), np.asarray(palette.convert("RGB"))[None])
@@ -143,6 +143,6 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("X", "options", "match"), REFUSED, ids=range(len(REFUSED)))
-def test_what_cannot_be_one_array_is_refused(X, options, match):
+def test_unstackable_collections_raise(X, options, match):
     with pytest.raises(ValueError, match=match):
         one_array(X, **options)

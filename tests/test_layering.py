@@ -1,4 +1,4 @@
-"""A folder imports only lower folders, and what is optional is imported where it is used."""
+"""Folders import only lower folders, and optional packages where they are used."""
 
 import ast
 import sys
@@ -47,7 +47,7 @@ def imports_of(path):
                 yield [*base, *filter(None, (node.module or "").split(".")), alias.name][0], True, top
 
 
-def test_every_folder_has_its_layer():
+def test_folders_have_layers():
     assert {folder_of(path) for path in FILES} == set(LAYER_OF)
 
 
@@ -62,7 +62,7 @@ def test_imports_go_down():
     assert upward == []
 
 
-def test_optional_packages_are_imported_where_they_are_used():
+def test_optional_packages_are_imported_lazily():
     known = CORE | set(sys.stdlib_module_names)
     early = [
         f"{path.relative_to(ROOT)} imports {name}"
@@ -73,7 +73,7 @@ def test_optional_packages_are_imported_where_they_are_used():
     assert early == []
 
 
-def test_only_the_training_engine_knows_skorch():
+def test_skorch_is_imported_by_training_only():
     others = {
         str(path.relative_to(ROOT))
         for path in FILES
@@ -83,7 +83,7 @@ def test_only_the_training_engine_knows_skorch():
     assert others == set()
 
 
-def test_the_top_level_has_few_private_folders():
+def test_number_of_private_folders():
     private = [path.name for path in ROOT.iterdir() if path.name.startswith("_") and not path.name.startswith("__")]
     assert len([name for name in private if (ROOT / name).is_dir()]) <= 6
     assert [name for name in private if name.endswith(".py")] == ["_version.py"]

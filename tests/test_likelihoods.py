@@ -1,4 +1,4 @@
-"""Likelihoods against torch.distributions, what they draw, and where their scale comes from."""
+"""Likelihoods: agreement with torch.distributions, samples, scales."""
 
 import math
 
@@ -51,7 +51,7 @@ def logistic_cdf(loss, raw, x, scale):
 @by_density
 @given(scale=st.floats(2e-3, 1e3), n=st.integers(1, 4), seed=seeds)
 @settings(max_examples=25)
-def test_a_density_is_that_of_its_distribution(cls, scale, n, seed):
+def test_density_matches_scipy(cls, scale, n, seed):
     loss = prepared(cls, scale=scale)
     raw, x = random(seed, n, 3), random(seed + 1, n, 3)
     expected = -density(loss, raw, scale).log_prob(x)
@@ -61,7 +61,7 @@ def test_a_density_is_that_of_its_distribution(cls, scale, n, seed):
 
 @given(n_levels=st.integers(2, 300), scale=st.floats(1e-3, 100), raw=st.floats(-3, 3))
 @settings(max_examples=50)
-def test_probabilities_of_all_levels_sum_to_one(n_levels, scale, raw):
+def test_level_probabilities_sum_to_one(n_levels, scale, raw):
     loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale).double()
     x = torch.arange(n_levels, dtype=torch.float64)
     values = loss.elementwise(torch.full_like(x, raw), x)
@@ -71,7 +71,7 @@ def test_probabilities_of_all_levels_sum_to_one(n_levels, scale, raw):
 
 @given(n_levels=st.integers(2, 300), scale=st.floats(0.01, 10), raw=st.floats(-1.5, 1.5))
 @settings(max_examples=50)
-def test_probabilities_are_differences_of_the_logistic_distribution(n_levels, scale, raw):
+def test_level_probabilities_match_logistic_distribution(n_levels, scale, raw):
     loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale)
     x = torch.arange(n_levels, dtype=torch.float32)
     raw = torch.full_like(x, raw)
@@ -82,7 +82,7 @@ def test_probabilities_are_differences_of_the_logistic_distribution(n_levels, sc
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
-def test_levels_far_from_the_location_have_a_finite_cost_and_gradient(scale):
+def test_loss_and_gradient_are_finite_far_from_location(scale):
     loss = prepared(DiscretizedLogistic, scale=scale)
     raw = torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0]).repeat_interleave(3).requires_grad_()
     values = loss.elementwise(raw, torch.tensor([0.0, 100.0, 255.0]).repeat(5))
@@ -92,7 +92,7 @@ def test_levels_far_from_the_location_have_a_finite_cost_and_gradient(scale):
     assert gradient[1] < 0 < gradient[13], "towards the level"
 
 
-def test_the_link_of_levels_covers_their_range():
+def test_link_of_levels_covers_range():
     loss = DiscretizedLogistic(n_levels=11)
     assert loss.link(torch.tensor([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0])).tolist() == [0, 0, 5, 7.5, 10, 10]
     assert loss.domain == (0, 10)
@@ -125,7 +125,7 @@ def test_samples_follow_the_density(cls, raw, scale):
 
 
 @pytest.mark.parametrize(("raw", "scale", "n_levels"), [(0.0, 0.1, 256), (0.9, 0.3, 256), (-0.2, 0.5, 2), (0, 2.0, 5)])
-def test_sampled_levels_come_with_their_probabilities(raw, scale, n_levels):
+def test_sampled_levels_have_their_probabilities(raw, scale, n_levels):
     loss = prepared(DiscretizedLogistic, n_levels=n_levels, scale=scale)
     drawn = sample(loss, float(raw))
     levels = torch.arange(n_levels, dtype=torch.float64)
@@ -138,7 +138,7 @@ def test_sampled_levels_come_with_their_probabilities(raw, scale, n_levels):
     assert (found - cumulative).abs().max() < 2.5 / math.sqrt(N), "Kolmogorov and Smirnov's distance"
 
 
-def test_sampled_zeros_and_ones_come_with_their_probability():
+def test_bernoulli_samples_have_their_probability():
     drawn = sample(Bernoulli(), 1.0)
     assert set(drawn.tolist()) == {0.0, 1.0}
     p = 1 / (1 + math.exp(-1))
@@ -146,7 +146,7 @@ def test_sampled_zeros_and_ones_come_with_their_probability():
 
 
 @pytest.mark.parametrize("cls", [*LOCATION_SCALE, Bernoulli])
-def test_samples_come_from_the_global_stream(cls):
+def test_samples_use_global_stream(cls):
     loss, raw = prepared(cls), random(0, 20, 3)
     with Stream(3):
         first, second = loss.sample(raw), loss.sample(raw)
@@ -161,7 +161,7 @@ def test_samples_come_from_the_global_stream(cls):
 @by_density
 @given(n=st.integers(1, 5), d=st.integers(1, 6), seed=seeds)
 @settings(max_examples=25)
-def test_the_optimal_scale_gives_the_gradient_of_the_likelihood_at_its_best_scale(cls, n, d, seed):
+def test_optimal_scale_gradient(cls, n, d, seed):
     """The σ-VAE of Rybkin et al. (2021): D n / 2 log(mean squared error), and D n log(mean absolute error)."""
     loss = prepared(cls).double().train()
     raw, x = (random(seed + i, n, d, dtype=torch.float64) for i in range(2))
@@ -176,7 +176,7 @@ def test_the_optimal_scale_gives_the_gradient_of_the_likelihood_at_its_best_scal
 @by_density
 @given(seed=seeds, other=st.floats(0.2, 5).filter(lambda r: abs(r - 1) > 0.01))
 @settings(max_examples=25)
-def test_no_other_scale_makes_the_batch_more_likely(cls, seed, other):
+def test_optimal_scale_maximizes_likelihood(cls, seed, other):
     raw, x = random(seed, 4, 5), random(seed + 1, 4, 5)
     error = raw - x
     best = float(error.square().mean().sqrt() if cls is Gaussian else error.abs().mean())
@@ -185,7 +185,7 @@ def test_no_other_scale_makes_the_batch_more_likely(cls, seed, other):
     assert optimal < prepared(cls, scale=best * other)(raw, x).sum()
 
 
-def test_the_optimal_scale_of_levels_is_that_of_a_logistic_distribution():
+def test_optimal_scale_of_logistic_distribution():
     loss = prepared(DiscretizedLogistic, scale=0.2)
     raw = torch.zeros(400, 50)
     with Stream(0):
@@ -196,7 +196,7 @@ def test_the_optimal_scale_of_levels_is_that_of_a_logistic_distribution():
 
 
 @by_location
-def test_judging_is_by_the_moving_mean_of_the_scales_of_training(cls):
+def test_evaluation_uses_moving_mean_of_scales(cls):
     loss = prepared(cls)
     raw = random(0, 50, 4)
     x = targets(loss, raw)
@@ -214,7 +214,7 @@ def test_judging_is_by_the_moving_mean_of_the_scales_of_training(cls):
 
 
 @by_location
-def test_a_loss_starts_with_the_scale_of_its_rows(cls):
+def test_initial_scale_is_that_of_the_data(cls):
     loss = prepared(cls)
     raw = random(0, 50, 4)
     x = targets(loss, raw)
@@ -224,7 +224,7 @@ def test_a_loss_starts_with_the_scale_of_its_rows(cls):
 
 
 @by_location
-def test_the_scale_is_that_of_the_observed_values(cls):
+def test_scale_uses_observed_values_only(cls):
     loss = prepared(cls).train()
     raw = random(0, 50, 4)
     x, observed = targets(loss, raw), random(1, 50, 4) > 0
@@ -240,7 +240,7 @@ def test_the_scale_is_that_of_the_observed_values(cls):
 
 
 @by_location
-def test_a_single_observed_value_tells_the_scale(cls):
+def test_scale_of_single_observed_value(cls):
     loss, raw = prepared(cls), random(0, 2, 3)
     x, observed = targets(loss, raw), torch.zeros(2, 3, dtype=torch.bool)
     observed[0, 0] = True
@@ -254,7 +254,7 @@ def test_a_single_observed_value_tells_the_scale(cls):
 
 
 @by_location
-def test_a_learned_scale_is_a_parameter_that_trains_to_the_best_one(cls):
+def test_learned_scale_converges_to_optimum(cls):
     loss, best = prepared(cls, scale="learned"), prepared(cls)
     raw = random(0, 100, 4)
     x = targets(loss, raw)
@@ -279,7 +279,7 @@ def test_a_learned_scale_is_a_parameter_that_trains_to_the_best_one(cls):
 
 
 @by_location
-def test_a_learned_scale_starts_from_the_rows(cls):
+def test_learned_scale_is_initialized_from_data(cls):
     loss, best = prepared(cls, scale="learned"), prepared(cls)
     raw = random(0, 100, 4)
     for part in (loss, best):
@@ -289,7 +289,7 @@ def test_a_learned_scale_starts_from_the_rows(cls):
 
 
 @by_location
-def test_a_fixed_scale_stays(cls):
+def test_fixed_scale_is_constant(cls):
     loss = prepared(cls, scale=0.3)
     raw = random(0, 50, 4)
     x = targets(loss, raw)
@@ -303,7 +303,7 @@ def test_a_fixed_scale_stays(cls):
 
 @by_location
 @pytest.mark.parametrize("scale", ["optimal", "learned", 1e-6])
-def test_no_scale_is_below_the_floor(cls, scale):
+def test_scale_is_at_least_floor(cls, scale):
     loss = prepared(cls, scale=scale, floor=0.25)
     raw = torch.zeros(10, 3)
     x = loss.link(raw)
@@ -319,7 +319,7 @@ def test_no_scale_is_below_the_floor(cls, scale):
 
 @by_location
 @pytest.mark.parametrize("scale", ["optimal", "learned", 1.0])
-def test_rows_that_are_known_by_heart_cost_something_finite(cls, scale):
+def test_loss_of_perfect_reconstruction_is_finite(cls, scale):
     loss = prepared(cls, scale=scale)
     raw = torch.zeros(5, 3, requires_grad=True)
     x = loss.link(raw.detach()).round()
@@ -333,14 +333,14 @@ def test_rows_that_are_known_by_heart_cost_something_finite(cls, scale):
 
 
 @by_location
-def test_a_batch_of_which_nothing_is_known_costs_nothing(cls):
+def test_all_missing_batch_has_zero_loss(cls):
     loss = prepared(cls).train()
     raw = torch.zeros(3, 2)
     assert loss(raw, torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.bool)).tolist() == [0, 0, 0]
     assert torch.isfinite(loss.log_scale)
 
 
-def test_a_scale_does_not_follow_a_decoder_that_is_sure_of_an_end():
+def test_scale_ignores_outputs_beyond_range():
     x = torch.from_numpy(np.where(np.random.default_rng(0).random((50, 40)) < 0.8, 0.0, 128.0)).float()
     loss = DiscretizedLogistic()
     loss.setup(1)

@@ -1,4 +1,4 @@
-"""Under a mask what is hidden counts: in validation always, in the training loss where `hidden_only` says so."""
+"""Training with masks: losses of hidden values, in validation and with `hidden_only` in training."""
 
 import numpy as np
 import pytest
@@ -27,19 +27,19 @@ def small(n_components=6, **params):
 
 @pytest.mark.parametrize("missing", ["error", "mask"])
 @pytest.mark.parametrize("noise", [MaskingNoise(0.3), Compose(GaussianNoise(0.01), MaskingNoise(0.5))], ids=repr)
-def test_a_start_that_copies_what_it_sees_is_as_wrong_as_the_means_of_what_is_hidden(missing, noise):
+def test_initial_loss_of_hidden_values_is_that_of_feature_means(missing, noise):
     X = table(3000)
     ae = small(missing=missing, noise=noise, max_epochs=0).fit(X)
     # With all components PCA is the identity. By all values its loss would be the share of hidden ones of this.
     assert ae.validation_loss_curve_[0] == pytest.approx(X.var(0).sum(), rel=0.25)
 
 
-def test_without_a_mask_all_values_count():
+def test_validation_without_mask_includes_all_values():
     ae = small(noise=GaussianNoise(0.1), max_epochs=0).fit(table(3000))
     assert ae.validation_loss_curve_[0] == pytest.approx(6 * 0.1**2 * ae.module_.scale**2, rel=0.2)
 
 
-def test_imputation_with_more_components_than_features_is_better_than_the_means_and_as_good_as_neighbors():
+def test_overcomplete_imputation_matches_knn():
     X = StandardScaler().fit_transform(load_wine().data)
     holes = np.random.default_rng(0).random(X.shape) < 0.2
     holed = np.where(holes, np.nan, X)
@@ -55,7 +55,7 @@ def test_imputation_with_more_components_than_features_is_better_than_the_means_
     assert found < 1.1 * error(KNNImputer().fit_transform(holed))
 
 
-def test_rows_of_an_image_hidden_by_blocks_count_too():
+def test_block_masking_validates_hidden_values():
     X = np.random.default_rng(0).random((60, 6, 6)) + np.linspace(0, 3, 6)
     ae = ConvAutoencoder(40, noise=BlockMasking(0.5), max_epochs=1, random_state=0, module__channels=(2,)).fit(X)
     assert ae.validation_loss_curve_[0] == pytest.approx(X.var(0).sum(), rel=0.35)
@@ -68,7 +68,7 @@ class WholeRow(Loss):
         return (raw - x).square().flatten(1).sum(1)
 
 
-def test_a_loss_that_cannot_leave_values_out_compares_all_of_them():
+def test_loss_without_observed_includes_all_values():
     ae = small(noise=MaskingNoise(0.3), loss=WholeRow(), max_epochs=0).fit(table())
     assert ae.validation_loss_curve_[0] < 3  # of 6 values, 2 of them hidden
     with pytest.raises(TypeError, match=r"hidden_only=True needs a loss that can leave values out, .*WholeRow"):
@@ -93,7 +93,7 @@ class Seen(nn.Module):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_visible_values_get_no_gradient_and_hidden_ones_that_of_all(missing):
+def test_hidden_only_gradients(missing):
     u = torch.from_numpy(table()).float()
     if missing:
         u[::3, 1] = torch.nan
@@ -118,7 +118,7 @@ def test_visible_values_get_no_gradient_and_hidden_ones_that_of_all(missing):
     torch.testing.assert_close(grad, 2 * residual / share / len(u))
 
 
-def test_the_loss_of_hidden_values_stands_for_that_of_all():
+def test_hidden_loss_is_scaled_to_all_values():
     X = table()
     every, hidden = (
         small(noise=MaskingNoise(0.5, hidden_only=only), early_stopping=False, max_epochs=1, lr=1e-9).fit(X)
@@ -129,7 +129,7 @@ def test_the_loss_of_hidden_values_stands_for_that_of_all():
     assert every.loss_curve_[0] == pytest.approx(X.var(0).sum() / 2, rel=0.2)
 
 
-def test_noise_is_removed_by_training_on_noisy_data_alone():
+def test_denoising_from_noisy_data_alone():
     clean = table(2000, 30, noise=0)
     noisy = clean + 0.5 * np.random.default_rng(1).normal(size=clean.shape)
     ae = AutoencoderTransformer(
@@ -140,12 +140,12 @@ def test_noise_is_removed_by_training_on_noisy_data_alone():
     assert ((predicted - clean)[holes] ** 2).mean() < 0.6 * ((noisy - clean)[holes] ** 2).mean()
 
 
-def test_where_a_mask_hides_nothing_training_goes_on():
+def test_batches_without_hidden_values():
     ae = small(noise=MaskingNoise(0.0, hidden_only=True)).fit(table())
     assert np.isfinite(ae.loss_curve_).all()
 
 
-def test_two_noises_count_hidden_values_only_where_one_of_them_does():
+def test_hidden_only_of_composed_noises():
     assert Compose(GaussianNoise(), MaskingNoise(hidden_only=True)).hidden_only
     assert not Compose(GaussianNoise(), MaskingNoise()).hidden_only
     with pytest.raises(ValueError, match="MaskingNoise: hidden_only must be one of True, False"):
@@ -154,7 +154,7 @@ def test_two_noises_count_hidden_values_only_where_one_of_them_does():
 
 @pytest.mark.parametrize("missing", ["error", "mask"])
 @pytest.mark.parametrize("hidden_only", [False, True])
-def test_losses_of_hidden_values_come_in_the_units_of_the_data(missing, hidden_only):
+def test_hidden_loss_curve_is_in_data_units(missing, hidden_only):
     X = table()
     one, other = (
         small(
@@ -167,7 +167,7 @@ def test_losses_of_hidden_values_come_in_the_units_of_the_data(missing, hidden_o
         np.testing.assert_allclose(difference, 6 * np.log(16), rtol=1e-3)
 
 
-def test_a_feature_without_a_known_value_is_warned_of_once_where_two_trainings_decide():
+def test_empty_feature_warns_once():
     X = table(60)
     X[:, 2] = np.nan
     with pytest.warns(UserWarning, match="no known value") as caught:
@@ -176,7 +176,7 @@ def test_a_feature_without_a_known_value_is_warned_of_once_where_two_trainings_d
 
 
 @pytest.mark.parametrize("seed", [19, 24, 38])
-def test_held_out_samples_of_which_a_mask_hides_nothing_known_are_validated_without_it(seed):
+def test_validation_samples_without_hidden_values(seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(30, 3))
     X[rng.random(X.shape) < 0.4] = np.nan
@@ -186,14 +186,14 @@ def test_held_out_samples_of_which_a_mask_hides_nothing_known_are_validated_with
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_mask_that_hides_next_to_nothing_leaves_the_validation_loss_finite(seed):
+def test_validation_loss_is_finite_for_tiny_fraction(seed):
     X = np.random.default_rng(0).normal(size=(700, 2))
     noise = Compose(GaussianNoise(0.1), MaskingNoise(0.0008))
     ae = AutoencoderTransformer(1, noise=noise, max_epochs=2, random_state=seed).fit(X, X_val=X[:600])
     assert np.isfinite(ae.validation_loss_curve_).all()
 
 
-def test_unknown_targets_leave_the_loss_of_hidden_values_in_proportion():
+def test_hidden_loss_with_missing_targets():
     X, losses = table(3000), []
     for share in (0.0, 0.5):
         target = np.where(np.random.default_rng(1).random(X.shape) < share, np.nan, X)
@@ -204,7 +204,7 @@ def test_unknown_targets_leave_the_loss_of_hidden_values_in_proportion():
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_training_goes_on_without_the_mask_where_a_feature_was_empty(method):
+def test_continued_training_with_empty_feature(method):
     X = table(60)
     holed = X.copy()
     holed[:, 2] = np.nan

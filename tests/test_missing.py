@@ -1,4 +1,4 @@
-"""NaN in the parts: conditioning, validation, losses, noises and the module that joins them."""
+"""NaN in the parts: standardization, validation, losses, noises and the module."""
 
 from unittest import mock
 
@@ -66,7 +66,7 @@ class Halves(nn.Module):
         return self.up(z).unflatten(1, self.shape)
 
 
-class Told(Halves):
+class Observed(Halves):
     """A user's own network that is told which values there are, and cannot do without."""
 
     reads_padding = True
@@ -80,7 +80,7 @@ class Told(Halves):
         return super().decode(z)
 
 
-class ToldIfKnown(Told):
+class OptionallyObserved(Observed):
     """The same with defaults."""
 
     def encode(self, x, observed=None):
@@ -123,7 +123,7 @@ def known_moments(X):
 
 @given(X=tables, size=st.integers(1, 20), weight=hnp.arrays(np.int64, 8, elements=st.integers(1, 4)))
 @settings(max_examples=60)
-def test_mean_and_scale_are_those_of_the_known_values(X, size, weight):
+def test_mean_and_scale_of_known_values(X, size, weight):
     weight = weight[: len(X)]
     repeated = np.repeat(X, weight, axis=0)
     tolerance = 1e-12 * max(map(abs, extremes(X)))
@@ -136,7 +136,7 @@ def test_mean_and_scale_are_those_of_the_known_values(X, size, weight):
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "g", ">f4", ">f8"])
-def test_mean_and_scale_with_nan_in_every_precision(dtype):
+def test_mean_and_scale_with_nan_in_all_dtypes(dtype):
     X = rows(40, (3, 2))[1].numpy().astype(dtype)
     exact = X.astype(np.float64)
     mean, scale = mean_and_scale(X)
@@ -148,15 +148,15 @@ def test_mean_and_scale_with_nan_in_every_precision(dtype):
 
 @given(X=tables)
 @settings(max_examples=40)
-def test_extremes_are_those_of_the_known_values(X):
+def test_extremes_of_known_values(X):
     assert extremes(X) == (np.nanmin(X), np.nanmax(X))
 
 
-def test_extremes_of_nothing_are_nan():
+def test_extremes_of_all_nan_are_nan():
     assert np.isnan(extremes(np.full((2, 2), nan))).all()
 
 
-def test_known_values_that_are_all_the_same_get_the_scale_one():
+def test_constant_known_values_have_scale_one():
     X = np.full((5, 3), 0.1)
     X[::2, 1] = nan
     X[1] = nan
@@ -165,14 +165,14 @@ def test_known_values_that_are_all_the_same_get_the_scale_one():
     assert scale == 1.0
 
 
-def test_a_feature_without_a_known_value_has_the_mean_0():
+def test_feature_without_known_value_has_mean_zero():
     X = np.array([[1.0, nan], [3.0, nan]])
     mean, scale = mean_and_scale(X)
     assert mean.tolist() == [2.0, 0.0]
     assert scale == 1.0
 
 
-def test_a_large_offset_costs_no_digits_beside_nan():
+def test_large_offset_with_nan_loses_no_precision():
     X = np.random.default_rng(0).normal(size=(500, 4))
     X[::3, 1] = nan
     mean, scale = mean_and_scale(X + 1e9)
@@ -197,7 +197,7 @@ def fitted_on(X, **rules):
     return est
 
 
-def test_nan_is_refused_unless_something_allows_it():
+def test_nan_raises_unless_allowed():
     X = rows()[1].numpy()
     with pytest.raises(ValueError, match="Input X contains NaN"):
         check_rows(Fitted(), X, reset=True)
@@ -205,7 +205,7 @@ def test_nan_is_refused_unless_something_allows_it():
 
 
 @pytest.mark.parametrize("policy", [NaNPolicy(True), NaNPolicy(step_axis=1), NaNPolicy(True, 1)], ids=str)
-def test_infinity_is_refused_whatever_allows_nan(policy):
+def test_infinity_always_raises(policy):
     X = np.ones((4, 5, 2))
     X[0, 4] = nan
     for value in (np.inf, -np.inf):
@@ -214,7 +214,7 @@ def test_infinity_is_refused_whatever_allows_nan(policy):
             check_rows(Fitted(), X, reset=True, nan=policy)
 
 
-def test_rows_that_are_all_nan_are_missing_rows_and_x_that_is_all_nan_is_nothing():
+def test_all_nan_samples_are_accepted_and_all_nan_x_raises():
     X = rows()[1].numpy()
     X[2] = nan
     check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing=True))
@@ -227,7 +227,7 @@ def test_rows_that_are_all_nan_are_missing_rows_and_x_that_is_all_nan_is_nothing
 
 @pytest.mark.parametrize("step", [0, 2])
 @pytest.mark.parametrize("whole", [True, False])
-def test_nan_before_the_end_of_a_sequence_is_refused_by_its_row(step, whole):
+def test_nan_before_end_of_sequence_raises(step, whole):
     X = np.ones((5, 6, 2))
     X[1, 4:] = nan
     X[3, step, slice(None) if whole else 0] = nan
@@ -236,7 +236,7 @@ def test_nan_before_the_end_of_a_sequence_is_refused_by_its_row(step, whole):
     check_rows(Fitted(), X, reset=True, nan=NaNPolicy(True, 1))
 
 
-def test_half_a_step_at_the_end_is_no_padding():
+def test_partially_missing_last_step_is_not_padding():
     X = np.ones((5, 6, 2))
     X[2, 5, 1] = nan
     with pytest.raises(ValueError, match="row 2 has it before"):
@@ -245,7 +245,7 @@ def test_half_a_step_at_the_end_is_no_padding():
 
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("shape", [(4, 6, 2), (4, 6)])
-def test_a_sequence_without_any_step_is_refused_by_its_row(missing, shape):
+def test_empty_sequence_raises(missing, shape):
     X = np.ones(shape)
     X[1] = nan
     with pytest.raises(ValueError, match="at least one step in every row, but row 1 is all NaN"):
@@ -254,7 +254,7 @@ def test_a_sequence_without_any_step_is_refused_by_its_row(missing, shape):
 
 @pytest.mark.parametrize("shape", [(3, 0, 2), (3, 4, 0)])
 @pytest.mark.parametrize("dtype", ["f8", "i8"])
-def test_sequences_of_no_steps_or_channels_are_refused_in_words(shape, dtype):
+def test_sequences_without_steps_or_channels_raise(shape, dtype):
     empty = np.zeros(shape, dtype)
     with pytest.raises(ValueError, match=r"X must hold|X has|at least one|0 feature"):
         check_rows(Fitted(), empty, reset=True, nan=NaNPolicy(step_axis=1))
@@ -263,14 +263,14 @@ def test_sequences_of_no_steps_or_channels_are_refused_in_words(shape, dtype):
         check_rows(est, empty, reset=False, nan=NaNPolicy(step_axis=1))
 
 
-def test_sequences_have_two_axes_at_most():
+def test_sequences_with_three_axes_raise():
     with pytest.raises(ValueError, match=r"X must hold sequences of shape \(length, channels\)"):
         check_rows(Fitted(), np.ones((2, 3, 4, 5)), reset=True, nan=NaNPolicy(step_axis=1))
 
 
 @pytest.mark.parametrize("length", [1, 3, 9])
 @pytest.mark.parametrize("as_list", [False, True], ids=["array", "list"])
-def test_sequences_may_have_another_length_than_in_fit(length, as_list):
+def test_sequence_length_may_differ_from_fit(length, as_list):
     est = fitted_on(np.ones((3, 5, 2)), nan=NaNPolicy(step_axis=1))
     X = np.ones((4, length, 2))
     assert check_rows(est, X.tolist() if as_list else X, reset=False, nan=NaNPolicy(step_axis=1)).shape == X.shape
@@ -278,13 +278,13 @@ def test_sequences_may_have_another_length_than_in_fit(length, as_list):
         check_rows(est, X[:, :, :1], reset=False, nan=NaNPolicy(step_axis=1))
 
 
-def test_rows_of_another_length_are_refused_without_padding():
+def test_other_length_without_padding_raises():
     est = fitted_on(np.ones((3, 5, 2)))
     with pytest.raises(ValueError, match=r"length 4 instead of 5|X has 4 features|rows of shape \(4, 2\)"):
         check_rows(est, np.ones((3, 4, 2)), reset=False)
 
 
-def test_a_domain_is_asked_of_known_values():
+def test_domain_is_checked_for_known_values():
     X = np.array([[0.0, nan], [1.0, 0.5]])
     check_domain(X, "X", Bernoulli())
     check_domain(np.full((2, 2), nan), "X", Bernoulli())
@@ -292,7 +292,7 @@ def test_a_domain_is_asked_of_known_values():
         check_domain(2 * X, "X", Bernoulli())
 
 
-def test_pandas_own_missing_values_are_nan():
+def test_pandas_missing_values_are_nan():
     X = pd.DataFrame({"a": pd.array([1, None, 3], "Int64"), "b": pd.array([0.5, 1.5, None], "Float64")})
     found = check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing=True))
     np.testing.assert_array_equal(found, [[1, 0.5], [nan, 1.5], [3, nan]])
@@ -306,7 +306,7 @@ def test_pandas_own_missing_values_are_nan():
 @by_loss
 @given(n=st.integers(1, 4), d=st.integers(1, 6), share=st.floats(0, 1), seed=seeds)
 @settings(max_examples=25)
-def test_a_masked_loss_is_the_loss_of_the_observed_values_alone(loss, n, d, share, seed):
+def test_masked_loss_uses_observed_values_only(loss, n, d, share, seed):
     g = torch.Generator().manual_seed(seed)
     raw, x = 4 * torch.rand(n, d, generator=g) - 2, torch.rand(n, d, generator=g)
     observed = torch.rand(n, d, generator=g) >= share
@@ -317,7 +317,7 @@ def test_a_masked_loss_is_the_loss_of_the_observed_values_alone(loss, n, d, shar
 @by_loss
 @given(seed=seeds, shape=st.sampled_from([(5,), (4, 2), (1, 3, 3)]))
 @settings(max_examples=15)
-def test_gradients_are_zero_where_values_are_missing_and_those_of_the_loss_elsewhere(loss, seed, shape):
+def test_gradients_are_zero_at_missing_values(loss, seed, shape):
     x, holed = rows(3, shape, seed=seed)
     raw = (torch.rand(3, *shape, generator=torch.Generator().manual_seed(seed + 1)) - 0.5).requires_grad_()
     known = ~holed.isnan()
@@ -331,7 +331,7 @@ def test_gradients_are_zero_where_values_are_missing_and_those_of_the_loss_elsew
 
 
 @by_loss
-def test_what_the_network_says_of_a_missing_value_costs_nothing_however_large(loss):
+def test_output_at_missing_values_does_not_affect_loss(loss):
     raw = torch.tensor([[1e30, 0.5], [-1e30, 0.5]], requires_grad=True)
     observed = torch.tensor([[False, True], [False, True]])
     value = loss(raw, torch.zeros(2, 2), observed)
@@ -347,13 +347,13 @@ class Quartic(Loss):
         return (raw - x) ** 4
 
 
-@pytest.mark.parametrize(("network", "missing"), [(Halves, True), (ToldIfKnown, False)])
-def test_a_loss_that_cannot_leave_values_out_is_refused(network, missing):
+@pytest.mark.parametrize(("network", "missing"), [(Halves, True), (OptionallyObserved, False)])
+def test_loss_without_observed_raises(network, missing):
     with pytest.raises(TypeError, match="loss=WholeRow cannot leave missing values out"):
         build(network, WholeRow(), missing=missing)
 
 
-def test_the_users_own_losses():
+def test_custom_losses():
     x, holed = rows()
     whole = build(loss=WholeRow(), missing=False)
     torch.testing.assert_close(whole.objective(whole(x), x), (whole(x)[0] - x).norm(dim=1))
@@ -367,7 +367,7 @@ def test_the_users_own_losses():
 
 
 @by_loss
-def test_rows_of_nothing_cost_nothing_and_every_gradient_is_finite(loss):
+def test_all_missing_samples_have_zero_loss_and_finite_gradients(loss):
     _, u = rows()
     u[2] = nan
     module = build(loss=loss, noise=GaussianNoise(0.1))
@@ -380,7 +380,7 @@ def test_rows_of_nothing_cost_nothing_and_every_gradient_is_finite(loss):
     assert any((p.grad != 0).any() for p in module.parameters())
 
 
-def test_nan_enters_as_the_mean_of_its_feature():
+def test_nan_is_replaced_by_feature_mean():
     _, u = rows(20)
     u[:, 3] = nan
     module = build()
@@ -393,7 +393,7 @@ def test_nan_enters_as_the_mean_of_its_feature():
         torch.testing.assert_close(module.network.seen, torch.where(u.isnan(), expected, u))
 
 
-def test_in_data_units_too():
+def test_nan_is_replaced_by_feature_mean_in_data_units():
     x, holed = rows(20, dtype=torch.float64)
     module = build(mean=3.0, scale=2.0).eval()
     module.init_from(module.standardize(holed))
@@ -410,7 +410,7 @@ def test_in_data_units_too():
 
 @by_noise
 @pytest.mark.parametrize("shape", [(6,), (5, 2), (2, 4, 4)])
-def test_under_noise_missing_values_stay_missing_and_known_ones_known(noise, shape):
+def test_noise_keeps_missing_values_missing(noise, shape):
     _, u = rows(8, shape)
     u[3] = nan
     module = build(noise=noise, input_shape=shape)
@@ -424,7 +424,7 @@ def test_under_noise_missing_values_stay_missing_and_known_ones_known(noise, sha
 
 
 @by_noise
-def test_noise_does_to_known_values_what_it_does_without_missing_ones(noise):
+def test_noise_on_known_values_ignores_missing_ones(noise):
     x, u = rows(50)
     modules = build(noise=noise, missing=True), build(noise=noise, missing=False)
     for module in modules:
@@ -436,7 +436,7 @@ def test_noise_does_to_known_values_what_it_does_without_missing_ones(noise):
     assert torch.equal(noisy[0][~u.isnan()], noisy[1][~u.isnan()])
 
 
-def test_what_is_masked_enters_as_what_is_missing():
+def test_masked_values_are_treated_as_missing():
     _, u = rows(30)
     module = build(noise=MaskingNoise(1.0))
     module.init_from(u)
@@ -444,7 +444,7 @@ def test_what_is_masked_enters_as_what_is_missing():
     assert torch.equal(module.corrupt(u)[known], module.baseline.expand_as(u)[known])
 
 
-def test_salt_and_pepper_are_the_extremes_of_the_known_values():
+def test_salt_and_pepper_uses_extremes_of_known_values():
     _, u = rows(30)
     module = build(noise=SaltAndPepper(1.0))
     module.init_from(u)
@@ -460,15 +460,15 @@ class Wobble(Noise):
         return x + 0.1 * x.std() * torch.randn_like(x)
 
 
-class Neighbours(Noise):
+class Neighbors(Noise):
     """A user's own noise that mixes values with those beside them."""
 
     def corrupt(self, x):
         return 0.5 * (x + x.roll(1, 1))
 
 
-@pytest.mark.parametrize("noise", [Wobble(), Neighbours()], ids=repr)
-def test_a_users_own_noise_that_reads_other_values_is_not_spoilt_by_missing_ones(noise):
+@pytest.mark.parametrize("noise", [Wobble(), Neighbors()], ids=repr)
+def test_custom_noise_across_features_sees_no_nan(noise):
     _, u = rows(30)
     module = build(noise=noise)
     module.init_from(u)
@@ -482,7 +482,7 @@ def test_a_users_own_noise_that_reads_other_values_is_not_spoilt_by_missing_ones
 
 
 @pytest.mark.parametrize("shape", [(6,), (5, 2)])
-def test_without_missing_values_the_mask_changes_no_bit(shape):
+def test_mask_option_without_missing_values_equal_bits(shape):
     x, _ = rows(200, shape)
     found = []
     for missing in (True, False):
@@ -498,9 +498,9 @@ def test_without_missing_values_the_mask_changes_no_bit(shape):
 # ------------------------------------------------------------------ networks that are told
 
 
-@pytest.mark.parametrize("network", [ToldIfKnown, Told])
+@pytest.mark.parametrize("network", [OptionallyObserved, Observed])
 @pytest.mark.parametrize("missing", [False, True])
-def test_a_network_that_reads_padding_is_told_what_is_known(network, missing):
+def test_reads_padding_network_gets_observed(network, missing):
     x, _ = rows(4, (6, 2))
     x[1, 3:], x[2, 5:] = nan, nan
     if missing:
@@ -522,9 +522,9 @@ def test_a_network_that_reads_padding_is_told_what_is_known(network, missing):
 
 
 @pytest.mark.parametrize("loss", [SquaredError(), AbsoluteError()], ids=repr)
-def test_padding_costs_nothing(loss):
+def test_padding_does_not_affect_loss(loss):
     x, _ = rows(4, (6, 2))
     x[:, 4:] = nan
-    module = build(ToldIfKnown, loss, missing=False, input_shape=(6, 2))
+    module = build(OptionallyObserved, loss, missing=False, input_shape=(6, 2))
     raw = module(x)[0]
     torch.testing.assert_close(module._loss(raw, x), loss(raw[:, :4], x[:, :4]))

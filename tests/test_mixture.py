@@ -1,4 +1,4 @@
-"""Mixtures: how many components, of which rows, and draws given some of the variables."""
+"""Mixtures: number of components, weights, conditional sampling."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def clusters(n_clusters, n=400, d=2, seed=0):
 
 
 @pytest.mark.parametrize(("n", "d"), [(40, 1), (40, 4), (300, 1), (300, 4)])
-def test_one_gaussian_is_one_component_nearly_always(n, d):
+def test_one_component_for_gaussian_codes(n, d):
     sizes = []
     for seed in range(15):
         codes = 3 + rng(seed).normal(size=(n, d)) @ rng(seed + 1).normal(size=(d, d))
@@ -37,7 +37,7 @@ def test_one_gaussian_is_one_component_nearly_always(n, d):
 
 @given(exponent=st.integers(-10, 20), seed=st.integers(0, 1000))
 @settings(max_examples=15)
-def test_the_mixture_grows_with_its_codes(exponent, seed):
+def test_n_components_grows_with_codes(exponent, seed):
     codes = rng(seed).normal(size=(80, 2)) ** 3
     scale = 2.0**exponent
     one, other = choose_mixture(codes, seed), choose_mixture(scale * codes, seed)
@@ -47,19 +47,19 @@ def test_the_mixture_grows_with_its_codes(exponent, seed):
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 5, 8])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_clusters_are_found_within_a_factor_of_two(n_clusters, weighted):
+def test_n_components_matches_n_clusters(n_clusters, weighted):
     codes = clusters(n_clusters)
     mixture = choose_mixture(codes, 0, np.ones(len(codes)) if weighted else None)
     assert n_clusters / 2 <= mixture.n_components <= 2 * n_clusters
     assert mixture.score(clusters(n_clusters, seed=1)) > GaussianMixture(1).fit(codes).score(codes) + 0.5
 
 
-def test_more_clusters_than_rows_allow_are_not_looked_for():
+def test_n_components_is_bounded_by_n_samples():
     assert choose_mixture(clusters(8, n=20), 0).n_components <= 4
 
 
 @pytest.mark.parametrize("n", [20, 60])
-def test_draws_of_the_same_rows_make_no_larger_mixture(n):
+def test_repeated_draws_do_not_add_components(n):
     """Held-out draws of rows that were seen would: each row is a cluster of its own draws."""
     rows = rng().normal(size=(n, 2))
     sizes = []
@@ -70,7 +70,7 @@ def test_draws_of_the_same_rows_make_no_larger_mixture(n):
     assert max(sizes[1:]) <= sizes[0]
 
 
-def test_all_draws_of_all_rows_are_fitted_in_the_end():
+def test_final_fit_uses_all_draws():
     draws = clusters(3, n=600).reshape(2, 300, 2)
     mixture = choose_mixture(draws.reshape(-1, 2), 0, None, n_draws=2)
     np.testing.assert_allclose(mixture.weights_ @ mixture.means_, draws.mean((0, 1)), atol=1e-6)
@@ -83,7 +83,7 @@ def test_all_draws_of_all_rows_are_fitted_in_the_end():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 @pytest.mark.parametrize("kind", ["normal", "constant", "zero", "one apart"])
-def test_few_rows_and_constant_codes_make_a_finite_mixture(n, kind, weighted, n_draws):
+def test_few_samples_and_constant_codes(n, kind, weighted, n_draws):
     rows = {"normal": rng().normal(size=(n, 2)), "constant": np.full((n, 2), 7.5), "zero": np.zeros((n, 2))}.get(kind)
     if rows is None:
         rows = np.zeros((n, 2))
@@ -96,7 +96,7 @@ def test_few_rows_and_constant_codes_make_a_finite_mixture(n, kind, weighted, n_
     assert (np.abs(drawn) <= 20 * max(1e-6, np.abs(rows).max())).all()
 
 
-def test_a_code_that_says_nothing_beside_one_that_does():
+def test_uninformative_component():
     codes = clusters(2, n=100, d=3)
     mixture = choose_mixture(codes * [1, 1, 0], 0)
     assert np.isfinite(mixture.sample(10)[0]).all()
@@ -116,14 +116,14 @@ def assert_same(one, other):
 
 @given(weight=st.floats(1e-3, 1e3), seed=st.integers(0, 1000), n_draws=st.sampled_from([1, 3]))
 @settings(deadline=None, max_examples=15)
-def test_equal_weights_are_as_good_as_none(weight, seed, n_draws):
+def test_equal_weights_equal_no_weights(weight, seed, n_draws):
     codes = rng(seed).normal(size=(60 * n_draws, 2)) ** 3
     assert_same(choose_mixture(codes, seed, np.full(60, weight), n_draws), choose_mixture(codes, seed, None, n_draws))
 
 
 @given(seed=st.integers(0, 1000), n_draws=st.sampled_from([1, 3]))
 @settings(deadline=None, max_examples=15)
-def test_rows_of_weight_zero_are_as_if_absent(seed, n_draws):
+def test_zero_weight_samples_are_ignored(seed, n_draws):
     draws = rng(seed).normal(size=(n_draws, 80, 2))
     weight = rng(seed).integers(0, 3, 80).astype(float)
     present = weight > 0
@@ -132,7 +132,7 @@ def test_rows_of_weight_zero_are_as_if_absent(seed, n_draws):
     assert_same(found, choose_mixture(draws[:, present].reshape(-1, 2), seed, weight[present], n_draws))
 
 
-def test_one_component_has_the_weighted_moments():
+def test_single_component_has_weighted_moments():
     codes, weight = 5 + 3 * rng().normal(size=(40, 2)), rng(1).uniform(0.1, 4, size=40)
     mixture = choose_mixture(codes, 0, weight)
     assert mixture.n_components == 1
@@ -143,7 +143,7 @@ def test_one_component_has_the_weighted_moments():
 
 @pytest.mark.parametrize("n_draws", [1, 4])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_variances_are_regularized_relative_to_the_mean_variance(weighted, n_draws):
+def test_regularization_is_relative_to_variance(weighted, n_draws):
     codes = rng().normal(size=(200 * n_draws, 3)) * [1, 2, 5]
     weight = rng(1).uniform(size=200) if weighted else np.ones(200)
     variances = np.cov(codes.T, aweights=np.tile(weight, n_draws), ddof=0).diagonal()
@@ -151,7 +151,7 @@ def test_variances_are_regularized_relative_to_the_mean_variance(weighted, n_dra
     assert found.reg_covar == pytest.approx(1e-5 * variances.mean())
 
 
-def test_weights_are_the_shares_of_rows():
+def test_weights_are_cluster_shares():
     codes = clusters(2, n=1000)
     weight = np.where(np.arange(1000) % 2, 9.0, 1.0)
     mixture = choose_mixture(codes, 0, weight)
@@ -160,7 +160,7 @@ def test_weights_are_the_shares_of_rows():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_seed_decides(weighted):
+def test_fit_is_reproducible(weighted):
     codes = rng().normal(size=(100, 2)) ** 3
     weight = rng(1).uniform(size=100) if weighted else None
     first = choose_mixture(codes, 1, weight)
@@ -169,7 +169,7 @@ def test_the_seed_decides(weighted):
     assert any(not np.array_equal(other.means_, first.means_) for other in others)
 
 
-def test_what_is_given_and_the_global_stream_stay_as_they_are():
+def test_input_and_global_random_state_are_unchanged():
     codes, weight = clusters(3), np.ones(400)
     before, state = codes.copy(), np.random.get_state()[1].tolist()  # noqa: NPY002
     sample_given(choose_mixture(codes, 0, weight), np.zeros((3, 1)), 0)
@@ -190,7 +190,7 @@ def start(n_components=3, d=2):
 
 @given(seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=15)
-def test_a_whole_weight_is_as_good_as_repeated_rows(seed):
+def test_integer_weights_equal_repetitions(seed):
     rows, counts = rng(seed).normal(size=(50, 2)) ** 3, rng(seed).integers(1, 5, 50)
     weighted = fit_mixture(rows, counts.astype(float), 3, 1e-3, 0, start())
     repeated = fit_mixture(rows.repeat(counts, axis=0), np.ones(counts.sum()), 3, 1e-3, 0, start())
@@ -201,7 +201,7 @@ def test_a_whole_weight_is_as_good_as_repeated_rows(seed):
 
 @given(seed=st.integers(0, 1000), factor=st.sampled_from([1.0, 0.25, 2.0**20]))
 @settings(deadline=None, max_examples=15)
-def test_every_step_makes_the_rows_more_likely(seed, factor):
+def test_em_increases_likelihood(seed, factor):
     rows, weight = rng(seed).normal(size=(80, 2)) ** 3, rng(seed).uniform(0.1, 3, size=80)
     mixture = fit_mixture(rows, factor * weight, 4, 1e-9, 0)
     assert (np.diff(mixture.bounds) > -1e-6).all()
@@ -209,7 +209,7 @@ def test_every_step_makes_the_rows_more_likely(seed, factor):
 
 
 @pytest.mark.parametrize("n_components", [1, 3])
-def test_unweighted_it_is_that_of_scikit_learn(n_components):
+def test_unweighted_mixture_matches_scikit_learn(n_components):
     rows, begin = rng().normal(size=(200, 2)) ** 3, start(n_components)
     given_start = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": begin.covariances}
     theirs = GaussianMixture(n_components, reg_covar=1e-3, max_iter=50, **given_start).fit(rows)
@@ -221,20 +221,20 @@ def test_unweighted_it_is_that_of_scikit_learn(n_components):
 
 @given(offset=st.sampled_from([1.0, 1e3, 1e6]), seed=st.integers(0, 100))
 @settings(deadline=None, max_examples=10)
-def test_the_mixture_moves_with_its_codes(offset, seed):
+def test_mixture_is_translation_equivariant(offset, seed):
     codes = clusters(3, n=90, seed=seed)
     one, moved = choose_mixture(codes, seed), choose_mixture(codes + offset, seed)
     np.testing.assert_allclose(moved.means_ - offset, one.means_, atol=1e-6)
     np.testing.assert_allclose(moved.covariances_, one.covariances_, atol=1e-6)
 
 
-def test_what_was_chosen_is_fitted_again_by_its_parameters():
+def test_clone_can_be_refitted():
     mixture = choose_mixture(clusters(2), 0)
     again = clone(mixture).fit(clusters(2))
     assert again.score(clusters(2)) == pytest.approx(mixture.score(clusters(2)), abs=0.01)
 
 
-def test_no_public_fit_is_called(fits):
+def test_public_fit_is_not_called(fits):
     assert choose_mixture(clusters(3), 0, np.linspace(1, 2, 400)).n_components > 1
     assert fits == []
 
@@ -253,7 +253,7 @@ def single(d, seed=0):
 
 
 @pytest.mark.parametrize(("k", "n_given"), [(1, 1), (3, 1), (2, 2), (1, 3)])
-def test_draws_of_one_gaussian_have_its_conditional_mean_and_covariance(k, n_given):
+def test_conditional_moments_of_gaussian(k, n_given):
     mixture, n = single(k + n_given), 20_000
     given_values = rng(5).normal(size=n_given)
     drawn = sample_given(mixture, np.tile(given_values, (n, 1)), seed=0)
@@ -269,7 +269,7 @@ def test_draws_of_one_gaussian_have_its_conditional_mean_and_covariance(k, n_giv
     assert error.max() < 5 * np.sqrt(2 / n)
 
 
-def test_every_row_has_its_own_condition():
+def test_each_sample_has_its_own_condition():
     mixture = single(2)
     given_values = np.linspace(-50, 50, 2000)[:, None]
     drawn = sample_given(mixture, given_values, seed=0)[:, 0]
@@ -289,7 +289,7 @@ def two():
 
 @given(value=st.floats(-3, 3), seed=st.integers(0, 1000))
 @settings(max_examples=25)
-def test_components_weigh_as_likely_as_they_make_what_is_given(value, seed):
+def test_component_weights_given_condition(value, seed):
     n = 3000
     drawn = sample_given(two(), np.full((n, 1), value), seed)[:, 0]
     odds = 4 * np.exp(8 * value)  # 0.8 N(1, ¼) against 0.2 N(−1, ¼)
@@ -298,7 +298,7 @@ def test_components_weigh_as_likely_as_they_make_what_is_given(value, seed):
 
 
 @pytest.mark.parametrize("value", [0.5, -0.2])
-def test_components_weigh_by_all_that_is_given(value):
+def test_component_weights_use_all_given_variables(value):
     mixture = GaussianMixture(2)
     mixture.weights_ = np.full(2, 0.5)
     mixture.means_ = np.array([[-5.0, 1, 1], [5, -1, -1]])
@@ -308,13 +308,13 @@ def test_components_weigh_by_all_that_is_given(value):
     assert abs((drawn < 0).mean() - share) < 5 * np.sqrt(share * (1 - share) / 4000)
 
 
-def test_the_right_component_is_drawn_far_from_all_of_them():
+def test_component_weights_far_from_all_components():
     for value, sign in ((-1e4, -1), (1e4, 1)):
         drawn = sample_given(two(), np.full((20, 1), value), 0)
         assert (np.sign(drawn) == sign).all(), "no likelihood is lost to underflow"
 
 
-def test_the_seed_decides_what_is_drawn():
+def test_sampling_is_reproducible():
     given_values = np.zeros((5, 1))
     first = sample_given(two(), given_values, 3)
     np.testing.assert_array_equal(sample_given(two(), given_values, 3), first)

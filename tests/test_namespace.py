@@ -1,4 +1,4 @@
-"""What there is after ``import skae``."""
+"""The namespace of ``skae``."""
 
 import pkgutil
 import subprocess
@@ -25,29 +25,29 @@ def run(code):
 
 
 @pytest.mark.parametrize("name", ["datasets", "metrics", "plotting"])
-def test_a_public_module_is_there_when_it_is_asked_for(name):
+def test_public_modules_are_loaded_on_access(name):
     run(FRESH.format(name=repr(name)))
 
 
-def test_all_public_modules_are_found():
+def test_dir_lists_public_modules():
     assert len(PUBLIC) == 10
     for name in PUBLIC:
         assert getattr(skae, name) is sys.modules[f"skae.{name}"]
 
 
-def test_nothing_is_imported_before_it_is_asked_for():
+def test_import_loads_no_optional_modules():
     found = run(LEAN)
     assert "skae.estimators" in found
     for name in ("skae.datasets", "skae.export", "skae.metrics", "skae.plotting", "matplotlib"):
         assert f"'{name}'" not in found
 
 
-def test_the_public_names_are_listed_and_no_others():
+def test_dir_lists_only_public_names():
     assert dir(skae) == sorted([*skae.__all__, *PUBLIC])
 
 
 @pytest.mark.parametrize("name", ["Autoencoder", "metric", "_nothing", "__path_to__"])
-def test_other_names_are_no_attributes(name):
+def test_unknown_attribute_raises(name):
     assert not hasattr(skae, name)
     with pytest.raises(AttributeError, match=f"module 'skae' has no attribute '{name}'"):
         getattr(skae, name)

@@ -1,4 +1,4 @@
-"""What each noise does to values: how much, how often, with which values, from which stream."""
+"""Noises: strength, distribution, values and random numbers."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def within(count, n, share):
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=repr)
-def test_noise_comes_from_the_stream_and_from_nothing_else(noise):
+def test_noise_is_reproducible(noise):
     x, before = clean(shape=(20, 3)), torch.get_rng_state()
     first = corrupted(noise, x, seed=7)
     assert same(corrupted(noise, x, seed=7), first)
@@ -64,7 +64,7 @@ def test_noise_comes_from_the_stream_and_from_nothing_else(noise):
 
 
 @pytest.mark.parametrize("noise", NOISES[:3], ids=repr)
-def test_noise_is_independent_from_row_to_row_and_from_column_to_column(noise):
+def test_noise_is_independent_across_samples_and_features(noise):
     changed = (corrupted(noise, torch.full((5000, 6), 0.5)) - 0.5).double()
     if not isinstance(noise, GaussianNoise):
         changed = (changed != 0).double()
@@ -75,7 +75,7 @@ def test_noise_is_independent_from_row_to_row_and_from_column_to_column(noise):
 
 
 @pytest.mark.parametrize("noise", NOISES[:4], ids=repr)
-def test_gradients_pass_where_values_do(noise):
+def test_gradients_flow_through_unchanged_values(noise):
     x = clean(shape=(50, 4)).requires_grad_()
     out = corrupted(noise, x)
     out.sum().backward()
@@ -95,7 +95,7 @@ def test_gaussian_noise_has_its_standard_deviation(scale, seed):
     assert float(added.std()) == pytest.approx(1, abs=6 / np.sqrt(2 * N))
 
 
-def test_gaussian_noise_is_normal_and_does_not_depend_on_the_value():
+def test_gaussian_noise_is_normal_and_independent_of_values():
     x = 1000 * clean()
     added = ((corrupted(GaussianNoise(0.5), x) - x) / 0.5).double().flatten()
     for sigmas, share in ((1, 0.6827), (2, 0.9545)):
@@ -103,7 +103,7 @@ def test_gaussian_noise_is_normal_and_does_not_depend_on_the_value():
     assert abs(np.corrcoef(added, x.flatten())[0, 1]) < 5 / np.sqrt(N)
 
 
-def test_gaussian_noise_of_a_numpy_scale():
+def test_gaussian_noise_accepts_numpy_scale():
     for scale in (np.float32(0.5), np.float64(0.5), np.int64(1), 1):
         assert not torch.equal(corrupted(GaussianNoise(scale), clean()), clean())
 
@@ -113,7 +113,7 @@ def test_gaussian_noise_of_a_numpy_scale():
 
 @given(fraction=fractions, seed=seeds)
 @settings(max_examples=25)
-def test_masking_noise_marks_its_fraction_as_missing_and_leaves_the_rest(fraction, seed):
+def test_masking_noise_masks_the_given_fraction(fraction, seed):
     x = clean()
     out = corrupted(MaskingNoise(fraction), x, seed)
     masked = out.isnan()
@@ -121,7 +121,7 @@ def test_masking_noise_marks_its_fraction_as_missing_and_leaves_the_rest(fractio
     assert within(int(masked.sum()), N, fraction)
 
 
-def test_masking_all_leaves_nothing():
+def test_masking_fraction_one_masks_all_values():
     assert corrupted(MaskingNoise(1.0), clean()).isnan().all()
 
 
@@ -136,7 +136,7 @@ def is_rectangle(hidden):
 
 @given(size=st.floats(0.01, 1), height=st.integers(1, 12), width=st.integers(1, 12), c=st.integers(1, 3), seed=seeds)
 @settings(max_examples=50)
-def test_a_block_is_one_rectangle_of_its_size_in_all_channels(size, height, width, c, seed):
+def test_block_is_one_rectangle_in_all_channels(size, height, width, c, seed):
     x = clean(seed, (4, c, height, width))
     out = corrupted(BlockMasking(size), x, seed)
     hidden = out.isnan()
@@ -148,7 +148,7 @@ def test_a_block_is_one_rectangle_of_its_size_in_all_channels(size, height, widt
         assert is_rectangle(image[0])
 
 
-def test_blocks_lie_everywhere_and_apart_from_each_other():
+def test_block_positions_are_uniform_and_independent():
     hidden = corrupted(BlockMasking(0.25), torch.ones(2000, 1, 8, 8)).isnan()[:, 0]
     corners = hidden[:, [0, 0, 7, 7], [0, 7, 0, 7]].double().mean(0)
     assert np.allclose(corners, 1 / 49, atol=5 * np.sqrt(1 / 49 / 2000)), "one of 7 x 7 places each"
@@ -158,14 +158,14 @@ def test_blocks_lie_everywhere_and_apart_from_each_other():
     assert len(more.unique()) > 3
 
 
-def test_blocks_of_flat_rows_are_runs():
+def test_blocks_of_flat_samples_are_intervals():
     hidden = corrupted(BlockMasking(0.3), torch.ones(500, 10)).isnan()
     assert (hidden.sum(1) == 3).all()
     assert (hidden.int().diff(dim=1) == 1).sum(1).max() <= 1
     assert hidden.any(0).all()
 
 
-def test_no_block_hides_nothing():
+def test_zero_blocks_mask_nothing():
     x = clean(shape=(3, 1, 4, 4))
     for noise in (BlockMasking(0.0), BlockMasking(n_blocks=0)):
         assert torch.equal(corrupted(noise, x), x)
@@ -174,7 +174,7 @@ def test_no_block_hides_nothing():
 # ------------------------------------------------------------------ one after the other
 
 
-def test_composed_noises_act_in_order():
+def test_composed_noises_apply_in_order():
     x = torch.ones(300, 6)
     out = corrupted(Compose(SaltAndPepper(1.0), MaskingNoise(0.5)), x)
     assert within(int(out.isnan().sum()), x.numel(), 0.5)
@@ -183,7 +183,7 @@ def test_composed_noises_act_in_order():
     assert set(out.unique().tolist()) == {-2.0, 3.0}, "the second strikes what the first has hidden"
 
 
-def test_composed_noises_are_cloned_set_and_checked_within():
+def test_composed_noises_clone_set_params_and_validate():
     noise = Compose(GaussianNoise(0.5), Compose(MaskingNoise(), BlockMasking()))
     copy = clone(noise).set_params(first__scale=2.0, second__second__size=0.1)
     assert (copy.first.scale, copy.second.second.size) == (2.0, 0.1)
@@ -199,7 +199,7 @@ def test_composed_noises_are_cloned_set_and_checked_within():
 
 @given(fraction=fractions, seed=seeds)
 @settings(max_examples=25)
-def test_salt_and_pepper_puts_either_extreme_for_half_its_fraction(fraction, seed):
+def test_salt_and_pepper_uses_both_extremes_equally(fraction, seed):
     x = clean()
     out = corrupted(SaltAndPepper(fraction), x, seed)
     hit = out != x
@@ -210,7 +210,7 @@ def test_salt_and_pepper_puts_either_extreme_for_half_its_fraction(fraction, see
 
 @given(x=st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=30), fraction=fractions, seed=seeds)
 @settings(max_examples=25)
-def test_salt_and_pepper_stays_within_the_data(x, fraction, seed):
+def test_salt_and_pepper_stays_in_data_range(x, fraction, seed):
     u = torch.tensor(x)[:, None]
     noise = SaltAndPepper(fraction)
     noise.setup(n_components=1)
@@ -222,7 +222,7 @@ def test_salt_and_pepper_stays_within_the_data(x, fraction, seed):
     assert set(out.unique().tolist()) <= set(u.unique().tolist())
 
 
-def test_salt_and_pepper_takes_the_extremes_of_all_columns():
+def test_salt_and_pepper_uses_extremes_over_all_features():
     noise = SaltAndPepper(1.0)
     noise.setup(n_components=1)
     noise.init_from(torch.tensor([[[0.0, 5.0], [1.0, 2.0]], [[-3.0, 0.0], [0.0, 0.0]]]))
@@ -233,7 +233,7 @@ def test_salt_and_pepper_takes_the_extremes_of_all_columns():
 
 @given(n=st.integers(1, 5), d=st.integers(1, 5), seed=seeds)
 @settings(max_examples=25)
-def test_a_value_is_changed_whole_or_not_at_all(n, d, seed):
+def test_values_are_replaced_or_unchanged(n, d, seed):
     x = clean(seed, (n, d))
     for noise in (MaskingNoise(0.5), SaltAndPepper(0.5)):
         out = corrupted(noise, x, seed).nan_to_num(-9.0)
@@ -245,11 +245,11 @@ def test_a_value_is_changed_whole_or_not_at_all(n, d, seed):
 
 @pytest.mark.parametrize("wrong", [float("nan"), -1e-9, 1 + 1e-9, float("inf")])
 @pytest.mark.parametrize("cls", [MaskingNoise, SaltAndPepper])
-def test_a_fraction_lies_between_0_and_1(cls, wrong):
+def test_fraction_outside_unit_interval_raises(cls, wrong):
     with pytest.raises(ValueError, match=f"{cls.__name__}: fraction == "):
         cls(wrong).setup(n_components=1)
 
 
-def test_a_scale_is_no_nan():
+def test_nan_scale_raises():
     with pytest.raises(ValueError, match="GaussianNoise: scale == nan"):
         GaussianNoise(float("nan")).setup(n_components=1)

@@ -1,4 +1,4 @@
-"""Names with double underscores, calls that pass what a signature asks for, and slots."""
+"""Nested parameter names, calls by signature, and resolution of parts."""
 
 import functools
 import types
@@ -20,19 +20,19 @@ OFFERED = {"input_shape": (4,), "n_components": 2, "n_outputs": 3}
 
 @given(st.dictionaries(st.tuples(names, names), st.integers(), max_size=8), names)
 @settings(max_examples=25)
-def test_select_takes_what_belongs_to_the_prefix_and_nothing_else(params, prefix):
+def test_select_returns_parameters_with_prefix(params, prefix):
     flat = {f"{slot}__{name}": value for (slot, name), value in params.items()}
     expected = {name: value for (slot, name), value in params.items() if slot == prefix}
     assert select(flat, prefix) == expected
 
 
-def test_select_goes_one_level_down():
+def test_select_removes_one_level():
     assert select({"module__encoder__width": 3, "module_x__y": 1, "module": 2}, "module") == {"encoder__width": 3}
 
 
 @given(st.sets(names, max_size=5), st.sets(names, max_size=5))
 @settings(max_examples=25)
-def test_check_names_refuses_what_is_not_accepted(given_names, accepted):
+def test_check_names_raises_for_unknown_names(given_names, accepted):
     strange = given_names - accepted
     if not strange:
         check_names(given_names, accepted, "owner")
@@ -43,7 +43,7 @@ def test_check_names_refuses_what_is_not_accepted(given_names, accepted):
     assert all(f"p__{name}" in str(error.value) for name in accepted), "it tells what there is"
 
 
-def test_check_names_tells_the_close_match():
+def test_check_names_suggests_close_match():
     with pytest.raises(
         TypeError, match=r"no parameter m__widht\. Did you mean m__width\? It takes: m__depth, m__width\."
     ):
@@ -70,7 +70,7 @@ def factory_of(signature):
     st.sets(names.filter(lambda n: n not in OFFERED), max_size=3),
 )
 @settings(max_examples=25)
-def test_build_passes_what_the_signature_names(asked, keyword_only, extra):
+def test_build_passes_offered_parameters_in_signature(asked, keyword_only, extra):
     asked, extra = sorted(asked), sorted(extra)
     parameters = [*asked, *(f"{name}=None" for name in extra)]
     factory = factory_of(", ".join((["*"] if keyword_only and parameters else []) + parameters))
@@ -78,7 +78,7 @@ def test_build_passes_what_the_signature_names(asked, keyword_only, extra):
     assert got == {name: OFFERED[name] for name in asked} | dict.fromkeys(extra, "user's")
 
 
-def test_build_refuses_what_the_signature_does_not_name():
+def test_build_raises_for_parameters_not_in_signature():
     class Net:
         def __init__(self, input_shape, width=3):
             self.width = width
@@ -90,14 +90,14 @@ def test_build_refuses_what_the_signature_does_not_name():
         build(Net, OFFERED, {"input_shape": (3,)}, "module")
 
 
-def test_build_lets_var_keyword_take_any_name_and_offers_it_nothing():
+def test_build_with_var_keyword():
     got = build(factory_of("n_components, **rest"), OFFERED, {"width": 7, "anything__at_all": 1}, "module")
     assert got == {"n_components": 2, "rest": {"width": 7, "anything__at_all": 1}}
     assert build(factory_of("**rest"), OFFERED, {}, "module") == {"rest": {}}
 
 
 @pytest.mark.parametrize("signature", ["n_components", "n_components, **rest"])
-def test_build_refuses_what_is_offered_already(signature):
+def test_build_raises_for_offered_parameters(signature):
     with pytest.raises(TypeError, match="takes no parameter module__n_components"):
         build(factory_of(signature), OFFERED, {"n_components": 9}, "module")
 
@@ -113,14 +113,14 @@ def test_build_calls_partials_lambdas_and_bound_methods():
         build(partial, OFFERED, {"x": 1}, "module")
 
 
-def test_build_tells_what_is_still_needed():
+def test_build_names_missing_parameters():
     with pytest.raises(TypeError, match=r"^module=EncoderDecoder needs module__encoder and module__decoder\.$"):
         build(nn.EncoderDecoder, OFFERED, {}, "module")
     with pytest.raises(TypeError, match=r"^module=factory needs module__width\.$"):
         build(factory_of("n_components, width, depth"), OFFERED, {"depth": 2}, "module")
 
 
-def test_build_lets_an_error_of_the_factory_through():
+def test_build_propagates_factory_errors():
     def broken(n_components):
         raise ZeroDivisionError("mine")
 
@@ -131,7 +131,7 @@ def test_build_lets_an_error_of_the_factory_through():
 # ------------------------------------------------------------------ slots
 
 
-def test_resolve_a_string_a_class_and_an_object():
+def test_resolve_string_class_and_instance():
     for value in ("huber", losses.Huber):
         assert resolve("loss", value, losses, losses.Loss).get_params() == {"delta": 1.0}
     given_loss = losses.Huber(delta=3.0)
@@ -142,7 +142,7 @@ def test_resolve_a_string_a_class_and_an_object():
     assert given_loss.delta == 3.0
 
 
-def test_resolve_tells_what_a_class_needs():
+def test_resolve_names_missing_parameters_of_class():
     with pytest.raises(TypeError, match=r"^noise=Compose needs noise__first and noise__second\.$"):
         resolve("noise", noise.Compose, noise, noise.Noise)
 
@@ -154,7 +154,7 @@ def test_networks_are_modules():
         find_class("module", "mpl", nn, torch.nn.Module, OFFERED)
 
 
-def test_resolve_takes_a_users_own_class():
+def test_resolve_accepts_custom_class():
     class Mine(losses.SquaredError):
         pass
 
@@ -164,7 +164,7 @@ def test_resolve_takes_a_users_own_class():
         resolve("loss", "mine", losses, losses.Loss)
 
 
-def test_resolve_copies_what_scikit_learn_cannot_clone():
+def test_resolve_copies_instances_that_cannot_be_cloned():
     class Plain:
         def __init__(self):
             self.values = [1]
@@ -179,13 +179,13 @@ def test_resolve_copies_what_scikit_learn_cannot_clone():
 @pytest.mark.parametrize(
     "value", [3, None, noise.GaussianNoise, noise.GaussianNoise(), int, [], lambda: losses.Huber()]
 )
-def test_resolve_refuses_what_is_of_another_kind(value):
+def test_resolve_raises_for_wrong_type(value):
     with pytest.raises(TypeError, match="loss must be a string, a Loss class or an object of one, got"):
         resolve("loss", value, losses, losses.Loss)
 
 
 @pytest.mark.parametrize("name", ["hub", "loss", "", "squared!error", "__all__", "Loss"])
-def test_find_class_refuses_with_what_there_is(name):
+def test_find_class_lists_valid_names(name):
     with pytest.raises(ValueError, match=r"loss must be one of \['absolute_error', .*'squared_error'\]"):
         find_class("loss", name, losses, losses.Loss)
 
@@ -194,7 +194,7 @@ def test_find_class_refuses_with_what_there_is(name):
     ("module", "name", "cls"),
     [(nn, "mlp", "MLP"), (noise, "salt_and_pepper", "SaltAndPepper")],
 )
-def test_find_class_spells_names_in_snake_case(module, name, cls):
+def test_find_class_uses_snake_case(module, name, cls):
     assert find_class("slot", name, module, object, {"input_shape", "n_components"}).__name__ == cls
 
 
@@ -205,7 +205,7 @@ def test_find_class_spells_names_in_snake_case(module, name, cls):
         *(("ResidualMLP", "residual_mlp"), ("MLPMixer", "mlp_mixer"), ("Conv2d", "conv2d"), ("UNet", "u_net")),
     ],
 )
-def test_abbreviations_stay_one_word(name, spelled):
+def test_abbreviations_are_one_word_in_snake_case(name, spelled):
     cls = type(name, (), {"__init__": lambda self: None})
     assert find_class("slot", spelled, types.SimpleNamespace(__all__=[name], **{name: cls}), object) is cls
 
@@ -217,13 +217,13 @@ def test_signatures_are_read_once(monkeypatch):
     assert find_class("module", "mlp", nn, torch.nn.Module, offered) is nn.MLP
 
 
-def test_what_needs_more_than_is_offered_has_no_name():
+def test_classes_with_required_parameters_have_no_name():
     with pytest.raises(ValueError, match=r"must be one of \[.*'mlp'.*\]") as error:
         find_class("module", "encoder_decoder", nn, object, {"input_shape", "n_components"})
     assert str(error.value).count("encoder_decoder") == 1, "what was given, not what there is"
 
 
-def test_build_module_wants_a_module():
+def test_build_module_raises_for_non_modules():
     assert isinstance(build_module(torch.nn.ReLU, {}, {}, "module"), torch.nn.ReLU)
     with pytest.raises(TypeError, match=r"module=<lambda> must give an nn.Module, got 3"):
         build_module(lambda: 3, {}, {}, "module")
@@ -239,7 +239,7 @@ def supplying(function):
     return called
 
 
-def test_what_a_decorator_supplies_is_not_asked_for():
+def test_decorated_parameters_are_not_required():
     @supplying
     def make(input_shape, width):
         return torch.nn.Linear(*input_shape, width)

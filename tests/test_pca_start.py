@@ -1,5 +1,4 @@
-"""At ``max_epochs=0`` the networks that start as PCA are PCA, whatever the levels, the number and the weights of the
-samples, held in memory or not."""
+"""Networks with a PCA initialization equal PCA at ``max_epochs=0``, for any offsets, sizes and weights of samples."""
 
 import numpy as np
 import pytest
@@ -54,7 +53,7 @@ def assert_pca(ae, X, expected, sample_weight=None):
     factor=st.sampled_from([1e-6, 1.0, 1e6]),
     weighted=st.booleans(),
 )
-def test_offsets_sizes_and_weights(offset, columns, n, factor, weighted):
+def test_axes_match_pca_for_offsets_sizes_and_weights(offset, columns, n, factor, weighted):
     X = table(n, 11)
     levels = {"one": np.eye(11)[0], "all alike": np.ones(11), "different": np.linspace(-1, 1, 11) ** 3}[columns]
     X = factor * (X + offset * levels)
@@ -76,7 +75,7 @@ def test_wide_tables(n, d):
 
 
 @pytest.mark.parametrize("channel_axis", [None, 0, -1])
-def test_images_with_a_fixed_pattern(channel_axis):
+def test_images_with_fixed_pattern(channel_axis):
     images = load_digits().images[:300]
     pattern = 1e4 * np.random.default_rng(0).random((8, 8))
     X = images + pattern
@@ -87,7 +86,7 @@ def test_images_with_a_fixed_pattern(channel_axis):
     assert_pca(ae, X, pca_reconstruction(flat, 6).reshape(X.shape))
 
 
-def test_training_starts_from_pca_and_keeps_or_improves_it_under_a_fixed_pattern():
+def test_training_improves_on_pca_with_fixed_pattern():
     X = load_digits().images[:400] + 1e4 * np.random.default_rng(0).random((8, 8))
     ae = ConvAutoencoder(6, max_epochs=3, random_state=0, module__channels=(2,)).fit(X)
     pca = ((pca_reconstruction(X.reshape(400, -1), 6) - X.reshape(400, -1)) ** 2).mean()
@@ -95,7 +94,7 @@ def test_training_starts_from_pca_and_keeps_or_improves_it_under_a_fixed_pattern
 
 
 @pytest.mark.filterwarnings("ignore:More than 99.9 % of the variance:UserWarning")  # as it should
-def test_a_time_stamp_beside_flags_leaves_the_flags_as_pca_does():
+def test_large_offset_column_does_not_affect_others():
     rng = np.random.default_rng(0)
     flags = (rng.random((500, 3)) < 0.4).astype(float)
     X = np.column_stack([1.7e9 + np.arange(500) * 3600.0, flags])
@@ -111,7 +110,7 @@ def test_a_time_stamp_beside_flags_leaves_the_flags_as_pca_does():
     assert np.abs(filled[::7, 1] - flags[:, 0].mean()).max() < 1
 
 
-def test_a_common_offset_of_float64_samples_costs_no_digits():
+def test_common_offset_loses_no_precision():
     X = 1.7e9 + 30 * np.random.default_rng(0).normal(size=(200, 4))
     ae = start(4).fit(X)
     np.testing.assert_allclose(ae.reconstruct(X), X, rtol=0, atol=1e-3)
@@ -119,7 +118,7 @@ def test_a_common_offset_of_float64_samples_costs_no_digits():
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_missing_values_start_at_the_means_of_features_and_pca_of_the_filled_samples(offset):
+def test_initialization_with_nan_is_pca_of_mean_imputed(offset):
     X = table(400, 6) + offset * np.arange(6)
     weight = np.random.default_rng(2).integers(1, 4, 400).astype(float)
     holed = np.where(np.random.default_rng(1).random(X.shape) < 0.2, np.nan, X)
@@ -134,7 +133,7 @@ def test_missing_values_start_at_the_means_of_features_and_pca_of_the_filled_sam
     assert np.linalg.norm(ae.reconstruct(holed) - expected) <= 2e-3 * residual
 
 
-def test_samples_that_are_not_held_in_memory(tmp_path):
+def test_lazy_arrays(tmp_path):
     X = table(3000, 40) + np.linspace(0, 1e6, 40)
     path = tmp_path / "X.npy"
     np.save(path, X)
@@ -147,13 +146,13 @@ def test_samples_that_are_not_held_in_memory(tmp_path):
             assert np.linalg.norm(X_hat - expected) <= 1e-3 * np.linalg.norm(expected - X)
 
 
-def test_equal_weights_are_no_weights():
+def test_equal_weights_equal_no_weights():
     X = table(100, 6)
     one, other = start(2).fit(X), start(2).fit(X, sample_weight=np.full(100, 0.3))
     np.testing.assert_allclose(one.transform(X), other.transform(X), atol=1e-5)
 
 
-def test_integer_weights_are_repetitions():
+def test_integer_weights_equal_repetitions():
     X = table(30, 6)
     weight = np.random.default_rng(1).integers(0, 4, 30)
     one = start(2).fit(X, sample_weight=weight.astype(float))
@@ -162,7 +161,7 @@ def test_integer_weights_are_repetitions():
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e5])
-def test_the_variational_start_has_the_likelihood_of_probabilistic_pca(offset):
+def test_vae_initialization_has_ppca_likelihood(offset):
     X = table(500, 8) + offset * np.arange(8)
     vae = VAEGenerator(3, max_epochs=0, random_state=0).fit(X)
     assert vae.score(X) == pytest.approx(PCA(3, svd_solver="full").fit(X - X.mean(0)).score(X - X.mean(0)), abs=0.1)
@@ -170,7 +169,7 @@ def test_the_variational_start_has_the_likelihood_of_probabilistic_pca(offset):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("a", "b"), [(1.0, 1024.0), (0.25, -64.0), (2.0, 0.0)])
-def test_codes_do_not_depend_on_level_and_unit(dtype, a, b):
+def test_codes_are_invariant_to_offset_and_scale(dtype, a, b):
     """Factors and shifts that are powers of two are exact in float32, as long as X has few digits."""
     X = np.round(table(300, 6) * 64).astype(dtype) / 64
     one, other = (
@@ -179,7 +178,7 @@ def test_codes_do_not_depend_on_level_and_unit(dtype, a, b):
     np.testing.assert_allclose(other.transform((a * X + b).astype(dtype)), one.transform(X), atol=1e-4)
 
 
-def test_float32_comes_back_as_float32_and_what_it_does_not_hold_as_float64():
+def test_reconstruction_dtype():
     X = table(50, 4)
     for dtype, back in [
         ("f4", "f4"),
@@ -201,7 +200,7 @@ def test_float32_comes_back_as_float32_and_what_it_does_not_hold_as_float64():
 
 @pytest.mark.parametrize(("n", "d", "k"), [(200, 30, 5), (30, 1500, 4), (700, 1500, 4), (2000, 1500, 4)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_principal_axes_are_those_of_a_full_svd(n, d, k, weighted):
+def test_principal_axes_match_svd(n, d, k, weighted):
     X = table(n, d, rank=k, noise=0.01) + 5
     weight = np.random.default_rng(0).integers(0, 3, n).astype(float) if weighted else np.ones(n)
     found = principal_axes(Samples.of(torch.from_numpy(X), torch.from_numpy(weight) if weighted else None), k, 0)
@@ -216,7 +215,7 @@ def test_principal_axes_are_those_of_a_full_svd(n, d, k, weighted):
     assert (found.directions.gather(1, found.directions.abs().argmax(1, keepdim=True)) > 0).all()
 
 
-def test_a_network_by_itself_starts_from_a_tensor():
+def test_init_from_tensor_without_estimator():
     X = torch.from_numpy(table(100, 6) + 3).float()
     network = MLP(input_shape=(6,), n_components=2)
     network.init_from(X)
@@ -224,7 +223,7 @@ def test_a_network_by_itself_starts_from_a_tensor():
     np.testing.assert_allclose(network.decode(network.encode(X)).detach(), expected, atol=1e-5)
 
 
-def test_samples_of_weight_0_do_not_count_in_a_sparse_matrix_either():
+def test_zero_weight_samples_of_sparse_matrix_are_ignored():
     X = np.random.default_rng(0).normal(size=(40, 12))
     weight = (np.arange(40) < 5).astype(float)
 

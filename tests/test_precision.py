@@ -1,4 +1,4 @@
-"""``precision`` and ``compile``: how training computes, and that nothing else depends on it."""
+"""``precision`` and ``compile`` affect training only."""
 
 import copy
 import pickle
@@ -33,7 +33,7 @@ class Watching(nn.Module):
         return h
 
 
-def test_products_are_bf16_while_training_and_float32_otherwise(digits):
+def test_bf16_only_during_training(digits):
     ae = AutoencoderTransformer(4, module=Watching(), precision="bf16", max_epochs=2, random_state=0).fit(digits)
     assert ae.module_.network.seen == {(True, torch.bfloat16), (False, torch.float32)}
     assert {p.dtype for p in ae.module_.parameters()} == {torch.float32}
@@ -60,7 +60,7 @@ def test_codes_outputs_and_losses_are_float32(digits):
     ],
     ids=["mlp", "noise", "conv", "vae"],
 )
-def test_bf16_costs_little_quality(digits, estimator):
+def test_bf16_loss_is_close_to_float32(digits, estimator):
     scores = [
         copy.deepcopy(estimator).set_params(precision=precision, max_epochs=15, random_state=0).fit(digits)
         for precision in ("float32", "bf16")
@@ -97,7 +97,7 @@ def without_compiler(monkeypatch):
 
 
 @pytest.mark.parametrize("params", [{}, {"sample": True}, {"module__dropout": 0.2, "alpha": 0.01}], ids=str)
-def test_what_is_compiled_trains_to_the_same(digits, without_compiler, params):
+def test_compiled_training_matches_eager(digits, without_compiler, params):
     params = dict(params)
     weight = np.linspace(0.5, 2, 300) if params.pop("sample", False) else None
     fits = [
@@ -119,7 +119,7 @@ def test_what_is_compiled_trains_to_the_same(digits, without_compiler, params):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own, of what it imports for this
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_the_compiler_itself(digits):
+def test_torch_compile(digits):
     fits = [
         AutoencoderTransformer(
             4, compile=compile, max_epochs=2, random_state=0, batch_size=50, early_stopping=False
@@ -140,12 +140,12 @@ def test_the_compiler_itself(digits):
         ({"compile": 1}, "compile must be one of"),
     ],
 )
-def test_what_they_may_be(digits, params, error):
+def test_invalid_parameters_raise(digits, params, error):
     with pytest.raises(ValueError, match=error):
         AutoencoderTransformer(4, **params).fit(digits)
 
 
-def test_on_the_device(digits, device):
+def test_device(digits, device):
     ae = AutoencoderTransformer(8, precision="bf16", device=device, max_epochs=10, random_state=0).fit(digits)
     plain = AutoencoderTransformer(8, device=device, max_epochs=10, random_state=0).fit(digits)
     assert ae.score(digits) == pytest.approx(plain.score(digits), rel=0.15)

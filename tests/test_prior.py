@@ -1,4 +1,4 @@
-"""Densities over the codes: seeded where they have no seed, copied, fitted and sampled."""
+"""Priors: seeding, copying, fitting and sampling."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def fitted(request):
     return fit_prior(request.param, CODES, seed=0)
 
 
-def test_sampling_follows_what_was_fitted(fitted):
+def test_samples_follow_fitted_density(fitted):
     drawn = sample_prior(fitted, 4000, seed=0)
     assert drawn.shape == (4000, 2)
     assert drawn.dtype == np.float32
@@ -48,7 +48,7 @@ def test_sampling_follows_what_was_fitted(fitted):
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 20))
 @settings(max_examples=25)
-def test_the_seed_decides_the_sample(fitted, seed, n):
+def test_sampling_is_reproducible(fitted, seed, n):
     first = sample_prior(fitted, n, seed)
     assert first.shape == (n, 2)
     np.testing.assert_array_equal(sample_prior(fitted, n, seed), first)
@@ -56,7 +56,7 @@ def test_the_seed_decides_the_sample(fitted, seed, n):
 
 
 @by_name(PRIORS)
-def test_what_is_given_is_neither_fitted_nor_seeded(prior):
+def test_given_prior_is_not_modified(prior):
     before = dict(vars(prior))
     fitted = fit_prior(prior, CODES, seed=5)
     assert fitted is not prior
@@ -68,7 +68,7 @@ def test_what_is_given_is_neither_fitted_nor_seeded(prior):
     assert np.random.get_state()[1].tolist() == state
 
 
-def test_the_seed_decides_the_fit_only_where_the_prior_has_none():
+def test_seed_is_used_if_prior_has_no_random_state():
     free = GaussianMixture(5, init_params="random", max_iter=30, tol=1e-1)
     seeded = GaussianMixture(5, init_params="random", max_iter=30, tol=1e-1, random_state=1)
     means = [fit_prior(free, CODES, seed).means_ for seed in (0, 0, 2)]
@@ -79,7 +79,7 @@ def test_the_seed_decides_the_fit_only_where_the_prior_has_none():
     assert fit_prior(seeded, CODES, 2).random_state == 1
 
 
-def test_a_prior_with_a_random_state_of_its_own_can_be_sampled_again_and_again():
+def test_repeated_sampling_with_own_random_state():
     state = np.random.RandomState(0)
     before = state.get_state()[1].tolist()
     fitted = fit_prior(GaussianMixture(2, random_state=state), CODES, seed=0)
@@ -87,12 +87,12 @@ def test_a_prior_with_a_random_state_of_its_own_can_be_sampled_again_and_again()
     assert state.get_state()[1].tolist() == before, "the user's own stream is the user's"
 
 
-def test_a_class_is_made_and_a_setting_kept():
+def test_class_is_instantiated_and_parameters_kept():
     assert type(fit_prior(GaussianMixture, CODES, 0)) is GaussianMixture
     assert fit_prior(KernelDensity(bandwidth=0.25), CODES, 0).bandwidth == 0.25
 
 
-def test_codes_come_in_float64_and_stay_as_they_are():
+def test_codes_are_passed_as_float64_and_unchanged():
     codes = CODES.copy()
     fitted = fit_prior(Recorder(level=2.0), codes, seed=0)
     assert fitted.seen_.dtype == np.float64
@@ -108,7 +108,7 @@ def test_densities_are_accepted(prior):
         assert sample_prior(fit_prior(kind, CODES, seed=0), 3, seed=0).shape == (3, 2)
 
 
-def test_the_mixture_by_name_is_one_whose_size_is_chosen():
+def test_mixture_string_selects_n_components():
     check_prior("mixture")
     fitted = fit_prior("mixture", CODES, seed=0)
     assert fitted.n_components == 1, "the codes are one Gaussian"
@@ -116,7 +116,7 @@ def test_the_mixture_by_name_is_one_whose_size_is_chosen():
 
 
 @pytest.mark.parametrize("n_draws", [1, 3])
-def test_the_mixture_by_name_is_fitted_to_weighted_codes(n_draws):
+def test_mixture_string_uses_weights(n_draws):
     weight = np.linspace(0, 3, 300 // n_draws)
     fitted = fit_prior("mixture", CODES, 0, weight, n_draws)
     np.testing.assert_allclose(
@@ -134,7 +134,7 @@ ESTIMATORS = {
 
 @pytest.mark.filterwarnings("ignore:No component of the code is active")  # after one epoch
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_no_estimator_of_scikit_learns_is_fitted_inside(name, fits):
+def test_mixture_string_calls_no_public_fit(name, fits):
     """Tools that record every call of `fit` would take it for a model of the user's."""
     params = {"max_epochs": 1, "random_state": 0, "module__linear_skip": False}
     estimator = clone(ESTIMATORS[name]).set_params(**params)
@@ -144,12 +144,12 @@ def test_no_estimator_of_scikit_learns_is_fitted_inside(name, fits):
 
 
 @by_name([GaussianMixture(2), KernelDensity()])
-def test_a_density_of_the_users_own_is_fitted_by_its_own_method(prior, fits):
+def test_custom_density_is_fitted_by_its_fit(prior, fits):
     fit_prior(prior, CODES, 0)
     assert type(prior) in fits
 
 
-def test_weights_go_with_every_draw_of_a_row():
+def test_weights_are_repeated_for_draws():
     class Weighing(Recorder):
         def fit(self, X, y=None, sample_weight=None):
             self.weight_ = sample_weight
@@ -162,7 +162,7 @@ def test_weights_go_with_every_draw_of_a_row():
 
 
 @pytest.mark.parametrize("n_draws", [1, 2])
-def test_a_row_of_weight_0_is_absent_whether_weights_are_taken_or_not(n_draws):
+def test_zero_weight_samples_are_ignored(n_draws):
     codes = np.arange(12.0)[:, None]
     weight = np.tile([0.0, 1.0], 6)[: 12 // n_draws]
     seen = fit_prior(Recorder(), codes, 0, weight, n_draws=n_draws).seen_
@@ -170,6 +170,6 @@ def test_a_row_of_weight_0_is_absent_whether_weights_are_taken_or_not(n_draws):
 
 
 @pytest.mark.parametrize("wrong", ["mixtures", 3, None, np.ones(3), object()], ids=lambda wrong: type(wrong).__name__)
-def test_what_is_no_density_is_refused(wrong):
+def test_invalid_prior_raises(wrong):
     with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
         check_prior(wrong)

@@ -1,4 +1,4 @@
-"""What scikit-learn refuses is refused with the column and the remedy."""
+"""Errors for arrays that scikit-learn rejects name the column and the remedy."""
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,7 @@ def refusal(X, **params):
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8).filter(any))
-def test_bad_columns_are_named_up_to_three(bad):
+def test_at_most_three_columns_are_named(bad):
     text = where(np.array([bad, bad]), names=[f"c{i}" for i in range(len(bad))])
     columns = [f"'c{i}'" for i in np.flatnonzero(bad)]
     assert all(column in text for column in columns[:3])
@@ -46,7 +46,7 @@ def test_bad_columns_are_named_up_to_three(bad):
     assert text.endswith(f" and {len(columns) - 3} more") == (len(columns) > 3)
 
 
-def test_columns_without_names_have_numbers():
+def test_unnamed_columns_are_numbered():
     assert in_columns([4]) == "column 4"
     assert in_columns([0, 4]) == "columns 0 and 4"
     assert in_columns([0, 4, 5]) == "columns 0, 4 and 5"
@@ -55,7 +55,7 @@ def test_columns_without_names_have_numbers():
 
 @frames
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
-def test_values_that_are_not_finite(frame, value, word):
+def test_non_finite_values_name_column(frame, value, word):
     table = good()
     table["b"][3] = table["c"][[1, 4]] = value
     message = refusal(frame(table))
@@ -65,14 +65,14 @@ def test_values_that_are_not_finite(frame, value, word):
     assert "HistGradientBoosting" not in message
 
 
-def test_infinity_beside_missing_values():
+def test_infinity_with_missing_values():
     table = pd.DataFrame(good())
     table.loc[2, "a"], table.loc[3, "c"] = np.nan, np.inf
     with pytest.raises(ValueError, match=r"Input X contains infinity .* in column 'c'\."):
         AutoencoderTransformer(2, missing="mask", **FIT).fit(table)
 
 
-def test_missing_values_of_other_kinds():
+def test_other_kinds_of_missing_values():
     table = pd.DataFrame(good())
     table["b"] = pd.array([1, None] * 10, dtype="Int64")
     assert "NaN in column 'b'. Set missing='mask'" in refusal(table)
@@ -92,21 +92,21 @@ CATEGORIES = {
 
 
 @pytest.mark.parametrize("kind", CATEGORIES)
-def test_categories(kind):
+def test_categorical_columns_raise(kind):
     message = refusal(pd.DataFrame(good() | {"b": CATEGORIES[kind]}))
     assert "column 'b' has dtype" in message
     assert "OneHotEncoder" in message
     assert "TableVectorizer" in message
 
 
-def test_categories_in_other_tables():
+def test_categorical_columns_of_other_tables_raise():
     assert "column 'b' has dtype String" in refusal(pl.DataFrame(good() | {"b": list("xy") * 10}))
     X = np.array([[1.0, "x", 2.0]] * 20, object)
     assert "column 1 has values such as 'x' (str). Encode categories" in refusal(X)
 
 
 @frames
-def test_dates(frame):
+def test_date_columns_raise(frame):
     dates = pd.date_range("2020-01-01", periods=20)
     dates = dates if frame is pd.DataFrame else pl.from_pandas(dates.to_series())
     message = refusal(frame(good() | {"b": dates}))
@@ -114,24 +114,24 @@ def test_dates(frame):
     assert "Turn dates into numbers" in message
 
 
-def test_a_column_of_arrays_among_others():
+def test_column_of_arrays_among_others_raises():
     table = pd.DataFrame(good() | {"b": list(np.ones((20, 4, 4)))})
     assert "column 'b' holds arrays: pass X['b'] alone" in refusal(table)
 
 
-def test_integer_categories_are_numbers():
+def test_integer_categories_are_accepted():
     table = pd.DataFrame(good() | {"b": pd.Categorical([1, 2] * 10)})
     assert AutoencoderTransformer(2, **FIT).fit(table).n_features_in_ == 3
 
 
-def test_arrays_of_more_axes_name_samples():
+def test_nd_arrays_name_samples():
     X = np.zeros((6, 8, 8))
     X[4, 2, 2] = np.nan
     with pytest.raises(ValueError, match=r"Input X contains NaN in sample 4\. Set missing='mask'"):
         ConvAutoencoder(2, max_epochs=1).fit(X)
 
 
-def test_values_outside_a_domain():
+def test_values_outside_domain_name_column():
     table = pd.DataFrame(good()).clip(0, 1).assign(b=2.0)
     with pytest.raises(ValueError, match=r"needs X in \[0, 1\], got values from 0 to 2, in column 'b'"):
         AutoencoderTransformer(2, loss="bernoulli", **FIT).fit(table)
@@ -139,7 +139,7 @@ def test_values_outside_a_domain():
 
 @pytest.mark.parametrize("conditional", [True, "targets"])
 @pytest.mark.parametrize("make", [pd.DataFrame, lambda table: pd.DataFrame(table).to_numpy()])
-def test_two_columns_of_strings_as_conditions(conditional, make):
+def test_two_string_columns_as_y_raise(conditional, make):
     y = make({"u": list("ab") * 10, "v": list("xy") * 10})
     vae = VAEGenerator(2, conditional=conditional, **FIT)
     with pytest.raises(ValueError, match=r"columns ('u'|0) and ('v'|1) have .*OneHotEncoder.*one column: pass one"):
@@ -149,11 +149,9 @@ def test_two_columns_of_strings_as_conditions(conditional, make):
         vae.fit(np.column_stack(list(good().values())), y)
 
 
-def test_targets_name_their_column():
+def test_targets_name_column():
     y = pd.DataFrame({"u": np.ones(20), "v": np.full(20, np.nan)})
     with pytest.raises(ValueError, match="Input y contains NaN in column 'v'"):
         VAEGenerator(2, conditional="targets", **FIT).fit(np.column_stack(list(good().values())), y)
-    with pytest.raises(
-        ValueError, match=r"got \(20, 2, 2\)\. What reconstructions are to be compared with is X_target"
-    ):
+    with pytest.raises(ValueError, match=r"got \(20, 2, 2\)\. Reconstruction targets are passed as X_target"):
         VAEGenerator(2, conditional=True, **FIT).fit(np.column_stack(list(good().values())), np.ones((20, 2, 2)))

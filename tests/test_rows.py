@@ -1,4 +1,4 @@
-"""Rows that are held and rows that are read while they are used: the same batches, and orders that mix well."""
+"""In-memory and streaming datasets: equal batches, and well-mixed orders."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def same(a, b):
     part=st.booleans(),
 )
 @settings(max_examples=200)
-def test_arrays_give_the_same_batches_held_or_not(
+def test_streaming_batches_match_in_memory_for_arrays(
     n, batch_size, window, seed, shuffle, drop_last, targeted, beside, part
 ):
     X = numbered(n)
@@ -92,7 +92,7 @@ def test_arrays_give_the_same_batches_held_or_not(
     share=st.floats(0.05, 1),
 )
 @settings(max_examples=200)
-def test_blocks_give_every_row_once_in_batches_of_nearly_equal_size(n, batch_size, window, chunk, seed, shuffle, share):
+def test_streaming_yields_each_sample_once(n, batch_size, window, chunk, seed, shuffle, share):
     index = np.random.default_rng(seed).permutation(n)[: max(1, int(share * n))]
     source = as_lazy_array(Chunked(numbered(n), chunk), block_values=chunk)
     batches = BatchIterator(read(source, window, True, index=index), batch_size, shuffle=shuffle, seed=seed)
@@ -109,7 +109,7 @@ def test_blocks_give_every_row_once_in_batches_of_nearly_equal_size(n, batch_siz
         assert torch.equal(batch.y, -batch.u / 2), "targets stay with their rows"
 
 
-def test_of_blocks_no_more_is_read_at_once_than_a_window_and_a_block():
+def test_streaming_memory_is_bounded_by_window():
     chunks = Chunked(numbered(1000), 10)
     rows = read(as_lazy_array(chunks, block_values=10), 100)
     chunks.read.clear()
@@ -118,7 +118,7 @@ def test_of_blocks_no_more_is_read_at_once_than_a_window_and_a_block():
     assert sum(chunks.read) == 1000, "every row once"
 
 
-def test_blocks_are_shuffled_and_rows_within_a_window():
+def test_streaming_shuffles_blocks_and_windows():
     rows = read(as_lazy_array(Chunked(numbered(1000), 10), block_values=10), 100)
     iterator = BatchIterator(rows, 50, shuffle=True, seed=3)
     orders = [torch.cat([batch.u.flatten() for batch in iterator]).numpy() / 2 for _ in range(3)]
@@ -131,7 +131,7 @@ def test_blocks_are_shuffled_and_rows_within_a_window():
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_rows_at_an_index_are_those_of_x(shuffle):
+def test_indexed_samples_match_x(shuffle):
     X, index = numbered(30), np.array([3, 29, 3, 0])
     weight, condition = torch.arange(30.0), torch.arange(60.0).reshape(30, 2)
     part = np.arange(10, 20)
@@ -148,7 +148,7 @@ def test_rows_at_an_index_are_those_of_x(shuffle):
         assert len(rows) == 10
 
 
-def test_targets_of_their_own_are_read_beside_the_rows():
+def test_separate_targets_are_read_with_samples():
     X, Y = numbered(20), numbered(20) + 100
     rows = StreamingDataset(
         as_lazy_array(Chunked(X, 3)), double, negative, 6, torch.device("cpu"), as_lazy_array(Chunked(Y, 5))
@@ -157,7 +157,7 @@ def test_targets_of_their_own_are_read_beside_the_rows():
         assert torch.equal(batch.y, -(batch.u / 2 + 100))
 
 
-def test_the_parts_of_a_large_chunk_are_read_one_after_the_other():
+def test_blocks_of_chunk_are_read_consecutively():
     chunks = Chunked(numbered(1000), 250)
     source = as_lazy_array(chunks, block_values=50)
     assert source.chunk_edges == [0, 250, 500, 750, 1000]
@@ -170,7 +170,7 @@ def test_the_parts_of_a_large_chunk_are_read_one_after_the_other():
         assert len(chunks.read) <= 4, "each chunk is read once, if it is not there already"
 
 
-def test_chunks_none_of_whose_rows_are_meant_are_passed_over():
+def test_chunks_without_selected_samples_are_skipped():
     chunks = Chunked(numbered(100), 10)
     rows = read(as_lazy_array(chunks, block_values=3), 5, index=np.array([15, 17, 93]))
     batches = BatchIterator(rows, 2, shuffle=True)

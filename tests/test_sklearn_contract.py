@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, those that `check_estimator` leaves out too."""
+"""scikit-learn's estimator checks, including those not run by `check_estimator`."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ class SquashedLogistic(DiscretizedLogistic):
         return super().forward(raw, (torch.sigmoid(x) * (self.n_levels - 1)).round(), observed)
 
 
-class ToldVAE(VAEGenerator):
+class ConditionalVAE(VAEGenerator):
     """Decodes codes without y as those of one class or target, for checks that give none."""
 
     def inverse_transform(self, X, y=None):
@@ -44,10 +44,10 @@ class ToldVAE(VAEGenerator):
 
 ESTIMATORS = [
     VAEGenerator(max_epochs=3),
-    ToldVAE(2, max_epochs=2, loss="laplace", conditional=True),
-    ToldVAE(3, max_epochs=2, loss="squared_error", bottleneck="mmd", conditional="targets"),
+    ConditionalVAE(2, max_epochs=2, loss="laplace", conditional=True),
+    ConditionalVAE(3, max_epochs=2, loss="squared_error", bottleneck="mmd", conditional="targets"),
     VAEGenerator(2, max_epochs=2, loss=Laplace("learned"), importance_samples=3, missing="mask", prior=None),
-    ToldVAE(
+    ConditionalVAE(
         2,
         max_epochs=2,
         module="conv",
@@ -57,7 +57,7 @@ ESTIMATORS = [
         conditional=True,
         prior=GaussianMixture(),
     ),
-    ToldVAE(2, max_epochs=2, loss=SquashedBernoulli(), conditional=True),
+    ConditionalVAE(2, max_epochs=2, loss=SquashedBernoulli(), conditional=True),
     VAEGenerator(2, max_epochs=2, loss=SquashedLogistic(16), bottleneck="squared_norm"),
     AutoencoderTransformer(),
     AutoencoderTransformer(3, max_epochs=3, loss="huber", noise="masking_noise", lr_schedule="plateau"),
@@ -108,7 +108,7 @@ def test_check_estimator(estimator, check):
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("check", LEFT_OUT, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=range(len(ESTIMATORS)))
-def test_checks_that_check_estimator_leaves_out(estimator, check):
+def test_checks_not_in_check_estimator(estimator, check):
     estimator = clone(estimator)
     if "n_components" in estimator.get_params():
         estimator.set_params(n_components=4)

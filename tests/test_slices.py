@@ -1,4 +1,4 @@
-"""The way of arrays into torch, slice by slice, and one mean and one scale against NumPy's."""
+"""Slice-wise processing in torch, and mean and scale compared with NumPy."""
 
 from itertools import pairwise
 from unittest import mock
@@ -38,7 +38,7 @@ def sample(dtype, shape=(40, 3, 2), seed=0):
 
 @given(n=st.integers(1, 40), d=st.integers(1, 9), size=st.integers(1, 50))
 @settings(max_examples=25)
-def test_slices_cover_every_row_once_in_order_within_their_size(n, d, size):
+def test_slices_partition_rows_in_bounded_sizes(n, d, size):
     X = np.zeros((n, d))
     with sliced(size):
         cut = list(slices(X))
@@ -58,7 +58,7 @@ def spread(X):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("order", ["C", "F", "reversed"])
-def test_mean_and_scale_are_those_of_numpy(dtype, weighted, order):
+def test_mean_and_scale_match_numpy(dtype, weighted, order):
     X = sample(dtype)
     X = X[::-1, :, ::-1] if order == "reversed" else np.array(X, order=order)
     mean, scale = mean_and_scale(X, np.full(len(X), 0.7) if weighted else None)
@@ -75,7 +75,7 @@ def test_mean_and_scale_are_those_of_numpy(dtype, weighted, order):
     size=st.integers(1, 20),
 )
 @settings(max_examples=50)
-def test_integer_weights_are_repetitions(X, weight, size):
+def test_integer_weights_equal_repetitions(X, weight, size):
     weight = weight[: len(X)]
     if not weight.any():
         weight = weight + 1
@@ -102,7 +102,7 @@ def test_slices_do_not_change_the_result(X, size, dtype):
 
 
 @pytest.mark.parametrize("offset", [1e6, -1e9, 1e12])
-def test_a_large_offset_costs_no_digits(offset):
+def test_large_offset_loses_no_precision(offset):
     X = np.random.default_rng(0).normal(size=(500, 4))
     shifted = X + offset
     mean, scale = mean_and_scale(shifted)
@@ -113,7 +113,7 @@ def test_a_large_offset_costs_no_digits(offset):
 
 @pytest.mark.parametrize("level", [1e4, -1e9, 1e14])
 @pytest.mark.parametrize("n", [2, 30, 5000])
-def test_the_level_of_one_feature_costs_the_others_no_digits(level, n):
+def test_offset_of_one_feature_does_not_affect_others(level, n):
     X = np.random.default_rng(0).normal(size=(n, 3))
     X[:, 0] = np.arange(n) % 2 + level
     mean, scale = mean_and_scale(X)
@@ -123,7 +123,7 @@ def test_the_level_of_one_feature_costs_the_others_no_digits(level, n):
     assert scale == pytest.approx(spread(deviations), rel=1e-9 if abs(level) < 1e10 else 0.1)
 
 
-def test_sequences_have_one_mean_for_each_channel_over_all_known_steps():
+def test_sequences_have_one_mean_per_channel():
     X = np.random.default_rng(0).normal([5.0, -3.0], size=(20, 7, 2))
     X[:10, 4:] = np.nan
     mean, scale = mean_and_scale(X, by_channel=True)
@@ -142,7 +142,7 @@ def test_sequences_have_one_mean_for_each_channel_over_all_known_steps():
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (50, 7)])
 @pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3, 1234.5, 1e15, 1e-300])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_constant_data_get_the_scale_one(shape, value, weighted):
+def test_constant_data_have_scale_one(shape, value, weighted):
     weight = np.linspace(0.1, 1, shape[0]) if weighted else None
     mean, scale = mean_and_scale(np.full(shape, value), weight)
     np.testing.assert_array_equal(mean, np.full(shape[1:], value))
@@ -151,26 +151,26 @@ def test_constant_data_get_the_scale_one(shape, value, weighted):
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e5 + 0.1])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_constant_data_are_constant_however_many_they_are(value, dtype):
+def test_large_constant_data_have_scale_one(value, dtype):
     mean, scale = mean_and_scale(np.full((200_000, 1), value, dtype))
     assert mean[0] == float(np.dtype(dtype).type(value))
     assert scale == 1.0
 
 
-def test_features_of_different_levels_that_do_not_vary_get_the_scale_one():
+def test_constant_features_of_different_means_have_scale_one():
     mean, scale = mean_and_scale(np.tile([0.1, 1e6, -1 / 3], (1000, 1)))
     np.testing.assert_array_equal(mean, [0.1, 1e6, -1 / 3])
     assert scale == 1.0
 
 
-def test_data_that_only_nearly_are_constant_are_not():
+def test_nearly_constant_data_keep_their_scale():
     X = np.full((50, 4), 7.0)
     X[0, 0] = np.nextafter(7.0, 8.0) + 1e-12
     assert mean_and_scale(X)[1] == pytest.approx(X[:, 0].std() / 2, rel=1e-3)
     assert mean_and_scale(np.array([[1e-20], [3e-20]])) == pytest.approx((2e-20, 1e-20))
 
 
-def test_one_row_that_counts_is_the_mean():
+def test_mean_with_single_nonzero_weight():
     X = np.array([[1.0, 3.0], [100.0, 200.0]])
     mean, scale = mean_and_scale(X, np.array([2.5, 0.0]))
     assert mean.tolist() == [1.0, 3.0]
@@ -219,7 +219,7 @@ def expected_dtype(dtype):
     ],
     ids=["plain", "fortran", "reversed", "reversed columns", "strided", "broadcast", "transposed", "read-only"],
 )
-def test_to_tensor_keeps_values_and_takes_float64_where_float32_would_round(dtype, change):
+def test_to_tensor_uses_float64_where_float32_rounds(dtype, change):
     X = change(sample(dtype))
     before = X.copy()
     tensor = to_tensor(X)
@@ -236,19 +236,19 @@ def test_to_tensor_keeps_values_and_takes_float64_where_float32_would_round(dtyp
     ).filter(lambda X: not np.isnan(X.astype(float)).any())
 )
 @settings(max_examples=50)
-def test_to_tensor_is_exact_at_the_ends_of_every_range(X):
+def test_to_tensor_is_exact_at_dtype_limits(X):
     np.testing.assert_array_equal(to_tensor(X).numpy().astype(np.float64), X.astype(np.float64))
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("change", [lambda X: X, np.asfortranarray, lambda X: X[::2, 1:], lambda X: X[3:7]])
-def test_to_tensor_shares_memory_where_torch_can_read_it(dtype, change):
+def test_to_tensor_shares_memory_if_possible(dtype, change):
     X = change(sample(dtype))
     assert np.shares_memory(to_tensor(X).numpy(), X)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", ">f4", ">f8", "f2", "i4"])
-def test_to_tensor_copies_what_must_not_or_cannot_be_shared(dtype):
+def test_to_tensor_copies_read_only_and_strided_arrays(dtype):
     X = sample(dtype)
     X.flags.writeable = False
     for view in (X, X[::-1]):
@@ -258,13 +258,13 @@ def test_to_tensor_copies_what_must_not_or_cannot_be_shared(dtype):
         assert not (X == 99).all()
 
 
-def test_to_tensor_of_a_column_in_a_record_array():
+def test_to_tensor_of_record_array_column():
     records = np.zeros(20, dtype=[("flag", "u1"), ("x", "f8", (4,))])
     records["x"] = sample("f8", (20, 4))
     np.testing.assert_array_equal(to_tensor(records["x"]).numpy(), records["x"])
 
 
-def test_to_tensor_of_a_memory_map(tmp_path):
+def test_to_tensor_of_memory_map(tmp_path):
     X = sample("f4", (20, 4))
     X.tofile(tmp_path / "X")
     mapped = np.memmap(tmp_path / "X", dtype="f4", mode="r", shape=X.shape)
@@ -305,7 +305,7 @@ KINDS = st.sampled_from(["cuda", "linux", "windows", "python"])
 
 @given(n=st.integers(1, 60), most=st.integers(1, 60), budget=st.integers(1, 3000), kind=KINDS, as_tensor=st.booleans())
 @settings(max_examples=100)
-def test_out_of_memory_halves_the_slice_and_goes_on(n, most, budget, kind, as_tensor):
+def test_out_of_memory_halves_slice(n, most, budget, kind, as_tensor):
     X = np.arange(2.0 * n).reshape(n, 2)
     greedy = Greedy(most, out_of_memory(kind))
     with mock.patch.object(_slices, "_BUDGET", budget):
@@ -319,7 +319,7 @@ def test_out_of_memory_halves_the_slice_and_goes_on(n, most, budget, kind, as_te
 
 
 @pytest.mark.parametrize("kind", ["cuda", "linux", "windows", "python"])
-def test_a_row_that_is_too_much_is_an_error(kind):
+def test_out_of_memory_for_single_row_raises(kind):
     greedy = Greedy(0, out_of_memory(kind))
     with pytest.raises((MemoryError, RuntimeError)) as caught:
         map_rows(greedy, np.ones((5, 2)))
@@ -328,7 +328,7 @@ def test_a_row_that_is_too_much_is_an_error(kind):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("no memory")])
-def test_other_errors_pass_at_once(error):
+def test_other_errors_propagate(error):
     greedy = Greedy(0, error)
     with pytest.raises(type(error)) as caught:
         map_rows(greedy, np.ones((5, 2)))
@@ -337,7 +337,7 @@ def test_other_errors_pass_at_once(error):
 
 
 @pytest.mark.parametrize(("dtype", "double"), [("f4", False), ("f2", False), ("u1", False), ("f8", True), ("i8", True)])
-def test_slices_fit_into_the_budget(dtype, double):
+def test_slices_fit_into_budget(dtype, double):
     X, sizes = np.ones((500, 30), dtype), []
     with mock.patch.object(_slices, "_BUDGET", 100_000):
         map_rows(lambda x: sizes.append(len(x)) or x, X)
@@ -352,12 +352,12 @@ def test_slices_fit_into_the_budget(dtype, double):
     assert max(sizes[before:]) * bytes_of_a_row <= 0.01 * 2**20
 
 
-def test_the_output_has_no_memory_of_gradients():
+def test_output_requires_no_grad():
     part = torch.ones(5, 3, requires_grad=True)
     assert not map_rows(lambda x: part * 2, np.ones((5, 2))).requires_grad
 
 
-def test_the_output_has_no_memory_of_inference_mode():
+def test_output_is_no_inference_tensor():
     with torch.inference_mode():
         part = torch.ones(5, 3)
     assert not map_rows(lambda x: part, np.ones((5, 2))).is_inference()
@@ -389,7 +389,7 @@ floats = st.floats(-1e6, 1e6, width=32) | st.just(np.nan)
 
 @given(X=hnp.arrays(np.float32, shapes, elements=floats), hat=st.integers(-5, 5), size=st.integers(1, 40))
 @settings(max_examples=50)
-def test_extremes_and_what_is_kept_are_the_same_for_tensors(X, hat, size):
+def test_extremes_and_fill_missing_match_for_tensors(X, hat, size):
     X_hat = np.full(X.shape, hat, np.float64)
     with sliced(size):
         assert extremes(torch.from_numpy(X)) == pytest.approx(extremes(X), nan_ok=True)
@@ -401,7 +401,7 @@ def test_extremes_and_what_is_kept_are_the_same_for_tensors(X, hat, size):
     assert of_tensors.dtype == torch.float32
 
 
-def test_slices_grow_with_the_weights_up_to_an_eighth_of_the_working_memory():
+def test_slices_grow_with_number_of_weights():
     X, sizes = np.ones((3000, 1000), "f4"), []
 
     def longest(n_weights):

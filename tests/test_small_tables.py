@@ -1,4 +1,4 @@
-"""On few samples two trainings from one start decide together whether PCA is left."""
+"""On few samples two trainings decide together whether PCA is replaced."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def same(a, b):
     return all(torch.equal(t, b[name]) for name, t in a.items())
 
 
-def test_the_second_training_has_the_same_start_and_other_samples_held_out(trainings):
+def test_second_training_has_same_start_and_other_validation_set(trainings):
     fit(isotropic(100))
     (first, _), (second, _) = trainings
     assert same(first.evidence.start_weights, second.evidence.start_weights)
@@ -57,7 +57,7 @@ def test_the_second_training_has_the_same_start_and_other_samples_held_out(train
     assert not held_out[0] & held_out[1]
 
 
-def test_what_is_kept_is_the_start_or_the_training_that_has_gained_more(trainings):
+def test_better_training_is_kept_if_significant(trainings):
     kept = set()
     for seed in range(12):
         trainings.clear()
@@ -83,7 +83,7 @@ def test_what_is_kept_is_the_start_or_the_training_that_has_gained_more(training
     assert kept >= {"start", "first", "second"}, kept
 
 
-def test_a_training_without_doubt_decides_alone(trainings):
+def test_clear_first_training_needs_no_second(trainings):
     ae = fit(curved(400), max_epochs=60)
     assert len(trainings) == 1
     assert ae.best_epoch_ > 0
@@ -102,14 +102,14 @@ def test_a_training_without_doubt_decides_alone(trainings):
     ],
     ids=str,
 )
-def test_one_training_where_there_are_many_samples_or_no_start_to_doubt(trainings, n, params, given):
+def test_large_data_or_random_start_train_once(trainings, n, params, given):
     ae = AutoencoderTransformer(1, random_state=0, max_epochs=2, **params).fit(isotropic(n), **given)
     assert len(trainings) == 1
     assert trainings[0][0].evidence is None
     assert len(ae.validation_loss_curve_) in (0, 3)
 
 
-def test_a_second_training_that_diverges_leaves_the_decision_to_the_first(trainings, monkeypatch):
+def test_diverging_second_training_is_ignored(trainings, monkeypatch):
     train = _fit._train_once
 
     def diverges(*args, **kwargs):
@@ -126,7 +126,7 @@ def test_a_second_training_that_diverges_leaves_the_decision_to_the_first(traini
 
 
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, VAEGenerator])
-def test_equal_seeds_give_equal_bits_and_the_second_training_is_not_seen(kind, capsys):
+def test_equal_seeds_equal_bits_with_second_training(kind, capsys):
     X = isotropic(80)
     one, other = (kind(2, random_state=0, max_epochs=3, verbose=2).fit(X) for _ in range(2))
     assert same(one.module_.state_dict(), other.module_.state_dict())
@@ -136,7 +136,7 @@ def test_equal_seeds_give_equal_bits_and_the_second_training_is_not_seen(kind, c
 
 
 @pytest.mark.slow
-def test_small_tables_are_better_than_pca_on_average_and_worse_on_none():
+def test_small_tables_beat_pca_on_average():
     shares = {}
     for name in ("iris", "wine", "breast_cancer", "diabetes"):
         X = StandardScaler().fit_transform(getattr(datasets, f"load_{name}")().data)
@@ -166,7 +166,7 @@ class Freezes(Callback):
 
 
 @pytest.mark.parametrize("callback", [Stops, Freezes, LRScheduler("StepLR", step_size=1)])
-def test_where_callbacks_act_the_first_training_decides_alone(trainings, callback):
+def test_no_second_training_with_acting_callbacks(trainings, callback):
     ae = fit(isotropic(100), callbacks=[callback])
     assert len(trainings) == 1
     if callback is Stops:

@@ -1,4 +1,4 @@
-"""Rows that are read block by block are the rows of the array, and no more of them is loaded than was asked for."""
+"""Lazy arrays have the rows of the array, and load no more than requested."""
 
 import mmap
 import re
@@ -148,7 +148,7 @@ def sample(n, row_shape=(3, 2), dtype="f8", seed=0):
 @pytest.mark.parametrize("kind", EVERY)
 @given(data=st.data())
 @settings(max_examples=10)
-def test_slices_and_indices_are_those_of_the_array(kind, new_path, data):
+def test_indexing_matches_array(kind, new_path, data):
     n, rows = data.draw(st.integers(1, 30), "n"), data.draw(st.integers(1, 12), "rows of a chunk")
     row_shape = data.draw(st.sampled_from([(3,), (2, 3), (1, 2, 2)]), "row")
     dtype = data.draw(st.sampled_from(DTYPES if kind in SOURCES else TORCH_DTYPES), "dtype")
@@ -173,7 +173,7 @@ def test_slices_and_indices_are_those_of_the_array(kind, new_path, data):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_other_indices_are_refused(kind, new_path):
+def test_other_indices_raise(kind, new_path):
     blocks = as_lazy_array(EVERY[kind](sample(6, dtype="f4"), new_path(), 2))
     for index in [
         0,
@@ -192,7 +192,7 @@ def test_other_indices_are_refused(kind, new_path):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_nobody_loads_it_as_a_whole_by_accident(kind, new_path):
+def test_conversion_to_array_raises(kind, new_path):
     blocks = as_lazy_array(EVERY[kind](sample(6, dtype="f4"), new_path(), 2), name="X_val")
     for load in (np.asarray, np.sum, np.array):
         with pytest.raises(TypeError, match="X_val is read block by block and is not loaded as a whole: slice it"):
@@ -200,7 +200,7 @@ def test_nobody_loads_it_as_a_whole_by_accident(kind, new_path):
 
 
 @pytest.mark.parametrize("kind", ["memmap r", "array in a memmap", "dask", "zarr", "h5py", "alike", "TensorDataset"])
-def test_no_rows_have_their_shape(kind, new_path, tmp_path):
+def test_empty_slice_keeps_sample_shape(kind, new_path, tmp_path):
     X = np.empty((0, 3, 2), "f4")
     if "memmap" in kind:
         np.save(tmp_path / "X.npy", X)
@@ -219,7 +219,7 @@ def test_no_rows_have_their_shape(kind, new_path, tmp_path):
         blocks[np.zeros(1, int)]
 
 
-def test_a_dataset_without_items_has_rows_of_no_values():
+def test_empty_dataset():
     blocks = as_lazy_array(Items([]))
     assert (blocks.shape, blocks[:].shape, blocks.edges) == ((0, 0), (0, 0), [0])
 
@@ -243,11 +243,11 @@ def test_a_dataset_without_items_has_rows_of_no_values():
     ],
     ids=repr,
 )
-def test_what_is_in_memory_or_no_array_is_left_to_others(X):
+def test_in_memory_arrays_are_not_lazy(X):
     assert as_lazy_array(X) is None
 
 
-def test_what_is_computed_or_copied_from_a_memmap_is_in_memory(new_path):
+def test_copies_of_memmaps_are_not_lazy(new_path):
     X = map_of(sample(6), new_path())
     for array in (X + 1, X.copy(), X.astype("f4"), X[[1, 2]], X.sum(0), np.array(X), np.asarray(X).copy(), X[0, 0, 0]):
         assert as_lazy_array(array) is None
@@ -263,7 +263,7 @@ def test_what_is_computed_or_copied_from_a_memmap_is_in_memory(new_path):
     values=st.integers(1, 200),
 )
 @settings(max_examples=200)
-def test_blocks_are_several_chunks_or_one_or_parts_of_one(n, rows, values):
+def test_blocks_align_with_chunks(n, rows, values):
     sizes = [n] if rows is None else rows if isinstance(rows, list) else [min(rows, n - a) for a in range(0, n, rows)]
     X = np.zeros((sum(sizes), 3))
     chunks = None if rows is None else ((tuple(rows) if isinstance(rows, list) else rows), 3)
@@ -284,7 +284,7 @@ def test_blocks_are_several_chunks_or_one_or_parts_of_one(n, rows, values):
         assert all(c - a > most for a, c in zip(edges, edges[2:], strict=False)), "two blocks would not fit into one"
 
 
-def test_a_block_has_the_default_number_of_values(monkeypatch):
+def test_default_block_size(monkeypatch):
     X = np.zeros((100, 4))
     monkeypatch.setattr(_source, "_BLOCK", 40)
     assert as_lazy_array(Stored(X, None)).edges == list(range(0, 101, 10))
@@ -294,7 +294,7 @@ def test_a_block_has_the_default_number_of_values(monkeypatch):
     assert as_lazy_array(wide).edges == [0, 2**12, 2**13]
 
 
-def test_rows_larger_than_a_block_are_blocks():
+def test_large_rows_are_single_blocks():
     assert as_lazy_array(Stored(np.zeros((3, 50)), (2, 50)), block_values=10).edges == [0, 1, 2, 3]
 
 
@@ -302,7 +302,7 @@ def test_rows_larger_than_a_block_are_blocks():
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_arranged_and_checked(kind, new_path):
+def test_arrangements_and_checks(kind, new_path):
     X = sample(11, dtype="f4")
     seen = []
     plain = as_lazy_array(EVERY[kind](X, new_path(), 4), block_values=20)
@@ -320,7 +320,7 @@ def test_arranged_and_checked(kind, new_path):
     assert len(seen) == 2, "the blocks it was made of have no check"
 
 
-def test_a_check_may_raise():
+def test_failing_check_raises():
     def check(rows):
         if np.isnan(rows).any():
             raise ValueError("NaN found")
@@ -344,7 +344,7 @@ def resident():
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="nobody says how much memory the process has")
 @pytest.mark.parametrize("mode", ["r", "r+"])
-def test_a_pass_over_a_memmap_leaves_it_in_its_file(mode, tmp_path):
+def test_reading_memmap_releases_pages(mode, tmp_path):
     n = 50_000  # of 1024 float32: 195 MB
     path = tmp_path / "X"
     with path.open("wb") as file:
@@ -370,7 +370,7 @@ def test_a_pass_over_a_memmap_leaves_it_in_its_file(mode, tmp_path):
 
 @pytest.mark.parametrize("mode", ["r+", "c", "w+"])
 @pytest.mark.parametrize("flush", [False, True])
-def test_what_was_changed_survives_reading(mode, flush, new_path):
+def test_changes_of_memmap_survive_reading(mode, flush, new_path):
     X, path = sample(5000, (8,)), new_path()
     array = map_of(X, path, "r+" if mode == "w+" else mode)
     if mode == "w+":
@@ -391,7 +391,7 @@ def test_what_was_changed_survives_reading(mode, flush, new_path):
 
 
 @pytest.mark.parametrize("view", ["itself", "slice", "array", "array of slice"])
-def test_the_pages_of_a_private_map_are_never_dropped(view, new_path):
+def test_private_map_keeps_its_pages(view, new_path):
     views = {
         "itself": lambda a: a,
         "slice": lambda a: a[3:],
@@ -407,7 +407,7 @@ def test_the_pages_of_a_private_map_are_never_dropped(view, new_path):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_rows_of_a_memmap_are_copies_in_the_order_of_rows(order, new_path):
+def test_memmap_rows_are_contiguous_copies(order, new_path):
     array = map_of(sample(20), new_path(), order=order)
     blocks = as_lazy_array(array)
     for index in (slice(3, 9), np.array([4, 4, 1])):
@@ -417,7 +417,7 @@ def test_rows_of_a_memmap_are_copies_in_the_order_of_rows(order, new_path):
         assert not np.shares_memory(rows, array)
 
 
-def test_without_the_advice_rows_are_read_all_the_same(new_path, monkeypatch):
+def test_memmap_without_madvise(new_path, monkeypatch):
     monkeypatch.delattr(mmap, "MADV_DONTNEED")
     X = sample(20)
     np.testing.assert_array_equal(as_lazy_array(map_of(X, new_path(), "r"))[3:9], X[3:9])
@@ -428,7 +428,7 @@ def test_without_the_advice_rows_are_read_all_the_same(new_path, monkeypatch):
 
 @given(data=st.data())
 @settings(max_examples=100)
-def test_indices_read_each_block_once_and_never_the_whole(data):
+def test_indices_read_each_block_once(data):
     n, rows, values = (data.draw(st.integers(1, 40), name) for name in ("n", "rows of a chunk", "values"))
     source = Stored(sample(n, (2,)), data.draw(st.sampled_from([None, (rows, 2)]), "chunks"))
     blocks = as_lazy_array(source, block_values=values)
@@ -440,7 +440,7 @@ def test_indices_read_each_block_once_and_never_the_whole(data):
     assert len(source.read) <= len(np.unique(np.searchsorted(blocks.edges, index, side="right")))
 
 
-def test_a_chunk_that_is_cut_is_read_once_in_a_pass():
+def test_split_chunk_is_read_once_per_pass():
     source = Stored(sample(40, (2,)), (16, 2))
     blocks = as_lazy_array(source, block_values=10)
     for _ in range(2):
@@ -452,7 +452,7 @@ def test_a_chunk_that_is_cut_is_read_once_in_a_pass():
     assert source.X.flags.writeable
 
 
-def test_only_one_chunk_is_kept():
+def test_at_most_one_chunk_is_cached():
     source = Stored(sample(40, (2,)), (16, 2))
     blocks = as_lazy_array(source, block_values=10)
     kept = blocks._read.__closure__[[*blocks._read.__code__.co_freevars].index("load")].cell_contents
@@ -464,7 +464,7 @@ def test_only_one_chunk_is_kept():
     assert len(kept) <= 1
 
 
-def test_a_chunk_too_large_to_keep_is_read_part_by_part(monkeypatch):
+def test_large_chunk_is_not_cached(monkeypatch):
     monkeypatch.setattr(_source, "_KEPT", 16 * 2 * 8 - 1)
     source = Stored(sample(48, (2,)), (16, 2))
     blocks = as_lazy_array(source, block_values=10)
@@ -474,7 +474,7 @@ def test_a_chunk_too_large_to_keep_is_read_part_by_part(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["map_blocks", "delayed"])
-def test_dask_computes_no_more_than_a_block_at_a_time(kind):
+def test_dask_computes_one_block_at_a_time(kind):
     computed = []
 
     def make(block_info=None, start=None):
@@ -499,7 +499,7 @@ def test_dask_computes_no_more_than_a_block_at_a_time(kind):
     assert computed == [0, 90]
 
 
-def test_zarr_decodes_no_more_than_a_block_at_a_time():
+def test_zarr_decodes_one_block_at_a_time():
     decoded = []
 
     class Store(zarr.storage.MemoryStore):
@@ -521,7 +521,7 @@ def test_zarr_decodes_no_more_than_a_block_at_a_time():
     assert decoded == [0, 9]
 
 
-def test_chunks_of_unknown_size():
+def test_unknown_chunk_sizes_raise():
     X = da.from_array(sample(20, (3,)), chunks=(5, 3))
     X = X[X[:, 0] > 50]
     with pytest.raises(ValueError, match=r"^X has chunks of unknown size: call X.compute_chunk_sizes\(\) first.$"):
@@ -531,18 +531,18 @@ def test_chunks_of_unknown_size():
 
 
 @pytest.mark.parametrize(("got", "dtype"), [((4, 3), "f8"), ((5, 2), "f8"), ((5, 3), "f4")])
-def test_a_source_that_is_not_what_it_says(got, dtype):
+def test_source_with_wrong_shape_raises(got, dtype):
     X = da.map_blocks(lambda: np.zeros(got), chunks=((5,), (3,)), dtype="i8" if got == (5, 3) else dtype)
     with pytest.raises(ValueError, match=r"^Rows 0:5 of X must have shape \(5, 3\) and dtype (int|float)64, got \("):
         as_lazy_array(X)[:5]
 
 
-def test_rows_have_the_dtype_that_their_source_says():
+def test_rows_have_declared_dtype():
     X = da.map_blocks(lambda: np.ones((5, 3), "f4"), chunks=((5,), (3,)), dtype="f8", meta=np.empty((0, 0)))
     assert as_lazy_array(X)[:].dtype == as_lazy_array(X)[np.arange(2)].dtype == np.float64
 
 
-def test_errors_of_the_store_are_its_own():
+def test_store_errors_propagate():
     class Lost(Stored):
         def __getitem__(self, index):
             raise OSError("the disk is gone")
@@ -556,7 +556,7 @@ def test_errors_of_the_store_are_its_own():
 
 
 @pytest.mark.parametrize("kind", [Items, Batches])
-def test_datasets_are_asked_for_the_rows_that_are_read(kind):
+def test_dataset_items_are_read_on_demand(kind):
     data = kind(sample(9, (2,)))
     blocks = as_lazy_array(data)
     assert data.asked == [0], "for the shape"
@@ -584,7 +584,7 @@ def test_datasets_are_asked_for_the_rows_that_are_read(kind):
     ],
     ids=repr,
 )
-def test_what_an_item_may_be(item, row):
+def test_supported_dataset_items(item, row):
     expected = np.array([row] * 3)
     blocks = as_lazy_array(Items([item] * 3))
     for found in (blocks[:], blocks[np.arange(3)]):
@@ -592,7 +592,7 @@ def test_what_an_item_may_be(item, row):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_tensor_dataset_is_sliced_and_shares_its_memory():
+def test_tensor_dataset_is_sliced_without_copy():
     data = TensorDataset(torch.arange(12.0).reshape(6, 2), torch.arange(6))
     assert np.shares_memory(as_lazy_array(data)[1:3], data.tensors[0].numpy())
 
@@ -607,7 +607,7 @@ def test_a_tensor_dataset_is_sliced_and_shares_its_memory():
 
 @pytest.mark.parametrize("kind", [Items, Batches])
 @pytest.mark.parametrize("row", [np.zeros(3), np.zeros((1, 2)), np.zeros(2, "c16"), 1.0])
-def test_rows_that_differ_are_named(kind, row):
+def test_rows_of_different_shape_raise(kind, row):
     data = kind([np.zeros(2)] * 4 + [row])
     message = rf"^Row 4 of X must have shape \(2,\) and dtype float64, got {re.escape(str(np.shape(row)))} and "
     for index in (slice(3, 5), np.array([0, 4, 1])):
@@ -616,21 +616,21 @@ def test_rows_that_differ_are_named(kind, row):
     assert as_lazy_array(data)[:4].shape == (4, 2)
 
 
-def test_integers_may_follow_floats_but_not_precede_them():
+def test_dtype_of_first_item_must_hold_all_items():
     assert as_lazy_array(Items([[1.5, 2], [1, 2]]))[:].tolist() == [[1.5, 2], [1, 2]]
     with pytest.raises(ValueError, match=r"Row 1 of X must have shape \(2,\) and dtype int64, got \(2,\) and float64"):
         as_lazy_array(Items([[1, 2], [1.5, 2]]))[:]
 
 
 @pytest.mark.parametrize("item", [{"x": 1}, None, ({"x": 1}, 2), object()], ids=lambda item: type(item).__name__)
-def test_items_without_a_row(item):
+def test_items_without_array_raise(item):
     with pytest.raises(TypeError, match=r"^Row 0 of X must be an array, or come first in a tuple, got "):
         as_lazy_array(Items([item]))
     with pytest.raises(TypeError, match=r"^Row 1 of X must be an array"):
         as_lazy_array(Items([[1.0], item]))[:]
 
 
-def test_a_dataset_that_gives_another_number_of_items():
+def test_wrong_number_of_items_raises():
     class Short(Items):
         def __getitems__(self, indices):
             return [self[index] for index in indices[1:]]
@@ -639,7 +639,7 @@ def test_a_dataset_that_gives_another_number_of_items():
         as_lazy_array(Short(sample(5)))[:]
 
 
-def test_errors_of_a_dataset_are_its_own():
+def test_dataset_errors_propagate():
     def item(row):
         if row[0] == 3:
             raise OSError("the file of row 3 is gone")
@@ -665,8 +665,8 @@ class Endless(Dataset):
 @pytest.mark.parametrize(
     "data", [Stream(), Endless(), DataLoader(Items(sample(3)))], ids=lambda data: type(data).__name__
 )
-def test_rows_without_a_number_or_an_end(data):
+def test_iterable_datasets_raise(data):
     with pytest.raises(
-        TypeError, match=r"^X_val must have a length and numbered rows: pass an array or a map-style torch"
+        TypeError, match=r"^X_val must have a length and indexable rows: pass an array or a map-style torch"
     ):
         as_lazy_array(data, name="X_val")

@@ -1,4 +1,4 @@
-"""Sparse matrices give what dense ones give, and are never made dense as a whole."""
+"""Sparse matrices give the results of dense ones, and are never densified as a whole."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def X():
     n=st.integers(1, 30), d=st.integers(1, 9), dtype=st.sampled_from(["?", "i4", "f4", "f8"]), seed=st.integers(0, 99)
 )
 @settings(deadline=None, max_examples=30)
-def test_slices_and_indices_are_those_of_the_dense_array(n, d, dtype, seed):
+def test_indexing_matches_dense(n, d, dtype, seed):
     X = random_csr(n, d, dtype=dtype, seed=seed)
     rows, A = sparse_rows(X, "X"), X.toarray()
     assert (rows.shape, rows.dtype) == (A.shape, A.dtype)
@@ -57,7 +57,7 @@ def test_slices_and_indices_are_those_of_the_dense_array(n, d, dtype, seed):
     assert {*rows.values.tolist()} == {*A.ravel().tolist()}
 
 
-def test_entries_that_are_stored_twice_are_added_and_x_stays_as_it_is():
+def test_duplicate_entries_are_summed_in_a_copy():
     X = sp.csr_array((np.array([2.0, 1.0, 3.0]), np.array([1, 0, 1]), np.array([0, 3, 3])), shape=(2, 2))
     rows = sparse_rows(X, "X")
     np.testing.assert_array_equal(rows[:], [[1, 5], [0, 0]])
@@ -84,7 +84,7 @@ def with_nan(X, share, seed=0):
     seed=st.integers(0, 99),
 )
 @settings(deadline=None, max_examples=100)
-def test_means_and_scale_are_those_of_the_dense_array(n, d, density, level, nan, weighted, seed):
+def test_mean_and_scale_match_dense(n, d, density, level, nan, weighted, seed):
     X = random_csr(n, d, density, seed=seed)
     X.data += level
     X = with_nan(X, nan, seed)
@@ -100,7 +100,7 @@ def test_means_and_scale_are_those_of_the_dense_array(n, d, density, level, nan,
     np.testing.assert_allclose(scale, expected_scale, rtol=1e-6)
 
 
-def test_the_mean_of_a_constant_feature_is_exact():
+def test_mean_of_constant_feature_is_exact():
     X = sp.csr_array(np.full((7, 2), 0.1))
     assert mean_and_scale(sparse_rows(X, "X"))[0].tolist() == [0.1, 0.1]
 
@@ -108,7 +108,7 @@ def test_the_mean_of_a_constant_feature_is_exact():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("level", [0.0, 1e4, 1e9])
 @pytest.mark.parametrize("nan", [0.0, 0.1])
-def test_products_with_the_covariance_are_those_of_the_dense_array(level, nan, weighted):
+def test_covariance_products_match_dense(level, nan, weighted):
     rng = np.random.default_rng(0)
     X = random_csr(60, 12)
     X = sp.csr_array(np.hstack([X.toarray(), rng.normal(level, 1.0, size=(60, 1))]))
@@ -128,7 +128,7 @@ def test_products_with_the_covariance_are_those_of_the_dense_array(level, nan, w
 
 @pytest.mark.parametrize("level", [0.0, 1e6])
 @pytest.mark.parametrize(("n", "d"), [(300, 40), (40, 300), (150, 1300), (600, 1100)])
-def test_the_start_is_pca(n, d, level):
+def test_initialization_is_pca(n, d, level):
     X = random_csr(n, d, 0.1)
     X = sp.csr_array(sp.hstack([X, np.random.default_rng(0).normal(level, 1, size=(n, 1))]))
     A = X.toarray()
@@ -163,7 +163,7 @@ def check_same(sparse, dense, X, A, atol=2e-3):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_every_method_gives_what_it_gives_for_the_dense_array(name, X):
+def test_methods_match_dense(name, X):
     A = X.toarray()
     sparse, dense = clone(ESTIMATORS[name]).fit(X), clone(ESTIMATORS[name]).fit(A)
     check_same(sparse, dense, X, A)
@@ -174,7 +174,7 @@ def test_every_method_gives_what_it_gives_for_the_dense_array(name, X):
 
 @pytest.mark.parametrize("kind", ["array", "matrix"])
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_gives_the_same_bits(form, kind, X):
+def test_all_formats_equal_bits(form, kind, X):
     given = getattr(sp, f"{form}_{kind}")(X)
     ae, other = (AutoencoderTransformer(3, **QUICK).fit(M) for M in (X, given))
     np.testing.assert_array_equal(other.transform(given), ae.transform(X))
@@ -182,7 +182,7 @@ def test_every_format_gives_the_same_bits(form, kind, X):
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "i8", "u4", "f4", "f8"])
-def test_every_dtype(dtype):
+def test_all_dtypes(dtype):
     X = random_csr(dtype=dtype)
     A = X.toarray()
     check_same(*(AutoencoderTransformer(3, **QUICK).fit(M) for M in (X, A)), X, A)
@@ -190,7 +190,7 @@ def test_every_dtype(dtype):
 
 @pytest.mark.parametrize("target", ["sparse", "dense"])
 @pytest.mark.parametrize("rows", ["sparse", "dense"])
-def test_everything_beside_x_may_be_sparse_or_not(rows, target, X):
+def test_other_arrays_may_be_sparse_or_dense(rows, target, X):
     def make(M, kind):
         return M if kind == "sparse" else M.toarray()
 
@@ -216,7 +216,7 @@ def test_everything_beside_x_may_be_sparse_or_not(rows, target, X):
 
 
 @pytest.mark.parametrize("cls", [AutoencoderTransformer, VAEGenerator])
-def test_training_in_parts(cls, X):
+def test_partial_fit(cls, X):
     sparse, dense = (cls(3, prior=None, random_state=0, batch_size=32) for _ in range(2))
     for start in (0, 45):
         part = X[start : start + 45]
@@ -233,7 +233,7 @@ def test_classes_and_priors(X):
     np.testing.assert_allclose(vae.transform_distribution(X)[0], vae.transform(X))
 
 
-def test_missing_values_are_those_stored_as_nan(X):
+def test_stored_nan_are_missing_values(X):
     X = with_nan(X, 0.2)
     with pytest.raises(ValueError, match="NaN"):
         AutoencoderTransformer(3, **QUICK).fit(X)
@@ -264,13 +264,13 @@ def test_codes_may_be_sparse(X):
     np.testing.assert_array_equal(ae.inverse_transform(sp.csr_array(Z)), ae.inverse_transform(Z))
 
 
-def test_it_ends_a_pipeline_of_scikit_learn(X):
+def test_pipeline(X):
     ae = AutoencoderTransformer(2, **QUICK).set_output(transform="pandas")
     pipe = make_pipeline(MaxAbsScaler(), ae)
     assert list(pipe.fit_transform(X).columns) == ["autoencodertransformer0", "autoencodertransformer1"]
 
 
-def test_a_checkpoint_is_of_one_matrix(X, tmp_path):
+def test_checkpoint_rejects_another_matrix(X, tmp_path):
     path = tmp_path / "checkpoint"
 
     class Stop(Exception):
@@ -302,7 +302,7 @@ def test_a_checkpoint_is_of_one_matrix(X, tmp_path):
         (0.5, {"loss": "discretized_logistic"}, ValueError, "needs whole numbers in X"),
     ],
 )
-def test_what_is_refused_of_a_dense_array_is_refused_by_name(value, params, error, words):
+def test_invalid_values_raise_as_for_dense(value, params, error, words):
     X = sp.csr_array(np.eye(20, 3))
     X.data[1] = value
     ae = AutoencoderTransformer(2, **QUICK, **params)
@@ -311,12 +311,12 @@ def test_what_is_refused_of_a_dense_array_is_refused_by_name(value, params, erro
     assert not hasattr(ae, "net_")
 
 
-def test_complex_values_are_refused(X):
+def test_complex_values_raise(X):
     with pytest.raises(ValueError, match="Complex data not supported"):
         AutoencoderTransformer(2, **QUICK).fit(X.astype("c16"))
 
 
-def test_rows_of_another_width_are_refused(X):
+def test_wrong_number_of_features_raises(X):
     ae = AutoencoderTransformer(2, **QUICK).fit(X)
     with pytest.raises(ValueError, match="X has 11 features, but AutoencoderTransformer is expecting 12"):
         ae.transform(X[:, :11])
@@ -327,7 +327,7 @@ def test_rows_of_another_width_are_refused(X):
 # ------------------------------------------------------------------ memory
 
 
-def test_a_fit_reads_no_more_than_a_batch_or_a_slice(monkeypatch):
+def test_fit_densifies_at_most_a_batch(monkeypatch):
     X = random_csr(1000, 2000, 0.01)
     read, take = [], SparseRows.__getitem__
 
@@ -363,12 +363,12 @@ print(memory("VmHWM") - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
-def test_a_matrix_is_fitted_in_the_memory_of_a_part_of_it():
+def test_memory_of_fit_is_below_dense_size():
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     assert float(ran.stdout) < 100, "of 305 MB that it would be dense"
 
 
-def test_a_data_frame_of_sparse_columns_is_a_sparse_matrix():
+def test_dataframe_of_sparse_columns():
     X = sp.random_array((60, 6), density=0.4, rng=np.random.default_rng(0), format="csr")
     frame = pd.DataFrame.sparse.from_spmatrix(X)
     dense = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(X.toarray())

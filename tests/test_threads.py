@@ -1,4 +1,4 @@
-"""How many threads compute, alone and beside others."""
+"""Number of threads, alone and in parallel with other fits."""
 
 import pytest
 import torch
@@ -39,28 +39,28 @@ def two_threads(monkeypatch):
     torch.set_num_threads(before)
 
 
-def test_small_work_takes_one_thread_and_leaves_the_number_as_it_was(two_threads):
+def test_small_work_uses_one_thread_temporarily(two_threads):
     assert found(10) == 1
     assert found(LARGE) == 2
     assert torch.get_num_threads() == 2
 
 
-def test_training_follows_the_size_of_the_network(two_threads, digits):
+def test_training_threads_depend_on_network_size(two_threads, digits):
     assert trained(digits[:128], 8) == 1
     assert trained(digits[:128], 2048) == 2
 
 
-def test_fits_side_by_side_in_threads_have_one_each(two_threads, digits):
+def test_concurrent_fits_use_one_thread_each(two_threads, digits):
     assert Parallel(2, "threading")(delayed(found)(LARGE) for _ in range(4)) == [1] * 4
     assert Parallel(2, "threading")(delayed(trained)(digits[:128], 2048) for _ in range(2)) == [1] * 2
 
 
-def test_the_environment_tells_processes_their_number_and_not_threads(two_threads, monkeypatch):
+def test_thread_limit_of_worker_processes(two_threads, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert Parallel(2, "threading")(delayed(found)(LARGE) for _ in range(2)) == [1] * 2
     # Forked ones lack the threads that the parent's OpenMP counts on.
     assert Parallel(2, "multiprocessing")(delayed(found)(LARGE) for _ in range(2)) == [1] * 2
 
 
-def test_a_serial_search_is_not_one_of_many(two_threads):
+def test_serial_search_uses_all_threads(two_threads):
     assert Parallel(1)(delayed(found)(LARGE) for _ in range(2)) == [2] * 2

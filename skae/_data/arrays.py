@@ -1,7 +1,7 @@
-"""Arrays that are not NumPy's: torch's, and those that scikit-learn's array API dispatch lets in.
+"""Torch tensors, and arrays accepted through scikit-learn's array API dispatch.
 
-What comes in as a tensor stays one, on its device. Arrays of other libraries go through DLPack, and only while
-``sklearn.set_config(array_api_dispatch=True)`` holds: without it they become NumPy's, as everywhere in scikit-learn.
+Tensors stay tensors, on their device. Arrays of other libraries are converted by DLPack, and only with
+``sklearn.set_config(array_api_dispatch=True)``: otherwise they become NumPy arrays, as everywhere in scikit-learn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def _quietly(check: Callable[..., Any]) -> Callable[..., Any]:
-    """A check of scikit-learn's, whose words of values that overflow are a ValueError, and no warning beside it."""
+    """Wrap a scikit-learn check so that overflow raises ValueError, without warnings."""
 
     @wraps(check)
     def quiet(*args: Any, **kwargs: Any) -> Any:
@@ -29,17 +29,17 @@ def _quietly(check: Callable[..., Any]) -> Callable[..., Any]:
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 return check(*args, **kwargs)
-        except OverflowError as error:  # of Python's integers
-            raise ValueError(f"{kwargs.get('input_name') or 'X'} holds numbers too large for float64.") from error
+        except OverflowError as error:  # Python integers are unbounded
+            raise ValueError(f"{kwargs.get('input_name') or 'X'} contains numbers too large for float64.") from error
 
     return quiet
 
 
 def _from_list(A: list) -> Any:
-    """A list of rows as an array: in an array scikit-learn takes None for NaN, in a list it does not."""
+    """Convert nested lists to an array, in which scikit-learn reads None as NaN; in a list it does not."""
     try:
         found = np.asarray(A)
-    except ValueError:  # of rows of unequal length; the check will tell
+    except ValueError:  # rows of unequal length, which the check reports
         return A
     return found if found.ndim > 1 else A
 
@@ -54,30 +54,30 @@ _OF_NUMPY = (torch.float16, torch.float32, torch.float64)
 
 
 def as_tensor(A: Any) -> Any:
-    """``A``, where it is an array of another library and dispatch is on, as a tensor; anything else as it is.
+    """Return an array of another library as a tensor if dispatch is enabled; anything else unchanged.
 
-    But lists of tensors become lists of arrays, and what is masked becomes NaN: scikit-learn would read it as known.
+    Exceptions: lists of tensors become lists of arrays, and masked values become NaN, since scikit-learn ignores masks.
     """
     if isinstance(A, list | tuple) and any(isinstance(row, Tensor) for row in A):
         return [as_array(row) for row in A]
     if isinstance(A, np.ma.MaskedArray):
         return _without_mask(A)
     if isinstance(A, Tensor) and (A.is_nested or A.is_meta or A.is_quantized):
-        kind = "nested" if A.is_nested else "quantised" if A.is_quantized else "on the device 'meta'"
-        raise TypeError(f"Tensors must be plain and hold numbers, got one that is {kind}.")
+        kind = "nested" if A.is_nested else "quantized" if A.is_quantized else "on the device 'meta'"
+        raise TypeError(f"Tensors must be dense and hold data, got one that is {kind}.")
     if isinstance(A, Tensor) and A.is_floating_point() and A.dtype.itemsize == 1:
-        return A.float()  # torch computes next to nothing in these
+        return A.float()  # torch supports few operations in 8-bit floats
     return torch.from_dlpack(A) if _is_foreign(A) else A
 
 
 def as_array(A: Any) -> Any:
-    """A tensor, and what `as_tensor` makes one of, as a NumPy array, if it can as a view; anything else as it is."""
+    """Return tensors, and arrays that `as_tensor` converts, as NumPy arrays, as views if possible."""
     A = as_tensor(A)
     if not isinstance(A, Tensor):
         return A
     if A.layout is not torch.strided:
         raise TypeError(f"Sparse tensors are not taken, got one of layout {A.layout}: use to_dense().")
-    if A.is_floating_point() and A.dtype not in _OF_NUMPY:  # bfloat16 and narrower ones, which float32 holds
+    if A.is_floating_point() and A.dtype not in _OF_NUMPY:  # bfloat16 has no NumPy dtype
         A = A.float()
     return A.detach().cpu().resolve_conj().resolve_neg().numpy()
 
@@ -91,17 +91,17 @@ def _without_mask(A: np.ma.MaskedArray) -> np.ndarray:
 
 
 def is_float(A: np.ndarray | Tensor) -> bool:
-    """Whether the dtype has NaN."""
+    """Return whether the dtype is floating point, so that values may be NaN."""
     return A.is_floating_point() if isinstance(A, Tensor) else A.dtype.kind == "f"
 
 
 def is_nan(A: np.ndarray | Tensor) -> Tensor:
-    """True where ``A`` is NaN, on its device."""
+    """Return a bool tensor that is True where ``A`` is NaN, on its device."""
     return A.isnan() if isinstance(A, Tensor) else torch.from_numpy(np.isnan(A))
 
 
-def alike(result: Any, X: Any) -> Any:
-    """``result``, a tensor or a NumPy array, as an array of X's kind: on its device, where it has one."""
+def as_type_of(result: Any, X: Any) -> Any:
+    """Convert ``result``, a tensor or a NumPy array, to X's array type and device."""
     X_tensor = as_tensor(X)
     if not isinstance(X_tensor, Tensor):
         return as_array(result)
@@ -114,9 +114,9 @@ def alike(result: Any, X: Any) -> Any:
 
 
 def return_input_type(method: _Method) -> _Method:
-    """Let ``method`` return tensors or arrays of any kind: its caller gets the kind of the first argument.
+    """Convert the result of ``method``, tensors or NumPy arrays, to the array type of its first argument.
 
-    But for the first argument of `transform` where an estimator is to give DataFrames, which are made of arrays.
+    Not for `transform` where `set_output` asks for DataFrames, which are built from arrays.
     """
     name = list(inspect.signature(method).parameters)[1]
 
@@ -126,13 +126,13 @@ def return_input_type(method: _Method) -> _Method:
         X = args[0] if args else kwargs.get(name)
         if method.__name__ == "transform" and _container(self) != "default":
             X = None
-        return tuple(alike(A, X) for A in result) if isinstance(result, tuple) else alike(result, X)
+        return tuple(as_type_of(A, X) for A in result) if isinstance(result, tuple) else as_type_of(result, X)
 
     return cast(_Method, wrapped)
 
 
 def _container(estimator: Any) -> str:
-    """What `set_output`, of this estimator or of all, wants of `transform`."""
+    """Return the output container configured for `transform`, by `set_output` or globally."""
     own = getattr(estimator, "_sklearn_output_config", {})
     return own.get("transform", get_config()["transform_output"])
 

@@ -1,4 +1,4 @@
-"""Rows on their way to training, held on the device, and cut into batches."""
+"""A training set in memory, and its batches."""
 
 from __future__ import annotations
 
@@ -13,67 +13,67 @@ from torch.utils.data import Dataset
 
 
 def row_numbers(n: int, weight: np.ndarray | None = None) -> np.ndarray:
-    """Return the numbers of ``n`` rows, those of weight 0 left out, in 4 bytes each where they fit."""
+    """Return the indices of ``n`` samples, without those of weight 0, as int32 if they fit."""
     dtype = np.int32 if n <= np.iinfo(np.int32).max else np.int64
     numbers = np.arange(n, dtype=dtype)
     return numbers if weight is None else numbers[weight > 0]
 
 
 class Inputs(NamedTuple):
-    """Rows of which more is known than their values; skorch hands it around as X."""
+    """Samples with weights or conditions; skorch passes it as X."""
 
     u: Tensor  #: standardized samples
-    weight: Tensor | None  #: their weights, if they have any
-    condition: Tensor | None  #: what the decoder is told of them, if anything
+    weight: Tensor | None  #: sample weights, if any
+    condition: Tensor | None  #: conditions of the decoder, if any
 
 
 class Batch(NamedTuple):
-    """What skorch unpacks as ``X, y``."""
+    """A batch, which skorch unpacks as ``X, y``."""
 
-    X: Tensor | Inputs  #: standardized samples, alone where there is nothing else
-    y: Tensor  #: the loss's target
+    X: Tensor | Inputs  #: standardized samples, as `Inputs` if they have weights or conditions
+    y: Tensor  #: target of the loss
 
     @classmethod
     def of(cls, u: Tensor, target: Tensor | None, weight: Tensor | None, condition: Tensor | None) -> Batch:
-        """The batch of what `tensors` gives."""
+        """Create a batch from the result of `tensors`."""
         X = u if weight is None and condition is None else Inputs(u, weight, condition)
         return cls(X, u if target is None else target)
 
     @property
     def u(self) -> Tensor:
-        """The rows alone."""
+        """Standardized samples."""
         return self.X.u if isinstance(self.X, Inputs) else self.X
 
     @property
     def weight(self) -> Tensor | None:
-        """The weights alone, or None."""
+        """Sample weights, or None."""
         return self.X.weight if isinstance(self.X, Inputs) else None
 
     @property
     def condition(self) -> Tensor | None:
-        """What the decoder is told, or None."""
+        """Conditions of the decoder, or None."""
         return self.X.condition if isinstance(self.X, Inputs) else None
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """Rows, targets if they are others, weights and conditions."""
+        """Return the samples, the targets unless they are the samples, weights and conditions."""
         return self.u, None if self.y is self.u else self.y, self.weight, self.condition
 
 
 class InMemoryDataset(Dataset):
-    """Rows held as tensors, cut by index rather than collected one by one.
+    """Training set in memory, whose batches are indexed as a whole rather than collated sample by sample.
 
     Parameters
     ----------
     u : Tensor of shape (n, *input_shape)
         Standardized samples.
     target : Tensor or None
-        What the loss compares with; ``u`` when None.
+        Targets of the loss. If None, ``u``.
     weight : Tensor of shape (n,) or None
-        Weights of mean 1.
+        Sample weights of mean 1.
     condition : Tensor of shape (n, n_conditions) or None
-        What the decoder is told of each row.
+        Conditions of the decoder.
     index : Tensor of int64 or None
-        Which of the rows are meant; all when None. So a share of them needs no copy.
+        Indices of the selected samples, which are not copied. If None, all.
     """
 
     def __init__(
@@ -94,36 +94,36 @@ class InMemoryDataset(Dataset):
         return self._cut(index if self.index is None else self.index[index])
 
     def _cut(self, index: Any) -> Batch:
-        # Twice as fast as the general way, where it will do.
+        # index_select is twice as fast as indexing.
         take = Tensor.index_select if isinstance(index, Tensor) and index.ndim == 1 else None
         cut = (None if t is None else t[index] if take is None else take(t, 0, index) for t in self.tensors())
         return Batch.of(*cut)  # type: ignore[arg-type]
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """Rows, targets if they are others, weights and conditions."""
+        """Return the samples, the targets unless they are the samples, weights and conditions."""
         return self.u, None if self.target is self.u else self.target, self.weight, self.condition
 
     def at(self, index: np.ndarray) -> InMemoryDataset:
-        """The rows at ``index`` of ``u``, whether they are among those meant or not."""
+        """Return the samples at ``index`` of ``u``, selected or not."""
         return self._picked(torch.from_numpy(index).to(self.u.device))
 
     def whole(self) -> InMemoryDataset:
-        """All rows, whether they are among those meant or not."""
+        """Return the dataset of all samples, selected or not."""
         return InMemoryDataset(*self.tensors())  # type: ignore[arg-type]
 
     def repeated(self, times: int) -> InMemoryDataset:
-        """All rows one after the other, so many times."""
+        """Return all samples repeated so many times."""
         return InMemoryDataset(*(None if t is None else t.repeat(times, *[1] * (t.ndim - 1)) for t in self.tensors()))  # type: ignore[arg-type]
 
     def in_memory(self) -> InMemoryDataset:
-        """All that are meant, as they are meant."""
+        """Return a dataset of the selected samples alone."""
         return self if self.index is None else self._picked(self.index)
 
     def _picked(self, where: Tensor) -> InMemoryDataset:
         return InMemoryDataset(*(None if t is None else t[where] for t in self.tensors()))  # type: ignore[arg-type]
 
     def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
-        """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
+        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order."""
         if generator is None:
             yield from in_order(self, sizes)
             return
@@ -135,7 +135,7 @@ class InMemoryDataset(Dataset):
 
 
 def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:
-    """Slices of ``sizes``, one after the other."""
+    """Yield consecutive slices of ``sizes``."""
     stop = 0
     for size in sizes:
         start, stop = stop, stop + size
@@ -145,18 +145,20 @@ def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:
 class BatchIterator:
     """Batches of nearly equal size, none larger than ``batch_size``.
 
-    Equal sizes leave no last batch of a single row, on which batch normalisation would fail.
+    Equal sizes leave no last batch of a single sample, on which batch normalization would fail.
 
     Parameters
     ----------
-    rows : Rows, RowBlocks, or whatever has a length, where only the number of batches is asked for
+    rows : InMemoryDataset, StreamingDataset or sized object
+        The training set; any object with a length, if only the number of batches is needed.
     batch_size : int
+        Maximum number of samples in a batch.
     shuffle : bool, default=False
-        A new order at every iteration.
+        Whether to shuffle at every iteration.
     drop_last : bool, default=False
-        Cut batches of exactly ``batch_size`` and leave out the rest, if there is a full one.
+        Whether all batches have exactly ``batch_size`` samples, and the rest is dropped; if there is a full batch.
     seed : int, default=0
-        Of the orders; no global stream is read.
+        Seed of the shuffling, which does not use the global random state.
     """
 
     def __init__(
@@ -177,4 +179,4 @@ class BatchIterator:
     def __iter__(self) -> Iterator[Batch]:
         if hasattr(self.rows, "batches"):
             return self.rows.batches(self.sizes, self.generator)
-        return in_order(self.rows, self.sizes)  # a dataset of skorch's own, for its `predict`
+        return in_order(self.rows, self.sizes)  # skorch's own dataset, in its `predict`

@@ -1,6 +1,6 @@
-"""Collections of samples as one array: lists and columns of sequences or images, PIL images; and files, which are none.
+"""Stack collections of samples into one array: lists and columns of sequences or images, PIL images.
 
-What is one array already passes through untouched, and so does anything that is no collection of arrays.
+Arrays and anything that is not a collection of arrays pass through unchanged; file names are rejected.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _ONE_SIZE = (
 def one_array(
     X: Any, name: str = "X", *, step_axis: int | None = None, takes_images: Callable[[], bool] = lambda: False
 ) -> Any:
-    """``X`` as one array, if it is a collection of arrays: a list, a column, an array of objects, or one PIL image.
+    """Stack ``X`` into one array if it is a collection of arrays: a list, column, object array, or one PIL image.
 
-    With ``step_axis``, the axis of a sample along which a sequence runs, shorter sequences end in NaN. None refuses
-    samples of unequal length, in words that ``takes_images`` chooses.
+    With ``step_axis``, the time axis of a sample, shorter sequences are padded with NaN. Without it, samples of unequal
+    length raise an error, whose remedy depends on ``takes_images``.
     """
     if isinstance(X, Tensor) or (isinstance(X, np.ndarray) and X.dtype.kind not in "OUS"):
         return X
@@ -51,7 +51,7 @@ def one_array(
 
 
 def _items(X: Any) -> list[Any] | None:
-    """The samples of a collection; None where ``X`` is none."""
+    """Return the samples of a collection, or None if ``X`` is not one."""
     if _is_image(X):
         return [X]
     if isinstance(X, np.ndarray):
@@ -62,8 +62,8 @@ def _items(X: Any) -> list[Any] | None:
 
 
 def _column(X: Any) -> list[Any]:
-    """What a column of a DataFrame, or a DataFrame of one, holds where that are arrays or lists."""
-    columns = getattr(X, "columns", None) if hasattr(X, "to_numpy") else None  # of no lazy frame, which would compute
+    """Return the arrays or lists in a Series or a DataFrame of one column; empty for anything else."""
+    columns = getattr(X, "columns", None) if hasattr(X, "to_numpy") else None  # not a lazy frame, which would compute
     if columns is not None and len(columns) == 1:
         X = X[columns[0]]
     elif columns is not None:
@@ -79,12 +79,12 @@ def _is_sample(item: Any) -> bool:
 
 
 def _is_image(item: Any) -> bool:
-    pil = sys.modules.get("PIL.Image")  # whoever holds one has imported it
+    pil = sys.modules.get("PIL.Image")  # an image exists only if PIL was imported
     return pil is not None and isinstance(item, pil.Image)
 
 
 def _whole(items: list[Any]) -> np.ndarray | None:
-    """Nested lists as NumPy reads them, which is faster than one by one; None if they are ragged."""
+    """Convert nested lists to one array, which is faster than one by one; None if they are ragged."""
     try:
         return np.asarray(items)
     except (ValueError, TypeError):
@@ -92,7 +92,7 @@ def _whole(items: list[Any]) -> np.ndarray | None:
 
 
 def _sample(item: Any, name: str) -> np.ndarray:
-    if _is_image(item) and item.mode in ("P", "PA"):  # whose pixels are numbers of colors
+    if _is_image(item) and item.mode in ("P", "PA"):  # pixels are palette indices
         item = item.convert("RGBA" if item.mode == "PA" or "transparency" in item.info else "RGB")
     try:
         return np.asarray(as_array(item))
@@ -101,7 +101,7 @@ def _sample(item: Any, name: str) -> np.ndarray:
 
 
 def _padded(arrays: list[np.ndarray], axis: int) -> np.ndarray:
-    """Sequences as one array, NaN after the end of each; whole numbers become float64."""
+    """Stack sequences padded with NaN; integers become float64."""
     dtype = np.result_type(*arrays)
     longest = max(A.shape[axis] for A in arrays)
     shape = [longest if i == axis else side for i, side in enumerate(arrays[0].shape)]
@@ -112,12 +112,12 @@ def _padded(arrays: list[np.ndarray], axis: int) -> np.ndarray:
 
 
 def _channels(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """What sequences that run along ``axis`` have to agree in: the number of axes, and the other sides."""
+    """Return what sequences along ``axis`` must have in common: the number of axes and all other dimensions."""
     return (len(shape), *shape[:axis], *shape[axis + 1 :])
 
 
 def _two_of(shapes: list[tuple[int, ...]], name: str, axis: int | None = None) -> str:
-    """Name the first of ``shapes``, and one that is not like it, of sequences apart from their length."""
+    """Describe the first of ``shapes`` and one that differs, not counting the length along ``axis``."""
     kinds: list[Any] = shapes if axis is None else [_channels(shape, axis) for shape in shapes]
     other = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), 1)
     return f"{name}[0] has the shape {shapes[0]} and {name}[{other}] the shape {shapes[other]}"
@@ -143,7 +143,7 @@ def _of_unequal_channels(shapes: list[tuple[int, ...]], name: str, axis: int) ->
 
 
 def _refuse_files(X: Any, name: str) -> None:
-    """Refuse what names files rather than holding what is in them."""
+    """Reject file names, given in place of data."""
     first = X
     if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1):
         first = X[0] if len(X) else None

@@ -1,4 +1,4 @@
-"""How images lie in X, and their way to (n, channels, height, width) and back."""
+"""Layouts of images in X, and their conversion to and from (n, channels, height, width)."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-_LIKELY_CHANNELS = (1, 3, 4)  # grey, colour, colour with transparency
-_NARROW = 16  # columns of a color image, at most, that may as well be the height of grey ones
+_LIKELY_CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
+_NARROW = 16  # a stack of gray images with 3 or 4 columns and at most this height is not mistaken for one color image
 
 
 class ImageLayout(NamedTuple):
-    """One row of X as it comes, and the image that it is."""
+    """Shape of a sample of X and of the image that it contains."""
 
-    row_shape: tuple[int, ...]  #: of a row of X: flat, or that of the image
+    row_shape: tuple[int, ...]  #: shape of a sample of X: flat, or that of the image
     image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
-    channel_axis: int | None  #: 0, -1 or None within ``image_shape``
+    channel_axis: int | None  #: 0, -1 or None, an axis of ``image_shape``
 
     @property
     def is_image(self) -> bool:
-        """Whether a row is an image."""
+        """Whether samples are images."""
         return True
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """What the axes of ``image_shape`` are."""
+        """Names of the axes of ``image_shape``."""
         if self.channel_axis is None:
             return "height", "width"
         return ("channels", "height", "width") if self.channel_axis == 0 else ("height", "width", "channels")
 
     def arrange(self, X: Any) -> Any:
-        """Rows of X, an array or a tensor, as (n, channels, height, width), without a copy where that can be."""
-        images = X.reshape(X.shape[0], *self.image_shape)  # which need not be a number yet, while torch exports
+        """Rearrange samples of X, an array or a tensor, to (n, channels, height, width), as a view if possible."""
+        images = X.reshape(X.shape[0], *self.image_shape)  # X.shape[0] may be symbolic while torch exports
         if self.channel_axis is None:
             return images[:, None]
         return images if self.channel_axis == 0 else _move_axis(images, -1, 1)
 
     def restore(self, images: Any) -> Any:
-        """Images of (n, channels, height, width) as rows of X."""
+        """Rearrange images (n, channels, height, width) to samples of X."""
         if self.channel_axis == -1:
             images = _move_axis(images, 1, -1)
         images = images.contiguous() if isinstance(images, Tensor) else np.ascontiguousarray(images)
         return images.reshape(images.shape[0], *self.row_shape)
 
 
-ImageLayout.__module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+ImageLayout.__module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
 
 
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:
-    """Work out the layout from the shape of the rows of ``name`` and what the user says of it."""
-    source = f"{name} has rows of shape"  # what messages about the shape of an image begin with
+    """Infer the layout from the shape of the samples of ``name`` and the user's parameters."""
+    source = f"{name} has rows of shape"  # start of messages about the image shape
     if input_shape is not None:
         image_shape, source = _fill(input_shape, row_shape, name), "input_shape is"
     elif len(row_shape) > 1:
@@ -62,9 +62,9 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
         side = math.isqrt(row_shape[0])
         if side**2 != row_shape[0]:
             raise ValueError(
-                f"{name} has flat rows of {row_shape[0]} values, which are no square grey image: pass input_shape, the "
-                "shape of one image, such as (height, width), (height, width, channels) or (channels, height, width). "
-                f"If {name} is a single image, cut it into patches, as "
+                f"{name} has flat rows of {row_shape[0]} values, which are not a square gray image: pass input_shape, "
+                "the shape of one image, such as (height, width), (height, width, channels) or (channels, height, "
+                f"width). If {name} is a single image, cut it into patches, as "
                 "sklearn.feature_extraction.image.extract_patches_2d does."
             )
         image_shape, source = (side, side), f"{name} has flat rows, taken for images of shape"
@@ -74,12 +74,12 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
 
 
 def refuse_one_image(row_shape: tuple[int, ...], name: str = "X") -> None:
-    """Refuse rows of one color image, (height, width, 3), which would pass for grey images of 3 columns."""
+    """Reject one color image (height, width, 3), which would be read as a stack of gray images with 3 columns."""
     if len(row_shape) == 2 and row_shape[1] in (3, 4) and row_shape[0] > _NARROW:
         raise ValueError(
             f"{name} has rows of shape {row_shape}, as a single color image has. Images are stacked, (n, height, "
             f"width, channels): cut a single one into patches (sklearn.feature_extraction.image.extract_patches_2d). "
-            f"Pass channel_axis=None if these are grey images of height {row_shape[0]} and width {row_shape[1]}."
+            f"Pass channel_axis=None if these are gray images of height {row_shape[0]} and width {row_shape[1]}."
         )
 
 
@@ -88,12 +88,12 @@ def _move_axis(images: Any, source: int, target: int) -> Any:
 
 
 def is_auto(channel_axis: Any) -> bool:
-    """Whether ``channel_axis`` is left to the shape of an image."""
+    """Return whether ``channel_axis`` is to be inferred from the image shape."""
     return isinstance(channel_axis, str) and channel_axis == "auto"
 
 
 def _fill(input_shape: Any, row_shape: tuple[int, ...], name: str) -> tuple[int, ...]:
-    """Check ``input_shape``, and replace a -1 in it by what is left, as `numpy.reshape` does."""
+    """Check ``input_shape`` and infer a dimension of -1, like `numpy.reshape`."""
     try:
         shape = tuple(operator.index(side) for side in input_shape)
     except TypeError:
@@ -119,12 +119,12 @@ def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any, source: 
         if automatic or channel_axis is None:
             return None
         raise ValueError(
-            f"channel_axis={channel_axis} needs images with three axes, but {source} {image_shape}; with input_shape "
-            "flat rows get theirs."
+            f"channel_axis={channel_axis} needs images with three axes, but {source} {image_shape}. For flat rows "
+            "pass input_shape."
         )
     if automatic:
         first, last = (image_shape[axis] in _LIKELY_CHANNELS for axis in (0, -1))
-        if first == last and image_shape != (1, 1, 1):  # one pixel is the same image either way; no other shape is
+        if first == last and image_shape != (1, 1, 1):  # only an image of one pixel is the same either way
             raise ValueError(
                 f"{source} {image_shape}, and such images may have their channels first or last: pass channel_axis=0 "
                 "or channel_axis=-1."

@@ -1,4 +1,4 @@
-"""Why scikit-learn refuses an array, in words that name the column and the remedy."""
+"""Error messages for rejected arrays that name the column and the remedy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy.sparse import issparse
 
 from .arrays import as_array
 
-_MOST = 3  # columns that are named
+_MOST = 3  # columns listed by name
 
 
 def in_columns(columns: Sequence[int] | np.ndarray, names: Any = None) -> str:
-    """Say which columns: ``"column 'age'"``, ``"columns 0, 2, 3 and 5 more"``; ``names`` are those of all columns."""
+    """Format column indices: ``"column 'age'"``, ``"columns 0, 2, 3 and 5 more"``; ``names`` are all column names."""
     shown = [repr(str(names[i])) if names is not None else str(i) for i in columns[:_MOST]]
     rest = len(columns) - len(shown)
     text = ", ".join(shown[:-1] if len(shown) > 1 and not rest else shown)
@@ -24,7 +24,7 @@ def in_columns(columns: Sequence[int] | np.ndarray, names: Any = None) -> str:
 
 
 def where(bad: np.ndarray, names: Any = None) -> str:
-    """Say where ``bad``, a mask of a table, is True: in which columns; and of other arrays in which samples."""
+    """Format the columns of a 2-D mask ``bad`` that contain True, or the samples of a mask of other shape."""
     if bad.ndim == 2:
         return in_columns(np.flatnonzero(bad.any(axis=0)), names)
     samples = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))
@@ -32,43 +32,43 @@ def where(bad: np.ndarray, names: Any = None) -> str:
 
 
 def is_frame(A: Any) -> bool:
-    """Whether ``A`` is a DataFrame; a lazy one, whose columns are a computation to ask for, is none."""
+    """Return whether ``A`` is a DataFrame; lazy frames, which would have to be computed, do not count."""
     return hasattr(A, "to_numpy") and hasattr(A, "columns")
 
 
 def refuse_dates(A: Any, name: str) -> None:
-    """Refuse a DataFrame with a column of dates: NumPy may take them for numbers, in units that nobody has chosen."""
+    """Reject DataFrames with date columns, which NumPy may convert to numbers in an arbitrary unit."""
     dtypes = getattr(A, "dtypes", None) if is_frame(A) else None
     for column, dtype in zip(A.columns, dtypes, strict=False) if dtypes is not None else ():
-        is_temporal = getattr(dtype, "is_temporal", None)  # of polars
+        is_temporal = getattr(dtype, "is_temporal", None)  # polars
         if getattr(dtype, "kind", "") in ("M", "m") or (is_temporal is not None and is_temporal()):
             raise ValueError(_not_numbers(name, in_columns([0], [column]), f"dtype {dtype}", dates=True))
 
 
 def reason(error: Exception, A: Any, name: str, remedy: str = "") -> str | None:
-    """Why ``A`` was refused with scikit-learn's ``error``; None where that says it best.
+    """Return a better message than scikit-learn's ``error`` for ``A``, or None if there is none.
 
-    ``remedy`` is what lets NaN in.
+    ``remedy`` is appended where NaN is the problem.
     """
-    said = str(error)
-    if "feature names" in said:
+    message = str(error)
+    if "feature names" in message:
         return None
     try:
-        if said.startswith(f"Input {name} contains"):
-            return _of_values(A, name, remedy, nan=said.startswith(f"Input {name} contains NaN"))
-        if "minimum of 2 is required" in said and len(np.shape(A)) > 2:
+        if message.startswith(f"Input {name} contains"):
+            return _non_finite(A, name, remedy, nan=message.startswith(f"Input {name} contains NaN"))
+        if "minimum of 2 is required" in message and len(np.shape(A)) > 2:
             return (
-                f"{said} To learn from a single image or sequence, cut it into patches first "
+                f"{message} To learn from a single image or sequence, cut it into patches first "
                 "(sklearn.feature_extraction.image.extract_patches_2d)."
             )
-        return _of_columns(A, name)
-    except (ValueError, TypeError, OverflowError):  # of what cannot be looked at either
+        return _non_numeric(A, name)
+    except (ValueError, TypeError, OverflowError):  # A cannot be inspected either
         return None
 
 
-def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
+def _non_finite(A: Any, name: str, remedy: str, *, nan: bool) -> str:
     names = list(A.columns) if is_frame(A) else None
-    if issparse(A):  # of which the worst value of every column is enough
+    if issparse(A):  # one bad value per column is enough to name the column
         entries, worst = A.tocoo(), np.zeros((1, A.shape[1]))
         np.add.at(worst[0], entries.coords[1], np.where(np.isfinite(entries.data), 0, entries.data))
         A = worst
@@ -83,8 +83,8 @@ def _of_values(A: Any, name: str, remedy: str, *, nan: bool) -> str:
     )
 
 
-def _of_columns(A: Any, name: str) -> str | None:
-    """What is said of columns that hold no numbers; None where all do."""
+def _non_numeric(A: Any, name: str) -> str | None:
+    """Return the message for columns that are not numeric, or None if all are."""
     if is_frame(A):
         names: Any = list(A.columns)
         columns = (A.iloc[:, i] if hasattr(A, "iloc") else A[:, i] for i in range(len(names)))
@@ -105,9 +105,9 @@ def _of_columns(A: Any, name: str) -> str | None:
 
 
 def _kind(column: Any) -> tuple[str, str] | None:
-    """The kind of what a column holds that is no number, and words for it.
+    """Return the type of a column's non-numeric values and its description for a message.
 
-    None for numbers, and for what is left to scikit-learn.
+    None for numeric columns and for those whose error scikit-learn words well enough.
     """
     values = np.asarray(column)
     if values.dtype.kind in "biufc":
@@ -123,7 +123,7 @@ def _kind(column: Any) -> tuple[str, str] | None:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a value is, or as a string reads as, a number or a missing one."""
+    """Return whether a value is a number or missing, or a string that represents one."""
     try:
         _as_float(value)
     except (TypeError, ValueError):
@@ -132,7 +132,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _as_float(value: Any) -> float:
-    return float("nan") if value is None or str(value) == "<NA>" else float(value)  # the latter is that of pandas
+    return float("nan") if value is None or str(value) == "<NA>" else float(value)  # "<NA>" is pandas.NA
 
 
 def _not_numbers(name: str, columns: str, kind: str, *, dates: bool) -> str:

@@ -1,6 +1,6 @@
-"""Principal axes of samples that are read block by block, with weights, in float64.
+"""Principal axes of weighted samples, computed block by block in float64.
 
-scikit-learn's PCA is not used: its solvers compute in float32 where X is, know no weights and want all of X at once.
+scikit-learn's PCA is not used: it computes in float32 for float32 X, and supports neither sample weights nor blocks.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 
 from .._utils.threads import one_blas_thread
 
-_BLOCK = 2**21  # values handled at once: 16 MB
+_BLOCK = 2**21  # values processed at once: 16 MB
 _COVARIANCE = 1024  # features up to which the covariance matrix is computed
-_RANGE = 512  # samples up to which the space that they span is searched as a whole
-_N_ITER = 8  # of the subspace iteration
+_RANGE = 512  # samples up to which the subspace has as many dimensions as there are samples
+_N_ITER = 8  # iterations of the subspace iteration
 
 
 class Axes(NamedTuple):
@@ -28,22 +28,22 @@ class Axes(NamedTuple):
     mean: Tensor  #: (n_features,)
     directions: Tensor  #: unit vectors, (n_axes, n_features)
     variances: Tensor  #: along the directions, (n_axes,)
-    rest: Tensor  #: the variance that they leave, ()
+    rest: Tensor  #: remaining variance, ()
 
 
 class Samples:
-    """Samples for a PCA, read block by block, as often as they are needed.
+    """Samples for PCA, iterated block by block as often as needed.
 
     Parameters
     ----------
     n_samples, n_features : int
-        The shape.
+        Number of samples and of features.
     blocks : callable
-        Gives an iterator over pairs of an array (m, n_features) and its weights (m,) or None.
+        Returns an iterator over pairs of an array (m, n_features) and its weights (m,) or None.
     center : ndarray of shape (n_features,), default=None
-        A point near the mean, which is subtracted first; 0 when None.
+        Point near the mean, subtracted first for precision. If None, 0.
     n_present : int, default=None
-        How many samples have a positive weight; all when None.
+        Number of samples with a positive weight. If None, all.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Samples:
 
     @classmethod
     def of(cls, x: Tensor, weight: Tensor | None = None) -> Samples:
-        """The samples that a tensor (n, ...) holds."""
+        """Return the samples of a tensor (n, ...)."""
         rows = x.flatten(1)
         step = max(1, _BLOCK // max(1, rows.shape[1]))
 
@@ -72,10 +72,10 @@ class Samples:
         return cls(len(rows), rows.shape[1], blocks, rows.double().mean(0).cpu().numpy())
 
     def covariance_times(self, V: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, float]:
-        """The covariance matrix times ``V``, (n_features, k), or itself when None; the mean; the total variance.
+        """Return the covariance matrix, times ``V`` (n_features, k) if given; the mean; the total variance.
 
-        Weights are shares of all samples, whose number is that of samples with a positive weight: equal weights give
-        the covariance that divides by n - 1.
+        The number of samples is the number of positive weights, so that equal weights give the usual covariance with
+        the divisor n - 1.
         """
         center = np.zeros(self.n_features) if self.center is None else self.center
         product = np.zeros((self.n_features, self.n_features if V is None else V.shape[1]))
@@ -91,7 +91,7 @@ class Samples:
             total += float(root @ root)
             n += int(np.count_nonzero(root))
         if not n:
-            raise ValueError("There is no sample of positive weight to start from.")
+            raise ValueError("PCA initialization needs at least one sample of positive weight.")
         divisor = total * max(n - 1, 1) / n
         shift = first / total
         product -= total * np.outer(shift, shift if V is None else shift @ V)
@@ -99,11 +99,11 @@ class Samples:
 
 
 def principal_axes(samples: Samples, n_components: int, seed: int) -> Axes:
-    """At most ``n_components`` axes of greatest variance, in descending order.
+    """Compute at most ``n_components`` axes of largest variance, in descending order.
 
-    The eigenvectors of the covariance matrix; where there are many features, its restriction to a subspace that is
-    iterated from random vectors (Halko, Martinsson and Tropp, 2011, section 4.5; exact for few samples). The largest
-    entry of a direction is positive.
+    They are eigenvectors of the covariance matrix or, for many features, of its restriction to a subspace found by
+    randomized subspace iteration (Halko, Martinsson and Tropp, 2011, section 4.5; exact for few samples). The largest
+    entry of each direction is positive.
     """
     n_features = samples.n_features
     k = min(n_components, samples.n_present, n_features)

@@ -1,4 +1,4 @@
-"""The means of features, and one scale for the whole of X."""
+"""Means of features, and a single scale for X."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ def mean_and_scale(
 ) -> tuple[np.ndarray, float]:
     """Compute the mean of each feature and the standard deviation about these means, without NaN, in one pass.
 
-    Everything is computed in float64: the levels of the features cost no digits. Slices are combined as in Chan, Golub
-    and LeVeque (1983).
+    Computed in float64, so that large offsets of features lose no precision. Slices are combined as in Chan, Golub and
+    LeVeque (1983).
 
     Parameters
     ----------
-    X : ndarray, Blocks or SparseRows of shape (n_samples, ...)
+    X : ndarray or LazyArray of shape (n_samples, ...)
         Real numbers and NaN.
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the samples.
+        Sample weights.
     by_channel : bool, default=False
-        Whether X holds sequences (n_samples, length) or (n_samples, length, n_channels), of which each channel has one
-        mean.
+        Whether X contains sequences (n_samples, length) or (n_samples, length, n_channels), with one mean per channel.
 
     Returns
     -------
     mean : ndarray of shape X.shape[1:] or (n_channels,), float64
-        0 for a feature without a known value. That of a constant feature is exact.
+        0 for features without known values; exact for constant features.
     scale : float
-        The root of the mean squared deviation over all known values; 1 where there is none.
+        Root mean squared deviation over all known values; 1 if X is constant.
     """
     shape = (X.shape[2:] or (1,)) if by_channel else X.shape[1:]
     n_features = math.prod(shape)
@@ -60,7 +59,7 @@ def mean_and_scale(
         count = total
     if not count.any():
         raise ValueError("X must hold at least one value that is not NaN.")
-    # A sum of many equal values is not quite a multiple of one.
+    # The sum of many equal values is subject to rounding.
     constant = (low == high) & (count > 0)
     mean[constant], square[constant] = low[constant], 0.0
     scale = math.sqrt(square.sum() / count.sum())
@@ -71,7 +70,7 @@ def mean_and_scale(
 
 
 def _moments(rows: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The sum of weights, the mean and the sum of squared deviations of each column of ``rows``, which is overwritten.
+    """Return the sum of weights, mean and sum of squared deviations of each column; overwrites ``rows``.
 
     The mean is corrected by the mean of the deviations, since a sum of large values loses their last digits.
     """

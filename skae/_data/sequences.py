@@ -1,4 +1,4 @@
-"""How sequences lie in X, and their way to (n, length, channels) and back."""
+"""Layouts of sequences in X, and their conversion to and from (n, length, channels)."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from torch import Tensor
 
 
 class SequenceLayout(NamedTuple):
-    """Sequences with their channels first, (n, channels, length)."""
+    """Layout of sequences with channels first, (n, channels, length)."""
 
-    row_shape: tuple[int, ...]  #: of a row of X: (channels, length)
-    channel_axis: int  #: 0
+    row_shape: tuple[int, ...]  #: shape of a sample of X: (channels, length)
+    channel_axis: int  #: always 0
 
     @property
     def is_image(self) -> bool:
-        """Whether a row is an image."""
+        """Whether samples are images."""
         return False
 
     def arrange(self, X: Any) -> Any:
-        """Rows of X, an array or a tensor, as (n, length, channels), without a copy; sequences may have any length."""
+        """Return samples of X, an array or a tensor, as a view (n, length, channels) with any length."""
         return X.swapaxes(1, 2)
 
     def restore(self, sequences: Any) -> Any:
-        """Sequences of (n, length, channels) as rows of X."""
+        """Rearrange sequences (n, length, channels) to samples of X."""
         swapped = sequences.swapaxes(1, 2)
         return swapped.contiguous() if isinstance(swapped, Tensor) else np.ascontiguousarray(swapped)
 
 
-SequenceLayout.__module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+SequenceLayout.__module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
 
 
 def has_channels_first(channel_axis: Any) -> bool:
-    """Whether ``channel_axis`` says that sequences are (channels, length)."""
+    """Return whether ``channel_axis`` means that sequences are (channels, length)."""
     is_integer = isinstance(channel_axis, numbers.Integral) and not isinstance(channel_axis, bool)
     return is_integer and channel_axis in (0, -2)
 
 
 def step_axis_of(estimator: Any) -> int:
-    """The axis of X along which sequences run, as the estimator's ``channel_axis`` says, if it has one."""
+    """Return the time axis of X, which depends on the estimator's ``channel_axis``, if it has one."""
     return 2 if has_channels_first(getattr(estimator, "channel_axis", None)) else 1
 
 
 def find_sequence_layout(row_shape: tuple[int, ...], channel_axis: Any) -> SequenceLayout | None:
-    """The layout of rows that are sequences; None for (length, channels) and (length,), which networks read."""
+    """Return the layout of sequences; None for (length, channels) and (length,), which networks read directly."""
     is_last = isinstance(channel_axis, numbers.Integral) and channel_axis in (1, -1) and channel_axis is not True
     if not (has_channels_first(channel_axis) or is_last or channel_axis is None or str(channel_axis) == "auto"):
         raise ValueError(

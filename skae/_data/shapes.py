@@ -1,4 +1,4 @@
-"""Whether samples have the shape of those of `fit`, and what to say where they have not."""
+"""Check that samples have the shape seen in `fit`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .sources import LazyArray
 
 
 def same_shape(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None) -> bool:
-    """Whether two shapes of a sample are the same but for the axis ``free``, if there is one."""
+    """Return whether two sample shapes agree, except along the axis ``free`` if given."""
     return len(shape) == len(wanted) and all(
         side == other or axis == free for axis, (side, other) in enumerate(zip(shape, wanted, strict=True))
     )
 
 
 def as_fitted(estimator: Any, X: Any, free: int | None) -> Any:
-    """``X``, a single sample as an array of one; refuse samples of other shapes, but leave tables to scikit-learn.
+    """Check the shape of samples, leaving tables to scikit-learn; add the sample axis to a single sample.
 
     ``free`` is the axis of a sample that may have any length.
     """
@@ -34,7 +34,7 @@ def as_fitted(estimator: Any, X: Any, free: int | None) -> Any:
 
 
 def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
-    """What is said of X of a ``shape`` whose samples are not those of fit."""
+    """Return the message for X of a ``shape`` that differs from fit."""
     row, wanted = shape[1:], estimator.input_shape_
     layout: Any = getattr(estimator, "layout_", None)
     text = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on rows of shape {wanted}"
@@ -43,16 +43,14 @@ def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
     if len(shape) > 1 and math.prod(row) == math.prod(wanted):
         return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
     if images and layout.channel_axis is not None and row == tuple(np.delete(wanted, layout.channel_axis)):
-        return (
-            f"{text}: the channels are missing. Grey images become color by image.convert('RGB') of PIL, for example."
-        )
+        return f"{text}: the channels are missing. Convert gray images to color, as PIL's image.convert('RGB') does."
     if len(shape) == len(wanted):
-        return f"{text}. As a single sample X has another size: {cut if images else 'it has to have that shape'}."
+        return f"{text}. If X is a single sample, its size differs: {cut if images else 'it must have that shape'}."
     if images and len(row) == len(layout.image_shape) and layout.row_shape == layout.image_shape:
         sides = [
             f"{side} {got} instead of {want}"
             for side, got, want in zip(layout.axes, row, wanted, strict=True)
             if got != want
         ]
-        return f"{text}: {', '.join(sides)}. Images have to be of one size: {cut}."
+        return f"{text}: {', '.join(sides)}. All images must have the same size: {cut}."
     return f"{text}."

@@ -1,4 +1,4 @@
-"""Sparse matrices: their rows, made dense when they are read, and what is computed of them without that."""
+"""Sparse matrices: rows densified on access, and statistics computed without a dense copy."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _STORED = 2**19  # entries handled at once: 4 MB in float64
 
 @dataclass(frozen=True, eq=False)
 class SparseRows(LazyArray):
-    """Rows of a sparse matrix, which become dense when they are sliced; rows that lie apart are read as fast."""
+    """Rows of a sparse matrix, densified when sliced; scattered rows are read as fast as contiguous ones."""
 
-    matrix: Any = None  #: in CSR format, each entry stored once; nobody writes into it
+    matrix: Any = None  #: in canonical CSR format; never modified
 
     @property
     def values(self) -> np.ndarray:
-        """All values that occur: those stored, and 0 if there are others."""
+        """The stored values, and a 0 if some entries are not stored."""
         data = self.matrix.data
         n_others = self.matrix.shape[0] * self.matrix.shape[1] - len(data)
         return np.append(data, data.dtype.type(0)) if n_others else data
 
     @property
     def feature_order(self) -> np.ndarray:
-        """The column of the matrix that each value of an arranged row, flat, comes from."""
+        """The column of the matrix that each value of an arranged, flattened row comes from."""
         columns = np.arange(self.matrix.shape[1])[None]
         for arrange in self._arrangements:
             columns = arrange(columns)
@@ -38,7 +38,7 @@ class SparseRows(LazyArray):
 
 
 def sparse_rows(matrix: Any, name: str) -> SparseRows:
-    """Return the rows of a CSR matrix or array, of which they are a view."""
+    """Return a view of the rows of a CSR matrix or array."""
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
@@ -48,14 +48,14 @@ def sparse_rows(matrix: Any, name: str) -> SparseRows:
 
 
 def moments(X: SparseRows, sample_weight: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """Compute statistics of the known values of every feature, zeros included, without a dense matrix.
+    """Compute statistics of the known values of each feature, zeros included, without a dense matrix.
 
     Returns
     -------
     count, mean, square : ndarray of shape (n_features,), float64
-        The sum of weights, the mean and the sum of squared deviations from it; 0 where nothing is known.
+        The sum of weights, the mean and the sum of squared deviations from it; 0 for features without known values.
     low, high : ndarray of shape (n_features,), float64
-        The extremes; infinite where nothing is known. All in the order of arranged rows.
+        The minimum and maximum; infinite for features without known values. All in the order of arranged rows.
     """
     n_rows, n_features = X.matrix.shape
     missing, total = np.zeros(n_features), np.zeros(n_features)
@@ -91,20 +91,20 @@ def moments(X: SparseRows, sample_weight: np.ndarray | None) -> tuple[np.ndarray
 
 
 class SparseSamples(Samples):
-    """Standardized samples for a PCA: means are subtracted from products with the matrix, and not from the matrix.
+    """Standardized samples for PCA; means are subtracted from products with the matrix, not from the matrix.
 
     Parameters
     ----------
     X : SparseRows
         Samples in the data's own units.
     weight : ndarray of shape (n_samples,), default=None
-        Their weights.
+        Sample weights.
     mean : ndarray of shape (n_features,)
-        What is subtracted from them, near their mean.
+        Subtracted from the samples; near their mean.
     fill : ndarray of shape (n_features,)
-        What stands for NaN, standardized.
+        Standardized value that replaces NaN.
     scale : float
-        What they are divided by.
+        Divisor of the centered samples.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class SparseSamples(Samples):
         self.X, self.weight, self.mean, self.fill, self.scale = X, weight, mean, fill, scale
 
     def _dense(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Yield a few samples at once, for a covariance matrix of few features."""
+        """Yield dense batches of samples, for a covariance matrix of few features."""
         step = max(1, _STORED // self.n_features)
         for start in range(0, self.n_samples, step):
             s = slice(start, start + step)
@@ -125,7 +125,7 @@ class SparseSamples(Samples):
 
     @cached_property
     def _filled(self) -> tuple[np.ndarray, np.ndarray, float, float]:
-        """What stands for NaN and the means with it, in the data's own units; the total variance; what divides it."""
+        """Fill values and means after filling, in the data's own units; the total variance and its divisor."""
         count, mean, square, *_ = moments(self.X, self.weight)
         total = self.n_samples if self.weight is None else self.weight.sum()
         fill = self.mean + self.fill * self.scale
@@ -135,7 +135,7 @@ class SparseSamples(Samples):
         return fill, fill + shift, float(np.maximum(square, 0.0).sum()) / divisor, divisor
 
     def covariance_times(self, V: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, float]:
-        """Compute what `Samples.covariance_times` does; where there are many features, without a dense matrix."""
+        """Compute `Samples.covariance_times`, without a dense matrix if ``V`` is given."""
         if V is None:
             return super().covariance_times(None)
         fill, mean, variance, divisor = self._filled
@@ -154,7 +154,7 @@ class SparseSamples(Samples):
 
 
 def _pieces(X: SparseRows, sample_weight: np.ndarray | None) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield copies in float64 of several rows of the matrix at once, and the weights of these rows."""
+    """Yield float64 copies of consecutive rows of the matrix, with their weights."""
     n_rows, n_stored = X.matrix.shape[0], len(X.matrix.data)
     step = max(1, _STORED * n_rows // max(1, n_stored))
     for start in range(0, n_rows, step):

@@ -1,4 +1,4 @@
-"""Rows on their way to training, read while they are used."""
+"""A training set that is read from its source batch by batch."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from .sparse import SparseRows
 
 
 class StreamingDataset(Dataset):
-    """Rows that are read while they are used, a window of them at a time.
+    """Training set that is read while it is used, one window of samples at a time.
 
-    An array is read in one order of all its samples, as an `InMemoryDataset` is, and a sparse matrix too, a batch at a
-    time. Of another `LazyArray` the order of the blocks is drawn, and as many as a window holds are shuffled together.
+    Arrays and sparse matrices are shuffled sample by sample, like an `InMemoryDataset`, and read a batch at a time. For
+    any other `LazyArray` the order of blocks is shuffled, and the blocks of a window are shuffled together.
 
     Parameters
     ----------
-    X : ndarray or Blocks
-        Rows in the data's own units.
+    X : ndarray or LazyArray
+        Samples in the data's own units.
     standardize, find_target : callable
-        Make standardized samples of those of ``X``, and targets of those of ``X_target``.
+        Compute standardized samples from ``X``, and targets from ``X_target``.
     window : int
-        Rows to hold at once; at least 1.
+        Number of samples in memory at once; at least 1.
     device : torch.device
-        Where batches are wanted.
-    X_target : ndarray, Blocks or None
-        What targets are made of; ``X`` when None.
+        Device of the batches.
+    X_target : ndarray, LazyArray or None
+        Source of the targets. If None, ``X``.
     weight, condition : Tensor or None
         As in `InMemoryDataset`, on the CPU.
     index : ndarray of int or None
-        Which rows are meant; all when None.
+        Indices of the selected samples. If None, all.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class StreamingDataset(Dataset):
         index = row_numbers(len(X)) if index is None else index
         self.is_sparse = isinstance(X, SparseRows)
         self.in_blocks = isinstance(X, LazyArray) and not self.is_sparse
-        self.index: Any = np.sort(index) if self.in_blocks else index  # rows of a block lie together
+        self.index: Any = np.sort(index) if self.in_blocks else index  # keeps the samples of a block together
         self.standardize, self.find_target = standardize, find_target
         self.window, self.device = window, device
 
@@ -66,29 +66,29 @@ class StreamingDataset(Dataset):
         return len(self.index)
 
     def at(self, index: np.ndarray) -> InMemoryDataset:
-        """The rows at ``index`` of X, read and held on the device."""
+        """Load the samples of X at ``index`` onto the device."""
         return self._read(index).in_memory()
 
     def whole(self) -> StreamingDataset:
-        """All rows, whether they are among those meant or not."""
+        """Return the dataset of all samples, selected or not."""
         other = copy.copy(self)
-        other.index = range(len(self.X))  # which are numbers in order, and no array of them
+        other.index = range(len(self.X))  # a range needs no memory
         return other
 
     def in_memory(self) -> InMemoryDataset:
-        """All that are meant, as they are meant, held on the device."""
+        """Load the selected samples onto the device."""
         return self.at(self.index)
 
     def part(self, index: np.ndarray) -> StreamingDataset:
-        """Return the rows at ``index`` of X, to be read while they are used; the mean of their weights is 1."""
+        """Return a streaming dataset of the samples of X at ``index``, with weights of mean 1."""
         weight = None if self.weight is None else self.weight / self.weight[torch.from_numpy(index)].mean()
         ways = self.standardize, self.find_target, self.window, self.device
         return StreamingDataset(self.X, *ways, self.X_target, weight, self.condition, index)
 
     def _read(self, index: np.ndarray) -> InMemoryDataset:
-        """The rows at ``index`` of X on the device: they lie there in ascending order, and are meant in that given.
+        """Load the samples of X at ``index``, stored in ascending order and indexed in the given one.
 
-        Those of a sparse matrix lie there in the order given, which needs no second copy of them.
+        Rows of a sparse matrix are stored in the given order, which avoids a second copy.
         """
         order = slice(None) if self.is_sparse else np.argsort(index, kind="stable")
         X, target = _Picked(self.X, index[order]), None
@@ -97,7 +97,7 @@ class StreamingDataset(Dataset):
         elif self.X_target is not None:
             u = map_rows(self.standardize, X)
             target = map_rows(self.find_target, _Picked(self.X_target, index[order]))
-        else:  # both of what is read once
+        else:  # X is read only once for both
             find_target = self.find_target
             u, target = map_rows(lambda x: torch.stack([self.standardize(x), find_target(x)], 1), X).unbind(1)
         where, back = torch.from_numpy(index[order]), None
@@ -114,7 +114,7 @@ class StreamingDataset(Dataset):
         return t.pin_memory().to(self.device, non_blocking=True)
 
     def _windows(self, generator: torch.Generator | None) -> Iterator[np.ndarray]:
-        """Row numbers, as many as are read at once, in the order of their use."""
+        """Yield the indices of each window, in the order of use."""
         index = self.index
         if generator is None or not self.in_blocks:
             if generator is not None:
@@ -124,7 +124,7 @@ class StreamingDataset(Dataset):
         together: list[np.ndarray] = []
         for low, high in _drawn(self.X.chunk_edges, generator):
             edges = self.X.edges[bisect_left(self.X.edges, low) : bisect_right(self.X.edges, high)]
-            # A chunk of several parts shares no window with others: it is read once for all of its own.
+            # A chunk of several blocks shares no window with other chunks, so that it is read only once.
             is_cut = len(edges) > 2 and len(self.X.chunk_edges) > 2
             if is_cut and together:
                 yield _shuffled(together, generator)
@@ -142,7 +142,7 @@ class StreamingDataset(Dataset):
             yield _shuffled(together, generator)
 
     def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
-        """Batches of ``sizes``, in an order drawn from ``generator``; as the rows come where that is None."""
+        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order."""
         if self.is_sparse:
             index, stop = self.index if generator is None else _shuffled([self.index], generator), 0
             for size in sizes:
@@ -151,7 +151,7 @@ class StreamingDataset(Dataset):
             return
         left = iter(sizes)
         size = next(left, 0)
-        rest: InMemoryDataset | None = None  # the begin of a batch whose end is in the next window
+        rest: InMemoryDataset | None = None  # start of a batch that continues in the next window
         for index in self._windows(generator):
             rows, start = self._read(index), 0
             if rest is not None:
@@ -168,11 +168,11 @@ class StreamingDataset(Dataset):
                 return
             if start < len(rows):
                 rest = _part(rows, start, len(rows))
-            del rows  # before the next window comes
+            del rows  # free memory before the next window is read
 
 
 def _part(rows: InMemoryDataset, start: int, stop: int) -> InMemoryDataset:
-    """Some of the rows, without the others."""
+    """Return a slice of the samples as a dataset of its own."""
     return InMemoryDataset(*rows[start:stop].tensors())  # type: ignore[arg-type]
 
 
@@ -182,13 +182,13 @@ def _joined(a: InMemoryDataset, b: InMemoryDataset) -> InMemoryDataset:
 
 
 def _drawn(edges: Sequence[int], generator: torch.Generator) -> Iterator[tuple[int, int]]:
-    """What lies between neighbouring edges, in an order that is drawn."""
+    """Yield the intervals between consecutive edges in random order."""
     for i in torch.randperm(len(edges) - 1, generator=generator).tolist():
         yield edges[i], edges[i + 1]
 
 
 class _Picked:
-    """The rows at an ascending ``index`` of ``X``, slice by slice."""
+    """View of the samples of ``X`` at an ascending ``index``, read slice by slice."""
 
     def __init__(self, X: Any, index: np.ndarray) -> None:
         self.X, self.index = X, index
@@ -203,6 +203,6 @@ class _Picked:
 
 def _shuffled(parts: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
     index = np.concatenate(parts) if len(parts) > 1 else parts[0]
-    small = len(index) <= np.iinfo(np.int32).max  # 4 bytes for each, and the same order
+    small = len(index) <= np.iinfo(np.int32).max  # int32 halves the memory
     order = torch.randperm(len(index), generator=generator, dtype=torch.int32 if small else torch.int64)
     return index[order.numpy()]

@@ -13,14 +13,14 @@ from .arrays import as_array, assert_all_finite, check_array, column_or_1d, type
 from .messages import reason, refuse_dates
 from .validation import check_size
 
-_N_ALTERNATIVES = 32  # targets that stand for all
+_N_ALTERNATIVES = 32  # targets that represent the distribution of y
 
 
 def find_condition(
     conditional: Any, y: Any, classes: Any = None, sample_weight: np.ndarray | None = None
 ) -> Classes | Targets:
-    """Learn from the ``y`` of a fit what it says; ``conditional`` is True, 'classes' or 'targets'."""
-    if issparse(y):  # refused in scikit-learn's words; `type_of_target` does not know all formats
+    """Return the encoder of ``y``; ``conditional`` is True, 'classes' or 'targets'."""
+    if issparse(y):  # raises scikit-learn's error; `type_of_target` does not support all sparse formats
         check_array(y, input_name="y")
     if conditional is True:
         values = np.asarray(y)
@@ -31,7 +31,7 @@ def find_condition(
     if conditional == "classes":
         return Classes(y, classes)
     if classes is not None:
-        raise ValueError(f"classes are for an estimator that is told classes, and y are real targets; got {classes!r}.")
+        raise ValueError(f"classes can be given only if y holds classes, but y holds real targets; got {classes!r}.")
     return Targets(y, sample_weight)
 
 
@@ -90,16 +90,17 @@ class _Condition:
 
 
 class Classes(_Condition):
-    """Classes, told as ones and zeros.
+    """Classes, encoded one-hot.
 
     Parameters
     ----------
     y : array-like of shape (n,)
+        Class labels.
     classes : array-like, default=None
-        All of them, where ``y`` may lack some.
+        All classes, if some may not occur in ``y``.
     """
 
-    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+    __module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
 
     def __init__(self, y: Any, classes: Any = None) -> None:
         self.classes = np.unique(_check_labels(y, warn=True) if classes is None else _check_labels(classes))
@@ -110,7 +111,7 @@ class Classes(_Condition):
         self.encode(y)
 
     def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> Classes:
-        """The same with how often each class comes: in rows told ``c``, and in those before if there is ``more``."""
+        """Return a copy with the class counts of the conditions ``c``, added to the previous counts if ``more``."""
         counts = (c if sample_weight is None else c * sample_weight[:, None]).sum(axis=0, dtype=np.float64)
         other = copy.copy(self)
         other.counts = self.counts + counts if more else counts
@@ -118,49 +119,50 @@ class Classes(_Condition):
 
     @property
     def shares(self) -> np.ndarray:
-        """The share of the rows that each class has."""
+        """Class frequencies."""
         return self.counts / self.counts.sum()
 
     def alternatives(self) -> tuple[np.ndarray, np.ndarray]:
-        """What a row may be told where y is not known, (m, width), and how likely that is, (m,): every class."""
+        """Return the possible conditions of a sample with unknown y, (m, width), and their probabilities, (m,)."""
         seen = self.counts > 0
         return self.one_hot(np.flatnonzero(seen)), self.shares[seen]
 
     def is_single(self, y: Any) -> bool:
-        """Whether ``y`` is one class rather than many."""
+        """Return whether ``y`` is a single class rather than an array of them."""
         return np.asarray(y).ndim == 0
 
     def encode(self, y: Any) -> np.ndarray:
-        """Ones and zeros, (n, width) in float32."""
+        """Encode ``y`` one-hot, (n, width) in float32."""
         y = _check_labels(y)
         index = np.searchsorted(self.classes, y).clip(max=self.width - 1)
         unknown = self.classes[index] != y
         if unknown.any():
             raise ValueError(
-                f"y must hold classes of fit, {self.classes.tolist()}, got {y[unknown][:1].tolist()[0]!r}."
+                f"y must contain only classes seen in fit, {self.classes.tolist()}, got {y[unknown][:1].tolist()[0]!r}."
             )
         return self.one_hot(index)
 
     def one_hot(self, index: np.ndarray) -> np.ndarray:
-        """The same for indices into ``classes``."""
+        """Encode indices into ``classes`` one-hot, (n, width) in float32."""
         return np.eye(self.width, dtype=np.float32)[index]
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Conditions of ``n`` rows, in the shares of the fit."""
+        """Draw ``n`` conditions with the class frequencies of the fit."""
         return self.one_hot(rng.choice(self.width, n, p=self.shares))
 
 
 class Targets(_Condition):
-    """Real targets, told as multiples of their standard deviation from their mean.
+    """Real targets, encoded as standardized values.
 
     Parameters
     ----------
     y : array-like of shape (n,) or (n, n_targets)
+        Targets.
     sample_weight : ndarray of shape (n,), default=None
-        Weights of the rows in both.
+        Sample weights for the mean and the standard deviation.
     """
 
-    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
+    __module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
 
     seen: np.ndarray
     weight: np.ndarray | None
@@ -175,16 +177,16 @@ class Targets(_Condition):
         self.spread = np.where((np.ptp(y, axis=0) > 0) & (spread > 0), spread, 1.0)  # squares may be 0
 
     def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> Targets:
-        """The same with the targets of the latest rows, told ``c``, to draw from."""
+        """Return a copy that draws from the conditions ``c`` of the latest fit."""
         other = copy.copy(self)
         other.seen = c
         other.weight = None if sample_weight is None else sample_weight / sample_weight.sum()
         return other
 
     def alternatives(self) -> tuple[np.ndarray, np.ndarray]:
-        """What a row may be told where y is not known, (m, width), and how likely that is, (m,).
+        """Return possible conditions of a sample with unknown y, (m, width), and their probabilities, (m,).
 
-        Targets of the fit, evenly spread over the rows in the order of the first target.
+        They are targets of the fit at equally spaced quantiles of the first target.
         """
         order = np.argsort(self.seen[:, 0], kind="stable")
         weight = np.full(len(order), 1 / len(order)) if self.weight is None else self.weight[order]
@@ -193,21 +195,21 @@ class Targets(_Condition):
         return self.seen[order[index]], np.full(m, 1 / m)
 
     def is_single(self, y: Any) -> bool:
-        """Whether ``y`` are the targets of one row rather than of many."""
+        """Return whether ``y`` holds the targets of a single sample."""
         return np.asarray(y).ndim == (0 if self.width == 1 else 1)
 
     def encode(self, y: Any) -> np.ndarray:
-        """Standardised targets, (n, width) in float32."""
+        """Standardize ``y``, (n, width) in float32."""
         y = _check_targets([y] if np.asarray(y).ndim == 0 else y)
         if y.shape[1] != self.width:
-            raise ValueError(f"y must have {self.width} targets for each row, got {y.shape[1]}.")
+            raise ValueError(f"y must have {self.width} targets for each sample, got {y.shape[1]}.")
         c = (y - self.mean) / self.spread
         if not np.abs(c).max() <= LARGEST:
-            raise ValueError("y holds targets too far from those of fit for float32; remove the outliers.")
+            raise ValueError("y contains targets too far from those seen in fit for float32; remove the outliers.")
         return c.astype(np.float32)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Conditions of ``n`` rows, among those of the fit."""
+        """Draw ``n`` of the conditions of the fit."""
         return self.seen[rng.choice(len(self.seen), n, p=self.weight)]
 
 
@@ -236,7 +238,7 @@ def _check_targets(y: Any) -> np.ndarray:
         raise ValueError(better + one_column) from None
     if y.ndim > 2:
         raise ValueError(
-            f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}. What reconstructions are "
-            "to be compared with is X_target."
+            f"y must have the shape (n_samples,) or (n_samples, n_targets), got {y.shape}. Reconstruction targets are "
+            "passed as X_target."
         )
     return check_size(y, "y").reshape(len(y), -1)

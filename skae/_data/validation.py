@@ -1,4 +1,4 @@
-"""Checks of arrays: samples, what comes beside them, weights, codes."""
+"""Validation of arrays: samples, what goes with them, weights, codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .sparse import SparseRows, sparse_rows
 
 _REAL = numbers.Real
 NO_NAN = NaNPolicy()
-_TAKE_NAN = " Set missing='mask' to take NaN for values that are missing, or impute them first (sklearn.impute)."
+_TAKE_NAN = " Set missing='mask' to treat NaN as missing values, or impute them first (sklearn.impute)."
 
 
 def check_rows(
@@ -36,11 +36,11 @@ def check_rows(
     nan: NaNPolicy = NO_NAN,
     tensors: bool = False,
 ) -> Any:
-    """Validate X as scikit-learn does, samples of any shape; ``reset`` in `fit`, compare otherwise.
+    """Validate X like scikit-learn, but samples may have any shape; ``reset`` is True in `fit`.
 
-    Sequences that may end in NaN may have any length. A collection of samples becomes one array, a sparse matrix
-    `SparseRows`, and after `fit` a single image or sequence is one sample. With ``tensors`` a tensor stays one;
-    otherwise it becomes an array.
+    Sequences that may end in NaN may have any length. A collection of samples is stacked into one array, a sparse
+    matrix becomes `SparseRows`, and after `fit` a single image or sequence is accepted as one sample. With ``tensors``
+    tensors are not converted.
     """
     collected = gather(estimator, X, "X", nan)
     is_list, X = collected is not X, load_if_small(as_tensor(collected) if tensors else as_array(collected))
@@ -67,19 +67,19 @@ def check_rows(
 
 
 def gather(estimator: Any, X: Any, name: str, nan: NaNPolicy) -> Any:
-    """Return ``X``, as one array if it is a collection of samples."""
+    """Stack ``X`` into one array if it is a collection of samples."""
 
     def takes_images() -> bool:
         try:
             return estimator._takes_images()
-        except (AttributeError, TypeError, ValueError):  # it does not say, or `fit` will
+        except (AttributeError, TypeError, ValueError):  # not declared, or invalid parameters that `fit` reports
             return False
 
     return one_array(X, name, step_axis=nan.free_axis, takes_images=takes_images)
 
 
 def _with_checked_values(A: Any, name: str, nan: NaNPolicy, known: bool, columns: np.ndarray | None = None) -> Any:
-    """Check the values of ``A``, or have a `LazyArray` check what it reads. With ``known`` not all of it may be NaN."""
+    """Check the values of ``A``, of a `LazyArray` when it is read. With ``known`` not all of them may be NaN."""
     if isinstance(A, SparseRows):
         _with_checked_values(A.values[:, None], name, NaNPolicy(nan.allowed), known)
         return A if nan.step_axis is None else A.checked(partial(_check_sequences, name=name, nan=nan))
@@ -91,7 +91,7 @@ def _with_checked_values(A: Any, name: str, nan: NaNPolicy, known: bool, columns
 
         return A.checked(check)
     if isinstance(A, np.ndarray) and A.dtype.kind == "f" and A.dtype.itemsize > 4:
-        check_size(A, name, columns)  # of a tensor `_holds_numbers` has seen to it
+        check_size(A, name, columns)  # tensors were checked by `_holds_numbers`
     if nan.step_axis is not None:
         _check_sequences(A, name, nan)
     elif known and nan.missing:
@@ -100,16 +100,16 @@ def _with_checked_values(A: Any, name: str, nan: NaNPolicy, known: bool, columns
 
 
 def _check_any(A: Any, finite: Any, name: str) -> np.ndarray:
-    """Validate rows of any shape as scikit-learn does."""
+    """Validate samples of any shape like scikit-learn."""
     return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite, accept_sparse="csr")
 
 
 def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bool = False) -> Any:
-    """``A`` as scikit-learn's ``check``, told what may be not finite, gives it; a tensor without its gradient.
+    """Return ``A`` validated by scikit-learn's ``check``, which takes ``A`` and ``ensure_all_finite``; detach tensors.
 
-    What is wrong with the values of a tensor is looked for on its device. NumPy sees it only if something is, to say so
-    in scikit-learn's words; otherwise the check is given zeros in its place, for its shape and the names of features.
-    These words lead away from the remedy where it is a parameter of ours, or a column that should be named.
+    The values of tensors are checked on their device. Only if that fails is a tensor converted to NumPy, for
+    scikit-learn's message; otherwise ``check`` gets zeros of its shape. Messages that do not name the column or our
+    remedy are replaced.
     """
     refuse_dates(A, name)
     try:
@@ -117,14 +117,14 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
             return sparse_rows(check(A, "allow-nan" if nan else True), name)
         if isinstance(A, LazyArray):
             if A.dtype.kind not in "biuf":
-                check_real(check(A[:2], True), name)  # either refuses it
+                check_real(check(A[:2], True), name)  # one of the two raises
             check(np.broadcast_to(np.float32(0), A.shape), False)
             return A
         if isinstance(A, Tensor) and _holds_numbers(A, nan):
             check(np.broadcast_to(np.float32(0), tuple(A.shape)), False)
             return A.detach()
         read = check(as_array(A), "allow-nan" if nan else True)
-        if issparse(read):  # of a DataFrame whose columns are sparse
+        if issparse(read):  # from a DataFrame with sparse columns
             return sparse_rows(read, name)
         check_real(read, name)
         return read
@@ -136,7 +136,7 @@ def _read(A: Any, check: Callable[[Any, Any], np.ndarray], name: str, *, nan: bo
 
 
 def _holds_numbers(A: Tensor, nan: bool) -> bool:
-    """Whether ``A`` has rows of real numbers that float32 holds, or NaN where there may be."""
+    """Return whether ``A`` has samples of real numbers in the range of float32, or NaN if allowed."""
     if A.layout is not torch.strided or A.is_complex() or A.ndim < 2 or not A.numel():
         return False
     if not is_float(A):
@@ -189,9 +189,9 @@ def check_same_shape(
     nan: NaNPolicy = NO_NAN,
     beside: str = "X",
 ) -> Any:
-    """Validate what comes beside X, or the array of that name: rows of X's shape, X's columns if any, NaN as in X.
+    """Validate an array that goes with X (or ``beside``): same sample shape, same columns, NaN as allowed in X.
 
-    It may be an array or a tensor beside a tensor; beside an array it becomes one.
+    Tensors stay tensors only if X is a tensor.
     """
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and is_frame(A) and list(A.columns) != list(names):
@@ -220,9 +220,9 @@ def check_codes(X: Any, width: int) -> Any:
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
-    """Validate weights: (n_rows,), not negative, not all 0. A number stands for equal weights, and None for 1."""
+    """Validate sample weights: (n_rows,), non-negative, not all 0. A number means equal weights, None weights of 1."""
     sample_weight = 1.0 if sample_weight is None else as_array(sample_weight)
-    if isinstance(sample_weight, _REAL):  # scikit-learn reads a number so
+    if isinstance(sample_weight, _REAL):  # as in scikit-learn
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):
@@ -236,9 +236,9 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
 
 
 def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None) -> Any:
-    """Check that every value lies where ``loss`` needs it, of `LazyArray` when it is read; return ``A``.
+    """Check that all values are in the domain of ``loss``, of a `LazyArray` when it is read; return ``A``.
 
-    ``columns`` are the names of its columns, where they have any.
+    ``columns`` are the column names, if any.
     """
     if loss.domain is None:
         return A
@@ -263,19 +263,19 @@ def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None
 
 
 def _is_whole(A: Any) -> bool:
-    """Whether there are only whole numbers and NaN."""
+    """Return whether all values are integers or NaN."""
     rounded = A.round() if isinstance(A, Tensor) else np.rint(A)
     return bool(((A != A) | (rounded == A)).all())
 
 
 def check_real(A: np.ndarray, name: str) -> None:
-    """Refuse what is numeric to NumPy, such as dates, and no real number to us."""
+    """Reject dtypes without real numbers, such as dates."""
     if A.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {A.dtype}.")
 
 
 def check_size(A: np.ndarray, name: str, columns: np.ndarray | None = None) -> np.ndarray:
-    """Refuse what float32 cannot hold; ``columns`` are the names of the columns, where they have any."""
+    """Reject values outside the range of float32; ``columns`` are the column names, if any."""
     largest = max(map(abs, extremes(A)))
     if largest > LARGEST:
         place = where(np.abs(A) > LARGEST, columns)

@@ -1,7 +1,7 @@
-"""Gaussian mixtures with full covariances, fitted to weighted rows by expectation-maximization (EM).
+"""Gaussian mixtures with full covariances, fitted to weighted samples by expectation-maximization (EM).
 
-scikit-learn's mixtures take no weights. No estimator is fitted on the way either, which tools that record every call
-of `fit` would take for a model of the user's.
+scikit-learn's mixtures do not support sample weights. Also, tools that record every call of `fit`, such as mlflow's
+autologging, would record a mixture fitted here as the user's model.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from scipy.special import logsumexp
 from sklearn.cluster import kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 
-_MAX_ITER, _TOL = 50, 1e-3  # of EM; the gain in the mean log-likelihood that ends it is GaussianMixture's
-_MAX_MOVES = 30  # of k-means, where EM starts
+_MAX_ITER, _TOL = 50, 1e-3  # of EM; the tolerance is that of GaussianMixture
+_MAX_MOVES = 30  # iterations of k-means, which initializes EM
 
 
 class Mixture(NamedTuple):
-    """Shares (k,), means (k, d), covariances and the roots of their inverses (k, d, d), and how EM got there."""
+    """Parameters of a mixture: weights (k,), means (k, d), covariances and Cholesky factors of precisions (k, d, d)."""
 
     weights: np.ndarray
     means: np.ndarray
@@ -29,7 +29,7 @@ class Mixture(NamedTuple):
     converged: bool = False
 
     def joint_log_density(self, rows: np.ndarray) -> np.ndarray:
-        """The log-density of every row together with each component, (n, k)."""
+        """Return the joint log-density of each row and each component, (n, k)."""
         found = np.empty((len(rows), len(self.means)))
         constant = np.log(self.weights) - 0.5 * rows.shape[1] * np.log(2 * np.pi)
         for index, (mean, root) in enumerate(zip(self.means, self.roots, strict=True)):
@@ -38,11 +38,11 @@ class Mixture(NamedTuple):
         return found + constant
 
     def score(self, rows: np.ndarray, weight: np.ndarray) -> float:
-        """The mean log-density of weighted rows."""
+        """Return the weighted mean log-density."""
         return float(weight @ logsumexp(self.joint_log_density(rows), axis=1) / weight.sum())
 
     def as_estimator(self, origin: np.ndarray, **params: float) -> GaussianMixture:
-        """The fitted scikit-learn estimator of codes less ``origin``, ready to be scored, sampled and cloned."""
+        """Return the mixture, shifted by ``origin``, as a fitted scikit-learn estimator."""
         mixture = GaussianMixture(len(self.weights), max_iter=_MAX_ITER, tol=_TOL, **params)
         mixture.weights_, mixture.means_, mixture.covariances_ = self.weights, self.means + origin, self.covariances
         mixture.precisions_cholesky_ = self.roots
@@ -56,9 +56,9 @@ class Mixture(NamedTuple):
 def fit_mixture(
     rows: np.ndarray, weight: np.ndarray, n_components: int, reg_covar: float, seed: int, start: Mixture | None = None
 ) -> Mixture:
-    """Fit a mixture to rows (n, d) of positive weights (n,), from ``start`` or from k-means.
+    """Fit a mixture to rows (n, d) with positive weights (n,), starting from ``start`` or from k-means.
 
-    ``reg_covar`` is added to all variances. Rows should lie around 0: densities far from it lose digits.
+    ``reg_covar`` is added to all variances. Rows should be centered, since densities far from 0 lose precision.
     """
     mixture = start or _maximized(rows, weight, _clusters(rows, weight, n_components, seed), reg_covar)
     bounds: list[float] = []
@@ -73,9 +73,9 @@ def fit_mixture(
 
 
 def _maximized(rows: np.ndarray, weight: np.ndarray, shares: np.ndarray, reg_covar: float) -> Mixture:
-    """The most likely mixture where every row belongs to the components by ``shares``, (n, k)."""
+    """Compute the M-step for responsibilities ``shares``, (n, k)."""
     shares = shares * weight[:, np.newaxis]
-    # A cluster of no rows keeps a share that has a logarithm.
+    # An empty cluster keeps a positive weight, whose logarithm is finite.
     counts = shares.sum(axis=0) + 10 * np.finfo(np.float64).eps * weight.mean()
     means = shares.T @ rows / counts[:, np.newaxis]
     d = rows.shape[1]
@@ -88,7 +88,7 @@ def _maximized(rows: np.ndarray, weight: np.ndarray, shares: np.ndarray, reg_cov
 
 
 def _clusters(rows: np.ndarray, weight: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """The clusters of weighted k-means, as shares of 0 and 1, (n, k)."""
+    """Run weighted k-means and return one-hot assignments, (n, k)."""
     if n_clusters == 1:
         return np.ones((len(rows), 1))
     centers, _ = kmeans_plusplus(rows, n_clusters, sample_weight=weight, random_state=seed)
@@ -100,6 +100,6 @@ def _clusters(rows: np.ndarray, weight: np.ndarray, n_clusters: int, seed: int) 
             break
         shares = np.equal.outer(labels, np.arange(n_clusters)) * weight[:, np.newaxis]
         counts = shares.sum(axis=0)
-        occupied = counts > 0  # other centers stay where they are
+        occupied = counts > 0  # centers of empty clusters are kept
         centers[occupied] = (shares.T @ rows)[occupied] / counts[occupied, np.newaxis]
     return np.equal.outer(labels, np.arange(n_clusters)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Gaussian mixtures: their size by held-out likelihood, and draws given some of the variables."""
+"""Gaussian mixtures: selection of the number of components, and conditional sampling."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from .._utils.threads import one_blas_thread
 from .em import fit_mixture
 
 _MAX_COMPONENTS = 128
-_MAX_COVARIANCES = 2**19  # numbers in the covariances of a mixture: wide codes get few components
-_MAX_ROWS = 10_000  # to choose a size with
+_MAX_COVARIANCES = 2**19  # entries of all covariances: limits the number of components for wide codes
+_MAX_ROWS = 10_000  # codes used to select the number of components
 _HELD_OUT = 0.2
 
 
 def choose_mixture(
     codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
 ) -> GaussianMixture:
-    """Fit mixtures of 1, 2, 4, ... components with full covariances, until held-out rows become no more likely.
+    """Fit mixtures of 1, 2, 4, ... components until the held-out likelihood no longer increases.
 
-    The best size is fitted to all ``codes``, (n_draws · n_rows, n_components). What is held out are rows, with all
-    their draws. The likelihood is weighted: equal weights are the same as none, and rows of weight 0 count as absent.
+    The best number of components is then fitted to all ``codes``, (n_draws · n_samples, n_components). Samples are held
+    out with all their draws. The likelihood is weighted, and samples of weight 0 are ignored.
     """
     draws = codes.reshape(n_draws, -1, codes.shape[1])
     weight = np.ones(draws.shape[1]) if sample_weight is None else sample_weight / sample_weight.max()
     draws, weight = draws[:, weight > 0], weight[weight > 0]
     origin = np.average(draws.mean(axis=0), axis=0, weights=weight)
     draws = draws - origin
-    # Relative, since the codes of a plain autoencoder may have any size.
+    # Relative to the variance, since the codes of a deterministic autoencoder may have any scale.
     variance = np.average((draws**2).mean(axis=(0, 2)), weights=weight)
     reg_covar = max(1e-5 * float(variance), 1e-12)
     order = np.random.default_rng(seed).permutation(len(weight))
 
     def some(rows: np.ndarray, n_most: int) -> tuple[np.ndarray, np.ndarray]:
-        """At most so many codes of ``rows``, all draws of each, and their weights."""
+        """Return at most ``n_most`` codes of ``rows``, with all draws of each, and their weights."""
         rows = rows[: max(1, n_most // n_draws)]
         return draws[:, rows].reshape(-1, draws.shape[2]), np.tile(weight[rows], n_draws)
 
@@ -57,10 +57,10 @@ def choose_mixture(
 
 
 def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.ndarray:
-    r"""Draw the first variables of a mixture with full covariances, given the last ones, (n, n_given).
+    r"""Sample the first variables of a mixture with full covariances, conditioned on the last ones, (n, n_given).
 
-    Each component's are normal with mean :math:`\mu_z + \Sigma_{zc} \Sigma_{cc}^{-1} (c - \mu_c)` and covariance
-    :math:`\Sigma_{zz} - \Sigma_{zc} \Sigma_{cc}^{-1} \Sigma_{cz}`, and weighs as likely as it makes c.
+    Within a component they are normal with mean :math:`\mu_z + \Sigma_{zc} \Sigma_{cc}^{-1} (c - \mu_c)` and covariance
+    :math:`\Sigma_{zz} - \Sigma_{zc} \Sigma_{cc}^{-1} \Sigma_{cz}`; components are drawn by their posterior given c.
     """
     rng = np.random.default_rng(seed)
     k = mixture.means_.shape[1] - given.shape[1]

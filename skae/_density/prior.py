@@ -1,4 +1,4 @@
-"""A density over the codes: any scikit-learn estimator that can be fitted and sampled."""
+"""Prior over codes: a scikit-learn density estimator with `fit` and `sample`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .._utils.threads import threads_for
 from .mixture import choose_mixture
 
 _SHORT_NAMES = {"gmm": "mixture", "gaussian_mixture": "mixture"}
-# Codes are NumPy's here whatever X was, and under dispatch a mixture knows fewer ways to start.
+# Codes are NumPy arrays whatever X is, and with dispatch GaussianMixture supports fewer options.
 _in_numpy = config_context(array_api_dispatch=False)
 
 
 def check_prior(prior: Any) -> None:
-    """Check that ``prior`` is 'mixture', or a density estimator, as a class or an object."""
+    """Check that ``prior`` is 'mixture' or a density estimator, given as a class or an instance."""
     if isinstance(prior, str) and find_name(prior, ("mixture",), _SHORT_NAMES):
         return
     if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
@@ -39,11 +39,11 @@ def fit_prior(
 ) -> Any:
     """Fit a clone of ``prior`` to ``codes``, in float64.
 
-    ``seed`` is for those that were given none, ``sample_weight`` for those whose `fit` takes it. Of ``n_draws`` codes
-    for each row all first ones come first, then all second ones.
+    ``seed`` is used if the estimator has no ``random_state``, ``sample_weight`` if its `fit` supports it. ``codes`` has
+    ``n_draws`` codes per sample: the first draws of all samples, then the second ones, and so on.
     """
     codes = codes.astype(np.float64)
-    if sample_weight is not None and not sample_weight.all():  # also for those that take no weights
+    if sample_weight is not None and not sample_weight.all():  # also for estimators without sample weights
         kept = sample_weight > 0
         codes, sample_weight = codes[np.tile(kept, n_draws)], sample_weight[kept]
     if isinstance(prior, str):
@@ -52,18 +52,18 @@ def fit_prior(
     prior = prior() if isinstance(prior, type) else clone(prior)
     weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
     params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
-    with threads_for(sys.maxsize):  # clustering may use OpenMP's, which a forked process lacks
+    with threads_for(sys.maxsize):  # clustering may use OpenMP, which is not available after a fork
         return _seeded(prior, seed, replace=False).fit(codes, **params)
 
 
 @_in_numpy
 def sample_prior(prior: Any, n_samples: int, seed: int) -> np.ndarray:
-    """Draw codes (n_samples, n_components), in float32; ``prior`` stays as it is."""
+    """Draw codes (n_samples, n_components) in float32, without changing ``prior``."""
     if "random_state" in inspect.signature(prior.sample).parameters:
         drawn = prior.sample(n_samples, random_state=seed)
     else:
         drawn = _seeded(copy.copy(prior), seed, replace=True).sample(n_samples)
-    drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture tells its components too
+    drawn = drawn[0] if isinstance(drawn, tuple) else drawn  # GaussianMixture also returns the components
     drawn = np.asarray(drawn, dtype=np.float32)
     return np.random.default_rng(seed).permutation(drawn) if isinstance(prior, GaussianMixture) else drawn
 

@@ -1,4 +1,4 @@
-"""Fitted autoencoders as ONNX files, alone and as steps of scikit-learn's pipelines."""
+"""Export of fitted autoencoders to ONNX, alone and within scikit-learn pipelines."""
 
 from ._onnx import to_onnx
 from ._skl2onnx import register_skl2onnx

@@ -1,4 +1,4 @@
-"""Recurrent layers as ONNX has them: both directions at once, told each row's length."""
+"""Recurrent layers as ONNX operators, which compute both directions and take the length of each sequence."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 def onnx_gru(
     x: Tensor, lengths: Tensor, weights: Tensor, recurrent: Tensor, biases: Tensor, hidden_size: int
 ) -> Tensor:
-    """One layer, which is traced but never run: (n, L, n_in) and lengths (n,) to (n, L, n_ways * hidden_size)."""
-    raise NotImplementedError("skae::onnx_gru stands for a node of an ONNX graph.")
+    """Stand for one layer in a traced graph: (n, L, n_in) and lengths (n,) to (n, L, n_directions * hidden_size)."""
+    raise NotImplementedError("skae::onnx_gru is a placeholder for an ONNX node and cannot be run.")
 
 
 @onnx_gru.register_fake
@@ -23,22 +23,22 @@ def _(x: Tensor, lengths: Tensor, weights: Tensor, recurrent: Tensor, biases: Te
 
 
 def translations() -> dict[Any, Callable]:
-    """What the exporter writes for the layer."""
+    """Return the translation of `onnx_gru` to ONNX, for torch's exporter."""
     from onnx import TensorProto
     from onnxscript import opset18
 
-    op: Any = opset18  # its types know no attributes by name
+    op: Any = opset18  # its type hints do not accept attributes by keyword
 
     def translate(x: Any, lengths: Any, weights: Any, recurrent: Any, biases: Any, hidden_size: int) -> Any:
         y, _ = op.GRU(
-            op.Transpose(x, perm=[1, 0, 2]),  # steps come first
+            op.Transpose(x, perm=[1, 0, 2]),  # ONNX expects the steps first
             weights,
             recurrent,
             biases,
             op.Cast(lengths, to=TensorProto.INT32),
             direction="bidirectional" if weights.shape[0] == 2 else "forward",
             hidden_size=hidden_size,
-            linear_before_reset=1,  # as torch does
+            linear_before_reset=1,  # as in torch
         )
         return op.Reshape(op.Transpose(y, perm=[2, 0, 1, 3]), op.Constant(value_ints=[0, 0, -1]))
 
@@ -46,9 +46,9 @@ def translations() -> dict[Any, Callable]:
 
 
 class TraceableGRU(nn.Module):
-    """An `nn.GRU` with rows of any length, its weights arranged for ONNX.
+    """Replacement of `nn.GRU` for sequences of any length, with weights in the order of ONNX.
 
-    Packed sequences have no counterpart there, and torch's own way is to write down every step.
+    Packed sequences do not exist in ONNX, and torch's own export unrolls all steps.
     """
 
     def __init__(self, gru: nn.GRU) -> None:
@@ -62,7 +62,7 @@ class TraceableGRU(nn.Module):
                 self.register_buffer(f"{name}{layer}", tensor)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """States (n, L, width) of sequences (n, L, n_in)."""
+        """Compute the states (n, L, width) of sequences (n, L, n_in)."""
         for layer in range(self.n_layers):
             tensors = (getattr(self, f"{name}{layer}") for name in ("weights", "recurrent", "biases"))
             x = onnx_gru(x, lengths, *tensors, self.hidden_size)
@@ -70,13 +70,13 @@ class TraceableGRU(nn.Module):
 
 
 def _reordered(tensor: Tensor) -> Tensor:
-    """Bring the gates from the order of torch (reset, update, new) to that of ONNX (update, reset, new)."""
+    """Reorder gates from torch (reset, update, new) to ONNX (update, reset, new)."""
     reset, update, new = tensor.chunk(3)
     return torch.cat([update, reset, new])
 
 
 def make_traceable(module: nn.Module) -> None:
-    """Replace the recurrent layers of our networks within ``module``."""
+    """Replace the recurrent layers of skae's networks in ``module``."""
     from ..nn.gru import _PackedGRU
 
     for parent in [*module.modules()]:

@@ -1,4 +1,4 @@
-"""A fitted autoencoder, or half of it, as an ONNX file."""
+"""Export of a fitted autoencoder, its encoder or its decoder to an ONNX file."""
 
 from __future__ import annotations
 
@@ -15,50 +15,51 @@ from ._program import model_of, require
 
 
 def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstruct") -> None:
-    """Write a fitted autoencoder, or half of it, to an ONNX file.
+    """Export a fitted autoencoder, its encoder or its decoder to an ONNX file.
 
-    The file is one graph with its weights, for any number of rows at once (the axis ``"batch"``). It takes and gives
-    what the estimator's method does: rows in the shape and the units of the X that was fitted, conditioning, layout of
-    images and NaN included, but as float32 in any case.
+    The file contains one graph with its weights, for any number of samples (the axis ``"batch"``). Inputs and outputs
+    are those of the estimator's method: samples in the shape, image layout and units of X in `fit`, standardization and
+    NaN included, but always float32.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer, ConvAutoencoder or VAEGenerator
-        A fitted one. It stays as it is; one on a GPU is copied to the CPU.
+        The fitted estimator, which is not changed; copied to the CPU if it is on a GPU.
     path : str or os.PathLike
-        Where to write; what is there is replaced as a whole.
+        File to write. An existing file is replaced atomically.
     part : {'reconstruct', 'encoder', 'decoder'}, default='reconstruct'
-        What the graph computes:
+        Method that the graph computes:
 
         - 'reconstruct' is `reconstruct`, from ``"X"`` (n_samples, ...) to ``"X_hat"`` of the same shape;
         - 'encoder' is `transform`, from ``"X"`` to ``"Z"`` (n_samples, n_codes);
         - 'decoder' is `inverse_transform`, from ``"Z"`` to ``"X_hat"``.
 
-        A conditional decoder has a second input, ``"condition"`` (n_samples, n_conditions): for classes ones and
-        zeros in the order of ``classes_``, for real targets (y - mean) / standard deviation of the y that was fitted.
+        A conditional decoder has a second input, ``"condition"`` (n_samples, n_conditions): classes are one-hot encoded
+        in the order of ``classes_``; real targets are (y - mean) / standard deviation, with those of y in `fit`.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is another estimator, such as a pipeline: see `register_skl2onnx`.
+        If the estimator is not one of these, such as a pipeline: see `register_skl2onnx`.
     ValueError
-        If ``part`` is none of these, or the weights are more than a file holds, 2 GB.
+        If ``part`` is invalid, or the weights exceed the limit of a file, 2 GB.
     RuntimeError
-        If `torch.export` cannot trace a network of one's own.
+        If `torch.export` cannot trace a custom network.
     ImportError
         If onnx or onnxscript are not installed.
 
     See Also
     --------
-    register_skl2onnx : Exports a whole pipeline.
+    register_skl2onnx : Export a whole pipeline.
 
     Notes
     -----
     Sequences (n_samples, length, channels) may have any length, the axis ``"length"``, padded with NaN as elsewhere;
-    the decoder's have that of `fit`. Graphs are of opset 18. In float32 X of a large offset loses digits that
-    the estimator keeps of float64. A graph that skl2onnx makes from a float64 sample keeps them (`register_skl2onnx`).
+    the output of the decoder has the length of X in `fit`. The opset is 18. For X with a large offset float32 loses
+    digits that the estimator keeps for float64 input. A graph that skl2onnx exports from a float64 sample keeps them
+    too (`register_skl2onnx`).
 
     References
     ----------
@@ -83,7 +84,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     check_choice("part", part, tuple(PARTS))
     if not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
-            f"to_onnx writes autoencoders of skae, got {type(estimator).__name__}. For pipelines and for Reconstructor "
+            f"to_onnx exports skae's autoencoders, got {type(estimator).__name__}. For pipelines and Reconstructor, "
             "call skae.export.register_skl2onnx(), and then skl2onnx.to_onnx."
         )
     check_is_fitted(estimator)

@@ -1,4 +1,4 @@
-"""The parts of a fitted autoencoder as modules from X, as the user has it, to what the method returns."""
+"""Methods of a fitted autoencoder as torch modules, in the user's units and layout."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .._data.sequences import SequenceLayout
 
 
 class Part(nn.Module):
-    """What `transform`, `inverse_transform` or `reconstruct` compute, on the CPU and for inference.
+    """Computation of `transform`, `inverse_transform` or `reconstruct`, on the CPU and in inference mode.
 
     Parameters
     ----------
-    estimator : Inference
-        A fitted one; its module is copied.
+    estimator : estimator object
+        Fitted; its module is copied.
     keep_observed : bool
         Whether only missing values are reconstructed.
     dtype : torch.dtype
-        Of X. With float64 the mean is subtracted before values are rounded to float32.
+        Dtype of X. With float64 the mean is subtracted before values are rounded to float32.
     """
 
-    #: Names of the inputs but for the condition, and of the output.
-    reads, gives = "X", "X_hat"
+    #: Names of the input other than the condition, and of the output.
+    input_name, output_name = "X", "X_hat"
 
     def __init__(self, estimator: Any, keep_observed: bool = False, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -36,34 +36,35 @@ class Part(nn.Module):
         module = estimator.module_
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         self.module = copy.deepcopy(module, {} if device.type == "cpu" else _moved(module))
-        self.module.noise = None  # it is for training
-        if dtype == torch.float64:  # the exporter writes Python's floats as float32
+        self.module.noise = None  # not used in inference
+        if dtype == torch.float64:  # the exporter stores Python floats as float32
             self.module.mean, self.module.scale = (
                 torch.as_tensor(value, dtype=dtype) for value in (module.mean, module.scale)
             )
         self.eval()
 
     @property
-    def told(self) -> int:
-        """How many numbers the decoder is told of a row beside its code."""
+    def n_conditions(self) -> int:
+        """Width of the condition; 0 if there is none."""
         return self.module.n_conditions
 
     @property
     def any_length(self) -> bool:
-        """Whether rows are sequences that may have any length."""
-        return self.reads == "X" and self.module.reads_padding and len(self.row_shape) == 2
+        """Whether samples are sequences of any length."""
+        return self.input_name == "X" and self.module.reads_padding and len(self.row_shape) == 2
 
     @property
     def step_axis(self) -> int:
-        """Along which sequences run in X."""
+        """Time axis of X."""
         return 2 if isinstance(self.layout, SequenceLayout) else 1
 
     def examples(self) -> dict[str, Tensor]:
-        """Inputs to trace with, by name. Three rows: 1 would be taken for a constant."""
-        shape = (self.module.n_codes,) if self.reads == "Z" else self.row_shape
-        inputs = {self.reads: torch.zeros(3, *shape, dtype=torch.float32 if self.reads == "Z" else self.dtype)}
-        if self.told:
-            inputs["condition"] = torch.zeros(3, self.told)
+        """Return example inputs by name, of three samples, since the exporter would specialize on one."""
+        is_code = self.input_name == "Z"
+        shape = (self.module.n_codes,) if is_code else self.row_shape
+        inputs = {self.input_name: torch.zeros(3, *shape, dtype=torch.float32 if is_code else self.dtype)}
+        if self.n_conditions:
+            inputs["condition"] = torch.zeros(3, self.n_conditions)
         return inputs
 
     def _arrange(self, x: Tensor) -> Tensor:
@@ -75,35 +76,35 @@ class Part(nn.Module):
 
 
 class Encoder(Part):
-    """From X to codes."""
+    """Encode X."""
 
-    gives = "Z"
+    output_name = "Z"
 
     @property
-    def told(self) -> int:
-        """Nothing."""
+    def n_conditions(self) -> int:
+        """0, since the encoder takes no condition."""
         return 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Codes (n, n_codes) of rows (n, *row_shape)."""
+        """Encode samples (n, *row_shape) to codes (n, n_codes)."""
         return self.module.encode(self._arrange(x))
 
 
 class Decoder(Part):
-    """From codes to rows of X."""
+    """Decode codes."""
 
-    reads = "Z"
+    input_name = "Z"
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Rows (n, *row_shape) of codes (n, n_codes)."""
+        """Decode codes (n, n_codes) to samples (n, *row_shape)."""
         return self._restore(self.module.decode(z, c))
 
 
 class Reconstruction(Part):
-    """From X to its reconstruction."""
+    """Reconstruct X."""
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Rows (n, *row_shape) of rows."""
+        """Reconstruct samples (n, *row_shape)."""
         x_hat = self._restore(self.module.reconstruct(self._arrange(x), c))
         return torch.where(x.isnan(), x_hat, x) if self.keep_observed else x_hat
 
@@ -112,6 +113,6 @@ PARTS = {"encoder": Encoder, "decoder": Decoder, "reconstruct": Reconstruction}
 
 
 def _moved(module: nn.Module) -> dict[int, Any]:
-    """What `copy.deepcopy` is to take for the tensors of a module: copies on the CPU, and none on the device."""
+    """Return a memo for `copy.deepcopy` that maps the tensors of a module to copies on the CPU."""
     memo: dict[int, Any] = {id(p): nn.Parameter(p.detach().cpu(), p.requires_grad) for p in module.parameters()}
     return memo | {id(b): b.detach().cpu() for b in module.buffers()}

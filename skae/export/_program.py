@@ -1,4 +1,4 @@
-"""From a module to an ONNX graph, in silence and without a trace."""
+"""Conversion of a module to an ONNX graph, without messages and side effects of the exporter."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import torch
 from ._gru import make_traceable, translations
 from ._parts import Part
 
-OPSET = 18  # what torch's exporter writes: newer ones are translated from it
-_LARGEST = 2**31 - 2**24  # bytes that protobuf holds, with room for the graph
+OPSET = 18  # native opset of torch's exporter; newer ones are converted from it
+_LARGEST = 2**31 - 2**24  # limit of protobuf in bytes, less a margin for the graph
 
 
 def model_of(part: Part, opset: int = OPSET) -> Any:
-    """The ONNX model (a ``ModelProto``) of a part."""
+    """Return the ONNX model (a ``ModelProto``) of a part."""
     n_bytes = sum(p.numel() * p.element_size() for p in part.parameters())
     if n_bytes > _LARGEST:
-        raise ValueError(f"An ONNX file holds less than 2 GB, and the weights take {n_bytes / 1e9:.1f} GB.")
+        raise ValueError(f"An ONNX file is limited to 2 GB, but the weights take {n_bytes / 1e9:.1f} GB.")
     make_traceable(part)
     with _quiet(), torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
@@ -34,7 +34,7 @@ def model_of(part: Part, opset: int = OPSET) -> Any:
                 verbose=False,
                 opset_version=opset,
                 input_names=[*part.examples()],
-                output_names=[part.gives],
+                output_names=[part.output_name],
                 dynamic_shapes=tuple(axes),
                 custom_translation_table=translations(),
             )
@@ -42,16 +42,16 @@ def model_of(part: Part, opset: int = OPSET) -> Any:
             network, reason = type(part.module.network).__name__, str(error).strip().partition("\n")[0]
             raise RuntimeError(
                 f"{network} cannot be exported: torch must be able to trace its encode and decode for any number of "
-                f"rows, without branches that depend on values. It says: {reason}"
+                f"rows, without branches that depend on values. The exporter's error: {reason}"
             ) from error
-    assert made is not None, "it was given no file to write to"
+    assert made is not None, "the exporter returns a program if it is given no file"
     return made.model_proto
 
 
 def _trace(part: Part) -> tuple[Any, list[dict[int, str]]]:
-    """The exported program of a part, and the axes of its inputs that are free."""
+    """Return the exported program of a part and the dynamic axes of its inputs."""
     errors = []
-    # A network of the user's own may count on a length; and only dynamo, the strict way, knows what to make of len(x).
+    # A custom network may need a fixed length; and only the strict mode (dynamo) can trace len(x).
     for any_length, strict in itertools.product(sorted({part.any_length, False}, reverse=True), (False, True)):
         axes = [{0: "batch"} for _ in part.examples()]
         if any_length:
@@ -66,7 +66,7 @@ def _trace(part: Part) -> tuple[Any, list[dict[int, str]]]:
 
 
 def require(*names: str) -> None:
-    """Import packages of the extra, or say how to get them."""
+    """Import optional packages, or raise an error with the command that installs them."""
     for name in names:
         try:
             __import__(name)
@@ -76,13 +76,13 @@ def require(*names: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what the exporter says of its own future, of packages that it could use, and of graphs that fail."""
+    """Silence the exporter's deprecations, its hints at optional packages, and its reports of failed graphs."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), redirect_stderr(StringIO()):
         for category in (FutureWarning, DeprecationWarning):
             warnings.simplefilter("ignore", category)
-        # Both inputs of a conditional decoder have as many rows.
+        # Both inputs of a conditional decoder share the axis "batch".
         warnings.filterwarnings("ignore", "# The axis name: .* will not be used", UserWarning)
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Converters by which skl2onnx exports a pipeline with an autoencoder inside."""
+"""Converters for skl2onnx, to export pipelines that contain an autoencoder."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ._program import OPSET, model_of, require
 
 
 def register_skl2onnx(*subclasses: type) -> None:
-    """Let `skl2onnx` export pipelines with autoencoders of skae inside.
+    """Register skae's estimators with skl2onnx, so that it exports pipelines that contain them.
 
-    Call it once before ``skl2onnx.to_onnx``; more often does no harm. `AutoencoderTransformer`, `ConvAutoencoder` and
-    `VAEGenerator` then give codes, as their `transform` does, and `Reconstructor` reconstructions. As in scikit-learn's
-    transformers, the output is float64 for a float64 sample and float32 for any other, as the following steps expect.
-    Networks compute in float32; float64 values and wide integers are centered before they are rounded.
+    Call it once before ``skl2onnx.to_onnx``; repeated calls have no effect. `AutoencoderTransformer`, `ConvAutoencoder`
+    and `VAEGenerator` are exported as their `transform`, which returns codes, and `Reconstructor` as its
+    reconstruction. As for scikit-learn's transformers, the output is float64 for a float64 sample and float32 for any
+    other. Networks compute in float32; float64 values and wide integers are centered before they are rounded.
 
     Parameters
     ----------
     *subclasses : type
-        Classes of your own that inherit from these: skl2onnx goes by exact classes.
+        Subclasses of these estimators to register too, since skl2onnx looks up exact classes.
 
     Raises
     ------
     TypeError
-        For a class that inherits from none of them.
+        If a class is not a subclass of these estimators.
     ImportError
         If onnx, onnxscript or skl2onnx are not installed.
 
     See Also
     --------
-    to_onnx : Exports an autoencoder alone, its decoder too.
+    to_onnx : Export an autoencoder alone, or its decoder.
 
     Notes
     -----
-    Some converters of skl2onnx, such as those of support vector machines, are for float32 samples only, whatever comes
-    before them. ``target_opset`` must be 18 at least. A `Reconstructor` with a ``filling`` is refused, and so is one
-    around an estimator that is not skae's: let a `sklearn.impute.SimpleImputer` be a step of its own.
+    Some converters of skl2onnx, such as those of support vector machines, support float32 samples only, whatever comes
+    before them. ``target_opset`` must be at least 18. A `Reconstructor` with a ``filling`` is not supported (use a
+    `sklearn.impute.SimpleImputer` as a separate step), nor is one with an estimator that is not skae's.
 
     References
     ----------
@@ -71,25 +71,27 @@ def register_skl2onnx(*subclasses: type) -> None:
     known = (AutoencoderTransformer, ConvAutoencoder, VAEGenerator, Reconstructor)
     for cls in subclasses:
         if not (isinstance(cls, type) and issubclass(cls, known)):
-            raise TypeError(f"register_skl2onnx takes classes that inherit from skae's estimators, got {cls!r}.")
+            raise TypeError(f"register_skl2onnx takes subclasses of skae's estimators, got {cls!r}.")
     for cls in (*known, *subclasses):
         update_registered_converter(cls, f"Skae{cls.__name__}", _set_shape, _convert)
 
 
 def _part_of(estimator: Any, dtype: torch.dtype) -> Part:
-    """What `transform` computes, of X in ``dtype``."""
+    """Return the part that computes `transform` for X of ``dtype``."""
     if not isinstance(estimator, Reconstructor):
         return Encoder(estimator, dtype=dtype)
     if hasattr(estimator, "filling_"):
-        raise TypeError(f"A Reconstructor with filling={estimator.filling!r} has no ONNX graph: fill in a step before.")
+        raise TypeError(
+            f"A Reconstructor with filling={estimator.filling!r} cannot be exported: impute in a separate step."
+        )
     inner = estimator.estimator_
     if not isinstance(inner, BaseAutoencoder):
-        raise TypeError(f"Only a Reconstructor of skae's autoencoders has an ONNX graph, got {type(inner).__name__}.")
+        raise TypeError(f"Only a Reconstructor of skae's autoencoders can be exported, got {type(inner).__name__}.")
     return Reconstruction(inner, estimator.keep_observed, dtype)
 
 
 def _set_shape(operator: Any) -> None:
-    """Set the type and shape of the output, for which skl2onnx asks before it converts anything."""
+    """Set the type and shape of the output, as skl2onnx requires before conversion."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     estimator = operator.raw_operator
@@ -98,20 +100,20 @@ def _set_shape(operator: Any) -> None:
         shape = tuple(getattr(estimator.estimator_, "input_shape_", ()))
     else:
         shape = (estimator.module_.n_codes,)
-    # The rule by which skl2onnx has guessed the types of the steps that follow.
+    # The same rule by which skl2onnx infers the types of the following steps.
     is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
     operator.outputs[0].type = (DoubleTensorType if is_double else FloatTensorType)([n_rows, *shape])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add the graph of one step to that of the pipeline."""
+    """Add the graph of one step to the pipeline's."""
     from onnx import TensorProto
     from onnx.compose import add_prefix
     from skl2onnx.common.data_types import guess_proto_type
 
     opset = container.target_opset_onnx
     if opset < OPSET:
-        raise ValueError(f"skae's autoencoders need target_opset={OPSET} at least, got {opset}.")
+        raise ValueError(f"skae's autoencoders need target_opset >= {OPSET}, got {opset}.")
     wide = _is_wide(operator.inputs)
     part = _part_of(operator.raw_operator, torch.float64 if wide else torch.float32)
     prefix = scope.get_unique_operator_name(type(operator.raw_operator).__name__) + "/"
@@ -129,7 +131,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _is_wide(variables: Any) -> bool:
-    """Whether float32 cannot hold the values of an input, which are then centered in float64, as the estimators do."""
+    """Return whether float32 cannot represent the values of an input, which are then centered in float64 first."""
     from skl2onnx.common import data_types as types
 
     wide = (
@@ -143,7 +145,7 @@ def _is_wide(variables: Any) -> bool:
 
 
 def _one_input(scope: Any, operator: Any, container: Any, dtype: int) -> str:
-    """Add the nodes that make one tensor of the samples, which may come column by column, and return its name."""
+    """Add nodes that concatenate samples given column by column, and return the name of the tensor."""
     names = []
     for variable in operator.inputs:
         names.append(scope.get_unique_variable_name("converted"))
@@ -156,7 +158,7 @@ def _one_input(scope: Any, operator: Any, container: Any, dtype: int) -> str:
 
 
 def _name_all_inputs(node: Any, prefix: str, container: Any) -> None:
-    """Let an empty tensor stand for what is left out between inputs: skl2onnx looks for the node that gives it."""
+    """Replace omitted inputs by an empty tensor, since skl2onnx expects a node for every input."""
     from onnx import TensorProto, helper
 
     for i, name in enumerate(node.input):

@@ -1,7 +1,7 @@
-"""Reconstruction losses: how far a reconstruction lies from its target, row by row.
+"""Reconstruction losses, one value per sample.
 
-Every loss is a sum over the features of a row, never a mean, so that a penalty on the code
-(a KL divergence, an L1 norm) keeps the weight that its paper gives it.
+Every loss is a sum over features, not a mean, so that a penalty on the code (a KL divergence, an
+L1 norm) has the relative weight of the paper that introduced it.
 """
 
 from .base import Likelihood, Loss

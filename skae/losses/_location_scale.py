@@ -1,4 +1,4 @@
-"""What likelihoods with a location and a scale share: where the scale comes from."""
+"""Base of likelihoods with a location and a scale, which estimates the scale."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from .._utils.checks import check_choice
 from .base import Likelihood, row_sums
 
-_MEMORY = 0.95  # of the scale after training, in the scales of the batches: the last twenty or so
+_MEMORY = 0.95  # decay of the moving mean over the batches' scales, about the last twenty
 
 
 class LocationScale(Likelihood):
-    """A density around the decoder's output, of one scale for all values.
+    """Likelihood with the decoder's output as location and a single scale for all values.
 
-    Rows count alike in the scale, whatever their weights. A subclass says which ``statistic`` of a residual tells the
-    scale, which `scale_of` its mean is best for, and how likely a residual is.
+    Sample weights do not affect the scale. A subclass defines the ``statistic`` of residuals from whose mean `scale_of`
+    estimates the scale, and the density.
     """
 
     def __init__(self, scale: str | float = "optimal", floor: float = 1e-3) -> None:
@@ -51,16 +51,16 @@ class LocationScale(Likelihood):
 
     @property
     def current_scale(self) -> Tensor:
-        """The scale of all values, outside of training."""
+        """Return the scale used outside of training."""
         scale = self.log_scale.exp()
-        # Below the floor the gradient is that at the floor, so that a learned scale finds back.
+        # Below the floor the gradient is that at the floor, so that a learned scale can recover.
         return scale + (scale.clamp(min=self.floor) - scale).detach()
 
     def _scale(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         if not (self.training and self.scale == "optimal"):
             return self.current_scale
-        # As a constant of the batch it gives the decoder the gradient of the likelihood at its best scale, since there
-        # the likelihood does not move with the scale. (A logistic one's is not the best, but near.)
+        # The optimal scale can be detached, since the derivative of the likelihood with respect to it is zero. (The
+        # scale of the logistic distribution is only near the optimum.)
         scale = self._best(raw, x, observed)
         with torch.no_grad():
             self.log_scale.lerp_(scale.log().to(self.log_scale), 1 - _MEMORY)
@@ -68,7 +68,7 @@ class LocationScale(Likelihood):
 
     @torch.no_grad()
     def _best(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
-        """The scale under which these rows are most likely."""
+        """Return the maximum-likelihood scale of a batch."""
         statistic = self.statistic(raw, x)
         if observed is None:
             mean = statistic.mean()
@@ -77,13 +77,13 @@ class LocationScale(Likelihood):
         return self.scale_of(mean).clamp(min=self.floor)
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
-        """What of every residual tells the scale."""
+        """Compute the statistic of each residual that determines the scale."""
         raise NotImplementedError
 
     def scale_of(self, mean: Tensor) -> Tensor:
-        """The scale that a mean `statistic` stands for."""
+        """Convert the mean `statistic` to a scale."""
         raise NotImplementedError
 
     def negative_log_density(self, raw: Tensor, x: Tensor, scale: Tensor) -> Tensor:
-        """Minus the log-density of every value of ``x``."""
+        """Compute the negative log-density of each value of ``x``."""
         raise NotImplementedError

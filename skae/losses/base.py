@@ -1,4 +1,4 @@
-"""The contract that every loss keeps."""
+"""Interface of losses."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Values = TypeVar("Values", Tensor, np.ndarray)
 
 
 class Loss(Component):
-    """Base of the losses: ``forward(raw, x)`` gives one value a row, ``link(raw)`` the data.
+    """Base class of losses: ``forward(raw, x)`` returns one value per sample, ``link(raw)`` the reconstruction.
 
-    A subclass defines `elementwise`, or `forward` itself if its value is no sum over values.
+    A subclass defines `elementwise`, or `forward` itself if the loss is not a sum over values.
 
     Attributes
     ----------
     domain : tuple of (float, float) or None
-        The closed range that targets must lie in. A loss with a domain compares in the data's own
-        units; one without compares values that were conditioned to mean 0 and scale 1.
+        Closed interval that must contain all targets. A loss with a domain compares values in the data's
+        own units; a loss without one compares standardized values.
     integer : bool
-        Whether targets must be whole numbers.
+        Whether targets must be integers.
     identity_link : bool
-        Whether `link` returns its argument, so that a decoder may start as a linear map to the data.
+        Whether `link` is the identity, so that the decoder can be initialized as a linear map to the data.
     """
 
     _abstract = True
@@ -36,20 +36,20 @@ class Loss(Component):
     identity_link: bool = True
 
     def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Compare the decoder's output ``raw`` with ``x``, both (n, ...); return (n,).
+        """Compute the loss of the decoder's output ``raw`` for the targets ``x``, both (n, ...); return (n,).
 
-        Values that are not ``observed``, a bool tensor of the same shape, are left out.
+        Values that are not ``observed``, a bool tensor of the same shape, are ignored.
         """
         return row_sums(self.elementwise(raw, x), observed)
 
     def total(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Add up `forward` over all rows, where all values are observed; with fewer operations where it can."""
+        """Compute the sum of `forward` over fully observed samples, in fewer operations if possible."""
         if type(self).forward is not Loss.forward:
             return self(raw, x).sum()
         return self.elementwise(raw, x).sum()
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
-        """Compare value by value; return the shape of ``x``."""
+        """Compute the loss of each value; return the shape of ``x``."""
         raise NotImplementedError(f"{type(self).__name__} does not define elementwise(raw, x)")
 
     def link(self, raw: Tensor) -> Tensor:
@@ -57,32 +57,31 @@ class Loss(Component):
         return raw
 
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
-        """Start from decoded rows ``raw`` of the data ``x``; nothing by default."""
+        """Initialize from the decoder's output ``raw`` for the data ``x``; does nothing by default."""
 
     def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
-        """Express ``value``, computed on rows divided by ``scale``, in the rows' own units.
+        """Convert ``value``, computed on data divided by ``scale``, to the data's own units.
 
-        ``n_values`` is the number of values that it sums up: a density of many values changes with each of them.
+        ``n_values`` is the number of values in the sum, on which the change of a density depends.
         """
         return value
 
 
 def row_sums(values: Tensor, observed: Tensor | None) -> Tensor:
-    """The sum of each row's ``values``, (n,), without those that are not ``observed``."""
+    """Sum the ``values`` of each sample, (n,), ignoring those that are not ``observed``."""
     return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
 
 
 class Likelihood(Loss):
-    """Base of the losses that are minus a log-density of the row, in nats.
+    """Base class of losses that are negative log-likelihoods, in nats.
 
-    With one of them and `skae.bottlenecks.Gaussian` the objective is minus the evidence lower bound. A density of
-    values divided by ``scale`` is that of the values times ``scale``, for each value.
+    With a likelihood and `skae.bottlenecks.Gaussian` the objective is the negative evidence lower bound.
     """
 
     _abstract = True
 
     def sample(self, raw: Tensor) -> Tensor:
-        """Draw values from the density that the decoder's output ``raw`` describes, in the space of `link`."""
+        """Sample from the distribution with the decoder's output ``raw`` as its parameters, in the space of `link`."""
         raise NotImplementedError(f"{type(self).__name__} does not define sample(raw)")
 
     def rescale(self, value: Values, scale: float, n_values: Any) -> Values:

@@ -1,4 +1,4 @@
-"""The likelihood of zeros and ones."""
+"""Bernoulli likelihood, for binary data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .base import Likelihood
 
 
 class Bernoulli(Likelihood):
-    r"""Cross-entropy of X in [0, 1] against a decoder that gives logits, in nats.
+    r"""Binary cross-entropy for X in [0, 1], in nats.
 
     .. math:: -\sum_j \left[ x_j \log \hat x_j + (1 - x_j) \log (1 - \hat x_j) \right],
               \qquad \hat x = 1 / (1 + e^{-\mathrm{raw}})
 
-    For X of zeros and ones it is minus a log-probability. For grey values it is not, and its minimum is not 0 but the
-    entropy of the values themselves.
+    The decoder's output are logits. For binary X the loss is a negative log-probability. For gray values it is not, and
+    its minimum is not 0 but the entropy of the values.
 
     Examples
     --------

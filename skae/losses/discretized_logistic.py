@@ -1,4 +1,4 @@
-"""The likelihood of integers on a bounded range, such as pixels."""
+"""Discretized logistic likelihood, for integers in a bounded range such as pixels."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ._location_scale import LocationScale
 
 
 class DiscretizedLogistic(LocationScale):
-    r"""Minus the log-probability of integers 0, ..., ``n_levels`` − 1, in nats (Salimans et al., 2017).
+    r"""Negative log-probability of integers 0, ..., ``n_levels`` − 1, in nats (Salimans et al., 2017).
 
-    A logistic distribution around the decoder's output is cut into bins of width 1; the first and the last bin take the
-    tails:
+    A logistic distribution around the decoder's output is discretized into bins of width 1; the first and the last bin
+    include the tails:
 
     .. math:: P(x) = F\left(\frac{x + \tfrac12 - \mu}{s}\right) - F\left(\frac{x - \tfrac12 - \mu}{s}\right),
               \qquad F(t) = 1 / (1 + e^{-t}), \quad \mu = \tfrac12 (1 + \mathrm{raw}) (\mathrm{n\_levels} - 1)
 
-    Being probabilities, the values compare with a compressor's: divided by log 2 they are bits.
+    Divided by log 2 the values are bits, which compare with the rates of lossless compressors.
 
     Parameters
     ----------
     n_levels : int, default=256
-        Number of levels; at least 2. X must hold integers from 0 to ``n_levels`` − 1, of whatever dtype.
+        Number of levels; at least 2. X must contain integers from 0 to ``n_levels`` − 1, of any dtype.
     scale : {'optimal', 'learned'} or float, default='optimal'
-        s as a share of half the range: while training the one whose mean absolute error is that of the batch, and
-        afterwards a moving mean of these; a parameter that is trained; or fixed.
+        The scale s, relative to half the range. 'optimal' estimates it from the mean absolute error of each batch, and
+        uses a moving mean of these outside of training; 'learned' trains it as a parameter; a float is a fixed value.
     floor : float, default=1e-3
-        The least share; above 0.
+        Lower bound of the relative scale; above 0.
 
     References
     ----------
@@ -43,7 +43,7 @@ class DiscretizedLogistic(LocationScale):
     >>> import torch
     >>> loss = DiscretizedLogistic(n_levels=2, scale=1.0)
     >>> loss.setup(n_components=1)
-    >>> loss(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]))  # two even bets
+    >>> loss(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]))  # two fair coins
     tensor([1.3863])
     """
 
@@ -60,8 +60,8 @@ class DiscretizedLogistic(LocationScale):
 
     @property
     def domain(self) -> tuple[float, float]:  # type: ignore[override]
-        """From 0 to the highest level."""
-        # X is held to it before `setup` checks the parameters.
+        """The interval from 0 to the highest level."""
+        # X is checked against the domain before `setup` checks the parameters.
         if not isinstance(self.n_levels, numbers.Integral) or self.n_levels > 2**24:
             self._check_number("n_levels", numbers.Integral, 2)
         return 0.0, self.n_levels - 1.0
@@ -71,7 +71,7 @@ class DiscretizedLogistic(LocationScale):
         return (self.n_levels - 1) / 2
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
-        # Beyond the ends there is nothing to miss: a decoder sure of an end goes there, and s must not follow it.
+        # Outputs beyond the range are no error: the decoder moves there for values at an end, and s must not grow.
         return (raw.clamp(-1, 1) - (x / self._half - 1)).abs()
 
     def scale_of(self, mean: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Losses that are errors: how far a reconstruction lies from its target."""
+"""Error losses: squared, absolute and Huber."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Loss, Values
 
 
 class SquaredError(Loss):
-    r"""Squared error, :math:`\sum_j (\hat x_j - x_j)^2`: what PCA minimises.
+    r"""Squared error, :math:`\sum_j (\hat x_j - x_j)^2`, which PCA minimizes.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class SquaredError(Loss):
 
 
 class AbsoluteError(Loss):
-    r"""Absolute error, :math:`\sum_j |\hat x_j - x_j|`: the median; outliers weigh less.
+    r"""Absolute error, :math:`\sum_j |\hat x_j - x_j|`, minimized by the median; less sensitive to outliers.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the loss turns linear, in standard deviations of X about the means of its features,
+        Residual at which the loss becomes linear, in units of the root mean variance of the features,
         ``sqrt(X.var(axis=0).mean())``; above 0.
 
     References
@@ -85,4 +85,4 @@ class Huber(Loss):
         return F.huber_loss(raw, x, reduction="none", delta=self.delta)
 
     def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
-        return value * scale**2  # delta is in units of the scale, so s² H_δ(r) = H_{δs}(s r)
+        return value * scale**2  # delta is relative to the scale: s² H_δ(r) = H_{δs}(s r)

@@ -1,4 +1,4 @@
-"""The likelihood of real values."""
+"""Gaussian likelihood, for real values."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ._location_scale import LocationScale
 
 
 class Gaussian(LocationScale):
-    r"""Minus the log-density of a normal distribution around the decoder's output, in nats.
+    r"""Negative log-density of a normal distribution around the decoder's output, in nats.
 
     .. math:: \sum_j \left[ \frac{(\hat x_j - x_j)^2}{2 \sigma^2} + \log \sigma + \tfrac12 \log 2 \pi \right]
 
-    One σ serves all values. With the best one, the root of the mean squared error, reconstruction and KL divergence
-    find their balance by themselves (Rybkin et al., 2021): there is no weight left to guess.
+    All values share one σ. With its optimal value, the root mean squared error, reconstruction and KL divergence are
+    balanced without a weight to tune (Rybkin et al., 2021).
 
     Parameters
     ----------
     scale : {'optimal', 'learned'} or float, default='optimal'
-        σ: while training the best for each batch and afterwards a moving mean of these; a parameter that is trained; or
-        fixed, in standard deviations of X about the means of its features,
-        ``sqrt(X.var(axis=0).mean())``.
+        The scale σ. 'optimal' estimates it from each batch, and uses a moving mean of these outside of training;
+        'learned' trains it as a parameter; a float is a fixed value, in units of the root mean variance of the
+        features, ``sqrt(X.var(axis=0).mean())``.
     floor : float, default=1e-3
-        The least σ, in the same unit; above 0. Rows that a decoder knows by heart would otherwise be infinitely likely.
+        Lower bound of σ, in the same unit; above 0. Without it memorized samples would have an infinite likelihood.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The likelihood of real values with outliers."""
+"""Laplace likelihood, for real values with outliers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from ._location_scale import LocationScale
 
 
 class Laplace(LocationScale):
-    r"""Minus the log-density of a Laplace distribution around the decoder's output, in nats.
+    r"""Negative log-density of a Laplace distribution around the decoder's output, in nats.
 
     .. math:: \sum_j \left[ |\hat x_j - x_j| / b + \log 2 b \right]
 
-    The decoder learns medians, so outliers weigh less than under `Gaussian`; in images edges stay sharper.
+    The decoder estimates medians, which are less sensitive to outliers than under `Gaussian`; in images edges are
+    sharper.
 
     Parameters
     ----------
     scale : {'optimal', 'learned'} or float, default='optimal'
-        b: while training the best for each batch, the mean absolute error, and afterwards a moving mean of these; a
-        parameter that is trained; or fixed, in standard deviations of X about the means of its features,
-        ``sqrt(X.var(axis=0).mean())``.
+        The scale b. 'optimal' is the mean absolute error of each batch, and a moving mean of these outside of training;
+        'learned' trains it as a parameter; a float is a fixed value, in units of the root mean variance of the
+        features, ``sqrt(X.var(axis=0).mean())``.
     floor : float, default=1e-3
-        The least b, in the same unit; above 0.
+        Lower bound of b, in the same unit; above 0.
 
     Examples
     --------
@@ -46,6 +47,6 @@ class Laplace(LocationScale):
 
     def sample(self, raw: Tensor) -> Tensor:
         uniform = torch.rand_like(raw) - 0.5
-        # rand may give 0 exactly, which stands for infinity
+        # rand may return exactly 0, whose quantile is infinite
         tails = torch.log1p(-2 * uniform.abs()).clamp(min=-40)
         return raw - self.current_scale * uniform.sign() * tails

@@ -1,4 +1,4 @@
-"""How good reconstructions, codes and generated samples are: functions of arrays, for whatever model made them."""
+"""Metrics of reconstructions, codes and generated samples: functions of arrays, for any model."""
 
 from ._dci import dci
 from ._disentanglement import disentanglement, mutual_information_gap, separated_attribute_predictability

@@ -1,4 +1,4 @@
-"""What metrics check of the arrays that they are given, and how they scale them."""
+"""Validation and scaling of the metrics' input arrays."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def check_values(A: Any, name: str, *, allow_nan: bool = False) -> np.ndarray:
     check_real(A, name)
     if A.ndim < 2 or A.size == 0:
         raise ValueError(f"{name} must have the shape (n_samples, ...), at least 2-D and not empty, got {A.shape}.")
-    return check_size(A, name)  # squares of what estimators refuse, and theirs, may overflow
+    return check_size(A, name)  # the squares of larger values may overflow
 
 
 def check_pair(X: Any, X_hat: Any, *, allow_nan: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Validate X and its reconstruction, which has X's shape."""
+    """Validate X and its reconstruction of the same shape."""
     X, X_hat = check_values(X, "X", allow_nan=allow_nan), check_values(X_hat, "X_hat", allow_nan=allow_nan)
     if X.shape != X_hat.shape:
         raise ValueError(f"X_hat must have the shape of X, {X.shape}, got {X_hat.shape}.")
@@ -32,7 +32,7 @@ def check_pair(X: Any, X_hat: Any, *, allow_nan: bool = False) -> tuple[np.ndarr
 
 
 def check_codes_and_factors(Z: Any, factors: Any, *, whole: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Validate codes and the factors beside them; with ``whole`` these are whole numbers."""
+    """Validate codes and factors of the same samples; with ``whole`` factors must be integers."""
     Z, factors = check_values(Z, "Z"), check_values(factors, "factors")
     if Z.ndim != 2:
         raise ValueError(f"Z must have the shape (n_samples, n_components), got {Z.shape}.")
@@ -55,8 +55,8 @@ def check_codes_and_factors(Z: Any, factors: Any, *, whole: bool = False) -> tup
 
 
 def standardized(A: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and standard deviation 1, constant ones of 0."""
-    A = A - A[0]  # so that constant columns are 0 exactly
+    """Standardize columns to mean 0 and standard deviation 1; constant columns become 0."""
+    A = A - A[0]  # makes constant columns exactly 0
     A -= A.mean(axis=0)
     deviation = A.std(axis=0)
     return np.divide(A, deviation, out=np.zeros_like(A), where=deviation > 0)

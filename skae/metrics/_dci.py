@@ -1,4 +1,4 @@
-"""Disentanglement judged by models that predict factors from codes."""
+"""Disentanglement, completeness and informativeness (DCI) of codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._checks import check_codes_and_factors, standardized
 
 
 class DCI(NamedTuple):
-    """What `dci` returns."""
+    """Result of `dci`."""
 
     disentanglement: float
     completeness: float
@@ -24,47 +24,47 @@ class DCI(NamedTuple):
 
 
 def dci(Z: Any, factors: Any, *, estimator: Any = None, random_state: Any = None) -> DCI:
-    r"""Disentanglement, completeness and informativeness of a code (DCI).
+    r"""Compute disentanglement, completeness and informativeness of a code (DCI).
 
     A model is fitted for each factor to predict it from the code, and :math:`R_{ij}` is the importance of column i for
-    factor j, with sum 1 for each factor.
+    factor j, normalized to sum 1 for each factor.
 
-    - Disentanglement: whether a column is of importance for one factor only, 1 less the entropy of a row of R. It is
-      the mean over columns, weighted by their importance.
-    - Completeness: whether a factor is predicted by one column only, 1 less the entropy of a column of R. It is the
-      mean over factors.
-    - Informativeness: how well factors are predicted for a quarter of the samples, held out at random.
+    - Disentanglement: whether each column is important for a single factor; 1 minus the entropy of a row of R, averaged
+      over columns with their importances as weights.
+    - Completeness: whether each factor is predicted by a single column; 1 minus the entropy of a column of R, averaged
+      over factors.
+    - Informativeness: the prediction score on a quarter of the samples, held out at random.
 
-    Entropies are to the base of the number of their terms, so that they lie in [0, 1] (Eastwood and Williams, 2018).
+    Entropies are normalized to [0, 1] (Eastwood and Williams, 2018).
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Codes, such as `transform` returns them. They are brought to mean 0 and standard deviation 1.
+        Codes, as returned by `transform`. They are standardized first.
     factors : array-like of shape (n_samples, n_factors)
-        The factors that the samples were made from, whole numbers; at least two values in every column.
+        Ground-truth factors of the samples, integers; at least two values in every column.
     estimator : classifier or regressor, default=None
-        What predicts a factor. It has ``feature_importances_`` once fitted, or ``coef_``, of which the absolute values
-        are taken, averaged over classes. None is for ``RandomForestClassifier(n_estimators=30, max_features=None,
-        min_samples_leaf=5)``: where every split may choose from all columns, those that tell nothing are chosen least.
+        Model that predicts a factor. Once fitted it must have ``feature_importances_`` or ``coef_``, whose absolute
+        values are averaged over classes. If None, ``RandomForestClassifier(n_estimators=30, max_features=None,
+        min_samples_leaf=5)``, where all columns compete in every split, so that uninformative ones get low importance.
     random_state : int or RandomState instance, default=None
-        Seed of the split, and of ``estimator`` where it has a ``random_state`` that is None.
+        Seed of the split, and of ``estimator`` if its ``random_state`` is None.
 
     Returns
     -------
     result : named tuple
         ``disentanglement``, ``completeness``, ``informativeness`` : float, the higher the better; the first two in
-        [0, 1]. ``informativeness`` is the mean of the estimator's `score` over factors: accuracy for classifiers,
-        which is not 0 by chance, R² for regressors.
+        [0, 1]. ``informativeness`` is the mean of the estimator's `score` over factors: accuracy for classifiers (above
+        0 by chance), R² for regressors.
 
-        ``importances`` : ndarray of shape (n_components, n_factors), float64, the R of above.
+        ``importances`` : ndarray of shape (n_components, n_factors), float64, the matrix R.
 
     Raises
     ------
     TypeError
-        If ``estimator`` has neither importances nor coefficients, one for each column of Z.
+        If ``estimator`` has neither importances nor coefficients for each column of Z.
     ValueError
-        As `mutual_information_gap` does.
+        As in `mutual_information_gap`.
 
     References
     ----------
@@ -104,9 +104,9 @@ def dci(Z: Any, factors: Any, *, estimator: Any = None, random_state: Any = None
 
 
 def _fitted(estimator: Any, Z: np.ndarray, v: np.ndarray) -> Any:
-    """The estimator, fitted; the default by its base class's `fit`.
+    """Fit the estimator; the default one by its base class's `fit`.
 
-    What tools that record every call of `fit` put in its place would take the forests for models of the user's.
+    Tools that record every call of `fit`, such as mlflow's autologging, would record the forests as the user's models.
     """
     is_forest = type(estimator) is RandomForestClassifier
     return super(RandomForestClassifier, estimator).fit(Z, v) if is_forest else estimator.fit(Z, v)
@@ -121,13 +121,13 @@ def _find_importances(fitted: Any, n_columns: int) -> np.ndarray:
 
 
 def _shares(A: np.ndarray, axis: int) -> np.ndarray:
-    """A divided by its sums; zeros where these are 0."""
+    """Divide A by its sums along an axis; 0 where the sum is 0."""
     total = A.sum(axis=axis, keepdims=True)
     return np.divide(A, total, out=np.zeros_like(A), where=total > 0)
 
 
 def _concentration(A: np.ndarray, axis: int) -> np.ndarray:
-    """1 less the entropy along an axis, to the base of its length; 0 where all is 0, for nothing was found there."""
+    """Compute 1 minus the normalized entropy along an axis; 0 where all values are 0."""
     shares = _shares(A, axis)
     entropy = -xlogy(shares, shares).sum(axis=axis) / np.log(max(A.shape[axis], 2))
     return np.where(shares.any(axis=axis), 1 - entropy, 0.0)

@@ -1,4 +1,4 @@
-"""Whether each column of a code stands for one known factor of the data."""
+"""Measures of whether each column of a code represents one known factor of the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._dci import dci
 
 
 class Disentanglement(NamedTuple):
-    """What `disentanglement` returns."""
+    """Result of `disentanglement`."""
 
     mig: float
     sap: float
@@ -24,39 +24,39 @@ class Disentanglement(NamedTuple):
 
 
 def mutual_information_gap(Z: Any, factors: Any, *, n_bins: int = 20, per_factor: bool = False) -> Any:
-    r"""Mutual information gap (MIG): how much more one column of a code tells of a factor than any other does.
+    r"""Compute the mutual information gap (MIG) between the two most informative columns for each factor.
 
     .. math:: \frac{1}{m} \sum_j \frac{I(z_{(1)}; v_j) - I(z_{(2)}; v_j)}{H(v_j)}
 
     where :math:`z_{(1)}` and :math:`z_{(2)}` are the two columns with the most mutual information with the factor
-    :math:`v_j`, and H is its entropy (Chen et al., 2018). Columns are cut into bins of equal width, as many in
-    each, between their smallest and their largest value. A code that is spread over several columns, as a rotation of
-    a good one is, gets a low value, and so does one that tells nothing.
+    :math:`v_j`, and H is its entropy (Chen et al., 2018). Columns are discretized into bins of equal width between
+    their smallest and largest value. Codes that spread a factor over several columns, such as a rotation of a
+    disentangled code, have a low value, and so have uninformative codes.
 
-    The order of the values of a factor does not matter. Mutual information is estimated too high from few samples, by
-    about the same amount in every column; take some thousand.
+    The order of a factor's values does not matter. Estimates of mutual information are biased upwards for few samples,
+    about equally in all columns; use several thousand.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Codes, such as `transform` returns them.
+        Codes, as returned by `transform`.
     factors : array-like of shape (n_samples, n_factors)
-        The factors that the samples were made from, whole numbers; at least two values in every column.
+        Ground-truth factors of the samples, integers; at least two values in every column.
     n_bins : int, default=20
-        Number of bins; at least 2. A factor of more values than bins cannot reach 1.
+        Number of bins; at least 2. A factor with more values than bins cannot reach 1.
     per_factor : bool, default=False
         Whether to return one value for each factor instead of their mean.
 
     Returns
     -------
     mig : float or ndarray of shape (n_factors,), float64
-        In [0, 1], the higher the better. If Z has one column, the second is taken to tell nothing.
+        In [0, 1], the higher the better. If Z has one column, the second term is 0.
 
     Raises
     ------
     ValueError
-        If Z or ``factors`` are not 2-D, differ in length, hold NaN, infinity or no real numbers; if a factor has values
-        that are not whole, or only one; if ``n_bins`` < 2.
+        If Z or ``factors`` are not 2-D, differ in length, or contain NaN, infinity or values that are not real; if a
+        factor is not integer or has a single value; if ``n_bins`` < 2.
 
     References
     ----------
@@ -86,34 +86,34 @@ def mutual_information_gap(Z: Any, factors: Any, *, n_bins: int = 20, per_factor
 
 
 def separated_attribute_predictability(Z: Any, factors: Any, *, per_factor: bool = False) -> Any:
-    r"""Separated attribute predictability (SAP): how much better one column predicts a factor than any other does.
+    r"""Compute separated attribute predictability (SAP) from the two most predictive columns for each factor.
 
     .. math:: \frac{1}{m} \sum_j \bigl(r^2(z_{(1)}, v_j) - r^2(z_{(2)}, v_j)\bigr)
 
     where r² is the squared correlation, and :math:`z_{(1)}` and :math:`z_{(2)}` are the columns with the two largest
-    (Kumar et al., 2018). It is meant for factors whose values are in order, such as a size or a position; of one
-    without an order, and of an angle that comes back to its start, it tells little. For those the paper takes the
-    accuracy of a classifier, which is not done here: see `mutual_information_gap`.
+    (Kumar et al., 2018). It is meant for ordered factors, such as a size or a position, and not informative for
+    unordered and cyclic ones. For these the paper uses the accuracy of a classifier, which is not implemented here: see
+    `mutual_information_gap`.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Codes, such as `transform` returns them.
+        Codes, as returned by `transform`.
     factors : array-like of shape (n_samples, n_factors)
-        The factors that the samples were made from, any real numbers; at least two values in every column.
+        Ground-truth factors of the samples, real numbers; at least two values in every column.
     per_factor : bool, default=False
         Whether to return one value for each factor instead of their mean.
 
     Returns
     -------
     sap : float or ndarray of shape (n_factors,), float64
-        In [0, 1], the higher the better. If Z has one column, the second is taken to predict nothing.
+        In [0, 1], the higher the better. If Z has one column, the second term is 0.
 
     Raises
     ------
     ValueError
-        If Z or ``factors`` are not 2-D, differ in length, hold NaN, infinity or no real numbers; if a factor has one
-        value only.
+        If Z or ``factors`` are not 2-D, differ in length, or contain NaN, infinity or values that are not real; if a
+        factor has a single value.
 
     References
     ----------
@@ -139,17 +139,17 @@ def separated_attribute_predictability(Z: Any, factors: Any, *, per_factor: bool
 def disentanglement(Z: Any, factors: Any, *, random_state: Any = None) -> Disentanglement:
     """Compute all measures of disentanglement with their defaults.
 
-    They agree on codes that are perfect and on codes that are noise, and often on no ranking in between, so it is
-    well to look at more than one.
+    They agree on perfectly disentangled codes and on noise, but often rank other codes differently, so consider more
+    than one.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Codes, such as `transform` returns them.
+        Codes, as returned by `transform`.
     factors : array-like of shape (n_samples, n_factors)
-        The factors that the samples were made from, whole numbers; at least two values in every column.
+        Ground-truth factors of the samples, integers; at least two values in every column.
     random_state : int or RandomState instance, default=None
-        As for `dci`.
+        Seed, as in `dci`.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def disentanglement(Z: Any, factors: Any, *, random_state: Any = None) -> Disent
     Raises
     ------
     ValueError
-        As `mutual_information_gap` does.
+        As in `mutual_information_gap`.
 
     Examples
     --------
@@ -177,7 +177,9 @@ def disentanglement(Z: Any, factors: Any, *, random_state: Any = None) -> Disent
 
 
 def _gap(scores: np.ndarray, per_factor: bool) -> Any:
-    """The difference between the two largest in each column of (n_components, n_factors), or its mean."""
-    ordered = np.sort(np.vstack([scores, np.zeros((1, scores.shape[1]))]), axis=0)  # zeros: there may be one row
+    """Return the difference of the two largest scores of each factor, (n_components, n_factors), or its mean."""
+    ordered = np.sort(
+        np.vstack([scores, np.zeros((1, scores.shape[1]))]), axis=0
+    )  # zeros, in case of a single component
     gaps = ordered[-1] - ordered[-2]
     return gaps if per_factor else float(gaps.mean())

@@ -10,7 +10,7 @@ from .._data.chunked import slices
 
 
 def errors_of_samples(X: np.ndarray, X_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sum of squares of each row over its known values, and how many there are."""
+    """Compute the sum of squared errors of each sample and its number of known values."""
     squares, counts = np.empty(len(X)), np.empty(len(X))
     for s, error, known in errors(X, X_hat):
         squares[s] = np.einsum("ij,ij->i", error, error)
@@ -21,7 +21,7 @@ def errors_of_samples(X: np.ndarray, X_hat: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def errors_of_features(X: np.ndarray, X_hat: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The weighted sum of squares of each feature over its known values, and the sum of their weights."""
+    """Compute the weighted sum of squared errors of each feature and the sum of weights of its known values."""
     squares, counts = np.zeros((2, *X.shape[1:])).reshape(2, -1)
     for s, error, known in errors(X, X_hat):
         squares += weight[s] @ error**2
@@ -32,7 +32,7 @@ def errors_of_features(X: np.ndarray, X_hat: np.ndarray, weight: np.ndarray) -> 
 
 
 def errors(X: np.ndarray, X_hat: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """X_hat (or one row for all) less X for slices of flat rows, 0 where X is not known, and what is known."""
+    """Yield slices, X_hat - X (0 where X is missing) and the mask of known values; X_hat may be a single row."""
     X_hat = np.broadcast_to(X_hat, X.shape)
     for s in slices(X):
         error = np.subtract(X_hat[s], X[s], dtype=np.float64).reshape(len(X[s]), -1)

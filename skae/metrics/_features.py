@@ -1,4 +1,4 @@
-"""The features in which generated samples are compared with real ones."""
+"""Features for the comparison of generated with real samples."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .._data.validation import check_size
 from ._checks import check_values
 
 _MLP = (MLPClassifier, MLPRegressor)
-_LEAST_PROBABILITY = 1e-6  # trees say 0, of which the logarithm would outweigh all else
+_LEAST_PROBABILITY = 1e-6  # trees may return 0, whose logarithm is infinite
 
 
 def find_features(features: Any, *, min_rows: int = 1, **arrays: Any) -> list[np.ndarray]:
-    """The features of each of ``arrays``, (n, d) in float64; their names are for messages, the first one is X."""
+    """Compute the features of each array, (n, d) in float64; argument names are used in messages, X comes first."""
     if features is None:
         values = {name: check_values(A, name) for name, A in arrays.items()}
         shape = next(iter(values.values())).shape[1:]
@@ -44,7 +44,7 @@ def find_features(features: Any, *, min_rows: int = 1, **arrays: Any) -> list[np
 def _check_kind(features: Any) -> None:
     wanted = "None, a fitted transformer or classifier, or a function from X to an array of shape (n_samples, d)"
     if isinstance(features, type):
-        raise TypeError(f"features must be {wanted}; got the class {features.__name__}: pass a fitted object of it.")
+        raise TypeError(f"features must be {wanted}; got the class {features.__name__}: pass a fitted instance.")
     if hasattr(features, "fit"):
         check_is_fitted(features)
     elif not (hasattr(features, "transform") or callable(features)):
@@ -52,7 +52,7 @@ def _check_kind(features: Any) -> None:
 
 
 def _apply(features: Any, X: Any) -> Any:
-    """What ``features`` makes of X; pipelines and searches are opened, to find the classifier at their end."""
+    """Apply ``features`` to X; for pipelines and searches, to find their final classifier."""
     if not (hasattr(features, "fit") or hasattr(features, "transform")):
         return features(X)
     X = _flatten_if_wanted(features, X)
@@ -66,17 +66,16 @@ def _apply(features: Any, X: Any) -> Any:
         return _last_hidden_layer(features, X)
     if hasattr(features, "decision_function"):
         scores = features.decision_function(X)
-        return scores.reshape(-1, 1) if np.ndim(scores) == 1 else scores  # two classes have one column
+        return scores.reshape(-1, 1) if np.ndim(scores) == 1 else scores  # binary classifiers return a 1-d array
     if hasattr(features, "predict_proba"):
         return np.log(np.clip(features.predict_proba(X), _LEAST_PROBABILITY, None))
     raise TypeError(
-        f"features={features!r} has none of transform, decision_function and predict_proba: there is no feature to "
-        "be had from it. Pass a function instead."
+        f"features={features!r} has none of transform, decision_function and predict_proba. Pass a function instead."
     )
 
 
 def _flatten_if_wanted(estimator: Any, X: Any) -> Any:
-    """Images as flat rows where the estimator was fitted on such; anything else as it is, data frames included."""
+    """Flatten images if the estimator was fitted on flat rows; return anything else unchanged."""
     shape = np.shape(X)
     wanted = getattr(estimator, "input_shape_", (getattr(estimator, "n_features_in_", None),))
     if len(shape) > 2 and tuple(wanted) == (math.prod(shape[1:]),):
@@ -93,7 +92,7 @@ def _last_hidden_layer(network: Any, X: Any) -> np.ndarray:
 
 
 def _check_result(result: Any, X: Any, name: str) -> np.ndarray:
-    """Validate what features are for the array ``name``: a row for each of its rows, flattened."""
+    """Validate and flatten the features of the array ``name``, one row per sample."""
     any_size = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "ensure_min_features": 0}
     F = check_array(result, dtype=np.float64, input_name=f"features of {name}", **any_size)
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)

@@ -1,4 +1,4 @@
-"""How far the distribution of generated samples is from that of real ones."""
+"""Distances between the distributions of generated and real samples."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from ._features import find_features
 
 
 def frechet_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
-    r"""Fréchet distance between Gaussians of the features of real and of generated samples.
+    r"""Compute the Fréchet distance between Gaussians fitted to features of real and generated samples.
 
     .. math:: \|\mu - \mu'\|^2 + \mathrm{tr}\bigl(\Sigma + \Sigma' - 2 (\Sigma \Sigma')^{1/2}\bigr)
 
     with the mean and the covariance of each set (Dowson and Landau, 1982). With features of the Inception network it
-    is known as FID (Heusel et al., 2017); here no weights are downloaded, so figures do not compare with published
-    ones. Take one set of features for all models that are to be compared.
+    is known as FID (Heusel et al., 2017); here no weights are downloaded, so values are not comparable with published
+    ones. Use the same features for all models to compare.
 
-    The estimate is too large for small samples, also between samples of one distribution. Compare models at
-    equal numbers of samples, and give the distance between two halves of the real data beside them.
+    The estimate is biased upwards for small samples, also between samples of the same distribution. Compare models at
+    equal numbers of samples, and report the distance between two halves of the real data as a baseline.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Real samples, best ones that the model was not trained on; at least 2. Images may be given as they are.
+        Real samples, preferably not used for training; at least 2. Images may have any layout.
     X_generated : array-like of shape (n_generated, ...)
         Generated samples in X's layout and units; at least 2.
     features : estimator or callable, default=None
-        What is compared. None is for the values themselves, flattened. A fitted transformer gives what its
-        `transform` returns; a fitted `MLPClassifier` or `MLPRegressor` the activations of its last hidden layer; any
-        other fitted classifier its `decision_function`, or else the logarithm of `predict_proba` (clipped at 1e-6);
-        pipelines and searches that end in one of these apply the steps before. A callable gets X and returns (n, d).
-        Images become flat rows where the estimator was fitted on as many columns as an image has values.
+        Features to compare. If None, the values themselves, flattened. Of a fitted transformer, the output of
+        `transform`; of a fitted `MLPClassifier` or `MLPRegressor`, the activations of the last hidden layer; of any
+        other fitted classifier, its `decision_function`, or else the logarithm of `predict_proba` (clipped at 1e-6).
+        Pipelines and searches that end in one of these apply the steps before. A callable maps X to an array (n, d).
+        Images are flattened if the estimator was fitted on as many columns as an image has values.
 
     Returns
     -------
     distance : float
         At least 0, in the units of the features squared. Computed in double precision from singular values, so that
-        singular covariances, those of few samples or constant pixels, do no harm.
+        covariances may be singular, as for few samples or constant pixels.
 
     Raises
     ------
     TypeError
         If ``features`` is neither None nor an estimator with one of these methods nor callable.
     ValueError
-        If the arrays hold NaN, infinity or no real numbers where ``features`` is None, or their features do; if rows
-        or features differ in shape; if there are fewer than 2 samples in one of them.
+        If the arrays (with ``features=None``) or their features contain NaN, infinity or values that are not real; if
+        samples or features differ in shape; if an array has fewer than 2 samples.
     sklearn.exceptions.NotFittedError
         If ``features`` is an estimator that is not fitted.
 
@@ -74,50 +74,50 @@ def frechet_distance(X: Any, X_generated: Any, *, features: Any = None) -> float
     F, G = find_features(features, X=X, X_generated=X_generated, min_rows=2)
     shift = F.mean(axis=0) - G.mean(axis=0)
     root, root_generated = _covariance_root(F), _covariance_root(G)
-    # The trace of (C C')^½ is the sum of the singular values of R R'ᵀ where C = RᵀR and C' = R'ᵀR'. Eigenvalues of
-    # C C' would be rounded before their roots are taken, which turns 1e-16 into 1e-8 wherever one of them is 0.
+    # The trace of (C C')^½ is the sum of the singular values of R R'ᵀ where C = RᵀR and C' = R'ᵀR'. Square roots of
+    # eigenvalues of C C' would be less precise: a rounding error of 1e-16 becomes 1e-8 where one of them is 0.
     common = np.linalg.svd(root @ root_generated.T, compute_uv=False).sum()
     return max(0.0, float(shift @ shift + np.sum(root**2) + np.sum(root_generated**2) - 2 * common))
 
 
 def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
-    r"""Squared maximum mean discrepancy between the features of real and of generated samples.
+    r"""Compute the squared maximum mean discrepancy between features of real and generated samples.
 
     .. math:: \frac{\sum_{i \ne j} k(f_i, f_j)}{n (n - 1)} + \frac{\sum_{i \ne j} k(g_i, g_j)}{m (m - 1)}
               - \frac{2 \sum_{i, j} k(f_i, g_j)}{n m},
               \qquad k(f, g) = \Bigl(\frac{f \cdot g}{d} + 1\Bigr)^3
 
     for the d features f of X and g of X_generated. With features of the Inception network it is known as KID
-    (Bińkowski et al., 2018). Unlike `~skae.metrics.frechet_distance` it is unbiased: its mean does not depend on the
-    number of samples, and is 0 for samples of one distribution.
+    (Bińkowski et al., 2018). Unlike `~skae.metrics.frechet_distance` it is unbiased: its expectation does not depend on
+    the number of samples, and is 0 for samples of the same distribution.
 
-    Features are first centred by their means over X and divided by one scale, the root of their mean variance over X,
-    which the paper does not do: the kernel has no scale of its own, so the unit of the features would decide which of
-    its powers counts. Swapping the two arrays therefore gives another number. It is one scale for all, since features
-    that hardly vary, such as pixels near the edge, would else outweigh the others: the kernel takes the third power.
-    For columns in different units pass ``features=StandardScaler().fit(X)``.
+    Unlike in the paper, features are first centered by their means over X and divided by one scale, the root of their
+    mean variance over X: the kernel has no scale parameter, so the unit of the features would determine which of its
+    powers dominates. Swapping the two arrays therefore changes the value. All features share one scale, since features
+    that hardly vary, such as pixels near the edge, would otherwise dominate the third power. For columns in different
+    units pass ``features=StandardScaler().fit(X)``.
 
-    All pairs enter, in blocks of bounded memory, and not the mean over random subsets of the paper: nothing is drawn,
-    and time grows with the square of the number of samples.
+    All pairs are used, in blocks of bounded memory, instead of the mean over random subsets as in the paper: the result
+    is deterministic, and time grows with the square of the number of samples.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Real samples, best ones that the model was not trained on; at least 2.
+        Real samples, preferably not used for training; at least 2.
     X_generated : array-like of shape (n_generated, ...)
         Generated samples in X's layout and units; at least 2.
     features : estimator or callable, default=None
-        What is compared, as for `~skae.metrics.frechet_distance`.
+        Features to compare, as in `~skae.metrics.frechet_distance`.
 
     Returns
     -------
     distance : float
-        Without a unit; below 0 about as often as above for samples of one distribution.
+        Without a unit; distributed around 0 for samples of the same distribution.
 
     Raises
     ------
     TypeError, ValueError, sklearn.exceptions.NotFittedError
-        As `~skae.metrics.frechet_distance` does.
+        As in `~skae.metrics.frechet_distance`.
 
     References
     ----------
@@ -137,7 +137,7 @@ def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
     mean = F.mean(axis=0)
     F, G = F - mean, G - mean
     scale = np.sqrt(np.mean(F**2))
-    if scale > 1e-12 * abs(mean).max():  # below it is the rounding of constant features
+    if scale > 1e-12 * abs(mean).max():  # otherwise rounding errors of constant features
         F, G = F / scale, G / scale
     n, m = len(F), len(G)
     pairs = (_kernel_sum(F, F) - _kernel_of_itself(F)) / (n * (n - 1))
@@ -146,7 +146,7 @@ def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
 
 
 def _covariance_root(F: np.ndarray) -> np.ndarray:
-    """A matrix R, of at most d rows, with RᵀR the covariance of the columns of F."""
+    """Return a matrix R of at most d rows such that RᵀR is the covariance of the columns of F."""
     return np.linalg.qr(F - F.mean(axis=0), mode="r") / np.sqrt(len(F) - 1)
 
 

@@ -1,4 +1,4 @@
-"""What codes hold, judged by the codes alone."""
+"""Metrics of codes that need only the codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._checks import check_values
 
 
 def active_units(Z: Any, *, threshold: float = 0.01) -> int:
-    r"""Number of columns of a code that tell samples apart.
+    r"""Count the columns of a code that vary over samples.
 
     A unit u is active if its mean code varies over the samples, :math:`\mathrm{Var}_x(E_{q(u|x)}[u]) >` ``threshold``.
     It is meant for codes of a fixed scale, such as those of variational autoencoders.
@@ -20,7 +20,7 @@ def active_units(Z: Any, *, threshold: float = 0.01) -> int:
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Codes, such as `transform` returns them; at least two samples.
+        Codes, as returned by `transform`; at least two samples.
     threshold : float, default=0.01
         Variance that a unit has to exceed; at least 0.
 
@@ -32,7 +32,8 @@ def active_units(Z: Any, *, threshold: float = 0.01) -> int:
     Raises
     ------
     ValueError
-        If Z is not 2-D, has fewer than two rows, or holds NaN, infinity or no real numbers; if ``threshold`` < 0.
+        If Z is not 2-D, has fewer than two samples, or contains NaN, infinity or values that are not real; if
+        ``threshold`` < 0.
 
     References
     ----------
@@ -48,5 +49,5 @@ def active_units(Z: Any, *, threshold: float = 0.01) -> int:
     Z = check_values(Z, "Z")
     if Z.ndim != 2 or len(Z) < 2:
         raise ValueError(f"Z must have the shape (n_samples, n_components) with at least 2 samples, got {Z.shape}.")
-    centred = np.subtract(Z, Z[0], dtype=np.float64)  # so that the variance of a constant column is 0 exactly
-    return int((centred.var(axis=0) > threshold).sum())
+    centered = np.subtract(Z, Z[0], dtype=np.float64)  # makes the variance of constant columns exactly 0
+    return int((centered.var(axis=0) > threshold).sum())

@@ -1,4 +1,4 @@
-"""Whether generated samples lie where real ones do, or too near to those of training."""
+"""Nearest-neighbor metrics of generated samples: quality, diversity and memorization."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._features import find_features
 
 
 class PrecisionRecallDensityCoverage(NamedTuple):
-    """What `precision_recall_density_coverage` returns."""
+    """Result of `precision_recall_density_coverage`."""
 
     precision: float
     recall: float
@@ -24,7 +24,7 @@ class PrecisionRecallDensityCoverage(NamedTuple):
 
 
 class Memorization(NamedTuple):
-    """What `~skae.metrics.memorization` returns."""
+    """Result of `~skae.metrics.memorization`."""
 
     ratio: float
     probability: float
@@ -35,43 +35,43 @@ class Memorization(NamedTuple):
 def precision_recall_density_coverage(
     X: Any, X_generated: Any, *, features: Any = None, n_neighbors: int = 5
 ) -> PrecisionRecallDensityCoverage:
-    r"""Quality and variety of generated samples, told apart by balls around samples.
+    r"""Compute separate measures of the quality and the diversity of generated samples.
 
-    The ball of a sample reaches to its k-th nearest neighbour in its own set, k being ``n_neighbors``.
+    The ball of a sample has the distance to its k-th nearest neighbor in its own set as radius, k = ``n_neighbors``.
 
     - Precision: the fraction of generated samples that lie in the ball of a real one.
     - Recall: the fraction of real samples that lie in the ball of a generated one (Kynkäänniemi et al., 2019).
-    - Density: the number of real balls that a generated sample lies in, on average, divided by k.
+    - Density: the mean number of real balls that contain a generated sample, divided by k.
     - Coverage: the fraction of real samples with a generated one in their ball (Naeem et al., 2020).
 
-    Density and coverage use balls of real samples alone, so a single outlier does not make a large part of the space
-    count as real or as covered. For two independent samples of one distribution, as many of each, density is 1 on
-    average and coverage :math:`1 - \prod_{i=0}^{k-1} (n - 1 - i) / (2n - 1 - i) \approx 1 - 2^{-k}`.
+    Density and coverage use balls of real samples only, and are less sensitive to outliers. For two independent samples
+    of the same distribution and size the expected density is 1 and the expected coverage
+    :math:`1 - \prod_{i=0}^{k-1} (n - 1 - i) / (2n - 1 - i) \approx 1 - 2^{-k}`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Real samples, best ones that the model was not trained on; more than ``n_neighbors``.
+        Real samples, preferably not used for training; more than ``n_neighbors``.
     X_generated : array-like of shape (n_generated, ...)
-        Generated samples in X's layout and units; more than ``n_neighbors``, and as many as in X where figures are to
-        be compared with others: recall and coverage grow with their number.
+        Generated samples in X's layout and units; more than ``n_neighbors``. Use as many as in X to compare models,
+        since recall and coverage grow with their number.
     features : estimator or callable, default=None
-        What distances are measured in, as for `~skae.metrics.frechet_distance`.
+        Features in which distances are measured, as in `~skae.metrics.frechet_distance`.
     n_neighbors : int, default=5
-        The k of above.
+        Number of neighbors k.
 
     Returns
     -------
     result : named tuple of float
-        ``precision``, ``recall``, ``density``, ``coverage``; all in [0, 1] but ``density``, which has no upper bound.
-        A sample on the rim of a ball is outside, unless it equals the centre.
+        ``precision``, ``recall``, ``density``, ``coverage``; all in [0, 1] except ``density``, which has no upper
+        bound. Balls are open, but contain samples that are equal to their center.
 
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
-        As `~skae.metrics.frechet_distance` does.
+        As in `~skae.metrics.frechet_distance`.
     ValueError
-        As `~skae.metrics.frechet_distance` does; if a set has no more than ``n_neighbors`` samples.
+        As in `~skae.metrics.frechet_distance`; if a set has at most ``n_neighbors`` samples.
 
     References
     ----------
@@ -83,7 +83,7 @@ def precision_recall_density_coverage(
 
     Examples
     --------
-    Samples of half of the distribution are good, but lack variety:
+    Samples from half of the distribution have high quality, but lack diversity:
 
     >>> import numpy as np
     >>> from skae.metrics import precision_recall_density_coverage
@@ -118,45 +118,45 @@ def precision_recall_density_coverage(
 
 
 def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = None) -> Memorization:
-    r"""Whether generated samples lie nearer to the rows of training than unseen real ones do.
+    r"""Measure whether generated samples are closer to the training samples than held-out real samples are.
 
-    Each generated and each held-out row is measured by the Euclidean distance to its nearest row of X. A model that has
-    learnt the distribution draws rows at such distances as held-out rows have; one that repeats its training rows
-    draws nearer ones.
+    The Euclidean distance to the nearest training sample is computed for each generated and each held-out sample. A
+    model that has learned the distribution generates samples at the same distances as held-out samples; a model that
+    memorizes training samples generates closer ones.
 
-    The probability is the Mann-Whitney statistic of the two sets of distances, divided by the number of pairs, by
-    which Meehan et al. (2020) test for data-copying; they do it in each cell of a partition of the space, here it is
-    done once for all of X. So rows that are copied in one region may be balanced by rows far off in another: look at
-    the smallest ``distances`` too.
+    The probability is the Mann-Whitney statistic of the two sets of distances, divided by the number of pairs, by which
+    Meehan et al. (2020) test for data-copying. They compute it in each cell of a partition of the space, here it is
+    computed once. Copies in one region may therefore be balanced by distant samples in another: also inspect the
+    smallest ``distances``.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        The rows that the model was trained on.
+        Samples that the model was trained on.
     X_generated : array-like of shape (n_generated, ...)
         Generated samples in X's layout and units.
     X_held_out : array-like of shape (n_held_out, ...)
         Real samples of the same distribution as X that the model has not seen.
     features : estimator or callable, default=None
-        What distances are measured in, as for `~skae.metrics.frechet_distance`.
+        Features in which distances are measured, as in `~skae.metrics.frechet_distance`.
 
     Returns
     -------
     result : named tuple
-        ``ratio`` : float, the median distance of generated rows over that of held-out rows. Well below 1: memorised;
-        well above: the samples are unlike the data. Infinite if the latter alone is 0, and NaN if both are, as for data
-        of few different rows; ``probability`` still tells them apart.
+        ``ratio`` : float, the median distance of generated samples divided by that of held-out samples. Well below 1
+        indicates memorization, well above 1 that samples are unlike the data. Infinite if only the latter is 0, and NaN
+        if both are, as for data with few distinct samples, where ``probability`` is still informative.
 
-        ``probability`` : float, how likely it is that a generated row lies nearer to X than a held-out row does, ties
-        counted half. 0.5 means no memorisation, 1 that every generated row is nearer.
+        ``probability`` : float, the probability that a generated sample is closer to X than a held-out sample, ties
+        counted half. 0.5 means no memorization, 1 that every generated sample is closer.
 
         ``distances`` : ndarray of shape (n_generated,), float64, and ``held_out_distances`` : ndarray of shape
-        (n_held_out,), float64. They are exact, 0 for copies only, however far apart groups of rows lie.
+        (n_held_out,), float64. They are exact, and 0 only for copies.
 
     Raises
     ------
     TypeError, ValueError, sklearn.exceptions.NotFittedError
-        As `~skae.metrics.frechet_distance` does, but one sample is enough.
+        As in `~skae.metrics.frechet_distance`, but a single sample is sufficient.
 
     References
     ----------
@@ -189,15 +189,15 @@ def memorization(X: Any, X_generated: Any, X_held_out: Any, *, features: Any = N
 
 
 def _squared_distances(A: np.ndarray, B: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """The squared distances of slices of A's rows to all of B by matrix products, and bounds of their errors.
+    """Yield slices of A, squared distances to all of B by matrix products, and bounds of their rounding errors.
 
-    Both are centered first, since a common offset would cost digits. What a distance between two far groups of rows
-    costs those within a group is left to `_measure`.
+    A and B are centered first, since a common offset would lose digits. Rounding errors within distant groups of rows
+    are left to `_measure`.
     """
     mean = B.mean(axis=0)
     A, B = A - mean, B - mean
     norms, norms_b = np.einsum("ij,ij->i", A, A), np.einsum("ij,ij->i", B, B)
-    relative = (A.shape[1] + 8) * np.finfo(np.float64).eps  # of the sums, and of the centering
+    relative = (A.shape[1] + 8) * np.finfo(np.float64).eps  # relative error of the sums and of centering
     for s in slices(A, 2 * len(B)):
         squares = norms[s, np.newaxis] + norms_b
         errors = relative * squares
@@ -206,7 +206,7 @@ def _squared_distances(A: np.ndarray, B: np.ndarray) -> Iterator[tuple[slice, np
 
 
 def _measure(squares: np.ndarray, unsure: np.ndarray, A: np.ndarray, B: np.ndarray) -> None:
-    """Put the squares of differences, which are 0 for copies only, where ``unsure``."""
+    """Replace ``unsure`` entries by exact sums of squared differences, which are 0 only for copies."""
     rows, columns = np.nonzero(unsure)
     for s in slices(rows, A.shape[1]):
         difference = A[rows[s]] - B[columns[s]]
@@ -214,7 +214,7 @@ def _measure(squares: np.ndarray, unsure: np.ndarray, A: np.ndarray, B: np.ndarr
 
 
 def _neighbors(A: np.ndarray, B: np.ndarray, k: int) -> np.ndarray:
-    """The exact squared distance of each row of A to its k-th nearest of B, counted from 0."""
+    """Compute the exact squared distance of each row of A to its k-th nearest row of B, counted from 0."""
     found = np.empty(len(A))
     for s, squares, errors in _squared_distances(A, B):
         farthest = np.partition(squares + errors, k, axis=1)[:, k]
@@ -225,8 +225,8 @@ def _neighbors(A: np.ndarray, B: np.ndarray, k: int) -> np.ndarray:
 
 
 def _squared_radii(A: np.ndarray, k: int) -> np.ndarray:
-    """The squared distance of each row to its k-th neighbor, less a trifle: the rim is outside whatever the rounding.
+    """Compute the squared distance of each row to its k-th neighbor, reduced slightly so that balls are open.
 
-    Where it is 0, rows that equal the center are still inside.
+    Rows that equal the center are inside even if the radius is 0.
     """
-    return _neighbors(A, A, k) * (1 - 1e-12)  # from 0, which is the row itself
+    return _neighbors(A, A, k) * (1 - 1e-12)  # neighbor 0 is the row itself

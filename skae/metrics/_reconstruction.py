@@ -1,4 +1,4 @@
-"""How near reconstructions come to the rows that they are made of."""
+"""Metrics of reconstructions."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ def reconstruction_error(
     multioutput: str = "uniform_average",
     per_sample: bool = False,
 ) -> Any:
-    r"""Mean squared error over all known values of X, or over those of each feature or each sample.
+    r"""Compute the mean squared error over all known values of X, or those of each feature or sample.
 
     .. math:: \frac{\sum_i w_i \sum_{j \text{ known}} (\hat x_{ij} - x_{ij})^2}
                    {\sum_i w_i \, |\{j \text{ known}\}|}
 
-    A NaN in X marks a value that is not known; whatever X_hat holds there is left out. Rows with fewer known
-    values weigh less: every known value counts the same. Computed in double precision whatever the dtypes.
+    Values that are NaN in X are missing and ignored. All known values have equal weight, so that samples with fewer of
+    them weigh less. Computed in double precision.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        The rows as they should be; at least two dimensions. NaN where a value is not known.
+        Original samples; at least two dimensions. NaN marks missing values.
     X_hat : array-like of X's shape
         The reconstruction.
     sample_weight : array-like of shape (n_samples,) or float, default=None
-        Weights of the rows; not with ``per_sample``.
+        Sample weights; not with ``per_sample``.
     multioutput : {'uniform_average', 'raw_values'}, default='uniform_average'
         Whether to return the mean over all values, or one value for each feature, as in
         `sklearn.metrics.mean_squared_error`; not with ``per_sample``.
     per_sample : bool, default=False
-        Whether to return one value for each row instead of their mean.
+        Whether to return one value for each sample instead of their mean.
 
     Returns
     -------
     error : float, or ndarray of shape X.shape[1:] or (n_samples,), float64
         In the units of X squared. With ``multioutput='raw_values'`` the weighted mean over the known values of each
-        feature, of the shape of one row; with ``per_sample`` the mean over the known values of each row. NaN for a
-        feature or a row without any.
+        feature, of the shape of one sample; with ``per_sample`` the mean over the known values of each sample. NaN for
+        features and samples without known values.
 
     Raises
     ------
     ValueError
-        If the arrays differ in shape, hold infinity or no real numbers; if X_hat is NaN where X has a value; if no
-        row of positive weight has a known value; if ``sample_weight`` or ``multioutput='raw_values'`` comes with
-        ``per_sample``.
+        If the arrays differ in shape, or contain infinity or values that are not real; if X_hat is NaN where X is not;
+        if no sample of positive weight has a known value; if ``sample_weight`` or ``multioutput='raw_values'`` is
+        combined with ``per_sample``.
 
     See Also
     --------
-    explained_variance : The error as a share of the variance, which compares between tables.
+    explained_variance : Error relative to the variance, comparable between data sets.
 
     Examples
     --------
@@ -79,9 +79,9 @@ def reconstruction_error(
     X, X_hat = check_pair(X, X_hat, allow_nan=True)
     if per_sample:
         if sample_weight is not None:
-            raise ValueError("sample_weight weighs the mean over rows: it has no use with per_sample=True.")
+            raise ValueError("sample_weight weights the mean over samples and has no effect with per_sample=True.")
         if multioutput != "uniform_average":
-            raise ValueError(f"multioutput={multioutput!r} is a mean over rows: it has no use with per_sample=True.")
+            raise ValueError(f"multioutput={multioutput!r} is a mean over samples and conflicts with per_sample=True.")
         squares, counts = errors_of_samples(X, X_hat)
         return np.divide(squares, counts, out=np.full(len(X), np.nan), where=counts > 0)
     weight = check_sample_weight(sample_weight, len(X))
@@ -90,42 +90,42 @@ def reconstruction_error(
     else:
         squares, counts = (weight @ sums for sums in errors_of_samples(X, X_hat))
     if not counts.any():
-        raise ValueError("X holds no known value in a row of positive weight: there is no error to average.")
+        raise ValueError("X has no known value in a sample of positive weight: the error is undefined.")
     if multioutput == "raw_values":
         return np.divide(squares, counts, out=np.full(counts.shape, np.nan), where=counts > 0).reshape(X.shape[1:])
     return float(squares) / float(counts)
 
 
 def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = None, per_sample: bool = False) -> Any:
-    r"""Peak signal-to-noise ratio in dB, the mean over images.
+    r"""Compute the peak signal-to-noise ratio (PSNR) in dB, averaged over images.
 
     .. math:: 10 \log_{10} (\mathrm{range}^2 / \mathrm{MSE})
 
-    It is computed for each image, and the mean is that of the dB values, as papers on restoration report it; the dB
-    value of the mean error would be lower.
+    The dB values of the images are averaged, as is common for image restoration; the dB value of the mean error would
+    be lower.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        The images as they should be, in any layout, flat rows included.
+        Original images in any layout, including flat rows.
     X_hat : array-like of X's shape
         The restored images.
     data_range : float, default=None
-        Largest possible value minus the smallest one; above 0. When None, 255 if X is of dtype uint8, else the
-        largest value in X minus the smallest one: pass it where figures for different X are to be compared.
+        Range of possible values, maximum minus minimum; above 0. If None, 255 for X of dtype uint8, else the range of
+        the values in X: pass it to compare values for different X.
     per_sample : bool, default=False
         Whether to return one value for each image instead of their mean.
 
     Returns
     -------
     psnr : float or ndarray of shape (n_samples,), float64
-        In dB, the higher the better; infinite for an image without any error, and so for a mean with one such image.
+        In dB, the higher the better; infinite for an image without error, and for a mean that includes one.
 
     Raises
     ------
     ValueError
-        If the arrays differ in shape, hold NaN, infinity or no real numbers; if ``data_range`` is not above 0; if it
-        is None and X is constant.
+        If the arrays differ in shape, or contain NaN, infinity or values that are not real; if ``data_range`` is not
+        above 0; if it is None and X is constant.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = No
     X, X_hat = check_pair(X, X_hat)
     value_range = _check_data_range(data_range, X)
     squares, counts = errors_of_samples(X, X_hat)
-    with np.errstate(divide="ignore"):  # an error of 0 gives infinity, which is meant
+    with np.errstate(divide="ignore"):  # an error of 0 has infinite PSNR
         psnr = 20 * np.log10(value_range) - 10 * np.log10(squares / counts)
     return psnr if per_sample else float(psnr.mean())
 
@@ -151,40 +151,40 @@ def structural_similarity(
     per_sample: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """Structural similarity (SSIM), the mean over images.
+    """Compute the structural similarity (SSIM), averaged over images.
 
-    Each image is compared by `skimage.metrics.structural_similarity`, in double precision. Needs scikit-image:
+    Images are compared by `skimage.metrics.structural_similarity`, in double precision. Requires scikit-image:
     ``pip install "skae[image]"``.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, height, width) or (n_samples, ...) with channels
-        The images as they should be.
+        Original images.
     X_hat : array-like of X's shape
         The restored images.
     data_range : float, default=None
-        As for `peak_signal_noise_ratio`.
+        Range of possible values, as in `peak_signal_noise_ratio`.
     channel_axis : int, default=None
-        Which axis of one image holds its channels: -1 for (n_samples, height, width, channels), 0 for
-        (n_samples, channels, height, width); None for images without.
+        Axis of the channels in one image: -1 for (n_samples, height, width, channels), 0 for
+        (n_samples, channels, height, width); None for images without channels.
     per_sample : bool, default=False
         Whether to return one value for each image instead of their mean.
     **kwargs
-        Passed on: ``win_size``, ``gaussian_weights``, ``sigma``, ``use_sample_covariance``, ``K1``, ``K2``. The
-        settings of the paper are ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``.
+        Passed to scikit-image: ``win_size``, ``gaussian_weights``, ``sigma``, ``use_sample_covariance``, ``K1``,
+        ``K2``. The settings of the paper are ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``.
 
     Returns
     -------
     ssim : float or ndarray of shape (n_samples,), float64
-        In [-1, 1]; 1 for images that are equal.
+        In [-1, 1]; 1 for equal images.
 
     Raises
     ------
     ImportError
-        If scikit-image is missing.
+        If scikit-image is not installed.
     ValueError
-        As `peak_signal_noise_ratio` does; if there are no images, or images smaller than the window (7 × 7 unless
-        ``win_size`` says otherwise); if ``gradient`` or ``full`` ask for more than one number an image.
+        As in `peak_signal_noise_ratio`; if samples are not images, or smaller than the window (7 × 7 by default); if
+        ``gradient`` or ``full`` is True.
 
     References
     ----------
@@ -205,7 +205,7 @@ def structural_similarity(
         raise ImportError('structural_similarity needs scikit-image: pip install "skae[image]"') from error
     for name in ("gradient", "full"):
         if kwargs.get(name):
-            raise ValueError(f"{name}=True asks for more than one number an image: call skimage.metrics instead.")
+            raise ValueError(f"{name}=True is not supported: call skimage.metrics.structural_similarity directly.")
     check_choice("per_sample", per_sample, (True, False))
     if kwargs.get("win_size") is not None:
         check_number("win_size", kwargs["win_size"], numbers.Integral, 3)
@@ -214,14 +214,14 @@ def structural_similarity(
     if min(sides) < 7 and kwargs.get("win_size") is None:
         raise ValueError(
             f"X holds images of {' x '.join(map(str, sides))}, smaller than the window of 7 x 7: pass an odd win_size, "
-            f"at most {min(sides)}, or channel_axis if one of these axes holds channels."
+            f"at most {min(sides)}, or channel_axis if one of these axes contains channels."
         )
     kwargs |= {"data_range": _check_data_range(data_range, X), "channel_axis": channel_axis}
     pairs = zip(X, X_hat, strict=True)
     with np.errstate(all="ignore"):
         ssim = np.array([compare(x.astype(np.float64), x_hat.astype(np.float64), **kwargs) for x, x_hat in pairs])
     if not np.isfinite(ssim).all():
-        raise ValueError("X, X_hat or data_range are so large or so small that their squares are not finite, or 0.")
+        raise ValueError("X, X_hat or data_range are so large or so small that their squares overflow or underflow.")
     return ssim if per_sample else float(ssim.mean())
 
 
@@ -233,12 +233,12 @@ def _check_data_range(data_range: Any, X: np.ndarray) -> float:
         return 255.0
     found = float(X.max()) - float(X.min())
     if found == 0:
-        raise ValueError("X is constant, which tells no range of values: pass data_range.")
+        raise ValueError("X is constant, so that the range of values is unknown: pass data_range.")
     return found
 
 
 def _image_sides(image_shape: tuple[int, ...], channel_axis: int | None) -> tuple[int, ...]:
-    """The shape of an image without its channels."""
+    """Return the shape of an image without its channels."""
     if channel_axis is not None:
         check_number("channel_axis", channel_axis, numbers.Integral, -sys.maxsize)
     if channel_axis is None:
@@ -246,7 +246,7 @@ def _image_sides(image_shape: tuple[int, ...], channel_axis: int | None) -> tupl
     elif -len(image_shape) <= channel_axis < len(image_shape):
         sides = tuple(np.delete(image_shape, channel_axis).tolist())
     else:
-        raise ValueError(f"channel_axis={channel_axis} is no axis of images of shape {image_shape}.")
+        raise ValueError(f"channel_axis={channel_axis} is not an axis of images of shape {image_shape}.")
     if len(sides) < 2:
         wanted = "(n_samples, height, width)" + (", and one axis for channels" if channel_axis is not None else "")
         raise ValueError(f"X must hold images, {wanted}; got rows of shape {image_shape}. Reshape flat rows first.")

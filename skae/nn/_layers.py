@@ -1,4 +1,4 @@
-"""Layers that several networks are made of."""
+"""Layers and checks shared by the networks."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ DENSE_NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 def check_widths(name: str, widths: Any) -> list[int]:
-    """Check layer widths: a sequence, which may be empty, or an integer for one layer, as `MLPRegressor` takes it."""
+    """Check layer widths: a sequence, which may be empty, or an integer for one layer, as in `MLPRegressor`."""
     if isinstance(widths, numbers.Integral):
         widths = [widths]
-    is_scalar = isinstance(widths, str | bytes) or getattr(widths, "ndim", 1) == 0  # of an array
+    is_scalar = isinstance(widths, str | bytes) or getattr(widths, "ndim", 1) == 0  # 0-d array
     if is_scalar or not isinstance(widths, Iterable):
         raise TypeError(f"{name} must be an integer or a sequence of integers, got {widths!r}.")
     widths = list(widths)
@@ -43,7 +43,7 @@ def check_widths(name: str, widths: Any) -> list[int]:
 
 
 def check_activation(activation: Any) -> str:
-    """Return the key in ``ACTIVATIONS`` that ``activation`` spells in any case: 'ReLU' is 'relu'."""
+    """Return the key in ``ACTIVATIONS`` for ``activation``, ignoring case: 'relu' for 'ReLU'."""
     if isinstance(activation, str):
         activation = find_name(activation, ACTIVATIONS, _OTHER_ACTIVATIONS) or activation
     check_choice("activation", activation, tuple(ACTIVATIONS))
@@ -53,7 +53,7 @@ def check_activation(activation: Any) -> str:
 def dense_stack(
     widths: Sequence[int], activation: str, normalization: str | None = None, dropout: float = 0.0
 ) -> nn.Sequential:
-    """Linear layers of ``widths``; after each but the last a normalisation, an activation and dropout."""
+    """Build linear layers of ``widths``; normalization, activation and dropout follow all but the last."""
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
         check_weights(n_in * n_out)
@@ -68,30 +68,30 @@ def dense_stack(
 
 
 def check_odd(name: str, value: Any) -> None:
-    """Check that a width, of a window around a place, has a middle."""
+    """Check that the width of a centered window is odd."""
     check_number(name, value, numbers.Integral, 1)
     if value % 2 == 0:
         raise ValueError(f"{name} must be odd, got {value}.")
 
 
 def zero_(layer: Any) -> None:
-    """Let a layer give 0, until it learns."""
+    """Initialize weights and bias of a layer to 0."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
 
 
 class LinearSkip(nn.Module):
-    """Linear maps from rows to codes and back, beside a network's own way, that start as PCA.
+    """Linear encoder and decoder, added to the nonlinear ones of a network and initialized to PCA.
 
-    A network keeps it as its attribute ``skip``: there `Autoencoder.init_from` looks for it, so that a bottleneck with
-    an ``init_skip`` may start it in its own way.
+    A network stores it in the attribute ``skip``, where `Autoencoder.init_from` finds it, so that a bottleneck with an
+    ``init_skip`` can initialize it differently.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of one row.
+        Shape of one sample.
     n_components, n_outputs : int
-        Width that the decoder takes, and that the encoder gives.
+        Input width of the decoder, and output width of the encoder.
     """
 
     def __init__(self, input_shape: Sequence[int], n_components: int, n_outputs: int) -> None:
@@ -103,7 +103,7 @@ class LinearSkip(nn.Module):
         self.decoder = nn.Linear(n_components, n_features)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map rows ``(n, *input_shape)`` to (n, n_outputs)."""
+        """Map samples ``(n, *input_shape)`` to (n, n_outputs)."""
         return self.encoder(x.flatten(1))
 
     def decode(self, z: Tensor) -> Tensor:
@@ -113,25 +113,25 @@ class LinearSkip(nn.Module):
 
     @torch.no_grad()
     def init_from(self, x: Tensor | Samples) -> None:
-        """Become the PCA of the samples ``x``, a tensor ``(n, *input_shape)`` or weighted `Samples`.
+        """Initialize to the PCA of the samples ``x``, a tensor ``(n, *input_shape)`` or weighted `Samples`.
 
-        All components share one scale, which brings the codes to a mean square of 1 and keeps the
-        geometry of PCA's. Components that the data do not have start at zero.
+        All components are divided by the same number, so that codes have a mean square of 1 and the
+        geometry of PCA. Components beyond the rank of the data are initialized to zero.
         """
         axes = self.principal_axes(x, min(self.decoder.in_features, self.encoder.out_features))
         scale = float(axes.variances.mean()) ** 0.5
-        if not scale > 1e-6:  # constant rows (or one of them): there is nothing to bring to 1
+        if not scale > 1e-6:  # all samples are equal
             scale = 1.0
         same = torch.ones(len(axes.variances), dtype=torch.float64)
         self.set_axes(axes, to_code=same / scale, to_data=same * scale)
 
     def principal_axes(self, x: Tensor | Samples, n_components: int) -> Axes:
-        """At most ``n_components`` axes of the PCA of the samples ``x``, as float64 tensors."""
+        """Compute at most ``n_components`` principal axes of the samples ``x``, as float64 tensors."""
         seed = int(torch.randint(2**31 - 1, ()))
         return principal_axes(Samples.of(x) if isinstance(x, Tensor) else x, n_components, seed)
 
     def set_axes(self, axes: Axes, to_code: Tensor, to_data: Tensor) -> None:
-        """Let codes be what lies along ``axes`` times ``to_code``, and data be codes times ``to_data`` along them."""
+        """Set codes to the projections on ``axes`` times ``to_code``; the decoder scales the axes by ``to_data``."""
         k = len(axes.directions)
         encoder = axes.directions * to_code[:, None]
         for half in (self.encoder, self.decoder):

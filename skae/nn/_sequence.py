@@ -1,4 +1,4 @@
-"""What networks for sequences share: lengths, positions, pooling, and the way from a row to its code and back."""
+"""Base of networks for sequences: lengths, positions, pooling, encoding and decoding."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .._utils.checks import check_number
 
 
 def sequence_lengths(observed: Tensor) -> Tensor:
-    """Length of each row of ``observed``, (n, L, channels): up to the last step with any value, and at least 1."""
+    """Return the length of each sample, up to its last step with an ``observed`` value (n, L, channels); at least 1."""
     steps = torch.arange(1, observed.shape[1] + 1, device=observed.device)
     return (observed.any(2) * steps).amax(1).clamp(min=1)
 
 
 def steps_inside(lengths: Tensor, n_steps: int) -> Tensor:
-    """Mask (n, n_steps, 1): True for the steps that a row of that length has."""
+    """Return a mask (n, n_steps, 1) that is True for the steps before each length."""
     return (torch.arange(n_steps, device=lengths.device) < lengths[:, None]).unsqueeze(2)
 
 
 def position_features(lengths: Tensor, n_steps: int, n_frequencies: int) -> Tensor:
-    r"""Where each step lies in its row: t/T and sin, cos of :math:`k \pi t/T`, (n, n_steps, 1 + 2 n_frequencies)."""
+    r"""Compute t/T and sin, cos of :math:`k \pi t/T` for each step t of T, (n, n_steps, 1 + 2 n_frequencies)."""
     t = torch.arange(n_steps, device=lengths.device, dtype=torch.float32) / lengths[:, None]
     k = torch.arange(1, n_frequencies + 1, device=lengths.device)
     angle = math.pi * t[..., None] * k
@@ -32,35 +32,35 @@ def position_features(lengths: Tensor, n_steps: int, n_frequencies: int) -> Tens
 
 
 def pool(h: Tensor, lengths: Tensor) -> Tensor:
-    """Mean and maximum over the steps that a row has: (n, L, width) to (n, 2 width)."""
+    """Compute mean and maximum over the steps before each length: (n, L, width) to (n, 2 width)."""
     outside = ~steps_inside(lengths, h.shape[1])
     mean = h.masked_fill(outside, 0.0).sum(1) / lengths[:, None]
     return torch.cat([mean, h.masked_fill(outside, -torch.inf).amax(1)], dim=1)
 
 
 class SequenceNetwork(nn.Module):
-    """A network that reads a row step by step up to its length, and writes one as long as it is told.
+    """Base class of networks for sequences of any length.
 
-    Both halves are modules that map (n, L, n_in) and lengths (n,) to (n, L, width), whatever stands after a row's
-    length. The encoder's steps are pooled into a code; the decoder is given the code and the position at each step.
+    Encoder and decoder map (n, L, n_in) and lengths (n,) to (n, L, width), and ignore steps after a sample's length.
+    The encoder's outputs are pooled into a code; the decoder's input at each step is the code and the position.
 
     Parameters
     ----------
     input_shape : tuple of int
         (length, channels), or (length,) for one channel.
     n_components : int
-        Latent size: the width that `decode` takes.
+        Latent size: the input width of `decode`.
     n_outputs : int or None
-        Width that `encode` gives; ``n_components`` when None.
+        Output width of `encode`. If None, ``n_components``.
     n_frequencies : int
-        Number of sines, and of cosines, that tell the decoder the position.
+        Number of sines, and of cosines, that encode the position.
     half : callable
-        Makes an encoder or a decoder from its ``n_in``.
+        Returns an encoder or a decoder for its input width ``n_in``.
     width : int
-        What a half gives for each step.
+        Output width of the encoder and of the decoder.
     """
 
-    #: Steps without any value at the end of a row are padding to this network.
+    #: Whether steps without any value at the end of a sample are padding.
     reads_padding = True
 
     def __init__(
@@ -87,14 +87,14 @@ class SequenceNetwork(nn.Module):
         self.output = nn.Linear(width, n_channels)
 
     def encode(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Map rows (n, L, channels) to (n, n_outputs).
+        """Map sequences (n, L, channels) to (n, n_outputs).
 
         Parameters
         ----------
         x : Tensor of shape (n, L, channels), or (n, L) for one channel
-            Rows of any length L; missing values are filled in.
+            Sequences of any length L, without NaN.
         observed : bool Tensor of x's shape, default=None
-            Where x has values; everywhere when None. Steps after a row's last value do not count.
+            Mask of the known values. If None, all. Steps after the last known value are ignored.
         """
         x = self._with_channels(x)
         lengths = self._lengths(observed, x.shape[0], x.shape[1], x.device)
@@ -108,13 +108,13 @@ class SequenceNetwork(nn.Module):
         z : Tensor of shape (n, n_components)
             Codes.
         observed : bool Tensor of shape (n, L, channels), or (n, L) for one channel, default=None
-            Says how long each row becomes, as in `encode`; as long as ``input_shape`` when None.
+            Mask that defines the length of each sequence, as in `encode`. If None, that of ``input_shape``.
         """
         n_steps = self.input_shape[0] if observed is None else observed.shape[1]
         lengths = self._lengths(observed, z.shape[0], n_steps, z.device)
         position = position_features(lengths, n_steps, self.n_frequencies).to(z.dtype)
-        told = torch.cat([z.unsqueeze(1).expand(-1, n_steps, -1), position], dim=2)
-        x = self.output(self.decoder(told, lengths))
+        inputs = torch.cat([z.unsqueeze(1).expand(-1, n_steps, -1), position], dim=2)
+        x = self.output(self.decoder(inputs, lengths))
         return x.squeeze(2) if len(self.input_shape) == 1 else x
 
     def _with_channels(self, x: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class SequenceNetwork(nn.Module):
 
 
 def ended(x: Tensor) -> Tensor:
-    """True after the last step of every sequence in ``x``, (n, length) or (n, length, channels)."""
+    """Return a mask that is True after the last step of each sequence (n, length) or (n, length, channels)."""
     known = ~x.isnan() if x.ndim == 2 else ~x.isnan().all(2)
     ended = known.flip(1).cumsum(1).flip(1) == 0
     return ended if x.ndim == 2 else ended[:, :, None]

@@ -15,7 +15,7 @@ from ._layers import ACTIVATIONS, LinearSkip, check_activation, check_odd, check
 
 
 def _group_norm(width: int) -> nn.Module:
-    """At most eight groups, of at least two channels: one value alone has nothing to be normalised by."""
+    """Return group normalization with at most eight groups of at least two channels."""
     if width == 1:
         return nn.Identity()
     return nn.GroupNorm(math.gcd(8, width // 2) if width % 2 == 0 else 1, width)
@@ -25,50 +25,50 @@ _NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2
 
 
 class Conv(nn.Module):
-    r"""Convolutions that halve the image at every stage, a code, and the way back.
+    r"""Convolutional network with stages that halve the image, and a decoder that mirrors the encoder.
 
-    A stage takes (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉) if it halves, and the decoder retraces these sizes exactly, so any
-    height and width will do, from 1 × 1 up. With a dense code and ``linear_skip`` a linear map runs beside either half,
-    as in `MLP`: it starts as PCA while the last layers of the convolutional way are zero.
+    A stage maps (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉) if it downsamples, and the decoder restores these sizes exactly, so
+    that images may have any size. With a dense code and ``linear_skip`` a linear map is added to encoder and decoder,
+    as in `MLP`: it is initialized to PCA, and the last layers of the convolutional part to zero.
 
     Parameters
     ----------
     input_shape : tuple of int
         Channels, height and width of an image.
     n_components : int
-        Latent size; without ``dense`` the number of the code's channels.
+        Latent size; the number of channels of a spatial code.
     n_outputs : int, default=None
-        Width that `encode` gives (without ``dense``: at every position); ``n_components`` when None.
+        Output width of `encode`, per position for a spatial code. If None, ``n_components``.
     channels : int or sequence of int, default=(16, 32)
-        Channels of each stage; at least one stage. An int is one stage.
+        Number of channels of each stage; at least one stage. An int is a single stage.
     kernel_size : int, default=3
-        Side of all convolutions; odd.
+        Kernel size of all convolutions; odd.
     downsampling : {'stride', 'max_pool', 'avg_pool', None}, default='stride'
-        How a stage halves: a convolution of stride 2, or pooling after one of stride 1. With None it keeps the size.
+        Downsampling in a stage: a convolution of stride 2, or pooling after one of stride 1. None keeps the size.
     upsampling : {'transpose', 'resize'}, default='transpose'
-        How the decoder doubles: a transposed convolution, or nearest neighbours and a convolution, which leaves no
-        checkerboard (Odena et al., 2016). Without ``downsampling`` there is nothing to double.
+        Upsampling in the decoder: a transposed convolution, or nearest-neighbor interpolation and a convolution, which
+        avoids checkerboard artifacts (Odena et al., 2016). Not used if ``downsampling`` is None.
     normalization : {None, 'batch', 'group'}, default=None
-        Normalisation before the activation of each stage and in residual blocks.
+        Normalization before the activation of each stage and in residual blocks.
     n_residual_blocks : int, default=0
-        Residual blocks (He et al., 2016) after each stage of the encoder, and before each of the decoder.
+        Number of residual blocks (He et al., 2016) after each stage of the encoder, and before each of the decoder.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
-        Function after each hidden layer, in any case. The code and the output stay linear.
+        Activation function after each hidden layer; upper and lower case are equivalent. Code and output are linear.
     hidden_layer_sizes : int or sequence of int, default=(256,)
-        Dense layers between the last stage and a dense code, an int for one; the decoder has them reversed, a dense one
-        in any case.
+        Widths of the dense layers between the last stage and a dense code; an int is a single layer. The decoder has
+        them in reverse order; a dense decoder has them for spatial codes too.
     dense : bool, default=True
-        Whether the code is dense. Otherwise it is spatial: ``n_components`` channels at every position that the last
-        stage leaves, flattened to ``n_components * n_positions`` numbers.
+        Whether the code is dense. Otherwise it is spatial: ``n_components`` channels at each position of the last
+        stage's output, flattened to ``n_components * n_positions`` values.
     decoder : {'mirror', 'dense'}, default='mirror'
-        The way back: the stages reversed, or dense layers alone.
+        Decoder: the stages in reverse order, or dense layers only.
     linear_skip : bool, default=True
-        Whether the linear maps are there; with a dense code only.
+        Whether to add the linear maps; for dense codes only.
 
     Attributes
     ----------
     n_positions : int
-        Positions of a spatial code; 1 for a dense one.
+        Number of positions of a spatial code; 1 for a dense code.
 
     References
     ----------
@@ -127,7 +127,7 @@ class Conv(nn.Module):
                 f"Conv needs images of shape (channels, height, width), got rows of shape {tuple(input_shape)}. "
                 "ConvAutoencoder brings images of any layout into that shape."
             )
-        self.input_shape = tuple(int(side) for side in input_shape)  # nn.Unflatten takes no NumPy integers
+        self.input_shape = tuple(int(side) for side in input_shape)  # nn.Unflatten does not accept NumPy integers
         n_components = int(n_components)
         n_outputs = n_components if n_outputs is None else int(n_outputs)
         self._kernel_size, self._downsampling, self._upsampling = kernel_size, downsampling, upsampling
@@ -138,15 +138,15 @@ class Conv(nn.Module):
             sizes.append(tuple((side + 1) // 2 for side in sizes[-1]) if downsampling else sizes[-1])
         widths = [self.input_shape[0], *widths]
         stages: list[nn.Module] = []
-        back: list[nn.Module] = []  # put together from its end
+        back: list[nn.Module] = []  # decoder layers, last one first
         for i, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
             blocks = [self._residual_block(n_out) for _ in range(n_residual_blocks)]
             stages += [*self._halve(n_in, n_out), *blocks]
             blocks = [self._residual_block(n_out) for _ in range(n_residual_blocks)]
-            after = self._after(n_in) if i else []  # the output stays linear
+            after = self._after(n_in) if i else []  # the output is linear
             back = [*blocks, *self._double(n_out, n_in, sizes[i + 1], sizes[i]), *after, *back]
 
-        last_shape = (widths[-1], *sizes[-1])  # of what the last stage leaves
+        last_shape = (widths[-1], *sizes[-1])  # output shape of the last stage
         n_last, n_pixels = math.prod(last_shape), math.prod(self.input_shape)
         self.n_positions = 1 if dense else math.prod(sizes[-1])
         if dense:
@@ -175,7 +175,7 @@ class Conv(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a tenth faster on a CPU, more on a GPU
 
     def _after(self, width: int) -> list[nn.Module]:
-        """What follows a convolution."""
+        """Return the normalization and activation after a convolution."""
         normalization = [] if self._normalization is None else [_NORMALIZATIONS[self._normalization](width)]
         return [*normalization, ACTIVATIONS[self._activation]()]
 
@@ -200,7 +200,7 @@ class Conv(nn.Module):
         if self._upsampling == "resize":
             return [nn.Upsample(size=tuple(large)), self._same(n_in, n_out)]
         k = self._kernel_size
-        # By itself a side of a becomes 2a − 1.
+        # Without output_padding a side of a becomes 2a − 1.
         more = large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1
         return [nn.ConvTranspose2d(n_in, n_out, k, stride=2, padding=k // 2, output_padding=more)]
 
@@ -215,7 +215,7 @@ class Conv(nn.Module):
         return raw if self.skip is None else raw + self.skip.decode(z)
 
     def init_from(self, x: Tensor) -> bool:
-        """Start the linear maps as the PCA of the images ``x``; return whether there are any."""
+        """Initialize the linear maps to the PCA of the images ``x``; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)
@@ -223,14 +223,14 @@ class Conv(nn.Module):
 
 
 class _ToRow(nn.Module):
-    """Images as rows, position by position: as they lie in memory, so that neither way needs a copy."""
+    """Flatten images position by position, which in channels-last memory format needs no copy."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class _FromRow(nn.Module):
-    """The way back to images of ``shape``, (channels, height, width)."""
+    """Unflatten to images of ``shape``, (channels, height, width), undoing `_ToRow`."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -242,7 +242,7 @@ class _FromRow(nn.Module):
 
 
 class _Residual(nn.Sequential):
-    """Layers whose output is added to their input."""
+    """Sequence of layers with a residual connection."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x + super().forward(x)

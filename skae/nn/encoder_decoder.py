@@ -1,4 +1,4 @@
-"""A network put together from an encoder and a decoder that know nothing of each other."""
+"""A network composed of a separate encoder and decoder."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .._utils.slots import build_module, check_names, select
 
 
 class EncoderDecoder(nn.Module):
-    """A network whose two halves are given separately.
+    """Network composed of a separate encoder and decoder.
 
     Parameters
     ----------
     encoder, decoder : nn.Module, or callable that returns one
-        A module is deep-copied. A class (or any callable) is called with whichever of ``input_shape``,
-        ``n_components`` and ``n_outputs`` its signature names, and with its own parameters from
-        ``params``. The encoder maps ``(n, *input_shape)`` to (n, n_outputs), the decoder
+        Modules are deep-copied. A class (or any callable) is called with those of ``input_shape``,
+        ``n_components`` and ``n_outputs`` that are in its signature, and with its parameters from
+        ``params``. The encoder maps ``(n, *input_shape)`` to (n, n_outputs), the decoder maps
         (n, n_components) to ``(n, *input_shape)``.
     input_shape : tuple of int
-        Shape of one row.
+        Shape of one sample.
     n_components : int
         Latent size.
     n_outputs : int, default=None
-        Width of the encoder's output; ``n_components`` when None.
+        Output width of the encoder. If None, ``n_components``.
     **params
-        ``encoder__<name>`` and ``decoder__<name>``, for classes.
+        Parameters ``encoder__<name>`` and ``decoder__<name>`` of classes.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class EncoderDecoder(nn.Module):
                 self.add_module(name, build_module(half, offered, given, name))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map rows ``(n, *input_shape)`` to (n, n_outputs)."""
+        """Map samples ``(n, *input_shape)`` to (n, n_outputs)."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:

@@ -14,29 +14,29 @@ from ._sequence import SequenceNetwork, steps_inside
 
 
 class GRU(SequenceNetwork):
-    r"""Gated recurrent units that read a sequence, and others that write it.
+    r"""Gated recurrent units (GRU) as encoder and decoder of sequences.
 
-    The encoder's states are pooled, by mean and maximum over the steps that a row has, and mapped to the code.
-    The decoder is told at every step t of T the code, t/T and sines and cosines of :math:`k \pi t/T`; it does not
-    read what it wrote, so errors do not add up. Steps without any value at the end of a row are padding: neither
-    the code nor the steps before depend on them.
+    The encoder's states are pooled, by mean and maximum over the steps of a sequence, and mapped to the code. The
+    decoder's input at step t of T is the code, t/T and sines and cosines of :math:`k \pi t/T`; it is not
+    autoregressive, so errors do not accumulate. Steps without any value at the end of a sequence are padding, which
+    affects neither the code nor the reconstruction.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of one row: (length, channels), or (length,) for one channel.
+        Shape of one sample: (length, channels), or (length,) for one channel.
     n_components : int
-        Latent size: the width that `decode` takes.
+        Latent size: the input width of `decode`.
     n_outputs : int, default=None
-        Width that `encode` gives; ``n_components`` when None.
+        Output width of `encode`. If None, ``n_components``.
     hidden_size : int, default=64
-        Units in each direction of a layer.
+        Number of hidden units per direction.
     n_layers : int, default=1
-        Layers of the encoder, and of the decoder.
+        Number of layers in the encoder, and in the decoder.
     bidirectional : bool, default=True
-        Whether each layer reads from both ends.
+        Whether layers are bidirectional.
     n_frequencies : int, default=8
-        Number of k, from 1 on, in the sines and cosines. 0 leaves t/T.
+        Number of sine and cosine pairs, k = 1, ..., ``n_frequencies``. With 0 the position is t/T alone.
 
     References
     ----------
@@ -70,7 +70,7 @@ class GRU(SequenceNetwork):
         check_choice("bidirectional", bidirectional, (True, False))
 
         def half(n_in: int) -> nn.Module:
-            # torch wants Python's own integers, and grids hold NumPy's.
+            # torch requires Python integers, and parameter grids may contain NumPy integers.
             return _PackedGRU(
                 int(n_in), int(hidden_size), int(n_layers), batch_first=True, bidirectional=bool(bidirectional)
             )
@@ -80,29 +80,30 @@ class GRU(SequenceNetwork):
 
 
 class _PackedGRU(nn.GRU):
-    """A GRU that stops, and starts backwards, at each row's length."""
+    """GRU whose forward direction ends, and whose backward direction starts, at each sequence's length."""
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
         if torch.compiler.is_exporting():
             return self._unpacked(x, lengths)
-        if (lengths == x.shape[1]).all():  # the same, in half the time
+        if (lengths == x.shape[1]).all():  # packing would take twice as long
             return super().forward(x)[0]
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(super().forward(packed)[0], batch_first=True, total_length=x.shape[1])[0]
 
     def _unpacked(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """The same in whole tensors, one layer and direction after the other: what is packed cannot be exported."""
+        """Compute `forward` without packed sequences, which cannot be exported, layer by layer and per direction."""
         inside = steps_inside(lengths, x.shape[1])
         steps = torch.arange(x.shape[1], device=x.device)[:, None]
-        # Each row mirrored up to its length. What comes after it is read last in either direction, so it tells nothing.
+        # Each sequence is reversed up to its length, so that its padding is read last in either direction.
         mirrored = torch.where(inside, lengths[:, None, None] - 1 - steps, steps)
-        n_ways = 2 if self.bidirectional else 1
+        n_directions = 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
-            ways = []
-            for way, weights in enumerate(self.all_weights[layer * n_ways : (layer + 1) * n_ways]):
-                read = x.gather(1, mirrored.expand_as(x)) if way else x
+            outputs = []
+            weights_of_layer = self.all_weights[layer * n_directions : (layer + 1) * n_directions]
+            for backward, weights in enumerate(weights_of_layer):
+                read = x.gather(1, mirrored.expand_as(x)) if backward else x
                 start = x.new_zeros(1, x.shape[0], self.hidden_size)
                 h = torch.gru(read, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
-                ways.append(h.gather(1, mirrored.expand_as(h)) if way else h)
-            x = torch.cat(ways, 2)
+                outputs.append(h.gather(1, mirrored.expand_as(h)) if backward else h)
+            x = torch.cat(outputs, 2)
         return x.masked_fill(~inside, 0.0)

@@ -1,4 +1,4 @@
-"""A dense network whose linear skip starts as PCA."""
+"""A dense network with a linear skip connection initialized to PCA."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ._layers import DENSE_NORMALIZATIONS, LinearSkip, check_activation, check_w
 
 
 class MLP(nn.Module):
-    r"""Multilayer perceptron: the decoder mirrors the encoder.
+    r"""Multilayer perceptron, with a decoder that mirrors the encoder.
 
-    With ``linear_skip`` either half is a linear map plus a network,
+    With ``linear_skip`` encoder and decoder are the sum of a linear map and a network,
 
     .. math:: z = W_e x + b_e + f(x), \qquad \hat x = W_d z + b_d + g(z),
 
-    where the last layers of f and g start at zero and `init_from` sets the linear maps to PCA,
-    so that training starts from the best linear answer and learns what is left.
+    where the last layers of f and g are initialized to zero and `init_from` sets the linear maps to
+    PCA, so that training starts from the best linear reconstruction.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of one row; flattened for the first layer, restored after the last.
+        Shape of one sample, which is flattened for the first layer.
     n_components : int
-        Latent size: the width that `decode` takes.
+        Latent size: the input width of `decode`.
     n_outputs : int, default=None
-        Width that `encode` gives; ``n_components`` when None.
+        Output width of `encode`. If None, ``n_components``.
     hidden_layer_sizes : int or sequence of int, default=(256, 128)
-        Widths of f's hidden layers, from the data to the code; g has them reversed.
-        An int is one layer, ``()`` leaves linear maps.
+        Widths of the encoder's hidden layers; the decoder has them in reverse order. An int is a single layer; with
+        ``()`` encoder and decoder are linear.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
-        Function after each hidden layer, in any case. The code and the output stay linear.
+        Activation function after each hidden layer; upper and lower case are equivalent. Code and output are linear.
     normalization : {None, 'batch', 'layer'}, default=None
-        Normalisation before each activation.
+        Normalization before each activation.
     dropout : float, default=0.0
-        Share of the hidden units dropped while training, in [0, 1).
+        Fraction of hidden units dropped during training, in [0, 1).
     linear_skip : bool, default=True
-        Whether the linear maps are there. Without them f and g start as torch's layers do.
+        Whether to add the linear maps. Without them f and g have torch's default initialization.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class MLP(nn.Module):
         n_features = math.prod(self.input_shape)
         n_outputs = n_components if n_outputs is None else n_outputs
         self.skip = LinearSkip(self.input_shape, n_components, n_outputs) if linear_skip else None
-        # Without hidden layers the skip is all there is: a second linear map would only double it.
+        # Without hidden layers f and g would be linear too, and redundant with the skip connection.
         nested = bool(hidden) or not linear_skip
         layers = activation, normalization, dropout
         self.encoder = dense_stack([n_features, *hidden, n_outputs], *layers) if nested else None
@@ -83,7 +83,7 @@ class MLP(nn.Module):
                 zero_(half[-1])  # type: ignore[index]
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map rows ``(n, *input_shape)`` to (n, n_outputs)."""
+        """Map samples ``(n, *input_shape)`` to (n, n_outputs)."""
         if self.encoder is None:
             return self.skip.encode(x)  # type: ignore[union-attr]
         h = self.encoder(x.flatten(1))
@@ -94,12 +94,12 @@ class MLP(nn.Module):
         if self.decoder is None:
             return self.skip.decode(z)  # type: ignore[union-attr]
         raw = self.decoder(z)
-        if len(self.input_shape) > 1:  # a view costs little, and its way back through autograd more
+        if len(self.input_shape) > 1:  # even a view has a cost in the backward pass
             raw = raw.unflatten(1, self.input_shape)
         return raw if self.skip is None else raw + self.skip.decode(z)
 
     def init_from(self, x: Tensor) -> bool:
-        """Start the linear maps as the PCA of the rows ``x``, ``(n, *input_shape)``; return whether there are any."""
+        """Initialize the linear maps to the PCA of ``x``, ``(n, *input_shape)``; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)

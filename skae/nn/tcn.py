@@ -13,32 +13,32 @@ from ._sequence import SequenceNetwork, steps_inside
 
 
 class TCN(SequenceNetwork):
-    r"""Dilated convolutions that read a sequence, and others that write it.
+    r"""Temporal convolutional network (TCN): dilated convolutions as encoder and decoder of sequences.
 
-    Layer i = 0, 1, ... adds to each step what a convolution finds about it in steps :math:`2^i` apart, so that a
-    layer more doubles what a step sees: ``(kernel_size - 1) * (2**n_layers - 1) + 1`` steps, half of them to come
-    (in the paper, none). The encoder's steps are pooled, by mean and maximum over those that a row has, and mapped
-    to the code. The decoder is told at every step t of T the code, t/T and sines and cosines of :math:`k \pi t/T`.
-    Steps without any value at the end of a row are padding: neither the code nor the steps before depend on them.
+    Layer i = 0, 1, ... is a residual convolution with dilation :math:`2^i`, so that each further layer doubles the
+    receptive field of ``(kernel_size - 1) * (2**n_layers - 1) + 1`` steps. It is centered (in the paper, causal). The
+    encoder's outputs are pooled, by mean and maximum over the steps of a sequence, and mapped to the code. The
+    decoder's input at step t of T is the code, t/T and sines and cosines of :math:`k \pi t/T`. Steps without any value
+    at the end of a sequence are padding, which affects neither the code nor the reconstruction.
 
     Parameters
     ----------
     input_shape : tuple of int
-        Shape of one row: (length, channels), or (length,) for one channel.
+        Shape of one sample: (length, channels), or (length,) for one channel.
     n_components : int
-        Latent size: the width that `decode` takes.
+        Latent size: the input width of `decode`.
     n_outputs : int, default=None
-        Width that `encode` gives; ``n_components`` when None.
+        Output width of `encode`. If None, ``n_components``.
     channels : int, default=64
-        Channels of the hidden layers.
+        Number of channels in hidden layers.
     kernel_size : int, default=3
-        Steps that a convolution sees, an odd number.
+        Kernel size of the convolutions; odd.
     n_layers : int, default=4
-        Convolutions of the encoder, and of the decoder, with dilations 1, 2, 4 and so on.
+        Number of convolutions in the encoder, and in the decoder, with dilations 1, 2, 4 and so on.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
-        Function after each convolution, in any case. The code and the output stay linear.
+        Activation function after each convolution; upper and lower case are equivalent. Code and output are linear.
     n_frequencies : int, default=8
-        Number of k, from 1 on, in the sines and cosines. 0 leaves t/T.
+        Number of sine and cosine pairs, k = 1, ..., ``n_frequencies``. With 0 the position is t/T alone.
 
     References
     ----------
@@ -80,7 +80,7 @@ class TCN(SequenceNetwork):
 
 
 class _Convolutions(nn.Module):
-    """A linear map of each step, then residual layers over ever more distant ones."""
+    """Linear map of each step, followed by residual convolutions of increasing dilation."""
 
     def __init__(self, n_in: int, channels: int, kernel_size: int, n_layers: int, activation: str) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Convolutions(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         inside = steps_inside(lengths, x.shape[1])
-        # Not a product: what stands in the padding may be NaN. Between layers values are finite, so that is one.
+        # The padding may contain NaN, so it is masked here, not multiplied by 0. Between layers values are finite.
         h = self.first(x.masked_fill(~inside, 0.0)).mT
         for layer in self.layers:
             h = h + self.activation(layer(h * inside.mT))

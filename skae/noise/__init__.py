@@ -1,12 +1,12 @@
-"""Corruptions: what is done to a row before it is encoded, while training.
+"""Corruptions, applied to samples before they are encoded during training.
 
-The target stays clean, so the network learns to undo the damage (Vincent et al., 2010). Noise acts
+The target is not corrupted, so that the network learns to denoise (Vincent et al., 2010). Noise acts
 on standardized values, each feature minus its mean, divided by one scale for all: its strength means
-the same for pixels in 0..255 and for standardized columns. Outside training it does nothing.
+the same for pixels in 0..255 and for standardized columns. Outside of training it does nothing.
 
-What is masked becomes NaN, the mark of a missing value, and enters the network as one does: as the
-mean of its feature over X (in sequences, of its channel). So a network that was trained under a
-mask fills holes (``missing="mask"``).
+Masked values become NaN and are treated as missing: the network sees the mean of the feature (in
+sequences, of the channel) instead. A network trained with masking can therefore impute missing
+values (``missing="mask"``).
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""The contract that every noise keeps."""
+"""Interface of corruptions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .._utils.component import Component
 
 
 class Noise(Component):
-    """Base of the corruptions: ``corrupt(x)`` is applied in training mode only.
+    """Base class of corruptions: ``corrupt(x)`` is applied in training mode only.
 
     Attributes
     ----------
     hidden_only : bool
-        Whether the training loss counts only the values that the noise has masked.
+        Whether the training loss includes only masked values.
     draws : bool
-        Whether random numbers are drawn.
+        Whether the noise uses random numbers.
     """
 
     _abstract = True
@@ -23,7 +23,7 @@ class Noise(Component):
     hidden_only: bool = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``x``, corrupted in training mode; same shape."""
+        """Corrupt ``x`` in training mode; return the same shape."""
         return self.corrupt(x) if self.training else x
 
     def corrupt(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Several corruptions, one after the other."""
+"""Composition of corruptions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from .base import Noise
 
 
 class Compose(Noise):
-    """One corruption after the other.
+    """Apply two corruptions in sequence.
 
     Parameters
     ----------
     first, second : Noise
-        In this order; more of them by nesting. Their parameters are ``first__*`` and ``second__*``.
+        Corruptions in the order of application; nest for more than two. Their parameters are ``first__*`` and
+        ``second__*``.
 
     Examples
     --------
@@ -33,7 +34,7 @@ class Compose(Noise):
 
     @property
     def hidden_only(self) -> bool:  # type: ignore[override]
-        """Whether one of the two is to count only what is masked."""
+        """Whether the training loss includes only masked values, as one of the two requires."""
         return any(getattr(part, "hidden_only", False) for part in (self.first, self.second))
 
     def setup(self, n_components: int) -> None:
@@ -44,7 +45,7 @@ class Compose(Noise):
             part.setup(n_components)
 
     def init_from(self, x: Tensor) -> None:
-        """Hand the standardized samples ``x`` to both."""
+        """Initialize both from the standardized samples ``x``."""
         for part in (self.first, self.second):
             init_from = getattr(part, "init_from", None)
             if init_from is not None:

@@ -1,4 +1,4 @@
-"""Normal noise."""
+"""Additive Gaussian noise."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .base import Noise
 
 
 class GaussianNoise(Noise):
-    """Add independent normal noise to every value.
+    """Add independent Gaussian noise to every value.
 
     Parameters
     ----------
     scale : float, default=0.1
-        Standard deviation of the noise, in standard deviations of X about the means of its features (of all features
-        together, ``sqrt(X.var(axis=0).mean())``); at least 0.
+        Standard deviation of the noise, in units of the root mean variance of the features,
+        ``sqrt(X.var(axis=0).mean())``; at least 0.
 
     Examples
     --------

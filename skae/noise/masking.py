@@ -1,4 +1,4 @@
-"""Values that are hidden: single ones, and blocks."""
+"""Masking noise: single values, and blocks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from .base import Noise
 
 
 class MaskingNoise(Noise):
-    """Mask a random fraction of the values: NaN, which enters the network as the mean of its feature.
+    """Mask a random fraction of the values, setting them to NaN; the network sees the mean of the feature instead.
 
     Parameters
     ----------
     fraction : float, default=0.3
-        Share of the values that are masked, each independently; in [0, 1].
+        Probability of each value to be masked, independently; in [0, 1].
     hidden_only : bool, default=False
-        Whether the training loss counts only the values that are masked. A network cannot learn to copy a value that it
-        does not see, so this trains a denoiser from noisy data alone, as long as the noise of a value does not follow
-        from that of others (Krull et al., 2019; Batson and Royer, 2019). The validation loss counts masked values in
-        any case.
+        Whether the training loss includes only masked values. Since the network cannot copy a value that it does not
+        see, this trains a denoiser from noisy data alone, provided that the noise of different values is independent
+        (Krull et al., 2019; Batson and Royer, 2019). The validation loss includes only masked values in any case.
 
     References
     ----------
@@ -51,20 +50,20 @@ class MaskingNoise(Noise):
 
 
 class BlockMasking(Noise):
-    """Mask blocks, holes in images (Pathak et al., 2016).
+    """Mask contiguous blocks, such as rectangles in images (Pathak et al., 2016).
 
-    A block lies anywhere within the row. Of images (n, channels, height, width) it hides all channels of a rectangle,
-    of (n, a, b) a rectangle, and of (n, a) a run.
+    The position of a block is random. In images (n, channels, height, width) it is a rectangle in all channels, in
+    (n, a, b) a rectangle, and in (n, a) an interval.
 
     Parameters
     ----------
     size : float or int, default=0.4
-        Side of a block: in [0, 1] as a share of each side of the image, rounded to whole pixels but at least one, where
-        0 is no block and 1 the whole image; or an integer above 1, in pixels, of which a shorter side hides all it has.
+        Side of a block. A value in [0, 1] is a fraction of each side of the image, rounded to whole pixels but at least
+        one (0 means no block); an integer above 1 is a number of pixels, limited to the side of the image.
     n_blocks : int, default=1
-        Blocks in every row, which may overlap; at least 0.
+        Number of blocks per sample, which may overlap; at least 0.
     hidden_only : bool, default=False
-        Whether the training loss counts only the values that are masked, as in `MaskingNoise`.
+        Whether the training loss includes only masked values, as in `MaskingNoise`.
 
     Examples
     --------
@@ -90,7 +89,7 @@ class BlockMasking(Noise):
         check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
 
     def init_from(self, x: Tensor) -> None:
-        """Check that a block of so many pixels fits into the rows ``x``, (n, ...)."""
+        """Check that a block given in pixels fits into the samples ``x``, (n, ...)."""
         longest = max(self._sides(x))
         if self._is_in_pixels() and self.size > longest:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Values at the extremes."""
+"""Salt-and-pepper noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SaltAndPepper(Noise):
     Parameters
     ----------
     fraction : float, default=0.1
-        Share of the values that are hit, half of them with either; in [0, 1].
+        Probability of each value to be replaced, by either extreme with equal probability; in [0, 1].
 
     Examples
     --------
@@ -41,7 +41,7 @@ class SaltAndPepper(Noise):
         self.register_buffer("high", torch.tensor(0.0))
 
     def init_from(self, x: Tensor) -> None:
-        """Read the extremes of the data off the standardized samples ``x``, (n, ...)."""
+        """Store the extremes of the standardized samples ``x``, (n, ...)."""
         self.low.copy_(x.min())
         self.high.copy_(x.max())
 

@@ -1,4 +1,4 @@
-"""Pictures of fitted autoencoders, in scikit-learn's way: ``SomeDisplay.from_estimator(estimator, X)``."""
+"""Plots of fitted autoencoders with scikit-learn's Display API: ``SomeDisplay.from_estimator(estimator, X)``."""
 
 from ._latent import LatentDisplay
 from ._reconstruction import ReconstructionDisplay

@@ -1,4 +1,4 @@
-"""Rows as images, and many images as one tiled picture."""
+"""Conversion of samples to images, and tiled plots of images."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .._data.collections import one_array
 from .._data.images import ImageLayout, find_layout, is_auto
 from ._common import new_axes, pyplot
 
-_UNKNOWN = (0.55, 0.7, 0.85)  # a pale blue, for values that are NaN
+_UNKNOWN = (0.55, 0.7, 0.85)  # pale blue, for NaN
 
 
 def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name: str = "X") -> np.ndarray:
-    """Rows of ``X`` as (n, height, width), or with colours as (n, height, width, 3), without their transparency."""
+    """Convert samples of ``X`` to (n, height, width), or color images to (n, height, width, 3) without alpha."""
     X = check_array(as_array(one_array(X, name)), allow_nd=True, ensure_all_finite="allow-nan", input_name=name)
     layout = find_layout(X.shape[1:], input_shape, channel_axis, name)
-    told = input_shape is not None or not is_auto(channel_axis)
-    if not told and X.ndim == 3 and min(X.shape[1:]) <= 4 and X.shape[1] != X.shape[2]:
+    is_explicit = input_shape is not None or not is_auto(channel_axis)
+    if not is_explicit and X.ndim == 3 and min(X.shape[1:]) <= 4 and X.shape[1] != X.shape[2]:
         raise ValueError(
             f"{name} has rows of shape {X.shape[1:]}, which look like sequences: pass input_shape={X.shape[1:]} to see "
             "them as images."
@@ -32,24 +32,24 @@ def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name:
     if n_channels not in (3, 4):
         raise ValueError(
             f"{name} has images of {n_channels} channels (shape {layout.image_shape}, channel_axis="
-            f"{layout.channel_axis}): only 1, 3 or 4 can be drawn."
+            f"{layout.channel_axis}), but only 1, 3 or 4 channels can be drawn."
         )
     return np.moveaxis(images[:, :3], 1, -1)
 
 
 def fitted_layout(estimator: Any) -> ImageLayout | None:
-    """How ``estimator``, or the one that it has fitted, has found images to lie in its rows, if it has looked."""
+    """Return the fitted image layout of ``estimator`` or of its inner estimator, or None."""
     layout = getattr(estimator, "layout_", None)
     if isinstance(layout, ImageLayout):
         return layout
-    for name in ("estimator_", "best_estimator_"):  # of a Reconstructor, of a search
+    for name in ("estimator_", "best_estimator_"):  # Reconstructor and hyperparameter searches
         if hasattr(estimator, name):
             return fitted_layout(getattr(estimator, name))
     return None
 
 
 def layout_params(estimator: Any, input_shape: Any, channel_axis: Any) -> tuple[Any, Any]:
-    """``input_shape`` and ``channel_axis`` as the user gives them, else those of the fitted layout."""
+    """Return ``input_shape`` and ``channel_axis`` as given, with defaults from the fitted layout."""
     layout = fitted_layout(estimator)
     if layout is None or input_shape is not None:
         return input_shape, channel_axis
@@ -57,7 +57,7 @@ def layout_params(estimator: Any, input_shape: Any, channel_axis: Any) -> tuple[
 
 
 def value_range(X: np.ndarray) -> tuple[float, float]:
-    """What is black and what is white: 0 and 255 for uint8, 0 and 1 for values between them, else the extremes."""
+    """Return the values drawn black and white: (0, 255) for uint8, (0, 1) for values in [0, 1], else the extremes."""
     if X.dtype == np.uint8:
         return 0.0, 255.0
     low, high = extremes(X)
@@ -65,10 +65,10 @@ def value_range(X: np.ndarray) -> tuple[float, float]:
 
 
 def draw_tiles(ax: Any, grid: np.ndarray, limits: tuple[float, float], cmap: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Draw images of shape (n_rows, n_columns, height, width) or with colours as one picture with white gaps.
+    """Draw gray or color images of shape (n_rows, n_columns, height, width[, 3]) as one picture with white gaps.
 
-    The ticks, without marks, are where the middles of rows and columns are. Returns the axes, new ones when ``ax`` is
-    None, and the `AxesImage`.
+    Ticks, without marks, are at the centers of rows and columns. Return the axes, created if ``ax`` is None, and the
+    `AxesImage`.
     """
     (n_rows, n_columns, height, width), (low, high) = grid.shape[:4], limits
     scaled = ((grid.astype(np.float64) - low) / ((high - low) or 1.0)).clip(0, 1)
@@ -82,9 +82,9 @@ def draw_tiles(ax: Any, grid: np.ndarray, limits: tuple[float, float], cmap: Any
     rgb = np.pad(rgb, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1.0)
     picture = rgb.swapaxes(1, 2).reshape(n_rows * (height + gap), n_columns * (width + gap), 3)[:-gap, :-gap]
     if ax is None:
-        inches = min(10.0, max(3.4, 0.85 * n_columns))  # of the picture; the rest is room for labels
+        inches = min(10.0, max(3.4, 0.85 * n_columns))  # width of the images, without labels
         ax = new_axes((inches + 1.1, inches * picture.shape[0] / picture.shape[1] + 0.6))
-    if max(height, width) <= 64:  # small images show their pixels, large ones are smoothed as they are made smaller
+    if max(height, width) <= 64:  # show pixels of small images, smooth large ones
         kwargs = {"interpolation": "nearest", **kwargs}
     image = ax.imshow(picture, **kwargs)
     ax.set_xticks(np.arange(n_columns) * (width + gap) + (width - 1) / 2)

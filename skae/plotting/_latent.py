@@ -1,4 +1,4 @@
-"""Codes as points."""
+"""Scatter plots of codes."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from .._data.arrays import as_array, assert_all_finite, check_array, column_or_1d
 from .._data.chunked import to_tensor
 from .._data.pca import Samples, principal_axes
-from ._common import COLOURS, new_axes, open_frame
+from ._common import COLORS, new_axes, open_frame
 
 _MARKERS = "o^sD"  # for the first ten classes, the next ten, ...
 
 
 class LatentDisplay:
-    """Codes as points in the plane, coloured by class or value.
+    """Scatter plot of codes, colored by class or value.
 
-    Two components are drawn as they are, more by their first two principal components. One component lies along the
-    horizontal axis: as a histogram, or with the classes or values of ``y`` on the vertical axis.
+    Codes with more than two components are projected on their first two principal components. A single component is on
+    the horizontal axis, as a histogram or with the classes or values of ``y`` on the vertical axis.
 
     Create it by `from_estimator` or `from_codes`; the parameters are stored as attributes.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, 1) or (n_samples, 2)
-        What to draw.
+        Coordinates of the points.
     axis_labels : sequence of str
         One for each column of ``points``.
     y : array-like of shape (n_samples,), default=None
-        Classes or values. Text, booleans and up to 20 different whole numbers are classes, other numbers are values.
+        Classes or values. Strings, booleans and up to 20 distinct integers are classes, other numbers are values.
     y_label : str, default=None
-        What ``y`` is.
+        Name of ``y``.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class LatentDisplay:
     figure_ : matplotlib Figure
         Figure with the axes.
     artists_ : list of matplotlib Artist
-        The points of all rows or of each class; the bars of a histogram.
+        Points of all samples or of each class; bars of a histogram.
     legend_ : matplotlib Legend or None
-        The classes' names, of two components or more.
+        Names of the classes, for two components or more.
     colorbar_ : matplotlib Colorbar or None
-        The scale of the values, of two components or more.
+        Scale of the values, for two components or more.
 
     Examples
     --------
@@ -76,13 +76,13 @@ class LatentDisplay:
         estimator : estimator object
             Fitted, with `transform`.
         X : array-like of shape (n_samples, ...)
-            Rows to encode.
+            Samples to encode.
         y : array-like of shape (n_samples,), default=None
-            Classes or values to colour by; a Series gives its name to the legend.
+            Classes or values that determine the colors; the name of a Series is shown in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         **kwargs
-            Passed on to `plot`.
+            Passed to `plot`.
 
         Returns
         -------
@@ -101,11 +101,11 @@ class LatentDisplay:
         Z : array-like of shape (n_samples, n_components)
             Codes.
         y : array-like of shape (n_samples,), default=None
-            Classes or values to colour by; a Series gives its name to the legend.
+            Classes or values that determine the colors; the name of a Series is shown in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         **kwargs
-            Passed on to `plot`.
+            Passed to `plot`.
 
         Returns
         -------
@@ -115,8 +115,8 @@ class LatentDisplay:
         Raises
         ------
         ValueError
-            If Z is no finite matrix, a single row of over two components, or not as long as ``y``; if ``y`` is not
-            1-D or holds NaN.
+            If Z is not a finite matrix, has a single sample and more than two components, or differs from ``y`` in
+            length; if ``y`` is not 1-D or contains NaN.
         """
         Z = as_array(Z)
         Z = check_array(Z, input_name="Z", ensure_min_samples=1 if np.shape(Z)[-1] <= 2 else 2)
@@ -137,11 +137,11 @@ class LatentDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         cmap : str or matplotlib Colormap, default='viridis'
-            Colours of values; those of classes are fixed.
+            Colors of values; those of classes are fixed.
         **kwargs
-            Passed on to matplotlib's ``scatter``, or ``hist`` for one component without ``y``.
+            Passed to matplotlib's ``scatter``, or ``hist`` for one component without ``y``.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class LatentDisplay:
         Raises
         ------
         ValueError
-            If there are over 40 classes.
+            If there are more than 40 classes.
         """
         points, flat = np.asarray(self.points), np.shape(self.points)[1] == 1
         y = None if self.y is None else np.asarray(self.y)
@@ -162,12 +162,12 @@ class LatentDisplay:
         open_frame(ax)
         if flat and y is None:
             bins = min(100, max(10, round(len(points) ** 0.5)))
-            self.artists_ = list(ax.hist(points[:, 0], **{"bins": bins, "color": COLOURS[0], **kwargs})[2])
+            self.artists_ = list(ax.hist(points[:, 0], **{"bins": bins, "color": COLORS[0], **kwargs})[2])
             ax.set_ylabel("Rows")
             return self
 
         rows = np.arange(len(points))
-        groups: list[tuple[np.ndarray, dict[str, Any]]] = [(rows, {"color": COLOURS[0]})]
+        groups: list[tuple[np.ndarray, dict[str, Any]]] = [(rows, {"color": COLORS[0]})]
         if classes is not None:
             groups = [(np.flatnonzero(y == c), {**_class_style(i), "label": str(c)}) for i, c in enumerate(classes)]
         elif y is not None and not flat:
@@ -196,35 +196,35 @@ class LatentDisplay:
 
 
 def _class_style(i: int) -> dict[str, Any]:
-    """Colour and marker of the i-th class."""
-    return {"color": COLOURS[i % len(COLOURS)], "marker": _MARKERS[i // len(COLOURS)]}
+    """Return color and marker of the i-th class."""
+    return {"color": COLORS[i % len(COLORS)], "marker": _MARKERS[i // len(COLORS)]}
 
 
 def _heights(y: Any, classes: np.ndarray | None) -> np.ndarray:
-    """Where the points of one component lie vertically: at their value, or spread about the place of their class."""
+    """Return vertical positions for codes of one component: the values, or spread around the row of each class."""
     if classes is None:
         return y
-    golden = (5**0.5 - 1) / 2  # its multiples fill the interval evenly, without chance
+    golden = (5**0.5 - 1) / 2  # its multiples modulo 1 fill the interval evenly
     return np.searchsorted(classes, y) + 0.6 * (np.arange(len(y)) * golden % 1 - 0.5)
 
 
 def _classes(y: np.ndarray) -> np.ndarray | None:
-    """The classes in ``y``, or None where it holds values."""
+    """Return the classes in ``y``, or None if it contains values."""
     classes = np.unique(y)
     if y.dtype.kind in "iuf" and (len(classes) > 20 or (classes != classes.round()).any()):
         return None
-    if len(classes) > len(COLOURS) * len(_MARKERS):
-        raise ValueError(f"y holds {len(classes)} classes, too many to tell apart: at most 40 can be drawn.")
+    if len(classes) > len(COLORS) * len(_MARKERS):
+        raise ValueError(f"y has {len(classes)} classes, but at most 40 can be drawn.")
     return classes
 
 
 def _principal_components(Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first two of them and their shares of the variance.
+    """Return the first two principal components and their shares of the variance.
 
-    Not by scikit-learn's `PCA`, which tools that record what is fitted would take for a model of the user's.
+    scikit-learn's `PCA` is not used, since tools that record every call of `fit` would record it as the user's model.
     """
     axes = principal_axes(Samples.of(to_tensor(Z)), 2, seed=0)
     variances = axes.variances.numpy()
     total = variances.sum() + float(axes.rest)
-    shares = variances / (total or 1.0)  # codes that are all the same have no variance to share
+    shares = variances / (total or 1.0)  # equal codes have no variance
     return (Z - axes.mean.numpy()) @ axes.directions.numpy().T, shares

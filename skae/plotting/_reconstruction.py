@@ -1,4 +1,4 @@
-"""Images beside their reconstructions."""
+"""Plots of images and their reconstructions."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from ._images import as_images, draw_tiles, layout_params, value_range
 
 
 class ReconstructionDisplay:
-    """Rows of images: originals above, reconstructions below.
+    """Plot of images with their reconstructions below.
 
-    With an ``X_target`` there are three rows: the input (damaged, say), the reconstruction, and the target. Rows of X
-    may be images in the layouts (height, width), (height, width, channels) and (channels, height, width) with 1, 3 or 4
-    channels, or flat. Of four channels the last, transparency, is left out. All images of the picture share one range
-    of values. Values that are NaN are pale blue.
+    With ``X_target`` there are three rows: the (corrupted) input, the reconstruction and the target. Samples of X may
+    be images (height, width), (height, width, channels) or (channels, height, width) with 1, 3 or 4 channels, or flat.
+    The alpha channel is ignored. All images share one range of values. NaN is pale blue.
 
     Create it by `from_estimator` or `from_predictions`; the parameters are stored as attributes.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        The originals.
+        Original images.
     X_hat : array-like of shape (n_samples, ...)
-        Their reconstructions.
+        Reconstructions.
     X_target : array-like of shape (n_samples, ...), default=None
-        What the reconstructions should be, where that is not X.
+        Targets of the reconstruction, if different from X.
     input_shape : tuple of int, default=None
-        Shape of one image, where rows are flat; a square grey image needs none.
+        Shape of one image, for flat samples; not needed for square gray images.
     channel_axis : {'auto', 0, -1, None}, default='auto'
-        Which axis of an image holds its channels, as for `skae.ConvAutoencoder`.
+        Axis of the channels in one image, as in `skae.ConvAutoencoder`.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class ReconstructionDisplay:
 
     See Also
     --------
-    TraversalDisplay : What the decoder makes of codes.
+    TraversalDisplay : Images decoded from a grid of codes.
 
     Examples
     --------
@@ -91,29 +90,29 @@ class ReconstructionDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> ReconstructionDisplay:
-        """Reconstruct the first rows of X and draw them.
+        """Reconstruct the first samples of X and draw them.
 
         Parameters
         ----------
         estimator : estimator object
-            Fitted, with `reconstruct`, or with `transform` and `inverse_transform`; or with a `transform` that gives
-            images, as that of `skae.Reconstructor`.
+            Fitted, with `reconstruct`, with `transform` and `inverse_transform`, or with a `transform` that returns
+            images, such as `skae.Reconstructor`.
         X : array-like of shape (n_samples, ...)
             Images.
         X_target : array-like of shape (n_samples, ...), default=None
-            What the reconstructions should be, such as clean images for a noisy X.
+            Targets of the reconstruction, such as clean images for a noisy X.
         n_samples : int, default=10
-            Images to draw, at most.
+            Maximum number of images to draw.
         input_shape : tuple of int, default=None
-            Shape of one image, where rows are flat; when None, as the estimator has found it, if it has. A square grey
-            image needs none.
+            Shape of one image, for flat samples. If None, that found by the estimator, if any; not needed for square
+            gray images.
         channel_axis : {'auto', 0, -1, None}, default='auto'
-            Which axis of an image holds its channels, as for `skae.ConvAutoencoder`; when 'auto', as the estimator has
-            found it, if it has.
+            Axis of the channels in one image, as in `skae.ConvAutoencoder`. If 'auto', that found by the estimator, if
+            any.
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         **kwargs
-            Passed on to `plot`.
+            Passed to `plot`.
 
         Returns
         -------
@@ -123,7 +122,7 @@ class ReconstructionDisplay:
         Raises
         ------
         ValueError
-            If rows of X are no images, or ``input_shape`` and ``channel_axis`` have to say how to read them.
+            If samples of X are not images, or need ``input_shape`` or ``channel_axis`` to be read as images.
         """
         check_is_fitted(estimator)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -132,7 +131,7 @@ class ReconstructionDisplay:
             X_hat = estimator.reconstruct(X)
         elif hasattr(estimator, "inverse_transform"):
             X_hat = estimator.inverse_transform(estimator.transform(X))
-        else:  # a Reconstructor, or another transformer of images into images
+        else:  # Reconstructor, or another transformer from images to images
             X_hat = estimator.transform(X)
         input_shape, channel_axis = layout_params(estimator, input_shape, channel_axis)
         layout = {"input_shape": input_shape, "channel_axis": channel_axis}
@@ -151,26 +150,26 @@ class ReconstructionDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> ReconstructionDisplay:
-        """Draw the first rows of X and of a reconstruction.
+        """Draw the first samples of X and their reconstructions.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Images.
         X_hat : array-like of shape (n_samples, ...)
-            Their reconstructions.
+            Reconstructions.
         X_target : array-like of shape (n_samples, ...), default=None
-            What the reconstructions should be, such as clean images for a noisy X.
+            Targets of the reconstruction, such as clean images for a noisy X.
         n_samples : int, default=10
-            Images to draw, at most.
+            Maximum number of images to draw.
         input_shape : tuple of int, default=None
-            Shape of one image, where rows are flat; a square grey image needs none.
+            Shape of one image, for flat samples; not needed for square gray images.
         channel_axis : {'auto', 0, -1, None}, default='auto'
-            Which axis of an image holds its channels, as for `skae.ConvAutoencoder`.
+            Axis of the channels in one image, as in `skae.ConvAutoencoder`.
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         **kwargs
-            Passed on to `plot`.
+            Passed to `plot`.
 
         Returns
         -------
@@ -180,7 +179,7 @@ class ReconstructionDisplay:
         Raises
         ------
         ValueError
-            If rows are no images, or ``input_shape`` and ``channel_axis`` have to say how to read them.
+            If samples are not images, or need ``input_shape`` or ``channel_axis`` to be read as images.
         """
         check_number("n_samples", n_samples, numbers.Integral, 1)
         target = None if X_target is None else X_target[:n_samples]
@@ -202,18 +201,18 @@ class ReconstructionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         metric : {'psnr', 'mse'}, default=None
-            What to write below each image: the reconstruction's peak signal-to-noise ratio, with ``limits`` as its
-            range of values, or its mean squared error over the known values. An image with NaN has a 'psnr'
-            only beside an ``X_target``.
+            Metric to show below each image: the reconstruction's peak signal-to-noise ratio, with ``limits`` as the
+            range of values, or the mean squared error over the known values. For images with NaN, 'psnr' requires an
+            ``X_target``.
         limits : tuple of (float, float), default=None
-            The values that are black and white. When None, 0 and 255 for uint8, 0 and 1 for values between them, else
-            the least and the largest value of the originals (of the targets, if there are any).
+            Values drawn black and white. If None, (0, 255) for uint8, (0, 1) for values in [0, 1], else the minimum and
+            maximum of the originals (of the targets, if given).
         cmap : str or matplotlib Colormap, default='gray'
-            Colours of images without channels.
+            Colors of images without channels.
         **kwargs
-            Passed on to matplotlib's ``imshow``.
+            Passed to matplotlib's ``imshow``.
 
         Returns
         -------
@@ -223,7 +222,8 @@ class ReconstructionDisplay:
         Raises
         ------
         ValueError
-            If rows are no images, or not as many and of one shape; if ``metric='psnr'`` is to compare with NaN.
+            If samples are not images; if numbers or shapes of images differ; if ``metric='psnr'`` and the images to
+            compare with contain NaN.
         """
         check_choice("metric", metric, (None, "psnr", "mse"))
         rows = {"X": self.X, "X_hat": self.X_hat}
@@ -232,7 +232,7 @@ class ReconstructionDisplay:
         images = {name: as_images(row, self.input_shape, self.channel_axis, name) for name, row in rows.items()}
         if len({row.shape for row in images.values()}) > 1:
             found = ", ".join(f"{name} {row.shape}" for name, row in images.items())
-            raise ValueError(f"All images must be as many and of one shape, got {found}.")
+            raise ValueError(f"All arrays must have the same number and shape of images, got {found}.")
         against = "X" if self.X_target is None else "X_target"
         low, high = value_range(images[against]) if limits is None else limits
         labels = _labels(images[against], images["X_hat"], metric, high - low, against)
@@ -245,14 +245,14 @@ class ReconstructionDisplay:
 
 
 def _labels(X: np.ndarray, X_hat: np.ndarray, metric: str | None, data_range: float, name: str) -> list[str]:
-    """What to write below each image; ``X`` is the array ``name``."""
+    """Return the labels below the images; ``X`` is the array ``name``."""
     if metric is None:
         return [""] * len(X)
     if metric == "mse":
         return [f"{v:.3g}" for v in reconstruction_error(X, X_hat, per_sample=True)]
     if np.isnan(X).any():
         raise ValueError(
-            f"{name} has NaN, and images without all of their values have no PSNR: pass an X_target without NaN, or "
-            "metric='mse', which leaves out what is not known."
+            f"{name} contains NaN, for which PSNR is not defined: pass an X_target without NaN, or metric='mse', which "
+            "ignores missing values."
         )
     return [f"{v:.1f} dB" for v in peak_signal_noise_ratio(X, X_hat, data_range=data_range, per_sample=True)]

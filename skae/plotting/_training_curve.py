@@ -1,4 +1,4 @@
-"""The loss over the epochs of a fit."""
+"""Plots of the training and validation loss."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._common import COLOURS, new_axes, open_frame
+from ._common import COLORS, new_axes, open_frame
 
 
 class TrainingCurveDisplay:
-    """Training and validation loss over the epochs, and the epoch whose weights were kept.
+    """Plot of training and validation loss over epochs, with the epoch whose weights were kept.
 
     Create it by `from_estimator`; the parameters are stored as attributes.
 
     Parameters
     ----------
     loss_curve : sequence of float
-        The training loss of epochs 1, 2, ...
+        Training loss of epochs 1, 2, ...
     validation_loss_curve : sequence of float, default=()
-        The validation loss before training and after epochs 1, 2, ...; may be empty.
+        Validation loss before training and after epochs 1, 2, ...; may be empty.
     best_epoch : int, default=None
-        The epoch to mark, on the validation curve where there is one; 0 is the start.
+        Epoch to mark, on the validation curve if there is one; 0 is the initialization.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class TrainingCurveDisplay:
     figure_ : matplotlib Figure
         Figure with the axes.
     lines_ : list of matplotlib Line2D
-        The curves that are not empty: training, then validation.
+        Non-empty curves: training, then validation.
     best_ : matplotlib Line2D or None
-        The mark of the best epoch.
+        Marker of the best epoch.
 
     Examples
     --------
@@ -69,13 +69,13 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         estimator : estimator object
-            Fitted, with ``loss_curve_``; ``validation_loss_curve_`` and ``best_epoch_`` are drawn where it has them.
+            Fitted, with ``loss_curve_``; ``validation_loss_curve_`` and ``best_epoch_`` are drawn if available.
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         yscale : str, default='auto'
-            Scale of the loss, as in `plot`.
+            Scale of the loss axis, as in `plot`.
         **kwargs
-            Passed on to `plot`.
+            Passed to `plot`.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class TrainingCurveDisplay:
         """
         check_is_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
-            raise TypeError(f"{type(estimator).__name__} has no loss_curve_: it tells nothing about its training.")
+            raise TypeError(f"{type(estimator).__name__} has no loss_curve_, so there is no training curve to draw.")
         display = cls(
             loss_curve=estimator.loss_curve_,
             validation_loss_curve=getattr(estimator, "validation_loss_curve_", ()),
@@ -103,12 +103,12 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; in a new figure when None.
+            Axes to draw on. If None, axes of a new figure.
         yscale : str, default='auto'
-            Scale of the loss: 'linear', 'log' or another of matplotlib's. 'auto' is logarithmic where the curves are
-            positive and span more than a factor of ten.
+            Scale of the loss axis: 'linear', 'log' or another scale of matplotlib. 'auto' is logarithmic if the curves
+            are positive and span more than a factor of ten.
         **kwargs
-            Passed on to matplotlib's ``plot`` for the curves.
+            Passed to matplotlib's ``plot`` for the curves.
 
         Returns
         -------
@@ -122,21 +122,21 @@ class TrainingCurveDisplay:
         """
         training, validation = np.asarray(self.loss_curve), np.asarray(self.validation_loss_curve)
         curves = {
-            "training": (np.arange(1, len(training) + 1), training, COLOURS[6]),
-            "validation": (np.arange(len(validation)), validation, COLOURS[0]),
+            "training": (np.arange(1, len(training) + 1), training, COLORS[6]),
+            "validation": (np.arange(len(validation)), validation, COLORS[0]),
         }
         curves = {name: curve for name, curve in curves.items() if len(curve[0])}
         if not curves:
             raise ValueError("There is no loss to draw: both curves are empty.")
         ax = new_axes() if ax is None else ax
         self.ax_, self.figure_, self.lines_, self.best_ = ax, ax.figure, [], None
-        for name, (epochs, losses, colour) in curves.items():
-            alone = {"marker": "."} if len(epochs) == 1 else {}  # a line needs two points
-            self.lines_ += ax.plot(epochs, losses, **{"color": colour, "label": name, **alone, **kwargs})
-        (at,) = np.nonzero(epochs == self.best_epoch)  # on the last curve: validation, where there is one
+        for name, (epochs, losses, color) in curves.items():
+            alone = {"marker": "."} if len(epochs) == 1 else {}  # a single point has no line
+            self.lines_ += ax.plot(epochs, losses, **{"color": color, "label": name, **alone, **kwargs})
+        (at,) = np.nonzero(epochs == self.best_epoch)  # on the last curve: validation, if there is one
         if at.size:
             style = {
-                "color": COLOURS[2],
+                "color": COLORS[2],
                 "zorder": 3,
                 "clip_on": False,
                 "label": f"weights kept: epoch {self.best_epoch}",
@@ -145,7 +145,7 @@ class TrainingCurveDisplay:
         if yscale == "auto":
             every = np.concatenate([training, validation])
             yscale = "log" if every.min() > 0 and every.max() > 10 * every.min() else "linear"
-        ax.set(xlabel="Epoch", ylabel="Mean loss of a row", yscale=yscale)
+        ax.set(xlabel="Epoch", ylabel="Mean loss per sample", yscale=yscale)
         ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         ax.legend(frameon=False)
         open_frame(ax)

@@ -1,4 +1,4 @@
-"""What a fit warns of, and what it does not."""
+"""Warnings of `fit` about data that probably do not suit the model."""
 
 import warnings
 
@@ -30,7 +30,7 @@ def pair():
 @pytest.mark.parametrize(
     "convert", [np.asarray, pd.DataFrame, np.ndarray.tolist, list], ids=["array", "frame", "lists", "rows"]
 )
-def test_a_target_as_y(pair, convert):
+def test_target_as_y_warns(pair, convert):
     noisy, clean = pair
     with pytest.warns(UserWarning, match=TARGET) as warned:
         model = ae().fit(noisy, convert(clean))
@@ -47,7 +47,7 @@ def test_a_target_as_y(pair, convert):
             call()
 
 
-def test_a_target_as_y_of_images_sequences_and_generative_models(pair):
+def test_target_as_y_warns_for_all_estimators(pair):
     images = np.random.default_rng(0).normal(size=(12, 6, 6))
     conv = ConvAutoencoder(2, max_epochs=1, module__channels=(3,))
     with pytest.warns(UserWarning, match=r"\(12, 6, 6\)"):
@@ -63,7 +63,7 @@ def test_a_target_as_y_of_images_sequences_and_generative_models(pair):
             call(*pair)
 
 
-def test_what_is_no_target(pair):
+def test_other_y_does_not_warn(pair):
     noisy, clean = pair
     model = ae().fit(noisy, noisy)  # what happens without it
     model.fit(noisy, clean[:, :2])
@@ -78,7 +78,7 @@ def test_what_is_no_target(pair):
 
 
 @pytest.mark.parametrize("factor", [1e2, 1e6])
-def test_a_column_beside_which_the_others_vanish(factor):
+def test_dominating_column_warns(factor):
     X = np.random.default_rng(0).normal(size=(60, 4)) * [1, 1, factor, 1]
     for model in (ae(), VAEGenerator(2, **FIT | {"max_epochs": 3})):
         with pytest.warns(
@@ -112,13 +112,13 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("name", ORDINARY)
-def test_ordinary_data_are_left_in_peace(name):
+def test_ordinary_data_do_not_warn(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ae().fit(ORDINARY[name]())
 
 
-def test_flags_and_rounding_are_no_columns_of_another_scale():
+def test_flags_and_rounding_do_not_warn():
     rng = np.random.default_rng(0)
     flags = np.c_[rng.integers(0, 2, 1500), np.arange(1500) == 7].astype(float)
     q = rng.normal(size=300)

@@ -1,4 +1,4 @@
-"""What does not fit is refused with a message that names it, and the estimator stays as it was."""
+"""Invalid input raises an error that names it, and leaves the estimator unchanged."""
 
 import numpy as np
 import pandas as pd
@@ -227,7 +227,7 @@ def test_bad_arrays(make, error, match):
 
 
 @pytest.mark.parametrize(("beside", "error", "match"), BESIDE, ids=lambda value: str(value)[:30])
-def test_bad_arrays_beside_x(beside, error, match):
+def test_bad_other_arrays(beside, error, match):
     ae = AutoencoderTransformer(2, **FIT)
     X = pd.DataFrame(good(), columns=list("abcd")) if "columns of X" in match else good()
     refuses(ae, lambda: ae.fit(X, **beside), error, match)
@@ -251,7 +251,7 @@ def test_bad_calls_of_sample():
     refuses(ae, lambda: ae.sample(2.5), TypeError, "n_samples must be an instance of")
 
 
-def test_a_mistyped_name_is_told_at_fit_and_survives_clone():
+def test_mistyped_parameter_raises_in_fit_and_survives_clone():
     for ae in (AutoencoderTransformer(max_epoch=3), AutoencoderTransformer(modul__x=3)):
         (name,) = ae._extra
         assert clone(ae).get_params()[name] == 3
@@ -262,7 +262,7 @@ def test_a_mistyped_name_is_told_at_fit_and_survives_clone():
         make_pipeline(AutoencoderTransformer()).set_params(autoencodertransformer__modul__x=3)
 
 
-def test_methods_before_fit():
+def test_methods_before_fit_raise():
     ae = AutoencoderTransformer(2, prior=GaussianMixture())
     for method in ("transform", "reconstruct", "score_samples", "score", "inverse_transform"):
         with pytest.raises(NotFittedError):
@@ -275,7 +275,7 @@ def test_methods_before_fit():
         late.sample()
 
 
-def test_parameters_for_a_module_that_is_built_already():
+def test_parameters_of_built_module_raise():
     with torch.random.fork_rng():
         module = MLP((4,), 2)
     ae = AutoencoderTransformer(2, max_epochs=1, module=module, module__dropout=0.1)
@@ -290,7 +290,7 @@ def test_parameters_for_a_module_that_is_built_already():
     refuses(ae, lambda: ae.fit(good()), TypeError, "encoder__bias")
 
 
-def test_training_that_fails_midway_leaves_the_fitted_estimator():
+def test_failing_training_leaves_estimator_unchanged():
     class Bomb:
         epochs = 0
 
@@ -307,7 +307,7 @@ def test_training_that_fails_midway_leaves_the_fitted_estimator():
     refuses(ae, lambda: ae.partial_fit(good()), RuntimeError, "bomb")
 
 
-def test_what_is_masked_is_missing():
+def test_masked_arrays_have_missing_values():
     X = np.ma.masked_greater(good(), 1)
     assert X.mask.any()
     ae, other = (AutoencoderTransformer(2, missing="mask", **FIT) for _ in range(2))
@@ -318,33 +318,33 @@ def test_what_is_masked_is_missing():
     np.testing.assert_array_equal(ae.transform(rounded), ae.transform(rounded.astype(float).filled(np.nan)))
 
 
-def test_lists_of_tensors_are_rows():
+def test_lists_of_tensors_are_samples():
     ae = AutoencoderTransformer(2, **FIT).fit(good())
     rows = [torch.tensor(row, requires_grad=True) for row in good()]
     np.testing.assert_array_equal(ae.transform(rows), ae.transform(good()))
 
 
-def test_values_that_overflow_within_the_network():
+def test_overflow_in_network_raises():
     """float32 holds them, and not what the network makes of them."""
     ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
     X, Z = np.full((3, 4), 3e38), np.full((3, 2), 3e38)
     for call in (lambda: ae.transform(X), lambda: ae.reconstruct(X), lambda: ae.score(X)):
-        refuses(ae, call, ValueError, "What the network makes of X is not finite")
-    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "What the network makes of the codes is not finite")
+        refuses(ae, call, ValueError, "The network produced non-finite values for X")
+    refuses(ae, lambda: ae.inverse_transform(Z), ValueError, "The network produced non-finite values for the codes")
     # Rows that are merely far away score lowest, as it should be.
     far, farther, near = ae.score_samples(np.outer([1e25, 1e26, 1], np.ones(4)))
     assert np.isfinite(far)
     assert far == farther < near
 
 
-def test_one_row_that_overflows_is_enough():
+def test_overflow_of_one_sample_raises():
     ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
     X = np.vstack([good()] * 500)
     X[-1] = 3e38
-    refuses(ae, lambda: ae.transform(X), ValueError, "What the network makes of X is not finite")
+    refuses(ae, lambda: ae.transform(X), ValueError, "The network produced non-finite values for X")
 
 
-def test_sums_that_overflow_are_no_error():
+def test_overflow_of_sums_does_not_raise():
     """The quick look at the result sees a sum, and then the values."""
     ae = AutoencoderTransformer(2, **FIT).fit(good() * 1e37)
     Z = ae.transform(good() * 1e37)
@@ -357,19 +357,19 @@ def test_sums_that_overflow_are_no_error():
 @pytest.mark.parametrize(
     "X", ["", [], {"a": 1}, torch.utils.data.TensorDataset(torch.ones(0, 4))], ids=["string", "list", "dict", "Dataset"]
 )
-def test_nothing_at_all_for_a_reconstructor(X):
+def test_reconstructor_without_data_raises(X):
     with pytest.raises((ValueError, TypeError), match=r"array|dict"):
         Reconstructor(AutoencoderTransformer(2, **FIT)).fit(X)
 
 
-def test_whole_numbers_in_eight_bits():
+def test_eight_bit_integers():
     X = good().round().clip(0, 8)
     ae = AutoencoderTransformer(2, loss=DiscretizedLogistic(9), **FIT).fit(X)
     narrow = torch.from_numpy(X).to(torch.float8_e4m3fn)
     np.testing.assert_allclose(ae.score_samples(narrow).float(), ae.score_samples(X), rtol=1e-5)
 
 
-def test_a_dataset_that_keeps_what_is_known():
+def test_keep_observed_with_dataset():
     X = good().astype(np.float32)
     imputer = Reconstructor(AutoencoderTransformer(2, missing="mask", **FIT), keep_observed=True)
     np.testing.assert_array_equal(imputer.fit_transform(torch.utils.data.TensorDataset(torch.from_numpy(X))), X)

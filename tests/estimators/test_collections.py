@@ -1,4 +1,4 @@
-"""Lists of sequences and images, single samples, and sequences with their channels first, through every method."""
+"""Lists of sequences and images, single samples, and channels-first sequences in all methods."""
 
 import pickle
 
@@ -73,7 +73,7 @@ def results(model, X, other):
 
 
 @models
-def test_a_list_of_sequences_is_the_padded_array(name):
+def test_list_of_sequences_equals_padded_array(name):
     items, few, more = sequences(), sequences(3, seed=1, longest=6), sequences(3, seed=2, longest=14)
     weight = np.linspace(0, 1, len(items))
     given = {"sample_weight": weight}
@@ -90,7 +90,7 @@ def test_a_list_of_sequences_is_the_padded_array(name):
 
 
 @models
-def test_sequences_of_one_channel_may_have_any_length_in_lists(name):
+def test_single_channel_lists_of_any_length(name):
     items, longer = (
         [item[:, 0] for item in sequences(seed=seed, longest=length)] for seed, length in ((0, 9), (1, 13))
     )
@@ -102,7 +102,7 @@ def test_sequences_of_one_channel_may_have_any_length_in_lists(name):
         assert flat.reconstruct(some).shape == (len(some), max(map(len, some)))
 
 
-def test_reconstructions_are_cut_to_the_lengths_by_zip():
+def test_reconstructions_can_be_trimmed_to_lengths():
     items = sequences()
     X_hat = AutoencoderTransformer(2, **GRU).fit(items).reconstruct(items)
     assert [row[: len(item)].shape for row, item in zip(X_hat, items, strict=True)] == [item.shape for item in items]
@@ -110,13 +110,13 @@ def test_reconstructions_are_cut_to_the_lengths_by_zip():
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_reconstructor_of_lists(keep):
+def test_reconstructor_with_lists(keep):
     items = sequences()
     step = Reconstructor(AutoencoderTransformer(2, missing="mask", **GRU), keep_observed=keep)
     same(clone(step).fit(items).transform(items), clone(step).fit(padded(items)).transform(padded(items)))
 
 
-def test_lists_in_searches_and_columns():
+def test_lists_in_searches_and_dataframes():
     items = sequences(24)
     ae = AutoencoderTransformer(2, **GRU)
     X = padded(items)
@@ -128,7 +128,7 @@ def test_lists_in_searches_and_columns():
     same(clone(ae).fit(tensors).transform(tensors), clone(ae).fit(X).transform(X))
 
 
-def test_lists_for_networks_that_read_no_padding():
+def test_lists_require_network_for_sequences():
     with pytest.raises(ValueError, match=r"X\[0\] has the shape \(9, 2\) .* module='gru'"):
         AutoencoderTransformer(2, **FIT).fit(sequences())
     with pytest.raises(ValueError, match="resize or crop"):
@@ -137,7 +137,7 @@ def test_lists_for_networks_that_read_no_padding():
     assert AutoencoderTransformer(2, **FIT).fit(whole).transform(whole).shape == (14, 2)
 
 
-def test_lists_beside_x_have_its_lengths():
+def test_other_lists_have_lengths_of_x():
     items = sequences()
     ae = AutoencoderTransformer(2, **GRU)
     with pytest.raises(ValueError, match=r"sample_weight must have the shape \(14,\)"):
@@ -155,7 +155,7 @@ def test_lists_beside_x_have_its_lengths():
 
 
 @models
-def test_channels_first_is_the_same_but_for_the_axes(name):
+def test_channels_first_matches_channels_last(name):
     items, few = sequences(), sequences(5, seed=1, longest=12)
     last = MODELS[name]().fit(items, X_val=few)
     first = MODELS[name](channel_axis=0).fit(turned(items), X_val=turned(few))
@@ -171,7 +171,7 @@ def test_channels_first_is_the_same_but_for_the_axes(name):
 
 
 @pytest.mark.parametrize("name", ["gru", "vae"])
-def test_channels_first_in_files_and_pickles(name, tmp_path):
+def test_channels_first_round_trips(name, tmp_path):
     items = turned(sequences())
     model = MODELS[name](channel_axis=0).fit(items)
     skae.persistence.save(model, tmp_path / "model.skae")
@@ -180,7 +180,7 @@ def test_channels_first_in_files_and_pickles(name, tmp_path):
         assert copy.layout_ == model.layout_
 
 
-def test_channels_first_in_rows_that_are_not_held(tmp_path):
+def test_channels_first_with_lazy_arrays(tmp_path):
     X = padded(sequences(40)).swapaxes(1, 2)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -191,7 +191,7 @@ def test_channels_first_in_rows_that_are_not_held(tmp_path):
     assert found.reconstruct(X).shape == X.shape
 
 
-def test_channels_first_goes_on_and_refuses_the_other_order():
+def test_channels_first_continued_training():
     items = turned(sequences())
     ae = AutoencoderTransformer(2, channel_axis=0, warm_start=True, **GRU).fit(items)
     ae.fit([item[:, :4] for item in items])
@@ -201,7 +201,7 @@ def test_channels_first_goes_on_and_refuses_the_other_order():
 
 
 @pytest.mark.parametrize("axis", ["auto", -1, 1])
-def test_channels_last_is_what_is_expected(axis):
+def test_channels_last_is_default(axis):
     items = sequences()
     ae = AutoencoderTransformer(2, channel_axis=axis, **GRU).fit(items)
     assert not hasattr(ae, "layout_")
@@ -219,13 +219,13 @@ BAD_AXES = [
 
 
 @pytest.mark.parametrize(("axis", "X", "match"), BAD_AXES, ids=range(len(BAD_AXES)))
-def test_bad_axes_of_sequences(axis, X, match):
+def test_invalid_channel_axis_of_sequences_raises(axis, X, match):
     for estimator in (AutoencoderTransformer, VAEGenerator):
         with pytest.raises(ValueError, match=match):
             estimator(2, channel_axis=axis, **GRU).fit(X + np.arange(4)[(slice(None),) + (None,) * (X.ndim - 1)])
 
 
-def test_nan_in_sequences_with_channels_first():
+def test_channels_first_with_nan():
     X = padded(sequences()).swapaxes(1, 2).copy()
     X[5, 0, 0] = np.nan
     with pytest.raises(ValueError, match="row 5 has it before"):
@@ -235,7 +235,7 @@ def test_nan_in_sequences_with_channels_first():
         AutoencoderTransformer(2, channel_axis=0, **GRU).fit(X)
 
 
-def test_the_channel_axis_of_images_for_a_convolution():
+def test_channel_axis_of_images():
     X = np.random.default_rng(0).normal(size=(12, 8, 8, 3))
     params = {"module": "conv", **CONV}
     plain = AutoencoderTransformer(2, **params).fit(np.moveaxis(X, -1, 1))
@@ -257,7 +257,7 @@ def trained(pictures):
     return ConvAutoencoder(2, **CONV).fit(pictures)
 
 
-def test_images_in_any_container(pictures, trained):
+def test_containers_of_images(pictures, trained):
     objects = np.empty(len(pictures), object)
     objects[:] = list(pictures)
     pil = [Image.fromarray(image) for image in pictures]
@@ -267,7 +267,7 @@ def test_images_in_any_container(pictures, trained):
             same(getattr(trained, method)(X), getattr(trained, method)(pictures))
 
 
-def test_a_single_image_is_one_sample(pictures, trained):
+def test_single_image_is_one_sample(pictures, trained):
     one = pictures[0]
     for X in (one, Image.fromarray(one), torch.from_numpy(one)):
         for method in ("transform", "reconstruct", "score_samples", "score"):
@@ -285,14 +285,14 @@ OTHER_SHAPES = [
     (lambda X: X[:, :7, :9], "height 7 instead of 8, width 9 instead of 10"),
     (lambda X: X[..., :1], "channels 1 instead of 3"),
     (lambda X: np.tile(X, (1, 4, 4, 1)), "height 32 instead of 8, width 40 instead of 10.*extract_patches_2d"),
-    (lambda X: np.tile(X[0], (4, 4, 1)), "As a single sample X has another size: .*extract_patches_2d"),
+    (lambda X: np.tile(X[0], (4, 4, 1)), "If X is a single sample, its size differs: .*extract_patches_2d"),
     (lambda X: np.moveaxis(X, -1, 1), "move its axes"),
     (lambda X: X.reshape(len(X), -1), "Reshape X"),
 ]
 
 
 @pytest.mark.parametrize(("change", "match"), OTHER_SHAPES, ids=range(len(OTHER_SHAPES)))
-def test_images_of_another_shape(pictures, trained, change, match):
+def test_images_of_another_shape_raise(pictures, trained, change, match):
     X = change(pictures)
     start = rf"X has rows of shape \({', '.join(map(str, X.shape[1:]))},?\), but ConvAutoencoder was fitted on rows of"
     for method in (trained.transform, trained.reconstruct, trained.score, trained.score_samples, trained.partial_fit):
@@ -300,7 +300,7 @@ def test_images_of_another_shape(pictures, trained, change, match):
             method(X)
 
 
-def test_a_single_image_is_too_little_for_fit(pictures):
+def test_fit_of_single_image_raises(pictures):
     ae = ConvAutoencoder(2, **CONV)
     with pytest.raises(ValueError, match=r"rows of shape \(20, 3\), as a single color image .* channel_axis=None"):
         ae.fit(np.tile(pictures[0], (2, 2, 1)))
@@ -316,25 +316,25 @@ def test_a_single_image_is_too_little_for_fit(pictures):
 
 
 @pytest.mark.parametrize("missing", [None, np.nan])
-def test_a_sequence_that_is_missing_is_named(missing):
+def test_missing_sequence_raises(missing):
     X = [np.array([1.0, 2.0]), missing, np.array([1.0, 3.0, 2.0])] * 9
     with pytest.raises(ValueError, match=r"X\[1\]"):
         AutoencoderTransformer(2, module="gru", max_epochs=1).fit(X)
 
 
-def test_the_sequence_of_other_channels_is_named():
+def test_sequence_with_other_channels_raises():
     X = [np.ones((5, 2)), np.ones((6, 2)), np.ones((6, 3))]
     with pytest.raises(ValueError, match=r"X\[2\] the shape \(6, 3\)"):
         AutoencoderTransformer(2, module="gru", max_epochs=1).fit(X)
 
 
-def test_a_table_has_no_channels():
+def test_channel_axis_of_table_raises():
     X = np.random.default_rng(0).normal(size=(20, 4))
     with pytest.raises(ValueError, match=r"channel_axis=0 is for sequences .* X is a table of 4 columns"):
         AutoencoderTransformer(2, channel_axis=0, max_epochs=1).fit(X)
 
 
-def test_grey_images_for_a_model_of_color_ones_lack_channels():
+def test_gray_images_for_color_model_raise():
     ae = ConvAutoencoder(2, max_epochs=0, random_state=0).fit(np.random.default_rng(0).random((10, 8, 8, 3)))
     with pytest.raises(ValueError, match="the channels are missing"):
         ae.transform(np.zeros((5, 8, 8)))

@@ -1,4 +1,4 @@
-"""ConvAutoencoder: images of any size, layout and dtype, and what it does to them."""
+"""ConvAutoencoder: images of any size, layout and dtype."""
 
 import copy
 import inspect
@@ -87,10 +87,10 @@ MEMORY = {
 def image_arrays(draw):
     """Rows of X, and the parameters that tell how images lie in them."""
     n, h, w, c = (draw(st.integers(low, high)) for low, high in ((2, 5), (1, 40), (1, 40), (1, 5)))
-    kind = draw(st.sampled_from(["grey", "first", "last"]))
-    shape = {"grey": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
+    kind = draw(st.sampled_from(["gray", "first", "last"]))
+    shape = {"gray": (h, w), "first": (c, h, w), "last": (h, w, c)}[kind]
     params = {}
-    if kind != "grey":
+    if kind != "gray":
         ends = [side in (1, 3, 4) for side in (shape[0], shape[-1])]
         told = ends == ([True, False] if kind == "first" else [False, True])
         if not told or draw(st.booleans()):
@@ -102,7 +102,7 @@ def image_arrays(draw):
     X = values.astype(dtype)
     if draw(st.booleans()):
         X = X.reshape(n, -1)
-        if not (kind == "grey" and h == w and draw(st.booleans())):
+        if not (kind == "gray" and h == w and draw(st.booleans())):
             params["input_shape"] = shape
     X = MEMORY[draw(st.sampled_from(sorted(MEMORY)))](X)
     X.flags.writeable = draw(st.booleans())
@@ -111,7 +111,7 @@ def image_arrays(draw):
 
 @PROPERTY
 @given(case=image_arrays(), max_epochs=st.integers(0, 1), dense=st.booleans(), n_stages=st.integers(1, 3))
-def test_shapes_layouts_and_dtypes_come_back(case, max_epochs, dense, n_stages):
+def test_reconstruction_keeps_shape_layout_and_dtype(case, max_epochs, dense, n_stages):
     X, params = case
     before = X.copy()
     channels = (2,) * n_stages
@@ -146,7 +146,7 @@ def test_shapes_layouts_and_dtypes_come_back(case, max_epochs, dense, n_stages):
 
 @PROPERTY
 @given(case=image_arrays())
-def test_with_as_many_components_as_images_every_pixel_comes_back_to_its_place(case):
+def test_full_rank_reconstruction_is_exact(case):
     X, params = case
     ae = tiny(len(X), max_epochs=0, **params).fit(X)
     largest = float(X.max())
@@ -155,7 +155,7 @@ def test_with_as_many_components_as_images_every_pixel_comes_back_to_its_place(c
 
 
 @pytest.mark.parametrize("c", [1, 2, 3, 5])
-def test_the_codes_are_the_same_whichever_layout_the_images_come_in(c):
+def test_codes_do_not_depend_on_layout(c):
     last = np.random.default_rng(0).normal(size=(30, 7, 10, c)) * np.arange(1, c + 1) + 3
     first = np.ascontiguousarray(np.moveaxis(last, -1, 1))
     ways = {
@@ -170,7 +170,7 @@ def test_the_codes_are_the_same_whichever_layout_the_images_come_in(c):
         ways |= {"last, by itself": (last, {}), "first, by itself": (first, {})}
         ways["flat, by itself"] = (first.reshape(30, -1), {"input_shape": [c, 7, 10]})
     if c == 1:
-        ways |= {"grey": (last[..., 0], {}), "flat grey": (last.reshape(30, -1), {"input_shape": (-1, 10)})}
+        ways |= {"gray": (last[..., 0], {}), "flat gray": (last.reshape(30, -1), {"input_shape": (-1, 10)})}
     start = tiny(4, max_epochs=0, channel_axis=0).fit(first)
     reference = tiny(4, early_stopping=False, channel_axis=0).fit(first)
     assert not np.allclose(reference.transform(first), start.transform(first), atol=1e-3), "it was trained"
@@ -182,7 +182,7 @@ def test_the_codes_are_the_same_whichever_layout_the_images_come_in(c):
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, np.int8, ">f4", object])
-def test_the_codes_are_the_same_whichever_dtype_the_images_have(pictures, dtype):
+def test_codes_do_not_depend_on_dtype(pictures, dtype):
     X = (pictures[:60] > 7).astype(float)
     reference = tiny(early_stopping=False).fit(X)
     Y = X.astype(dtype)
@@ -192,7 +192,7 @@ def test_the_codes_are_the_same_whichever_dtype_the_images_have(pictures, dtype)
     assert ae.reconstruct(Y).dtype == (np.float64 if double else np.float32)
 
 
-def test_a_square_grey_image_is_recognised_in_a_flat_row(pictures):
+def test_flat_square_gray_images_are_recognized(pictures):
     X = pictures[:60]
     flat = X.reshape(60, -1)
     ae, reference = tiny().fit(flat), tiny().fit(X)
@@ -201,14 +201,14 @@ def test_a_square_grey_image_is_recognised_in_a_flat_row(pictures):
     np.testing.assert_array_equal(ae.reconstruct(flat), reference.reconstruct(X).reshape(60, -1))
 
 
-def test_the_layout_of_one_image_with_one_pixel():
+def test_layout_of_single_pixel_image():
     X = np.random.default_rng(0).normal(size=(12, 1, 1))
     ae = tiny(3).fit(X)
     np.testing.assert_allclose(ae.reconstruct(X), X, atol=1e-4)
     assert ae.transform(X[:1]).shape == (1, 3)
 
 
-def test_integers_of_numpy_are_sizes_too(pictures):
+def test_numpy_integers_are_accepted(pictures):
     X = pictures[:20]
     for dense in (True, False):
         grid = {"n_components": np.array([2, 3]), "module__channels": [np.array([2])]}
@@ -224,7 +224,7 @@ def test_integers_of_numpy_are_sizes_too(pictures):
 @pytest.mark.parametrize(
     ("shape", "params", "match"),
     [
-        ((60,), {}, "flat rows of 60 values, which are no square grey image: pass input_shape"),
+        ((60,), {}, "flat rows of 60 values, which are not a square gray image: pass input_shape"),
         ((192,), {}, r"pass input_shape, the shape of one image, such as \(height, width\)"),
         ((5, 8, 8), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
         ((3, 8, 3), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
@@ -242,7 +242,7 @@ def test_integers_of_numpy_are_sizes_too(pictures):
         ((8, 8), {"module__kernel": 3}, "takes no parameter module__kernel. Did you mean module__kernel_size"),
     ],
 )
-def test_what_cannot_be_told_is_asked_for_and_leaves_the_estimator_unfitted(shape, params, match):
+def test_ambiguous_layout_raises_and_leaves_estimator_unfitted(shape, params, match):
     X = np.random.default_rng(0).normal(size=(6, *shape))
     ae = tiny(**params)
     before = state(ae)
@@ -259,7 +259,7 @@ def test_what_cannot_be_told_is_asked_for_and_leaves_the_estimator_unfitted(shap
         assert ae.fit(X).layout_.channel_axis == -1
 
 
-def test_what_the_error_asks_for_is_enough():
+def test_remedy_of_layout_error_works():
     X = np.random.default_rng(0).normal(size=(6, 5, 8, 7))
     with pytest.raises(ValueError, match="channel_axis=0 or channel_axis=-1"):
         tiny().fit(X)
@@ -270,7 +270,7 @@ def test_what_the_error_asks_for_is_enough():
     tiny(channel_axis=0, input_shape=(5, 8, 7)).fit(X.reshape(6, -1))
 
 
-def test_rows_of_another_shape_are_refused(colour):
+def test_other_shapes_raise(colour):
     ae = tiny().fit(colour)
     for X in (colour[:, :, :5], np.moveaxis(colour, -1, 1), colour.reshape(120, -1), colour[..., 0]):
         for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.partial_fit):
@@ -282,14 +282,14 @@ def test_rows_of_another_shape_are_refused(colour):
         ae.fit(colour, X_val=colour[:, :5])
 
 
-def test_codes_of_another_width_are_refused_by_the_width_that_is_wanted(pictures):
+def test_codes_of_wrong_width_raise(pictures):
     ae = tiny(3, module__dense=False).fit(pictures[:20])
     with pytest.raises(ValueError, match=r"codes with 12 columns, .* got 3") as error:
         ae.inverse_transform(np.zeros((2, 3)))
     assert "n_components=12" not in str(error.value), "n_components is 3"
 
 
-def test_the_network_in_another_estimator_says_where_images_of_any_layout_go(pictures):
+def test_conv_in_transformer_hints_at_conv_autoencoder(pictures):
     with pytest.raises(ValueError, match=r"got rows of shape \(8, 8\).*ConvAutoencoder"):
         AutoencoderTransformer(2, module="conv").fit(pictures[:20])
     X = pictures[:20, None]
@@ -300,7 +300,7 @@ def test_the_network_in_another_estimator_says_where_images_of_any_layout_go(pic
 # ------------------------------------------------------------------ what it computes
 
 
-def test_without_training_it_is_pca(colour):
+def test_no_training_is_pca(colour):
     rows = colour.reshape(120, -1)
     pca = PCA(5, svd_solver="full").fit(rows)
     expected = pca.inverse_transform(pca.transform(rows)).reshape(colour.shape)
@@ -310,7 +310,7 @@ def test_without_training_it_is_pca(colour):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_by_the_rows_it_is_judged_by_it_is_never_worse_than_pca(pictures, seed):
+def test_validation_loss_is_at_most_that_of_pca(pictures, seed):
     X, X_val = pictures[:600], pictures[600:800]
     pca = PCA(6, svd_solver="full").fit(X.reshape(600, -1))
     flat = X_val.reshape(200, -1)
@@ -325,7 +325,7 @@ def test_by_the_rows_it_is_judged_by_it_is_never_worse_than_pca(pictures, seed):
 
 
 @pytest.mark.parametrize("n_components", [4, 8])
-def test_on_new_digits_it_is_clearly_better_than_pca(pictures, n_components):
+def test_better_than_pca_on_test_digits(pictures, n_components):
     train, test = pictures[:1200], pictures[1200:]
     pca = PCA(n_components, svd_solver="full").fit(train.reshape(1200, -1))
     flat = test.reshape(len(test), -1)
@@ -358,7 +358,7 @@ def test_scale_equivariance(pictures, factor, shift, dense):
     ],
     ids=["uint8", "int16", "unit", "float16", "huge"],
 )
-def test_reconstructions_have_the_range_that_came_in(pictures, prepare):
+def test_reconstructions_have_range_of_x(pictures, prepare):
     X = prepare(pictures[:500])
     ae = tiny(16, max_epochs=3, random_state=0).fit(X)
     wide = X.astype(np.float64)
@@ -368,7 +368,7 @@ def test_reconstructions_have_the_range_that_came_in(pictures, prepare):
         assert ((out - wide) ** 2).mean() < 0.3 * wide.var()
 
 
-def test_bernoulli_stays_within_0_and_1(pictures):
+def test_bernoulli_reconstructions_are_in_unit_interval(pictures):
     X = pictures[:400] / 16
     ae = tiny(6, loss="bernoulli", max_epochs=20, lr=1e-2).fit(X)
     x_hat = ae.reconstruct(X)
@@ -380,7 +380,7 @@ def test_bernoulli_stays_within_0_and_1(pictures):
             ae.fit(refused)
 
 
-def test_score_samples_is_minus_the_squared_error_of_each_image(colour):
+def test_score_samples_is_negative_squared_error(colour):
     X = 30 * colour + 5
     ae = tiny(3).fit(X)
     expected = -((ae.reconstruct(X) - X) ** 2).sum(axis=(1, 2, 3))
@@ -391,7 +391,7 @@ def test_score_samples_is_minus_the_squared_error_of_each_image(colour):
     assert ae.score(X, X_target=other) == pytest.approx(expected.mean() / 162, rel=1e-3)
 
 
-def test_an_image_is_scored_alike_alone_and_among_many(colour):
+def test_scores_do_not_depend_on_other_samples(colour):
     ae = tiny(3, module__normalization="batch").fit(colour)
     alone = [ae.score_samples(image[None])[0] for image in colour[:20]]
     assert alone == pytest.approx(ae.score_samples(colour)[:20].tolist(), rel=1e-3)
@@ -404,7 +404,7 @@ def test_constant_images(colour):
     assert np.isfinite(spatial.reconstruct(X)).all()
 
 
-def test_rows_of_weight_zero_are_as_good_as_absent(colour):
+def test_zero_weight_samples_are_ignored(colour):
     Y = np.array(colour)
     Y[80:] = 1e6
     weight = np.r_[np.ones(80), np.zeros(40)]
@@ -418,7 +418,7 @@ def test_rows_of_weight_zero_are_as_good_as_absent(colour):
 
 
 @pytest.mark.parametrize("layout", ["last", "first", "flat"])
-def test_clean_targets_lie_as_the_images_do(colour, layout):
+def test_clean_targets_have_layout_of_x(colour, layout):
     arrange = {
         "last": lambda X: X,
         "first": lambda X: np.moveaxis(X, -1, 1),
@@ -441,7 +441,7 @@ def test_clean_targets_lie_as_the_images_do(colour, layout):
     )
 
 
-def test_damaged_blocks_are_mended(pictures):
+def test_inpainting(pictures):
     train, test = pictures[:1000], pictures[1000:1300]
     damaged = np.array(test)
     damaged[:, 2:5, 2:5] = train.mean(0)[2:5, 2:5]
@@ -456,7 +456,7 @@ def test_damaged_blocks_are_mended(pictures):
     assert error(mender.reconstruct(damaged)) < 0.75 * error(damaged)
 
 
-def test_missing_pixels_are_filled_in_whatever_the_layout(colour):
+def test_missing_pixels_are_imputed_in_any_layout(colour):
     rng = np.random.default_rng(0)
     X = np.array(colour)
     X[rng.random(X.shape) < 0.15] = np.nan
@@ -486,7 +486,7 @@ def test_missing_pixels_are_filled_in_whatever_the_layout(colour):
         tiny().fit(X)
 
 
-def test_a_hole_in_every_image_an_empty_image_and_an_empty_pixel(colour):
+def test_missing_pixels_empty_image_and_empty_pixel(colour):
     X = np.array(colour)
     X[:, 3, 3] = np.nan
     X[7] = np.nan
@@ -504,7 +504,7 @@ def test_a_hole_in_every_image_an_empty_image_and_an_empty_pixel(colour):
 
 @pytest.mark.parametrize(("shape", "params"), [((9, 6, 3), {}), ((7, 5), {}), ((2, 5, 7), {"channel_axis": 0})])
 @pytest.mark.parametrize("decoder", ["mirror", "dense"])
-def test_a_spatial_code_is_flattened_and_restored(shape, params, decoder):
+def test_spatial_code_is_flattened_and_restored(shape, params, decoder):
     X = np.random.default_rng(0).normal(size=(25, *shape))
     ae = tiny(4, module__dense=False, module__decoder=decoder, early_stopping=False, **params).fit(X)
     side = [shape[:2], shape, shape[1:]][[(9, 6, 3), (7, 5), (2, 5, 7)].index(shape)]
@@ -521,7 +521,7 @@ def test_a_spatial_code_is_flattened_and_restored(shape, params, decoder):
     assert ae.reconstruct(X).shape == X.shape
 
 
-def test_a_spatial_code_has_a_place_for_what_happens_at_a_place():
+def test_spatial_code_is_local():
     ae = tiny(3, module__dense=False, max_epochs=1).fit(np.random.default_rng(0).normal(size=(20, 16, 16)))
     quiet = np.zeros((1, 16, 16))
     loud = quiet.copy()
@@ -532,7 +532,7 @@ def test_a_spatial_code_has_a_place_for_what_happens_at_a_place():
     assert not changed[:, :2].any()
 
 
-def test_a_spatial_code_trains_with_parts_and_a_prior(pictures):
+def test_spatial_code_with_parts_and_prior(pictures):
     X = pictures[:200]
     params = {"module__dense": False, "max_epochs": 30, "lr": 3e-2, "prior": GaussianMixture(2, reg_covar=1e-3)}
     for bottleneck in ("identity", "sparse", "k_sparse"):
@@ -556,7 +556,7 @@ class Doubled(Bottleneck):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_an_encoder_may_be_wider_than_the_code(pictures, dense):
+def test_encoder_wider_than_code(pictures, dense):
     X = pictures[:100]
     ae = tiny(3, bottleneck=Doubled, module__dense=dense, max_epochs=30, lr=3e-2, early_stopping=False).fit(X)
     n_codes = 3 if dense else 12
@@ -568,7 +568,7 @@ def test_an_encoder_may_be_wider_than_the_code(pictures, dense):
 # ------------------------------------------------------------------ in company
 
 
-def test_data_frames_of_flat_rows(pictures):
+def test_dataframes_of_flat_images(pictures):
     flat = pictures[:60].reshape(60, -1)
     names = [f"pixel {i}" for i in range(64)]
     frame = pd.DataFrame(flat, columns=names)
@@ -587,7 +587,7 @@ def test_data_frames_of_flat_rows(pictures):
     np.testing.assert_array_equal(ae.inverse_transform(Z), ae.inverse_transform(Z.to_numpy()))
 
 
-def test_between_a_scaler_and_a_classifier(pictures):
+def test_pipeline_with_scaler_and_classifier(pictures):
     X, y = pictures.reshape(1797, -1), load_digits().target
     pipe = make_pipeline(StandardScaler(), tiny(16, max_epochs=3), LogisticRegression(max_iter=1000))
     pipe.fit(X[:1000], y[:1000])
@@ -607,7 +607,7 @@ def test_grid_search_in_a_pipeline(pictures):
     assert shaped.fit(pictures[:100]).cv_results_["mean_test_score"].shape == (4,)
 
 
-def test_searches_in_threads_agree_with_serial_ones(colour):
+def test_threaded_search_matches_serial(colour):
     ae = tiny(noise="gaussian_noise", early_stopping=False, module__normalization="batch")
 
     def scores(n_jobs):
@@ -633,7 +633,7 @@ def test_clone_pickle_and_copy(colour):
     assert not hasattr(clone(ae), "layout_")
 
 
-def test_sampled_images_lie_as_those_of_x(colour):
+def test_sampled_images_have_layout_of_x(colour):
     params = {"prior": GaussianMixture(1), "max_epochs": 0}
     last = tiny(6, **params).fit(colour).sample(400, random_state=0)
     assert last.shape == (400, 9, 6, 3)
@@ -648,7 +648,7 @@ def test_sampled_images_lie_as_those_of_x(colour):
 # ------------------------------------------------------------------ going on
 
 
-def test_warm_start_goes_on(pictures):
+def test_warm_start_continues_training(pictures):
     X = pictures[:300]
     ae = tiny(4, warm_start=True, max_epochs=10, lr_schedule=None, lr=5e-3).fit(X, X_val=X)
     end = min(ae.validation_loss_curve_)
@@ -667,7 +667,7 @@ def test_warm_start_goes_on(pictures):
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_another_layout_is_refused_when_going_on_and_changes_nothing(colour, before, after, change, match, method):
+def test_warm_start_with_another_layout_raises(colour, before, after, change, match, method):
     ae = tiny(warm_start=method == "fit", **before).fit(colour)
     codes = ae.transform(colour)
     ae.set_params(**after)
@@ -680,7 +680,7 @@ def test_another_layout_is_refused_when_going_on_and_changes_nothing(colour, bef
     getattr(ae.set_params(input_shape=None, channel_axis=-1), method)(colour)  # the same by another name
 
 
-def test_flat_rows_cut_another_way_are_refused_when_going_on(colour):
+def test_warm_start_with_another_input_shape_raises(colour):
     flat = colour.reshape(120, -1)
     ae = tiny(input_shape=(9, 6, 3), warm_start=True).fit(flat)
     codes = ae.transform(flat)
@@ -693,7 +693,7 @@ def test_flat_rows_cut_another_way_are_refused_when_going_on(colour):
     assert ae.layout_.image_shape == (6, 9, 3)
 
 
-def test_a_change_of_parameters_waits_for_fit(colour):
+def test_set_params_takes_effect_in_fit(colour):
     ae = tiny().fit(colour)
     x_hat = ae.reconstruct(colour)
     ae.set_params(channel_axis=0, input_shape=(3, 9, 6))
@@ -721,7 +721,7 @@ def test_partial_fit(colour):
 # ------------------------------------------------------------------ networks
 
 
-def test_a_user_s_own_network_gets_channels_first(colour):
+def test_custom_network_gets_channels_first(colour):
     seen = []
 
     class Own(nn.Module):
@@ -756,7 +756,7 @@ def test_a_user_s_own_network_gets_channels_first(colour):
     ],
     ids=str,
 )
-def test_every_option_trains(pictures, params):
+def test_all_options_train(pictures, params):
     params = {f"module__{name}": value for name, value in ({"linear_skip": False} | params).items()}
     ae = tiny(8, max_epochs=30, lr=1e-2, early_stopping=False, batch_size=32, **params).fit(pictures[:200])
     share = 0.95 if params["module__linear_skip"] else 0.7  # PCA leaves less to learn
@@ -771,7 +771,7 @@ def big_digits(n=256):
 
 @pytest.mark.parametrize("n_components", [32, 128])
 @pytest.mark.parametrize("loss", ["bernoulli", "squared_error"])
-def test_the_published_layouts_784_32_784_and_784_128_784(n_components, loss):
+def test_published_dense_architectures(n_components, loss):
     X = big_digits()
     dense = {"module__hidden_layer_sizes": (), "module__linear_skip": False}
     training = {"max_epochs": 16, "lr": 5e-3, "random_state": 0, "batch_size": 64}
@@ -786,7 +786,7 @@ def test_the_published_layouts_784_32_784_and_784_128_784(n_components, loss):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_the_published_layout_of_64_128_256_512_with_pools_and_transposed_convolutions(dense):
+def test_published_architecture_with_pooling(dense):
     rng = np.random.default_rng(0)
     u = np.linspace(0, 1, 64)
     X = np.stack([np.sin(a * u[:, None] + b * u)[..., None] * c for a, b, *c in rng.uniform(1, 6, size=(8, 5))])
@@ -818,7 +818,7 @@ def test_the_published_layout_of_64_128_256_512_with_pools_and_transposed_convol
 
 
 @pytest.mark.parametrize("downsampling", [None, "stride", "max_pool"])
-def test_the_published_layout_of_one_convolution_a_dense_code_and_a_dense_way_back(downsampling):
+def test_published_architecture_with_dense_decoder(downsampling):
     X = big_digits(128)
     ae = ConvAutoencoder(
         32,
@@ -856,7 +856,7 @@ def documented(cls, section):
     return {p.name: (p.type, p.desc) for p in NumpyDocString(inspect.cleandoc(cls.__doc__))[section]}
 
 
-def test_shared_parameters_are_documented_in_the_same_words_and_order():
+def test_shared_parameters_have_equal_documentation():
     ours, theirs = (documented(cls, "Parameters") for cls in (ConvAutoencoder, AutoencoderTransformer))
     shared = [name for name in theirs if name not in {*OWN, "channel_axis"}]
     assert len(shared) >= 20
@@ -866,14 +866,14 @@ def test_shared_parameters_are_documented_in_the_same_words_and_order():
         assert ours[name] == theirs[name], name
 
 
-def test_shared_attributes_are_documented_in_the_same_words():
+def test_shared_attributes_have_equal_documentation():
     ours, theirs = (documented(cls, "Attributes") for cls in (ConvAutoencoder, AutoencoderTransformer))
     assert set(ours) == set(theirs)
     for name in set(theirs) - {"input_shape_", "layout_"}:
         assert ours[name] == theirs[name], name
 
 
-def test_shared_parameters_have_the_same_defaults_and_all_are_documented():
+def test_shared_parameters_have_equal_defaults():
     ours, theirs = (inspect.signature(cls).parameters for cls in (ConvAutoencoder, AutoencoderTransformer))
     assert set(ours) - set(theirs) == {"input_shape"}
     for name in set(theirs) - OWN:

@@ -1,4 +1,4 @@
-"""Features without a known value in `fit`, and samples without one: named, reconstructed as 0, without a score."""
+"""Features and samples without a known value: warnings, reconstruction as 0, undefined scores."""
 
 import pickle
 import warnings
@@ -53,7 +53,7 @@ def has_values(frame, value=1e6):
 
 
 @each
-def test_the_feature_is_0_wherever_rows_come_out(estimator, frame):
+def test_empty_feature_is_zero_in_all_outputs(estimator, frame):
     fitted(estimator, frame)
     codes = estimator.transform(frame)
     results = [estimator.reconstruct(frame), estimator.inverse_transform(codes)]
@@ -66,7 +66,7 @@ def test_the_feature_is_0_wherever_rows_come_out(estimator, frame):
 
 
 @each
-def test_a_value_that_comes_later_is_ignored(estimator, frame):
+def test_later_values_of_empty_feature_are_ignored(estimator, frame):
     fitted(estimator, frame)
     for method in ("transform", "reconstruct", "score_samples", "score"):
         found, expected = (getattr(estimator, method)(X) for X in (has_values(frame), frame))
@@ -76,7 +76,7 @@ def test_a_value_that_comes_later_is_ignored(estimator, frame):
 
 
 @each
-def test_a_sample_without_a_known_value_has_no_score(estimator, frame):
+def test_all_missing_sample_has_nan_score(estimator, frame):
     fitted(estimator, frame)
     X = pd.concat([frame, pd.DataFrame(np.nan, [0, 1], NAMES)])
     X.iloc[-1, 2] = 7.0  # of a feature that is ignored
@@ -91,7 +91,7 @@ def test_a_sample_without_a_known_value_has_no_score(estimator, frame):
     assert np.isfinite(estimator.reconstruct(X)).all()
 
 
-def test_a_sample_without_a_known_target_has_no_score(blobs):
+def test_sample_without_known_target_has_nan_score(blobs):
     ae = AutoencoderTransformer(2, **FIT).fit(blobs)
     target = blobs.copy()
     target[0] = np.nan
@@ -100,7 +100,7 @@ def test_a_sample_without_a_known_target_has_no_score(blobs):
 
 
 @pytest.mark.parametrize("conditional", [True, "targets"])
-def test_a_sample_without_a_known_value_and_y(blobs, conditional):
+def test_all_missing_sample_with_condition(blobs, conditional):
     y = np.arange(60) % 2
     vae = VAEGenerator(2, conditional=conditional, **FIT).fit(blobs, y)
     X = blobs.copy()
@@ -110,7 +110,7 @@ def test_a_sample_without_a_known_value_and_y(blobs, conditional):
     assert np.isfinite(vae.reconstruct(X)).all()
 
 
-def test_densities_count_the_values_that_are_known(frame):
+def test_densities_use_known_values(frame):
     """In a unit ten times as small each known value lowers the log-density by log(10)."""
     first, second = (
         fitted(VAEGenerator(2, prior=None, **FIT), factor * frame).score_samples(has_values(factor * frame))
@@ -120,7 +120,7 @@ def test_densities_count_the_values_that_are_known(frame):
     np.testing.assert_allclose(first - second, n_known * np.log(10), rtol=1e-3)
 
 
-def test_losses_with_a_domain(blobs):
+def test_losses_with_domain(blobs):
     X = (blobs > 0).astype(float)
     X[:, 2] = np.nan
     ae = fitted(AutoencoderTransformer(2, loss=Bernoulli(), **FIT), X, r"for the features \[2\]")
@@ -132,14 +132,14 @@ def test_losses_with_a_domain(blobs):
 # ------------------------------------------------------------------ what is said
 
 
-def test_many_features_are_counted(digits):
+def test_many_empty_features_are_counted(digits):
     X = digits[:40].copy()
     X[:, 3:20] = np.nan
     ae = AutoencoderTransformer(2, **FIT)
     fitted(ae, X, r"features \[3, 4, 5, 6, 7, 8, 9, 10, 11, 12\] and 7 more")
 
 
-def test_flat_images_are_named_by_their_columns(digits):
+def test_empty_pixels_of_flat_images_are_columns(digits):
     images = np.stack([digits[:40].reshape(40, 8, 8)] * 3, axis=-1)
     X = images.reshape(40, -1).copy()
     X[:, [5, 100]] = np.nan
@@ -149,7 +149,7 @@ def test_flat_images_are_named_by_their_columns(digits):
     assert (np.delete(found, [5, 100], axis=1) != 0).any(0).all()
 
 
-def test_images_are_described(digits):
+def test_empty_pixels_of_images(digits):
     images = digits[:40].reshape(40, 8, 8, 1).repeat(3, axis=-1)
     images[:, 2:4, 3:5] = np.nan
     ae = fitted(ConvAutoencoder(2, **FIT), images, r"for 12 of the 192 values of a sample, the first at \[2, 3, 0\]")
@@ -158,7 +158,7 @@ def test_images_are_described(digits):
 
 
 @pytest.mark.parametrize("module", ["gru", "tcn"])
-def test_channels_of_sequences(module):
+def test_empty_channels_of_sequences(module):
     X = np.sin(np.arange(10) / 2 + np.linspace(0, 6, 30)[:, None])[..., None] * [1.0, 2.0, 3.0]
     X[..., 1] = np.nan
     X[3, 6:] = np.nan
@@ -172,7 +172,7 @@ def test_channels_of_sequences(module):
     assert np.isfinite(ae.transform(X[:, :4])).all(), "of any length"
 
 
-def test_nothing_is_said_where_something_is_known(blobs, frame):
+def test_known_features_do_not_warn(blobs, frame):
     known = frame.to_numpy().copy()
     known[7, 2] = 350.0
     target = known.copy()
@@ -188,7 +188,7 @@ def test_nothing_is_said_where_something_is_known(blobs, frame):
         AutoencoderTransformer(2, **FIT).fit(np.eye(6, dtype=int))
 
 
-def test_rows_of_weight_0_are_absent(frame):
+def test_zero_weight_samples_are_ignored(frame):
     X = has_values(frame, np.nan)
     X.iloc[:5, 2] = 1.0
     ae = AutoencoderTransformer(2, **FIT)
@@ -197,7 +197,7 @@ def test_rows_of_weight_0_are_absent(frame):
         fitted(ae, X.to_numpy(), r"features \[2\]", sample_weight=np.repeat([0.0, 1.0], [5, 55]))
 
 
-def test_a_refused_warning_changes_nothing(frame, unchanged):
+def test_warning_as_error_leaves_estimator_unchanged(frame, unchanged):
     ae = AutoencoderTransformer(2, **FIT)
     unchanged(ae, lambda: ae.fit(frame), UserWarning, NO_VALUE)  # warnings are errors here
 
@@ -206,7 +206,7 @@ def test_a_refused_warning_changes_nothing(frame, unchanged):
 
 
 @pytest.mark.parametrize("way", ["warm_start", "partial_fit"])
-def test_a_training_that_goes_on_ignores_them(frame, way):
+def test_continued_training_ignores_empty_features(frame, way):
     ae = fitted(AutoencoderTransformer(2, warm_start=True, **FIT), frame)
     go_on = ae.fit if way == "warm_start" else ae.partial_fit
     go_on(frame)  # in silence: it is known by now
@@ -218,7 +218,7 @@ def test_a_training_that_goes_on_ignores_them(frame, way):
 
 
 @each
-def test_models_that_are_kept_know_them(estimator, frame, tmp_path):
+def test_empty_features_are_saved(estimator, frame, tmp_path):
     fitted(estimator, frame)
     skae.save(estimator, tmp_path / "model")
     for again in (skae.load(tmp_path / "model"), pickle.loads(pickle.dumps(estimator))):
@@ -227,7 +227,7 @@ def test_models_that_are_kept_know_them(estimator, frame, tmp_path):
         np.testing.assert_array_equal(again.score_samples(X), estimator.score_samples(X))
 
 
-def test_graphs_know_them(frame, tmp_path):
+def test_empty_features_are_exported(frame, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     from skae.export import to_onnx
@@ -240,7 +240,7 @@ def test_graphs_know_them(frame, tmp_path):
     assert (found[:, 2] == 0).all()
 
 
-def test_in_a_pipeline_and_a_cross_validation(frame):
+def test_pipeline_and_cross_validation(frame):
     filler = Reconstructor(AutoencoderTransformer(2, **FIT), keep_observed=True)
     pipe = make_pipeline(filler, StandardScaler())
     found = fitted(pipe, frame).transform(frame)
@@ -251,7 +251,7 @@ def test_in_a_pipeline_and_a_cross_validation(frame):
 
 
 @pytest.mark.parametrize("indices", [[10**9], [-7], ["a"], "a", {"a": 1}, 3], ids=str)
-def test_files_that_mark_what_is_not_there_are_refused(frame, tmp_path, indices):
+def test_files_with_invalid_empty_features_raise(frame, tmp_path, indices):
     skae.save(fitted(AutoencoderTransformer(2, **FIT), frame), tmp_path / "model")
     document, arrays = _files.unpack((tmp_path / "model").read_bytes())
     document["estimator"]["fitted"]["net_"]["state"]["recipe"]["empty_features"] = indices

@@ -1,4 +1,4 @@
-"""What a notebook shows of an estimator: all of it described, with links to its page."""
+"""HTML representation of estimators, with descriptions and links."""
 
 import html
 import re
@@ -36,7 +36,7 @@ def rows(table):
 @pytest.mark.skipif(OLD, reason="scikit-learn shows fitted attributes from 1.9 on")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # one epoch says little of the rows
 @pytest.mark.parametrize("name", FITTED)
-def test_parameters_and_fitted_attributes_are_described_and_linked(name):
+def test_parameters_and_attributes_are_described_and_linked(name):
     est = FITTED[name]()
     page = f"{SITE}api/skae.{type(est).__name__}.html"
     shown = est._repr_html_()
@@ -50,19 +50,19 @@ def test_parameters_and_fitted_attributes_are_described_and_linked(name):
     assert f'href="{page}"' in shown
 
 
-def test_within_a_pipeline_and_before_fit():
+def test_pipeline_and_unfitted_repr():
     shown = make_pipeline(AutoencoderTransformer(), LogisticRegression())._repr_html_()
     assert f"{SITE}api/skae.AutoencoderTransformer.html" in shown
     assert OLD or "n_components: int" in shown
 
 
-def test_a_class_of_ones_own_is_not_said_to_be_on_the_site():
+def test_custom_classes_have_no_link():
     class Mine(AutoencoderTransformer):
         pass
 
     assert SITE not in Mine()._repr_html_()
 
 
-def test_the_address_is_that_of_the_project():
+def test_link_is_that_of_the_project():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project["urls"]["Documentation"] == SITE

@@ -1,4 +1,4 @@
-"""What scikit-learn's imputers promise, asked of them and of `Reconstructor` alike."""
+"""Properties of scikit-learn's imputers, tested for them and for `Reconstructor`."""
 
 import warnings
 
@@ -62,7 +62,7 @@ def frame(holed):
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-def test_known_values_and_dtype_are_kept_and_nothing_is_missing(imputer, holed, dtype):
+def test_known_values_are_kept_and_missing_ones_imputed(imputer, holed, dtype):
     X = holed.astype(dtype)
     found = imputer.fit(X).transform(X)
     assert found.dtype == X.dtype
@@ -72,7 +72,7 @@ def test_known_values_and_dtype_are_kept_and_nothing_is_missing(imputer, holed, 
     assert np.isfinite(found).all()
 
 
-def test_data_without_missing_values_come_back_as_a_copy(imputer, holed, blobs):
+def test_complete_data_are_copied(imputer, holed, blobs):
     X = blobs.copy()
     found = imputer.fit(holed).transform(X)
     np.testing.assert_array_equal(found, blobs)
@@ -82,17 +82,17 @@ def test_data_without_missing_values_come_back_as_a_copy(imputer, holed, blobs):
     assert np.isfinite(imputer.transform(holed)).all(), "what was complete in fit need not be so later"
 
 
-def test_fit_transform_is_fit_and_transform(imputer, holed):
+def test_fit_transform_equals_fit_and_transform(imputer, holed):
     np.testing.assert_array_equal(clone(imputer).fit_transform(holed), imputer.fit(holed).transform(holed))
 
 
-def test_samples_are_filled_one_by_one_as_together(imputer, holed):
+def test_samples_are_imputed_independently(imputer, holed):
     imputer.fit(holed)
     alone = np.concatenate([imputer.transform(holed[i : i + 1]) for i in range(20)])
     np.testing.assert_allclose(alone, imputer.transform(holed[:20]), rtol=1e-4, atol=1e-5)
 
 
-def test_x_is_left_as_it_is(imputer, holed):
+def test_x_is_not_modified(imputer, holed):
     X = holed.copy()
     imputer.fit(X).transform(X)
     np.testing.assert_array_equal(X, holed)
@@ -107,14 +107,14 @@ def test_integers_keep_their_values(imputer, holed):
     np.testing.assert_array_equal(clone(imputer).fit(holed).transform(X), X)
 
 
-def test_a_sample_without_a_known_value_is_filled(imputer, holed):
+def test_all_missing_sample_is_imputed(imputer, holed):
     found = imputer.fit(holed).transform(np.full((2, 6), np.nan))
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[0], np.nanmean(holed, axis=0), atol=0.5)
 
 
 @pytest.mark.filterwarnings("ignore:X has no known value for the features:UserWarning")
-def test_an_empty_feature_is_0_and_stays(imputer, holed):
+def test_empty_feature_is_imputed_as_zero(imputer, holed):
     X = holed.copy()
     X[:, 2] = np.nan
     found = imputer.fit(X).transform(X)
@@ -125,7 +125,7 @@ def test_an_empty_feature_is_0_and_stays(imputer, holed):
 
 
 @pytest.mark.parametrize("estimator", [PCA(2), *UNTRAINED], ids=str)
-def test_an_empty_feature_is_what_the_filling_says(holed, blobs, estimator):
+def test_empty_feature_is_imputed_by_filling(holed, blobs, estimator):
     X = holed.copy()
     X[:, 2] = np.nan
     filling = SimpleImputer(strategy="constant", fill_value=7.0, **KEEP)
@@ -138,7 +138,7 @@ def test_an_empty_feature_is_what_the_filling_says(holed, blobs, estimator):
     np.testing.assert_array_equal(kept, np.where(np.isnan(holed[:, 2]), 7, holed[:, 2]))
 
 
-def test_a_clean_target_fills_an_empty_feature(holed, blobs):
+def test_empty_feature_with_clean_target(holed, blobs):
     X = holed.copy()
     X[:, 2] = np.nan
     rec = Reconstructor(AutoencoderTransformer(2, **FIT), filling=SimpleImputer(**KEEP))
@@ -146,7 +146,7 @@ def test_a_clean_target_fills_an_empty_feature(holed, blobs):
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "vae"])
-def test_an_empty_feature_is_named(name, frame):
+def test_empty_feature_warns(name, frame):
     X = frame.assign(c=np.nan)
     with pytest.warns(UserWarning, match=r"no known value for the features \['c'\]"):
         clone(OURS[name]).fit(X)
@@ -165,7 +165,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_missing_values_of_every_kind(imputer, holed, kind):
+def test_kinds_of_missing_values(imputer, holed, kind):
     expected = clone(imputer).fit(holed).transform(holed)
     found = imputer.fit(KINDS[kind](holed)).transform(KINDS[kind](holed))
     np.testing.assert_allclose(np.asarray(found, float), expected, rtol=1e-4, atol=1e-5)
@@ -200,7 +200,7 @@ def test_set_output(imputer, frame, container):
         assert found.index.tolist() == frame.index.tolist()
 
 
-def test_an_indicator_beside_it(imputer, frame):
+def test_missing_indicator(imputer, frame):
     """The columns of ``add_indicator=True``, for any imputer."""
     union = make_union(imputer, MissingIndicator(), verbose_feature_names_out=False).fit(frame)
     reference = SimpleImputer(add_indicator=True).fit(frame)
@@ -216,7 +216,7 @@ def test_tags(imputer):
     assert get_tags(imputer).transformer_tags is not None
 
 
-def test_another_number_of_features_is_refused(imputer, holed):
+def test_wrong_number_of_features_raises(imputer, holed):
     imputer.fit(holed)
     for X in (holed[:, :5], np.hstack([holed, holed])):
         with pytest.raises(ValueError, match=r"X has (5|12) features, but \w+ is expecting 6 features"):
@@ -225,7 +225,7 @@ def test_another_number_of_features_is_refused(imputer, holed):
         imputer.transform(holed[0])
 
 
-def test_before_fit(imputer, holed):
+def test_transform_before_fit_raises(imputer, holed):
     with pytest.raises(NotFittedError):
         imputer.transform(holed)
     with pytest.raises(NotFittedError):
@@ -233,7 +233,7 @@ def test_before_fit(imputer, holed):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinity_is_refused(imputer, holed, value):
+def test_infinity_raises(imputer, holed, value):
     X = holed.copy()
     X[1, 1] = value
     with pytest.raises(ValueError, match="infinity"):
@@ -243,13 +243,13 @@ def test_infinity_is_refused(imputer, holed, value):
         imputer.transform(X)
 
 
-def test_strings_and_complex_numbers_are_refused(imputer, holed):
+def test_strings_and_complex_numbers_raise(imputer, holed):
     for X in ([["a", "b"], ["c", "d"]], holed.astype(complex), pd.DataFrame({"a": ["x", "y"], "b": [1.0, np.nan]})):
         with pytest.raises(ValueError, match=r"must hold real numbers|non-numeric|could not convert|dtype|Complex"):
             imputer.fit(X)
 
 
-def test_sparse_matrices_are_imputed_or_refused_in_words(reconstructor, holed):
+def test_sparse_matrices(reconstructor, holed):
     for make in (sparse.csr_array, sparse.csc_matrix):
         X = make(np.where(np.isnan(holed), np.nan, holed))
         if reconstructor.filling is not None:
@@ -278,7 +278,7 @@ DROPPING = [SimpleImputer(), KNNImputer(), make_pipeline(SimpleImputer()), Drops
 
 
 @pytest.mark.parametrize("filling", DROPPING, ids=range(4))
-def test_a_filling_that_drops_features_is_refused_with_the_remedy(frame, filling, unchanged):
+def test_filling_that_drops_features_raises(frame, filling, unchanged):
     rec = Reconstructor(PCA(2), filling=filling, keep_observed=True)
     X = frame.assign(c=np.nan)
     match = r"\(60, 6\), got \(60, 5\)\. X had no known value for the features \['c'\]\. .* keep_empty_features=True"
@@ -287,7 +287,7 @@ def test_a_filling_that_drops_features_is_refused_with_the_remedy(frame, filling
         unchanged(rec, lambda: rec.fit(X), ValueError, match)
 
 
-def test_a_filling_that_leaves_nan_is_refused_with_the_name(frame):
+def test_filling_that_leaves_nan_raises(frame):
     def fill_all_but_c(X):
         filled = np.nan_to_num(X)
         filled[:, 2] = X[:, 2]
@@ -300,7 +300,7 @@ def test_a_filling_that_leaves_nan_is_refused_with_the_name(frame):
 # ------------------------------------------------------------------ in company
 
 
-def test_in_a_pipeline_and_a_cross_validation(imputer, holed):
+def test_pipeline_and_cross_validation(imputer, holed):
     y = np.arange(60) % 2
     scores = cross_val_score(make_pipeline(imputer, LogisticRegression()), holed, y, cv=2, error_score="raise")
     assert np.isfinite(scores).all()

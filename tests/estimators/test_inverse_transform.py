@@ -1,4 +1,4 @@
-"""`inverse_transform` calls its argument X, as scikit-learn does, and still takes its former name."""
+"""The argument of `inverse_transform` is X, as in scikit-learn, and its deprecated name still works."""
 
 import inspect
 import warnings
@@ -20,13 +20,13 @@ each = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: ty
 
 
 @each
-def test_signature_is_that_of_scikit_learn(estimator):
+def test_signature_matches_scikit_learn(estimator):
     ours, theirs = (list(inspect.signature(cls.inverse_transform).parameters) for cls in (type(estimator), PCA))
     assert ours[:2] == theirs == ["self", "X"]
 
 
 @each
-def test_x_by_position_and_by_name(estimator, blobs):
+def test_x_as_positional_and_keyword_argument(estimator, blobs):
     codes = estimator.fit(blobs).transform(blobs)
     expected = estimator.inverse_transform(codes)
     np.testing.assert_array_equal(estimator.inverse_transform(X=codes), expected)
@@ -34,7 +34,7 @@ def test_x_by_position_and_by_name(estimator, blobs):
 
 
 @each
-def test_the_former_name_warns_at_the_line_of_the_caller_and_gives_the_same(estimator, blobs):
+def test_deprecated_name_warns_at_callers_line(estimator, blobs):
     codes = estimator.fit(blobs).transform(blobs)
     with pytest.warns(FutureWarning, match=r"argument Z of inverse_transform was renamed to X in 0\.3") as caught:
         found = estimator.inverse_transform(Z=codes)
@@ -48,7 +48,7 @@ def test_the_former_name_warns_at_the_line_of_the_caller_and_gives_the_same(esti
         estimator.inverse_transform(codes, Z=codes)
 
 
-def test_conditional_decoding_by_name(blobs):
+def test_conditional_decoding_with_keyword(blobs):
     y = np.arange(60) % 3
     vae = VAEGenerator(2, conditional=True, prior=None, **FIT).fit(blobs, y)
     codes = vae.transform(blobs)
@@ -58,11 +58,11 @@ def test_conditional_decoding_by_name(blobs):
 
 
 @each
-def test_there_is_nothing_to_route(estimator):
+def test_no_metadata_to_route(estimator):
     assert not hasattr(estimator, "set_inverse_transform_request")
 
 
-def test_through_a_pipeline_with_metadata_routing(blobs):
+def test_pipeline_with_metadata_routing(blobs):
     pipe = make_pipeline(StandardScaler(), AutoencoderTransformer(2, **FIT)).fit(blobs)
     codes = pipe.transform(blobs)
     expected = pipe.inverse_transform(codes)
@@ -70,7 +70,7 @@ def test_through_a_pipeline_with_metadata_routing(blobs):
         np.testing.assert_array_equal(pipe.inverse_transform(X=codes), expected)
 
 
-def test_a_renamed_argument_anywhere():
+def test_renamed_argument():
     @renamed_argument("b", "a", since="1.0", until="2.0")
     def double(a, *, c=0):
         """Double."""

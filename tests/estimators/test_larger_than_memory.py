@@ -1,4 +1,4 @@
-"""Rows that do not fit: read block by block in every method, checked as they are read, and never loaded as a whole."""
+"""Data larger than memory: read block by block in all methods, and checked when read."""
 
 import subprocess
 import sys
@@ -74,7 +74,7 @@ def store(request, tmp_path_factory):
     return lambda A: KINDS[request.param](np.ascontiguousarray(A), tmp_path_factory.mktemp("store"))
 
 
-def test_what_fits_is_loaded_and_what_does_not_is_read_in_blocks(digits, store):
+def test_small_arrays_are_loaded_and_large_ones_streamed(digits, store):
     X = store(digits)
     assert isinstance(load_if_small(X), LazyArray)
     with config_context(working_memory=1024):
@@ -83,7 +83,7 @@ def test_what_fits_is_loaded_and_what_does_not_is_read_in_blocks(digits, store):
     np.testing.assert_array_equal(loaded, digits)
 
 
-def test_every_method_gives_what_it_gives_for_an_array(digits, store):
+def test_methods_match_in_memory(digits, store):
     X = store(digits)
     ae = AutoencoderTransformer(4, **SMALL).fit(X)
     assert ae.n_features_in_ == 64
@@ -98,7 +98,7 @@ def test_every_method_gives_what_it_gives_for_an_array(digits, store):
     np.testing.assert_allclose(ae.inverse_transform(Z), ae.reconstruct(digits), atol=1e-4)
 
 
-def test_training_learns_as_much_as_on_an_array(digits, store):
+def test_streaming_loss_is_close_to_in_memory(digits, store):
     with config_context(working_memory=1):  # windows of 256 rows; of fewer the statistics are too small to compare
         read = AutoencoderTransformer(8, max_epochs=15, random_state=0).fit(store(digits))
     with config_context(working_memory=1024):
@@ -109,13 +109,13 @@ def test_training_learns_as_much_as_on_an_array(digits, store):
     assert read.loss_curve_[-1] < read.loss_curve_[0]
 
 
-def test_fits_repeat(digits, store):
+def test_fit_is_reproducible(digits, store):
     X = store(digits)
     a, b = (AutoencoderTransformer(4, **SMALL).fit(X).transform(digits) for _ in range(2))
     np.testing.assert_array_equal(a, b)
 
 
-def test_arrays_that_do_not_fit_are_trained_on_as_those_that_do(digits):
+def test_streamed_arrays_train_as_in_memory_ones(digits):
     weight = np.linspace(0, 2, len(digits))
     for params in ({}, {"loss": "huber", "noise": "gaussian_noise"}, {"early_stopping": False}):
         # But for a start from all rows, and more rows held out than may be held.
@@ -128,7 +128,7 @@ def test_arrays_that_do_not_fit_are_trained_on_as_those_that_do(digits):
         np.testing.assert_allclose(read.transform(digits), held.transform(digits), atol=1e-4)
 
 
-def test_warm_starts_and_partial_fits_go_on(digits, store):
+def test_warm_start_and_partial_fit(digits, store):
     X = store(digits)
     ae = AutoencoderTransformer(4, warm_start=True, **SMALL).fit(X).fit(X).partial_fit(X)
     assert ae.n_iter_ == 4
@@ -136,7 +136,7 @@ def test_warm_starts_and_partial_fits_go_on(digits, store):
     assert np.isfinite(first.transform(X)).all()
 
 
-def test_rows_of_weight_0_are_absent(digits, store):
+def test_zero_weight_samples_are_ignored(digits, store):
     X, weight = digits.copy(), np.ones(len(digits))
     X[::3], weight[::3] = 1e6, 0
     ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(store(X), sample_weight=weight)
@@ -147,7 +147,7 @@ def test_rows_of_weight_0_are_absent(digits, store):
     assert np.abs(ae.sample(50, random_state=0)).max() < 100
 
 
-def test_a_class_whose_rows_all_weigh_nothing_has_no_prior(digits, store):
+def test_zero_weight_class_has_no_prior(digits, store):
     y = np.arange(1797) % 3
     weight = (y != 1).astype(float)
     vae = VAEGenerator(2, conditional=True, prior="mixture", **SMALL).fit(store(digits), y, sample_weight=weight)
@@ -155,7 +155,7 @@ def test_a_class_whose_rows_all_weigh_nothing_has_no_prior(digits, store):
     assert vae.sample(5, y=2, random_state=0).shape == (5, 64)
 
 
-def test_rows_of_weight_0_tell_neither_of_activity_nor_of_structure(digits, store):
+def test_zero_weight_samples_do_not_affect_active_units(digits, store):
     # The last rows lie apart, and nothing else tells two rows from each other.
     X, weight = np.tile(digits[:1], (1797, 1)), np.ones(1797)
     X[-300:], weight[-300:] = digits[-300:], 0
@@ -165,7 +165,7 @@ def test_rows_of_weight_0_tell_neither_of_activity_nor_of_structure(digits, stor
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
-def test_what_must_not_be_in_x_is_found_wherever_it_is(digits, store, value):
+def test_invalid_values_are_found_in_any_block(digits, store, value):
     X = digits.copy()
     X[1500, 3] = value
     ae = AutoencoderTransformer(4, **SMALL)
@@ -194,13 +194,13 @@ def test_images_and_generators(digits, store, tmp_path):
     assert vae.sample(5, y=1, random_state=0).shape == (5, 64)
 
 
-def test_images_with_axes_of_their_own(digits, store):
+def test_images_with_channel_axis(digits, store):
     X = digits.reshape(-1, 8, 8)
     ae = ConvAutoencoder(4, **SMALL).fit(store(X))
     assert ae.reconstruct(X[:20]).shape == (20, 8, 8)
 
 
-def test_targets_beside(digits, store):
+def test_lazy_targets(digits, store):
     noisy = digits + np.random.default_rng(0).normal(size=digits.shape)
     clean = as_dask(digits, None)
     ae = AutoencoderTransformer(4, **SMALL).fit(store(noisy), X_target=clean)
@@ -210,13 +210,13 @@ def test_targets_beside(digits, store):
         clone(bounded).fit(store(digits))
 
 
-def test_a_loss_with_a_domain(digits, store):
+def test_loss_with_domain(digits, store):
     X = store(digits / 16)
     ae = AutoencoderTransformer(4, loss="bernoulli", **SMALL).fit(X)
     assert ae.reconstruct(X).max() <= 1
 
 
-def test_rows_to_judge_by_must_fit(digits, store):
+def test_validation_data_must_fit_into_memory(digits, store):
     X = store(digits)
     with pytest.raises(ValueError, match="X_val must fit into memory, got 115008 values"):
         AutoencoderTransformer(4, **SMALL).fit(X, X_val=X)
@@ -232,19 +232,19 @@ def test_rows_to_judge_by_must_fit(digits, store):
     ],
     ids=["flat", "complex", "dates"],
 )
-def test_what_is_no_table_of_numbers(digits, make, error):
+def test_non_numeric_sources_raise(digits, make, error):
     X = da.from_array(make(np.tile(digits, (70, 1))), chunks=100)
     with pytest.raises((ValueError, TypeError), match=error):
         AutoencoderTransformer(4, **SMALL).fit(X)
 
 
-def test_the_number_of_features_is_compared(digits, store):
+def test_wrong_number_of_features_raises(digits, store):
     ae = AutoencoderTransformer(4, **SMALL).fit(digits)
     with pytest.raises(ValueError, match="X has 63 features, but AutoencoderTransformer is expecting 64"):
         ae.transform(store(digits[:, 1:]))
 
 
-def test_chunks_of_unknown_size_are_told(digits):
+def test_unknown_chunk_sizes_raise(digits):
     X = da.from_array(digits, chunks=100)
     with pytest.raises(ValueError, match=r"X has chunks of unknown size: call X.compute_chunk_sizes\(\) first"):
         AutoencoderTransformer(4, **SMALL).fit(X[X[:, 3] > 2])
@@ -265,7 +265,7 @@ class Counted:
         return rows
 
 
-def test_no_method_reads_more_than_a_block(digits):
+def test_methods_read_one_block_at_a_time(digits):
     X = Counted(digits)
     ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(X)
     for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.score):
@@ -273,7 +273,7 @@ def test_no_method_reads_more_than_a_block(digits):
     assert X.most <= 50
 
 
-def test_a_handful_of_long_rows_with_noise():
+def test_few_large_samples_with_noise():
     X = np.random.default_rng(0).normal(size=(8, 4000))
     with config_context(working_memory=0.1):
         ae = AutoencoderTransformer(2, noise="gaussian_noise", max_epochs=2, random_state=0).fit(X)
@@ -281,7 +281,7 @@ def test_a_handful_of_long_rows_with_noise():
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "bernoulli"])
-def test_every_row_is_read_once_an_epoch(digits, loss):
+def test_samples_are_read_once_per_epoch(digits, loss):
     X = Counted(digits / 16)
     rows = []
     X.__class__ = type("Summed", (Counted,), {"__getitem__": lambda self, i: rows.append(len(self.A[i])) or self.A[i]})
@@ -305,7 +305,7 @@ class Computed:
         )
 
 
-def test_row_numbers_take_eight_bytes_a_row(monkeypatch):
+def test_index_memory_per_sample(monkeypatch):
     monkeypatch.setattr(_initialize, "_PCA_VALUES", 2**12)  # of blocks that otherwise grow with the rows up to a size
 
     def peak(n):
@@ -346,7 +346,7 @@ print(memory("VmHWM") - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
-def test_a_file_is_fitted_in_a_part_of_its_size(tmp_path):
+def test_memory_of_fit_is_below_file_size(tmp_path):
     path = tmp_path / "rows.npy"
     X = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(1_000_000, 64))
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""``missing="mask"``: NaN in X through the whole estimator."""
+"""``missing="mask"``: NaN in X in all methods of the estimator."""
 
 import pickle
 
@@ -56,7 +56,7 @@ def unit(blobs):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("noise", NOISES, ids=str)
-def test_without_missing_values_the_mask_changes_only_the_order_of_sums(unit, loss, noise):
+def test_mask_option_without_missing_values(unit, loss, noise):
     fits = [small(loss=loss, noise=noise, missing=missing).fit(unit) for missing in ("mask", "error")]
     np.testing.assert_allclose(*(ae.loss_curve_ for ae in fits), rtol=1e-5)
     for method in ("transform", "reconstruct", "score_samples", "score"):
@@ -64,7 +64,7 @@ def test_without_missing_values_the_mask_changes_only_the_order_of_sums(unit, lo
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
-def test_neither_does_it_on_many_rows_with_weights_and_rows_to_be_judged_by(digits, early_stopping):
+def test_mask_option_with_weights_and_x_val(digits, early_stopping):
     X, val = digits[:1500] / 3, digits[1500:] / 3
     weight = np.random.default_rng(0).uniform(0.5, 2, size=1500)
     fits = [
@@ -78,7 +78,7 @@ def test_neither_does_it_on_many_rows_with_weights_and_rows_to_be_judged_by(digi
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("noise", NOISES, ids=str)
-def test_every_loss_and_noise_trains_on_rows_with_holes(unit, loss, noise):
+def test_losses_and_noises_with_missing_values(unit, loss, noise):
     X = with_holes(unit)
     X[3] = np.nan
     ae = small(loss=loss, noise=noise, early_stopping="auto").fit(X, sample_weight=np.linspace(0.1, 2, 60))
@@ -88,7 +88,7 @@ def test_every_loss_and_noise_trains_on_rows_with_holes(unit, loss, noise):
     assert np.isnan(ae.score_samples(X)[3])
 
 
-def test_scores_are_of_known_values(holed):
+def test_scores_use_known_values(holed):
     ae = small().fit(holed)
     error = np.square(ae.reconstruct(holed).astype(float) - holed)
     assert ae.score(holed) == pytest.approx(-np.nanmean(error), rel=1e-4)
@@ -98,14 +98,14 @@ def test_scores_are_of_known_values(holed):
     assert ae.score(holed, sample_weight=weight) == pytest.approx(expected, rel=1e-4)
 
 
-def test_scores_against_a_target_are_of_the_values_that_it_has(blobs, holed):
+def test_scores_use_known_targets(blobs, holed):
     ae = small().fit(holed)
     hidden = np.where(np.isnan(holed), blobs, np.nan)
     expected = np.nanmean(np.square(ae.reconstruct(holed).astype(float) - hidden))
     assert ae.score(holed, X_target=hidden) == pytest.approx(-expected, rel=1e-4)
 
 
-def test_the_score_of_nothing_is_told(holed):
+def test_score_without_known_values_raises(holed):
     ae = small().fit(holed)
     nothing = np.full((3, 6), np.nan)
     assert np.isfinite(ae.reconstruct(nothing)).all()
@@ -118,7 +118,7 @@ def test_the_score_of_nothing_is_told(holed):
             call()
 
 
-def test_the_first_fit_is_the_pca_of_rows_filled_with_means(holed):
+def test_initialization_is_pca_of_mean_imputed(holed):
     ae = small(max_epochs=0).fit(holed)
     filled = SimpleImputer().fit_transform(holed)
     np.testing.assert_allclose(ae.transform(holed), ae.transform(filled), atol=1e-5)
@@ -128,7 +128,7 @@ def test_the_first_fit_is_the_pca_of_rows_filled_with_means(holed):
     np.testing.assert_allclose(ae.reconstruct(holed), expected, atol=1e-4)
 
 
-def test_rows_of_nothing_in_fit_change_no_conditioning(holed):
+def test_all_missing_samples_do_not_change_mean_and_scale(holed):
     X = np.vstack([holed, np.full((5, 6), np.nan)])
     with_them, without = small().fit(X), small().fit(holed)
     for name in ("mean", "scale"):
@@ -136,14 +136,14 @@ def test_rows_of_nothing_in_fit_change_no_conditioning(holed):
     assert torch.allclose(with_them.module_.baseline, without.module_.baseline, atol=1e-6)
 
 
-def test_the_signs_and_payloads_of_nan_do_not_matter(holed):
+def test_nan_sign_and_payload_do_not_matter(holed):
     other = holed.copy()
     bits = other.view(np.uint64)
     bits[np.isnan(holed)] = np.resize([0xFFF8000000000000, 0x7FF8000000001234], np.isnan(holed).sum())
     np.testing.assert_array_equal(small().fit_transform(holed), small().fit_transform(other))
 
 
-def test_nothing_pulls_at_a_column_that_has_no_target(blobs):
+def test_feature_without_target_gets_no_gradient(blobs):
     target = blobs.copy()
     target[:, 1] = np.nan
     last = small(6, max_epochs=30, lr=1e-2).fit(blobs, X_target=target).module_.network.decoder[-1]
@@ -151,7 +151,7 @@ def test_nothing_pulls_at_a_column_that_has_no_target(blobs):
     assert (last.weight[[0, 2, 3, 4, 5]] != 0).any(dim=1).all()
 
 
-def test_nan_in_the_target_alone_and_in_x_alone(blobs, holed):
+def test_nan_in_target_or_in_x_only(blobs, holed):
     target_alone = small(4, max_epochs=60, lr=1e-2).fit(blobs, X_target=holed)
     x_alone = small(4, max_epochs=60, lr=1e-2).fit(holed, X_target=blobs)
     known = small(4, max_epochs=60, lr=1e-2).fit(holed)
@@ -163,7 +163,7 @@ def test_nan_in_the_target_alone_and_in_x_alone(blobs, holed):
     assert error(x_alone) < 0.8 * error(known), "clean targets teach to fill"
 
 
-def test_nan_in_the_rows_to_be_judged_by(blobs, holed):
+def test_nan_in_x_val(blobs, holed):
     ae = small(early_stopping=True).fit(blobs, X_val=holed)
     start = small(max_epochs=0).fit(blobs)
     assert ae.validation_loss_curve_[0] == pytest.approx(-start.score_samples(holed).mean(), rel=1e-4)
@@ -172,7 +172,7 @@ def test_nan_in_the_rows_to_be_judged_by(blobs, holed):
     assert pair.validation_loss_curve_[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_weights_that_leave_nothing_known_are_told(blobs, unchanged):
+def test_weights_without_known_values_raise(blobs, unchanged):
     X = np.full((20, 6), np.nan)
     X[0] = blobs[0]
     ae = small()
@@ -182,13 +182,13 @@ def test_weights_that_leave_nothing_known_are_told(blobs, unchanged):
 
 
 @pytest.mark.parametrize("name", ["X_target", "X_val"])
-def test_targets_and_judges_of_nothing_are_told(blobs, name, unchanged):
+def test_all_missing_targets_and_x_val_raise(blobs, name, unchanged):
     ae = small(early_stopping="auto")
     nothing = {name: np.full(blobs.shape, np.nan)}
     unchanged(ae, lambda: ae.fit(blobs, **nothing), ValueError, f"{name} must hold at least one value")
 
 
-def test_rows_of_weight_zero_are_absent_with_their_holes(holed):
+def test_zero_weight_samples_with_nan_are_ignored(holed):
     X = np.vstack([holed, with_holes(np.full((10, 6), 1e3))])
     weight = np.repeat([1.0, 0.0], [60, 10])
     with_them = small().fit(X, sample_weight=weight)
@@ -199,7 +199,7 @@ def test_rows_of_weight_zero_are_absent_with_their_holes(holed):
 # ------------------------------------------------------------------ filling holes
 
 
-def test_it_fills_holes_better_than_means_do(digits):
+def test_imputation_beats_means(digits):
     train, test = with_holes(digits[:1300], seed=1), with_holes(digits[1300:], seed=2)
     holes = np.isnan(test)
     ae = AutoencoderTransformer(
@@ -212,7 +212,7 @@ def test_it_fills_holes_better_than_means_do(digits):
     np.testing.assert_array_equal(filled[~holes], test[~holes])
 
 
-def test_holes_in_images_are_filled_better_than_by_means(digits):
+def test_image_imputation_beats_means(digits):
     images = digits.reshape(-1, 8, 8)
     holed = images.copy()
     rows, columns = np.random.default_rng(0).integers(6, size=(2, len(images)))
@@ -227,7 +227,7 @@ def test_holes_in_images_are_filled_better_than_by_means(digits):
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", ">f8", "g"])
-def test_known_values_are_kept_to_the_bit_in_their_dtype(blobs, dtype):
+def test_known_values_and_dtype_are_kept(blobs, dtype):
     X = with_holes(blobs).astype(dtype)
     known = ~np.isnan(X)
     X[0, 0], X[1, 0] = -0.0, np.finfo("f2").smallest_subnormal
@@ -238,7 +238,7 @@ def test_known_values_are_kept_to_the_bit_in_their_dtype(blobs, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "i8", "u8", "?"])
-def test_integers_have_nothing_to_fill(dtype):
+def test_integers_have_no_missing_values(dtype):
     X = np.random.default_rng(0).integers(0, 100, size=(30, 4)).astype(dtype)
     if X.dtype.itemsize == 8:
         X[0, 0] = 2**53 + 1
@@ -247,7 +247,7 @@ def test_integers_have_nothing_to_fill(dtype):
     np.testing.assert_array_equal(filled, X)
 
 
-def test_keep_observed_needs_a_mask_in_fit(blobs, holed):
+def test_keep_observed_requires_mask_in_fit(blobs, holed):
     ae = small(missing="error").fit(blobs)
     ae.set_params(missing="mask")
     with pytest.raises(ValueError, match="keep_observed=True needs an estimator that was fitted with missing='mask'"):
@@ -256,7 +256,7 @@ def test_keep_observed_needs_a_mask_in_fit(blobs, holed):
         small().fit(holed).reconstruct(holed, keep_observed="yes")
 
 
-def test_fit_and_reconstruct_leave_x_as_it_is(blobs):
+def test_fit_and_reconstruct_do_not_modify_x(blobs):
     X = with_holes(blobs)
     before = X.copy()
     ae = small(noise="masking_noise", early_stopping=True).fit(X, X_val=X, X_target=X, X_val_target=X)
@@ -269,7 +269,7 @@ def test_fit_and_reconstruct_leave_x_as_it_is(blobs):
 # ------------------------------------------------------------------ what is refused
 
 
-def test_without_the_mask_nan_is_an_error_everywhere(blobs, holed, unchanged):
+def test_nan_raises_without_mask(blobs, holed, unchanged):
     ae = small(missing="error")
     for fitted in (False, True):
         if fitted:
@@ -296,7 +296,7 @@ def test_without_the_mask_nan_is_an_error_everywhere(blobs, holed, unchanged):
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
-def test_infinity_and_huge_values_are_refused_under_the_mask_too(holed, value, unchanged):
+def test_infinity_and_huge_values_raise_with_mask(holed, value, unchanged):
     X = holed.copy()
     X[1, 1] = value
     match = "infinity" if np.isinf(value) else "too large for float32"
@@ -308,7 +308,7 @@ def test_infinity_and_huge_values_are_refused_under_the_mask_too(holed, value, u
         unchanged(ae, lambda method=method: getattr(ae, method)(X), ValueError, match)
 
 
-def test_x_of_nothing_is_refused(holed, unchanged):
+def test_all_missing_x_raises(holed, unchanged):
     nothing = np.full((20, 6), np.nan)
     ae = small()
     unchanged(ae, lambda: ae.fit(nothing), ValueError, "X must hold at least one value that is not NaN")
@@ -317,7 +317,7 @@ def test_x_of_nothing_is_refused(holed, unchanged):
     unchanged(ae, lambda: ae.fit(nothing), ValueError, "X must hold at least one value that is not NaN")
 
 
-def test_bernoulli_asks_its_domain_of_known_values(unit):
+def test_bernoulli_checks_domain_of_known_values(unit):
     X = with_holes(unit)
     ae = small(loss="bernoulli").fit(X)
     assert 0 < ae.reconstruct(X).min() < ae.reconstruct(X).max() < 1
@@ -329,12 +329,12 @@ def test_bernoulli_asks_its_domain_of_known_values(unit):
 
 
 @pytest.mark.parametrize("value", ["drop", None, True, np.nan, "MASK"])
-def test_other_values_of_missing_are_refused(blobs, value, unchanged):
+def test_invalid_missing_raises(blobs, value, unchanged):
     ae = small(missing=value)
     unchanged(ae, lambda: ae.fit(blobs), ValueError, "missing must be one of 'error', 'mask'")
 
 
-def test_a_users_own_loss_without_observed_is_refused_under_the_mask_alone(blobs, unchanged):
+def test_custom_loss_without_observed_raises_with_mask(blobs, unchanged):
     ae = small(loss=WholeRow())
     unchanged(ae, lambda: ae.fit(blobs), TypeError, r"loss=WholeRow cannot leave missing values out")
     ae.set_params(missing="error").fit(blobs)
@@ -351,7 +351,7 @@ class Wobble(Noise):
         return x + 0.01 * x.std() * torch.randn_like(x)
 
 
-def test_a_users_own_noise_that_reads_the_batch_is_not_spoilt_by_holes(holed):
+def test_custom_noise_across_samples_sees_no_nan(holed):
     ae = small(noise=Wobble(), max_epochs=100, lr=1e-2).fit(holed)
     quiet = small(max_epochs=100, lr=1e-2).fit(holed)
     assert -ae.score(holed) < 1.5 * -quiet.score(holed), "a little noise does little"
@@ -360,14 +360,14 @@ def test_a_users_own_noise_that_reads_the_batch_is_not_spoilt_by_holes(holed):
 # ------------------------------------------------------------------ in company
 
 
-def test_tags_follow_the_parameter():
+def test_tags_follow_missing():
     assert get_tags(small()).input_tags.allow_nan
     assert not get_tags(small(missing="error")).input_tags.allow_nan
     assert get_tags(ConvAutoencoder(missing="mask")).input_tags.allow_nan
     assert get_tags(small().set_params(missing="error")).input_tags.allow_nan is False
 
 
-def test_setting_the_parameter_after_fit_waits_for_the_next_fit(blobs, holed, unchanged):
+def test_missing_set_after_fit_takes_effect_in_fit(blobs, holed, unchanged):
     ae = small(missing="error").fit(blobs).set_params(missing="mask")
     unchanged(ae, lambda: ae.transform(holed), ValueError, "Input X contains NaN")
     assert np.isfinite(ae.fit(holed).transform(holed)).all()
@@ -377,7 +377,7 @@ def test_setting_the_parameter_after_fit_waits_for_the_next_fit(blobs, holed, un
 
 
 @pytest.mark.parametrize("way", ["warm_start", "partial_fit"])
-def test_training_goes_on_under_the_mask(blobs, holed, way):
+def test_continued_training_with_mask(blobs, holed, way):
     ae = small(missing="error", warm_start=True).fit(blobs)
     before = ae.transform(blobs)
     mean = ae.module_.mean.clone()
@@ -390,7 +390,7 @@ def test_training_goes_on_under_the_mask(blobs, holed, way):
     assert not np.array_equal(ae.transform(blobs), before)
 
 
-def test_partial_fit_from_the_start(holed):
+def test_partial_fit_with_mask(holed):
     ae, first = small(lr=1e-2), small(lr=1e-2).partial_fit(holed)
     for _ in range(100):
         ae.partial_fit(holed)
@@ -409,7 +409,7 @@ def test_pickle_and_clone(holed):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "Float64", "Float32", "float32[pyarrow]", "object"])
-def test_data_frames_with_missing_values(holed, dtype):
+def test_dataframes_with_missing_values(holed, dtype):
     X = holed.astype("f4").astype(float)
     frame = pd.DataFrame(X, columns=list("abcdef")).astype(dtype)
     plain = pd.DataFrame(X, columns=list("abcdef"))
@@ -439,14 +439,14 @@ def test_nullable_integers_and_booleans():
     np.testing.assert_array_equal(filled[~np.isnan(expected)], expected[~np.isnan(expected)])
 
 
-def test_a_search_over_missing_and_noise(holed):
+def test_search_over_missing_and_noise(holed):
     grid = {"noise": [None, MaskingNoise(0.3), GaussianNoise()], "n_components": [1, 3]}
     search = GridSearchCV(small(max_epochs=2), grid, cv=3, error_score="raise").fit(holed)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["n_components"] == 3
 
 
-def test_images_of_any_layout_are_filled(digits):
+def test_imputation_of_images_in_any_layout(digits):
     X = with_holes(digits[:60].reshape(-1, 8, 8, 1), 0.2)
     for images in (X, np.moveaxis(X, 3, 1), X[..., 0], X.reshape(60, 64), np.repeat(X, 3, axis=3)):
         ae = ConvAutoencoder(3, missing="mask", noise="block_masking", max_epochs=1, random_state=0).fit(images)
@@ -456,7 +456,7 @@ def test_images_of_any_layout_are_filled(digits):
         np.testing.assert_array_equal(filled[~np.isnan(images)], images[~np.isnan(images)])
 
 
-def test_on_the_device(digits, device):
+def test_device(digits, device):
     X = with_holes(digits[:400])
     ae = small(8, noise=Compose(SaltAndPepper(0.1), BlockMasking(0.3)), device=device).fit(X)
     assert np.isfinite(ae.reconstruct(X, keep_observed=True)).all()

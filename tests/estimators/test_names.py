@@ -1,4 +1,4 @@
-"""What people call things elsewhere: it works, or the error says what it is called here."""
+"""Names used by other libraries are accepted, or the error names the equivalent."""
 
 import inspect
 import pickle
@@ -76,12 +76,12 @@ def codes(estimator):
         ("bottleneck", "KSparse", bottlenecks.KSparse),
     ],
 )
-def test_usual_names_of_parts(slot, written, meant):
+def test_common_aliases_of_parts(slot, written, meant):
     assert find_class(slot, written, *PACKAGES[slot], OFFERED) is meant
 
 
 @pytest.mark.parametrize("slot", PACKAGES)
-def test_short_names_lead_to_parts_and_hide_none(slot):
+def test_aliases_do_not_shadow_parts(slot):
     package, base = PACKAGES[slot]
     for short, meant in _SHORT_NAMES[slot].items():
         cls = find_class(slot, meant, package, base, OFFERED)
@@ -91,13 +91,13 @@ def test_short_names_lead_to_parts_and_hide_none(slot):
 
 @given(name=st.sampled_from(["squared_error", "k_sparse", "mlp"]), data=st.data())
 @settings(deadline=None, max_examples=25)
-def test_case_and_separators_make_no_difference(name, data):
+def test_names_ignore_case_and_separators(name, data):
     letters = [data.draw(st.sampled_from([c.lower(), c.upper()])) for c in name.replace("_", "")]
     written = data.draw(st.sampled_from(["", "_", "-", " "])).join(letters)
     assert find_name(written, ["squared_error", "k_sparse", "mlp"]) == name
 
 
-def test_estimators_take_short_names_and_show_them():
+def test_estimators_accept_and_keep_aliases():
     ae = small(loss="MSE", module="MLP", optimizer="Adam", module__activation="SiLU")
     np.testing.assert_array_equal(codes(ae), codes(small()))
     assert {name: ae.get_params()[name] for name in ("loss", "module")} == {"loss": "MSE", "module": "MLP"}
@@ -106,7 +106,7 @@ def test_estimators_take_short_names_and_show_them():
 
 @pytest.mark.parametrize("activation", ["ReLU", "relu", "LeakyReLU", "leaky_relu", "GELU", "swish", "Tanh", "linear"])
 @pytest.mark.parametrize("network", [MLP, Conv, TCN])
-def test_activations_in_any_case(network, activation):
+def test_activations_ignore_case(network, activation):
     shape = {MLP: (4,), Conv: (1, 4, 4), TCN: (5, 2)}[network]
     wanted = ACTIVATIONS[find_name(activation, ACTIVATIONS, {"swish": "silu", "linear": "identity"})]
     assert wanted in {type(layer) for layer in build(network, shape, 2, activation=activation).modules()}
@@ -116,7 +116,7 @@ def test_activations_in_any_case(network, activation):
 
 
 @pytest.mark.parametrize("width", [5, np.int64(5), np.uint8(5)])
-def test_an_int_is_one_layer(width):
+def test_integer_is_one_layer(width):
     for network, shape, name in ((MLP, (4,), "hidden_layer_sizes"), (Conv, (1, 4, 4), "hidden_layer_sizes")):
         assert str(build(network, shape, 2, **{name: width})) == str(build(network, shape, 2, **{name: (5,)}))
     assert str(build(Conv, (1, 4, 4), 2, channels=width)) == str(build(Conv, (1, 4, 4), 2, channels=(5,)))
@@ -125,7 +125,7 @@ def test_an_int_is_one_layer(width):
     )
 
 
-def test_widths_in_a_random_search():
+def test_widths_in_random_search():
     space = {"module__hidden_layer_sizes": randint(4, 9), "noise__scale": [0.1, 0.2]}
     ae = small(noise="gaussian")
     search = RandomizedSearchCV(ae, space, n_iter=3, cv=2, random_state=0, error_score="raise").fit(X)
@@ -134,7 +134,7 @@ def test_widths_in_a_random_search():
 
 
 @pytest.mark.parametrize("network", [GRU, TCN])
-def test_widths_of_sequence_networks_take_integers_of_numpy(network):
+def test_sequence_networks_accept_numpy_integers(network):
     name = {GRU: "hidden_size", TCN: "channels"}[network]
     assert str(build(network, (5, 2), 2, **{name: np.int64(3)})) == str(build(network, (5, 2), 2, **{name: 3}))
 
@@ -143,7 +143,7 @@ def test_widths_of_sequence_networks_take_integers_of_numpy(network):
 
 
 @pytest.mark.parametrize("part", ["gaussian_noise", "gaussian", GaussianNoise])
-def test_parameters_of_parts_that_are_no_objects(part):
+def test_parameters_of_parts_given_by_name(part):
     wanted = small(noise=GaussianNoise(0.7))
     for ae in (small(noise=part, noise__scale=0.7), small(noise=part).set_params(noise__scale=0.7)):
         assert ae.get_params()["noise__scale"] == ae.get_params(deep=False)["noise__scale"] == 0.7
@@ -153,7 +153,7 @@ def test_parameters_of_parts_that_are_no_objects(part):
     assert codes(small(noise=part)).tobytes() != codes(wanted).tobytes()
 
 
-def test_parameters_of_every_slot():
+def test_nested_parameters_of_all_parts():
     ae = small(loss="huber", loss__delta=2.0, bottleneck="k_sparse", bottleneck__k=1).fit(X)
     assert ae.module_.loss.delta == 2.0
     assert ae.module_.bottleneck.k == 1
@@ -164,7 +164,7 @@ def test_parameters_of_every_slot():
         small(VAEGenerator, bottleneck__beta=2.0).fit(X)
 
 
-def test_parameters_of_parts_in_a_search_and_in_a_pipeline():
+def test_nested_parameters_in_search_and_pipeline():
     grid = [
         {"noise": ["gaussian"], "noise__scale": [0.1, 0.5]},
         {"noise": ["masking"], "noise__fraction": [0.2]},
@@ -177,7 +177,7 @@ def test_parameters_of_parts_in_a_search_and_in_a_pipeline():
     assert pipe.get_params()["autoencodertransformer__loss__delta"] == 3.0
 
 
-def test_parameters_of_a_prior(tmp_path):
+def test_nested_parameters_of_prior(tmp_path):
     common = {"max_epochs": 1, "early_stopping": False}
     for cls in (AutoencoderTransformer, VAEGenerator):
         ae = small(cls, prior=GaussianMixture, prior__n_components=3, prior__covariance_type="diag", **common).fit(X)
@@ -197,7 +197,7 @@ def test_parameters_of_a_prior(tmp_path):
     assert given_prior.n_components == 2
 
 
-def test_an_object_comes_with_its_own_parameters():
+def test_nested_parameters_of_instances():
     ae = small(noise="gaussian", noise__scale=0.7)
     ae.set_params(noise=GaussianNoise(0.2))
     assert ae.get_params()["noise__scale"] == 0.2
@@ -209,7 +209,7 @@ def test_an_object_comes_with_its_own_parameters():
     assert ae.noise.scale == ae.get_params()["noise__scale"] == 0.4
 
 
-def test_an_object_and_a_parameter_of_it_in_a_constructor():
+def test_instance_and_nested_parameter_in_constructor():
     given_noise = GaussianNoise(0.2)
     ae = small(noise=given_noise, noise__scale=0.7).fit(X)
     assert ae.module_.noise.scale == ae.get_params()["noise__scale"] == 0.7
@@ -219,7 +219,7 @@ def test_an_object_and_a_parameter_of_it_in_a_constructor():
         small(noise=given_noise, noise__fraction=0.7).fit(X)
 
 
-def test_parts_of_parts():
+def test_doubly_nested_parameters():
     first = GaussianNoise(0.1)
     for kind in ("compose", Compose):
         ae = small(noise=kind, noise__first=first, noise__second=MaskingNoise(), noise__first__scale=0.7).fit(X)
@@ -228,7 +228,7 @@ def test_parts_of_parts():
         small(noise=Compose, noise__first=first).fit(X)
 
 
-def test_parameters_of_what_is_not_there():
+def test_nested_parameters_of_absent_part_raise():
     with pytest.raises(ValueError, match="noise__scale needs a noise that has it, got noise=None: set noise too"):
         small(noise__scale=0.3).fit(X)
     ae = small()
@@ -238,7 +238,7 @@ def test_parameters_of_what_is_not_there():
     assert ae.get_params() == small().get_params()
 
 
-def test_parameters_of_parts_are_kept_in_files(tmp_path):
+def test_nested_parameters_are_saved(tmp_path):
     ae = small(noise="gaussian", noise__scale=0.7, loss="mae", n_iter_no_change=np.inf).fit(X)
     skae.save(ae, tmp_path / "ae.skae")
     found = skae.load(tmp_path / "ae.skae")
@@ -266,7 +266,7 @@ def test_parameters_of_parts_are_kept_in_files(tmp_path):
         ({"zzz": 2.0}, r"no parameter zzz\. It takes: alpha"),
     ],
 )
-def test_hints_for_parameters(params, match):
+def test_hints_for_unknown_parameters(params, match):
     with pytest.raises(TypeError, match=match):
         AutoencoderTransformer(2, **params).fit(X)
     (name,) = set(params) - {"noise", "loss", "module"}
@@ -279,7 +279,7 @@ def test_hints_for_parameters(params, match):
     assert ae.get_params() == before, "the refused call has set nothing"
 
 
-def test_a_hint_is_a_parameter_or_a_sentence():
+def test_hints_name_valid_parameters():
     own = {name for cls in ESTIMATORS for name in inspect.signature(cls).parameters}
     own |= {f"module__{name}" for name in inspect.signature(MLP).parameters} | {"iterator_train__shuffle"}
     for hints in (_PARAMETERS, _ARGUMENTS, _ATTRIBUTES):
@@ -290,7 +290,7 @@ def test_a_hint_is_a_parameter_or_a_sentence():
 
 @pytest.mark.parametrize("name", ["predict", "components_", "explained_variance_ratio_", "encoder_", "history_"])
 @pytest.mark.parametrize("cls", [*ESTIMATORS, Reconstructor])
-def test_hints_for_attributes(cls, name):
+def test_hints_for_unknown_attributes(cls, name):
     est = Reconstructor(small()) if cls is Reconstructor else small(cls)
     assert not hasattr(est, name)
     assert getattr(est, name, None) is None
@@ -298,14 +298,14 @@ def test_hints_for_attributes(cls, name):
         getattr(est, name)
 
 
-def test_no_attribute_that_there_is_has_a_hint():
+def test_existing_attributes_have_no_hint():
     for cls in ESTIMATORS:
         fitted = small(cls, **({"input_shape": (2, 2), "module": "mlp"} if cls is ConvAutoencoder else {})).fit(X)
         assert not (set(_ATTRIBUTES) & {*vars(fitted)})
     assert not set(_ATTRIBUTES) & {*dir(AutoencoderTransformer)} - {"sample_posterior"}
 
 
-def test_attributes_that_depend_say_on_what():
+def test_conditional_attributes_name_their_condition():
     ae = small().fit(X)
     assert not hasattr(ae, "sample")
     with pytest.raises(
@@ -322,7 +322,7 @@ def test_attributes_that_depend_say_on_what():
         _ = AutoencoderTransformer().zzz
 
 
-def test_the_explained_variance_of_the_hint_is_pcas():
+def test_explained_variance_hint_matches_pca():
     ae = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(X)
     explained = PCA(2).fit(X).explained_variance_ratio_.sum()
     assert explained_variance(X, ae.reconstruct(X)) == pytest.approx(explained, rel=1e-4)
@@ -340,7 +340,7 @@ def test_the_explained_variance_of_the_hint_is_pcas():
     ],
 )
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_arguments_of_fit_are_refused_by_name(cls, name, match):
+def test_unknown_arguments_of_fit_raise(cls, name, match):
     est = small(cls)
     with pytest.raises(
         TypeError, match=f"^{cls.__name__}.fit takes no parameter {name}. .*{match.format(cls.__name__)}"
@@ -359,7 +359,7 @@ def test_arguments_of_fit_are_refused_by_name(cls, name, match):
 
 
 @pytest.mark.parametrize("bottleneck", ["gaussian", "vae", bottlenecks.Gaussian, bottlenecks.TotalCorrelation()])
-def test_distributions_are_for_vae_generators(bottleneck):
+def test_gaussian_bottleneck_outside_vae_generator_warns(bottleneck):
     with pytest.warns(
         UserWarning, match="AutoencoderTransformer knows neither likelihoods nor samples: take VAEGenerator"
     ):
@@ -369,7 +369,7 @@ def test_distributions_are_for_vae_generators(bottleneck):
 
 @pytest.mark.parametrize("lr_schedule", ["onecycle", "cosine", "plateau", None])
 @pytest.mark.parametrize("endless", [np.inf, float("inf"), np.float32("inf")])
-def test_without_an_end_all_epochs_are_run(endless, lr_schedule):
+def test_no_early_stopping_runs_all_epochs(endless, lr_schedule):
     # lr=1e-9 improves nothing by tol, so that any finite number would stop.
     params = {"max_epochs": 5, "lr_schedule": lr_schedule, "lr": 1e-9, "tol": 0.5, "early_stopping": True}
     ae = small(n_iter_no_change=endless, **params).fit(X)
@@ -393,7 +393,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("changes", "match"), CHANGES, ids=lambda value: str(value)[:30])
-def test_warm_start_refuses_another_network_by_name(changes, match):
+def test_warm_start_with_another_network_raises(changes, match):
     ae = small(warm_start=True).fit(X)
     before = ae.transform(X)
     for est in (ae, pickle.loads(pickle.dumps(ae))):
@@ -413,7 +413,7 @@ def test_warm_start_refuses_another_network_by_name(changes, match):
 
 
 @pytest.mark.parametrize("size", [2, 3, np.int64(6)])
-def test_blocks_in_pixels(size):
+def test_block_size_in_pixels(size):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         hidden = BlockMasking(size)(torch.ones(50, 2, 6, 9)).isnan()
@@ -422,7 +422,7 @@ def test_blocks_in_pixels(size):
     assert (run.sum(1) == int(size)).all()
 
 
-def test_blocks_in_pixels_end_at_a_shorter_side():
+def test_block_size_is_limited_to_shorter_side():
     with torch.random.fork_rng():
         assert (BlockMasking(7)(torch.ones(5, 1, 3, 9)).isnan().sum((1, 2, 3)) == 21).all()
     images = np.random.default_rng(0).random((20, 6, 6))

@@ -30,7 +30,7 @@ def model(**params):
 
 @PROPERTY
 @given(X=tables)
-def test_shapes_dtypes_and_finiteness(X):
+def test_results_have_valid_shapes_dtypes_and_are_finite(X):
     ae = model(prior=GaussianMixture(1)).fit(X)
     Z = ae.transform(X)
     assert Z.shape == (len(X), 2)
@@ -59,7 +59,7 @@ def test_scale_equivariance(X, factor, shift):
 
 @PROPERTY
 @given(X=tables, cut=st.integers(1, 24), order=st.randoms(use_true_random=False))
-def test_rows_do_not_know_of_each_other(X, cut, order):
+def test_samples_are_independent(X, cut, order):
     ae = model().fit(X)
     Z, scores = ae.transform(X), ae.score_samples(X)
     tolerance = {"rtol": 1e-4, "atol": 1e-4}
@@ -72,7 +72,7 @@ def test_rows_do_not_know_of_each_other(X, cut, order):
 
 @PROPERTY
 @given(X=tables)
-def test_reconstruct_is_the_round_trip(X):
+def test_reconstruct_equals_round_trip(X):
     ae = model().fit(X)
     np.testing.assert_allclose(ae.inverse_transform(ae.transform(X)), ae.reconstruct(X), rtol=1e-4, atol=1e-4)
 
@@ -81,7 +81,7 @@ def test_reconstruct_is_the_round_trip(X):
 @given(X=tables, noise=st.sampled_from([None, "gaussian_noise", "masking_noise", "salt_and_pepper"]))
 @example(X=np.eye(21, 4) * [1.0, 2.0, 0.0, 0.0] + np.eye(21, 4, -2) * [0.0, 0.0, 1.0, 0.0], noise=None)
 @example(X=np.eye(21, 4) * [1.0, 0.0, 0.0, 0.0], noise="gaussian_noise")  # the second training is the better one
-def test_what_is_kept_is_no_worse_than_the_start_by_its_judge(X, noise):
+def test_kept_weights_have_minimal_validation_loss(X, noise):
     ae = model(noise=noise, max_epochs=6).fit(X)
     curve = ae.validation_loss_curve_
     assert curve[ae.best_epoch_] <= curve[0]
@@ -90,12 +90,12 @@ def test_what_is_kept_is_no_worse_than_the_start_by_its_judge(X, noise):
 
 @PROPERTY
 @given(X=tables, seed=st.integers(0, 2**31 - 1))
-def test_the_same_seed_gives_the_same_bits(X, seed):
+def test_equal_seeds_equal_bits(X, seed):
     ae = model(random_state=seed, noise="gaussian_noise", module__dropout=0.2, early_stopping=False)
     np.testing.assert_array_equal(clone(ae).fit_transform(X), ae.fit_transform(X))
 
 
-def test_a_row_is_scored_alike_alone_and_among_many(digits):
+def test_scores_do_not_depend_on_other_samples(digits):
     ae = AutoencoderTransformer(8, max_epochs=3, random_state=0).fit(digits)
     many = ae.score_samples(digits)
     alone = [ae.score_samples(row[None])[0] for row in digits[:50]]

@@ -64,7 +64,7 @@ class Recorder(BaseEstimator, TransformerMixin):
 # ------------------------------------------------------------------ what it computes
 
 
-def test_it_is_the_reconstruction_of_a_clone(blobs):
+def test_transform_is_reconstruction_of_clone(blobs):
     ae = small()
     rec = Reconstructor(ae).fit(blobs)
     np.testing.assert_array_equal(rec.transform(blobs), clone(ae).fit(blobs).reconstruct(blobs))
@@ -75,7 +75,7 @@ def test_it_is_the_reconstruction_of_a_clone(blobs):
 
 
 @pytest.mark.parametrize("pca", [PCA(2), make_pipeline(StandardScaler(), PCA(2))], ids=["PCA", "pipeline"])
-def test_any_transformer_with_an_inverse_will_do(blobs, pca):
+def test_transformers_with_inverse_transform(blobs, pca):
     expected = clone(pca).fit(blobs)
     expected = expected.inverse_transform(expected.transform(blobs))
     np.testing.assert_allclose(Reconstructor(pca).fit_transform(blobs), expected)
@@ -87,14 +87,14 @@ def test_any_transformer_with_an_inverse_will_do(blobs, pca):
     np.testing.assert_allclose(found.to_numpy(), expected)
 
 
-def test_an_autoencoder_in_a_pipeline_will_do(blobs):
+def test_pipeline_as_estimator(blobs):
     inner = make_pipeline(StandardScaler(), small())
     expected = clone(inner).fit(blobs)
     expected = expected.inverse_transform(expected.transform(blobs))
     np.testing.assert_allclose(Reconstructor(inner).fit_transform(blobs), expected)
 
 
-def test_a_denoiser_before_a_classifier(digits):
+def test_denoiser_before_classifier(digits):
     y = load_digits().target
     noisy = digits + np.random.default_rng(0).normal(scale=6, size=digits.shape)
     ae = AutoencoderTransformer(24, noise=GaussianNoise(0.5), max_epochs=20, random_state=0)
@@ -106,7 +106,7 @@ def test_a_denoiser_before_a_classifier(digits):
     assert pipe.score(digits[1000:], y[1000:]) > 0.85
 
 
-def test_a_search_over_the_parameters_of_the_estimator(digits):
+def test_search_over_parameters_of_estimator(digits):
     y = load_digits().target[:300]
     pipe = Pipeline([("mend", Reconstructor(small())), ("classify", LogisticRegression(max_iter=2000))])
     grid = {"mend__estimator__n_components": [1, 16], "mend__filling": [None, zeros, SimpleImputer()]}
@@ -121,7 +121,7 @@ def test_a_search_over_the_parameters_of_the_estimator(digits):
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8"])
 @pytest.mark.parametrize("filling", [None, zeros], ids=["no filling", "filling"])
-def test_known_values_are_kept_to_the_bit_in_their_dtype(holed, dtype, filling):
+def test_known_values_and_dtype_are_kept(holed, dtype, filling):
     X = holed.astype(dtype)
     known = ~np.isnan(X)
     rec = Reconstructor(masked(), filling=filling, keep_observed=True).fit(X)
@@ -134,7 +134,7 @@ def test_known_values_are_kept_to_the_bit_in_their_dtype(holed, dtype, filling):
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i8", "?"])
-def test_integers_are_kept_whole(dtype):
+def test_integers_are_kept(dtype):
     X = np.random.default_rng(0).integers(0, 100, size=(30, 4)).astype(dtype)
     if dtype == "i8":
         X[0, 0] = 2**53 + 1
@@ -148,19 +148,19 @@ def test_integers_are_kept_whole(dtype):
 
 
 @pytest.mark.parametrize("estimator", [small(), PCA(2)], ids=["autoencoder", "pca"])
-def test_keeping_what_is_known_needs_an_estimator_that_lets_something_be_missing(estimator):
+def test_keep_observed_requires_missing_values(estimator):
     with pytest.raises(ValueError, match="keep_observed=True needs an estimator that takes NaN"):
         Reconstructor(estimator, keep_observed=True).fit(np.eye(4))
 
 
-def test_a_clean_target_asks_for_one_to_be_judged_by(holed):
+def test_x_target_requires_x_val_target(holed):
     clean = np.nan_to_num(holed)
     rec = Reconstructor(masked(), filling=SimpleImputer(keep_empty_features=True))
     with pytest.raises(ValueError, match="X_val needs X_val_target"):
         rec.fit(holed, X_target=clean, X_val=holed)
 
 
-def test_pca_fills_holes_with_a_filling(holed):
+def test_pca_imputes_with_filling(holed):
     rec = Reconstructor(PCA(2), filling=SimpleImputer(), keep_observed=True)
     found = rec.fit_transform(holed)
     known = ~np.isnan(holed)
@@ -187,7 +187,7 @@ FRAMES = {
 
 @pytest.mark.parametrize("filling", [None, zeros], ids=["no filling", "filling"])
 @pytest.mark.parametrize("kind", FRAMES)
-def test_holes_are_filled_in_every_kind_of_table(holed, kind, filling):
+def test_imputation_of_all_kinds_of_tables(holed, kind, filling):
     frame = FRAMES[kind](holed)
     found = Reconstructor(masked(), filling=filling, keep_observed=True).fit(frame).transform(frame)
     if kind == "lists":
@@ -202,7 +202,7 @@ def test_holes_are_filled_in_every_kind_of_table(holed, kind, filling):
     np.testing.assert_array_equal(found[~np.isnan(plain)], plain[~np.isnan(plain)])
 
 
-def test_frames_in_and_frames_out(holed):
+def test_dataframes_in_and_out(holed):
     frame = pd.DataFrame(holed, columns=NAMES, index=np.arange(60) + 100)
     for keep_observed in (True, False):
         rec = Reconstructor(masked(), keep_observed=keep_observed).set_output(transform="pandas")
@@ -220,7 +220,7 @@ def test_frames_in_and_frames_out(holed):
             rec.transform(frame[NAMES[::-1]])
 
 
-def test_names_of_features_without_names(blobs):
+def test_feature_names_out_without_names(blobs):
     rec = Reconstructor(small()).fit(blobs)
     assert rec.get_feature_names_out().tolist() == [f"x{i}" for i in range(6)]
     assert rec.get_feature_names_out(NAMES).tolist() == NAMES
@@ -236,7 +236,7 @@ def test_names_of_features_without_names(blobs):
     [SimpleImputer(), KNNImputer(), FunctionTransformer(zeros), zeros, make_pipeline(SimpleImputer())],
     ids=["SimpleImputer", "KNNImputer", "FunctionTransformer", "function", "pipeline"],
 )
-def test_the_estimator_sees_what_the_filling_says(holed, filling):
+def test_estimator_gets_filled_values(holed, filling):
     rec = Reconstructor(Recorder(), filling=filling).fit(holed)
     expected = zeros(holed) if not hasattr(filling, "fit") else clone(filling).fit_transform(holed)
     np.testing.assert_array_equal(rec.estimator_.given_["X"], expected)
@@ -249,7 +249,7 @@ def test_the_estimator_sees_what_the_filling_says(holed, filling):
             np.testing.assert_array_equal(rec.transform(holed[:7]), found)
 
 
-def test_a_masked_estimator_is_trained_for_the_values_that_are_known(holed):
+def test_masked_estimator_is_trained_on_known_values(holed):
     rec = Reconstructor(Recorder("mask"), filling=zeros).fit(holed)
     np.testing.assert_array_equal(rec.estimator_.given_["X_target"], holed)
     clean = np.ones_like(holed)
@@ -259,13 +259,13 @@ def test_a_masked_estimator_is_trained_for_the_values_that_are_known(holed):
     assert "X_target" not in Reconstructor(Recorder("mask")).fit(holed).estimator_.given_
 
 
-def test_no_target_is_the_same_as_none(holed):
+def test_x_target_none_is_default(holed):
     """``X_target=None`` is what `fit` of an autoencoder takes for no target."""
     fits = [Reconstructor(masked(), filling=zeros).fit(holed, **given) for given in ({}, {"X_target": None})]
     np.testing.assert_array_equal(*(rec.transform(holed) for rec in fits))
 
 
-def test_rows_to_be_judged_by_are_filled_too(holed):
+def test_x_val_is_filled(holed):
     val = holed[:9]
     rec = Reconstructor(Recorder("mask"), filling=zeros).fit(holed, X_val=val)
     np.testing.assert_array_equal(rec.estimator_.given_["X_val"], zeros(val))
@@ -274,14 +274,14 @@ def test_rows_to_be_judged_by_are_filled_too(holed):
     Reconstructor(small(), filling=zeros).fit(holed, X_val=val)
 
 
-def test_a_filling_of_data_that_lack_nothing_changes_nothing(blobs):
+def test_filling_does_not_change_complete_data(blobs):
     with_it, without = (Reconstructor(small(), filling=f).fit_transform(blobs) for f in (SimpleImputer(), None))
     np.testing.assert_array_equal(with_it, without)
     masks = [Reconstructor(masked(), filling=f).fit_transform(blobs) for f in (SimpleImputer(), None)]
     np.testing.assert_allclose(*masks, atol=1e-6)
 
 
-def test_a_function_cannot_write_into_x(holed):
+def test_filling_function_cannot_modify_x(holed):
     def in_place(X):
         X[np.isnan(X)] = 7
         return X
@@ -292,7 +292,7 @@ def test_a_function_cannot_write_into_x(holed):
     np.testing.assert_array_equal(X, holed)
 
 
-def test_a_filling_is_cloned_and_its_parameters_are_set(holed):
+def test_filling_is_cloned_and_has_nested_parameters(holed):
     filling = KNNImputer(n_neighbors=3)
     rec = Reconstructor(masked(), filling=filling).set_params(filling__n_neighbors=2).fit(holed)
     assert filling.n_neighbors == 2
@@ -320,7 +320,7 @@ def test_a_filling_is_cloned_and_its_parameters_are_set(holed):
     ],
     ids=range(12),
 )
-def test_a_filling_that_does_not_fill_is_refused(holed, filling, error, match, unchanged):
+def test_invalid_filling_raises(holed, filling, error, match, unchanged):
     rec = Reconstructor(masked(), filling=filling)
     unchanged(rec, lambda: rec.fit(holed), error, match)
     rec.set_params(filling=zeros).fit(holed).set_params(filling=filling)
@@ -328,7 +328,7 @@ def test_a_filling_that_does_not_fill_is_refused(holed, filling, error, match, u
     assert np.isfinite(rec.transform(holed)).all(), "what was fitted is still there"
 
 
-def test_a_filling_that_fails_later_is_told_then(holed):
+def test_filling_that_fails_in_transform_raises(holed):
     fill = mock.Mock(side_effect=[zeros(holed), holed], spec=["__call__"])
     rec = Reconstructor(PCA(2), filling=fill)
     with mock.patch("skae.estimators.reconstructor.clone", lambda estimator: estimator):
@@ -340,7 +340,7 @@ def test_a_filling_that_fails_later_is_told_then(holed):
 # ------------------------------------------------------------------ what goes to fit
 
 
-def test_what_fit_is_given_reaches_the_estimator(blobs):
+def test_fit_parameters_reach_estimator(blobs):
     y, weight = np.arange(60), np.ones(60)
     for filling in (None, zeros):
         given = Reconstructor(Recorder(), filling=filling).fit(blobs, y, X_target=blobs, sample_weight=weight)
@@ -361,7 +361,7 @@ def test_clean_targets_and_weights(blobs):
     np.testing.assert_array_equal(pipe["mend"].transform(noisy), expected)
 
 
-def test_metadata_are_routed(blobs, unchanged):
+def test_metadata_routing(blobs, unchanged):
     noisy = blobs + np.random.default_rng(0).normal(size=blobs.shape)
     weight = np.linspace(0.1, 2, 60)
     beside = {"X_target": blobs, "sample_weight": weight}
@@ -382,7 +382,7 @@ def test_metadata_are_routed(blobs, unchanged):
         unchanged(off, lambda: off.fit(noisy, X_target=blobs), TypeError, "X_target")
 
 
-def test_metadata_are_routed_in_a_search(blobs):
+def test_metadata_routing_in_search(blobs):
     weight = np.linspace(0.1, 2, 60)
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = make_pipeline(Reconstructor(small().set_fit_request(sample_weight=True)), LogisticRegression())
@@ -395,7 +395,7 @@ def test_metadata_are_routed_in_a_search(blobs):
     np.testing.assert_array_equal(found, small(k).fit(blobs, sample_weight=weight).reconstruct(blobs))
 
 
-def test_routing_with_a_filling(holed, blobs):
+def test_metadata_routing_with_filling(holed, blobs):
     expected = Reconstructor(masked(), filling=zeros).fit_transform(holed)
     targeted = Reconstructor(masked(), filling=zeros).fit_transform(holed, X_target=blobs)
     assert not np.array_equal(expected, targeted)
@@ -408,7 +408,7 @@ def test_routing_with_a_filling(holed, blobs):
 # ------------------------------------------------------------------ what is refused
 
 
-def test_a_fit_that_is_refused_leaves_it_as_it_was(blobs, holed, unchanged):
+def test_failing_fit_leaves_estimator_unchanged(blobs, holed, unchanged):
     rec = Reconstructor(small())
     for fitted in (False, True):
         if fitted:
@@ -435,12 +435,12 @@ def test_a_fit_that_is_refused_leaves_it_as_it_was(blobs, holed, unchanged):
     ],
     ids=str,
 )
-def test_bad_parameters_are_refused(blobs, params, error, match, unchanged):
+def test_bad_parameters_raise(blobs, params, error, match, unchanged):
     rec = Reconstructor(small()).set_params(**params)
     unchanged(rec, lambda: rec.fit(blobs), error, match)
 
 
-def test_transform_before_fit():
+def test_transform_before_fit_raises():
     for rec in (Reconstructor(small()), Reconstructor(small(), filling=zeros, keep_observed=True)):
         with pytest.raises(NotFittedError):
             rec.transform(np.ones((3, 2)))
@@ -482,7 +482,7 @@ def test_tags():
     assert not get_tags(Reconstructor(TruncatedSVD(), keep_observed=True)).input_tags.sparse
 
 
-def test_a_tag_of_the_estimator_is_its_own():
+def test_tags_follow_estimator():
     before = get_tags(small()).input_tags.allow_nan
     get_tags(Reconstructor(small(), filling=zeros))
     assert get_tags(small()).input_tags.allow_nan is before is False
@@ -498,7 +498,7 @@ def test_clone_and_pickle(holed):
     np.testing.assert_array_equal(copy.fit(holed).transform(holed), rec.transform(holed))
 
 
-def test_reconstructors_nest(holed):
+def test_nested_reconstructors(holed):
     inner = Reconstructor(masked(), keep_observed=True)
     outer = Reconstructor(PCA(2), filling=inner, keep_observed=True)
     found = outer.fit_transform(holed)

@@ -1,4 +1,4 @@
-"""What goes to `fit` beside X reaches it through pipelines and searches."""
+"""Parameters of `fit` in pipelines and searches."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def seen():
     return Spy.seen
 
 
-def test_step_parameters_of_a_pipeline(blobs, seen):
+def test_pipeline_step_parameters(blobs, seen):
     pipe = Pipeline([("scale", StandardScaler()), ("ae", Spy())])
     pipe.fit(blobs, ae__sample_weight=np.arange(60.0), ae__X_val=blobs[:9])
     np.testing.assert_array_equal(seen[0]["sample_weight"], np.arange(60.0))
@@ -52,7 +52,7 @@ def test_metadata_routing(blobs, seen):
         assert call["X_val"] is None
 
 
-def test_validation_rows_are_transformed_by_the_steps_before(blobs, seen):
+def test_x_val_is_transformed_by_previous_steps(blobs, seen):
     with sklearn.config_context(enable_metadata_routing=True):
         ae = Spy().set_fit_request(X_val=True)
         pipe = Pipeline([("scale", StandardScaler()), ("ae", ae)], transform_input=["X_val"])
@@ -60,7 +60,7 @@ def test_validation_rows_are_transformed_by_the_steps_before(blobs, seen):
     np.testing.assert_allclose(seen[0]["X_val"], StandardScaler().fit(blobs).transform(blobs[:20]))
 
 
-def test_validation_rows_replace_the_hold_out(blobs):
+def test_x_val_replaces_held_out_samples(blobs):
     ae = AutoencoderTransformer(2, max_epochs=3, random_state=0)
     ae.fit(blobs[:40], X_val=blobs[40:])
     start = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(blobs[:40])

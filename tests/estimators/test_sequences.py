@@ -1,4 +1,4 @@
-"""Sequences of different lengths through the estimator."""
+"""Sequences of different lengths in all methods of the estimator."""
 
 import functools
 import pickle
@@ -63,7 +63,7 @@ def trained(request):
 
 @given(seed=st.integers(0, 1000), more=st.integers(0, 15))
 @settings(max_examples=10)
-def test_codes_and_reconstructions_do_not_depend_on_the_amount_of_padding(trained, seed, more):
+def test_results_do_not_depend_on_amount_of_padding(trained, seed, more):
     X, lengths = made(8, seed=seed)
     Z, X_hat = trained.transform(X), trained.reconstruct(X)
     assert Z.std(axis=0).max() > 0.1, "codes differ"
@@ -73,20 +73,20 @@ def test_codes_and_reconstructions_do_not_depend_on_the_amount_of_padding(traine
         close(trained.transform(row[None, :length]), code[None])
 
 
-def test_codes_do_not_depend_on_the_rows_beside_them(trained):
+def test_codes_do_not_depend_on_other_samples(trained):
     X, _ = made(20, seed=3)
     Z = trained.transform(X)
     close(trained.transform(X[::-1])[::-1], Z)
     close(np.vstack([trained.transform(row[None]) for row in X]), Z)
 
 
-def test_codes_do_depend_on_how_a_sequence_goes_on(trained):
+def test_codes_depend_on_all_steps(trained):
     X, _ = made(10, padded=False)
     longer, shorter = trained.transform(X), trained.transform(X[:, :6])
     assert np.abs(longer - shorter).max() > 1e-2
 
 
-def test_the_reconstruction_is_nan_just_where_x_is(trained):
+def test_reconstruction_is_nan_at_padding_only(trained):
     X, _ = made(15, seed=2)
     X_hat = trained.reconstruct(X)
     np.testing.assert_array_equal(np.isnan(X_hat), np.isnan(X))
@@ -109,7 +109,7 @@ def test_scores_ignore_padding(trained):
 
 
 @both
-def test_a_fit_does_not_depend_on_padding_that_all_rows_have(module):
+def test_fit_does_not_depend_on_common_padding(module):
     X, _ = made(30)
     fits = [small(module, early_stopping=False).fit(rows) for rows in (X, padding(X, 4))]
     assert fits[0].module_.mean == pytest.approx(fits[1].module_.mean)
@@ -118,7 +118,7 @@ def test_a_fit_does_not_depend_on_padding_that_all_rows_have(module):
     np.testing.assert_allclose(fits[0].loss_curve_, fits[1].loss_curve_, rtol=1e-4)
 
 
-def test_the_conditioning_is_that_of_the_values_that_there_are(trained):
+def test_mean_and_scale_ignore_padding(trained):
     X, _ = made()
     mean = np.nanmean(X, axis=(0, 1))  # of each channel
     np.testing.assert_allclose(trained.module_.mean, mean, rtol=1e-9)
@@ -128,7 +128,7 @@ def test_the_conditioning_is_that_of_the_values_that_there_are(trained):
 # ------------------------------------------------------------------ shapes
 
 
-def test_other_lengths_in_transform(trained):
+def test_transform_of_other_lengths(trained):
     for length in (1, 5, 12, 30):
         X, _ = made(6, length, shortest=1, seed=length)
         assert trained.transform(X).shape == (6, 3)
@@ -137,12 +137,12 @@ def test_other_lengths_in_transform(trained):
         assert np.isfinite(trained.score(X))
 
 
-def test_other_lengths_as_lists(trained):
+def test_lists_of_other_lengths(trained):
     X, _ = made(4, 7, padded=False)
     np.testing.assert_array_equal(trained.transform(X.tolist()), trained.transform(X))
 
 
-def test_decoding_is_at_the_length_of_fit(trained):
+def test_inverse_transform_has_length_of_fit(trained):
     X, _ = made(4, 7)
     assert trained.inverse_transform(trained.transform(X)).shape == (4, 12, 2)
     full, _ = made(4, padded=False)
@@ -150,7 +150,7 @@ def test_decoding_is_at_the_length_of_fit(trained):
 
 
 @both
-def test_rows_of_one_axis_are_sequences_of_one_channel(module):
+def test_2d_input_has_one_channel(module):
     X, _ = made(channels=1)
     flat = small(module).fit(X[:, :, 0])
     deep = small(module).fit(X)
@@ -199,7 +199,7 @@ def with_nan(X, place):
 
 @pytest.mark.parametrize(("change", "match"), REFUSED, ids=range(len(REFUSED)))
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "score_samples", "partial_fit"])
-def test_bad_sequences_are_refused_after_fit(trained, change, match, method):
+def test_bad_sequences_after_fit_raise(trained, change, match, method):
     before = dict(vars(trained))
     with pytest.raises(ValueError, match=match):
         getattr(trained, method)(change(made()[0]))
@@ -208,26 +208,26 @@ def test_bad_sequences_are_refused_after_fit(trained, change, match, method):
 
 
 @pytest.mark.parametrize(("change", "match"), REFUSED[2:], ids=range(2, len(REFUSED)))
-def test_bad_sequences_are_refused_in_fit(change, match):
+def test_bad_sequences_in_fit_raise(change, match):
     match = match.replace("X has rows of shape", "X must hold|at least one|sequences must be|channel")
     with pytest.raises(ValueError, match=match):
         small().fit(change(made()[0]))
 
 
 @pytest.mark.parametrize("name", ["X_val", "X_target"])
-def test_nan_before_the_end_is_refused_in_what_comes_beside_x(name):
+def test_nan_before_end_of_other_arrays_raises(name):
     X, _ = made(20)
     with pytest.raises(ValueError, match="row 5 has it before"):
         small().fit(X, **{name: with_nan(X, (5, 0))})
 
 
-def test_rows_to_be_judged_by_have_a_step():
+def test_empty_validation_sequence_raises():
     X, _ = made(20)
     with pytest.raises(ValueError, match="X_val must hold at least one step in every row, but row 4 is all NaN"):
         small().fit(X, X_val=with_nan(X, 4))
 
 
-def test_a_loss_that_cannot_leave_padding_out_is_refused():
+def test_loss_without_observed_raises():
     class Norm(Loss):
         def forward(self, raw, x):
             return (raw - x).flatten(1).norm(dim=1)
@@ -243,7 +243,7 @@ def test_a_loss_that_cannot_leave_padding_out_is_refused():
 
 @both
 @pytest.mark.parametrize("padded", [False, True])
-def test_it_learns_more_than_the_mean(module, padded):
+def test_training_beats_the_mean(module, padded):
     X, _ = made(400, padded=padded)
     held, _ = made(100, seed=1, padded=padded)
     sizes = {"gru": {"module__hidden_size": 24}, "tcn": {"module__channels": 24}}[module]
@@ -253,7 +253,7 @@ def test_it_learns_more_than_the_mean(module, padded):
 
 
 @both
-def test_it_stops_early_by_rows_with_padding(module):
+def test_early_stopping_with_padding(module):
     X, _ = made(80)
     ae = small(module, max_epochs=12).fit(X)
     assert len(ae.validation_loss_curve_) == 13
@@ -268,7 +268,7 @@ def test_it_stops_early_by_rows_with_padding(module):
 @pytest.mark.parametrize(
     "noise", ["gaussian_noise", "masking_noise", "block_masking", "salt_and_pepper", MaskingNoise(1.0)], ids=str
 )
-def test_noise_leaves_padding_alone(module, noise):
+def test_noise_does_not_change_padding(module, noise):
     X, _ = made(40)
     ae = small(module, noise=noise, early_stopping=False).fit(X)
     quiet = small(module, early_stopping=False).fit(X)
@@ -295,7 +295,7 @@ def test_targets_and_weights(module):
 
 
 @both
-def test_partial_fit_goes_on_with_another_length_and_decodes_at_the_first(module):
+def test_partial_fit_with_another_length(module):
     X, _ = made(40)
     ae = small(module).partial_fit(X)
     before = ae.transform(X)
@@ -310,14 +310,14 @@ def test_partial_fit_goes_on_with_another_length_and_decodes_at_the_first(module
 
 
 @both
-def test_partial_fit_with_another_length_leaves_samples_at_the_first(module):
+def test_samples_have_length_of_first_partial_fit(module):
     ae = small(module, prior=GaussianMixture(1)).partial_fit(made(40)[0])
     ae.partial_fit(made(40, 7, seed=2)[0])
     assert ae.sample(3, random_state=0).shape == (3, 12, 2)
 
 
 @both
-def test_warm_start_goes_on(module):
+def test_warm_start_continues_training(module):
     X, _ = made(80)
     ae = small(module, warm_start=True, max_epochs=10, lr_schedule=None).fit(X, X_val=X)
     end = min(ae.validation_loss_curve_)
@@ -331,7 +331,7 @@ def test_warm_start_goes_on(module):
         ae.fit(X[:, :, :1])
 
 
-def test_fits_repeat():
+def test_fit_is_reproducible():
     X, _ = made(40)
     ae = small(noise="masking_noise")
     np.testing.assert_array_equal(ae.fit_transform(X), clone(ae).fit_transform(X))
@@ -341,7 +341,7 @@ def test_fits_repeat():
 
 
 @both
-def test_holes_before_the_end_are_filled_and_padding_is_not(module):
+def test_missing_values_are_imputed_but_not_padding(module):
     X, lengths = made(60)
     holed = X.copy()
     rng = np.random.default_rng(0)
@@ -359,7 +359,7 @@ def test_holes_before_the_end_are_filled_and_padding_is_not(module):
     np.testing.assert_allclose(again, padding(filled, 4), atol=1e-4)
 
 
-def test_padding_is_nothing_to_keep_without_a_mask(trained):
+def test_keep_observed_with_padding_requires_mask(trained):
     with pytest.raises(ValueError, match="keep_observed=True needs an estimator that was fitted with missing='mask'"):
         trained.reconstruct(made()[0], keep_observed=True)
 
@@ -368,7 +368,7 @@ def test_padding_is_nothing_to_keep_without_a_mask(trained):
 
 
 @both
-def test_samples_have_the_length_of_fit(module):
+def test_samples_have_length_of_fit(module):
     X, _ = made(60)
     ae = small(module, prior=GaussianMixture(2, random_state=0)).fit(X)
     rows = ae.sample(7, random_state=0)
@@ -377,7 +377,7 @@ def test_samples_have_the_length_of_fit(module):
     np.testing.assert_array_equal(ae.sample(7, random_state=0), rows)
 
 
-def test_a_search_over_networks_and_sizes():
+def test_grid_search_over_networks_and_sizes():
     X, _ = made(60)
     grid = [
         {"module": ["gru"], "module__hidden_size": np.array([4, 8])},
@@ -391,7 +391,7 @@ def test_a_search_over_networks_and_sizes():
 
 
 @both
-def test_codes_tell_what_sequences_are(module):
+def test_codes_as_features_of_a_classifier(module):
     X, _ = made(120)
     rng = np.random.default_rng(0)
     y = rng.integers(2, size=120)
@@ -408,7 +408,7 @@ def test_pickle_and_get_feature_names_out(trained):
 
 
 @pytest.mark.parametrize("cls", [GRU, TCN], ids=lambda cls: cls.__name__)
-def test_a_network_as_class_and_as_an_object(cls):
+def test_network_as_class_and_instance(cls):
     X, _ = made(40)
     with torch.random.fork_rng():
         network = cls((12, 2), 3)
@@ -418,13 +418,13 @@ def test_a_network_as_class_and_as_an_object(cls):
         np.testing.assert_array_equal(np.isnan(ae.reconstruct(X)), np.isnan(X))
 
 
-def test_a_function_that_makes_a_network_reads_padding_as_its_network_does():
+def test_network_factory_reads_padding():
     X, _ = made(40)
     ae = small(functools.partial(GRU, hidden_size=8)).fit(X)
     np.testing.assert_array_equal(np.isnan(ae.reconstruct(X)), np.isnan(X))
 
 
-def test_fit_does_not_write_into_x():
+def test_fit_does_not_modify_x():
     X, _ = made(30)
     before = X.copy()
     ae = small(noise=GaussianNoise(), missing="mask").fit(X, X_val=X, sample_weight=np.ones(30))

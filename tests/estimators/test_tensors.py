@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: the same values as for arrays, on the tensor's device, and the same refusals."""
+"""Tensors as input give tensors on the same device, with the values and errors of arrays."""
 
 import os
 import re
@@ -111,7 +111,7 @@ def options(method):
     seed=st.integers(0, 9),
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_tensors_of_any_dtype_and_strides_get_what_arrays_get(fitted, device, name, method, dtype, strides, seed):
+def test_tensors_match_arrays(fitted, device, name, method, dtype, strides, seed):
     call = getattr(fitted[name], method, None)
     if call is None:
         return
@@ -190,7 +190,7 @@ def test_conditions_of_any_kind(fitted, device, y_kind):
 
 
 @pytest.mark.parametrize("method", ["linear", "spherical"])
-def test_interpolation_between_an_array_and_a_tensor(fitted, device, method):
+def test_interpolation_between_array_and_tensor(fitted, device, method):
     X = numbers()
     T = torch.from_numpy(X).to(device)
     expected = fitted["vae"].interpolate(X, X[::-1], 4, method=method)
@@ -200,7 +200,7 @@ def test_interpolation_between_an_array_and_a_tensor(fitted, device, method):
 
 
 @pytest.mark.parametrize("name", ["plain", "vae", "missing"])
-def test_targets_beside_them(fitted, device, name):
+def test_targets(fitted, device, name):
     X, target = numbers(), numbers(seed=1)
     T, U = (torch.from_numpy(A).to(device) for A in (X, target))
     est, weight = fitted[name], np.arange(12.0)
@@ -216,14 +216,14 @@ def test_targets_beside_them(fitted, device, name):
     assert scores[0] == pytest.approx(scores[1], rel=1e-5)
 
 
-def test_a_module_on_one_device_and_rows_on_another(fitted, device):
+def test_module_and_data_on_different_devices(fitted, device):
     X = numbers()
     on_cpu = fitted["plain"].transform(torch.from_numpy(X))
     assert on_cpu.device.type == "cpu"
     np.testing.assert_allclose(on_cpu.numpy(), fitted["plain"].transform(X), rtol=1e-5)
 
 
-def test_what_comes_out_may_be_trained_on(fitted, device):
+def test_results_can_be_used_in_training(fitted, device):
     Z = fitted["vae"].transform(torch.from_numpy(numbers()).to(device))
     weight = torch.ones(2, device=device, requires_grad=True)
     (Z * weight).sum().backward()
@@ -231,7 +231,7 @@ def test_what_comes_out_may_be_trained_on(fitted, device):
     Z += 1
 
 
-def test_a_tensor_by_name_and_out_of_inference_mode(fitted, device):
+def test_keyword_argument_and_no_inference_tensors(fitted, device):
     T = torch.from_numpy(numbers()).to(device)
     with torch.inference_mode():
         inference = T.clone()
@@ -239,7 +239,7 @@ def test_a_tensor_by_name_and_out_of_inference_mode(fitted, device):
     assert torch.equal(fitted["missing"].reconstruct(keep_observed=True, X=T), T)
 
 
-def test_no_trip_through_numpy(fitted, device, monkeypatch):
+def test_no_conversion_to_numpy(fitted, device, monkeypatch):
     T = torch.from_numpy(numbers()).to(device)
 
     def refuse(*args, **kwargs):
@@ -268,7 +268,7 @@ def test_fit_takes_tensors(device, dtype):
     assert type(vae.classes_) is np.ndarray
 
 
-def test_partial_fit_takes_tensors_again_and_again(device):
+def test_partial_fit_takes_tensors(device):
     T = torch.from_numpy(numbers(40)).to(device)
     from_tensors, from_arrays = (AutoencoderTransformer(2, device=device, **QUICK) for _ in range(2))
     for _ in range(3):
@@ -277,7 +277,7 @@ def test_partial_fit_takes_tensors_again_and_again(device):
     np.testing.assert_array_equal(as_numpy(from_tensors.transform(T)), from_arrays.transform(as_numpy(T)))
 
 
-def test_fit_transform_of_a_reconstructor(device):
+def test_fit_transform_of_reconstructor(device):
     T = torch.from_numpy(holed(numbers(40))).to(device)
     masked = AutoencoderTransformer(2, missing="mask", device=device, **QUICK)
     for estimator in (
@@ -320,7 +320,7 @@ def refusal(call, A):
 @pytest.mark.parametrize("bad", sorted(BAD))
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples", "inverse_transform"])
 @pytest.mark.parametrize("name", ["plain", "missing"])
-def test_tensors_are_refused_in_the_words_that_arrays_are(fitted, device, name, method, bad):
+def test_invalid_tensors_raise_as_arrays(fitted, device, name, method, bad):
     A = BAD[bad]
     if method == "inverse_transform" and np.ndim(A) == 2:
         A = A[:, 2:]  # codes, with what is bad in them
@@ -330,7 +330,7 @@ def test_tensors_are_refused_in_the_words_that_arrays_are(fitted, device, name, 
     assert refusal(call, torch.from_numpy(np.asarray(A)).to(device)) == refusal(call, A)
 
 
-def test_refused_targets_and_domains(fitted, device):
+def test_invalid_targets_and_domains_raise(fitted, device):
     X = numbers()
     T = torch.from_numpy(X).to(device)
     for A in (BAD["nan"], BAD["too few columns"], X[:5]):
@@ -341,7 +341,7 @@ def test_refused_targets_and_domains(fitted, device):
     assert refusal(fitted["bernoulli"].score_samples, T) == refusal(fitted["bernoulli"].score_samples, X)
 
 
-def test_whole_numbers_are_asked_of_tensors_too(device):
+def test_integer_loss_checks_tensors(device):
     ae = VAEGenerator(2, loss="discretized_logistic", device=device, **QUICK).fit(numbers())
     halves = numbers() + 0.5
     assert refusal(ae.score_samples, torch.from_numpy(halves).to(device)) == refusal(ae.score_samples, halves)
@@ -349,7 +349,7 @@ def test_whole_numbers_are_asked_of_tensors_too(device):
 
 
 @pytest.mark.parametrize("break_", ["inside", "all"])
-def test_refused_sequences(fitted, device, break_):
+def test_invalid_sequences_raise(fitted, device, break_):
     X = sequences()
     X[3, 2, 1 if break_ == "inside" else slice(None)] = np.nan
     if break_ == "all":
@@ -360,14 +360,14 @@ def test_refused_sequences(fitted, device, break_):
     assert refusal(call, torch.from_numpy(X).to(device)) == expected
 
 
-def test_sparse_tensors_are_refused(fitted):
+def test_sparse_tensors_raise(fitted):
     sparse = torch.eye(4).to_sparse()
     for call in (fitted["plain"].transform, fitted["reconstructor"].transform, AutoencoderTransformer().fit):
         with pytest.raises(TypeError, match="Sparse tensors"):
             call(sparse)
 
 
-def test_a_tensor_has_no_names(device):
+def test_tensors_have_no_feature_names(device):
     pd = pytest.importorskip("pandas")
     ae = AutoencoderTransformer(2, device=device, **QUICK).fit(pd.DataFrame(numbers(), columns=list("abcd")))
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
@@ -379,7 +379,7 @@ def test_a_tensor_has_no_names(device):
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, Reconstructor])
-def test_data_frames_are_made_of_tensors_too(device, container, kind):
+def test_set_output_with_tensors(device, container, kind):
     library = pytest.importorskip(container)
     estimator = AutoencoderTransformer(2, device=device, **QUICK)
     estimator = (Reconstructor(estimator) if kind is Reconstructor else estimator).set_output(transform=container)
@@ -398,7 +398,7 @@ needs_dispatch = pytest.mark.skipif("SCIPY_ARRAY_API" not in os.environ, reason=
 @needs_dispatch
 @pytest.mark.parametrize("where", ["CPU_DEVICE", "device1"])
 @pytest.mark.parametrize("name", ["plain", "vae", "conditional", "reconstructor", "pca"])
-def test_array_api_of_another_library(fitted, name, where):
+def test_array_api_strict(fitted, name, where):
     xp = pytest.importorskip("array_api_strict")
     X = numbers()
     A = xp.asarray(X, device=xp.Device(where))
@@ -420,7 +420,7 @@ def test_array_api_of_another_library(fitted, name, where):
 
 
 @needs_dispatch
-def test_array_api_fit_of_mixed_libraries(device):
+def test_array_api_fit_with_mixed_libraries(device):
     xp = pytest.importorskip("array_api_strict")
     X, y = numbers(40), np.arange(40) % 2
     vae = VAEGenerator(2, conditional=True, device=device, **QUICK)
@@ -433,7 +433,7 @@ def test_array_api_fit_of_mixed_libraries(device):
 
 
 @needs_dispatch
-def test_array_api_dispatch_changes_nothing_for_arrays_and_tensors(fitted, device):
+def test_array_api_dispatch_with_arrays_and_tensors(fitted, device):
     X = numbers()
     T = torch.from_numpy(X).to(device)
     for est in fitted.values():

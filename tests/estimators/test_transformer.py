@@ -1,4 +1,4 @@
-"""AutoencoderTransformer: what it computes."""
+"""AutoencoderTransformer: fits, parameters, inputs and weights."""
 
 import copy
 import pickle
@@ -38,7 +38,7 @@ def small(n_components=2, **params):
 
 
 @pytest.mark.parametrize("n_components", [1, 4, 6])
-def test_without_training_it_is_pca(blobs, n_components):
+def test_no_training_is_pca(blobs, n_components):
     ae = small(n_components, max_epochs=0).fit(blobs)
     pca = PCA(n_components).fit(blobs)
     expected = pca.inverse_transform(pca.transform(blobs))
@@ -54,11 +54,11 @@ def test_without_training_it_is_pca(blobs, n_components):
     assert len(ae.validation_loss_curve_) == 1
 
 
-def test_more_components_than_features_lose_nothing(blobs):
+def test_more_components_than_features_reconstruct_exactly(blobs):
     np.testing.assert_allclose(small(9, max_epochs=0).fit(blobs).reconstruct(blobs), blobs, atol=1e-4)
 
 
-def test_the_best_epoch_is_kept(blobs):
+def test_best_epoch_is_kept(blobs):
     ae = small(max_epochs=200, n_iter_no_change=1000).fit(blobs, X_val=blobs[:20])
     curve = ae.validation_loss_curve_
     assert len(curve) == ae.n_iter_ + 1 == 201
@@ -67,14 +67,14 @@ def test_the_best_epoch_is_kept(blobs):
     assert min(curve) < 0.9 * curve[0], "training did something"
 
 
-def test_a_start_that_is_not_beaten_is_kept(blobs):
+def test_initialization_is_kept_if_training_does_not_improve(blobs):
     ae = small(lr=0.5, optimizer="sgd", lr_schedule=None, max_epochs=1).fit(blobs)
     assert min(ae.validation_loss_curve_[1:]) > ae.validation_loss_curve_[0]
     assert ae.best_epoch_ == 0
     np.testing.assert_array_equal(ae.transform(blobs), small(max_epochs=0).fit_transform(blobs))
 
 
-def test_a_gain_that_may_be_chance_is_not_kept():
+def test_insignificant_gain_is_not_kept():
     # spherical noise has nothing for a network to find, so what it finds is chance
     kept = []
     for seed in range(10):
@@ -84,7 +84,7 @@ def test_a_gain_that_may_be_chance_is_not_kept():
 
 
 @pytest.mark.parametrize("n_rows", [4, 9, 10])
-def test_on_a_handful_of_rows_it_stays_pca(n_rows):
+def test_few_samples_stay_pca(n_rows):
     X = np.random.default_rng(0).normal(size=(n_rows, 5))
     ae = AutoencoderTransformer(2, random_state=0).fit(X)
     pca = PCA(2).fit(X)
@@ -98,14 +98,14 @@ def test_huge_and_tiny_scales(blobs):
         assert ae.score(factor * blobs) == pytest.approx(factor**2 * small().fit(blobs).score(blobs), rel=1e-2)
 
 
-def test_a_network_in_double_precision_is_trained_in_single(blobs):
+def test_float64_network_is_trained_in_float32(blobs):
     with torch.random.fork_rng():
         module = Plain((6,), 2).double()
     assert small(module=module).fit(blobs).transform(blobs).dtype == np.float32
     assert next(module.parameters()).dtype == torch.float64
 
 
-def test_a_class_with_get_params_is_still_a_class(blobs):
+def test_class_with_get_params_is_instantiated(blobs):
     class Settable(Plain):
         def get_params(self, deep=True):
             return {}
@@ -114,14 +114,14 @@ def test_a_class_with_get_params_is_still_a_class(blobs):
     assert ae.fit(blobs).module_.network.down[0].out_features == 3
 
 
-def test_parameters_from_an_array(blobs):
+def test_parameters_as_numpy_scalars(blobs):
     grid = {"lr_schedule": np.array(["cosine", "plateau"]), "early_stopping": np.array([True, False])}
     GridSearchCV(small(max_epochs=1), grid, cv=2, error_score="raise").fit(blobs)
     ae = small(early_stopping=np.False_, max_epochs=3).fit(blobs)
     assert (ae.best_epoch_, ae.validation_loss_curve_) == (3, []), "NumPy's False is false"
 
 
-def test_a_random_start_need_not_be_beaten_by_much(blobs):
+def test_random_initialization_is_replaced_by_any_gain(blobs):
     ae = small(module__linear_skip=False, max_epochs=3).fit(blobs[:12])
     curve = ae.validation_loss_curve_
     assert ae.best_epoch_ == int(np.argmin(curve)) > 0
@@ -144,13 +144,13 @@ def test_scale_equivariance(digits, factor, shift):
     assert other.score(factor * X + shift) == pytest.approx(one.score(X) * factor**2, rel=2e-3 if sign > 0 else 0.2)
 
 
-def test_a_large_offset_costs_no_digits(blobs):
+def test_large_offset_loses_no_precision(blobs):
     ae = small(6, max_epochs=0).fit(blobs + 1e7)
     assert ae.score(blobs + 1e7) > -1e-6
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
-def test_score_samples_is_minus_the_loss_in_data_units(blobs, loss):
+def test_score_samples_is_negative_loss_in_data_units(blobs, loss):
     X = 30 * blobs + 5
     ae = small(loss=loss).fit(X)
     r = np.abs(ae.reconstruct(X) - X)
@@ -183,7 +183,7 @@ def test_bernoulli(digits):
 # ------------------------------------------------------------------ parts do what they say
 
 
-def test_sparse_weight_is_alive(blobs):
+def test_sparse_weight_has_an_effect(blobs):
     def size(weight):
         ae = small(4, bottleneck=Sparse(weight), max_epochs=100, lr=1e-2, alpha=1e-3)
         return np.abs(ae.fit_transform(blobs)).mean()
@@ -191,7 +191,7 @@ def test_sparse_weight_is_alive(blobs):
     assert size(0) > 1.2 * size(0.3) > 1.5 * size(3)
 
 
-def test_k_sparse_codes_have_k_entries(digits):
+def test_k_sparse_codes_have_k_nonzeros(digits):
     Z = small(8, bottleneck=KSparse(3)).fit_transform(digits[:200])
     assert ((Z != 0).sum(1) == 3).all()
     wider = small(8, bottleneck=KSparse(3, ratio=2)).fit_transform(digits[:200])
@@ -207,7 +207,7 @@ def test_alpha_shrinks_weights(blobs, early_stopping):
     assert norm(1.0) < 0.8 * norm(0.1) < 0.8 * norm(0.0)
 
 
-def test_l1_ratio_makes_weights_small_more_often(blobs):
+def test_l1_ratio_makes_weights_sparser(blobs):
     def share(l1_ratio):
         ae = small(early_stopping=False, max_epochs=300, alpha=0.05, l1_ratio=l1_ratio, lr=1e-2).fit(blobs)
         weights = torch.cat([p.flatten() for p in ae.module_.parameters() if p.ndim > 1])
@@ -216,14 +216,14 @@ def test_l1_ratio_makes_weights_small_more_often(blobs):
     assert share(1.0) > share(0.0) + 0.2
 
 
-def test_noise_is_for_training_alone(blobs):
+def test_noise_in_training_only(blobs):
     ae = small(noise=GaussianNoise(0.5), early_stopping=False).fit(blobs)
     np.testing.assert_array_equal(ae.transform(blobs), ae.transform(blobs))
     quiet = small(noise=GaussianNoise(0.0), early_stopping=False).fit(blobs)
     assert not np.array_equal(ae.transform(blobs), quiet.transform(blobs))
 
 
-def test_denoising_mends_what_it_was_trained_on(digits):
+def test_denoising(digits):
     train, test = digits[:1200], digits[1200:]
     hit = np.random.default_rng(0).random(test.shape) < 0.3
     damaged = np.where(hit, train.mean(0), test)
@@ -274,7 +274,7 @@ class Plain(torch.nn.Module):
         return self.up(z)
 
 
-def test_module_as_string_class_and_instance(blobs):
+def test_module_as_string_class_or_instance(blobs):
     with torch.random.fork_rng():
         built = Plain((6,), 2)
     for ae in (small(), small(module=Plain), small(module=Plain, module__width=5), small(module=built)):
@@ -283,7 +283,7 @@ def test_module_as_string_class_and_instance(blobs):
     assert small(module=Plain, module__width=5).fit(blobs).module_.network.down[0].out_features == 5
 
 
-def test_a_module_instance_is_not_changed(blobs):
+def test_module_instance_is_not_modified(blobs):
     with torch.random.fork_rng():
         module = Plain((6,), 2)
     before = copy.deepcopy(module.state_dict())
@@ -293,7 +293,7 @@ def test_a_module_instance_is_not_changed(blobs):
     np.testing.assert_array_equal(ae.fit_transform(blobs), first)
 
 
-def test_parts_as_string_class_and_object(blobs):
+def test_parts_as_string_class_or_instance(blobs):
     scores = {
         small(loss=loss, max_epochs=3).fit(blobs).score(blobs)
         for loss in ("squared_error", SquaredError, SquaredError())
@@ -301,7 +301,7 @@ def test_parts_as_string_class_and_object(blobs):
     assert len(scores) == 1
 
 
-def test_a_part_is_not_changed(blobs):
+def test_part_instance_is_not_modified(blobs):
     bottleneck, noise = Sparse(0.5), GaussianNoise(0.2)
     small(bottleneck=bottleneck, noise=noise).fit(blobs)
     assert bottleneck.training
@@ -322,7 +322,7 @@ def test_nested_parameters(blobs):
     assert "module__dropout=0.1" in repr(ae)
 
 
-def test_rows_of_any_shape(digits):
+def test_samples_of_any_shape(digits):
     X = digits[:100].reshape(-1, 8, 8)
     ae = small(3).fit(X)
     assert ae.transform(X).shape == (100, 3)
@@ -350,7 +350,7 @@ def test_sample(blobs, prior):
     np.testing.assert_allclose(X.std(0), blobs.std(0), atol=0.2)
 
 
-def test_no_prior_no_sample(blobs):
+def test_sample_requires_prior(blobs):
     ae = small().fit(blobs)
     assert not hasattr(ae, "sample")
     with pytest.raises(AttributeError) as error:
@@ -366,7 +366,7 @@ def test_no_prior_no_sample(blobs):
 @pytest.mark.parametrize(
     "dtype", [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8, np.int8, bool, ">f8"]
 )
-def test_every_real_dtype(digits, dtype):
+def test_real_dtypes(digits, dtype):
     X = (digits[:60] % 2 if dtype is bool else digits[:60]).astype(dtype)
     reference = small().fit(X.astype(np.float64))
     ae = small().fit(X)
@@ -390,7 +390,7 @@ def test_every_real_dtype(digits, dtype):
     ],
     ids=["fortran", "strided", "read-only", "list", "object", "every other"],
 )
-def test_every_layout(digits, change):
+def test_memory_layouts(digits, change):
     X = np.array(digits[:60])
     reference = small().fit(X)
     ae = small().fit(change(X))
@@ -404,7 +404,7 @@ def test_negative_strides(digits):
     np.testing.assert_array_equal(ae.transform(X), ae.transform(X.copy()))
 
 
-def test_memory_mapped(digits):
+def test_memory_maps(digits):
     with tempfile.TemporaryDirectory() as folder:
         joblib.dump(np.array(digits[:60]), f"{folder}/X")
         X = joblib.load(f"{folder}/X", mmap_mode="r")
@@ -413,7 +413,7 @@ def test_memory_mapped(digits):
         del X
 
 
-def test_data_frames(blobs):
+def test_dataframes(blobs):
     names = [f"c{i}" for i in range(6)]
     reference = small().fit(blobs)
     for frame in (pd.DataFrame(blobs, columns=names), pl.DataFrame(np.array(blobs), schema=names)):
@@ -464,13 +464,13 @@ def test_constant_columns_and_constant_data():
 
 @pytest.mark.parametrize("weight", [1.0, 7, np.ones(60), np.full(60, 0.1)], ids=["1.0", "7", "ones", "tenths"])
 @pytest.mark.parametrize("max_epochs", [0, 8])
-def test_equal_weights_are_no_weights(blobs, weight, max_epochs):
+def test_equal_weights_equal_no_weights(blobs, weight, max_epochs):
     ae = small(max_epochs=max_epochs, early_stopping=False)
     plain, weighted = clone(ae).fit(blobs), clone(ae).fit(blobs, sample_weight=weight)
     np.testing.assert_allclose(weighted.transform(blobs), plain.transform(blobs), atol=1e-4)
 
 
-def test_the_start_is_that_of_rows_repeated(blobs):
+def test_weighted_initialization_equals_repetitions(blobs):
     weight = np.random.default_rng(0).integers(0, 4, size=60)
     X = np.repeat(blobs, weight, axis=0)
     weighted = small(max_epochs=0).fit(blobs, sample_weight=weight)
@@ -478,7 +478,7 @@ def test_the_start_is_that_of_rows_repeated(blobs):
     assert weighted.score(X) == pytest.approx(repeated.score(X), rel=0.02)
 
 
-def test_the_prior_minds_weights(blobs):
+def test_prior_uses_weights(blobs):
     X = np.vstack([blobs, blobs + 1000])
     weight = np.r_[np.ones(60), np.zeros(60)]
     for prior in (GaussianMixture(1), KernelDensity(bandwidth=0.01)):
@@ -488,7 +488,7 @@ def test_the_prior_minds_weights(blobs):
     assert small(prior=KernelDensity()).fit(X, sample_weight=light).prior_.tree_.sample_weight is not None
 
 
-def test_a_row_of_weight_zero_is_as_good_as_absent(blobs):
+def test_zero_weight_samples_are_ignored(blobs):
     weight = np.ones(60)
     weight[40:] = 0
     Y = np.array(blobs)
@@ -499,7 +499,7 @@ def test_a_row_of_weight_zero_is_as_good_as_absent(blobs):
     )
 
 
-def test_weights_weigh(blobs):
+def test_sample_weight_affects_fit(blobs):
     X = np.vstack([blobs, blobs[::-1] * [1, -1, 1, -1, 1, -1]])
     heavy = np.r_[np.full(60, 50.0), np.ones(60)]
     params = {"max_epochs": 60, "early_stopping": False}
@@ -511,7 +511,7 @@ def test_weights_weigh(blobs):
     np.testing.assert_allclose(scaled.transform(X), first.transform(X), atol=1e-3)
 
 
-def test_score_weighs_rows(blobs):
+def test_score_uses_sample_weight(blobs):
     ae = small().fit(blobs)
     weight = np.arange(60.0)
     row_errors = ((ae.reconstruct(blobs) - blobs) ** 2).mean(1)
@@ -520,7 +520,7 @@ def test_score_weighs_rows(blobs):
 
 
 @pytest.mark.parametrize("weight", [np.ones(60), np.linspace(0.1, 4, 60)], ids=["equal", "unequal"])
-def test_only_the_ratios_of_weights_within_a_call_count(blobs, weight):
+def test_scale_of_weights_does_not_matter(blobs, weight):
     one, other = small(), small()
     for factor in (1.0, 8.0, 0.25):
         one.partial_fit(blobs, sample_weight=weight)
@@ -533,7 +533,7 @@ def test_only_the_ratios_of_weights_within_a_call_count(blobs, weight):
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
-def test_the_mixture_of_equal_weights_is_that_of_none(weight):
+def test_mixture_of_equal_weights_equals_no_weights(weight):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 2)) @ rng.normal(size=(2, 5)) * 3 + rng.normal(size=(100, 5)) + 5
     ae = small(max_epochs=0, prior="mixture", random_state=1)
@@ -559,7 +559,7 @@ def test_the_mixture_of_equal_weights_is_that_of_none(weight):
     ],
     ids=["dense", "wide", "spatial", "conv", "conditional", "sequences"],
 )
-def test_n_components_is_the_number_of_columns_of_transform(estimator, shape, width):
+def test_n_components_is_width_of_transform(estimator, shape, width):
     """As it is PCA's."""
     X = np.random.default_rng(0).normal(size=(20, *shape))
     assert not hasattr(estimator, "n_components_")
@@ -587,7 +587,7 @@ def test_partial_fit(digits):
         ae.partial_fit(digits[:, :5])
 
 
-def test_partial_fit_repeats(blobs):
+def test_partial_fit_is_reproducible(blobs):
     def run():
         ae = small(noise="gaussian_noise")
         for _ in range(3):
@@ -597,7 +597,7 @@ def test_partial_fit_repeats(blobs):
     np.testing.assert_array_equal(run(), run())
 
 
-def test_warm_start_goes_on(digits):
+def test_warm_start_continues_training(digits):
     X = digits[:500]
     ae = small(4, warm_start=True, max_epochs=20, lr_schedule=None).fit(X, X_val=X)
     start, end = ae.validation_loss_curve_[0], min(ae.validation_loss_curve_)
@@ -617,7 +617,7 @@ def test_warm_start_goes_on(digits):
         ae.set_params(n_components=4).fit(X[:, :9])
 
 
-def test_refit_starts_afresh(blobs):
+def test_refit_starts_from_scratch(blobs):
     ae = small()
     first = ae.fit_transform(blobs)
     np.testing.assert_array_equal(ae.fit_transform(blobs), first)
@@ -653,7 +653,7 @@ def test_pipeline_and_grid_search(digits):
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_parallel_searches_agree_with_serial(digits, backend):
+def test_parallel_search_matches_serial(digits, backend):
     ae = small(noise="gaussian_noise", module__dropout=0.2, max_epochs=4, early_stopping=False)
     grid = {"n_components": [2, 3, 4, 5]}
 

@@ -1,4 +1,4 @@
-"""VAEGenerator told y: classes and real targets, what rows they make and how likely they make a row."""
+"""Conditional VAEGenerator: classes and real targets, samples and likelihoods."""
 
 import pickle
 
@@ -75,7 +75,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_classes_may_be_named_as_one_likes(groups, name):
+def test_class_labels_of_any_type(groups, name):
     X, index = groups
     y = NAMES[name](index)
     vae, reference = small().fit(X, y), small().fit(X, index)
@@ -92,7 +92,7 @@ def test_classes_may_be_named_as_one_likes(groups, name):
     np.testing.assert_array_equal(vae.sample(3, random_state=0), reference.sample(3, random_state=0))
 
 
-def test_two_classes_may_be_bools(groups):
+def test_boolean_classes(groups):
     X, y = groups
     vae = small().fit(X, y > 0)
     assert vae.classes_.tolist() == [False, True]
@@ -100,14 +100,14 @@ def test_two_classes_may_be_bools(groups):
     assert vae.sample(y=[True, False, np.True_]).shape == (3, 5)
 
 
-def test_one_class_is_no_less_than_none(groups):
+def test_single_class(groups):
     X, _ = groups
     vae = small().fit(X, np.full(200, "only"))
     assert vae.sample(4, random_state=0).shape == (4, 5)
     np.testing.assert_allclose(vae.score_samples(X), vae.score_samples(X, ["only"] * 200), rtol=1e-6)
 
 
-def test_what_y_is_may_be_said(groups):
+def test_explicit_condition_type(groups):
     X, y = groups
     assert not hasattr(small(conditional="targets").fit(X, y), "classes_")
     assert small(conditional="classes").fit(X, y).classes_.tolist() == [0, 1, 2]
@@ -121,7 +121,7 @@ def test_what_y_is_may_be_said(groups):
 
 
 @pytest.mark.filterwarnings("default::sklearn.exceptions.DataConversionWarning")
-def test_a_column_of_classes_is_taken_with_a_word(groups):
+def test_column_of_classes_warns(groups):
     X, y = groups
     with pytest.warns(DataConversionWarning):
         vae = small().fit(X, y[:, None])
@@ -132,7 +132,7 @@ def test_a_column_of_classes_is_taken_with_a_word(groups):
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-def test_held_out_samples_are_read_before_they_are_counted(groups, unchanged):
+def test_nested_tensor_as_x_val_raises(groups, unchanged):
     X, y = groups
     nested = torch.nested.nested_tensor([torch.ones(4), torch.ones(3)])  # has no shape to ask for
     vae = small(conditional=True)
@@ -140,7 +140,7 @@ def test_held_out_samples_are_read_before_they_are_counted(groups, unchanged):
 
 
 @pytest.mark.parametrize("conditional", [True, "classes", "targets"])
-def test_y_is_needed_to_fit(groups, unchanged, conditional):
+def test_fit_requires_y(groups, unchanged, conditional):
     X, y = groups
     vae = small(conditional=conditional)
     for call in (lambda: vae.fit(X), lambda: vae.partial_fit(X), lambda: vae.fit_transform(X)):
@@ -153,20 +153,25 @@ def test_y_is_needed_to_fit(groups, unchanged, conditional):
         unchanged(vae, lambda: vae.fit(X, np.where(y == 1, np.nan, y)), ValueError, "NaN")
 
 
-def test_refused_y_leave_a_fitted_estimator_as_it_was(groups, unchanged):
+def test_invalid_y_leaves_estimator_unchanged(groups, unchanged):
     X, y = groups
     vae = small().fit(X, y)
     unchanged(vae, lambda: vae.fit(X), ValueError, "requires y")
     unchanged(vae, lambda: vae.fit(X, y[:3]), ValueError, "inconsistent")
-    unchanged(vae, lambda: vae.partial_fit(X, y + 1), ValueError, r"y must hold classes of fit, \[0, 1, 2\], got .*3")
-    unchanged(vae, lambda: vae.fit(X, y, X_val=X, y_val=y + 1), ValueError, "y must hold classes of fit")
+    unchanged(
+        vae,
+        lambda: vae.partial_fit(X, y + 1),
+        ValueError,
+        r"y must contain only classes seen in fit, \[0, 1, 2\], got .*3",
+    )
+    unchanged(vae, lambda: vae.fit(X, y, X_val=X, y_val=y + 1), ValueError, "y must contain only classes seen in fit")
     vae.set_params(warm_start=True)
-    unchanged(vae, lambda: vae.fit(X, y + 1), ValueError, "y must hold classes of fit")
+    unchanged(vae, lambda: vae.fit(X, y + 1), ValueError, "y must contain only classes seen in fit")
     assert vae.sample(2, y=2, random_state=0).mean() > 15
 
 
 @pytest.mark.parametrize("unknown", [3, -1, 1.5, "cat", "0"])
-def test_classes_that_were_not_seen_are_named(groups, unknown):
+def test_unseen_classes_raise(groups, unknown):
     X, y = groups
     vae = small().fit(X, y)
     for call in (
@@ -178,19 +183,19 @@ def test_classes_that_were_not_seen_are_named(groups, unknown):
         lambda: vae.interpolate(X[:2], X[2:4], y=unknown),
         lambda: vae.sample_posterior(X[:2], unknown),
     ):
-        with pytest.raises(ValueError, match=r"y must hold classes of fit, \[0, 1, 2\], got"):
+        with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, \[0, 1, 2\], got"):
             call()
 
 
-def test_an_unknown_string_is_named_too(groups):
+def test_unseen_string_class_raises(groups):
     X, y = groups
     vae = small().fit(X, np.array(["ant", "bee", "cat"])[y])
     for unknown in ("dog", "catfish", 1):
-        with pytest.raises(ValueError, match=r"y must hold classes of fit, .*'cat'.*got"):
+        with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, .*'cat'.*got"):
             vae.sample(2, y=unknown)
 
 
-def test_as_many_y_as_rows(groups):
+def test_wrong_length_of_y_raises(groups):
     X, y = groups
     vae = small().fit(X, y)
     assert vae.sample(3, y=[0, 1, 2]).shape == (3, 5)
@@ -218,7 +223,7 @@ def test_as_many_y_as_rows(groups):
 # ------------------------------------------------------------------ what y does
 
 
-def test_rows_are_those_of_their_class(groups):
+def test_samples_belong_to_their_class(groups):
     X, y = groups
     vae = small().fit(X, y)
     rows = vae.sample(random_state=0, y=np.tile([0, 1, 2], 100)).reshape(100, 3, 5)
@@ -228,7 +233,7 @@ def test_rows_are_those_of_their_class(groups):
     assert noisy[:, 0].std(0).mean() == pytest.approx(1, abs=0.6)
 
 
-def test_without_y_classes_come_as_often_as_in_fit(groups):
+def test_sample_without_y_has_class_frequencies_of_fit(groups):
     X, y = groups
     vae = small().fit(X, y)
     rows = vae.sample(2000, random_state=0).mean(1)
@@ -236,7 +241,7 @@ def test_without_y_classes_come_as_often_as_in_fit(groups):
     np.testing.assert_allclose(shares, [0.6, 0.3, 0.1], atol=0.03)
 
 
-def test_weights_say_how_often_a_class_comes(groups):
+def test_weights_affect_class_frequencies(groups):
     X, y = groups
     weight = np.array([1.0, 6.0, 1.0])[y]
     weight[y == 2] = 0
@@ -250,14 +255,14 @@ def test_weights_say_how_often_a_class_comes(groups):
     assert np.isfinite(vae.score_samples(X)).all()
 
 
-def test_targets_of_weight_zero_are_as_good_as_absent(slope):
+def test_zero_weight_targets_are_ignored(slope):
     X, t = slope
     far, t_far = np.vstack([X, X + 100]), np.r_[t, t + 1e3]
     vae = small(3).fit(far, t_far, sample_weight=np.r_[np.ones(400), np.zeros(400)])
     assert np.abs(vae.sample(300, random_state=0)).max() < 30
 
 
-def test_a_row_is_most_likely_under_its_own_class(vae, digits):
+def test_samples_are_most_likely_under_their_class(vae, digits):
     X, y = digits[400:700], load_digits().target[400:700]
     bounds = np.stack([vae.score_samples(X, c) for c in range(10)], axis=1)
     assert (bounds.argmax(1) == y).mean() > 0.5
@@ -269,7 +274,7 @@ def test_a_row_is_most_likely_under_its_own_class(vae, digits):
     assert vae.score(X, n_importance_samples=3) != vae.score(X)
 
 
-def test_a_reconstruction_without_y_takes_the_likeliest_class(vae, few, labels):
+def test_reconstruction_without_y_uses_likeliest_class(vae, few, labels):
     bounds = np.stack([vae.score_samples(few, c) for c in range(10)], axis=1)
     np.testing.assert_allclose(vae.reconstruct(few), vae.reconstruct(few, bounds.argmax(1)), atol=1e-4)
     code = vae.transform(few)
@@ -277,12 +282,12 @@ def test_a_reconstruction_without_y_takes_the_likeliest_class(vae, few, labels):
     assert not np.allclose(vae.reconstruct(few, 3), vae.reconstruct(few, 8), atol=0.5), "one class for all rows"
 
 
-def test_the_code_does_not_know_the_class_that_the_decoder_is_told(vae, few, labels):
+def test_code_does_not_contain_class(vae, few, labels):
     turned = vae.inverse_transform(vae.transform(few[labels == 0]), y=1)
     assert (np.stack([vae.score_samples(turned, c) for c in (0, 1)], 1).argmax(1) == 1).mean() > 0.8
 
 
-def test_a_class_of_a_single_row_is_learned_too(groups):
+def test_class_with_single_sample(groups):
     X, y = groups
     y = y.copy()
     y[-1] = 3
@@ -292,7 +297,7 @@ def test_a_class_of_a_single_row_is_learned_too(groups):
         assert np.isfinite(rows).all()
 
 
-def test_rows_of_a_class_of_a_single_row_differ_as_its_posterior_does():
+def test_samples_of_single_sample_class_vary():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2500, 3)) @ rng.normal(size=(3, 8)) + 0.3 * rng.normal(size=(2500, 8))
     y = np.r_[np.zeros(2499, int), 1]
@@ -302,7 +307,7 @@ def test_rows_of_a_class_of_a_single_row_differ_as_its_posterior_does():
     assert rows.std(0).mean() > 0.5 * draws.std(0).mean()
 
 
-def test_a_prior_of_more_components_than_a_class_has_rows_is_an_error_that_names_it(groups):
+def test_prior_too_large_for_class_raises(groups):
     X, y = groups
     with pytest.raises(ValueError, match=r"could not be fitted to the codes of \d\d rows: .*n_components = 30"):
         # A plain code is one draw of each row.
@@ -313,7 +318,7 @@ def test_a_prior_of_more_components_than_a_class_has_rows_is_an_error_that_names
 
 
 @pytest.mark.parametrize("prior", ["mixture", None, GaussianMixture(4), KernelDensity(), GaussianMixture])
-def test_rows_follow_their_targets(slope, prior):
+def test_samples_follow_their_targets(slope, prior):
     X, t = slope
     vae = small(3, prior=prior, max_epochs=30, lr=1e-2).fit(X, t)
     wanted = np.linspace(-1.5, 1.5, 300)
@@ -329,14 +334,14 @@ def test_rows_follow_their_targets(slope, prior):
     assert np.isfinite(vae.sample(5, y=1e3)).all()
 
 
-def test_a_class_of_mixtures_is_fitted_as_an_object_of_it(slope):
+def test_prior_as_class(slope):
     X, t = slope
     one, other = small(3, prior=GaussianMixture).fit(X, t), small(3, prior=GaussianMixture()).fit(X, t)
     assert one.prior_.n_features_in_ == other.prior_.n_features_in_ == 4
     np.testing.assert_array_equal(one.sample(4, y=0.5, random_state=0), other.sample(4, y=0.5, random_state=0))
 
 
-def test_more_than_one_target(slope):
+def test_multiple_targets(slope):
     X, t = slope
     Y = np.stack([t, X[:, 2]], 1)
     vae = small(3, max_epochs=30, lr=1e-2).fit(X, pd.DataFrame(Y, columns=["a", "b"]))
@@ -347,15 +352,15 @@ def test_more_than_one_target(slope):
     assert vae.sample(y=[1.0, 2.0]).shape == (1, 4)
     assert vae.sample(y=[[1.0, 2.0], [0.0, 0.0]]).shape == (2, 4)
     assert vae.score_samples(X, Y).shape == (400,)
-    with pytest.raises(ValueError, match="2 targets for each row, got 1"):
+    with pytest.raises(ValueError, match="2 targets for each sample, got 1"):
         vae.score_samples(X, t[:, None])
-    with pytest.raises((ValueError, TypeError), match=r"2 targets for each row|at least 1 dimension"):
+    with pytest.raises((ValueError, TypeError), match=r"2 targets for each sample|at least 1 dimension"):
         vae.sample(3, y=1.0)
     integers = small(3).fit(X, np.rint(Y * 10).astype(int))
     assert not hasattr(integers, "classes_")
 
 
-def test_targets_in_other_units_make_the_same_rows(slope):
+def test_units_of_targets_do_not_matter(slope):
     X, t = slope
     one, other = small(3).fit(X, t), small(3).fit(X, 1e4 * t + 1e6)
     np.testing.assert_allclose(
@@ -364,14 +369,14 @@ def test_targets_in_other_units_make_the_same_rows(slope):
     np.testing.assert_allclose(small(3).fit(X, t[:, None]).score_samples(X, t), one.score_samples(X, t), rtol=1e-3)
 
 
-def test_a_constant_target_says_nothing(slope):
+def test_constant_target_has_no_effect(slope):
     X, _ = slope
     vae = small(3).fit(X, np.full(400, 2.5))
     assert np.isfinite(vae.sample(9, random_state=0)).all()
     assert np.isfinite(vae.score_samples(X, 2.5)).all()
 
 
-def test_without_targets_rows_get_the_likeliest_of_those_of_fit(slope):
+def test_reconstruction_without_targets_uses_likeliest(slope):
     X, t = slope
     vae = small(3, max_epochs=30, lr=1e-2).fit(X, t)
     nearest = ((vae.reconstruct(X) - X) ** 2).mean()
@@ -386,7 +391,7 @@ def test_without_targets_rows_get_the_likeliest_of_those_of_fit(slope):
     np.testing.assert_allclose(shares, 1 / 32)
 
 
-def test_targets_are_needed_where_they_cannot_be_guessed(slope):
+def test_targets_are_required_where_unknown(slope):
     X, t = slope
     vae = small(3).fit(X, t)
     for call in (
@@ -402,7 +407,7 @@ def test_targets_are_needed_where_they_cannot_be_guessed(slope):
             vae.sample(2, y=bad)
 
 
-def test_a_row_is_more_likely_under_its_own_target(slope):
+def test_samples_are_more_likely_under_their_target(slope):
     X, t = slope
     vae = small(3, max_epochs=30, lr=1e-2).fit(X, t)
     assert vae.score(X, t) > vae.score(X, -t) + 0.5
@@ -411,7 +416,7 @@ def test_a_row_is_more_likely_under_its_own_target(slope):
 # ------------------------------------------------------------------ training
 
 
-def test_rows_to_be_judged_by_bring_their_y(groups):
+def test_validation_uses_y_val(groups):
     X, y = groups
     vae = small(early_stopping=True, max_epochs=20).fit(X, y, X_val=X[::2], y_val=y[::2])
     assert len(vae.validation_loss_curve_) == 21
@@ -419,7 +424,7 @@ def test_rows_to_be_judged_by_bring_their_y(groups):
     assert swapped.validation_loss_curve_[-1] > vae.validation_loss_curve_[-1] + 1e-3, "y_val is told"
 
 
-def test_it_is_told_y_in_minibatches_too(groups):
+def test_partial_fit_with_y(groups):
     X, y = groups
     vae = small()
     classes = [0, 1, 2, 9]
@@ -431,19 +436,19 @@ def test_it_is_told_y_in_minibatches_too(groups):
     for _ in range(3):
         vae.partial_fit(X, y)
     assert vae.sample(20, y=2, random_state=0).mean() > 12
-    with pytest.raises(ValueError, match="y must hold classes of fit"):
+    with pytest.raises(ValueError, match="y must contain only classes seen in fit"):
         vae.partial_fit(X, y + 5)
-    with pytest.raises(ValueError, match="y must hold classes of fit"):
+    with pytest.raises(ValueError, match="y must contain only classes seen in fit"):
         small().partial_fit(X, y, classes=[0, 1])
 
 
-def test_a_batch_that_lacks_a_class_leaves_a_model_that_samples(groups):
+def test_partial_fit_without_some_class_can_sample(groups):
     X, y = groups
     vae = small().partial_fit(X, y).partial_fit(X[y > 0], y[y > 0])
     assert vae.sample(200, random_state=0).shape == (200, 5)
 
 
-def test_classes_that_come_in_later_batches_are_drawn(groups):
+def test_classes_of_later_batches_are_sampled(groups):
     X, y = groups
     vae = small().partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
     for _ in range(3):
@@ -452,7 +457,7 @@ def test_classes_that_come_in_later_batches_are_drawn(groups):
     assert vae.score(X[y == 2]) > vae.score(X[y == 2], np.zeros(20)) - 3
 
 
-def test_a_warm_start_keeps_the_classes(groups):
+def test_warm_start_keeps_classes(groups):
     X, y = groups
     vae = small(warm_start=True).fit(X, y)
     vae.fit(X[y < 2], y[y < 2])
@@ -471,7 +476,7 @@ def test_pickle_clone_and_seed(vae, few, labels):
         np.testing.assert_array_equal(other.classes_, vae.classes_)
 
 
-def test_in_pipelines_searches_and_wrappers(few, labels):
+def test_pipelines_searches_and_wrappers(few, labels):
     pipe = make_pipeline(StandardScaler(), small(3)).fit(few, labels)
     assert pipe[-1].sample(2, y=3).shape == (2, 64)
     assert pipe.score(few, labels) == pipe[-1].score(pipe[0].transform(few), labels)
@@ -492,7 +497,7 @@ def test_in_pipelines_searches_and_wrappers(few, labels):
         {"importance_samples": 3},
     ],
 )
-def test_other_parts_are_told_y_too(few, labels, params):
+def test_conditioning_with_other_parts(few, labels, params):
     vae = small(3, max_epochs=1, **params).fit(few, labels)
     assert vae.sample(3, y=[1, 2, 3], random_state=0).shape == (3, 64)
     assert np.isfinite(vae.score_samples(few[:20])).all()
@@ -500,7 +505,7 @@ def test_other_parts_are_told_y_too(few, labels, params):
     assert not np.allclose(vae.inverse_transform(np.zeros((2, 3)), 0), vae.inverse_transform(np.zeros((2, 3)), 1))
 
 
-def test_spatial_codes_are_told_y_at_every_position(few, labels):
+def test_spatial_codes_are_conditioned_at_every_position(few, labels):
     vae = small(2, module="conv", module__channels=(4,), module__dense=False, max_epochs=1).fit(few, labels)
     assert vae.sample(3, y=1).shape == (3, 64)
     assert vae.transform(few).shape == (400, vae.module_.n_codes)
@@ -508,7 +513,7 @@ def test_spatial_codes_are_told_y_at_every_position(few, labels):
     assert not np.allclose(vae.inverse_transform(Z, 0), vae.inverse_transform(Z, 1))
 
 
-def test_training_goes_on_only_with_what_the_decoder_is_told(groups):
+def test_continued_training_with_another_condition_raises(groups):
     X, y = groups
     vae = small(conditional="classes", warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match="describes another y"):
@@ -516,7 +521,7 @@ def test_training_goes_on_only_with_what_the_decoder_is_told(groups):
     assert vae.classes_.tolist() == [0, 1, 2]
 
 
-def test_units_do_not_matter_to_the_share_of_a_class(groups):
+def test_scores_without_y_are_scale_equivariant(groups):
     X, y = groups
     scores = [small(loss="squared_error").fit(a * X, y).score_samples(a * X) / a**2 for a in (1.0, 0.1)]
     np.testing.assert_allclose(*scores, rtol=2e-3)

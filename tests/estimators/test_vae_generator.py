@@ -1,4 +1,4 @@
-"""VAEGenerator: codes as distributions, likelihoods, guards, and scikit-learn's manners."""
+"""VAEGenerator: posteriors, likelihoods, warnings, and the API of scikit-learn."""
 
 import functools
 import inspect
@@ -65,7 +65,7 @@ def divergence(vae, X):
 # ------------------------------------------------------------------ codes are distributions
 
 
-def test_a_code_is_the_mean_of_its_distribution(vae, few):
+def test_code_is_posterior_mean(vae, few):
     mean, std = vae.transform_distribution(few)
     np.testing.assert_array_equal(vae.transform(few), mean)
     assert mean.shape == std.shape == (400, 6)
@@ -77,7 +77,7 @@ def test_a_code_is_the_mean_of_its_distribution(vae, few):
     np.testing.assert_allclose(alone[1][0], std[7], atol=1e-5)
 
 
-def test_the_start_is_probabilistic_pca_with_its_exact_likelihood():
+def test_initialization_is_probabilistic_pca():
     rng = np.random.default_rng(0)
     W, noise = rng.normal(size=(3, 8)), 0.3
     X = rng.normal(size=(4000, 3)) @ W + noise * rng.normal(size=(4000, 8)) + 5
@@ -92,7 +92,7 @@ def test_the_start_is_probabilistic_pca_with_its_exact_likelihood():
 
 
 @pytest.mark.parametrize("bottleneck", ["mmd", "squared_norm", "identity"])
-def test_without_distributions_the_methods_that_need_them_are_absent(blobs, bottleneck):
+def test_likelihood_methods_require_gaussian_bottleneck(blobs, bottleneck):
     vae = small(bottleneck=bottleneck).fit(blobs)
     for name in ("transform_distribution", "sample_posterior"):
         assert not hasattr(vae, name)
@@ -107,7 +107,7 @@ def test_without_distributions_the_methods_that_need_them_are_absent(blobs, bott
     assert 0 <= again.active_units_ <= 2
 
 
-def test_a_fit_without_distributions_forgets_the_active_units_of_one_with_them(blobs):
+def test_refit_removes_active_units(blobs):
     vae = small().fit(blobs)
     assert vae.active_units_ >= 1
     assert not hasattr(vae.set_params(bottleneck="mmd").fit(blobs), "active_units_")
@@ -116,7 +116,7 @@ def test_a_fit_without_distributions_forgets_the_active_units_of_one_with_them(b
 # ------------------------------------------------------------------ likelihoods
 
 
-def test_scores_are_the_same_at_every_call_and_for_a_row_alone(vae, few):
+def test_scores_are_deterministic_per_sample(vae, few):
     scores = vae.score_samples(few)
     assert scores.shape == (400,)
     assert scores.dtype == np.float32
@@ -131,7 +131,7 @@ def test_scores_are_the_same_at_every_call_and_for_a_row_alone(vae, few):
 
 @pytest.mark.parametrize("loss", ["gaussian", "laplace"])
 @pytest.mark.parametrize(("factor", "shift"), [(255.0, -7.0), (1e-3, 40.0)])
-def test_the_density_is_in_the_units_of_the_data(few, loss, factor, shift):
+def test_density_is_in_data_units(few, loss, factor, shift):
     one = small(3, loss=loss).fit(few)
     other = clone(one).fit(factor * few + shift)
     expected = log_likelihood(one, few) - few.shape[1] * np.log(factor)
@@ -143,7 +143,7 @@ def test_the_density_is_in_the_units_of_the_data(few, loss, factor, shift):
         np.testing.assert_allclose(getattr(other, name), getattr(one, name) + 64 * np.log(factor), atol=0.5)
 
 
-def test_the_density_integrates_to_one():
+def test_density_integrates_to_one():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 1)) * 3 + 10
     vae = small(1).fit(X)
@@ -154,7 +154,7 @@ def test_the_density_integrates_to_one():
 
 
 @pytest.mark.parametrize("n_components", [6, 16, 32])
-def test_the_bound_is_that_of_the_likelihood_where_the_posterior_is_exact(n_components):
+def test_bound_is_tight_for_exact_posterior(n_components):
     rng = np.random.default_rng(1)
     W, noise = rng.normal(size=(n_components, 64)), 0.3
     X = rng.normal(size=(4000, n_components)) @ W + noise * rng.normal(size=(4000, 64))
@@ -164,13 +164,13 @@ def test_the_bound_is_that_of_the_likelihood_where_the_posterior_is_exact(n_comp
     assert vae.score(X) == pytest.approx(exact, abs=0.3)  # fitted to these rows, it is a little above
 
 
-def test_more_importance_samples_give_a_tighter_bound(vae, few):
+def test_importance_samples_tighten_bound(vae, few):
     X = few[:100]
     bounds = [vae.score(X), *(vae.score(X, n_importance_samples=k) for k in (100, 2000))]
     assert bounds[0] < bounds[1] < bounds[2] + 0.05
 
 
-def test_a_number_of_importance_samples_is_a_positive_integer(vae, few):
+def test_invalid_n_importance_samples_raises(vae, few):
     X = few[:100]
     assert vae.score(X, n_importance_samples=np.int64(9)) == vae.score(X, n_importance_samples=9)
     assert vae.score(X, n_importance_samples=500) == pytest.approx(vae.score(X), abs=2)
@@ -179,7 +179,7 @@ def test_a_number_of_importance_samples_is_a_positive_integer(vae, few):
             vae.score_samples(X, n_importance_samples=k)
 
 
-def test_the_score_is_the_weighted_mean(vae, few):
+def test_score_is_weighted_mean(vae, few):
     scores = log_likelihood(vae, few)
     assert vae.score(few) == pytest.approx(scores.mean(), rel=1e-5)
     weight = np.random.default_rng(0).uniform(size=400)
@@ -195,25 +195,25 @@ def test_the_score_is_the_weighted_mean(vae, few):
             vae.score(few, sample_weight=bad)
 
 
-def test_rows_unlike_those_of_fit_are_less_likely(vae, few):
+def test_outliers_are_less_likely(vae, few):
     rng = np.random.default_rng(0)
     shuffled = rng.permuted(few, axis=1)
     assert (log_likelihood(vae, shuffled) < np.median(log_likelihood(vae, few))).mean() > 0.95
 
 
-def test_the_score_of_another_target_is_that_of_the_target(vae, few):
+def test_score_with_target(vae, few):
     np.testing.assert_array_equal(vae.score_samples(few, X_target=few), vae.score_samples(few))
     assert vae.score(few, X_target=few + 3) < vae.score(few)
     with pytest.raises(ValueError, match="X_target must have the shape"):
         vae.score_samples(few, X_target=few[:3])
 
 
-def test_training_raises_the_bound(few):
+def test_training_increases_bound(few):
     trained, start = (small(6, max_epochs=n).fit(few) for n in (60, 0))
     assert trained.score(few) > start.score(few) + 5
 
 
-def test_the_score_does_not_depend_on_what_training_weighed(few):
+def test_score_does_not_depend_on_training_objective(few):
     # the same weights under another beta are the same density
     vae = small(3).fit(few)
     other = pickle.loads(pickle.dumps(vae))
@@ -221,7 +221,7 @@ def test_the_score_does_not_depend_on_what_training_weighed(few):
     np.testing.assert_array_equal(other.score_samples(few), vae.score_samples(few))
 
 
-def test_more_codes_in_training_fit_the_importance_weighted_bound(few):
+def test_importance_weighted_training(few):
     vae = small(3, importance_samples=4, max_epochs=2).fit(few)
     assert np.isfinite(vae.score_samples(few)).all()
     assert vae.sample(2, random_state=0).shape == (2, 64)
@@ -232,7 +232,7 @@ def test_more_codes_in_training_fit_the_importance_weighted_bound(few):
 # ------------------------------------------------------------------ beta
 
 
-def test_beta_orders_the_information_in_the_codes(few):
+def test_beta_reduces_information_in_codes(few):
     nats = [divergence(v, few).mean() for v in (small(8, beta=b, max_epochs=20).fit(few) for b in (0.1, 1, 10))]
     assert nats[0] > 1.5 * nats[1] > 2.25 * nats[2] > 0
 
@@ -259,14 +259,14 @@ def test_beta_orders_the_information_in_the_codes(few):
         ({"betta": 2.0}, (TypeError, ValueError), "betta"),
     ],
 )
-def test_bad_parameters_are_named_and_leave_the_estimator_unfitted(blobs, unchanged, params, error, match):
+def test_bad_parameters_raise_and_leave_estimator_unfitted(blobs, unchanged, params, error, match):
     vae = small(**params)
     unchanged(vae, lambda: vae.fit(blobs), error, match)
     unchanged(vae, lambda: vae.partial_fit(blobs), error, match)
 
 
 @pytest.mark.parametrize("method", ["transform", "transform_distribution", "reconstruct", "score_samples", "score"])
-def test_before_fit_methods_say_so(blobs, method):
+def test_methods_before_fit_raise(blobs, method):
     with pytest.raises(NotFittedError):
         getattr(small(), method)(blobs)
     with pytest.raises(NotFittedError):
@@ -283,7 +283,7 @@ def test_before_fit_methods_say_so(blobs, method):
 
 
 @pytest.mark.parametrize("loss", ["gaussian", "laplace", "squared_error", "absolute_error", "huber"])
-def test_real_losses_fit_score_and_sample(few, loss):
+def test_losses_for_real_values(few, loss):
     vae = small(4, loss=loss).fit(few)
     assert np.isfinite(vae.score_samples(few)).all()
     assert np.isfinite(vae.sample(5, random_state=0)).all()
@@ -303,7 +303,7 @@ def test_real_losses_fit_score_and_sample(few, loss):
         vae.sample(3, noisy=1)
 
 
-def test_bernoulli_makes_probabilities_and_noisy_zeros_and_ones(few, unchanged):
+def test_bernoulli_reconstructions_and_samples(few, unchanged):
     X = (few > 7).astype(np.float32)
     vae = small(4, loss="bernoulli", max_epochs=20).fit(X)  # of logits it starts with random ones, not as PCA
     assert (vae.score_samples(X) <= 0).all()
@@ -318,7 +318,7 @@ def test_bernoulli_makes_probabilities_and_noisy_zeros_and_ones(few, unchanged):
     assert small(4, loss="bernoulli").fit(X > 0.5).sample(2).shape == (2, 64), "bools are zeros and ones"
 
 
-def test_discretized_logistic_gives_probabilities_of_whole_numbers(counts, unchanged):
+def test_discretized_logistic_likelihood(counts, unchanged):
     vae = small(4, loss="discretized_logistic").fit(counts)
     assert (vae.score_samples(counts) <= 0).all()
     assert vae.score(counts) > -64 * np.log(256), "better than all numbers alike"
@@ -335,7 +335,7 @@ def test_discretized_logistic_gives_probabilities_of_whole_numbers(counts, uncha
         vae.fit(-1.0 - counts)
 
 
-def test_probabilities_of_all_whole_numbers_add_up_to_one():
+def test_level_probabilities_sum_to_one():
     X = np.random.default_rng(0).integers(0, 256, (200, 1)) // 3
     vae = small(1, loss="discretized_logistic").fit(X)
     every = np.arange(256)[:, None]
@@ -346,7 +346,7 @@ def test_probabilities_of_all_whole_numbers_add_up_to_one():
 # ------------------------------------------------------------------ guards
 
 
-def test_a_posterior_that_collapsed_is_told(few):
+def test_posterior_collapse_warns(few):
     with pytest.warns(ConvergenceWarning, match=r"collapsed.*lower beta \(now 10000"):
         vae = small(4, beta=1e4, max_epochs=30).fit(few)
     assert vae.active_units_ == 0
@@ -354,7 +354,7 @@ def test_a_posterior_that_collapsed_is_told(few):
         small(4, bottleneck=Gaussian(1e4), max_epochs=30).fit(few)
 
 
-def test_a_collapse_is_told_whatever_the_first_row_is(few):
+def test_posterior_collapse_warns_for_any_first_sample(few):
     X = few.copy()
     X[0] = 3.0
     with pytest.warns(ConvergenceWarning, match="collapsed"):
@@ -378,14 +378,14 @@ class WithoutBeta(Bottleneck):
         return (0 * h).chunk(2, dim=1)
 
 
-def test_a_collapse_is_told_of_bottlenecks_without_a_beta(few):
+def test_posterior_collapse_warns_without_beta(few):
     with pytest.warns(ConvergenceWarning, match="a lower beta, bottleneck"):
         vae = small(4, bottleneck=WithoutBeta()).fit(few)
     assert vae.active_units_ == 0
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "fit of a pipeline"])
-def test_a_warning_points_at_the_line_of_the_user(few, method):
+def test_warning_points_at_users_line(few, method):
     vae = small(4, beta=1e4, lr=0.003, batch_size=4)
     owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
     X = np.tile(few, (3, 1))  # the one pass of `partial_fit` is long enough to forget where the codes started
@@ -394,21 +394,21 @@ def test_a_warning_points_at_the_line_of_the_user(few, method):
     assert {warning.filename for warning in caught} == {__file__}
 
 
-def test_a_warning_in_a_search_points_there_too(few):
+def test_warning_in_search_points_at_users_line(few):
     vae = small(4, beta=1e4, max_epochs=30, lr=0.01, batch_size=10)
     with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
         cross_val_score(vae, few, cv=2)
     assert {warning.filename for warning in caught} == {__file__}
 
 
-def test_ordinary_fits_are_not_warned_about(vae):
+def test_ordinary_fits_do_not_warn(vae):
     # warnings are errors here
     assert 1 <= vae.active_units_ <= 6
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -7.5, 1e8])
 @pytest.mark.parametrize("prior", ["mixture", None])
-def test_constant_data_are_learned(value, prior):
+def test_constant_data(value, prior):
     X = np.full((30, 4), value)
     vae = small(prior=prior).fit(X)
     np.testing.assert_allclose(vae.reconstruct(X), X, rtol=1e-2, atol=0.1)
@@ -417,13 +417,13 @@ def test_constant_data_are_learned(value, prior):
     assert vae.active_units_ == 0
 
 
-def test_equal_rows_have_no_structure_to_encode_and_are_no_collapse():
+def test_equal_samples_do_not_warn_of_collapse():
     X = np.tile(np.arange(5.0), (30, 1))
     vae = small().fit(X)
     np.testing.assert_allclose(vae.sample(5, random_state=0), X[:5], atol=0.2)
 
 
-def test_constant_features_come_back(blobs):
+def test_constant_features(blobs):
     X = np.hstack([blobs, np.full((60, 2), 3.0)])
     vae = small(2).fit(X)
     assert np.isfinite(vae.score_samples(X)).all()
@@ -455,7 +455,7 @@ def test_small_and_odd_shapes(shape, params, spread):
     assert np.abs(vae.sample(50, random_state=0)).max() < 30 * spread
 
 
-def test_outliers_leave_everything_finite(few):
+def test_outliers_give_finite_results(few):
     X = few.copy()
     X[3, 5], X[10, 0] = 1e6, -1e6
     vae = small(4).fit(X)
@@ -464,12 +464,12 @@ def test_outliers_leave_everything_finite(few):
     assert np.isfinite(small(4).fit(few).score_samples(X)).all()
 
 
-def test_a_huge_offset_costs_no_digits(blobs):
+def test_huge_offset_loses_no_precision(blobs):
     one, other = small().fit(blobs), small().fit(blobs + 1e7)
     np.testing.assert_allclose(other.score_samples(blobs + 1e7), one.score_samples(blobs), atol=0.5)
 
 
-def test_dead_features_of_many_do_not_break_the_density():
+def test_density_with_many_constant_features():
     X = np.zeros((50, 20))
     X[:, 0] = np.arange(50)
     vae = small(3).fit(X)
@@ -501,12 +501,12 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_same_seed_gives_the_same_bits(few):
+def test_equal_seeds_equal_bits(few):
     assert_same(outputs(small(3).fit(few), few), outputs(small(3).fit(few), few))
     assert not np.array_equal(small(3).fit_transform(few), small(3, random_state=1).fit_transform(few))
 
 
-def test_pickle_and_joblib_bring_everything_back(vae, few):
+def test_pickle_and_joblib_round_trip(vae, few):
     expected = outputs(vae, few)
     assert_same(outputs(pickle.loads(pickle.dumps(vae)), few), expected)
     with tempfile.TemporaryDirectory() as folder:
@@ -514,7 +514,7 @@ def test_pickle_and_joblib_bring_everything_back(vae, few):
         assert_same(outputs(joblib.load(folder + "/vae.joblib"), few), expected)
 
 
-def test_methods_change_neither_the_estimator_nor_x(vae, few):
+def test_methods_modify_neither_estimator_nor_x(vae, few):
     before = pickle.dumps({name: value for name, value in vars(vae).items() if name != "net_"})
     weights = pickle.dumps({name: t.numpy() for name, t in vae.module_.state_dict().items()})
     X = few.copy()
@@ -524,7 +524,7 @@ def test_methods_change_neither_the_estimator_nor_x(vae, few):
     assert pickle.dumps({name: t.numpy() for name, t in vae.module_.state_dict().items()}) == weights
 
 
-def test_rows_in_any_memory_order_and_dtype_give_the_same(vae, few):
+def test_memory_order_and_dtype_do_not_matter(vae, few):
     expected = outputs(vae, few)
     for X in (np.asfortranarray(few), np.repeat(few, 2, axis=1)[:, ::2], few.astype(np.uint8), few.astype(">f8")):
         for a, b in zip(outputs(vae, X), expected, strict=True):
@@ -546,7 +546,7 @@ def test_clone_and_parameters(vae):
         small().set_params(prior__n_components=2)
 
 
-def test_parts_that_were_handed_over_stay_as_they_were(blobs):
+def test_given_parts_are_not_modified(blobs):
     bottleneck, prior = Gaussian(2.0), GaussianMixture(2)
     vae = small(bottleneck=bottleneck, prior=prior).fit(blobs)
     vae.sample(3)
@@ -556,14 +556,14 @@ def test_parts_that_were_handed_over_stay_as_they_were(blobs):
     assert vae.module_.bottleneck is not bottleneck
 
 
-def test_the_bottleneck_of_the_default_is_the_same_object_or_name(few):
+def test_default_bottleneck_as_instance_or_name(few):
     one = small(3, beta=2.0).fit(few)
     other = small(3, bottleneck=Gaussian(2.0)).fit(few)
     assert_same(outputs(one, few), outputs(other, few))
     assert_same(outputs(small(3).fit(few), few), outputs(small(3, bottleneck="gaussian").fit(few), few))
 
 
-def test_in_a_pipeline_and_a_search(few, digits):
+def test_pipeline_and_search(few, digits):
     pipe = make_pipeline(StandardScaler(), small(3)).fit(few)
     rows = pipe[:-1].inverse_transform(pipe[-1].sample(4, random_state=0))
     assert rows.shape == (4, 64)
@@ -577,7 +577,7 @@ def test_in_a_pipeline_and_a_search(few, digits):
     assert nested.fit(few).best_params_ == {"bottleneck__beta": 1.0}
 
 
-def test_y_is_ignored_by_an_estimator_that_is_not_conditional(few):
+def test_y_is_ignored_if_not_conditional(few):
     y = np.arange(400) % 3
     assert_same(outputs(small(3).fit(few, y), few), outputs(small(3).fit(few), few))
     np.testing.assert_array_equal(
@@ -596,13 +596,13 @@ def test_y_is_ignored_by_an_estimator_that_is_not_conditional(few):
             call()
 
 
-def test_codes_as_features(digits, few):
+def test_codes_as_features_of_a_classifier(digits, few):
     y = np.arange(400) % 2
     few_digits = digits[:400] + 30 * y[:, None]
     assert make_pipeline(small(3), LogisticRegression()).fit(few_digits, y).score(few_digits, y) > 0.95
 
 
-def test_tables_with_names_are_taken_by_every_method_without_a_warning(few):
+def test_dataframes_do_not_warn(few):
     X = pd.DataFrame(few, columns=[f"pixel {i}" for i in range(64)])
     vae = small(3).fit(X)
     for a, b in zip(outputs(vae, X), outputs(small(3).fit(few), few), strict=True):
@@ -623,7 +623,7 @@ def test_tables_with_names_are_taken_by_every_method_without_a_warning(few):
         vae.interpolate(X[:3], X[X.columns[::-1]][:3])
 
 
-def test_tags_ask_for_y_only_where_it_is_told():
+def test_tags_require_y_only_if_conditional():
     assert not get_tags(small()).target_tags.required
     assert all(get_tags(small(conditional=c)).target_tags.required for c in (True, "classes", "targets"))
     assert get_tags(small(missing="mask")).input_tags.allow_nan
@@ -631,7 +631,7 @@ def test_tags_ask_for_y_only_where_it_is_told():
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_refused_fit_leaves_a_fitted_estimator_as_it_was(blobs, unchanged, method):
+def test_failing_fit_leaves_estimator_unchanged(blobs, unchanged, method):
     vae = small().fit(blobs)
     fit = getattr(vae, method)
     unchanged(vae, lambda: fit(np.full((5, 6), np.nan)), ValueError, "NaN")
@@ -645,14 +645,14 @@ def test_a_refused_fit_leaves_a_fitted_estimator_as_it_was(blobs, unchanged, met
     assert vae.sample(2, random_state=0).shape == (2, 6)
 
 
-def test_a_warning_made_an_error_leaves_the_estimator_as_it_was(few, unchanged):
+def test_warning_as_error_leaves_estimator_unchanged(few, unchanged):
     vae = small(2, beta=1e4, max_epochs=30)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         unchanged(vae, lambda: vae.fit(few), ConvergenceWarning, "collapsed")
 
 
-def test_training_goes_on(few):
+def test_partial_fit_and_warm_start_continue_training(few):
     warm = small(3, warm_start=True).fit(few)
     first = warm.transform(few)
     warm.fit(few)
@@ -670,7 +670,7 @@ def test_training_goes_on(few):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("change", [{"input_shape": (8, 8)}, {"input_shape": (1, 64)}, {"module": "conv"}])
 @pytest.mark.parametrize("back", [False, True])
-def test_training_goes_on_only_with_the_layout_that_it_began_with(few, unchanged, method, change, back):
+def test_continued_training_with_another_layout_raises(few, unchanged, method, change, back):
     plain = {"input_shape": None, "module": "mlp"}
     before, after = (plain | change, plain) if back else (plain, plain | change)
     vae = VAEGenerator(2, bottleneck="mmd", max_epochs=1, random_state=0, warm_start=method == "fit", **before).fit(few)
@@ -689,12 +689,12 @@ def test_training_goes_on_only_with_the_layout_that_it_began_with(few, unchanged
         (functools.partial(MLP, hidden_layer_sizes=(8,)), {}, True),
     ],
 )
-def test_convolutions_go_without_the_linear_skip_unless_it_is_asked_for(few, module, params, has_skip):
+def test_conv_has_no_linear_skip_by_default(few, module, params, has_skip):
     vae = VAEGenerator(2, module=module, max_epochs=0, prior=None, bottleneck="mmd", **params).fit(few)
     assert (vae.module_.network.skip is not None) is has_skip
 
 
-def test_rows_of_weight_zero_are_as_good_as_absent(few):
+def test_zero_weight_samples_are_ignored(few):
     weight = np.r_[np.ones(200), np.zeros(200)]
     one, other = (
         small(3, early_stopping=False).fit(few, sample_weight=weight),
@@ -707,7 +707,7 @@ def test_rows_of_weight_zero_are_as_good_as_absent(few):
     assert rows.mean() == pytest.approx(few[:200].mean(), abs=0.5)
 
 
-def test_nothing_is_missing_unless_it_was_said(few):
+def test_nan_raises_without_mask(few):
     X = few.copy()
     X[0, 0] = np.nan
     vae = small(3).fit(few)
@@ -718,7 +718,7 @@ def test_nothing_is_missing_unless_it_was_said(few):
         vae.interpolate(few[:2], X[:2])
 
 
-def test_a_score_counts_only_what_is_known(few):
+def test_score_ignores_missing_values(few):
     X = few.copy()
     X[:, ::2] = np.nan
     vae = small(3, missing="mask", noise="masking_noise").fit(few)
@@ -731,7 +731,7 @@ def test_a_score_counts_only_what_is_known(few):
 # ------------------------------------------------------------------ around it
 
 
-def test_a_reconstructor_and_the_displays_take_it(few):
+def test_reconstructor_and_displays(few):
     pytest.importorskip("matplotlib")
     import matplotlib.pyplot as plt
 
@@ -748,7 +748,7 @@ def test_a_reconstructor_and_the_displays_take_it(few):
         plt.close("all")
 
 
-def test_what_it_shares_with_the_transformer_has_the_same_defaults():
+def test_defaults_match_transformer():
     ours, theirs = (inspect.signature(cls).parameters for cls in (VAEGenerator, AutoencoderTransformer))
     for name in set(theirs) & set(ours) - {"n_components", "prior", "loss", "bottleneck"}:
         assert ours[name].default == theirs[name].default, name

@@ -1,4 +1,4 @@
-"""VAEGenerator: rows that it makes, from its prior, from posteriors and between rows, in any layout."""
+"""VAEGenerator: samples from the prior and the posterior, and interpolation, in any layout."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def vae(few):
 # ------------------------------------------------------------------ sample
 
 
-def test_samples_look_like_the_data(vae, few):
+def test_samples_resemble_data(vae, few):
     rows = vae.sample(2000, random_state=0)
     assert rows.shape == (2000, 64)
     assert rows.dtype == few.dtype == np.float64
@@ -47,7 +47,7 @@ def test_samples_look_like_the_data(vae, few):
     assert vae.score(noisy) > vae.score(few) - 15
 
 
-def test_the_same_seed_gives_the_same_rows(vae):
+def test_equal_seeds_equal_samples(vae):
     for noisy in (False, True):
         one = vae.sample(5, random_state=3, noisy=noisy)
         np.testing.assert_array_equal(vae.sample(5, random_state=3, noisy=noisy), one)
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_rows(vae):
     np.testing.assert_array_equal(vae.sample(3, random_state=0), vae.sample(np.int64(3), random_state=0))
 
 
-def test_threads_draw_the_rows_that_one_thread_draws(vae, few):
+def test_sampling_does_not_depend_on_threads(vae, few):
     def rows(seed):
         return np.concatenate(
             [
@@ -77,7 +77,7 @@ def test_threads_draw_the_rows_that_one_thread_draws(vae, few):
 
 
 @pytest.mark.parametrize("n_samples", [0, -1, 2.5, True, "3", None])
-def test_the_number_of_rows_is_a_positive_integer(vae, few, n_samples):
+def test_invalid_n_samples_raises(vae, few, n_samples):
     with pytest.raises((ValueError, TypeError), match="n_samples"):
         vae.sample(n_samples)
     with pytest.raises((ValueError, TypeError), match="n_samples"):
@@ -85,7 +85,7 @@ def test_the_number_of_rows_is_a_positive_integer(vae, few, n_samples):
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(255.0, -7.0), (1e-6, 3.0)])
-def test_rows_come_in_the_units_of_the_data(vae, few, factor, shift):
+def test_samples_are_in_data_units(vae, few, factor, shift):
     other = small(5).fit(factor * few + shift)
     for noisy in (False, True):
         rows = other.sample(50, random_state=0, noisy=noisy).astype(float)
@@ -116,7 +116,7 @@ class NoDraws(Likelihood):
 
 
 @pytest.mark.parametrize("loss", ["gaussian", "laplace"])
-def test_samples_of_a_table_have_its_spread(table, loss):
+def test_samples_have_spread_of_data(table, loss):
     X, _ = table
     vae = small(2, loss=loss, max_epochs=30).fit(X)
     spread = vae.sample(4000, random_state=0).std(0)
@@ -125,7 +125,7 @@ def test_samples_of_a_table_have_its_spread(table, loss):
     assert vae.sample(4000, random_state=0, noisy=False).std(0).mean() < 0.8, "the mean is narrower"
 
 
-def test_samples_of_a_class_have_its_mean_and_spread(table):
+def test_samples_of_class_have_its_mean_and_spread(table):
     X, y = table
     vae = small(2, conditional=True, max_epochs=30).fit(X, y)
     for label in (0, 1):
@@ -134,7 +134,7 @@ def test_samples_of_a_class_have_its_mean_and_spread(table):
         assert drawn.std(0).mean() == pytest.approx(of_class.std(0).mean(), abs=0.12)
 
 
-def test_draws_of_missing_values_have_the_spread_of_the_likelihood(table):
+def test_posterior_samples_of_missing_values_have_noise(table):
     X, _ = table
     holed = X.copy()
     holed[::2, 0] = np.nan
@@ -170,7 +170,7 @@ MEAN_BY_DEFAULT = {
 
 
 @pytest.mark.parametrize("name", [*NOISY_BY_DEFAULT, *MEAN_BY_DEFAULT])
-def test_auto_draws_from_the_likelihood_but_for_images(name):
+def test_auto_samples_likelihood_except_for_images(name):
     X, params = (NOISY_BY_DEFAULT | MEAN_BY_DEFAULT)[name]
     vae = small(2, **params).fit(X)
     noisy = name in NOISY_BY_DEFAULT
@@ -184,7 +184,7 @@ def test_auto_draws_from_the_likelihood_but_for_images(name):
         np.testing.assert_array_equal(by_default, asked)
 
 
-def test_interpolations_have_no_noise(table):
+def test_interpolations_are_noise_free(table):
     X, _ = table
     vae = small(2, max_epochs=5).fit(X)
     ways = vae.interpolate(X[:3], X[3:6], 4)
@@ -195,7 +195,7 @@ def test_interpolations_have_no_noise(table):
 # ------------------------------------------------------------------ priors
 
 
-def test_the_default_is_a_mixture_of_full_covariances_in_double_precision(vae, few):
+def test_default_prior_is_full_covariance_mixture(vae, few):
     assert isinstance(vae.prior_, GaussianMixture)
     assert vae.prior_.covariance_type == "full"
     assert vae.prior_.means_.dtype == np.float64
@@ -206,7 +206,7 @@ def test_the_default_is_a_mixture_of_full_covariances_in_double_precision(vae, f
     np.testing.assert_allclose(codes.var(0), mean.var(0) + (std**2).mean(0), rtol=0.25)
 
 
-def test_without_a_prior_codes_are_standard_normal(few, vae):
+def test_no_prior_samples_standard_normal_codes(few, vae):
     plain = small(5, prior=None).fit(few)
     assert not hasattr(plain, "prior_")
     rows = plain.sample(4, random_state=0)
@@ -222,7 +222,7 @@ def test_without_a_prior_codes_are_standard_normal(few, vae):
 
 
 @pytest.mark.parametrize("prior", [GaussianMixture(3), GaussianMixture(3, covariance_type="diag"), GaussianMixture])
-def test_any_mixture_is_a_prior(few, prior):
+def test_gaussian_mixture_as_prior(few, prior):
     vae = small(5, prior=prior).fit(few)
     assert vae.prior_ is not prior
     assert vae.sample(7, random_state=0).shape == (7, 64)
@@ -230,19 +230,19 @@ def test_any_mixture_is_a_prior(few, prior):
 
 
 @pytest.mark.parametrize("prior", [KernelDensity(), KernelDensity(bandwidth=1e-6), KernelDensity])
-def test_a_kernel_density_is_a_prior(few, prior):
+def test_kernel_density_as_prior(few, prior):
     vae = small(5, prior=prior).fit(few)
     np.testing.assert_allclose(vae.sample(500, random_state=0).mean(0), few.mean(0), atol=1.2)
 
 
-def test_a_prior_that_was_set_after_fit_is_asked_to_be_fitted(few):
+def test_prior_set_after_fit_raises(few):
     vae = small(prior=None).fit(few)
     with pytest.raises(NotFittedError, match="prior was set after fit"):
         vae.set_params(prior="mixture").sample(2)
     assert vae.fit(few).sample(2).shape == (2, 64)
 
 
-def test_plain_codes_have_no_density_of_their_own(few):
+def test_plain_codes_require_prior(few):
     vae = small(bottleneck="identity", prior=None)
     vae.fit(few)
     assert not hasattr(vae, "sample")
@@ -255,7 +255,7 @@ def test_plain_codes_have_no_density_of_their_own(few):
 @pytest.mark.parametrize(
     "bottleneck", [MMD(), "mmd", SquaredNorm(), "total_correlation", TotalCorrelation(2.0), "sparse"]
 )
-def test_other_bottlenecks_generate_too(few, bottleneck):
+def test_sampling_with_other_bottlenecks(few, bottleneck):
     vae = small(4, bottleneck=bottleneck, loss="squared_error").fit(few)
     rows = vae.sample(300, random_state=0)
     np.testing.assert_allclose(rows.mean(0), few.mean(0), atol=2)
@@ -267,7 +267,7 @@ def test_other_bottlenecks_generate_too(few, bottleneck):
 # ------------------------------------------------------------------ sample_posterior
 
 
-def test_draws_of_a_row_lie_around_its_reconstruction(vae, few):
+def test_posterior_samples_are_centered_at_reconstruction(vae, few):
     draws = vae.sample_posterior(few[:20], n_samples=400, random_state=0, noisy=False)
     assert draws.shape == (400, 20, 64)
     assert draws.dtype == few.dtype == np.float64
@@ -289,14 +289,14 @@ def test_draws_of_a_row_lie_around_its_reconstruction(vae, few):
 # ------------------------------------------------------------------ interpolate
 
 
-def test_ends_that_do_not_go_together_are_named(vae, few):
+def test_mismatched_interpolation_ends_raise(vae, few):
     with pytest.raises(ValueError, match=r"X_b must have the shape \(2, 64\) of X_a, got \(3, 64\)"):
         vae.interpolate(few[:2], few[:3])
 
 
 @pytest.mark.parametrize("method", ["spherical", "linear"])
 @pytest.mark.parametrize("steps", [2, 3, 10])
-def test_ways_begin_and_end_with_the_reconstructions(vae, few, method, steps):
+def test_interpolation_ends_are_reconstructions(vae, few, method, steps):
     a, b = few[:30], few[30:60]
     ways = vae.interpolate(a, b, steps, method=method)
     assert ways.shape == (30, steps, 64)
@@ -308,7 +308,7 @@ def test_ways_begin_and_end_with_the_reconstructions(vae, few, method, steps):
     np.testing.assert_allclose(same, np.repeat(vae.reconstruct(a)[:, None], steps, 1), atol=1e-3)
 
 
-def test_a_linear_way_is_straight_in_the_codes_and_a_spherical_one_keeps_its_length(vae, few):
+def test_linear_and_spherical_interpolation(vae, few):
     a, b = vae.transform(few[:30]), vae.transform(few[30:60])
     middle = vae.interpolate(few[:30], few[30:60], 3, method="linear")[:, 1]
     np.testing.assert_allclose(middle, vae.inverse_transform((a + b) / 2), atol=1e-3)
@@ -328,7 +328,7 @@ def exact():
 
 
 @pytest.mark.parametrize("method", ["spherical", "linear"])
-def test_codes_on_one_line_through_zero_are_joined_straight(method):
+def test_spherical_interpolation_of_collinear_codes(method):
     vae, X = exact()
     zero, row = np.zeros((1, 2)), X[:1]
     np.testing.assert_allclose(vae.transform(zero), 0, atol=1e-6)
@@ -343,7 +343,7 @@ def test_codes_on_one_line_through_zero_are_joined_straight(method):
         )
 
 
-def test_one_component_goes_straight(few):
+def test_spherical_interpolation_of_one_component(few):
     ways = small(1).fit(few).interpolate(few[:10], few[10:20], 4)
     assert np.isfinite(ways).all()
 
@@ -359,7 +359,7 @@ def test_one_component_goes_straight(few):
         ({"X_b": np.full((5, 64), np.nan)}, "X_b.*NaN|NaN"),
     ],
 )
-def test_ways_that_cannot_be_are_refused(vae, few, params, match):
+def test_invalid_interpolations_raise(vae, few, params, match):
     params = {"X_b": few[5:10]} | params
     with pytest.raises((ValueError, TypeError), match=match):
         vae.interpolate(few[:5], **params)
@@ -369,13 +369,13 @@ def test_ways_that_cannot_be_are_refused(vae, few, params, match):
 
 PICTURES = np.random.default_rng(0).uniform(size=(40, 3, 6, 9)) * np.array([1, 2, 3])[:, None, None]
 LAYOUTS = {
-    "grey": (PICTURES[:, 0], {}),
+    "gray": (PICTURES[:, 0], {}),
     "last": (np.moveaxis(PICTURES, 1, -1), {}),
     "first": (PICTURES, {}),
     "two channels first": (PICTURES[:, :2], {"channel_axis": 0}),
     "flat first": (PICTURES.reshape(40, -1), {"input_shape": (3, 6, 9)}),
     "flat last": (np.moveaxis(PICTURES, 1, -1).reshape(40, -1), {"input_shape": (6, 9, -1)}),
-    "flat grey": (PICTURES[:, 0].reshape(40, -1), {"input_shape": (6, 9)}),
+    "flat gray": (PICTURES[:, 0].reshape(40, -1), {"input_shape": (6, 9)}),
     "bytes": ((PICTURES * 80).astype(np.uint8), {}),
 }
 
@@ -383,7 +383,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("module", ["conv", "mlp"])
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_rows_come_back_in_the_layout_that_came_in(name, module, conditional):
+def test_samples_have_layout_of_x(name, module, conditional):
     X, params = LAYOUTS[name]
     shape = X.shape[1:]
     y = np.arange(40) % 2 if conditional else None
@@ -399,7 +399,7 @@ def test_rows_come_back_in_the_layout_that_came_in(name, module, conditional):
 
 
 @pytest.mark.parametrize("name", ["last", "first", "flat first", "flat last"])
-def test_channels_keep_their_places(name):
+def test_samples_keep_channel_axis(name):
     X, params = LAYOUTS[name]
     vae = small(3, module="conv", module__linear_skip=True, **params).fit(X)
     images = vae.layout_.arrange(vae.sample(200, random_state=0))
@@ -408,13 +408,13 @@ def test_channels_keep_their_places(name):
     np.testing.assert_allclose(vae.layout_.arrange(draws.mean(0)).mean((0, 2, 3)), [0.5, 1, 1.5], atol=0.2)
 
 
-def test_an_image_that_needs_a_word_about_its_channels_asks_for_it(unchanged):
+def test_ambiguous_channel_axis_raises(unchanged):
     vae = small(module="conv")
     unchanged(vae, lambda: vae.fit(PICTURES[:, :2]), ValueError, "channel_axis=0 or channel_axis=-1")
     unchanged(vae, lambda: vae.fit(PICTURES[:, 0].reshape(40, -1)), ValueError, "pass input_shape")
 
 
-def test_spatial_codes_are_drawn_too():
+def test_sampling_of_spatial_codes():
     vae = small(2, module="conv", module__dense=False).fit(PICTURES[:, 0])
     mean, std = vae.transform_distribution(PICTURES[:, 0])
     assert mean.shape == std.shape == (40, vae.module_.n_codes)
@@ -452,7 +452,7 @@ def test_sequences_of_different_lengths(sequences, module):
     np.testing.assert_allclose(alone[0], vae.score_samples(X)[0], rtol=1e-3)
 
 
-def test_draws_of_a_short_sequence_are_as_long_as_it_is(sequences):
+def test_posterior_samples_have_length_of_sequence(sequences):
     vae = small(3, module="gru", max_epochs=20, batch_size=20).fit(sequences)
     draws = vae.sample_posterior(sequences[:9], n_samples=3, random_state=0)
     np.testing.assert_array_equal(np.isnan(draws), np.isnan(np.stack([sequences[:9]] * 3)))
@@ -468,7 +468,7 @@ def holes(few):
     return X
 
 
-def test_missing_values_are_filled_in_and_known_ones_kept(few, holes):
+def test_missing_values_are_imputed_and_known_ones_kept(few, holes):
     vae = small(5, missing="mask", noise="masking_noise", max_epochs=20).fit(holes)
     filled = vae.reconstruct(holes, keep_observed=True)
     known = np.isfinite(holes)
@@ -482,7 +482,7 @@ def test_missing_values_are_filled_in_and_known_ones_kept(few, holes):
         assert np.isfinite(vae.interpolate(few[:300] if y is None else holes, few[:300], 3)).all()
 
 
-def test_draws_of_the_posterior_are_multiple_imputations(few, holes):
+def test_posterior_samples_are_multiple_imputations(few, holes):
     vae = small(5, missing="mask", noise="masking_noise", max_epochs=20).fit(holes)
     draws = vae.sample_posterior(holes, n_samples=60, random_state=0, noisy=True)
     assert draws.shape == (60, *holes.shape)
@@ -494,7 +494,7 @@ def test_draws_of_the_posterior_are_multiple_imputations(few, holes):
 
 
 @pytest.mark.parametrize("conditional", [True, "targets"])
-def test_missing_values_and_y(holes, conditional):
+def test_missing_values_with_condition(holes, conditional):
     y = load_digits().target[:300]
     vae = small(3, missing="mask", conditional=conditional).fit(holes, y)
     assert np.isfinite(vae.sample_posterior(holes[:5], y[:5], n_samples=2)).all()

@@ -144,7 +144,7 @@ def fitted_row(name):
 @pytest.mark.parametrize("pair", PAIRS)
 @fuzzed("objects", 1, 20, len(PAIRS))
 @given(kind=hostile())
-def test_methods_of_objects_that_are_no_tables(pair, kind):
+def test_methods_of_invalid_objects(pair, kind):
     name, method = pair.split("-")
     X = HOSTILE[kind]()
     result = outcome(method, call_of(name, method, X), X, estimator=inner(fitted(name)))
@@ -175,7 +175,7 @@ def fit_call(estimator, method, X, y):
 @pytest.mark.parametrize("name", FITS)
 @fuzzed("fits of tables", 3, 150, len(FITS))
 @given(data=st.data())
-def test_fits_of_tables(name, data):
+def test_fit_of_tables(name, data):
     estimator = fresh(name)
     method = data.draw(st.sampled_from([m for m in ("fit", "fit_transform", "partial_fit") if hasattr(estimator, m)]))
     again = data.draw(st.booleans()) and method != "fit_transform"
@@ -212,7 +212,7 @@ def check_fitted(name, estimator, Z, n):
 )
 @fuzzed("fits of objects", 3, 100, 9)
 @given(data=st.data())
-def test_fits_of_objects_that_are_no_tables(name, data):
+def test_fit_of_invalid_objects(name, data):
     estimator = fresh(name)
     method = data.draw(st.sampled_from([m for m in ("fit", "fit_transform", "partial_fit") if hasattr(estimator, m)]))
     X = HOSTILE[data.draw(hostile())]()
@@ -255,7 +255,7 @@ BESIDE = {
 @pytest.mark.parametrize("pair", ["-".join(pair) for pair in BESIDE])
 @fuzzed("beside", 3, 100, len(BESIDE))
 @given(data=st.data())
-def test_what_comes_beside_x(pair, data):
+def test_other_arrays(pair, data):
     name, method = pair.split("-")
     argument = data.draw(st.sampled_from(BESIDE[name, method]))
     row_shape = fitted_row(name)

@@ -266,7 +266,7 @@ def leaves(result):
     return [leaf for part in result for leaf in leaves(part)] if isinstance(result, tuple) else [result]
 
 
-def test_all_metrics_are_tried():
+def test_all_metrics_are_fuzzed():
     assert set(PAIRS) == set(metrics.__all__)
 
 
@@ -302,7 +302,7 @@ def test_metrics(data):
 
 @fuzzed("make_sprites", 5, 200)
 @given(data=st.data())
-def test_made_data(data):
+def test_synthetic_data(data):
     argument = data.draw(st.sampled_from(["n_samples", "image_size", "random_state"]))
     value = data.draw(garbage(lambda value: not is_integer(value) or value <= 200 or value > 2**63))
     note_case({argument: value})

@@ -1,4 +1,4 @@
-"""Metrics of disentanglement: perfect codes, noise, mixtures, symmetries, definitions spelt out, refusals."""
+"""Metrics of disentanglement: perfect codes, noise, symmetries, definitions, errors."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def grid():
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
-def test_the_factors_themselves_are_perfect(order):
+def test_factors_as_codes_have_perfect_scores(order):
     factors = grid()
     Z = factors[:, order] * [-0.01, 5.0, 300.0] + [7, 0, -1]
     result = disentanglement(Z, factors, random_state=0)
@@ -50,14 +50,14 @@ def test_the_factors_themselves_are_perfect(order):
     np.testing.assert_allclose(result[2:], 1, rtol=1e-6)
 
 
-def test_columns_that_tell_nothing_do_no_harm():
+def test_uninformative_columns_do_not_change_scores():
     factors = grid()
     Z = np.column_stack([np.full(len(factors), 0.1), factors])
     result = disentanglement(Z, factors, random_state=0)
     np.testing.assert_allclose(result, 1, rtol=1e-6)
 
 
-def test_noise_tells_nothing():
+def test_noise_scores_zero():
     factors = some_factors(n=2000)
     Z = np.random.default_rng(1).normal(size=(2000, 4))
     result = disentanglement(Z, factors, random_state=0)
@@ -65,7 +65,7 @@ def test_noise_tells_nothing():
     assert result.informativeness < 0.4  # chance: 1/3, 1/4, 1/5
 
 
-def test_a_rotation_spoils_the_gaps_but_not_what_is_known():
+def test_rotation_reduces_gaps_but_not_informativeness():
     factors = grid()
     mixed = factors @ np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     straight, turned = (disentanglement(Z, factors, random_state=0) for Z in (factors, mixed))
@@ -73,7 +73,7 @@ def test_a_rotation_spoils_the_gaps_but_not_what_is_known():
     assert turned.informativeness > 0.8
 
 
-def test_two_columns_for_one_factor_cost_completeness_alone():
+def test_two_columns_per_factor_reduce_completeness():
     factors = grid()
     Z = np.column_stack([factors[:, 0], factors[:, 0], factors[:, 1:]])
     result = dci(Z, factors, estimator=LogisticRegression(), random_state=0)  # which shares the weight out
@@ -84,7 +84,7 @@ def test_two_columns_for_one_factor_cost_completeness_alone():
     assert result.disentanglement > clean.disentanglement - 0.05
 
 
-def test_one_column_for_two_factors_costs_disentanglement_alone():
+def test_column_with_two_factors_reduces_disentanglement():
     factors = grid()
     Z = np.column_stack([10 * factors[:, 0] + factors[:, 1], factors[:, 2]])
     result = dci(Z, factors, random_state=0)
@@ -96,7 +96,7 @@ def test_one_column_for_two_factors_costs_disentanglement_alone():
 @pytest.mark.parametrize("metric", GAPS)
 @given(seed=seeds, order=st.permutations(range(4)), power=st.integers(-20, 20))
 @settings(max_examples=25)
-def test_gaps_do_not_depend_on_order_sign_and_scale(metric, seed, order, power):
+def test_gaps_are_invariant_to_order_sign_and_scale(metric, seed, order, power):
     factors = some_factors(seed, n=60)
     Z = noisy_codes(factors, seed)
     expected = metric(Z, factors, per_factor=True)
@@ -114,7 +114,7 @@ def test_gaps_do_not_depend_on_order_sign_and_scale(metric, seed, order, power):
 
 
 @pytest.mark.parametrize("metric", GAPS)
-def test_one_column_has_no_rival(metric):
+def test_single_column(metric):
     factors = grid()
     expected = metric(np.column_stack([factors[:, 0], np.zeros(len(factors))]), factors, per_factor=True)
     np.testing.assert_allclose(metric(factors[:, :1], factors, per_factor=True), expected, atol=1e-12)
@@ -126,7 +126,7 @@ def test_one_column_has_no_rival(metric):
 
 @given(seed=seeds, n_bins=st.integers(2, 30))
 @settings(max_examples=50)
-def test_mig_is_that_of_the_definition(seed, n_bins):
+def test_mig_definition(seed, n_bins):
     factors = some_factors(seed, n=100)
     Z = noisy_codes(factors, seed)
     expected = []
@@ -140,7 +140,7 @@ def test_mig_is_that_of_the_definition(seed, n_bins):
     np.testing.assert_allclose(mutual_information_gap(Z, factors, n_bins=n_bins, per_factor=True), expected, atol=1e-9)
 
 
-def test_mig_does_not_mind_the_order_of_values():
+def test_mig_is_invariant_to_order_of_values():
     factors = some_factors()
     Z = noisy_codes(factors)
     renamed = np.array([2, 0, 4, 1, 3])[factors]
@@ -148,14 +148,14 @@ def test_mig_does_not_mind_the_order_of_values():
     assert separated_attribute_predictability(Z, renamed) < separated_attribute_predictability(Z, factors)
 
 
-def test_factors_of_more_values_than_bins_are_not_fully_told():
+def test_mig_is_below_one_for_more_values_than_bins():
     factors = np.arange(40).repeat(3)[:, np.newaxis]
     assert mutual_information_gap(factors, factors, n_bins=40) == pytest.approx(1)
     assert mutual_information_gap(factors, factors, n_bins=10) == pytest.approx(np.log(10) / np.log(40))
 
 
 @pytest.mark.parametrize(("n_bins", "error"), [(1, ValueError), (2.5, TypeError), (True, TypeError)])
-def test_unfit_numbers_of_bins_are_refused(n_bins, error):
+def test_invalid_n_bins_raises(n_bins, error):
     with pytest.raises(error, match="n_bins"):
         mutual_information_gap(grid(), grid(), n_bins=n_bins)
 
@@ -164,7 +164,7 @@ def test_unfit_numbers_of_bins_are_refused(n_bins, error):
 
 
 @given(seed=seeds)
-def test_sap_is_that_of_the_definition(seed):
+def test_sap_definition(seed):
     factors = some_factors(seed, n=50) * 0.3  # it takes any numbers
     Z = noisy_codes(factors, seed)
     squares = np.corrcoef(Z.T, factors.T)[:4, 4:] ** 2
@@ -178,7 +178,7 @@ def test_sap_is_that_of_the_definition(seed):
 
 @given(seed=seeds)
 @settings(max_examples=20)
-def test_dci_is_that_of_the_importances(seed):
+def test_dci_definition(seed):
     factors = some_factors(seed, n=150)
     Z = noisy_codes(factors, seed, spread=0.6)
     result = dci(Z, factors, estimator=tree(), random_state=0)
@@ -194,7 +194,7 @@ def test_dci_is_that_of_the_importances(seed):
 
 
 @pytest.mark.parametrize("power", [-30, 30])
-def test_dci_does_not_depend_on_order_and_scale(power):
+def test_dci_is_invariant_to_order_and_scale(power):
     factors = some_factors(n=1000)
     Z = noisy_codes(factors, spread=0.3)
     result = dci(Z, factors, random_state=0)
@@ -214,7 +214,7 @@ def test_dci_does_not_depend_on_order_and_scale(power):
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
-def test_other_estimators_may_judge(estimator):
+def test_dci_with_other_estimators(estimator):
     factors = some_factors(counts=(2, 3))  # coefficients have one row for two classes, and three for three
     result = dci(noisy_codes(factors, spread=0.1), factors, estimator=estimator, random_state=0)
     assert min(result[:3]) > 0.6
@@ -222,7 +222,7 @@ def test_other_estimators_may_judge(estimator):
     assert not hasattr(estimator, "n_features_in_")  # a clone was fitted
 
 
-def test_the_seed_is_the_result():
+def test_dci_is_reproducible():
     factors = some_factors(n=100)
     Z = noisy_codes(factors, spread=0.6)
     first, again, other = (dci(Z, factors, random_state=seed) for seed in (0, 0, 1))
@@ -235,14 +235,14 @@ def test_the_seed_is_the_result():
     assert result[2:] == first[:3]
 
 
-def test_samples_held_out_are_not_learnt():
+def test_informativeness_uses_held_out_samples():
     factors = some_factors(n=400, counts=(2,))
     Z = np.random.default_rng(1).normal(size=(400, 3))
     by_heart = DecisionTreeClassifier()  # right on every row of training
     assert dci(Z, factors, estimator=by_heart, random_state=0).informativeness < 0.7
 
 
-def test_a_model_that_finds_nothing_scores_nothing():
+def test_dci_of_constant_model_is_zero():
     factors = some_factors()
     stump = DecisionTreeClassifier(min_samples_leaf=399)  # has no split to make
     result = dci(noisy_codes(factors), factors, estimator=stump, random_state=0)
@@ -250,13 +250,13 @@ def test_a_model_that_finds_nothing_scores_nothing():
     assert (result.importances == 0).all()
 
 
-def test_one_factor_and_one_column_have_no_entropy():
+def test_dci_of_one_factor_and_one_column():
     factors = some_factors(counts=(3,))
     assert dci(factors, factors, random_state=0)[:3] == (1, 1, 1)
 
 
 @pytest.mark.parametrize("estimator", [KNeighborsClassifier(), LogisticRegression])
-def test_estimators_without_importances_are_refused(estimator):
+def test_estimator_without_importances_raises(estimator):
     with pytest.raises(TypeError, match="estimator"):
         dci(grid(), grid(), estimator=estimator)
 
@@ -276,27 +276,27 @@ BAD = {
 
 @pytest.mark.parametrize("metric", ALL)
 @pytest.mark.parametrize("case", BAD)
-def test_unfit_arrays_are_refused_by_name(metric, case):
+def test_invalid_arrays_raise(metric, case):
     Z, factors, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         metric(Z, factors)
 
 
 @pytest.mark.parametrize("metric", [mutual_information_gap, dci, disentanglement])
-def test_factors_that_are_not_whole_are_refused(metric):
+def test_non_integer_factors_raise(metric):
     factors = grid() * [1, 0.5, 1]
     with pytest.raises(ValueError, match=r"whole numbers, but column 1 has others.*OrdinalEncoder"):
         metric(grid(), factors)
 
 
 @pytest.mark.parametrize("metric", GAPS)
-def test_per_factor_is_true_or_false(metric):
+def test_invalid_per_factor_raises(metric):
     with pytest.raises(ValueError, match="per_factor must be one of True, False, got 1"):
         metric(grid(), grid(), per_factor=1)
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_no_public_fit_is_called_but_that_of_the_users_estimator(metric, fits):
+def test_only_users_estimator_is_fitted_publicly(metric, fits):
     metric(noisy_codes(grid()), grid())
     assert fits == []
     dci(noisy_codes(grid()), grid(), estimator=tree())

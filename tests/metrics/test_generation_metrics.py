@@ -1,4 +1,4 @@
-"""Metrics of generated samples: closed forms, definitions spelt out, symmetries, features of every kind, refusals."""
+"""Metrics of generated samples: closed forms, definitions, symmetries, features, errors."""
 
 import numpy as np
 import pandas as pd
@@ -50,26 +50,26 @@ def halves(digits):
 
 
 @given(X=sets, shift=shifts)
-def test_frechet_distance_of_a_shift_is_its_square(X, shift):
+def test_frechet_distance_of_shift_is_squared_length(X, shift):
     np.testing.assert_allclose(frechet_distance(X, X + shift), shift @ shift, rtol=1e-9, atol=1e-9)
 
 
 @given(X=sets, Y=sets, order=st.permutations(range(9)))
-def test_frechet_distance_is_symmetric_and_blind_to_order(X, Y, order):
+def test_frechet_distance_is_symmetric_and_order_invariant(X, Y, order):
     distance = frechet_distance(X, Y)
     assert distance >= 0
     np.testing.assert_allclose(frechet_distance(Y[order], X), distance, rtol=1e-9, atol=1e-9)
 
 
 @given(X=sets, Y=sets, seed=seeds, factor=st.floats(0.1, 10))
-def test_frechet_distance_turns_and_scales_as_a_squared_length_does(X, Y, seed, factor):
+def test_frechet_distance_rotation_invariant_scale_equivariant(X, Y, seed, factor):
     turn = factor * ortho_group.rvs(3, random_state=seed)
     expected = factor**2 * frechet_distance(X, Y)
     np.testing.assert_allclose(frechet_distance(X @ turn, Y @ turn), expected, rtol=1e-9, atol=1e-8)
 
 
 @given(seed=seeds)
-def test_frechet_distance_is_that_of_the_formula(seed):
+def test_frechet_distance_formula(seed):
     X, Y = normal(seed), normal(seed + 1, n=200) @ np.diag([1, 2, 0.5, 3]) + 1
     C, D = np.cov(X.T), np.cov(Y.T)
     shift = X.mean(axis=0) - Y.mean(axis=0)
@@ -77,7 +77,7 @@ def test_frechet_distance_is_that_of_the_formula(seed):
     np.testing.assert_allclose(frechet_distance(X, Y), expected, rtol=1e-8)
 
 
-def test_frechet_distance_of_scaled_axes_has_a_closed_form():
+def test_frechet_distance_closed_form():
     X = normal(0)
     X = (X - X.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(X.T))).T  # covariance I
     scales = np.array([1.0, 2.0, 0.5, 0.0])
@@ -85,7 +85,7 @@ def test_frechet_distance_of_scaled_axes_has_a_closed_form():
 
 
 @pytest.mark.parametrize("n", [5, 100])
-def test_singular_covariances_cost_no_digits(n):
+def test_frechet_distance_of_singular_covariances(n):
     X = np.zeros((n, 64))
     X[:, :3] = normal(0, n, 3)
     assert frechet_distance(X, X) < 1e-13
@@ -93,7 +93,7 @@ def test_singular_covariances_cost_no_digits(n):
     np.testing.assert_allclose(frechet_distance(X, shifted), 64e-10, rtol=1e-3)
 
 
-def test_frechet_distance_falls_with_the_number_of_samples():
+def test_frechet_distance_decreases_with_n_samples():
     small = np.mean([frechet_distance(normal(s, 50, 10), normal(s + 100, 50, 10)) for s in range(5)])
     assert small > 3 * frechet_distance(normal(0, 1000, 10), normal(1, 1000, 10))
 
@@ -115,13 +115,13 @@ def reference_kernel_distance(X, Y):
 
 
 @given(seed=seeds, shift=st.floats(-2, 2))
-def test_kernel_distance_is_that_of_the_formula(seed, shift):
+def test_kernel_distance_formula(seed, shift):
     X, Y = normal(seed, 40), normal(seed + 1, 30) + shift
     np.testing.assert_allclose(kernel_distance(X, Y), reference_kernel_distance(X, Y), rtol=1e-8, atol=1e-10)
 
 
 @given(seed=seeds, factor=st.floats(1e-3, 1e3), shift=shifts)
-def test_kernel_distance_has_no_unit(seed, factor, shift):
+def test_kernel_distance_is_scale_invariant(seed, factor, shift):
     X, Y = normal(seed, 40, 3), normal(seed + 1, 30, 3) + 1
     turn = factor * ortho_group.rvs(3, random_state=seed)
     np.testing.assert_allclose(kernel_distance(X @ turn + shift, Y @ turn + shift), kernel_distance(X, Y), rtol=1e-6)
@@ -133,7 +133,7 @@ def test_kernel_distance_is_unbiased():
     assert min(found) < 0 < max(found)
 
 
-def test_kernel_distance_tells_halves_from_what_was_changed(halves):
+def test_kernel_distance_detects_changed_samples(halves):
     X, Y = halves
     same = abs(kernel_distance(X, Y))
     assert same < 0.01
@@ -141,7 +141,7 @@ def test_kernel_distance_tells_halves_from_what_was_changed(halves):
     assert kernel_distance(X, Y + 1) > 10 * same
 
 
-def test_constant_features_are_no_scale():
+def test_kernel_distance_of_constant_features():
     X = np.full((30, 2), 0.1)  # whose mean is not quite 0.1
     assert kernel_distance(X, X) == pytest.approx(0, abs=1e-12)
     assert 0 < kernel_distance(X, X + 1) < 100
@@ -151,7 +151,7 @@ def test_constant_features_are_no_scale():
 
 
 @given(X=sets, k=st.integers(1, 8))
-def test_identical_sets_lie_in_each_other(X, k):
+def test_identical_sets_have_full_precision_and_recall(X, k):
     result = precision_recall_density_coverage(X, X[::-1], n_neighbors=k)
     assert (result.precision, result.recall, result.coverage) == (1, 1, 1)
     assert result.density > 0
@@ -162,19 +162,19 @@ def test_density_of_identical_sets_is_one():
     assert result.density == 1  # k - 1 neighbours, and the centre; the k-th is on the rim
 
 
-def test_repeated_rows_lie_in_balls_of_no_size():
+def test_duplicates_are_inside_balls_of_radius_zero():
     X = normal(0, 50).repeat(8, axis=0) + 0.1
     assert precision_recall_density_coverage(X, X[::2], n_neighbors=3)[:2] == (1, 1)
     assert precision_recall_density_coverage(X, X + 1e-3, n_neighbors=3) == (0, 0, 0, 0)
 
 
 @given(X=sets, Y=sets)
-def test_far_sets_do_not_meet(X, Y):
+def test_distant_sets_have_zero_precision_and_recall(X, Y):
     assert precision_recall_density_coverage(X, Y + 1000) == (0, 0, 0, 0)
 
 
 @given(seed=seeds, k=st.integers(1, 9), offset=st.sampled_from([0, 1e6]))
-def test_balls_are_those_of_the_definition(seed, k, offset):
+def test_precision_recall_density_coverage_definition(seed, k, offset):
     X, Y = normal(seed, 30, 3), normal(seed + 1, 20, 3) * 0.7 + 0.5
     between = cdist(X, Y)
     radii = np.sort(cdist(X, X), axis=1)[:, k]
@@ -205,7 +205,7 @@ def balls(X, Y, k):
 
 
 @given(seed=seeds, k=st.integers(1, 9), apart=st.sampled_from([1e3, 99999, 1e7]))
-def test_distances_within_groups_do_not_depend_on_how_far_apart_these_are(seed, k, apart):
+def test_distances_are_exact_for_distant_groups(seed, k, apart):
     X, Y, H = (groups(seed + i, apart) for i in range(3))
     found = precision_recall_density_coverage(X, Y, n_neighbors=k)
     np.testing.assert_allclose(found, balls(X, Y, k), rtol=1e-12)
@@ -214,7 +214,7 @@ def test_distances_within_groups_do_not_depend_on_how_far_apart_these_are(seed, 
     np.testing.assert_allclose(result.held_out_distances, cdist(H, X).min(axis=1), rtol=1e-12)
 
 
-def test_two_groups_and_what_was_shifted_within_them():
+def test_shifts_within_distant_groups_are_detected():
     X = np.column_stack([np.repeat([0, 1e7], 100), normal(0, 200, 1)])
     moved = X + np.array([0, 1.2])
     found = precision_recall_density_coverage(X, moved)
@@ -223,12 +223,12 @@ def test_two_groups_and_what_was_shifted_within_them():
 
 
 @given(X=sets, Y=sets)
-def test_precision_and_recall_change_places_with_the_sets(X, Y):
+def test_swapped_sets_swap_precision_and_recall(X, Y):
     forth, back = (precision_recall_density_coverage(*pair, n_neighbors=2) for pair in ((X, Y), (Y, X)))
     assert (forth.precision, forth.recall) == (back.recall, back.precision)
 
 
-def test_one_distribution_has_the_values_that_are_documented():
+def test_same_distribution_has_documented_values():
     k, n = 5, 300
     results = [precision_recall_density_coverage(normal(s), normal(s + 100), n_neighbors=k) for s in range(10)]
     expected = 1 - np.prod([(n - 1 - i) / (2 * n - 1 - i) for i in range(k)])
@@ -236,7 +236,7 @@ def test_one_distribution_has_the_values_that_are_documented():
     assert abs(np.mean([result.coverage for result in results]) - expected) < 0.01
 
 
-def test_one_mode_alone_is_precise_and_recalls_little():
+def test_single_mode_has_high_precision_and_low_recall():
     X = np.concatenate([normal(0), normal(1) + 20])
     result = precision_recall_density_coverage(X, normal(2, 600))
     assert result.precision > 0.9
@@ -246,7 +246,7 @@ def test_one_mode_alone_is_precise_and_recalls_little():
 
 
 @pytest.mark.parametrize("k", [9, 10])
-def test_more_neighbours_than_samples_are_refused(k):
+def test_more_neighbors_than_samples_raises(k):
     with pytest.raises(ValueError, match=f"X_generated must have more than n_neighbors={k} samples, got 9"):
         precision_recall_density_coverage(normal(0, 20), normal(1, 9), n_neighbors=k)
     with pytest.raises(ValueError, match=f"X must have more than n_neighbors={k} samples, got 9"):
@@ -254,7 +254,7 @@ def test_more_neighbours_than_samples_are_refused(k):
 
 
 @pytest.mark.parametrize(("k", "error"), [(0, ValueError), (2.0, TypeError), (True, TypeError)])
-def test_unfit_numbers_of_neighbours_are_refused(k, error):
+def test_invalid_n_neighbors_raises(k, error):
     with pytest.raises(error, match="n_neighbors"):
         precision_recall_density_coverage(normal(0), normal(1), n_neighbors=k)
 
@@ -263,7 +263,7 @@ def test_unfit_numbers_of_neighbours_are_refused(k, error):
 
 
 @given(X=sets, seed=seeds)
-def test_copies_are_found_out(X, seed):
+def test_memorization_detects_copies(X, seed):
     X_held_out = X + normal(seed, 9, 3)
     result = memorization(X, X[[0, 3, 3]], X_held_out)
     np.testing.assert_array_equal(result.distances, np.zeros(3))
@@ -271,7 +271,7 @@ def test_copies_are_found_out(X, seed):
     assert result.probability == 1
 
 
-def test_copies_far_from_the_origin_are_found_out():
+def test_memorization_detects_copies_far_from_origin():
     X = (normal(0) + 1e6).astype(np.float32)
     result = memorization(X, X[:50], normal(1) + 1e6)
     assert result.distances.max() == 0
@@ -279,7 +279,7 @@ def test_copies_far_from_the_origin_are_found_out():
 
 
 @given(seed=seeds, apart=st.sampled_from([0, 99999, 1e8, 1e15]), order=st.permutations(range(30)))
-def test_copies_alone_have_a_distance_of_0(seed, apart, order):
+def test_only_copies_have_distance_zero(seed, apart, order):
     X = groups(seed, apart)
     assert memorization(X, X[order], X).distances.max() == 0
     moved = np.nextafter(X, np.inf)
@@ -288,7 +288,7 @@ def test_copies_alone_have_a_distance_of_0(seed, apart, order):
 
 @given(seed=seeds)
 @settings(max_examples=20)
-def test_fresh_draws_are_no_copies(seed):
+def test_independent_samples_are_not_memorized(seed):
     rng = np.random.default_rng(seed)
     result = memorization(*rng.normal(size=(3, 1000, 2)))
     assert 0.7 < result.ratio < 1.4
@@ -296,7 +296,7 @@ def test_fresh_draws_are_no_copies(seed):
 
 
 @given(seed=seeds, spread=st.floats(0.1, 3))
-def test_memorization_is_that_of_the_definition(seed, spread):
+def test_memorization_definition(seed, spread):
     X, Y, H = normal(seed, 40), spread * normal(seed + 1, 25), normal(seed + 2, 30)
     result = memorization(X, Y, H)
     near, held_out = cdist(Y, X).min(axis=1), cdist(H, X).min(axis=1)
@@ -306,7 +306,7 @@ def test_memorization_is_that_of_the_definition(seed, spread):
     np.testing.assert_allclose(result.probability, mannwhitneyu(held_out, near).statistic / (25 * 30))
 
 
-def test_ties_count_half_and_medians_of_zero_are_told():
+def test_memorization_with_ties_and_zero_medians():
     X = [[0.0], [1.0]]
     both = memorization(X, [[0.0], [1.0], [1.0]], [[1.0], [0.0]])
     assert both.probability == 0.5
@@ -330,7 +330,7 @@ ALL = [*PAIRWISE, memorization]
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_slices_make_no_difference(metric, monkeypatch, halves):
+def test_result_does_not_depend_on_slices(metric, monkeypatch, halves):
     X, Y = halves[0][:60], halves[1][:50]
     whole = call(metric, X, Y)
     monkeypatch.setattr("skae._data.chunked._SLICE", 1)
@@ -338,7 +338,7 @@ def test_slices_make_no_difference(metric, monkeypatch, halves):
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_images_are_their_values_and_stay_as_they_were(metric, halves):
+def test_images_are_flattened_and_unchanged(metric, halves):
     X, Y = halves[0][:60], halves[1][:50]  # read-only ones: writing would raise
     as_images = call(metric, X.reshape(-1, 1, 8, 8).astype(np.uint8), Y.reshape(-1, 1, 8, 8).astype(np.float32))
     assert as_images == call(metric, X, Y)
@@ -357,13 +357,13 @@ def test_images_are_their_values_and_stay_as_they_were(metric, halves):
         (np.ones((0, 4)), np.ones((9, 4)), "X must .* not empty"),
     ],
 )
-def test_unfit_arrays_are_refused_by_name(metric, X, X_generated, message):
+def test_invalid_arrays_raise(metric, X, X_generated, message):
     with pytest.raises(ValueError, match=message):
         call(metric, X, X_generated)
 
 
 @pytest.mark.parametrize("metric", [frechet_distance, kernel_distance])
-def test_one_sample_has_no_spread(metric):
+def test_single_sample_raises(metric):
     with pytest.raises(ValueError, match="X_generated must have at least 2 samples, got 1"):
         metric(np.eye(2), np.ones((1, 2)))
 
@@ -403,23 +403,23 @@ class TestFeatures:
         assert found != frechet_distance(X, Y)
 
     @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
-    def test_a_network_gives_its_last_hidden_layer(self, activation, halves, labels):
+    def test_features_of_mlp_are_last_hidden_layer(self, activation, halves, labels):
         network = mlp(activation).fit(halves[0], labels)
         self.check(network, lambda X: hidden_layer(network, X), halves)
         piped = make_pipeline(MinMaxScaler(), mlp(activation)).fit(halves[0], labels)
         self.check(piped, lambda X: hidden_layer(piped[-1], piped[0].transform(X)), halves)
 
-    def test_a_network_without_hidden_layers_gives_its_input(self, halves, labels):
+    def test_features_of_mlp_without_hidden_layers(self, halves, labels):
         network = make_pipeline(PCA(3), mlp("relu", ())).fit(halves[0], labels)
         self.check(network, network[0].transform, halves)
 
-    def test_networks_of_regression_and_of_two_classes(self, halves, labels):
+    def test_features_of_regressor_and_binary_classifier(self, halves, labels):
         regressor = MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, random_state=0).fit(halves[0], labels)
         self.check(regressor, lambda X: np.maximum(X @ regressor.coefs_[0] + regressor.intercepts_[0], 0), halves)
         two = LinearSVC().fit(halves[0], labels > 4)
         self.check(two, lambda X: two.decision_function(X)[:, np.newaxis], halves)
 
-    def test_transformers_and_other_classifiers(self, halves, labels):
+    def test_features_of_transformers_and_classifiers(self, halves, labels):
         X = halves[0]
         pca = make_pipeline(StandardScaler(), PCA(5)).fit(X)
         self.check(pca, pca.transform, halves)
@@ -436,11 +436,11 @@ class TestFeatures:
         search = GridSearchCV(mlp("relu"), {"alpha": [0.1]}, cv=2).fit(X, labels)
         self.check(search, lambda X: hidden_layer(search.best_estimator_, X), halves)
 
-    def test_functions(self, halves):
+    def test_features_of_callable(self, halves):
         self.check(lambda X: X[:, 20:30] ** 2, lambda X: X[:, 20:30] ** 2, halves)
         self.check(FunctionTransformer(lambda X: X[:, :30]), lambda X: X[:, :30], halves)
 
-    def test_images_are_flattened_where_rows_are_wanted(self, halves, labels):
+    def test_images_are_flattened_for_estimators_of_flat_rows(self, halves, labels):
         X, Y = halves
         images = [A.reshape(-1, 8, 8) for A in halves]
         for features in (PCA(3).fit(X), mlp("relu").fit(X, labels), make_pipeline(StandardScaler(), PCA(2)).fit(X)):
@@ -448,14 +448,14 @@ class TestFeatures:
             assert frechet_distance(X, images[1], features=features) == frechet_distance(X, Y, features=features)
 
     @pytest.mark.parametrize("shape", [(8, 8), (64, 1)])
-    def test_images_stay_images_where_these_are_wanted(self, halves, shape):
+    def test_images_are_not_flattened_for_image_estimators(self, halves, shape):
         X, Y = (A.reshape(-1, *shape) for A in halves)
         model = AutoencoderTransformer(n_components=2, max_epochs=0, random_state=0).fit(X)
         assert frechet_distance(X, Y, features=model) == frechet_distance(model.transform(X), model.transform(Y))
         middle = frechet_distance(X, Y, features=lambda A: A.mean(axis=2))  # which flat rows have not
         assert middle == frechet_distance(X.mean(axis=2), Y.mean(axis=2))
 
-    def test_data_frames_keep_their_names(self):
+    def test_dataframes_keep_feature_names(self):
         frames = [pd.DataFrame(normal(seed), columns=list("abcd")) for seed in (0, 1)]
         features = PCA(2).fit(frames[0])  # which would warn of an array
         assert frechet_distance(*frames, features=features) > 0
@@ -465,7 +465,7 @@ class TestFeatures:
             frechet_distance(frames[0], frames[1][list("dcba")], features=network)
 
     @pytest.mark.parametrize("metric", ALL)
-    def test_every_metric_takes_them(self, metric, halves):
+    def test_all_metrics_support_features(self, metric, halves):
         pca = PCA(3).fit(halves[0])
         expected = call(metric, *(pca.transform(A) for A in halves))
         assert call(metric, *halves, features=pca) == expected
@@ -473,7 +473,7 @@ class TestFeatures:
     @pytest.mark.parametrize(
         ("features", "error", "message"),
         [
-            (PCA, TypeError, "got the class PCA: pass a fitted object"),
+            (PCA, TypeError, "got the class PCA: pass a fitted instance"),
             ("inception", TypeError, "features must be None, a fitted transformer .* got 'inception'"),
             (PCA(2), NotFittedError, "PCA instance is not fitted yet"),
             (MLPClassifier(), NotFittedError, "MLPClassifier instance is not fitted yet"),
@@ -484,11 +484,11 @@ class TestFeatures:
             (lambda X: X if len(X) == 300 else X[:, :3], ValueError, "gave 4 columns for X, but 3 for X_generated"),
         ],
     )
-    def test_what_gives_no_features_is_refused(self, features, error, message):
+    def test_invalid_features_raise(self, features, error, message):
         with pytest.raises(error, match=message):
             frechet_distance(normal(0), normal(1, 200), features=features)
 
-    def test_an_estimator_without_any_use_is_refused(self):
+    def test_estimator_without_features_raises(self):
         class Predictor(BaseEstimator):
             def fit(self, X):
                 self.fitted_ = True
@@ -501,7 +501,7 @@ class TestFeatures:
         with pytest.raises(TypeError, match=r"features=Predictor\(\) has none of transform, decision_function"):
             frechet_distance(normal(0), normal(1), features=features)
 
-    def test_a_network_for_other_columns_is_refused(self, halves, labels):
+    def test_wrong_number_of_columns_raises(self, halves, labels):
         network = mlp("relu").fit(halves[0], labels)
         with pytest.raises(ValueError, match="X has 4 features, but MLPClassifier is expecting 64"):
             frechet_distance(normal(0), normal(1), features=network)

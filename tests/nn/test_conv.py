@@ -1,4 +1,4 @@
-"""The convolutional network: sizes there and back, its start as PCA, and the layers that were asked for."""
+"""Convolutional network: shapes, initialization to PCA, layers."""
 
 import copy
 import itertools
@@ -89,7 +89,7 @@ def sizes_seen(half, function, *args):
 
 @given(n=st.integers(2, 3), shape=shapes, k=st.integers(1, 4), wider=st.integers(0, 3), params=options)
 @settings(max_examples=60)
-def test_any_image_goes_to_a_code_and_back_whatever_the_options(n, shape, k, wider, params):
+def test_output_shape_for_any_size_and_options(n, shape, k, wider, params):
     network = Conv(shape, k, k + wider, **params)
     sizes = halved(shape, len(params["channels"])) if params["downsampling"] else [shape[1:]]
     n_positions = 1 if params["dense"] else math.prod(sizes[-1])
@@ -114,7 +114,7 @@ def test_any_image_goes_to_a_code_and_back_whatever_the_options(n, shape, k, wid
     dense=st.booleans(),
 )
 @FEW
-def test_a_stage_halves_rounded_up_and_the_decoder_retraces_the_sizes(
+def test_stages_halve_rounding_up_and_decoder_restores_sizes(
     shape, n_stages, kernel_size, downsampling, upsampling, dense
 ):
     params = {"kernel_size": kernel_size, "downsampling": downsampling, "upsampling": upsampling, "dense": dense}
@@ -133,7 +133,7 @@ def test_a_stage_halves_rounded_up_and_the_decoder_retraces_the_sizes(
 
 
 @pytest.mark.parametrize("upsampling", ["transpose", "resize"])
-def test_without_downsampling_all_stages_keep_the_size(upsampling):
+def test_no_downsampling_keeps_size(upsampling):
     network = Conv((2, 5, 8), 3, channels=(4, 5), downsampling=None, upsampling=upsampling, dense=False)
     assert network.n_positions == 40
     x = torch.randn(2, 2, 5, 8)
@@ -145,7 +145,7 @@ def test_without_downsampling_all_stages_keep_the_size(upsampling):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 6), (1, 9, 7)])
 @pytest.mark.parametrize(("downsampling", "reduce"), [("max_pool", np.max), ("avg_pool", np.mean)])
-def test_pools_at_an_odd_border_are_of_the_pixels_that_there_are(shape, downsampling, reduce):
+def test_pooling_at_odd_border_ignores_padding(shape, downsampling, reduce):
     network = Conv(shape, 1, channels=(1,), kernel_size=1, downsampling=downsampling, activation="identity")
     with torch.no_grad():
         network.encoder[0].weight.fill_(1)
@@ -159,7 +159,7 @@ def test_pools_at_an_odd_border_are_of_the_pixels_that_there_are(shape, downsamp
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 6, 5), (1, 7, 9)])
-def test_resizing_repeats_each_pixel_and_cuts_what_is_over(shape):
+def test_resize_repeats_pixels_and_crops(shape):
     network = Conv(shape, 1, channels=(1,), kernel_size=1, upsampling="resize", dense=False)
     with torch.no_grad():
         network.decoder[-1].weight.fill_(1)
@@ -171,7 +171,7 @@ def test_resizing_repeats_each_pixel_and_cuts_what_is_over(shape):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_integers_of_numpy_are_sizes_too(dense):
+def test_numpy_integers_are_accepted(dense):
     params = {"channels": np.array([4, 5]), "kernel_size": np.int64(3), "n_residual_blocks": np.int64(1)}
     network = Conv((3, 7, 6), np.int64(2), np.int64(3), dense=dense, **params)
     assert network.encode(torch.zeros(1, 3, 7, 6)).shape == (1, 3 * network.n_positions)
@@ -181,7 +181,7 @@ def test_integers_of_numpy_are_sizes_too(dense):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-def test_the_order_of_memory_does_not_matter(dense):
+def test_memory_format_does_not_matter(dense):
     network = disturb(Conv((3, 9, 6), 4, channels=(5, 6), dense=dense, normalization="group")).eval()
     x = torch.randn(4, 3, 9, 6)
     z = network.encode(x)
@@ -209,7 +209,7 @@ def kinds(module):
     ("normalization", "norm"), [(None, []), ("batch", [nn.BatchNorm2d]), ("group", [nn.GroupNorm])]
 )
 @pytest.mark.parametrize("n_blocks", [0, 2])
-def test_the_layers_of_both_halves_are_those_asked_for(normalization, norm, n_blocks):
+def test_layers_follow_parameters(normalization, norm, n_blocks):
     after = [*norm, nn.ELU]
     block = [*after, nn.Conv2d, *after, nn.Conv2d]
     params = {"normalization": normalization, "n_residual_blocks": n_blocks, "activation": "elu"}
@@ -241,7 +241,7 @@ def test_the_layers_of_both_halves_are_those_asked_for(normalization, norm, n_bl
 
 
 @pytest.mark.parametrize("kernel_size", [1, 5])
-def test_channels_and_kernels_are_those_asked_for(kernel_size):
+def test_channels_and_kernel_size(kernel_size):
     network = Conv((3, 8, 8), 2, channels=(4, 6), kernel_size=kernel_size, n_residual_blocks=1, hidden_layer_sizes=(7,))
     convolutions = layers(network, nn.Conv2d) + layers(network, nn.ConvTranspose2d)
     assert {layer.kernel_size for layer in convolutions} == {(kernel_size, kernel_size)}
@@ -256,7 +256,7 @@ def _halves(network):
     return network.encoder, network.decoder
 
 
-def test_a_residual_block_adds_to_what_comes_in():
+def test_residual_block_adds_its_input():
     network = Conv((1, 6, 6), 2, channels=(4,), n_residual_blocks=1, normalization="group")
     for block in layers(network, _Residual):
         x = torch.randn(2, 4, 6, 6)
@@ -269,7 +269,7 @@ def test_a_residual_block_adds_to_what_comes_in():
 
 @given(width=st.integers(2, 80))
 @settings(max_examples=80)
-def test_groups_have_at_least_two_channels(width):
+def test_group_norm_has_at_least_two_channels_per_group(width):
     (norm,) = layers(Conv((1, 2, 2), 1, channels=(width,), normalization="group"), nn.GroupNorm)
     assert width % norm.num_groups == 0
     assert width // norm.num_groups >= 2
@@ -277,12 +277,12 @@ def test_groups_have_at_least_two_channels(width):
 
 
 @pytest.mark.parametrize("channels", [(1,), (2,), (3,)])
-def test_one_image_of_one_pixel_passes_group_normalisation(channels):
+def test_group_norm_of_single_pixel(channels):
     network = Conv((1, 1, 1), 2, channels=channels, normalization="group").eval()
     assert torch.isfinite(network.decode(network.encode(torch.ones(1, 1, 1, 1)))).all()
 
 
-def test_the_code_and_the_output_are_unbounded():
+def test_code_and_output_are_unbounded():
     for dense in (True, False):
         network = Conv((1, 8, 8), 2, activation="tanh", dense=dense, linear_skip=False)
         network = disturb(network)
@@ -293,7 +293,7 @@ def test_the_code_and_the_output_are_unbounded():
             assert out.max() > 1
 
 
-def test_a_copy_and_a_pickle_compute_the_same():
+def test_copy_and_pickle_have_equal_outputs():
     network = disturb(Conv((2, 5, 6), 3, channels=(4,), normalization="batch", n_residual_blocks=1)).eval()
     x = torch.randn(3, 2, 5, 6)
     for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
@@ -304,7 +304,7 @@ def test_a_copy_and_a_pickle_compute_the_same():
 
 
 @pytest.mark.parametrize("extra", [0, 3])
-def test_a_spatial_code_is_flat_channel_by_channel(extra):
+def test_spatial_code_is_flattened_by_channel(extra):
     network = Conv((2, 9, 5), 3, 3 + extra, channels=(4,), dense=False)
     assert network.n_positions == 15
     with torch.no_grad():
@@ -330,7 +330,7 @@ def test_a_spatial_code_is_flat_channel_by_channel(extra):
     ],
 )
 @pytest.mark.parametrize("n_stages", [1, 2])
-def test_an_image_moved_by_a_position_has_a_code_moved_by_one(
+def test_spatial_code_is_translation_equivariant(
     kernel_size, downsampling, upsampling, normalization, n_blocks, n_stages
 ):
     network = Conv(
@@ -369,7 +369,7 @@ def test_an_image_moved_by_a_position_has_a_code_moved_by_one(
 
 @given(n=st.integers(2, 30), shape=small_shapes, k=st.integers(1, 8), wider=st.integers(0, 3), params=options)
 @settings(max_examples=50)
-def test_it_starts_as_pca(n, shape, k, wider, params):
+def test_initialization_is_pca(n, shape, k, wider, params):
     params = params | {"dense": True, "linear_skip": True}
     x = images(n, shape, seed=n)
     network = Conv(shape, k, k + wider, **params)
@@ -386,7 +386,7 @@ def test_it_starts_as_pca(n, shape, k, wider, params):
         assert float(h[:, min(k, *rows.shape) :].abs().sum()) == 0, "components that the data do not have"
 
 
-def test_the_codes_start_with_a_mean_square_of_1():
+def test_initial_codes_have_unit_mean_square():
     x = 50 * images(200, (3, 5, 4))
     network = Conv((3, 5, 4), 4)
     network.init_from(x)
@@ -396,7 +396,7 @@ def test_the_codes_start_with_a_mean_square_of_1():
 
 
 @pytest.mark.parametrize("decoder", ["mirror", "dense"])
-def test_beside_pca_the_way_of_convolutions_starts_at_zero_and_can_learn(decoder):
+def test_convolutional_part_starts_at_zero_and_has_gradients(decoder):
     network = Conv((2, 7, 5), 3, channels=(4, 5), decoder=decoder)
     x = images(20, (2, 7, 5))
     network.init_from(x)
@@ -415,7 +415,7 @@ def test_beside_pca_the_way_of_convolutions_starts_at_zero_and_can_learn(decoder
 
 
 @pytest.mark.parametrize("params", [{"linear_skip": False}, {"dense": False}, {"dense": False, "linear_skip": False}])
-def test_without_linear_maps_it_starts_as_torch_does(params):
+def test_no_linear_skip_keeps_default_initialization(params):
     network = Conv((2, 7, 5), 3, channels=(4,), **params)
     assert network.skip is None
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -426,7 +426,7 @@ def test_without_linear_maps_it_starts_as_torch_does(params):
 
 @given(value=st.sampled_from([0.0, 1.0, -3.25, 1e-30, 250.0]), n=st.integers(1, 4), shape=small_shapes, params=options)
 @FEW
-def test_constant_images_start_at_themselves(value, n, shape, params):
+def test_constant_images_are_reconstructed_initially(value, n, shape, params):
     x = torch.full((n, *shape), value)
     network = Conv(shape, 2, **params).eval()
     answers = network.init_from(x)
@@ -437,7 +437,7 @@ def test_constant_images_start_at_themselves(value, n, shape, params):
         torch.testing.assert_close(x_hat, x)
 
 
-def test_the_start_leaves_its_images_and_the_gradients_alone():
+def test_init_from_changes_neither_input_nor_gradients():
     x = images(10, (3, 4, 5))
     before = x.clone()
     network = Conv((3, 4, 5), 2)
@@ -451,7 +451,7 @@ def test_the_start_leaves_its_images_and_the_gradients_alone():
 
 @given(shape=small_shapes, params=options, seed=st.integers(0, 2**20))
 @settings(max_examples=40)
-def test_rows_do_not_know_of_each_other_once_trained(shape, params, seed):
+def test_samples_are_independent_in_eval_mode(shape, params, seed):
     network = disturb(Conv(shape, 3, **params), seed)
     x = images(5, shape, seed)
     with torch.no_grad():
@@ -469,7 +469,7 @@ def test_rows_do_not_know_of_each_other_once_trained(shape, params, seed):
 
 @given(n=st.integers(2, 4), shape=small_shapes, params=options, wider=st.integers(0, 2), constant=st.booleans())
 @settings(max_examples=40)
-def test_the_gradient_of_every_parameter_is_finite(n, shape, params, wider, constant):
+def test_all_gradients_are_finite(n, shape, params, wider, constant):
     network = Conv(shape, 2, 2 + wider, **params)
     x = torch.ones(n, *shape) if constant else images(n, shape)
     network.init_from(x)
@@ -484,7 +484,7 @@ def test_the_gradient_of_every_parameter_is_finite(n, shape, params, wider, cons
 @pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("downsampling", ["stride", "max_pool", "avg_pool", None])
 @pytest.mark.parametrize("upsampling", ["transpose", "resize"])
-def test_every_parameter_counts(dense, downsampling, upsampling):
+def test_every_parameter_affects_the_output(dense, downsampling, upsampling):
     params = {"dense": dense, "downsampling": downsampling, "upsampling": upsampling, "n_residual_blocks": 1}
     network = disturb(Conv((2, 7, 10), 3, channels=(4, 5), **params))
     x = torch.randn(4, 2, 7, 10)
@@ -492,7 +492,7 @@ def test_every_parameter_counts(dense, downsampling, upsampling):
     assert [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0] == []
 
 
-def test_it_learns_what_pca_cannot():
+def test_learns_beyond_pca():
     """A blot at any place is two numbers, and far more components of PCA."""
     centres = 2 + 8 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
     grid = torch.arange(13.0)
@@ -549,6 +549,6 @@ def test_it_learns_what_pca_cannot():
         ({"input_shape": (1, 2, 8, 8)}, r"got rows of shape \(1, 2, 8, 8\)"),
     ],
 )
-def test_refusals(params, match):
+def test_invalid_parameters_raise(params, match):
     with pytest.raises((ValueError, TypeError), match=match):
         Conv(**{"input_shape": (1, 8, 8), "n_components": 2} | params)

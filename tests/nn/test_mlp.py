@@ -1,4 +1,4 @@
-"""The dense network: its layers, and its start as PCA."""
+"""Dense network: layers and initialization to PCA."""
 
 import itertools
 
@@ -36,7 +36,7 @@ def rows(n=80, d=6, seed=0):
     skip=st.booleans(),
 )
 @settings(max_examples=25)
-def test_the_decoder_mirrors_the_encoder(shape, k, hidden, wider, skip):
+def test_decoder_mirrors_encoder(shape, k, hidden, wider, skip):
     network = MLP(tuple(shape), k, k + wider, hidden_layer_sizes=hidden, linear_skip=skip)
     d = int(np.prod(shape))
     widths = [[d, *hidden, k + wider], [k, *hidden[::-1], d]]
@@ -68,7 +68,7 @@ def test_the_decoder_mirrors_the_encoder(shape, k, hidden, wider, skip):
         ("gelu", lambda t: t * 0.5 * (1 + np.vectorize(__import__("math").erf)(t / np.sqrt(2)))),
     ],
 )
-def test_the_formula_of_both_halves(name, function):
+def test_encoder_and_decoder_formula(name, function):
     network = MLP((6,), 2, hidden_layer_sizes=(5, 4), activation=name).double()
     for p in network.parameters():
         nn.init.normal_(p)
@@ -89,7 +89,7 @@ def test_the_formula_of_both_halves(name, function):
     np.testing.assert_allclose(x_hat, compute(network.decoder, network.skip.decoder, z.numpy()), rtol=1e-9)
 
 
-def test_normalisation_comes_before_each_activation_and_dropout_after():
+def test_normalization_precedes_activation_and_dropout_follows():
     for name, kind in (("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)):
         network = MLP((6,), 2, hidden_layer_sizes=(5, 4), normalization=name, dropout=0.3, activation="tanh")
         for half in (network.encoder, network.decoder):
@@ -99,7 +99,7 @@ def test_normalisation_comes_before_each_activation_and_dropout_after():
     assert [type(layer) for layer in plain.encoder] == [nn.Linear, nn.SiLU, nn.Linear]
 
 
-def test_dropout_drops_its_share_while_training_only():
+def test_dropout_only_in_training_mode():
     network = MLP((6,), 2, hidden_layer_sizes=(4000,), dropout=0.25, activation="identity")
     hidden = network.encoder[:-1]
     out = hidden.train()(rows(5))
@@ -107,7 +107,7 @@ def test_dropout_drops_its_share_while_training_only():
     assert float((hidden.eval()(rows(5)) == 0).float().mean()) == 0
 
 
-def test_the_code_and_the_output_are_unbounded():
+def test_code_and_output_are_unbounded():
     network = MLP((6,), 2, hidden_layer_sizes=(5,), activation="relu", linear_skip=False)
     x = 1e3 * torch.randn(500, 6)
     z = network.encode(x)
@@ -118,7 +118,7 @@ def test_the_code_and_the_output_are_unbounded():
     assert x_hat.max() > 1
 
 
-def test_integers_of_numpy_are_widths_too():
+def test_numpy_integers_are_accepted():
     network = MLP((6,), np.int64(2), hidden_layer_sizes=np.array([5, 4]))
     assert network.encoder[0].out_features == 5
 
@@ -126,7 +126,7 @@ def test_integers_of_numpy_are_widths_too():
 # ------------------------------------------------------------------ the start
 
 
-def test_with_a_skip_the_network_beside_it_starts_at_zero_and_can_learn():
+def test_nonlinear_part_starts_at_zero_and_has_gradients():
     network = MLP((6,), 2, hidden_layer_sizes=(5,))
     x = rows()
     assert torch.equal(network.encode(x), network.skip.encoder(x))
@@ -138,7 +138,7 @@ def test_with_a_skip_the_network_beside_it_starts_at_zero_and_can_learn():
     assert network.encoder[0].weight.abs().sum() > 0, "zero in both layers would never move"
 
 
-def test_without_a_skip_it_starts_as_torch_does():
+def test_no_linear_skip_keeps_default_initialization():
     network = MLP((6,), 2, hidden_layer_sizes=(5,), linear_skip=False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.init_from(rows())
@@ -150,7 +150,7 @@ def test_without_a_skip_it_starts_as_torch_does():
     n=st.integers(2, 40), d=st.integers(1, 8), k=st.integers(1, 10), wider=st.integers(0, 3), seed=st.integers(0, 2**20)
 )
 @settings(max_examples=40)
-def test_it_starts_as_pca(n, d, k, wider, seed):
+def test_initialization_is_pca(n, d, k, wider, seed):
     x = rows(n, d, seed)
     network = MLP((d,), k, k + wider, hidden_layer_sizes=(3,))
     network.init_from(x)
@@ -165,7 +165,7 @@ def test_it_starts_as_pca(n, d, k, wider, seed):
 
 @given(n=st.integers(20, 200), d=st.integers(3, 8), k=st.integers(1, 3), factor=st.floats(1e-2, 1e2))
 @settings(max_examples=25)
-def test_codes_start_with_mean_0_and_mean_square_1_in_the_geometry_of_pca(n, d, k, factor):
+def test_initial_codes_are_scaled_principal_components(n, d, k, factor):
     x = factor * rows(n, d)
     network = MLP((d,), k, hidden_layer_sizes=())
     network.init_from(x)
@@ -179,7 +179,7 @@ def test_codes_start_with_mean_0_and_mean_square_1_in_the_geometry_of_pca(n, d, 
     np.testing.assert_allclose(between, scale * expected, atol=1e-2 * between.max())
 
 
-def test_the_start_of_rows_of_any_shape_is_that_of_flat_ones():
+def test_initialization_does_not_depend_on_input_shape():
     x = rows(40, 6)
     flat, shaped = MLP((6,), 2, hidden_layer_sizes=()), MLP((3, 2), 2, hidden_layer_sizes=())
     flat.init_from(x), shaped.init_from(x.reshape(-1, 3, 2))
@@ -189,14 +189,14 @@ def test_the_start_of_rows_of_any_shape_is_that_of_flat_ones():
 @pytest.mark.parametrize(
     "x", [torch.zeros(5, 4), torch.full((5, 4), 3.25), torch.ones(1, 4), torch.full((9, 4), 1e-30)]
 )
-def test_rows_without_variance_start_at_their_mean(x):
+def test_constant_data_start_at_their_mean(x):
     network = MLP((4,), 2, hidden_layer_sizes=(3,))
     network.init_from(x)
     torch.testing.assert_close(network.decode(network.encode(x)), x)
     assert all(torch.isfinite(p).all() for p in network.parameters())
 
 
-def test_the_start_leaves_its_rows_and_the_gradients_alone():
+def test_init_from_changes_neither_input_nor_gradients():
     x = rows()
     before = x.clone()
     network = MLP((6,), 2)
@@ -205,7 +205,7 @@ def test_the_start_leaves_its_rows_and_the_gradients_alone():
     assert all(p.requires_grad and p.grad is None for p in network.parameters())
 
 
-def test_the_start_repeats_from_the_stream():
+def test_initialization_is_reproducible():
     # of so many samples and features PCA is computed from random vectors
     x = torch.randn(600, 1100, generator=torch.Generator().manual_seed(0))
     starts = []
@@ -238,13 +238,13 @@ def test_the_start_repeats_from_the_stream():
         ({"hidden_layer_sizes": 8.0}, "hidden_layer_sizes must be an integer or a sequence of integers, got 8"),
     ],
 )
-def test_refusals(params, match):
+def test_invalid_parameters_raise(params, match):
     with pytest.raises((ValueError, TypeError), match=match):
         MLP((4,), 2, **params)
 
 
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("params", [{"n_components": 10**13}, {"n_components": 2, "hidden_layer_sizes": (10**13,)}])
-def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(params, skip):
+def test_too_large_layers_raise_before_allocation(params, skip):
     with pytest.raises(MemoryError, match=r"weights takes .* GiB to train"):
         MLP((4,), linear_skip=skip, **params)

@@ -1,4 +1,4 @@
-"""A network of two halves that know nothing of each other."""
+"""A network composed of a separate encoder and decoder."""
 
 import functools
 
@@ -38,7 +38,7 @@ class Decoder(nn.Module):
         return self.layers(z)
 
 
-def test_classes_get_what_they_name_and_their_own_parameters():
+def test_classes_get_sizes_and_own_parameters():
     pair = EncoderDecoder(Encoder, Decoder, (2, 3), 4, 7, encoder__width=9, decoder__bias=False)
     assert [layer.out_features for layer in pair.encoder.layers[1:]] == [9, 7]
     assert pair.decoder.layers[0].out_features == 5, "the other half's width is its own"
@@ -47,11 +47,11 @@ def test_classes_get_what_they_name_and_their_own_parameters():
     assert pair.decode(torch.zeros(3, 4)).shape == (3, 2, 3)
 
 
-def test_the_encoder_is_as_wide_as_the_code_unless_told():
+def test_n_outputs_defaults_to_n_components():
     assert EncoderDecoder(Encoder, Decoder, (4,), 2).encode(torch.zeros(1, 4)).shape == (1, 2)
 
 
-def test_callables_of_all_kinds():
+def test_encoder_and_decoder_may_be_any_callable():
     pair = EncoderDecoder(
         functools.partial(Encoder, width=3),
         lambda n_components, width: nn.Linear(n_components, width),
@@ -63,7 +63,7 @@ def test_callables_of_all_kinds():
     assert pair.decode(torch.zeros(5, 2)).shape == (5, 4)
 
 
-def test_modules_are_copied_and_compute_what_they_did():
+def test_modules_are_copied_with_equal_outputs():
     down, up = nn.Linear(4, 2), nn.Linear(2, 4)
     pair = EncoderDecoder(down, up, (4,), 2)
     x = torch.randn(3, 4)
@@ -96,12 +96,12 @@ def test_modules_are_copied_and_compute_what_they_did():
         ((Encoder, nn.Linear(2, 4)), {"decoder__bias": True}, "decoder that is a module already"),
     ],
 )
-def test_names_that_do_not_belong_are_told(halves, params, match):
+def test_unknown_parameters_raise(halves, params, match):
     with pytest.raises(TypeError, match=match):
         EncoderDecoder(*halves, (4,), 2, **params)
 
 
-def test_in_an_estimator(blobs):
+def test_encoder_decoder_in_estimator(blobs):
     ae = AutoencoderTransformer(
         2,
         module=EncoderDecoder,
@@ -120,7 +120,7 @@ def test_in_an_estimator(blobs):
         clone(ae).set_params(module__encoder__widht=3).fit(blobs)
 
 
-def test_halves_that_do_not_fit_are_told_by_the_estimator(blobs):
+def test_mismatched_shapes_raise_in_fit(blobs):
     ae = AutoencoderTransformer(
         2, module=EncoderDecoder, module__encoder=nn.Linear(6, 3), module__decoder=nn.Linear(2, 6), max_epochs=1
     )
@@ -128,7 +128,7 @@ def test_halves_that_do_not_fit_are_told_by_the_estimator(blobs):
         ae.fit(blobs)
 
 
-def test_what_the_estimator_sets_is_not_the_users_to_set(blobs):
+def test_parameters_set_by_estimator_raise(blobs):
     ae = AutoencoderTransformer(
         2, module=EncoderDecoder, module__encoder=nn.Linear(6, 2), module__decoder=nn.Linear(2, 6), max_epochs=1
     )

@@ -1,4 +1,4 @@
-"""Networks for sequences: their shapes, what padding may not do, and that they learn."""
+"""Networks for sequences: shapes, independence of padding, training."""
 
 import itertools
 import math
@@ -60,13 +60,13 @@ def close(a, b):
 
 @given(shape=st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 3)), share=st.floats(0, 1), seed=seeds)
 @settings(max_examples=50)
-def test_a_row_is_as_long_as_its_last_step_with_a_value(shape, share, seed):
+def test_length_ends_at_last_observed_step(shape, share, seed):
     observed = np.random.default_rng(seed).random(shape) < share
     expected = [max([1, *(t + 1 for t in range(shape[1]) if row[t].any())]) for row in observed]
     assert sequence_lengths(torch.from_numpy(observed)).tolist() == expected
 
 
-def test_the_positions_are_the_formula():
+def test_position_features_formula():
     for length, row in zip((4, 10), position_features(torch.tensor([4, 10]), 6, 3), strict=True):
         t = np.arange(6)[:, None] / length
         angle = np.pi * t * [1, 2, 3]
@@ -75,7 +75,7 @@ def test_the_positions_are_the_formula():
 
 @given(length=st.integers(1, 40), n_frequencies=st.integers(0, 9), more=st.integers(0, 5))
 @settings(max_examples=30)
-def test_the_positions_of_a_row_twice_as_long_agree_at_equal_shares(length, n_frequencies, more):
+def test_position_features_depend_on_relative_position(length, n_frequencies, more):
     found = position_features(torch.tensor([length, 2 * length]), 2 * length + more, n_frequencies)
     assert found.shape == (2, 2 * length + more, 1 + 2 * n_frequencies)
     torch.testing.assert_close(found[0, :length], found[1, : 2 * length : 2], atol=1e-6, rtol=0)
@@ -83,7 +83,7 @@ def test_the_positions_of_a_row_twice_as_long_agree_at_equal_shares(length, n_fr
 
 @given(lengths=lengths_of_rows, seed=seeds)
 @settings(max_examples=30)
-def test_pooling_is_of_the_steps_that_a_row_has(lengths, seed):
+def test_pooling_ignores_padding(lengths, seed):
     h, observed = padded(lengths, 12, seed=seed)
     h = h.masked_fill(~observed, torch.nan) - 3  # a maximum below 0: zeros would be seen
     expected = [torch.cat([row[:t].mean(0), row[:t].amax(0)]) for row, t in zip(h, lengths, strict=True)]
@@ -91,7 +91,7 @@ def test_pooling_is_of_the_steps_that_a_row_has(lengths, seed):
 
 
 @both
-def test_the_decoder_is_told_the_code_and_the_position_at_each_step(cls):
+def test_decoder_input_is_code_and_position(cls):
     network, z = small(cls, n_frequencies=2), torch.randn(2, 3)
     seen = []
     network.decoder.register_forward_pre_hook(lambda module, args: seen.append(args))
@@ -117,7 +117,7 @@ def test_the_decoder_is_told_the_code_and_the_position_at_each_step(cls):
     longer=st.integers(-11, 30),
 )
 @settings(max_examples=30)
-def test_shapes(cls, n, length, channels, k, wider, longer):
+def test_output_shapes(cls, n, length, channels, k, wider, longer):
     tail = () if channels is None else (channels,)
     network = small(cls, (length, *tail), k, k + wider)
     assert network.reads_padding is True  # the estimator asks
@@ -134,7 +134,7 @@ def test_shapes(cls, n, length, channels, k, wider, longer):
 
 
 @both
-def test_one_channel_needs_no_axis(cls):
+def test_single_channel_without_channel_axis(cls):
     x, observed = padded([5, 7, 2], 7, channels=1)
     with_axis, without = small(cls, (7, 1)), small(cls, (7,))
     without.load_state_dict(with_axis.state_dict())
@@ -144,7 +144,7 @@ def test_one_channel_needs_no_axis(cls):
 
 
 @both
-def test_integers_of_numpy_are_sizes_too(cls):
+def test_numpy_integers_are_accepted(cls):
     params = {**SMALL[cls], "n_layers": 2, "n_frequencies": 4}
     network = cls((np.int64(7), np.int64(2)), np.int64(3), **{name: np.int64(value) for name, value in params.items()})
     assert network.decode(network.encode(torch.randn(4, 7, 2))).shape == (4, 7, 2)
@@ -155,7 +155,7 @@ def test_integers_of_numpy_are_sizes_too(cls):
 
 @both
 @pytest.mark.parametrize("trained", [False, True])
-def test_neither_padding_nor_the_other_rows_count(cls, trained):
+def test_output_ignores_padding_and_other_samples(cls, trained):
     network = small(cls, (9, 2), n_layers=2).eval()
     x, observed = padded([9, 4, 1, 6] * 10, 9, seed=1)
     if trained:
@@ -180,7 +180,7 @@ def test_neither_padding_nor_the_other_rows_count(cls, trained):
 
 
 @both
-def test_steps_without_values_are_padding_only_at_the_end_and_one_step_stays(cls):
+def test_only_trailing_missing_steps_are_padding(cls):
     network = small(cls)
     x, observed = padded([7], 7)
     gap = observed.clone()
@@ -193,7 +193,7 @@ def test_steps_without_values_are_padding_only_at_the_end_and_one_step_stays(cls
 
 
 @both
-def test_gradients_are_finite_and_pass_padding_by(cls):
+def test_gradients_are_finite_and_ignore_padding(cls):
     network = small(cls, n_layers=2)
     x, observed = padded([1, 5, 7], 9)
     x = x.masked_fill(~observed, torch.nan).requires_grad_()
@@ -217,19 +217,19 @@ def reach(half, n_steps):
 
 
 @pytest.mark.parametrize(("kernel_size", "n_layers"), [(3, 1), (3, 3), (5, 2), (1, 2)])
-def test_a_convolution_sees_what_the_docstring_says(kernel_size, n_layers):
+def test_receptive_field(kernel_size, n_layers):
     network = small(TCN, kernel_size=kernel_size, n_layers=n_layers)
     seen = (kernel_size - 1) * (2**n_layers - 1) + 1
     assert reach(network.encoder, 41) == list(range(20 - seen // 2, 20 + seen // 2 + 1))
 
 
-def test_a_bidirectional_gru_sees_both_ends_and_another_one():
+def test_bidirectional_gru_sees_both_directions():
     assert reach(small(GRU).encoder, 15) == list(range(15))
     assert reach(small(GRU, bidirectional=False).encoder, 15) == list(range(8))
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "silu", "gelu", "elu"])
-def test_the_formula_of_the_convolutions(activation):
+def test_tcn_formula(activation):
     half = small(TCN, activation=activation, n_layers=3).encoder.double()
     x = torch.randn(1, 6, 2, dtype=torch.float64)
     with torch.no_grad():
@@ -243,7 +243,7 @@ def test_the_formula_of_the_convolutions(activation):
         torch.testing.assert_close(half(x, torch.tensor([6]))[0], h)
 
 
-def test_the_sizes_of_the_recurrent_layers():
+def test_gru_layer_sizes():
     network = GRU((7, 2), 3, hidden_size=5, n_layers=2, bidirectional=False, n_frequencies=4)
     for half, n_in in ((network.encoder, 2), (network.decoder, 3 + 9)):
         assert isinstance(half, nn.GRU)
@@ -259,7 +259,7 @@ def sines(n, seed):
 
 
 @both
-def test_it_learns(cls):
+def test_training_reduces_loss(cls):
     network = cls((15, 1), 4, **dict.fromkeys(SMALL[cls], 32))
     train(network, *sines(200, seed=0), n_steps=200)
     x, observed = sines(100, seed=1)
@@ -290,6 +290,6 @@ def test_it_learns(cls):
         (TCN, {"n_frequencies": 1.5}, "n_frequencies must be an instance of int"),
     ],
 )
-def test_refusals(cls, params, match):
+def test_invalid_parameters_raise(cls, params, match):
     with pytest.raises((ValueError, TypeError), match=match):
         cls(**{"input_shape": (7, 2), "n_components": 3, **params})

@@ -1,4 +1,4 @@
-"""What all displays have in common."""
+"""Behavior common to all displays."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +22,7 @@ def draw(display, estimator, X, **kwargs):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_a_display_draws_into_a_figure_of_its_own(display, autoencoder, few):
+def test_new_figure_by_default(display, autoencoder, few):
     drawn = draw(display, autoencoder, few)
     assert type(drawn) is display
     assert drawn.figure_ is drawn.ax_.figure
@@ -30,7 +30,7 @@ def test_a_display_draws_into_a_figure_of_its_own(display, autoencoder, few):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_a_display_draws_where_it_is_told(display, autoencoder, few, axes):
+def test_explicit_axes(display, autoencoder, few, axes):
     drawn = draw(display, autoencoder, few, ax=axes)
     assert drawn.ax_ is axes
     assert axes.has_data()
@@ -38,7 +38,7 @@ def test_a_display_draws_where_it_is_told(display, autoencoder, few, axes):
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_plot_draws_again_and_returns_the_display(display, autoencoder, few, axes):
+def test_plot_returns_self(display, autoencoder, few, axes):
     drawn = draw(display, autoencoder, few)
     assert drawn.plot(axes) is drawn
     assert drawn.ax_ is axes
@@ -46,20 +46,20 @@ def test_plot_draws_again_and_returns_the_display(display, autoencoder, few, axe
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_an_estimator_must_be_fitted(display, few):
+def test_unfitted_estimator_raises(display, few):
     with pytest.raises(NotFittedError):
         draw(display, AutoencoderTransformer(2), few)
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
 @pytest.mark.usefixtures("no_matplotlib")
-def test_missing_matplotlib_is_told(display, autoencoder, few):
+def test_missing_matplotlib_raises(display, autoencoder, few):
     with pytest.raises(ImportError, match=r'pip install "skae\[plot\]"'):
         draw(display, autoencoder, few)
 
 
 @pytest.mark.parametrize("display", OF_ROWS)
-def test_any_estimator_that_maps_both_ways_will_do(display, pca, few):
+def test_other_estimators_with_inverse_transform(display, pca, few):
     of_pca, of_pipeline = (draw(display, est, few) for est in (pca, make_pipeline(StandardScaler(), pca).fit(few)))
     names = {"images", "points", "X_hat"} & set(vars(of_pca))
     assert names
@@ -71,7 +71,7 @@ def test_any_estimator_that_maps_both_ways_will_do(display, pca, few):
 
 @pytest.mark.parametrize("display", OF_ROWS)
 @pytest.mark.parametrize("how", ["gradient", "bfloat16"])
-def test_tensors_of_every_kind(display, how, autoencoder, few):
+def test_tensors(display, how, autoencoder, few):
     X = torch.tensor(few)  # whole numbers up to 16, which bfloat16 holds
     X = X.float().requires_grad_() if how == "gradient" else X.bfloat16()
     kwargs = {"y": torch.arange(200.0).requires_grad_()} if display is LatentDisplay else {}
@@ -82,14 +82,14 @@ def test_tensors_of_every_kind(display, how, autoencoder, few):
         np.testing.assert_allclose(as_array(getattr(drawn, name)), getattr(expected, name), rtol=1e-6, atol=1e-5)
 
 
-def test_codes_that_are_tensors(codes):
+def test_tensor_codes(codes):
     Z = torch.tensor(codes, requires_grad=True)
     np.testing.assert_array_equal(LatentDisplay.from_codes(Z).points, codes)
     assert LatentDisplay.from_codes(Z.bfloat16()).points.shape == codes.shape
 
 
 @pytest.mark.parametrize("display", OF_ROWS)
-def test_rows_of_a_data_frame_and_frames_of_codes(display, few):
+def test_dataframes_as_input_and_output(display, few):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(few, columns=[f"pixel {i}" for i in range(64)])
     drawn = draw(display, PCA(3).set_output(transform="pandas").fit(frame), frame)

@@ -1,4 +1,4 @@
-"""Displays read rows as the estimator does: the pixels drawn are those of the right images."""
+"""Displays use the image layout of the fitted estimator."""
 
 import numpy as np
 import pytest
@@ -36,9 +36,9 @@ CASES = {
     "flat, first": (flat(first(COLOUR)), {"input_shape": (3, 9, 6)}, COLOUR),
     "flat, last": (flat(COLOUR), {"input_shape": (9, -1, 3)}, COLOUR),
     "flat, ambiguous": (flat(first(NARROW)), {"input_shape": (3, 8, 3), "channel_axis": 0}, NARROW),
-    "grey": (GREY, {}, GREY),
-    "grey, flat": (flat(GREY), {"input_shape": (12, 3)}, GREY),
-    "grey, one channel": (GREY[..., None], {"channel_axis": 2}, GREY),
+    "gray": (GREY, {}, GREY),
+    "gray, flat": (flat(GREY), {"input_shape": (12, 3)}, GREY),
+    "gray, one channel": (GREY[..., None], {"channel_axis": 2}, GREY),
     "transparency": (np.concatenate([COLOUR, np.full((N, 9, 6, 1), 7.0)], axis=-1), {}, COLOUR),
 }
 WRAPS = {
@@ -70,7 +70,7 @@ def tile(display, row, column, image):
 
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 @pytest.mark.parametrize("case", CASES)
-def test_originals_and_reconstructions_are_drawn_as_the_estimator_reads_them(case, wrap):
+def test_reconstructions_use_fitted_layout(case, wrap):
     X, params, images = CASES[case]
     estimator = wrap(exact(**params), X)
     display = ReconstructionDisplay.from_estimator(estimator, X, X_target=X, n_samples=4, limits=(0, 1))
@@ -82,7 +82,7 @@ def test_originals_and_reconstructions_are_drawn_as_the_estimator_reads_them(cas
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_decoded_images_are_drawn_as_the_estimator_reads_them(case):
+def test_traversal_uses_fitted_layout(case):
     X, params, images = CASES[case]
     display = TraversalDisplay.from_estimator(exact(**params).fit(X), X, center=2, n_steps=3)
     display.limits = (0, 1)
@@ -91,7 +91,7 @@ def test_decoded_images_are_drawn_as_the_estimator_reads_them(case):
     np.testing.assert_allclose(tile(display, 1, 1, images[2]), images[2], atol=6e-3)
 
 
-def test_a_display_drawn_again_is_the_same_picture():
+def test_plotting_again_gives_same_picture():
     X, params, _ = CASES["flat, ambiguous"]
     display = ReconstructionDisplay.from_estimator(exact(**params).fit(X), X)
     assert (display.input_shape, display.channel_axis) == ((3, 8, 3), 0)
@@ -109,7 +109,7 @@ def test_a_display_drawn_again_is_the_same_picture():
         (TraversalDisplay, WRAPS["itself"]),
     ],
 )
-def test_what_the_user_says_wins(display, wrap):
+def test_explicit_layout_overrides_fitted_one(display, wrap):
     options = {"center": 0, "n_steps": 3} if display is TraversalDisplay else {"limits": (0, 1)}
 
     def middle(drawn, image):
@@ -131,7 +131,7 @@ def test_what_the_user_says_wins(display, wrap):
         display.from_estimator(estimator, X, input_shape=(3, 8, 3), **options)
 
 
-def test_sequences_are_guarded_where_nobody_says_that_they_are_images():
+def test_sequences_without_input_shape_raise():
     ae = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(GREY)
     for estimator in (ae, Reconstructor(ae).fit(GREY)):
         with pytest.raises(ValueError, match=r"^X has rows of shape \(12, 3\), .*pass input_shape=\(12, 3\)"):
@@ -142,7 +142,7 @@ def test_sequences_are_guarded_where_nobody_says_that_they_are_images():
     np.testing.assert_allclose(tile(display, 0, 1, GREY[1]), GREY[1], atol=6e-3)
 
 
-def test_a_layout_is_found_where_there_is_one():
+def test_fitted_layout_is_found():
     X = flat(GREY)
     ae = exact(input_shape=(12, 3)).fit(X)
     assert fitted_layout(ae) is ae.layout_

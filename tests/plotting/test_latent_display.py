@@ -1,4 +1,4 @@
-"""Codes as points: which ones, where, in which colours, and what the legend says."""
+"""LatentDisplay: points, axes, colors and legends."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgba
 from sklearn.decomposition import PCA
 
 from skae.plotting import LatentDisplay
-from skae.plotting._common import COLOURS
+from skae.plotting._common import COLORS
 
 draw = LatentDisplay.from_codes
 
@@ -20,7 +20,7 @@ def points_of(display):
     return np.vstack([np.asarray(artist.get_offsets()) for artist in display.artists_])
 
 
-def test_two_components_are_drawn_as_they_are(codes):
+def test_two_components_are_plotted_unchanged(codes):
     display = draw(codes)
     np.testing.assert_array_equal(points_of(display), codes)
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("Component 0", "Component 1")
@@ -28,7 +28,7 @@ def test_two_components_are_drawn_as_they_are(codes):
     assert display.colorbar_ is None
 
 
-def test_more_components_are_drawn_by_their_principal_ones(codes):
+def test_more_components_are_projected_by_pca(codes):
     rotation = np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]
     Z = codes @ rotation[:2] + 100
     display = draw(Z)
@@ -41,7 +41,7 @@ def test_more_components_are_drawn_by_their_principal_ones(codes):
     assert display.ax_.get_ylabel() == f"PC 2 ({second:.0f} % of the codes' variance)"
 
 
-def test_no_random_numbers_are_drawn_for_principal_components():
+def test_projection_uses_no_random_numbers():
     Z = np.random.default_rng(0).normal(size=(501, 501))  # from this size on PCA is randomised by default
     before = np.random.get_state()[1:3]  # noqa: NPY002
     draw(Z)
@@ -49,18 +49,18 @@ def test_no_random_numbers_are_drawn_for_principal_components():
     assert (before[0].tolist(), before[1]) == (after[0].tolist(), after[1])
 
 
-def test_no_estimator_is_fitted_for_principal_components(codes, fits):
+def test_projection_fits_no_estimator(codes, fits):
     draw(np.hstack([codes, codes**2]))
     assert fits == []
 
 
-def test_constant_codes_have_no_variance_to_share():
+def test_constant_codes():
     display = draw(np.ones((5, 3)))
     assert display.ax_.get_xlabel() == "PC 1 (0 % of the codes' variance)"
     np.testing.assert_array_equal(points_of(display), np.zeros((5, 2)))
 
 
-def test_estimators_are_asked_for_codes(autoencoder, few, classes):
+def test_from_estimator_transforms(autoencoder, few, classes):
     display = LatentDisplay.from_estimator(autoencoder, few, y=classes)
     Z = PCA(2, svd_solver="full").fit_transform(autoencoder.transform(few).astype(float))
     np.testing.assert_allclose(display.points, Z, atol=1e-9)
@@ -70,36 +70,36 @@ def test_estimators_are_asked_for_codes(autoencoder, few, classes):
 @pytest.mark.parametrize(
     "y", [np.arange(50) % 3, (np.arange(50) % 3).astype(float), np.array(list("abc") * 16 + ["a", "b"])]
 )
-def test_classes_have_colours_and_a_legend(codes, y):
+def test_classes_have_colors_and_legend(codes, y):
     display = draw(codes, y=y)
     assert legend_of(display) == [str(c) for c in np.unique(y)]
     for i, (c, artist) in enumerate(zip(np.unique(y), display.artists_, strict=True)):
         np.testing.assert_array_equal(artist.get_offsets(), codes[y == c])
-        np.testing.assert_allclose(artist.get_facecolor()[0, :3], to_rgba(COLOURS[i])[:3])
+        np.testing.assert_allclose(artist.get_facecolor()[0, :3], to_rgba(COLORS[i])[:3])
     assert display.colorbar_ is None
 
 
-def test_twenty_classes_differ_in_colour_or_marker(codes):
+def test_twenty_classes_differ_in_color_or_marker(codes):
     display = draw(codes, y=np.arange(50) % 20)
     looks = {(tuple(a.get_facecolor()[0]), a.get_paths()[0].vertices.shape) for a in display.artists_}
     assert len(looks) == 20
 
 
 @pytest.mark.parametrize("y", [np.linspace(0, 1, 50), np.arange(50), np.arange(50) % 3 + 0.5])
-def test_values_have_a_colour_bar(codes, y):
+def test_values_have_colorbar(codes, y):
     display = draw(codes, y=pd.Series(y, name="age"))
     assert display.legend_ is None
     assert display.colorbar_.ax.get_ylabel() == "age"
     np.testing.assert_array_equal(display.artists_[0].get_array(), y)
 
 
-def test_a_series_names_the_legend(codes):
+def test_series_name_is_legend_title(codes):
     display = draw(codes, y=pd.Series(["ill", "well"] * 25, name="diagnosis"))
     assert display.legend_.get_title().get_text() == "diagnosis"
     assert legend_of(display) == ["ill", "well"]
 
 
-def test_the_legend_covers_no_points(codes):
+def test_legend_is_outside_of_axes(codes):
     display = draw(codes, y=np.arange(50) % 10)
     display.figure_.canvas.draw()
     box = display.legend_.get_window_extent()
@@ -107,20 +107,20 @@ def test_the_legend_covers_no_points(codes):
     assert box.x1 <= display.figure_.bbox.x1
 
 
-def test_one_component_is_a_histogram(codes):
+def test_one_component_gives_histogram(codes):
     display = draw(codes[:, :1])
     assert sum(bar.get_height() for bar in display.artists_) == 50
     assert display.ax_.get_xlabel() == "Component 0"
     assert display.ax_.get_ylabel() == "Rows"
 
 
-def test_one_component_and_values(codes):
+def test_one_component_with_values(codes):
     display = draw(codes[:, :1], y=codes[:, 1])
     np.testing.assert_array_equal(points_of(display), codes)
     assert display.ax_.get_ylabel() == "y"
 
 
-def test_one_component_and_classes(codes):
+def test_one_component_with_classes(codes):
     y = np.array(["low", "high"] * 25)
     display = draw(codes[:, :1], y=y)
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["high", "low"]
@@ -131,7 +131,7 @@ def test_one_component_and_classes(codes):
     assert display.legend_ is None
 
 
-def test_settings_go_to_scatter_and_hist(codes):
+def test_keyword_arguments_for_scatter_and_hist(codes):
     assert draw(codes, s=7).artists_[0].get_sizes().tolist() == [7]
     assert draw(codes, y=np.arange(50) % 2, alpha=0.25).artists_[1].get_alpha() == 0.25
     assert len(draw(codes[:, :1], bins=4).artists_) == 4
@@ -146,9 +146,9 @@ def test_settings_go_to_scatter_and_hist(codes):
         ([[np.inf, 1.0]], None, "Input Z contains infinity"),
         (np.ones((1, 3)), None, "minimum of 2 is required"),
         (np.ones((2, 2, 2)), None, "dim 3"),
-        (np.ones((41, 2)), [f"c{i}" for i in range(41)], "41 classes, too many to tell apart: at most 40"),
+        (np.ones((41, 2)), [f"c{i}" for i in range(41)], "41 classes, but at most 40"),
     ],
 )
-def test_unfit_codes_and_classes_are_refused(Z, y, message):
+def test_invalid_codes_and_classes_raise(Z, y, message):
     with pytest.raises(ValueError, match=message):
         draw(Z, y=y)

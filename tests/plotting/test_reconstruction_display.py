@@ -1,4 +1,4 @@
-"""Images beside their reconstructions: layouts, ranges, labels, refusals."""
+"""ReconstructionDisplay: layouts, value ranges, labels, errors."""
 
 from itertools import pairwise
 
@@ -34,7 +34,7 @@ def labels(display, axis):
     return [label.get_text() for label in getattr(display.ax_, f"get_{axis}ticklabels")()]
 
 
-def test_originals_stand_above_their_reconstructions():
+def test_originals_are_above_reconstructions():
     X, X_hat = ramp(3, 8, 5), ramp(3, 8, 5)[:, ::-1]
     display = draw(X, X_hat)
     assert picture(display).shape == (2 * 8 + 1, 3 * 5 + 2, 3)
@@ -45,7 +45,7 @@ def test_originals_stand_above_their_reconstructions():
     np.testing.assert_array_equal(picture(display)[8], 1)  # the gap is white
 
 
-def test_a_target_makes_three_rows():
+def test_target_adds_third_row():
     X, X_hat, X_target = ramp(2, 6, 6), ramp(2, 6, 6) / 2, ramp(2, 6, 6) / 4
     display = draw(X, X_hat, X_target=X_target, limits=(0, 1))
     assert labels(display, "y") == ["input", "reconstruction", "target"]
@@ -56,7 +56,7 @@ COLOUR = ramp(2, 8, 6, 3)
 LAYOUTS = {
     "channels last": (COLOUR, {}),
     "channels first": (np.moveaxis(COLOUR, -1, 1), {}),
-    "channels first, told": (np.moveaxis(COLOUR, -1, 1), {"channel_axis": -3}),
+    "channels first, explicit": (np.moveaxis(COLOUR, -1, 1), {"channel_axis": -3}),
     "flat, last": (COLOUR.reshape(2, -1), {"input_shape": (8, 6, 3)}),
     "flat, first": (np.moveaxis(COLOUR, -1, 1).reshape(2, -1), {"input_shape": (3, -1, 6), "channel_axis": 0}),
     "with transparency": (np.concatenate([COLOUR, np.full((2, 8, 6, 1), 9.0)], axis=-1), {}),
@@ -65,7 +65,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts_of_colour_images(layout):
+def test_layouts_of_color_images(layout):
     X, kwargs = LAYOUTS[layout]
     display = draw(X, X, **kwargs)
     np.testing.assert_allclose(tile(display, 1, 1, 8, 6), COLOUR[1])
@@ -77,7 +77,7 @@ GREY = ramp(2, 6, 6)
 @pytest.mark.parametrize(
     "X", [GREY, GREY[..., None], GREY[:, None], GREY.reshape(2, 36)], ids=["plain", "last", "first", "flat square"]
 )
-def test_layouts_of_grey_images(X):
+def test_layouts_of_gray_images(X):
     np.testing.assert_allclose(tile(draw(X, X), 0, 1, 6, 6)[..., 2], GREY[1], atol=1 / 255)
 
 
@@ -91,7 +91,7 @@ def test_layouts_of_grey_images(X):
     ],
     ids=["uint8", "shares", "floats", "integers"],
 )
-def test_black_and_white_are_the_same_for_all_rows(X, limits):
+def test_all_rows_share_value_range(X, limits):
     low, high = limits
     X_hat = X.astype(float) + 0.25 * (high - low)
     display = draw(X, X_hat)
@@ -100,7 +100,7 @@ def test_black_and_white_are_the_same_for_all_rows(X, limits):
         np.testing.assert_allclose(tile(display, row, 0, 2, 2)[..., 0], expected, atol=1 / 255)
 
 
-def test_limits_may_be_given():
+def test_explicit_limits():
     display = draw(ramp(1, 4, 4), ramp(1, 4, 4), limits=(0.5, 0.75))
     shown = tile(display, 0, 0, 4, 4)[..., 0]
     assert (shown == 0).sum() == 8
@@ -108,13 +108,13 @@ def test_limits_may_be_given():
 
 
 @pytest.mark.parametrize("constant", [0.0, 7.0, np.nan])
-def test_constant_and_unknown_images_can_be_drawn(constant):
+def test_constant_and_all_nan_images(constant):
     X = np.full((2, 4, 4), constant)
     assert np.isfinite(picture(draw(X, X))).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 6), (1, 6, 6, 3)])
-def test_unknown_values_have_a_colour_of_their_own(shape):
+def test_nan_has_its_own_color(shape):
     X, X_hat = ramp(*shape), ramp(*shape)
     X[0, 2, 3] = np.nan
     red, green, blue = tile(draw(X, X_hat), 0, 0, 6, 6)[2, 3]
@@ -122,7 +122,7 @@ def test_unknown_values_have_a_colour_of_their_own(shape):
 
 
 @pytest.mark.parametrize("metric", ["mse", "psnr"])
-def test_a_number_below_each_image(metric):
+def test_metric_below_each_image(metric):
     X, X_hat = ramp(3, 8, 8), ramp(3, 8, 8) ** 2
     if metric == "mse":
         expected = [f"{v:.3g}" for v in reconstruction_error(X, X_hat, per_sample=True)]
@@ -132,13 +132,13 @@ def test_a_number_below_each_image(metric):
     assert labels(draw(X, X_hat), "x") == ["", "", ""]
 
 
-def test_the_number_compares_with_the_target():
+def test_metric_compares_with_target():
     X, X_target = ramp(2, 8, 8), ramp(2, 8, 8)
     assert labels(draw(X, X_target + 0.5, X_target=X_target, metric="mse"), "x") == ["0.25", "0.25"]
     assert labels(draw(X + 9, X_target, X_target=X_target, metric="mse"), "x") == ["0", "0"]
 
 
-def test_numbers_of_many_images_do_not_overlap():
+def test_metric_labels_do_not_overlap():
     display = draw(ramp(20, 4, 4), ramp(20, 4, 4) / 2, metric="mse", n_samples=20)
     display.figure_.canvas.draw()
     boxes = [label.get_window_extent() for label in display.ax_.get_xticklabels()]
@@ -146,13 +146,13 @@ def test_numbers_of_many_images_do_not_overlap():
 
 
 @given(n=st.integers(1, 15), n_samples=st.integers(1, 15))
-def test_the_first_images_are_drawn(n, n_samples):
+def test_first_n_samples_are_drawn(n, n_samples):
     display = draw(ramp(n, 4, 4), ramp(n, 4, 4), n_samples=n_samples)
     assert picture(display).shape[1] == 5 * min(n, n_samples) - 1
     plt.close(display.figure_)
 
 
-def test_estimators_reconstruct_only_what_is_drawn(few):
+def test_only_drawn_samples_are_reconstructed(few):
     class Counting(BaseEstimator):
         n_rows_ = 0
 
@@ -171,14 +171,14 @@ def test_estimators_reconstruct_only_what_is_drawn(few):
     assert estimator.n_rows_ == 10
 
 
-def test_reconstruct_is_preferred_and_replaced_where_missing(autoencoder, pca, few):
+def test_reconstruct_is_preferred_to_transform(autoencoder, pca, few):
     display = ReconstructionDisplay.from_estimator(autoencoder, few)
     np.testing.assert_array_equal(display.X_hat, autoencoder.reconstruct(few[:10]))
     display = ReconstructionDisplay.from_estimator(pca, few)
     np.testing.assert_array_equal(display.X_hat, pca.inverse_transform(pca.transform(few[:10])))
 
 
-def test_from_estimator_passes_everything_on(autoencoder, few):
+def test_from_estimator_passes_arguments(autoencoder, few):
     display = ReconstructionDisplay.from_estimator(
         autoencoder, few / 2, X_target=few, n_samples=4, input_shape=(4, 16), cmap="gray_r", metric="psnr"
     )
@@ -189,7 +189,7 @@ def test_from_estimator_passes_everything_on(autoencoder, few):
 @pytest.mark.parametrize(
     ("shape", "kwargs", "message"),
     [
-        ((3, 13), {}, "^X has flat rows of 13 values, which are no square grey image: pass input_shape"),
+        ((3, 13), {}, "^X has flat rows of 13 values, which are not a square gray image: pass input_shape"),
         ((3, 64), {"input_shape": (8, 9)}, r"^input_shape=\(8, 9\) does not hold the 64 values that a row of X has"),
         ((3, 4, 6), {"input_shape": (6, 4)}, r"^input_shape=\(6, 4\) does not fit the rows of X, .* shape \(4, 6\)"),
         ((3, 100, 2), {}, r"^X has rows of shape \(100, 2\), .*sequences: pass input_shape=\(100, 2\)"),
@@ -199,7 +199,11 @@ def test_from_estimator_passes_everything_on(autoencoder, few):
             r"^X has rows of shape \(8, 8, 2\), .*pass channel_axis=0 or channel_axis=-1",
         ),
         ((3, 3, 8, 3), {}, r"^X has rows of shape \(3, 8, 3\), .*pass channel_axis=0 or channel_axis=-1"),
-        ((3, 8, 8, 2), {"channel_axis": -1}, r"^X has images of 2 channels \(.*\): only 1, 3 or 4 can be drawn"),
+        (
+            (3, 8, 8, 2),
+            {"channel_axis": -1},
+            r"^X has images of 2 channels \(.*\), but only 1, 3 or 4 channels can be drawn",
+        ),
         ((3, 8, 8), {"channel_axis": 0}, r"^channel_axis=0 needs images with three axes, but X has rows of shape"),
         ((3, 2, 8, 8, 3), {}, r"^X has rows of shape \(2, 8, 8, 3\), but an image has 2 axes, or 3 with channels"),
         ((3, 64), {"input_shape": (64,)}, r"^input_shape is \(64,\), but an image has 2 axes"),
@@ -207,12 +211,12 @@ def test_from_estimator_passes_everything_on(autoencoder, few):
         ((3, 64), {"n_samples": 0}, "n_samples == 0, must be >= 1"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(shape, kwargs, message):
+def test_invalid_images_raise(shape, kwargs, message):
     with pytest.raises(ValueError, match=message):
         draw(ramp(*shape), ramp(*shape), **kwargs)
 
 
-def test_sequences_are_drawn_on_demand():
+def test_sequences_with_explicit_input_shape():
     X = ramp(2, 12, 3)
     for told in ({"input_shape": (12, 3)}, {"channel_axis": None}):
         display = draw(X, X, **told)
@@ -220,7 +224,7 @@ def test_sequences_are_drawn_on_demand():
         np.testing.assert_allclose(tile(display, 1, 1, 12, 3)[..., 0], X[1], atol=1 / 255)
 
 
-def test_small_images_with_channels_are_no_sequences():
+def test_small_images_with_channels_are_not_sequences():
     X = ramp(2, 9, 2, 3)
     np.testing.assert_allclose(tile(draw(X, X), 1, 1, 9, 2), X[1])
 
@@ -233,14 +237,14 @@ def test_messages_name_the_array():
         draw(X, X, X_target=ramp(3, 60), input_shape=(8, 8))
 
 
-def test_images_with_nan_have_no_psnr_but_beside_a_target():
+def test_psnr_of_nan_requires_target():
     X, X_hat = ramp(2, 8, 8), ramp(2, 8, 8) / 2
     holes = X.copy()
     holes[1, 2, 3] = np.nan
-    with pytest.raises(ValueError, match=r"^X has NaN.*pass an X_target without NaN, or metric='mse'"):
+    with pytest.raises(ValueError, match=r"^X contains NaN.*pass an X_target without NaN, or metric='mse'"):
         draw(holes, X_hat, metric="psnr")
     assert plt.get_fignums() == [], "nothing was drawn"
-    with pytest.raises(ValueError, match=r"^X_target has NaN.*pass an X_target without NaN, or metric='mse'"):
+    with pytest.raises(ValueError, match=r"^X_target contains NaN.*pass an X_target without NaN, or metric='mse'"):
         draw(X, X_hat, X_target=holes, metric="psnr")
     expected = labels(draw(X, X_hat, metric="psnr"), "x")
     assert labels(draw(holes, X_hat, X_target=X, metric="psnr"), "x") == expected
@@ -248,6 +252,6 @@ def test_images_with_nan_have_no_psnr_but_beside_a_target():
     assert labels(draw(holes, X_hat, metric="mse"), "x") == known
 
 
-def test_images_that_do_not_go_together_are_refused():
-    with pytest.raises(ValueError, match=r"as many and of one shape, got X \(3, 8, 8\), X_hat \(2, 8, 8\)"):
+def test_mismatched_images_raise():
+    with pytest.raises(ValueError, match=r"the same number and shape of images, got X \(3, 8, 8\), X_hat \(2, 8, 8\)"):
         draw(ramp(3, 8, 8), ramp(2, 8, 8))

@@ -1,4 +1,4 @@
-"""The site in a browser, on a desk and in a hand: no error, no missing picture, nothing wider than the screen."""
+"""The site in a browser, on large and small screens: no errors, no missing images, no overflow."""
 
 import time
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_every_page(visit, site):
         visit.open(path)
 
 
-def test_what_makes_these_tests_fail(visit):
+def test_checks_detect_broken_pages(visit):
     """A test that cannot fail is none."""
     visit.open()
     for script, found in [

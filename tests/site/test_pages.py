@@ -1,4 +1,4 @@
-"""The site's files: every link inside leads somewhere, nothing comes from elsewhere, the gallery has its pictures."""
+"""The site's files: links resolve, no external resources, the gallery has images."""
 
 import re
 from functools import cache
@@ -54,7 +54,7 @@ def is_elsewhere(target):
     return bool(urlsplit(target).scheme or urlsplit(target).netloc)
 
 
-def test_links_and_assets_lead_somewhere(site, pages):
+def test_links_and_assets_resolve(site, pages):
     wrong = []
     for path, content in pages.items():
         for target in content.links | content.assets:
@@ -68,12 +68,12 @@ def test_links_and_assets_lead_somewhere(site, pages):
     assert wrong == []
 
 
-def test_no_page_shows_an_error_of_its_own_source(site, pages):
+def test_pages_contain_no_build_errors(site, pages):
     wrong = [path for path in pages if re.search("system-message|problematic", path.read_text())]
     assert [str(path.relative_to(site)) for path in wrong] == []
 
 
-def test_nothing_comes_from_another_host(site, pages):
+def test_no_external_resources(site, pages):
     assert {target for content in pages.values() for target in content.assets if is_elsewhere(target)} == {
         target for content in pages.values() for target in content.assets if target.startswith("data:")
     }
@@ -81,7 +81,7 @@ def test_nothing_comes_from_another_host(site, pages):
         assert not re.findall(r"""(?:url\(|@import)\s*["']?(?:https?:)?//[^)"']*""", sheet.read_text()), sheet.name
 
 
-def test_pictures_say_what_they_show(site, pages):
+def test_images_have_alt_text(site, pages):
     """Those of the gallery by their titles, or else they would have the name of the script."""
     wrong = []
     for path, content in pages.items():
@@ -94,7 +94,7 @@ def test_pictures_say_what_they_show(site, pages):
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
-def test_the_gallery_draws_and_prints(site, script):
+def test_gallery_examples_have_output(site, script):
     text = (site / "auto_examples" / f"{script.stem}.html").read_text()
     assert f"sphx_glr_{script.stem}_001.png" in text
     assert "sphx-glr-script-out" in text
@@ -105,7 +105,7 @@ def test_the_gallery_draws_and_prints(site, script):
 @pytest.mark.parametrize(
     ("picture", "script", "most"), [("compress", "plot_compress", 0.01), ("generate", "plot_conditional", 0.1)]
 )
-def test_the_pictures_of_the_readme_are_those_of_the_gallery(site, picture, script, most):
+def test_readme_images_match_gallery(site, picture, script, most):
     mine, drawn = (
         plt.imread(path) for path in (ROOT / f"docs/_static/{picture}.png", site / f"_images/sphx_glr_{script}_001.png")
     )
@@ -114,13 +114,13 @@ def test_the_pictures_of_the_readme_are_those_of_the_gallery(site, picture, scri
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator])
-def test_links_of_reprs_lead_to_the_site(site, estimator):
+def test_repr_links_resolve(site, estimator):
     link = estimator._get_doc_link(estimator.__new__(estimator))
     text = (site / link.removeprefix(SITE)).read_text()
     assert f'id="skae.{estimator.__name__}.fit"' in text
 
 
-def test_every_public_name_has_a_page(site):
+def test_public_names_have_pages(site):
     from skae import bottlenecks, datasets, export, losses, metrics, nn, noise, persistence, plotting
 
     for module in (skae, bottlenecks, datasets, export, losses, metrics, nn, noise, persistence, plotting):
