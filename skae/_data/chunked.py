@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from .._utils.memory import read_budget, working_memory
+from .._utils.torch_compat import is_out_of_memory
 from .arrays import alike, is_float
 
 _SLICE = 2**22  # values handled at once: 32 MB in float64
 # Bytes that `map_rows` takes at once. From 4 to 32 MB are equally fast: less are many calls, more leave the caches.
 # Weights that are more than that leave them in any case: they are read once for each slice, which takes twice as many.
 _BUDGET = 2**24
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def slices(X: np.ndarray | Tensor, n_values: int = 1) -> Iterator[slice]:
@@ -62,7 +62,7 @@ def map_rows(
             read = {id(A): to_tensor(A[s]) for A in arrays}  # what is given twice is read once
             part = function(*(read[id(A)] for A in arrays))
         except (MemoryError, RuntimeError) as error:
-            if s.stop - start == 1 or not _tells_of_memory(error):
+            if s.stop - start == 1 or not is_out_of_memory(error):
                 raise
         if part is None:  # out here the error is gone, and with it the tensors that its frames hold
             read = None
@@ -103,12 +103,6 @@ def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int, n_weig
     widest = max(n_values, *map(_row_size, arrays))
     budget = max(min(_BUDGET, working_memory()), min(8 * n_weights, working_memory(1 / 8)))
     return max(1, budget // (own + 4 * 4 * widest))
-
-
-def _tells_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in str(error) for words in _OUT_OF_MEMORY
-    )
 
 
 def _row_size(X: np.ndarray | Tensor) -> int:

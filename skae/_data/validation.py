@@ -13,7 +13,6 @@ from scipy.sparse import issparse
 from torch import Tensor
 
 from .._utils.checks import LARGEST
-from .._utils.rng import settled
 from .arrays import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 from .chunked import extremes, slices, tensor_extremes
 from .collections import one_array
@@ -27,8 +26,7 @@ _TAKE_NAN = " Set missing='mask' to take NaN for values that are missing, or imp
 
 
 def unchanged_on_error(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Give an estimator its attributes back when its method fails, interruptions included."""
-    method = settled(method)
+    """Restore the attributes of an estimator whose method fails, interruptions included."""
 
     @wraps(method)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -36,7 +34,7 @@ def unchanged_on_error(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, *args, **kwargs)
         except BaseException:
-            self.__dict__ = before  # at once: the next Ctrl-C may strike between any two calls
+            self.__dict__ = before
             raise
 
     return guarded

@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_consistent_length
 from .._data.arrays import as_array
 from .._data.targets import Classes, Targets, find_condition
 from .._data.validation import check_sample_weight
+from .._utils.sklearn_compat import with_callbacks
 from ._data import FitData
 from ._hints import names_arguments
-from ._sklearn_callbacks import with_callbacks
 from .base import BaseAutoencoder
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from .._utils.sklearn_compat import parameter_names
 from .._utils.slots import check_names, without_part
 from ._hints import parameter_hint
 from ._parts import names_of_parts
@@ -90,10 +91,10 @@ class ExtraParams(BaseEstimator):
     def _check_extra_names(self) -> None:
         """Refuse a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
         stray = [name for name in self._extra if name.partition("__")[0] not in _SLOTS or "__" not in name]
-        check_names(stray, self._get_param_names(), type(self).__name__, hint=self._hint)
+        check_names(stray, parameter_names(self), type(self).__name__, hint=self._hint)
 
     def _hint(self, name: str) -> str:
-        return parameter_hint(name, self._get_param_names(), names_of_parts(self))
+        return parameter_hint(name, parameter_names(self), names_of_parts(self))
 
 
 def _is_object(part: Any) -> bool:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .._data.chunked import check_finite, map_rows
 from .._data.sources import arranged
-from .._utils.rng import settled
 from .._utils.threads import threads_for
 from ..nn._sequence import ended
 
@@ -30,7 +29,6 @@ class Passes:
         """``function`` of all rows of ``arrays``, slice by slice, as one float32 array."""
         return self._run(function, *arrays).numpy()
 
-    @settled
     def _run(
         self,
         function: Callable[..., Tensor],

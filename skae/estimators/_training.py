@@ -31,7 +31,7 @@ from .._training.callbacks import (
 )
 from .._training.checkpoint import Checkpoint
 from .._training.net import AutoencoderNet
-from .._training.reports import Report, report
+from .._training.reports import Report, verbosity_callbacks
 from .._utils.memory import hold_budget, read_budget
 from .._utils.rng import draw_seed
 from .._utils.slots import select
@@ -170,7 +170,7 @@ def _train(
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
         few = 2 * n_held <= len(order) <= _FEW_ROWS
-        if keep.trust_start is True and n_held and few and not net.is_steered():
+        if keep.trust_start is True and n_held and few and not net.callbacks_change_updates():
             keep.trust_start = "pooled"
         for _, callback in net.callbacks_:
             if isinstance(callback, Report):
@@ -227,7 +227,7 @@ def _training_callbacks(est: Any, parts: ModelSpec, epochs: int, n_batches: int,
         *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
         *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
-        *report(int(est.verbose), epochs),
+        *verbosity_callbacks(int(est.verbose), epochs),
     ]
 
 

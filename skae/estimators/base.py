@@ -14,6 +14,7 @@ from .._data.validation import check_rows, gather, unchanged_on_error
 from .._density.prior import fit_prior
 from .._training.checkpoint import remove_checkpoint
 from .._training.state import available
+from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from .._utils.slots import select
 from ._advice import warn_of_scales, warn_of_target
 from ._data import FitData, check_fit_data
@@ -22,7 +23,6 @@ from ._hints import Hints, names_arguments
 from ._html import Documented
 from ._inference import Inference
 from ._parts import ModelSpec, check_params, find_network, find_prior, reads_padding
-from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from ._training import train
 from ._warnings import warn
 

@@ -21,11 +21,11 @@ from .._data.sources import as_lazy_array, load_if_small
 from .._data.sparse import sparse_rows
 from .._data.validation import unchanged_on_error
 from .._utils.checks import check_choice
+from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
 from ._empty import named_features
 from ._hints import Hints
 from ._html import Documented
 from ._inference import Inference
-from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
 from .base import BaseAutoencoder
 
 
