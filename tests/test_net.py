@@ -709,11 +709,12 @@ def test_fitted_net_predicts_standardized_samples(blobs):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(ae.net_)).predict(u), raw)
 
 
-def test_fitted_net_evaluates_datasets(blobs):
+def test_fitted_net_evaluates_samples(blobs):
     ae = small().fit(blobs)
-    rows = InMemoryDataset(torch.from_numpy(standardized(ae, blobs)))
-    found = ae.module_.in_data_units(ae.net_.evaluate(rows), 6)
-    np.testing.assert_allclose(found, -ae.score_samples(blobs), rtol=1e-4, atol=1e-6)
+    u = standardized(ae, blobs)
+    for samples in (u, torch.from_numpy(u), InMemoryDataset(torch.from_numpy(u))):
+        found = ae.module_.in_data_units(ae.net_.evaluate(samples), 6)
+        np.testing.assert_allclose(found, -ae.score_samples(blobs), rtol=1e-4, atol=1e-6)
 
 
 def test_fitted_net_saves_and_loads_parameters(blobs, tmp_path):
@@ -743,3 +744,5 @@ def test_fitted_net_of_a_conditional_generator_predicts(blobs):
     raw = vae.net_.predict({"u": u, "c": c})
     assert raw.shape == blobs.shape
     np.testing.assert_array_equal(raw, vae.net_.forward({"u": u, "c": c})[0].numpy())
+    with pytest.raises(ValueError, match=r"conditional: give .* of shape \(n, 3\)"):
+        vae.net_.predict(u)

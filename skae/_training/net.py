@@ -7,6 +7,7 @@ import math
 from contextlib import nullcontext, suppress
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from torch import Tensor, nn
@@ -134,7 +135,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
             raise StopTraining
 
     def evaluate(self, rows: Any) -> Tensor:
-        """Return the objective of every sample times its weight, (n,), in evaluation mode; its mean is the loss."""
+        """Return the objective of every sample times its weight, (n,), in evaluation mode; its mean is the loss.
+
+        ``rows`` is a dataset of the engine's, or an array or tensor of standardized samples.
+        """
+        if isinstance(rows, np.ndarray | Tensor):
+            rows = InMemoryDataset(torch.as_tensor(rows, dtype=torch.float32, device=self.device))
         return torch.cat([self._evaluate_batch(batch)[1] for batch in self.get_iterator(rows, training=False)])
 
     @torch.no_grad()
@@ -175,6 +181,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
         with self.stream:
             if isinstance(x, Inputs):
                 return super().infer(x.u, **({} if x.condition is None else {"c": x.condition}), **fit_params)
+            n_conditions = self.module_.n_conditions
+            if n_conditions and not (isinstance(x, dict) and "c" in x):
+                raise ValueError(
+                    f"The network is conditional: give {{'u': samples, 'c': conditions}}, with conditions of shape "
+                    f"(n, {n_conditions}), got {type(x).__name__}."
+                )
             return super().infer(x, **fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
