@@ -41,7 +41,8 @@ NAMES = {
 }
 NAMED_TUPLE = {"_replace", "_asdict", "_fields"}  # which are documented
 # Undocumented, although their names do not begin with an underscore.
-UNDOCUMENTED = {"sklearn.callback": "_utils/sklearn_compat.py", "joblib.parallel": "_utils/joblib_compat.py"}
+MODULES = {"sklearn.callback": "_utils/sklearn_compat.py", "joblib.parallel": "_utils/joblib_compat.py"}
+ATTRIBUTES = dict.fromkeys(("gru", "all_weights", "default_generator", "default_generators"), "_utils/torch_compat.py")
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
 
 
@@ -101,11 +102,13 @@ def test_no_private_method_of_another_library_is_overridden_elsewhere():
     assert overridden == {("skae._training.skorch_compat", "_default_callbacks")}
 
 
-def test_undocumented_modules_are_imported_in_the_compatibility_modules_only():
+def test_undocumented_names_are_used_in_the_compatibility_modules_only():
     for path, tree in TREES.items():
-        modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
-        for module in modules & UNDOCUMENTED.keys():
-            assert path == UNDOCUMENTED[module]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in MODULES and not node.level:
+                assert path == MODULES[node.module]
+            elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES:
+                assert path == ATTRIBUTES[node.attr]
 
 
 def test_the_private_names_of_the_fused_update_are_looked_up_when_it_is_used():

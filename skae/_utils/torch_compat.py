@@ -5,6 +5,9 @@ name                       reason                                               
 ========================== ======================================================== ==============================
 ``nn.Module._modules``     the modules within, None and repeated ones included      none: torch's own pickles have it
 ``vars(nn.Module())``      which attributes of a module are torch's                 none
+``torch.gru``              one layer of a GRU, for export: packed sequences cannot  no export of GRUs
+                           be exported
+``nn.RNNBase.all_weights`` a GRU's weights, by layer and direction                  ``weight_ih_l0`` and the like
 texts of errors            a RuntimeError that stands for a lack of memory          the error goes to the user
 ========================== ======================================================== ==============================
 """
@@ -41,6 +44,16 @@ def own_state(module: nn.Module) -> dict[str, Any] | None:
 def is_torch_state(state: dict[str, Any]) -> bool:
     """Whether ``state`` is what torch keeps of a module, rather than `own_state`."""
     return "_modules" in state
+
+
+def gru_weights(gru: nn.GRU) -> list[list[nn.Parameter]]:
+    """Return the weights of a GRU, a list of four for each layer and direction."""
+    return gru.all_weights
+
+
+def gru_layer(x: torch.Tensor, start: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor:
+    """Return the states of one layer, (n, length, width), read forwards from ``start``."""
+    return torch.gru(x, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
 
 
 def is_out_of_memory(error: Exception) -> bool:

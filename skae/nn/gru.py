@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .._utils.checks import check_choice, check_number
+from .._utils.torch_compat import gru_layer, gru_weights
 from ._sequence import SequenceNetwork, steps_inside
 
 
@@ -99,10 +100,10 @@ class _PackedGRU(nn.GRU):
         n_ways = 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
             ways = []
-            for way, weights in enumerate(self.all_weights[layer * n_ways : (layer + 1) * n_ways]):
+            for way, weights in enumerate(gru_weights(self)[layer * n_ways : (layer + 1) * n_ways]):
                 read = x.gather(1, mirrored.expand_as(x)) if way else x
                 start = x.new_zeros(1, x.shape[0], self.hidden_size)
-                h = torch.gru(read, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
+                h = gru_layer(read, start, weights)
                 ways.append(h.gather(1, mirrored.expand_as(h)) if way else h)
             x = torch.cat(ways, 2)
         return x.masked_fill(~inside, 0.0)
