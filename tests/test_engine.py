@@ -1,14 +1,16 @@
-"""Attempts to break the engine: whoever listens, wherever rows lie, whatever stops it, training is the same."""
+"""The training engine: results do not depend on callbacks, on how X is stored, on memory, threads or processes."""
 
 import copy
 import gc
 import inspect
+import itertools
 import pickle
 import signal
 import subprocess
 import sys
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dask.array as da
@@ -17,21 +19,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import zarr
+from guards import HANGS
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
-from torch.utils.data import Dataset, StackDataset, TensorDataset
+from torch.utils.data import Dataset
 
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
 from skae._data.batches import InMemoryDataset
 from skae._training import callbacks as _callbacks
 from skae._training.net import AutoencoderNet
 from skae.bottlenecks import Gaussian
 
-EVENTS = [
+TRAINING = [
     "on_train_begin",
     "on_epoch_begin",
     "on_batch_begin",
@@ -119,103 +121,80 @@ def assert_same(a, b):
 
 
 @pytest.fixture
-def by_skorchs_own_step(monkeypatch):
-    """A function that fits an estimator without the quick step."""
+def fit_by_skorch(monkeypatch):
+    """A function that fits an estimator by skorch's own step."""
 
     def fit(ae, *args, **kwargs):
         with monkeypatch.context() as patch:
-            patch.setattr(AutoencoderNet, "_quick_step", lambda self: None)
+            patch.setattr(AutoencoderNet, "_prepared_step", lambda self: None)
             return ae.fit(*args, **kwargs)
 
     return fit
 
 
 class At(Callback):
-    """Does something at an event, in one epoch if it is told which."""
+    """Calls ``do`` at an event, in every epoch or in one."""
 
     def __init__(self, event, do, epoch=None):
         self.event, self.do, self.epoch = event, do, epoch
+        if event is not None:
+            setattr(self, event, self.run)
 
-    def notify(self, event, net, **kwargs):
-        if event == self.event and self.epoch in (None, len(net.history)):
+    def run(self, net, **kwargs):
+        if self.epoch in (None, len(net.history)):
             self.do(net, **kwargs)
 
 
-def _method(event):
-    def tell(self, net, **kwargs):
-        self.notify(event, net, **kwargs)
-
-    return tell
-
-
-for _event in EVENTS:
-    setattr(At, _event, _method(_event))
-
-
-class Ear(Callback):
-    """Hears every batch and nothing else."""
-
+class BatchListener(Callback):
     def on_batch_end(self, net, loss=None, y_pred=None, **kwargs):
         assert loss is not None
 
 
-class Reader(Callback):
-    """Reads gradients."""
-
+class GradientReader(Callback):
     def on_grad_computed(self, net, named_parameters, **kwargs):
         self.norm_ = sum(float(p.grad.norm()) for _, p in named_parameters if p.grad is not None)
 
 
-# ------------------------------------------------------------------ quick or not, heard or not
+# ------------------------------------------------------------------ skorch's step, and callbacks that only listen
 
 SETTINGS = {
     "plain": {},
     "defaults": {"module": "mlp", "lr_schedule": "onecycle", "early_stopping": "auto", "max_epochs": 6},
     "penalty": {"alpha": 0.1, "l1_ratio": 0.3, "early_stopping": True},
-    "betas cycled": {"lr_schedule": "onecycle", "lr": 0.05},
-    "betas set": {"lr_schedule": "onecycle", "optimizer__betas": (0.5, 0.6)},
-    "cosine adamw": {"lr_schedule": "cosine", "optimizer": "adamw", "optimizer__weight_decay": 0.3},
+    "adamw": {"lr_schedule": "cosine", "optimizer": "adamw", "optimizer__weight_decay": 0.3},
     "plateau": {"lr_schedule": "plateau", "n_iter_no_change": 2, "lr": 0.3, "max_epochs": 9, "early_stopping": True},
-    "amsgrad": {"optimizer__amsgrad": True, "optimizer__weight_decay": 0.1},
-    "maximize": {"optimizer__maximize": True},
+    "amsgrad": {"optimizer__amsgrad": True, "optimizer__maximize": True},
     "unfused": {"optimizer__fused": False},
-    "foreach": {"optimizer__foreach": True},
     "sgd": {"optimizer": "sgd", "optimizer__momentum": 0.9, "lr_schedule": "onecycle"},
-    "rmsprop": {"optimizer": "rmsprop", "lr_schedule": "cosine"},
-    "adagrad": {"optimizer": "adagrad"},
     "lbfgs": {"optimizer": "lbfgs", "lr": 0.1, "optimizer__max_iter": 3},
-    "drawn": {"module": Fragile, "noise": "masking_noise", "early_stopping": True},
-    "salt": {"module": Fragile, "noise": "salt_and_pepper", "lr_schedule": "onecycle"},
-    "dropped": {"iterator_train__drop_last": True, "noise": "gaussian_noise"},
-    "singles": {"batch_size": 1, "max_epochs": 1},
-    "one batch": {"batch_size": 10**9, "iterator_train__shuffle": False},
-    "sparse": {"bottleneck": "sparse", "loss": "huber"},
+    "random": {"module": Fragile, "noise": "masking_noise", "early_stopping": True},
+    "dropped": {"iterator_train__drop_last": True, "noise": "gaussian_noise", "bottleneck": "sparse", "loss": "huber"},
     "bf16": {"precision": "bf16", "module": "mlp", "early_stopping": True},
+}
+BESIDE = {
+    "nothing": lambda X: {},
+    "weights": lambda X: {"sample_weight": np.linspace(0.1, 2, len(X))},
+    "target": lambda X: {"X_target": X[:, ::-1]},
 }
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("beside", ["nothing", "weights", "target"])
-def test_the_quick_step_is_skorchs_own(blobs, by_skorchs_own_step, name, beside):
-    given = {
-        "nothing": {},
-        "weights": {"sample_weight": np.linspace(0, 2, len(blobs))},
-        "target": {"X_target": blobs[:, ::-1]},
-    }[beside]
+@pytest.mark.parametrize(("name", "beside"), [*zip(SETTINGS, itertools.cycle(BESIDE))])
+def test_training_equals_that_by_skorchs_own_step(blobs, fit_by_skorch, name, beside):
+    given = BESIDE[beside](blobs)
     ae = small(**SETTINGS[name])
-    assert_same(clone(ae).fit(blobs, **given), by_skorchs_own_step(clone(ae), blobs, **given))
+    assert_same(clone(ae).fit(blobs, **given), fit_by_skorch(clone(ae), blobs, **given))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_training_does_not_depend_on_who_listens(blobs, name):
+def test_callbacks_that_only_listen_do_not_change_training(blobs, name):
     ae = small(**SETTINGS[name])
     alone = clone(ae).fit(blobs)
-    for heard in ([Ear()], [Reader()], [GradientNormClipping(1e30)], [Ear(), Reader()]):
-        assert_same(alone, clone(ae).set_params(callbacks=heard).fit(blobs))
+    for callbacks in ([BatchListener(), GradientReader()], [GradientNormClipping(1e30)]):
+        assert_same(alone, clone(ae).set_params(callbacks=callbacks).fit(blobs))
 
 
 @pytest.mark.parametrize("verbose", [1, 2])
-def test_training_does_not_depend_on_what_is_printed(blobs, capsys, verbose):
+def test_verbose_does_not_change_training(blobs, capsys, verbose):
     ae = small(module=Fragile, noise="masking_noise", lr_schedule="onecycle", early_stopping=True)
     assert_same(clone(ae).fit(blobs), ae.set_params(verbose=verbose).fit(blobs))
 
@@ -224,31 +203,22 @@ def test_training_does_not_depend_on_what_is_printed(blobs, capsys, verbose):
 @pytest.mark.parametrize(
     "params",
     [
-        {},
         {"bottleneck": Gaussian(importance_samples=3, warmup=0.5)},
         {"bottleneck": "total_correlation", "loss": "gaussian"},
-        {"conditional": True, "noise": "gaussian_noise", "alpha": 0.01},
-        {"conditional": True, "module": Fragile, "lr_schedule": "onecycle"},
+        {"conditional": True, "module": Fragile, "noise": "gaussian_noise", "alpha": 0.01, "lr_schedule": "onecycle"},
     ],
-    ids=["plain", "samples", "tc", "conditional", "fragile"],
+    ids=["samples", "tc", "conditional"],
 )
-@pytest.mark.parametrize("weighted", [False, True])
-def test_generators_do_not_depend_on_who_listens(blobs, by_skorchs_own_step, params, weighted):
-    vae = VAEGenerator(2, max_epochs=4, batch_size=25, random_state=0, **params)
-    given = {"sample_weight": np.linspace(0, 2, len(blobs))} if weighted else {}
-    y = np.arange(len(blobs)) % 3
-    alone = clone(vae).fit(blobs, y, **given)
-    assert_same(alone, by_skorchs_own_step(clone(vae), blobs, y, **given))
-    assert_same(alone, clone(vae).set_params(callbacks=[Ear()]).fit(blobs, y, **given))
-    # What sees gradients may change them, and then a first training decides alone whether to leave the start.
-    vae.set_params(early_stopping=False)
-    alone = clone(vae).fit(blobs, y, **given)
-    assert_same(alone, clone(vae).set_params(callbacks=[Ear(), Reader()]).fit(blobs, y, **given))
-    assert_same(alone, clone(vae).set_params(callbacks=[GradientNormClipping(1e30)]).fit(blobs, y, **given))
+def test_generators_equal_those_by_skorchs_own_step(blobs, fit_by_skorch, params):
+    vae = VAEGenerator(2, max_epochs=4, batch_size=25, random_state=0, early_stopping=False, **params)
+    given = {"y": np.arange(len(blobs)) % 3, "sample_weight": np.linspace(0, 2, len(blobs))}
+    alone = clone(vae).fit(blobs, **given)
+    assert_same(alone, fit_by_skorch(clone(vae), blobs, **given))
+    assert_same(alone, clone(vae).set_params(callbacks=[BatchListener(), GradientReader()]).fit(blobs, **given))
 
 
 class Batches(Callback):
-    """Keeps the rows that were trained on."""
+    """Keeps the batches that were trained on."""
 
     def on_train_begin(self, net, **kwargs):
         self.seen_ = []
@@ -258,9 +228,11 @@ class Batches(Callback):
             self.seen_.append((batch.u.clone(), batch.y.clone()))
 
 
-@pytest.mark.parametrize("schedule", ["onecycle", "cosine"])
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.NAdam])
-def test_schedules_are_those_of_a_loop_written_out(blobs, schedule, optimizer):
+@pytest.mark.parametrize(
+    ("schedule", "optimizer"),
+    [("onecycle", torch.optim.AdamW), ("cosine", torch.optim.Adam), ("onecycle", torch.optim.SGD)],
+)
+def test_training_with_a_schedule_equals_a_plain_torch_loop(blobs, schedule, optimizer):
     watch, network = Batches(), Small()
     ae = small(module=network, optimizer=optimizer, lr_schedule=schedule, lr=0.03, callbacks=[watch]).fit(blobs)
     mine = copy.deepcopy(network)
@@ -280,7 +252,7 @@ def test_schedules_are_those_of_a_loop_written_out(blobs, schedule, optimizer):
         torch.testing.assert_close(value, mine.state_dict()[name], atol=1e-5, rtol=1e-4)
 
 
-# ------------------------------------------------------------------ what callbacks do to the optimiser
+# ------------------------------------------------------------------ callbacks that change the optimizer
 
 
 def reload(net, **kwargs):
@@ -297,26 +269,8 @@ def forget(net, **kwargs):
     net.optimizer_.state.clear()
 
 
-def forget_squares(net, **kwargs):
-    for state in net.optimizer_.state.values():
-        state["exp_avg_sq"] = torch.zeros_like(state["exp_avg_sq"])
-
-
-def forget_steps(net, **kwargs):
-    for state in net.optimizer_.state.values():
-        state["step"] = torch.tensor(0.0)
-
-
 def halve(net, **kwargs):
     net.optimizer_.param_groups[0]["lr"] *= 0.5
-
-
-def decay(net, **kwargs):
-    net.optimizer_.param_groups[0]["weight_decay"] = 0.5
-
-
-def set_rate(net, **kwargs):
-    net.set_params(lr=1e-5, optimizer__weight_decay=0.2)
 
 
 def ascend(net, **kwargs):
@@ -345,26 +299,24 @@ def add_group(net, **kwargs):
         net.optimizer_.add_param_group({"params": last, "lr": 0.5})
 
 
-CHANGES = [reload, restart, forget, forget_squares, forget_steps, halve, decay, set_rate, ascend, freeze, add_group]
-EVENTS = ["on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"]
+CHANGES = [reload, restart, forget, halve, ascend, freeze, add_group]
+WHEN = ["on_epoch_begin", "on_batch_begin", "on_epoch_end", "on_batch_end"]
 
 
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("change", CHANGES)
-def test_what_a_callback_does_to_the_optimiser_counts_at_once(blobs, by_skorchs_own_step, change, event):
-    ae = small(lr=0.01, max_epochs=4, early_stopping=False)
+@pytest.mark.parametrize(("change", "event"), [*zip(CHANGES, itertools.cycle(WHEN))])
+def test_callback_that_changes_the_optimizer(blobs, fit_by_skorch, change, event):
+    ae = small(lr=0.01, max_epochs=4)
     a = clone(ae).set_params(callbacks=[At(event, change, epoch=2)]).fit(blobs)
-    b = by_skorchs_own_step(clone(ae).set_params(callbacks=[At(event, change, epoch=2)]), blobs)
+    b = fit_by_skorch(clone(ae).set_params(callbacks=[At(event, change, epoch=2)]), blobs)
     assert_same(a, b)
 
 
 @pytest.mark.parametrize("change", [drop_gradients, replace_gradients, halve, freeze])
-def test_what_a_callback_does_to_gradients_counts_at_once(blobs, by_skorchs_own_step, change):
-    for params in ({}, {"optimizer": "sgd", "optimizer__momentum": 0.9}):
-        ae = small(lr=0.01, **params)
-        a = clone(ae).set_params(callbacks=[At("on_grad_computed", change, epoch=2)]).fit(blobs)
-        b = by_skorchs_own_step(clone(ae).set_params(callbacks=[At("on_grad_computed", change, epoch=2)]), blobs)
-        assert_same(a, b)
+def test_callback_that_changes_gradients(blobs, fit_by_skorch, change):
+    ae = small(lr=0.01)
+    a = clone(ae).set_params(callbacks=[At("on_grad_computed", change, epoch=2)]).fit(blobs)
+    b = fit_by_skorch(clone(ae).set_params(callbacks=[At("on_grad_computed", change, epoch=2)]), blobs)
+    assert_same(a, b)
 
 
 class AnyStep(torch.optim.SGD):
@@ -372,13 +324,8 @@ class AnyStep(torch.optim.SGD):
         return super().step(*args, **kwargs)
 
 
-class OtherName(torch.optim.SGD):
-    def step(self, loss_closure=None):
-        return super().step(loss_closure)
-
-
 class NeedsClosure(torch.optim.SGD):
-    """As sharpness-aware ones are: what they are without a closure, they say when they are asked."""
+    """As sharpness-aware optimizers are."""
 
     def step(self, closure=None):
         if closure is None:
@@ -388,33 +335,23 @@ class NeedsClosure(torch.optim.SGD):
         return super().step(closure)
 
 
-@pytest.mark.parametrize("optimizer", [AnyStep, OtherName, NeedsClosure])
-def test_optimisers_of_ones_own_train_as_under_skorch(blobs, by_skorchs_own_step, optimizer):
+@pytest.mark.parametrize("optimizer", [AnyStep, NeedsClosure])
+def test_optimizer_of_ones_own_trains_as_under_skorch(blobs, fit_by_skorch, optimizer):
     ae = small(optimizer=optimizer)
-    assert_same(clone(ae).fit(blobs), by_skorchs_own_step(clone(ae), blobs))
+    assert_same(clone(ae).fit(blobs), fit_by_skorch(clone(ae), blobs))
 
 
-@pytest.mark.parametrize("params", [{}, {"iterator_train__shuffle": False}, {"early_stopping": True}])
-def test_a_network_may_write_into_what_it_is_given(blobs, params):
+@pytest.mark.parametrize("params", [{"iterator_train__shuffle": False}, {"early_stopping": True}])
+def test_network_may_work_in_place(blobs, params):
     a, b = (small(module=module, **params).fit(blobs) for module in (InPlace, OutOfPlace))
     assert_same(a, b)
 
 
-@pytest.mark.parametrize("kind", ["array", "tensor"])
-def test_no_method_writes_into_what_it_is_given(blobs, kind):
-    ae = small(module=OutOfPlace).fit(blobs)
-    ae.module_.network.up[0].inplace = ae.module_.network.down[0].inplace = True
-    for method, rows in (("transform", blobs), ("reconstruct", blobs), ("inverse_transform", blobs[:, :2])):
-        A = np.array(rows, dtype=np.float32)
-        getattr(ae, method)(A if kind == "array" else torch.from_numpy(A))
-        np.testing.assert_array_equal(A, rows.astype(np.float32), err_msg=method)
-
-
-# ------------------------------------------------------------------ the judge
+# ------------------------------------------------------------------ validation
 
 
 class Diary(Callback):
-    """Judges by hand, and keeps the weights of every epoch."""
+    """Keeps the objectives of the validation samples, and the weights, of every epoch."""
 
     def on_train_begin(self, net, y=None, **kwargs):
         self.y_, self.sample_losses_, self.weights_ = y, [net.evaluate(y)], [copy.deepcopy(net.module_.state_dict())]
@@ -424,7 +361,7 @@ class Diary(Callback):
         self.weights_.append(copy.deepcopy(net.module_.state_dict()))
 
 
-JUDGED = {
+VALIDATED = {
     "plain": {},
     "penalty": {"alpha": 0.05, "l1_ratio": 0.5},
     "noise": {"noise": "masking_noise"},
@@ -434,10 +371,11 @@ JUDGED = {
 }
 
 
-@pytest.mark.parametrize("name", JUDGED)
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("given", [False, True])
-def test_the_best_epoch_is_judged_by_what_the_judge_says_of_it(blobs, monkeypatch, name, weighted, given):
+@pytest.mark.parametrize(
+    ("name", "weighted", "given"),
+    [(name, i % 2 == 0, i % 3 == 0) for i, name in enumerate(VALIDATED)],
+)
+def test_best_epoch_minimizes_validation_loss(blobs, monkeypatch, name, weighted, given):
     asked = []
 
     def watched(a, b, level=0.05):
@@ -447,7 +385,7 @@ def test_the_best_epoch_is_judged_by_what_the_judge_says_of_it(blobs, monkeypatc
     significantly_above = _callbacks.significantly_above
     monkeypatch.setattr(_callbacks, "significantly_above", watched)
     diary = Diary()
-    ae = small(early_stopping=True, max_epochs=12, n_iter_no_change=6, callbacks=[diary], **JUDGED[name])
+    ae = small(early_stopping=True, max_epochs=12, n_iter_no_change=6, callbacks=[diary], **VALIDATED[name])
     others = {"sample_weight": np.linspace(0.1, 2, 60)} if weighted else {}
     others |= {"X_val": blobs[::3] + 0.1} if given else {}
     ae.fit(blobs, **others)
@@ -465,7 +403,7 @@ def test_the_best_epoch_is_judged_by_what_the_judge_says_of_it(blobs, monkeypatc
         assert torch.equal(value, diary.weights_[ae.best_epoch_][key]), key
 
 
-def test_the_curve_is_that_of_the_scores_of_the_rows_held_out(blobs):
+def test_validation_loss_curve_equals_scores(blobs):
     diary, X_val = Diary(), blobs[:20] * 1.1
     ae = small(max_epochs=6, callbacks=[diary], early_stopping=True).fit(blobs, X_val=X_val)
     for weights, loss in zip(diary.weights_, ae.validation_loss_curve_, strict=True):
@@ -474,38 +412,40 @@ def test_the_curve_is_that_of_the_scores_of_the_rows_held_out(blobs):
         assert -again.score_samples(X_val).mean() == pytest.approx(loss, rel=1e-4)
 
 
-class Judge(Callback):
-    """Keeps the rows that training is compared by, and not the net."""
+class Validation(Callback):
+    """Keeps the validation data."""
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.rows_ = y
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
-def test_weights_of_the_rows_held_out_have_mean_1(blobs, fraction):
-    judge, weight = Judge(), np.linspace(0.1, 4, 60) ** 2
-    ae = small(max_epochs=2, validation_fraction=fraction, early_stopping=True, callbacks=[judge])
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+def test_weights_of_validation_samples_have_mean_1(blobs, fraction):
+    validation, weight = Validation(), np.linspace(0.1, 4, 60) ** 2
+    ae = small(max_epochs=2, validation_fraction=fraction, early_stopping=True, callbacks=[validation])
     ae.fit(blobs, sample_weight=weight)
-    assert len(judge.rows_) == 60 * fraction
-    assert float(judge.rows_.weight.mean()) == pytest.approx(1, rel=1e-5)
-    assert float(judge.rows_.weight.std()) > 0.1
+    assert len(validation.rows_) == 60 * fraction
+    assert float(validation.rows_.weight.mean()) == pytest.approx(1, rel=1e-5)
+    assert float(validation.rows_.weight.std()) > 0.1
 
 
 @pytest.mark.parametrize(
-    ("early_stopping", "n", "n_judged"), [(True, 8, 1), ("auto", 8, 8), (True, 9, 1), ("auto", 9, 9), ("auto", 10, 1)]
+    ("early_stopping", "n", "n_validation"),
+    [(True, 8, 1), ("auto", 8, 8), (True, 9, 1), ("auto", 9, 9), ("auto", 10, 1)],
 )
-def test_few_rows_are_held_out_only_where_that_is_asked_for(blobs, early_stopping, n, n_judged):
-    judge = Judge()
-    small(max_epochs=1, early_stopping=early_stopping, callbacks=[judge]).fit(blobs[:n])
-    assert len(judge.rows_) == n_judged
+def test_few_samples_are_held_out_only_on_request(blobs, early_stopping, n, n_validation):
+    validation = Validation()
+    small(max_epochs=1, early_stopping=early_stopping, callbacks=[validation]).fit(blobs[:n])
+    assert len(validation.rows_) == n_validation
 
 
-# ------------------------------------------------------------------ going on
+# ------------------------------------------------------------------ partial_fit and warm_start
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop", "adagrad"])
-@pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
-def test_a_training_in_parts_is_one_training(blobs, optimizer, how):
+@pytest.mark.parametrize(
+    ("optimizer", "how"), [("adam", "partial_fit"), ("adamw", "warm_start"), ("sgd", "partial_fit")]
+)
+def test_repeated_fits_equal_a_single_one(blobs, optimizer, how):
     ae = small(optimizer=optimizer, iterator_train__shuffle=False, lr=0.02, max_epochs=4)
     whole, parts = clone(ae).fit(blobs), clone(ae).set_params(max_epochs=1, warm_start=how == "warm_start")
     curve = []
@@ -519,15 +459,7 @@ def test_a_training_in_parts_is_one_training(blobs, optimizer, how):
     assert parts.net_.history[:, "train_loss"] == whole.net_.history[:, "train_loss"]
 
 
-def test_partial_fit_of_another_number_of_rows_goes_on(blobs):
-    ae = small(iterator_train__shuffle=False)
-    for n in (60, 1, 2, 33, 60):
-        ae.partial_fit(blobs[:n])
-    assert ae.n_iter_ == 5
-    assert np.isfinite(ae.transform(blobs)).all()
-
-
-# ------------------------------------------------------------------ looked at while it trains
+# ------------------------------------------------------------------ a net that is used while it trains
 
 
 def look_by_pickle(net, **kwargs):
@@ -547,7 +479,7 @@ def look_by_predicting(net, **kwargs):
     net.predict(np.zeros((3, 6), dtype=np.float32))
 
 
-def look_by_judging(net, **kwargs):
+def look_by_evaluating(net, **kwargs):
     net.evaluate(InMemoryDataset(torch.zeros(3, 6)))
 
 
@@ -556,23 +488,23 @@ def look_by_fitting(net, **kwargs):
 
 
 class Silent(At):
-    """Is not itself looked at, as a function that it holds does not pickle."""
+    """Pickles without the function that it holds."""
 
     def __getstate__(self):
         return {"event": None, "do": None, "epoch": None}
 
 
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize(
-    "look", [look_by_pickle, look_by_copy, look_by_params, look_by_predicting, look_by_judging, look_by_fitting]
-)
-def test_a_net_may_be_looked_at_while_it_trains(blobs, event, look):
+LOOKS = [look_by_pickle, look_by_copy, look_by_params, look_by_predicting, look_by_evaluating, look_by_fitting]
+
+
+@pytest.mark.parametrize(("event", "look"), [*zip(TRAINING, itertools.cycle(LOOKS))])
+def test_net_may_be_used_while_it_trains(blobs, event, look):
     ae = small(module=Fragile, noise="gaussian_noise", lr_schedule="onecycle", early_stopping=True, max_epochs=2)
     alone = clone(ae).fit(blobs)
     assert_same(alone, clone(ae).set_params(callbacks=[Silent(event, look)]).fit(blobs))
 
 
-def test_a_copy_made_in_the_middle_of_an_epoch_trains_on_alone(blobs):
+def test_copy_made_within_an_epoch_is_independent(blobs):
     taken = []
     ae = small(callbacks=[Silent("on_batch_end", lambda net, **kwargs: taken.append(copy.deepcopy(net)), epoch=2)])
     ae.fit(blobs)
@@ -584,7 +516,7 @@ def test_a_copy_made_in_the_middle_of_an_epoch_trains_on_alone(blobs):
     assert any(not torch.equal(a, b) for a, b in moved)
 
 
-# ------------------------------------------------------------------ errors and interruptions
+# ------------------------------------------------------------------ global state
 
 
 def global_state():
@@ -601,92 +533,16 @@ def global_state():
     )
 
 
-def fail(net, **kwargs):
-    raise ZeroDivisionError
-
-
-def press(net, **kwargs):
-    signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize(("do", "error"), [(fail, ZeroDivisionError), (press, KeyboardInterrupt)])
-@pytest.mark.parametrize("again", [False, True])
-def test_whatever_stops_it_leaves_all_as_it_was(blobs, interruptible, event, do, error, again):
-    ae = small(noise="gaussian_noise", lr_schedule="onecycle", early_stopping=True, warm_start=True, prior="mixture")
-    if again:
-        ae.fit(blobs)
-        kept = state_of(ae), ae.net_.optimizer_.state_dict(), len(ae.net_.history)
-        kept = copy.deepcopy(kept)
-    ae.set_params(callbacks=[At(event, do)])
-    before, world = dict(vars(ae)), global_state()
-    for method in ("fit", "partial_fit"):
-        with pytest.raises(error):
-            getattr(ae, method)(blobs)
-        assert vars(ae) == before
-        assert global_state() == world
-    if again:
-        found = state_of(ae), ae.net_.optimizer_.state_dict(), len(ae.net_.history)
-        assert pickle.dumps([v.tolist() for v in found[0].values()]) == pickle.dumps(
-            [v.tolist() for v in kept[0].values()]
-        )
-        assert found[2] == kept[2]
-        assert repr(found[1]) == repr(kept[1])
-        assert not any(hasattr(ae.net_, name) for name in ("sample_losses_", "quick_step_"))
-    ae.set_params(callbacks=None).fit(blobs).sample(2)
-
-
-class Breaks(Small):
-    """Fails, or is stopped, in a half of the network, while training or while being judged."""
-
-    def __init__(self, input_shape, n_components, half="encode", training=True, press=False):
-        super().__init__(input_shape, n_components)
-        self.half, self.when, self.press, self.calls = half, training, press, 0
-
-    def _maybe(self, half):
-        self.calls += half == self.half and self.training is self.when
-        if self.calls == 4:
-            if self.press:
-                signal.raise_signal(signal.SIGINT)
-            raise ZeroDivisionError
-
-    def encode(self, x):
-        self._maybe("encode")
-        return super().encode(x)
-
-    def decode(self, z):
-        self._maybe("decode")
-        return super().decode(z)
-
-
-@pytest.mark.parametrize("half", ["encode", "decode"])
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("press", [False, True])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_an_error_within_the_network_leaves_all_as_it_was(blobs, interruptible, half, training, press, precision):
-    ae = small(
-        module=Breaks, module__half=half, module__training=training, module__press=press, precision=precision,
-        max_epochs=9, noise="gaussian_noise", early_stopping=True,
-    )  # fmt: skip
-    before, world = dict(vars(ae)), global_state()
-    with pytest.raises(KeyboardInterrupt if press else ZeroDivisionError):
-        ae.fit(blobs)
-    assert vars(ae) == before
-    assert global_state() == world
-    assert_same(small().fit(blobs), small().fit(blobs))
-
-
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_the_global_state_is_untouched_by_a_fit_that_ends(blobs, early_stopping):
+def test_fit_and_methods_leave_the_global_state(blobs):
     world = global_state()
-    ae = small(module=Fragile, noise="gaussian_noise", early_stopping=early_stopping, prior="mixture").fit(blobs)
+    ae = small(module=Fragile, noise="gaussian_noise", early_stopping=True, prior="mixture").fit(blobs)
     for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.score):
         method(blobs)
     ae.sample(3)
     assert global_state() == world
 
 
-def test_a_fit_where_gradients_are_off(blobs):
+def test_fit_under_no_grad(blobs):
     ae = small(early_stopping=True)
     alone = clone(ae).fit(blobs)
     with torch.no_grad():
@@ -694,7 +550,7 @@ def test_a_fit_where_gradients_are_off(blobs):
         assert not torch.is_grad_enabled()
 
 
-def test_torchs_default_dtype_changes_nothing(blobs):
+def test_default_dtype_of_torch_has_no_effect(blobs):
     ae = small(module="mlp", lr_schedule="onecycle", early_stopping=True, alpha=0.01)
     alone = clone(ae).fit(blobs)
     torch.set_default_dtype(torch.float64)
@@ -734,7 +590,7 @@ def several():
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_fits_at_once_are_those_one_after_the_other(blobs, backend):
+def test_parallel_fits_equal_serial_ones(blobs, backend):
     serial = [ae.fit(blobs) for ae in several()]
     with joblib.parallel_backend(backend, n_jobs=2):
         parallel = joblib.Parallel()(joblib.delayed(fit_one)(ae, blobs) for ae in several())
@@ -752,7 +608,7 @@ class CountsThreads(Small):
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["new thread", "thread that has computed"])
-def test_small_work_has_one_thread_in_whatever_thread_it_is_done(blobs, used):
+def test_small_work_takes_one_thread_in_any_thread(blobs, used):
     CountsThreads.found = set()
 
     def work():
@@ -771,17 +627,35 @@ def test_small_work_has_one_thread_in_whatever_thread_it_is_done(blobs, used):
     assert CountsThreads.found == {1}
 
 
-def test_threads_may_transform_with_one_estimator(blobs):
-    ae = small(module=Fragile).fit(blobs)
-    Z = ae.transform(blobs)
-    for found in joblib.Parallel(4, backend="threading")(joblib.delayed(ae.transform)(blobs) for _ in range(20)):
-        np.testing.assert_array_equal(found, Z)
+def test_threads_share_one_estimator_while_others_are_fitted(blobs):
+    vae = VAEGenerator(2, max_epochs=1, random_state=0).fit(blobs)
+    other = small(noise="gaussian_noise", prior="mixture")
+    alone, before = clone(other).fit(blobs).transform(blobs), state_of(vae)
+    uses = [
+        *(lambda n=n: vae.transform(blobs[:n]) for n in (5, 9)),
+        lambda: vae.score_samples(blobs[:5]),
+        *(lambda seed=seed: vae.sample(4, random_state=seed, noisy=True) for seed in range(3)),
+        lambda: vae.sample_posterior(blobs[:3], random_state=0, noisy=True),
+    ]
+    wanted = [use() for use in uses]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads change places as often as they can
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            fits = [pool.submit(lambda: clone(other).fit(blobs).transform(blobs)) for _ in range(3)]
+            found = [pool.submit(use) for _ in range(10) for use in uses]
+            for future, result in zip(found, wanted * 10, strict=True):
+                np.testing.assert_array_equal(future.result(timeout=HANGS), result)
+            for future in fits:
+                np.testing.assert_array_equal(future.result(timeout=HANGS), alone)
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(torch.equal(before[name], value) for name, value in state_of(vae).items())
 
 
-@pytest.mark.parametrize("mode", ["r", "r+", "c"])
-def test_a_search_over_a_memory_map_is_the_serial_one(blobs, tmp_path, mode):
+def test_parallel_search_over_a_memory_map_equals_the_serial_one(blobs, tmp_path):
     np.save(tmp_path / "X.npy", np.tile(blobs, (3, 1)))
-    X = np.load(tmp_path / "X.npy", mmap_mode=mode)
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
     grid = {"lr": [1e-3, 1e-2], "noise": [None, "masking_noise"]}
     ae = small(early_stopping=True)
     serial, parallel = (GridSearchCV(ae, grid, cv=2, n_jobs=n).fit(X) for n in (None, 2))
@@ -791,20 +665,11 @@ def test_a_search_over_a_memory_map_is_the_serial_one(blobs, tmp_path, mode):
         assert_same(serial.best_estimator_, search.best_estimator_)
 
 
-def test_arrays_that_joblib_has_mapped(blobs):
-    X = np.tile(blobs, (800, 1)).astype(np.float32)  # over 1 MB, from which on they are
-    ae = small(early_stopping=True, batch_size=2000)
-    alone = clone(ae).fit(X)
-    parallel = joblib.Parallel(2)(joblib.delayed(fit_one)(clone(ae), A) for A in (X, X[::-1][::-1]))
-    for other in parallel:
-        assert_same(alone, other)
+# ------------------------------------------------------------------ memory
 
 
-# ------------------------------------------------------------------ what is kept
-
-
-@pytest.mark.parametrize(("early_stopping", "listener"), [(True, []), (False, [Ear(), Reader()])])
-def test_a_fitted_estimator_keeps_no_rows(early_stopping, listener):
+@pytest.mark.parametrize(("early_stopping", "listener"), [(True, []), (False, [BatchListener(), GradientReader()])])
+def test_fitted_estimator_keeps_no_samples(early_stopping, listener):
     rng = np.random.default_rng(0)
     X, Y, weight = rng.normal(size=(6000, 40)), rng.normal(size=(6000, 40)), rng.uniform(size=6000)
     ae = small(early_stopping=early_stopping, batch_size=500, callbacks=listener)
@@ -828,20 +693,7 @@ def test_a_fitted_estimator_keeps_no_rows(early_stopping, listener):
     assert len(pickle.dumps(ae)) < 100_000
 
 
-@pytest.mark.parametrize(("early_stopping", "dtype"), [(False, "f4"), (True, "f8")])
-def test_tensors_are_gone_when_fit_is_over(early_stopping, dtype):
-    def alive():
-        gc.collect()
-        tensors = (item for item in gc.get_objects() if type(item) is torch.Tensor)
-        return sum(item.numel() >= 3300 and item.dtype is not torch.uint8 for item in tensors)
-
-    before = alive()
-    ae = small(early_stopping=early_stopping).fit(np.random.default_rng(0).normal(size=(1000, 33)).astype(dtype))
-    assert alive() == before
-    assert ae.n_iter_ == 3
-
-
-def test_pickles_do_not_grow_with_the_training(blobs):
+def test_size_of_pickles_does_not_depend_on_epochs(blobs):
     sizes = [len(pickle.dumps(small(max_epochs=n, early_stopping=True).fit(blobs))) for n in (1, 41)]
     assert sizes[1] - sizes[0] < 40 * 500
 
@@ -871,7 +723,7 @@ print((after - before) / (4 * X.size / 2**20))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
-def test_fit_makes_one_copy_of_x_and_little_more():
+def test_fit_makes_about_one_copy_of_X():
     command = [sys.executable, "-c", MEMORY]
     most, left = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert float(most) < 2.2, "in copies in float32"
@@ -907,16 +759,13 @@ LAYOUTS = {
     "unaligned": unaligned,
     "field": lambda X: np.array([(row, 1) for row in X], dtype=[("a", X.dtype, X.shape[1]), ("b", "u1")])["a"],
     "broadcast": lambda X: np.lib.stride_tricks.as_strided(X, X.shape, X.strides, writeable=False),
-    "list": lambda X: X.tolist(),
     "frame": pd.DataFrame,
+    "list": lambda X: X.tolist(),
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-def test_the_layout_of_x_does_not_matter(blobs, layout, dtype):
-    if layout == "list":
-        dtype = "f8"  # which it becomes
+@pytest.mark.parametrize(("layout", "dtype"), [*zip(LAYOUTS, itertools.cycle(["f4", "f8", "f2"]))])
+def test_layout_of_X_does_not_matter(blobs, layout, dtype):
     X = np.ascontiguousarray(blobs.astype(dtype))
     A = LAYOUTS[layout](X)
     ae = small(noise="gaussian_noise", early_stopping=True)
@@ -928,8 +777,8 @@ def test_the_layout_of_x_does_not_matter(blobs, layout, dtype):
     np.testing.assert_array_equal(np.asarray(A), X, err_msg="nobody has written into it")
 
 
-@pytest.mark.parametrize("dtype", ["?", "u1", "i1", "u2", "i4", "u8", "i8", "f2", "f4", "f8", "g", ">i2", ">f4", ">f8"])
-def test_the_dtype_of_x_does_not_matter(digits, dtype):
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "f2", "f4", "g", ">i2", ">f8"])
+def test_dtype_of_X_does_not_matter(digits, dtype):
     X = (digits[:200] > 8).astype(dtype)
     ae = AutoencoderTransformer(4, max_epochs=2, random_state=0)
     a, b = clone(ae).fit(X), clone(ae).fit(X.astype("f8"))
@@ -937,18 +786,24 @@ def test_the_dtype_of_x_does_not_matter(digits, dtype):
     np.testing.assert_allclose(a.transform(X), b.transform(X.astype("f8")), atol=1e-3)
 
 
-@pytest.mark.parametrize("mode", ["r", "r+", "c"])
-@pytest.mark.parametrize("view", [lambda X: X, lambda X: X[1:-1], lambda X: X[::-1, ::-1], lambda X: X[:, 1:5]])
-@pytest.mark.parametrize("held", [False, True])
-def test_views_of_a_memory_map_are_the_rows_they_show(digits, tmp_path, mode, view, held):
+@pytest.mark.parametrize(
+    ("mode", "view", "in_memory"),
+    [
+        ("r", lambda X: X, False),
+        ("r+", lambda X: X[1:-1], False),
+        ("c", lambda X: X[::-1, ::-1], False),
+        ("r", lambda X: X[:, 1:5], True),
+    ],
+)
+def test_views_of_a_memory_map(digits, tmp_path, mode, view, in_memory):
     np.save(tmp_path / "X.npy", digits[:400])
     X = view(np.load(tmp_path / "X.npy", mmap_mode=mode))
     same = np.array(view(digits[:400]))
     ae = AutoencoderTransformer(2, max_epochs=2, random_state=0)
-    with config_context(working_memory=1024 if held else 1 / 16):
+    with config_context(working_memory=1024 if in_memory else 1 / 16):
         a = clone(ae).fit(X)
         np.testing.assert_allclose(a.transform(X), a.transform(same), atol=1e-5)
-        if held:
+        if in_memory:
             assert_same(a, clone(ae).fit(same))
     np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), digits[:400])
 
@@ -957,19 +812,15 @@ def test_views_of_a_memory_map_are_the_rows_they_show(digits, tmp_path, mode, vi
 
 
 def given_beside(X, beside):
-    """What `fit` is given beside X, and the bytes of all rows as they are held."""
-    given = {
-        "nothing": {},
-        "weights": {"sample_weight": np.linspace(0.1, 2, len(X))},
-        "target": {"X_target": X[:, ::-1]},
-    }[beside]
-    return given, 4 * X.size * (2 if beside == "target" else 1)
+    """What `fit` is given beside X, and the bytes of all samples in memory."""
+    return BESIDE[beside](X), 4 * X.size * (2 if beside == "target" else 1)
 
 
-@pytest.mark.parametrize("beside", ["nothing", "target", "weights"])
-@pytest.mark.parametrize("noise", [None, "masking_noise"])
-@pytest.mark.parametrize("fraction", [0.1, 0.6])
-def test_what_fits_exactly_is_what_fits_easily(blobs, beside, noise, fraction):
+@pytest.mark.parametrize(
+    ("beside", "noise", "fraction"),
+    [("nothing", "masking_noise", 0.1), ("target", None, 0.6), ("weights", "masking_noise", 0.6)],
+)
+def test_training_is_the_same_up_to_the_last_byte_of_the_budget(blobs, beside, noise, fraction):
     X = np.tile(blobs, (4, 1))
     given, n_bytes = given_beside(X, beside)
     ae = small(module=Fragile, noise=noise, early_stopping=True, validation_fraction=fraction)
@@ -981,70 +832,33 @@ def test_what_fits_exactly_is_what_fits_easily(blobs, beside, noise, fraction):
         assert_same(fits[0], other)
 
 
-@pytest.mark.parametrize("beside", ["nothing", "target", "weights"])
-@pytest.mark.parametrize("noise", [None, "gaussian_noise"])
-def test_an_array_that_is_a_byte_too_large_is_trained_on_as_if_it_fitted(blobs, beside, noise):
+@pytest.mark.parametrize(("beside", "noise"), [("nothing", "gaussian_noise"), ("target", None), ("weights", None)])
+def test_training_is_the_same_one_byte_beyond_the_budget(blobs, beside, noise):
     X = np.tile(blobs, (4, 1))
     given, n_bytes = given_beside(X, beside)
     ae = small(module=Fragile, noise=noise, iterator_train__drop_last=True)
-    held = clone(ae).fit(X, **given)
+    in_memory = clone(ae).fit(X, **given)
     with config_context(working_memory=2 * (n_bytes - 1) / 2**20):
-        read = clone(ae).fit(X, **given)
-    assert held.loss_curve_ == read.loss_curve_
-    for name, value in state_of(held).items():
+        streamed = clone(ae).fit(X, **given)
+    assert in_memory.loss_curve_ == streamed.loss_curve_
+    for name, value in state_of(in_memory).items():
         if name != "baseline":  # which is the mean of a sample
-            assert torch.equal(value, read.module_.state_dict()[name]), name
+            assert torch.equal(value, streamed.module_.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("noise", [None, "gaussian_noise"])
-@pytest.mark.parametrize("n", [2, 3, 5, 9])
-def test_few_rows_of_which_none_fits(blobs, n, noise):
+@pytest.mark.parametrize(("n", "noise"), [(2, None), (3, "gaussian_noise"), (9, None)])
+def test_few_samples_beyond_the_budget(blobs, n, noise):
     ae = small(noise=noise, early_stopping="auto")
-    held = clone(ae).fit(blobs[:n])
+    in_memory = clone(ae).fit(blobs[:n])
     with config_context(working_memory=1e-5):
-        read = clone(ae).fit(blobs[:n])
-    np.testing.assert_allclose(read.loss_curve_, held.loss_curve_)
-    np.testing.assert_allclose(read.transform(blobs), held.transform(blobs), atol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def fitted(digits):
-    X, y = digits[:300], np.arange(300) % 3
-    few = {"max_epochs": 2, "random_state": 0}
-    return {
-        "transformer": AutoencoderTransformer(4, **few).fit(X),
-        "conv": ConvAutoencoder(4, **few).fit(X),
-        "vae": VAEGenerator(3, **few).fit(X),
-        "conditional": VAEGenerator(3, conditional=True, **few).fit(X, y),
-        "reconstructor": Reconstructor(AutoencoderTransformer(4, **few)).fit(X),
-        "normed": AutoencoderTransformer(4, module__normalization="batch", **few).fit(X),
-    }
-
-
-NAMES = ["transformer", "conv", "vae", "conditional", "reconstructor", "normed"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("memory", [0, 1e-6, 1 / 64])
-def test_little_memory_gives_the_same_results(fitted, digits, name, memory):
-    ae, X = fitted[name], digits[:12]
-    calls = {
-        "transform": (X,), "reconstruct": (X,), "score_samples": (X,), "score": (X,), "transform_distribution": (X,),
-    }  # fmt: skip
-    for method, args in calls.items():
-        if not hasattr(ae, method):
-            continue
-        expected = getattr(ae, method)(*args)
-        with config_context(working_memory=memory):
-            found = getattr(ae, method)(*args)
-        for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (found, expected)), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3, err_msg=method)
+        streamed = clone(ae).fit(blobs[:n])
+    np.testing.assert_allclose(streamed.loss_curve_, in_memory.loss_curve_)
+    np.testing.assert_allclose(streamed.transform(blobs), in_memory.transform(blobs), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:No component:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("cls", [AutoencoderTransformer, VAEGenerator, ConvAutoencoder])
-@pytest.mark.parametrize("memory", [0, 1e-6])
-def test_fit_with_next_to_no_memory(digits, cls, memory):
+@pytest.mark.parametrize(("cls", "memory"), [(AutoencoderTransformer, 0), (VAEGenerator, 1e-6), (ConvAutoencoder, 0)])
+def test_fit_with_next_to_no_working_memory(digits, cls, memory):
     ae = cls(2, max_epochs=1, random_state=0, prior=None)
     with config_context(working_memory=memory):
         ae.fit(digits[:60])
@@ -1054,10 +868,11 @@ def test_fit_with_next_to_no_memory(digits, cls, memory):
 # ------------------------------------------------------------------ sizes
 
 
-@pytest.mark.parametrize("n", range(2, 13))
-@pytest.mark.parametrize("batch_size", [1, 3, 12, 10**9])
-@pytest.mark.parametrize("drop_last", [False, True])
-def test_few_rows(blobs, n, batch_size, drop_last):
+@pytest.mark.parametrize(
+    ("n", "batch_size", "drop_last"),
+    [(2, 1, True), (2, 3, False), (3, 10**9, True), (5, 3, True), (9, 1, False), (10, 3, True), (12, 12, False)],
+)
+def test_few_samples(blobs, n, batch_size, drop_last):
     X = blobs[:n]
     for early_stopping in ("auto", False):
         ae = small(
@@ -1069,11 +884,11 @@ def test_few_rows(blobs, n, batch_size, drop_last):
         assert len(ae.loss_curve_) == 2
 
 
-# ------------------------------------------------------------------ streams that break
+# ------------------------------------------------------------------ sources that fail
 
 
 class Items(Dataset):
-    """Rows by their number, which does something at one of them, the k-th time that it is asked for."""
+    """Samples by their number; calls ``do`` when one of them is read for the k-th time."""
 
     def __init__(self, X, row=None, do=None, times=1):
         self.X, self.row, self.do, self.left = X, row, do, times
@@ -1085,31 +900,38 @@ class Items(Dataset):
         if i == self.row:
             self.left -= 1
             if self.left == 0:
-                self.do(None)
+                self.do()
         return torch.from_numpy(np.array(self.X[i])), i, {"name": "row"}
 
 
-def lost(net):
+def lost():
     raise OSError("the disk is gone")
 
 
-@pytest.mark.parametrize("times", [1, 2, 3, 4])
-@pytest.mark.parametrize(("do", "error"), [(lost, OSError), (press, KeyboardInterrupt)])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_row_that_cannot_be_read(digits, interruptible, times, do, error, method):
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("times", "do", "error", "method"),
+    [
+        (1, lost, OSError, "fit"),
+        (2, press, KeyboardInterrupt, "partial_fit"),
+        (3, press, KeyboardInterrupt, "fit"),
+        (4, lost, OSError, "fit"),
+    ],
+)
+def test_sample_that_cannot_be_read(digits, interruptible, times, do, error, method):
     ae = AutoencoderTransformer(2, max_epochs=9, random_state=0)
     world, before = global_state(), dict(vars(ae))
-    with config_context(working_memory=1 / 16):
-        if method == "partial_fit" and times > 2:
-            pytest.skip("an epoch asks no more often")
-        with pytest.raises(error):
-            getattr(ae, method)(Items(digits, 1234, do, times))
+    with config_context(working_memory=1 / 16), pytest.raises(error):
+        getattr(ae, method)(Items(digits, 1234, do, times))
     assert vars(ae) == before
     assert global_state() == world
 
 
 @pytest.mark.parametrize("held", [False, True])
-def test_a_chunk_that_cannot_be_computed(digits, held):
+def test_chunk_that_cannot_be_computed(digits, held):
     def compute(block, block_info=None):
         if block_info and block_info[0]["chunk-location"][0] == 5:
             raise OSError("chunk 5 is gone")
@@ -1124,51 +946,3 @@ def test_a_chunk_that_cannot_be_computed(digits, held):
                 method(X)
     assert vars(ae) == before
     assert global_state() == world
-
-
-def test_an_array_whose_store_goes_away(digits, tmp_path):
-    X = zarr.create_array(tmp_path / "X.zarr", data=digits, chunks=(100, 64))
-
-    def burn(net, **kwargs):
-        for path in (tmp_path / "X.zarr").rglob("*"):
-            if path.is_file():
-                path.write_bytes(b"")
-
-    ae = AutoencoderTransformer(2, max_epochs=3, callbacks=[At("on_epoch_begin", burn, epoch=2)])
-    before, world = dict(vars(ae)), global_state()
-    with config_context(working_memory=1 / 16), pytest.raises(Exception):  # noqa: B017
-        ae.fit(X)
-    assert vars(ae) == before
-    assert global_state() == world
-
-
-@pytest.mark.parametrize("held", [False, True])
-def test_datasets_of_tuples(digits, held):
-    u = torch.from_numpy(digits.copy())
-    kinds = [Items(digits), TensorDataset(u, torch.arange(len(u))), StackDataset(u, torch.arange(len(u)))]
-    ae = AutoencoderTransformer(2, max_epochs=2, random_state=0)
-    with config_context(working_memory=1024 if held else 1 / 16):
-        first, *others = (clone(ae).fit(X) for X in kinds)
-        for other, X in zip(others, kinds[1:], strict=True):
-            assert_same(first, other)
-            np.testing.assert_allclose(first.transform(X), first.transform(digits), atol=1e-5)
-    if held:
-        assert_same(first, clone(ae).fit(digits))
-
-
-# ------------------------------------------------------------------ names
-
-
-@pytest.mark.filterwarnings("ignore:No component:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", ["transformer", "vae", "conv"])
-def test_names_and_containers(digits, name):
-    cls = {"transformer": AutoencoderTransformer, "vae": VAEGenerator, "conv": ConvAutoencoder}[name]
-    X = pd.DataFrame(digits[:100], columns=[f"p{i}" for i in range(64)])
-    ae = cls(3, max_epochs=1, random_state=0).set_output(transform="pandas")
-    with config_context(working_memory=1e-3):
-        Z = ae.fit_transform(X)
-    assert list(Z.columns) == list(ae.get_feature_names_out())
-    assert list(ae.feature_names_in_) == list(X.columns)
-    assert list(ae.transform(X).index) == list(X.index)
-    with pytest.raises(ValueError, match="feature names"):
-        ae.transform(X[X.columns[::-1]])

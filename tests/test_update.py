@@ -1,6 +1,9 @@
-"""The shortcut around an optimiser's step: the same weights and the same state, to the bit."""
+"""The fast update of fused Adam: the weights and the state of `optimizer.step`, to the bit, and a way out."""
 
 import copy
+import re
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,14 +13,15 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
+from skae._training import fused_adam
 from skae._training.fused_adam import FastUpdate
 
 
-def twins(make, layers=3):
-    """Two modules that start alike, and their optimisers."""
+def twins(make):
+    """Two equal modules, and their optimizers."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        module = nn.Sequential(*(nn.Linear(4, 4) for _ in range(layers)))
+        module = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3)))
     modules = module, copy.deepcopy(module)
     return modules, [make(m) for m in modules]
 
@@ -31,6 +35,15 @@ def backward(module, seed, used=None):
     x.square().sum().backward()
 
 
+def train(modules, optimizers, update, layers=(None,) * 5):
+    """Train the first module by its optimizer's step, and the second by ``update``."""
+    for seed, used in enumerate(layers):
+        for module in modules:
+            backward(module, seed, used)
+        optimizers[0].step()
+        update()
+
+
 def assert_same(modules, optimizers):
     for a, b in zip(*(m.parameters() for m in modules), strict=True):
         assert torch.equal(a, b)
@@ -41,88 +54,78 @@ def assert_same(modules, optimizers):
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(states[1][key][name])), name
 
 
-makers = {
-    "adam": lambda m: Adam(m.parameters(), lr=0.1, fused=True),
-    "adamw": lambda m: AdamW(m.parameters(), lr=0.1, weight_decay=0.3, betas=(0.5, 0.6), fused=True),
-    "decay": lambda m: Adam(m.parameters(), lr=0.1, weight_decay=0.3, eps=1e-3, fused=True),
-    "decoupled": lambda m: Adam(m.parameters(), lr=0.1, weight_decay=0.3, decoupled_weight_decay=True, fused=True),
+def adam(module):
+    return Adam(module.parameters(), lr=0.1, fused=True)
+
+
+FAST = {
+    "adam": adam,
+    "adamw": lambda m: AdamW(m.parameters(), lr=0.1, weight_decay=0.3, betas=(0.5, 0.6), eps=1e-3, fused=True),
+    "decay": lambda m: Adam(m.parameters(), lr=0.1, weight_decay=0.3, decoupled_weight_decay=True, fused=True),
     "groups": lambda m: Adam([{"params": m[0].parameters(), "lr": 0.3}, {"params": m[1:].parameters()}], fused=True),
+}
+OTHERS = {
     "amsgrad": lambda m: Adam(m.parameters(), lr=0.1, amsgrad=True, fused=True),
     "maximize": lambda m: Adam(m.parameters(), lr=0.1, maximize=True, fused=True),
-    "for each": lambda m: Adam(m.parameters(), lr=0.1, foreach=True),
+    "foreach": lambda m: Adam(m.parameters(), lr=0.1, foreach=True),
     "sgd": lambda m: SGD(m.parameters(), lr=0.1, momentum=0.9, fused=True),
 }
 
 
-@pytest.mark.parametrize("name", makers)
-def test_steps_are_the_optimisers_own(name):
-    modules, optimizers = twins(makers[name])
-    update = FastUpdate(optimizers[1])
-    assert update.is_fast is (name not in ("amsgrad", "maximize", "for each", "sgd"))
-    for seed in range(5):
-        for module in modules:
-            backward(module, seed)
-        optimizers[0].step()
-        update()
+@pytest.fixture
+def calls(monkeypatch):
+    """The calls of the kernel by the fast update, on a version of torch that is taken for a tested one."""
+    monkeypatch.setattr(fused_adam, "TESTED", (torch.__version__.partition("+")[0],))
+    made, call = [], fused_adam._call
+    monkeypatch.setattr(fused_adam, "_call", lambda *args: made.append(args) or call(*args))
+    fused_adam._try.cache_clear()
+    yield made
+    fused_adam._try.cache_clear()
+
+
+@pytest.mark.parametrize("name", [*FAST, *OTHERS])
+def test_update_equals_step(calls, name):
+    modules, optimizers = twins((FAST | OTHERS)[name])
+    train(modules, optimizers, FastUpdate(optimizers[1]))
     assert_same(modules, optimizers)
+    assert bool(calls) is (name in FAST)
 
 
 @given(used=st.lists(st.sets(st.integers(0, 2), min_size=1), min_size=1, max_size=8))
-@settings(max_examples=50)
-def test_parameters_may_have_gradients_at_some_steps_and_none_at_others(used):
-    modules, optimizers = twins(makers["adam"])
-    update = FastUpdate(optimizers[1])
-    for seed, layers in enumerate(used):
-        for module in modules:
-            backward(module, seed, layers)
-        optimizers[0].step()
-        update()
+@settings(max_examples=25)
+def test_parameters_without_gradients_at_some_steps(used):
+    modules, optimizers = twins(adam)
+    train(modules, optimizers, FastUpdate(optimizers[1]), used)
     assert_same(modules, optimizers)
 
 
-def test_rates_follow_a_schedule_at_every_step():
-    modules, optimizers = twins(makers["adam"])
+def test_update_follows_a_schedule():
+    modules, optimizers = twins(adam)
     schedules = [OneCycleLR(o, max_lr=0.1, total_steps=20) for o in optimizers]
     update = FastUpdate(optimizers[1])
-    for seed in range(19):
-        for module in modules:
-            backward(module, seed)
-        optimizers[0].step()
-        update()
+    for _ in range(19):
+        train(modules, optimizers, update, [None])
         for schedule in schedules:
             schedule.step()
     assert_same(modules, optimizers)
 
 
-def test_what_it_leaves_behind_is_an_ordinary_state():
-    modules, optimizers = twins(makers["adam"])
-    update = FastUpdate(optimizers[1])
-    for seed in range(3):
-        for module in modules:
-            backward(module, seed)
-        optimizers[0].step()
-        update()
-    other = copy.deepcopy(modules[1])
-    resumed = makers["adam"](other)
+def test_state_after_updates_can_be_loaded():
+    modules, optimizers = twins(adam)
+    train(modules, optimizers, FastUpdate(optimizers[1]))
+    resumed = adam(modules[1])
     resumed.load_state_dict(copy.deepcopy(optimizers[1].state_dict()))
-    for module in (modules[0], other):
-        backward(module, 9)
-    optimizers[0].step()
-    resumed.step()
-    assert_same((modules[0], other), (optimizers[0], resumed))
+    train(modules, (optimizers[0], resumed), resumed.step)
+    assert_same(modules, (optimizers[0], resumed))
 
 
-@pytest.mark.parametrize("change", ["load", "freeze", "group", "hook", "nothing"])
-def test_what_changes_between_epochs_is_seen(change):
-    modules, optimizers = twins(makers["adam"])
+@pytest.mark.parametrize("change", ["load", "freeze", "group", "hook"])
+def test_changes_between_epochs_are_seen(change):
+    modules, optimizers = twins(adam)
     update, seen = FastUpdate(optimizers[1]), []
     for epoch in range(3):
         update.refresh()
-        for seed in range(3):
-            for module in modules:
-                backward(module, seed)
-            optimizers[0].step()
-            update()
+        train(modules, optimizers, update)
         for module, optimizer in zip(modules, optimizers, strict=True):
             if change == "load":
                 optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
@@ -136,27 +139,71 @@ def test_what_changes_between_epochs_is_seen(change):
             elif change == "hook":
                 optimizer.register_step_post_hook(lambda *args: seen.append(args))
     assert_same(modules, optimizers)
-    assert update.is_fast is (change != "hook")
-    assert len(seen) == (2 * 3 * (1 + 2) if change == "hook" else 0)
+    assert len(seen) == (2 * 5 * (1 + 2) if change == "hook" else 0)
 
 
-def test_hooks_are_not_passed_over():
-    modules, optimizers = twins(makers["adam"])
-    seen = []
-    optimizers[1].register_step_post_hook(lambda *args: seen.append(args))
-    update = FastUpdate(optimizers[1])
-    for seed in range(3):
-        backward(modules[1], seed)
-        update()
-    assert len(seen) == 3
-
-
-def test_a_step_put_in_its_place_is_called():
-    modules, (_, optimizer) = twins(makers["adam"])
-    own, seen = optimizer.step, []
-    optimizer.step = lambda *args: seen.append(args) or own(*args)
+def test_hooks_and_replaced_steps_are_called():
+    modules, (_, optimizer) = twins(adam)
+    step, seen = optimizer.step, []
+    optimizer.step = lambda *args: seen.append("step") or step(*args)
+    optimizer.register_step_post_hook(lambda *args: seen.append("hook"))
     update = FastUpdate(optimizer)
     for seed in range(3):
         backward(modules[1], seed)
         update()
-    assert len(seen) == 3
+    assert seen == ["step", "hook"] * 3
+
+
+# ------------------------------------------------------------------ the way out: other versions of torch
+
+
+class OtherTorch:
+    """torch as the fast update sees it, with other names; those that are None are missing."""
+
+    def __init__(self, **names):
+        self.names = names
+
+    def __getattr__(self, name):
+        found = self.names.get(name, getattr(torch, name))
+        if found is None:
+            raise AttributeError(name)
+        return found
+
+
+OTHER_VERSIONS = {
+    "version": (fused_adam, "torch", OtherTorch(__version__="99.0.0")),
+    "no kernel": (fused_adam, "torch", OtherTorch(_fused_adam_=None)),
+    "signature": (fused_adam, "torch", OtherTorch(_fused_adam_=lambda weights, grads, first, second: None)),
+    "state": (fused_adam, "_STATE", ("step", "first_moment", "second_moment")),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_VERSIONS)
+def test_ordinary_step_on_another_version_of_torch(monkeypatch, calls, name):
+    monkeypatch.setattr(*OTHER_VERSIONS[name])
+    modules, optimizers = twins(adam)
+    update = FastUpdate(optimizers[1])
+    train(modules, optimizers, update)
+    update.refresh()
+    train(modules, optimizers, update)
+    assert_same(modules, optimizers)
+    assert update.groups is None
+
+
+@pytest.mark.parametrize("which", ["one", "all"])
+def test_ordinary_step_without_the_names_of_hooks(monkeypatch, calls, which):
+    modules, optimizers = twins(adam)
+    with monkeypatch.context() as patch:  # the ordinary step needs them
+        if which == "one":
+            patch.delattr(optimizers[1], "_optimizer_step_post_hooks")
+        else:
+            patch.delattr(import_module("torch.optim.optimizer"), "_global_optimizer_pre_hooks")
+        update = FastUpdate(optimizers[1])
+    train(modules, optimizers, update)
+    assert_same(modules, optimizers)
+    assert not calls
+
+
+def test_the_pinned_version_of_torch_is_tested():
+    pinned = (Path(__file__).parents[1] / "constraints.txt").read_text()
+    assert re.search(r"^torch==([\d.]+)", pinned, re.MULTILINE)[1] in fused_adam.TESTED

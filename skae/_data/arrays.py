@@ -17,6 +17,8 @@ from sklearn import get_config, utils
 from sklearn.utils import multiclass, validation
 from torch import Tensor
 
+from .._utils.sklearn_compat import output_container
+
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -124,17 +126,11 @@ def return_input_type(method: _Method) -> _Method:
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = method(self, *args, **kwargs)
         X = args[0] if args else kwargs.get(name)
-        if method.__name__ == "transform" and _container(self) != "default":
+        if method.__name__ == "transform" and output_container(self) != "default":
             X = None
         return tuple(as_type_of(A, X) for A in result) if isinstance(result, tuple) else as_type_of(result, X)
 
     return cast(_Method, wrapped)
-
-
-def _container(estimator: Any) -> str:
-    """Return the output container configured for `transform`, by `set_output` or globally."""
-    own = getattr(estimator, "_sklearn_output_config", {})
-    return own.get("transform", get_config()["transform_output"])
 
 
 def _is_foreign(A: Any) -> bool:

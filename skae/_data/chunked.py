@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from .._utils.memory import read_budget, working_memory
+from .._utils.torch_compat import is_out_of_memory
 from .arrays import as_type_of, is_float
 
 _SLICE = 2**22  # values processed at once: 32 MB in float64
 # Bytes per slice of `map_rows`. 4 to 32 MB are equally fast: less means many calls, more does not fit into the caches.
 # Weights larger than that exceed the caches in any case and are read once per slice, so slices then grow with them.
 _BUDGET = 2**24
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def slices(X: np.ndarray | Tensor, n_values: int = 1) -> Iterator[slice]:
@@ -61,7 +61,7 @@ def map_rows(
             read = {id(A): to_tensor(A[s]) for A in arrays}  # an array passed twice is read once
             part = function(*(read[id(A)] for A in arrays))
         except (MemoryError, RuntimeError) as error:
-            if s.stop - start == 1 or not _is_out_of_memory(error):
+            if s.stop - start == 1 or not is_out_of_memory(error):
                 raise
         if part is None:  # outside of `except` the traceback no longer keeps tensors alive
             read = None
@@ -102,12 +102,6 @@ def _rows_at_once(arrays: tuple[np.ndarray | Tensor, ...], n_values: int, n_weig
     widest = max(n_values, *map(_row_size, arrays))
     budget = max(min(_BUDGET, working_memory()), min(8 * n_weights, working_memory(1 / 8)))
     return max(1, budget // (own + 4 * 4 * widest))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        words in str(error) for words in _OUT_OF_MEMORY
-    )
 
 
 def _row_size(X: np.ndarray | Tensor) -> int:

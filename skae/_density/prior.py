@@ -52,7 +52,7 @@ def fit_prior(
     prior = prior() if isinstance(prior, type) else clone(prior)
     weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
     params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
-    with threads_for(sys.maxsize):  # clustering may use OpenMP, which is not available after a fork
+    with threads_for(sys.maxsize):
         return _seeded(prior, seed, replace=False).fit(codes, **params)
 
 

@@ -153,7 +153,8 @@ class Autoencoder(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._buffers.setdefault("empty", None)  # pickles of version 0.2 have no such buffer
+        if not hasattr(self, "empty"):  # as in pickles of version 0.2
+            self.register_buffer("empty", None)
 
     def _set_scaling(self, mean: Any, scale: float) -> None:
         if np.ndim(mean) == 0:

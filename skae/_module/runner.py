@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from .._data.chunked import check_finite, map_rows
-from .._utils.rng import settled
 from .._utils.threads import threads_for
 from ..nn._sequence import ended
 
@@ -28,7 +27,6 @@ class BatchRunner:
     def __init__(self, module: Any, device: Any) -> None:
         self.module, self.device = module, device
 
-    @settled
     def run(
         self,
         function: Callable[..., Tensor],

@@ -14,12 +14,11 @@ from torch.overrides import TorchFunctionMode
 
 from .._utils.codec import check_settable
 from .._utils.component import Component
-from .._utils.rng import settled
+from .._utils.torch_compat import MODULE_ATTRIBUTES
 from .autoencoder import Autoencoder
 from .inspection import Costs, is_known
 
 _PARTS = ("bottleneck", "loss", "noise")
-_MACHINERY = vars(nn.Module()).keys()
 _CALLS_PER_TENSOR, _MORE_CALLS = 100, 10_000  # of torch's functions, while a network is laid out: tens are usual
 
 
@@ -54,7 +53,7 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
     for name, found in state["attributes"].items():
         for attribute, value in found.items():
             check_settable(type(parts[name]), attribute)
-            if attribute in _MACHINERY or callable(value):
+            if attribute in MODULE_ATTRIBUTES or callable(value):
                 raise ValueError(f"{name} cannot have found out {attribute}")
             setattr(parts[name], attribute, value)
     for name in state.get("frozen", []):
@@ -62,7 +61,6 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
     return module.train(bool(state["training"]))
 
 
-@settled
 def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, known: bool = True) -> Any:
     """What ``make`` makes, with ``arrays`` for its weights.
 
@@ -89,7 +87,7 @@ def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, kn
 
 
 def _has_more_buffers(module: nn.Module) -> bool:
-    return any(layer._non_persistent_buffers_set for layer in module.modules())
+    return bool(dict(module.named_buffers()).keys() - module.state_dict().keys())
 
 
 class _Budget(TorchFunctionMode):
@@ -131,7 +129,7 @@ def _parts(module: Autoencoder) -> list[tuple[str, nn.Module]]:
 
 def _attributes(part: nn.Module) -> dict[str, Any]:
     """What a part found out and keeps neither as parameter nor as tensor, such as how far training is."""
-    known = _MACHINERY | (part.get_params(deep=False).keys() if isinstance(part, Component) else set())
+    known = MODULE_ATTRIBUTES | (part.get_params(deep=False).keys() if isinstance(part, Component) else set())
     return {name: value for name, value in vars(part).items() if name not in known}
 
 
@@ -150,7 +148,6 @@ def _is_harmless(part: Any) -> bool:
     return not callable(part)
 
 
-@settled
 def _is_ours(module: Autoencoder, recipe: dict[str, Any]) -> bool:
     """Whether a module is what its recipe makes, but for the values of its tensors."""
     if not all(map(_is_harmless, recipe.values())):

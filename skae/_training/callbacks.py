@@ -1,4 +1,4 @@
-"""What watches a training run: the best weights, the schedule, the guards and how far it is."""
+"""Callbacks of a training: the best weights, schedules, a guard against infinite losses, progress."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 
 from .._data.batches import InMemoryDataset
 from .._utils.component import Component
+from .base_callback import BaseCallback, StopTraining
 from .net import AutoencoderNet
 
 SCHEDULES = (None, "onecycle", "cosine", "plateau")
 
 
 class Evidence(NamedTuple):
-    """What a training says of whether it has improved on its start."""
+    """What a training found out about whether it has improved on its start."""
 
-    validation: Any  #: the samples
+    validation: Any  #: the validation samples
     start: Tensor  #: their objectives before training, (n,)
-    best: Tensor  #: and with the best weights
+    best: Tensor  #: their objectives with the best weights, (n,)
     start_weights: dict[str, Tensor]
 
 
-class KeepBest(Callback):
-    """Keep the weights that validation best, those before the first epoch included, and stop in time.
+class KeepBest(BaseCallback):
+    """Restore the weights of the smallest validation loss, epoch 0 included, and stop when none smaller comes.
 
-    Where the start is an answer already, training has to prove itself: unless the best weights are better than
-    the start by a paired t-test over the rows (one-sided, at 5 %), the start is kept. The best of many epochs on a
-    dozen rows is better than the start by chance alone often enough.
+    Where the start is a solution already (PCA), it is kept unless the best weights are better by a paired t-test over
+    the validation samples (one-sided, at 5 %): on a dozen samples the best of many epochs is better than the start by
+    chance often enough.
 
-    With ``trust_start='pooled'`` the best weights are put back and the decision is left to whoever has more evidence,
-    who finds it in ``evidence_``.
+    With ``trust_start='pooled'`` the best weights are restored, and ``evidence_`` has what the caller needs for the
+    test.
 
     Parameters
     ----------
@@ -45,13 +46,11 @@ class KeepBest(Callback):
         Relative improvement of the loss that counts for ``patience``. Any improvement counts for
         which weights are kept.
     restore : bool, default=True
-        Whether the best weights are put back at the end; otherwise this only keeps the curve.
+        Whether the best weights are restored at the end; otherwise only the curve is kept.
     trust_start : bool, 'always' or 'pooled', default=False
-        Whether the weights before training are an answer already. 'always' keeps them, for where the validation data
-        can prove nothing.
+        Whether the weights before training are a solution already. 'always' keeps them, for validation data that can
+        prove nothing.
     """
-
-    ignores_batch_history = True
 
     def __init__(
         self, patience: float | None, tol: float, restore: bool = True, trust_start: bool | str = False
@@ -72,7 +71,7 @@ class KeepBest(Callback):
 
     def _keep(self, net: AutoencoderNet) -> None:
         self.best_epoch_ = len(net.history) - self.first_
-        # Tensor by tensor: to deep-copy the dict with all that is known of it takes five times as long.
+        # Tensor by tensor: a deep copy of the dict, metadata included, takes five times as long.
         self.weights_ = {name: t.clone() for name, t in net.module_.state_dict().items()} if self.restore else {}
         self.sample_losses_ = getattr(net, "sample_losses_", self.start_)
 
@@ -86,10 +85,10 @@ class KeepBest(Callback):
         else:
             self.misses_ += 1
         if self.is_out_of_patience():
-            raise KeyboardInterrupt  # skorch's way to stop
+            raise StopTraining
 
     def is_out_of_patience(self) -> bool:
-        """Whether it has stopped training, or has to."""
+        """Whether training has to stop."""
         return self.patience is not None and self.misses_ >= self.patience
 
     def on_train_end(self, net: AutoencoderNet, X: Any = None, y: InMemoryDataset | None = None, **kwargs: Any) -> None:
@@ -103,7 +102,7 @@ class KeepBest(Callback):
         del self.weights_, self.start_weights_, self.start_, self.sample_losses_
 
     def _is_proven(self) -> bool:
-        """Whether the weights kept are better than the start by more than chance."""
+        """Whether the best weights are better than the start by more than chance."""
         return self.trust_start != "always" and significantly_above(self.start_, self.sample_losses_)
 
 
@@ -116,10 +115,9 @@ def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
     return bool(difference.std() == 0) or ttest_rel(a, b, alternative="greater").pvalue < level
 
 
-class FiniteLoss(Callback):
+class FiniteLoss(BaseCallback):
     """Stop with an error when a loss is not finite."""
 
-    ignores_batch_history = True
     first_ = 0
 
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
@@ -132,7 +130,7 @@ class FiniteLoss(Callback):
                 self._fail(net, f"{name} loss became {loss}")
 
     def check_weights(self, net: AutoencoderNet) -> None:
-        """Check what the last step has left, which no loss has seen."""
+        """Check the weights after the last step, which no loss has seen."""
         if not all(bool(value.isfinite().all()) for value in net.module_.parameters()):
             self._fail(net, "weights became infinite or NaN")
 
@@ -144,16 +142,14 @@ class FiniteLoss(Callback):
         )
 
 
-class Progress(Callback):
-    """Tell the parts that ask for it, by an attribute ``progress``, which share of the training is done.
+class Progress(BaseCallback):
+    """Set ``progress``, the share of the training that is done, on the parts that have this attribute.
 
     Parameters
     ----------
     steps : int
         Batches of the whole training.
     """
-
-    ignores_batch_history = True
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -169,30 +165,28 @@ class Progress(Callback):
                 part.progress = min(self.done_ / max(self.steps, 1), 1.0)
             self.done_ += 1
 
-    def _release(self) -> None:
-        """Training is over, and what goes on from it (`partial_fit`) begins no other course."""
+    def release(self) -> None:
+        """Set progress to 1: a training that goes on from this one (`partial_fit`) has no course of its own."""
         for part in self.__dict__.pop("parts_", []):
             part.progress = 1.0
 
 
 def parts_with_progress(*parts: Any) -> list[Any]:
-    """Which of ``parts``, and of the parts that they hold, follow the course of training; None holds nothing."""
+    """Return those of ``parts``, which may be None, and of the parts within them that have ``progress``."""
     layers = (layer for part in parts if part is not None for layer in part.modules())
     return [layer for layer in layers if isinstance(layer, Component) and hasattr(layer, "progress")]
 
 
-class SklearnCallbacks(Callback):
-    """Tell scikit-learn's own callbacks (1.9) of every epoch.
+class SklearnCallbacks(BaseCallback):
+    """Report every epoch to scikit-learn's own callbacks (1.9).
 
     Parameters
     ----------
     estimator : estimator
-        Whom they watch.
+        The estimator that they watch.
     context : sklearn.callback.CallbackContext
-        Of its `fit`.
+        The context of its `fit`.
     """
-
-    ignores_batch_history = True
 
     def __init__(self, estimator: Any, context: Any) -> None:
         self.estimator, self.context = estimator, context
@@ -204,9 +198,9 @@ class SklearnCallbacks(Callback):
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         epoch = self.__dict__.pop("epoch_")
         if epoch.call_on_fit_task_end(estimator=self.estimator):
-            raise KeyboardInterrupt  # skorch's way to stop
+            raise StopTraining
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Let go of the fit, which the net outlives."""
         self.__dict__.clear()
 
@@ -215,27 +209,37 @@ class SklearnCallbacks(Callback):
 
 
 class Plateau(ReduceLROnPlateau):
-    """torch's schedule, for losses below 0 too: there a loss times 0.9999 is no improvement."""
+    """torch's schedule, for losses below 0 too, where torch would take a loss times 0.9999 for an improvement.
 
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1, **kwargs: Any) -> None:
-        super().__init__(optimizer, **kwargs)  # skorch tells every class but torch's own the epoch, which goes unused
+    Parameters
+    ----------
+    optimizer : Optimizer
+    last_epoch : int, default=-1
+        Ignored; skorch passes it to every schedule that is not torch's own.
+    tol : float, default=1e-4
+        Relative improvement of the loss that counts.
+    **kwargs
+        For `torch.optim.lr_scheduler.ReduceLROnPlateau`.
+    """
 
-    def _is_better(self, a: float, best: float) -> bool:
-        return a < best - self.threshold * abs(best) if math.isfinite(best) else a < best
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1, tol: float = 1e-4, **kwargs: Any) -> None:
+        super().__init__(optimizer, threshold=0.0, threshold_mode="abs", **kwargs)
+        self.tol = tol
 
-    is_better = _is_better  # its name in earlier versions
+    def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Count an epoch with the loss ``metrics``."""
+        self.threshold = self.tol * abs(self.best) if math.isfinite(self.best) else 0.0
+        super().step(metrics)
 
 
-class Schedule(LRScheduler):
-    """skorch's own, but that it reads nothing of the batches, so that nothing need be written down for it."""
-
-    ignores_batch_history = True
+class Schedule(BaseCallback, LRScheduler):
+    """skorch's schedule, which is known here to read no batches from the history."""
 
 
 def schedule(
     name: str | None, lr: float, steps: int, monitor: str, patience: float, tol: float, cycle_betas: bool
 ) -> list:
-    """The callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
+    """Return the callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
     common: dict[str, Any] = {"event_name": None}
     if name == "onecycle":
         common |= {"max_lr": lr, "total_steps": max(steps, 1), "cycle_momentum": cycle_betas}
@@ -245,7 +249,7 @@ def schedule(
         return [("lr_schedule", Schedule(CosineAnnealingLR, step_every="batch", last_epoch=-1, **common))]
     if name == "plateau":
         waits = patience if math.isinf(patience) else max(patience // 2 - 1, 0)
-        common |= {"monitor": monitor, "factor": 0.5, "threshold": tol, "patience": waits}
+        common |= {"monitor": monitor, "factor": 0.5, "tol": tol, "patience": waits}
         return [("lr_schedule", Schedule(Plateau, **common))]
     return []
 

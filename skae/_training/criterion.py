@@ -1,4 +1,4 @@
-"""What training minimises: the mean of the rows' objectives, and a penalty on weights."""
+"""The training loss: the mean of the samples' objectives, and a penalty on weights."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class WeightedMean(nn.Module):
-    """The criterion: the mean of the rows' objectives, each times its weight."""
+    """The criterion: the mean of the samples' objectives, each times its weight."""
 
     def forward(self, objective: Tensor, weight: Tensor | None) -> Tensor:
         return objective.mean() if weight is None else (objective * weight).mean()
 
 
 def elastic_net(module: nn.Module, alpha: float, l1_ratio: float) -> Tensor:
-    r"""Penalty on weights, :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)`; biases go free.
+    r"""Return :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)` of all weights w, biases excluded.
 
     α and ρ are those of `sklearn.linear_model.ElasticNet`.
     """

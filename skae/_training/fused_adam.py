@@ -1,22 +1,39 @@
-"""An optimiser's step, without what Python adds around it."""
+"""The step of torch's fused Adam and AdamW without its Python overhead, by private names of torch.
+
+Nothing private is imported with this module, and nothing is used on a version of torch that is not in `TESTED`. Where a
+name is missing or a signature has changed, `optimizer.step` is called, which does the same.
+
+=================================================== ==================================================================
+private name                                        reason
+=================================================== ==================================================================
+``torch._fused_adam_``, ``torch._fused_adamw_``     the kernels
+``_global_optimizer_pre_hooks``, ``_post_hooks``    hooks of all optimizers, which only `step` calls
+``_optimizer_step_pre_hooks``, ``_post_hooks``      hooks of one optimizer
+``_wrapped_by_lr_sched``                            marks a ``step`` that a scheduler of torch has wrapped
+``step``, ``exp_avg``, ``exp_avg_sq``               the keys of an optimizer's state
+=================================================== ==================================================================
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-_NAMES = ("step", "exp_avg", "exp_avg_sq")
+TESTED = ("2.13.0",)  # versions of torch
+_STATE = ("step", "exp_avg", "exp_avg_sq")
+_CHANGED = (AttributeError, ImportError, KeyError, TypeError)  # what another version of torch may raise
 
 
 class FastUpdate:
-    """``optimizer.step``, faster where it is torch's fused Adam or AdamW: the same kernel on the same state.
+    """``optimizer.step``, faster where it is a fused Adam or AdamW: the same kernel on the same state.
 
     What is left out is Python alone: profiling, and the look-up of every parameter's state, which take six times as
-    long as the update of a small network. With hooks, or a ``step`` of its own, an optimiser is left alone. Rates are
+    long as the update of a small network. An optimizer with hooks or a ``step`` of its own is left alone. Rates are
     read at every call, as schedules change them.
 
     Parameters
@@ -30,34 +47,52 @@ class FastUpdate:
         self.refresh()
 
     def refresh(self) -> None:
-        """See whether it is still so; for the start of an epoch, as a callback may have loaded another state."""
-        optimizer = self.optimizer
+        """See whether the optimizer is as it was; for the start of an epoch, as callbacks may have changed it."""
+        self.is_fast = _is_supported(self.optimizer)
+        if self.groups is not None:
+            same = len(self.groups) == len(self.optimizer.param_groups) and all(map(_Group.is_current, self.groups))
+            self.groups = self.groups if self.is_fast and same else None
+
+    def __call__(self) -> None:
+        """Take one step."""
+        if self.groups is not None:
+            # All that may fail comes before the first change.
+            arguments = [group.arguments() for group in self.groups]
+            if all(found is not None for found in arguments):
+                for group, found in zip(self.groups, arguments, strict=True):
+                    group.update(*(found or ()))
+                return
+        # The first step makes the state, and so does that after a parameter has got its first gradient.
+        self.optimizer.step()
+        if self.is_fast:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Read the state that `step` has left, for the next steps."""
+        try:
+            self.groups = [_Group(self.optimizer, i) for i in range(len(self.optimizer.param_groups))]
+        except _CHANGED:
+            self.groups, self.is_fast = None, False
+
+
+def _is_supported(optimizer: Optimizer) -> bool:
+    """Whether the kernel does all that ``optimizer.step`` would."""
+    if torch.__version__.partition("+")[0] not in TESTED or type(optimizer) not in (Adam, AdamW):
+        return False
+    try:
+        from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
         hooks = (
             optimizer._optimizer_step_pre_hooks,
             optimizer._optimizer_step_post_hooks,
             _global_optimizer_pre_hooks,
             _global_optimizer_post_hooks,
         )
-        own = vars(optimizer).get("step")  # schedules put one there, to see that it is called
-        plain = type(optimizer) in (Adam, AdamW) and (own is None or hasattr(own, "_wrapped_by_lr_sched"))
-        plain = plain and not any(hooks) and all(map(_suits_kernel, optimizer.param_groups))
-        self.is_fast = plain
-        if self.groups is not None:
-            same = len(self.groups) == len(optimizer.param_groups) and all(map(_Group.is_current, self.groups))
-            self.groups = self.groups if plain and same else None
-
-    def __call__(self) -> None:
-        """One step."""
-        if self.groups is not None:
-            gradients = [group.gradients() for group in self.groups]
-            if all(found is not None for found in gradients):
-                for group, found in zip(self.groups, gradients, strict=True):
-                    group.update(found or [])
-                return
-        # The first step makes the state, and so does that after a parameter has got its first gradient.
-        self.optimizer.step()
-        if self.is_fast:
-            self.groups = [_Group(self.optimizer, i) for i in range(len(self.optimizer.param_groups))]
+    except _CHANGED:
+        return False
+    own = vars(optimizer).get("step")
+    is_own = own is not None and not hasattr(own, "_wrapped_by_lr_sched")
+    return not is_own and not any(hooks) and all(map(_suits_kernel, optimizer.param_groups))
 
 
 def _suits_kernel(group: dict[str, Any]) -> bool:
@@ -77,47 +112,50 @@ class _Group:
         self.moving = [p for p in group["params"] if p.grad is not None]
         self.idle = [p for p in group["params"] if p.grad is None]
         states = [optimizer.state[p] for p in self.moving]
+        self.steps, self.means, self.squares = ([state[name] for state in states] for name in _STATE)
+        for p in self.moving[:1]:
+            _try(self.kernel, p.device, p.dtype)
         # Views of one tensor, so that one operation counts for all.
-        self.count = torch.stack([state["step"] for state in states]) if states else torch.zeros(0)
-        for i, state in enumerate(states):
-            state["step"] = self.count[i]
-        self.steps, self.means, self.squares = ([state[name] for state in states] for name in _NAMES)
+        self.count = torch.stack(self.steps) if states else torch.zeros(0)
+        self.steps = list(self.count.unbind())
+        for state, step in zip(states, self.steps, strict=True):
+            state["step"] = step
 
     def is_current(self) -> bool:
-        """Whether the optimiser still has these parameters, and this state of theirs."""
+        """Whether the optimizer still has these parameters, and this state of theirs."""
         groups, state = self.optimizer.param_groups, self.optimizer.state
         if groups[self.number] is not self.group:
             return False
         known = len(self.group["params"]) == len(self.moving) + len(self.idle)
-        held = zip(self.moving, self.steps, self.means, self.squares, strict=True)
+        states = zip(self.moving, self.steps, self.means, self.squares, strict=True)
         return known and all(
-            p in state and all(state[p].get(name) is value for name, value in zip(_NAMES, values, strict=True))
-            for p, *values in held
+            p in state and all(state[p].get(name) is value for name, value in zip(_STATE, values, strict=True))
+            for p, *values in states
         )
 
-    def gradients(self) -> list[Tensor] | None:
-        """The gradients of all that had one before; None if others have."""
-        found = [p.grad for p in self.moving if p.grad is not None]
-        same = len(found) == len(self.moving) and all(p.grad is None for p in self.idle)
-        return found if same else None
+    def arguments(self) -> tuple[list[Tensor], dict[str, Any]] | None:
+        """Return gradients and rates; None if other parameters have gradients now than before."""
+        gradients = [p.grad for p in self.moving if p.grad is not None]
+        if len(gradients) < len(self.moving) or any(p.grad is not None for p in self.idle):
+            return None
+        beta1, beta2 = self.group["betas"]
+        rates = {name: self.group[name] for name in ("lr", "weight_decay", "eps")}
+        return gradients, rates | {"beta1": beta1, "beta2": beta2}
 
     @torch.no_grad()
-    def update(self, gradients: list[Tensor]) -> None:
-        """One step."""
-        group = self.group
+    def update(self, gradients: list[Tensor], rates: dict[str, Any]) -> None:
+        """Take one step."""
         self.count.add_(1)
-        self.kernel(
-            self.moving,
-            gradients,
-            self.means,
-            self.squares,
-            [],
-            self.steps,
-            lr=group["lr"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            amsgrad=False,
-            maximize=False,
-        )
+        _call(self.kernel, (self.moving, gradients, self.means, self.squares), self.steps, rates)
+
+
+def _call(kernel: Callable, tensors: tuple[list[Tensor], ...], steps: list[Tensor], rates: dict[str, Any]) -> None:
+    kernel(*tensors, [], steps, **rates, amsgrad=False, maximize=False)
+
+
+@functools.cache
+def _try(kernel: Callable, device: torch.device, dtype: torch.dtype) -> None:
+    """Call the kernel on tensors of no use, so that a changed signature shows before any weight depends on it."""
+    tensors = tuple([torch.zeros(1, device=device, dtype=dtype)] for _ in range(4))
+    rates = {"lr": 0.0, "weight_decay": 0.0, "eps": 1.0, "beta1": 0.0, "beta2": 0.0}
+    _call(kernel, tensors, [torch.ones((), device=device)], rates)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dis
 import itertools
 import math
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
+import numpy as np
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
-from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from .._data.batches import Batch, BatchIterator, InMemoryDataset, Inputs
@@ -19,29 +17,30 @@ from .._data.streaming import StreamingDataset
 from .._module.autoencoder import Autoencoder
 from .._module.inspection import draws_nothing
 from .._utils.rng import Stream
+from .base_callback import BaseCallback, StopTraining
 from .criterion import WeightedMean, elastic_net
+from .skorch_compat import BareNet
 from .state import NetStateMixin
-from .step import QuickStep, is_plain
+from .step import TrainStep, takes_no_closure
 
-_OF_TRAINING = (
-    "sample_losses_",
-    "lent_",
-    "quick_step_",
-    "checkpoint_",
-    "hidden_share_",
-)  # attributes that do not outlive it
+# Attributes of a training that is going on.
+_TRANSIENT = ("sample_losses_", "rng_context_", "train_step_", "checkpoint_", "hidden_share_")
+_ESTIMATOR_TRAINS = (
+    "net_ is trained by its estimator, which prepares the data: call {0} on the estimator. predict, forward, infer and "
+    "save_params work on net_; they take standardized samples."
+)
 
 
-class AutoencoderNet(NetStateMixin, NeuralNet):
-    """A skorch net for an `Autoencoder`; its ``fit`` takes `InMemoryDataset` and, as y, the validation data.
+class AutoencoderNet(NetStateMixin, BareNet):
+    """A skorch net for an `Autoencoder`, trained by `train_rows`.
 
-    Only what skorch does for pairs of X and y is changed. Callbacks, history, checkpoints and
-    ``set_params`` are skorch's.
+    Only what skorch does for pairs of X and y is changed. Callbacks, history, ``set_params``, ``predict`` and
+    ``save_params`` are skorch's. ``fit`` and ``partial_fit`` are left to the estimator.
 
     Parameters
     ----------
     stream : Stream
-        Whatever the module draws comes from here.
+        What the module draws comes from here.
     alpha, l1_ratio : float, default=0.0
         See `elastic_net`.
     **kwargs
@@ -69,72 +68,85 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
 
-    @property
-    def _default_callbacks(self) -> list:
-        return []  # the estimator hands over all that there are
-
     def initialize(self) -> AutoencoderNet:
         with self.stream:
             super().initialize()
         return self
 
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        raise NotImplementedError(_ESTIMATOR_TRAINS.format("fit"))
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
+        raise NotImplementedError(_ESTIMATOR_TRAINS.format("partial_fit"))
+
     def train_rows(self, rows: Any, validation: Any, epochs: int, checkpoint: Any = None) -> AutoencoderNet:
-        """Train on ``rows`` with ``validation`` data, either in memory or streaming; Ctrl-C is no early stop."""
+        """Train on ``rows`` with ``validation`` data, either in memory or streaming.
+
+        A callback may stop training, see `notify`; any other KeyboardInterrupt leaves this method.
+        """
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
         try:
             self.notify("on_train_begin", X=rows, y=validation)
             self.checkpoint_ = checkpoint
             done, stopped = (0, False) if checkpoint is None else checkpoint.resume(self, epochs)
-            try:
+            with suppress(StopTraining):
                 self.fit_loop(rows, validation, epochs=0 if stopped else epochs - done)
-            except KeyboardInterrupt as stop:
-                if not _raised_by_callback(stop):
-                    raise
             self.notify("on_train_end", X=rows, y=validation)
         finally:
             for _, callback in self.callbacks_:
-                if hasattr(callback, "_release"):  # our own; a user's callback has its own ways
-                    callback._release()
+                if isinstance(callback, BaseCallback):
+                    callback.release()
         return self
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> AutoencoderNet:
-        spared = not self.callbacks_of_others() and draws_nothing(self.module_)
-        self.lent_ = nullcontext() if spared else self.stream  # a tenth of a small network's step
+        draws = self.unknown_callbacks() or not draws_nothing(self.module_)
+        self.rng_context_ = self.stream if draws else nullcontext()  # entering takes a tenth of a small network's step
         try:
             with torch.enable_grad():
                 return super().fit_loop(X, y, epochs, **fit_params)
         finally:
-            for name in _OF_TRAINING:
+            for name in _TRANSIENT:
                 self.__dict__.pop(name, None)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; one that stops training at an epoch's end does so after all have seen the epoch."""
-        if method_name != "on_epoch_end":
+        """Call the callbacks; one that stops training does so after all have been called.
+
+        As skorch documents it, a callback stops training by raising KeyboardInterrupt. Ctrl-C that is pressed while a
+        callback of the user's runs looks the same, and stops training too; at any other moment it leaves `fit`.
+        """
+        if method_name in ("on_train_begin", "on_train_end"):  # there is no training to stop
             super().notify(method_name, **kwargs)
             return
-        self.on_epoch_end(self, **kwargs)
-        stop = None
+        getattr(self, method_name)(self, **kwargs)
+        stops = False
         for _, callback in self.callbacks_:
             try:
-                callback.on_epoch_end(self, **kwargs)
-            except KeyboardInterrupt as error:
-                if not _raised_by_callback(error):
+                getattr(callback, method_name)(self, **kwargs)
+            except StopTraining:
+                stops = True
+            except KeyboardInterrupt:
+                if isinstance(callback, BaseCallback):
                     raise
-                stop = error
-        if self.__dict__.get("checkpoint_") is not None:
-            self.checkpoint_.write(self, stopped=stop is not None)
-        if stop is not None:
-            raise stop
+                stops = True
+        if method_name == "on_epoch_end" and self.__dict__.get("checkpoint_") is not None:
+            self.checkpoint_.write(self, stopped=stops)
+        if stops:
+            raise StopTraining
 
     def evaluate(self, rows: Any) -> Tensor:
-        """The objective of every row times its weight, (n,), in evaluation mode; its mean is the loss."""
+        """Return the objective of every sample times its weight, (n,), in evaluation mode; its mean is the loss.
+
+        ``rows`` is a dataset of the engine's, or an array or tensor of standardized samples.
+        """
+        if isinstance(rows, np.ndarray | Tensor):
+            rows = InMemoryDataset(torch.as_tensor(rows, dtype=torch.float32, device=self.device))
         return torch.cat([self._evaluate_batch(batch)[1] for batch in self.get_iterator(rows, training=False)])
 
     @torch.no_grad()
     def _evaluate_batch(self, batch: Batch) -> tuple[Any, Tensor]:
-        self._set_training(False)
-        with self.__dict__.get("lent_", self.stream):
+        self.set_training(False)
+        with self.__dict__.get("rng_context_", self.stream):
             output = self._output(batch)
         objective = self.module_.objective(output, batch.y, self.__dict__.get("hidden_share_"))
         if batch.weight is not None:
@@ -154,20 +166,27 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
             self.checkpoint_.follow(self, iterator)
         return iterator
 
-    def _set_training(self, training: bool = True) -> None:
-        if self.module_.training is not training:  # skorch walks the whole module at every batch
-            super()._set_training(training)
+    def set_training(self, training: bool) -> None:
+        """Set the module's mode, where it has another: to set it takes a walk through all layers."""
+        if self.module_.training is not training:
+            self.module_.train(training)
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        # What was kept is not trained itself, and a file does not start a compiler.
+        # A restored net is not trained itself, and a file does not start a compiler.
         if self.compile and self.restoring_ is None and isinstance(module, Autoencoder):
             module.compile()  # in place: `torch.compile` would rename what is in the state
         return module
 
-    def infer(self, x: Tensor, **fit_params: Any) -> Any:
+    def infer(self, x: Any, **fit_params: Any) -> Any:
         with self.stream:
             if isinstance(x, Inputs):
                 return super().infer(x.u, **({} if x.condition is None else {"c": x.condition}), **fit_params)
+            n_conditions = self.module_.n_conditions
+            if n_conditions and not (isinstance(x, dict) and "c" in x):
+                raise ValueError(
+                    f"The network is conditional: give {{'u': samples, 'c': conditions}}, with conditions of shape "
+                    f"(n, {n_conditions}), got {type(x).__name__}."
+                )
             return super().infer(x, **fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Tensor:
@@ -176,7 +195,7 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
             loss = self.module_.mean_objective(y_pred, y_true)
         else:
             loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
-        # A validation that let the weights go free would favour a start that did not have to mind them.
+        # The validation loss has the penalty too: without it, it would favor a start that was not penalized.
         return loss + self._penalty() if self.alpha else loss
 
     def _penalty(self) -> Tensor:
@@ -185,20 +204,20 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
     # ---------------------------------------------------------------- the loop
 
     def _output(self, batch: Batch) -> Any:
-        """What the module gives for a batch that is on the device already."""
-        # What is compiled is compiled for training; judging would compile it again.
+        """Return the module's output for a batch that is on the device already."""
+        # What is compiled is compiled for training; evaluation would compile it again.
         call = self.module_ if self.module_.training or not self.compile else self.module_.forward
         return call(batch.u) if batch.condition is None else call(batch.u, batch.condition)
 
     def forward_and_backward(self, batch: Batch) -> tuple[Tensor, Any]:
-        """Loss and output; gradients are left in the parameters."""
+        """Return loss and output; gradients are left in the parameters."""
         output = self._output(batch)
         loss = self.get_loss(output, batch.y, X=batch.X, training=True)
         loss.backward()
         return loss, output
 
     def overriding(self, *methods: str) -> list[Callback]:
-        """The callbacks that have something to do in one of ``methods``."""
+        """Return the callbacks that override one of ``methods``."""
         return [
             callback
             for _, callback in self.callbacks_
@@ -207,48 +226,49 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
             )
         ]
 
-    def callbacks_of_others(self) -> list[Callback]:
-        """The callbacks that may read batches in the history, or change what training relies on."""
-        return [callback for _, callback in self.callbacks_ if not _is_harmless(callback)]
+    def unknown_callbacks(self) -> list[Callback]:
+        """Return the callbacks that may read batches in the history, or change what training relies on."""
+        return [callback for _, callback in self.callbacks_ if not _only_reads_epochs(callback)]
 
-    def is_steered(self) -> bool:
-        """Whether callbacks of others change gradients or learning rates, as far as one can know."""
+    def callbacks_change_updates(self) -> bool:
+        """Whether callbacks of the user's change gradients or learning rates, as far as one can know."""
         schedules = (callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler))
-        own = all(getattr(callback, "ignores_batch_history", False) for callback in schedules)
+        own = all(isinstance(callback, BaseCallback) for callback in schedules)
         return bool(self.overriding("on_grad_computed")) or not own
 
     def notify_gradients(self, batch: Batch) -> None:
         """Show the gradients to the callbacks that look at them."""
-        named = TeeGenerator(self.get_all_learnable_params())
+        named = list(self.get_all_learnable_params())  # each callback may go through it
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
-    def _quick_step(self) -> QuickStep | None:
-        """`train_step`, quicker, if the optimiser lets it."""
-        if not is_plain(type(self.optimizer_)):  # type: ignore[arg-type]
+    def _prepared_step(self) -> TrainStep | None:
+        """Return a quicker `train_step`, where the optimizer allows it."""
+        if not takes_no_closure(type(self.optimizer_)):  # type: ignore[arg-type]
             return None
-        step = self.__dict__.get("quick_step_")
+        step = self.__dict__.get("train_step_")
         if step is None or step.update.optimizer is not self.optimizer_:  # a callback may have made another one
-            step = self.quick_step_ = QuickStep(self)
-        step.refresh()
-        return step
+            self.train_step_ = TrainStep(self)
+        else:
+            step.refresh()
+        return self.train_step_
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """One pass. The losses are added up on the device and read once, which is where Python waits.
+        """Run one pass. Losses are added up on the device and read once, which is where Python waits for it.
 
-        Only callbacks that override a method for batches are told of them, and batches are written down in the history
-        only if there is a callback that may read them there.
+        Only callbacks that override a method for batches are called there, and batches are recorded in the history
+        only if there is a callback that may read them.
         """
         if iterator is None:
             return
         listeners = self.overriding("on_batch_begin", "on_batch_end")
-        recorded = bool(self.callbacks_of_others())
+        recorded = bool(self.unknown_callbacks())
 
-        def tell(event: str, **what: Any) -> None:
+        def notify_batch(event: str, **results: Any) -> None:
             if recorded:
-                self.notify(event, batch=batch, training=training, **what)
+                self.notify(event, batch=batch, training=training, **results)
             else:
                 for callback in listeners:
-                    getattr(callback, event)(self, batch=batch, training=training, **what)
+                    getattr(callback, event)(self, batch=batch, training=training, **results)
 
         sample_losses: list[Tensor] = []
 
@@ -257,20 +277,20 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
             sample_losses.append(objective)
             return {"loss": objective.mean(), "y_pred": output}
 
-        step = (self._quick_step() or step_fn) if training else evaluate
+        step = (self._prepared_step() or step_fn) if training else evaluate
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         n_rows = 0
         for batch in iterator:
-            tell("on_batch_begin")
-            if training and recorded and listeners:  # who may have changed what was prepared
-                step = self._quick_step() or step_fn
+            notify_batch("on_batch_begin")
+            if training and recorded and listeners:  # they may have changed what was prepared
+                step = self._prepared_step() or step_fn
             result = step(batch, **fit_params)
             total.add_(result["loss"].detach(), alpha=len(batch.u))
             n_rows += len(batch.u)
             if recorded:
                 self.history.record_batch(prefix + "_loss", result["loss"].item())
                 self.history.record_batch(prefix + "_batch_size", len(batch.u))
-            tell("on_batch_end", **result)
+            notify_batch("on_batch_end", **result)
         if sample_losses:
             self.sample_losses_ = torch.cat(sample_losses)  # so that nobody has to call `evaluate` again
         loss = float(total) / n_rows
@@ -281,21 +301,8 @@ class AutoencoderNet(NetStateMixin, NeuralNet):
         self.history.record(prefix + "_loss_best", loss <= best)
 
 
-def _is_harmless(callback: Callback) -> bool:
-    """Whether a callback is our own, or one of skorch's that only looks at epochs."""
+def _only_reads_epochs(callback: Callback) -> bool:
+    """Whether a callback is the estimator's own, or one of skorch's that reads epochs only."""
     if type(callback) is LRScheduler:
         return callback.step_every == "epoch"
-    return type(callback) in (EarlyStopping, EpochTimer, PrintLog) or getattr(callback, "ignores_batch_history", False)
-
-
-def _raised_by_callback(error: BaseException) -> bool:
-    """Whether a callback raised ``error``, skorch's way to stop, rather than a signal from outside.
-
-    A callback does so by a ``raise`` statement; Ctrl-C strikes between any two instructions.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or not isinstance(trace.tb_frame.f_locals.get("self"), Callback):
-        return False
-    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return type(callback) in (EarlyStopping, EpochTimer, PrintLog) or isinstance(callback, BaseCallback)

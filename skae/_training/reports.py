@@ -1,26 +1,26 @@
-"""What shows a training run: a bar, or a line for each epoch."""
+"""Callbacks that show a training: a progress bar, or a line for each epoch."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import EpochTimer, PrintLog
 
+from .base_callback import BaseCallback
 from .net import AutoencoderNet
 
 
-class Report(Callback):
-    """Shows losses in the data's own units, as ``loss_curve_`` has them; the history has those of standardized samples.
+class Report(BaseCallback):
+    """Show losses in the data's own units, as in ``loss_curve_``; the history has those of standardized samples.
 
-    `train_loss` and `valid_loss` are converted once ``n_known`` has the mean number of values that each adds up.
+    `train_loss` and `valid_loss` are converted once ``n_known`` has the mean number of values that each sums up.
     """
 
-    ignores_batch_history = True
     n_known: dict[str, float] = {}  # noqa: RUF012 (replaced, never changed)
 
     def losses(self, net: AutoencoderNet) -> dict[str, float]:
-        """The losses of the last epoch."""
+        """Return the losses of the last epoch."""
         row = net.history[-1]
         losses = {name: torch.tensor(row[name], dtype=torch.float64) for name in self.n_known if name in row}
         return {name: float(net.module_.in_data_units(loss, self.n_known[name])) for name, loss in losses.items()}
@@ -42,8 +42,8 @@ class ProgressBar(Report):
         self.bar_.set_postfix({names[key]: f"{loss:.4g}" for key, loss in self.losses(net).items()}, refresh=False)
         self.bar_.update()
 
-    def _release(self) -> None:
-        """End the bar, however training ended."""
+    def release(self) -> None:
+        """Close the bar."""
         if hasattr(self, "bar_"):
             self.bar_.close()
             del self.bar_
@@ -66,8 +66,8 @@ class EpochLines(Report, PrintLog):
         return super().table({**row, **self.losses_})
 
 
-def report(verbose: int, epochs: int) -> list:
-    """The callbacks for ``verbose``: none, a bar, or lines."""
+def verbosity_callbacks(verbose: int, epochs: int) -> list:
+    """Return the callbacks for ``verbose``: none, a bar, or lines."""
     if verbose == 0:
         return []
     if verbose == 1:

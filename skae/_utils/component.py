@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import BaseEstimator
 from torch import nn
 
 from .checks import check_number
+from .sklearn_compat import ParamsMixin
+from .torch_compat import children, is_torch_state, own_state
 
 
-class Component(nn.Module):
+class Component(ParamsMixin, nn.Module):
     """A part of an autoencoder: a layer to torch, a hyperparameter to scikit-learn.
 
     A component is a recipe. Its constructor stores its parameters under their own names and
@@ -32,12 +33,6 @@ class Component(nn.Module):
     (GaussianNoise(scale=0.1), GaussianNoise(scale=0.5))
     """
 
-    # Borrowed, not inherited: an nn.Module that were a BaseEstimator too would carry
-    # scikit-learn's fitting, tagging and HTML machinery, none of which a layer has a use for.
-    _get_param_names: Any = classmethod(BaseEstimator._get_param_names.__func__)
-    get_params = BaseEstimator.get_params
-    set_params = BaseEstimator.set_params
-
     def __init__(self) -> None:
         super().__init__()
 
@@ -49,16 +44,14 @@ class Component(nn.Module):
         check_number(f"{type(self).__name__}: {name}", getattr(self, name), kind, low, high, bounds)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Of a recipe what the user set; with weights, all that torch keeps."""
-        state = dict(vars(self))
-        parts, blank = state.pop("_modules"), vars(nn.Module())
-        machinery = {name: state.pop(name) for name in blank.keys() & state.keys()}
-        if any(value != blank[name] for name, value in machinery.items()) or parts.keys() - self._get_param_names():
+        """Return what the user set, of a recipe; with weights, all that torch keeps."""
+        state = own_state(self)
+        if state is None or children(self).keys() - self.get_params(deep=False).keys():
             return vars(self) | {}
-        return state | parts
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_modules" in state:
+        if is_torch_state(state):
             super().__setstate__(state)
             return
         nn.Module.__init__(self)

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import copy
-import os
 import threading
-import weakref
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch import overrides
-from torch.utils import _device
 
 # Of the numbers that all rows share in scores and judgements; none that data are likely to be made with.
 COMMON_SEED = 1_937_162_211
 
-# torch's CPU generator is shared by all threads: whoever borrows it must have it alone.
-_borrowing = threading.RLock()
-_outer: list[torch.Tensor] = []  # its states before it was borrowed, and again within
-_local = threading.local()
-_PATIENCE = 1.0  # seconds that a fork waits for the step of another thread
+# torch's global generators belong to all threads: whoever exchanges their state has them alone.
+_lock = threading.RLock()
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -48,138 +41,67 @@ def check_seed(random_state: Any) -> np.random.RandomState:
         ) from error
 
 
-class Loan:
-    """A context that ends although Ctrl-C strikes as it begins or ends, which a context written in Python does not.
-
-    A subclass has ``_lend``, a generator that yields once; what it takes it gives back in a ``finally`` of its own.
-    An interruption just before the end is left to `settle`, or to the end of the error that it is.
-    """
-
-    _loan: Any = None
-
-    def _lend(self) -> Iterator[None]:
-        raise NotImplementedError
-
-    def __enter__(self) -> Any:
-        loan: Any = self._lend()
-        try:
-            next(loan)
-            _loans().append(weakref.ref(loan))
-        except BaseException:
-            loan.close()
-            raise
-        self._loan = loan
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        loan: Any = self.__dict__.pop("_loan")
-        loan.close()
-
-
-def _loans() -> list[weakref.ref]:
-    """Those of this thread; the last one is not over."""
-    loans: list[weakref.ref] = _local.__dict__.setdefault("loans", [])
-    while loans and ((loan := loans[-1]()) is None or loan.gi_frame is None):
-        loans.pop()
-    return loans
-
-
-def n_loans() -> int:
-    """How many this thread has that are not over, for `settle`."""
-    return len(_loans())
-
-
-def settle(n: int) -> None:
-    """End all loans of this thread but the first ``n``."""
-    loans = _loans()
-    while len(loans) > n:
-        loan = loans.pop()()
-        if loan is not None:
-            loan.close()
-
-
-def settled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Leave what ``function`` borrows as it was, torch's switches too, where Ctrl-C ends it at a bad moment.
-
-    A decorator and no context: Ctrl-C may strike as a context ends, and what that has left to do would then be done
-    when the error is forgotten, in the middle of something else.
-    """
-
-    @wraps(function)
-    def settling(*args: Any, **kwargs: Any) -> Any:
-        n, grad, device = n_loans(), torch.is_grad_enabled(), _device.CURRENT_DEVICE
-        modes = overrides._get_current_function_mode_stack()
-        try:
-            return function(*args, **kwargs)
-        except BaseException as error:
-            settle(n)
-            # Struck just before the end of torch's own contexts, they would stay: `torch.device` is a mode.
-            torch.set_grad_enabled(grad)
-            while overrides._len_torch_function_stack():
-                overrides._pop_mode()
-            for mode in modes:
-                overrides._push_mode(mode)
-            _device.CURRENT_DEVICE = device
-            if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from error  # which torch's own contexts made another error of
-            raise
-
-    return settling
-
-
-class Stream(Loan):
+class Stream:
     """A context in which torch's global generators are the estimator's own.
 
-    Layers such as ``nn.Dropout`` draw from torch's global generator and can be given no other, so
-    the generator's state is exchanged for the time that they run: parts simply call ``torch.randn_like``.
-    One context at a time holds the generator, so searches in threads equal those in one thread.
+    Layers such as ``nn.Dropout`` draw from torch's global generator and accept no other, so the generator's state is
+    exchanged while they run, and parts simply call ``torch.randn_like``. One thread at a time is in such a context,
+    so searches in threads equal those in one thread. A process that is forked meanwhile inherits a lock that nobody
+    releases: start processes by spawn or loky.
 
     Parameters
     ----------
     seed : int
-        Where the stream starts.
+        The seed of the stream.
     device : str or torch.device, default='cpu'
         A CUDA device has a generator of its own, which is exchanged too.
     """
 
+    _context: AbstractContextManager | None = None  # while the stream is in use
+
     def __init__(self, seed: int, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
-        cpu = torch.Generator().manual_seed(seed)
-        self._states = [cpu.get_state()]
+        self._states = [torch.Generator().manual_seed(seed).get_state()]
         if self.device.type == "cuda":
             self._states.append(torch.Generator(self.device).manual_seed(seed).get_state())
 
-    def _generators(self) -> list[torch.Generator]:
-        """Torch's own, which layers draw from."""
-        if self.device.type != "cuda":
-            return [torch.default_generator]
-        torch.cuda.init()
-        index = torch.cuda.current_device() if self.device.index is None else self.device.index
-        return [torch.default_generator, torch.cuda.default_generators[index]]
+    def __enter__(self) -> Stream:
+        context = self._exchanged()
+        context.__enter__()
+        self._context = context
+        return self
 
-    def _lend(self) -> Iterator[None]:
-        with _borrowing:
-            if self._loan is not None:
+    def __exit__(self, *error: Any) -> None:
+        context: Any = self._context
+        self._context = None
+        context.__exit__(*error)
+
+    @contextmanager
+    def _exchanged(self) -> Iterator[None]:
+        with _lock:
+            if self._context is not None:
                 raise RuntimeError("A Stream cannot be entered a second time before it is left.")
-            generators = self._generators()
-            outer = [(generator, generator.get_state()) for generator in generators]
-            mine = list(zip(generators, self._states, strict=True))
+            outer = self._global_states()
             try:
-                _outer.append(outer[0][1])
-                _set(mine)
+                self._set_global_states(self._states)
                 yield
             finally:
-                try:
-                    self._states = [generator.get_state() for generator in generators]
-                    _set(outer)
-                except BaseException:  # Ctrl-C, which strikes between any two calls
-                    _set(outer)
-                    raise
-                finally:
-                    _outer.pop()
+                self._states = self._global_states()
+                self._set_global_states(outer)
+
+    def _global_states(self) -> list[torch.Tensor]:
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        return states
+
+    def _set_global_states(self, states: list[torch.Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(states[1], self.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Of a stream that is lent, where it was when it was lent: what the borrower draws is not known before.
+        # Of a stream in use, its state as it was entered: what the block draws is not known before its end.
         return {"device": str(self.device), "states": [state.numpy() for state in self._states]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -188,13 +110,13 @@ class Stream(Loan):
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Stream:
-        """The stream that `__getstate__` gave ``state`` of."""
+        """Return the stream that `__getstate__` gave ``state`` of."""
         stream = cls.__new__(cls)
         stream.__setstate__(state)
         return stream
 
     def continued_on(self, device: str | torch.device) -> Stream:
-        """A stream that goes on from here on ``device``; this one stays where it is.
+        """Return a stream that goes on from here on ``device``; this one stays where it is.
 
         On a device of another type it starts from a seed that follows from this one's state: a model trained on
         CUDA is trained further on a machine that has none.
@@ -211,33 +133,3 @@ class Stream(Loan):
         """Draw a seed for something that keeps a generator of its own."""
         with self:
             return int(torch.randint(2**31 - 1, ()))
-
-
-def _set(states: list[tuple[torch.Generator, torch.Tensor]]) -> None:
-    for generator, state in states:
-        generator.set_state(state)
-
-
-def _wait_for_others() -> None:
-    """Before a fork: a step of another thread is soon over, and torch's own locks are then open in the child."""
-    _local.waited = _borrowing.acquire(timeout=_PATIENCE)
-
-
-def _go_on() -> None:
-    """After a fork, where the lock is this thread's."""
-    if _local.waited:
-        _borrowing.release()
-
-
-def _begin_anew() -> None:
-    """In the forked process: a thread that has the generator even so is not here to give it back."""
-    global _borrowing
-    _go_on()
-    if not _local.waited:
-        _borrowing = threading.RLock()
-        _set([(torch.default_generator, state) for state in _outer[:1]])
-        _outer.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait_for_others, after_in_parent=_go_on, after_in_child=_begin_anew)

@@ -37,15 +37,15 @@ from .._training.checkpoint import remove_checkpoint
 from .._training.state import available
 from .._utils.checks import LARGEST, check_choice, check_number
 from .._utils.rng import draw_seed
+from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from .._utils.slots import select
 from . import _extra
 from ._advice import warn_of_scales, warn_of_target
 from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
-from ._html import DOC_LINK_MODULE, DOC_LINK_TEMPLATE
+from ._html import documented
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
-from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
 from ._warnings import renamed_argument, warn
 
 # Everything that a fit leaves behind. `_condition` says how y becomes conditions.
@@ -61,6 +61,7 @@ def _has_prior(estimator: Any) -> bool:
     return True
 
 
+@documented
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """An autoencoder but for its parameters.
 
@@ -71,8 +72,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     `set_output` asks for, and `sample` NumPy's arrays always.
     """
 
-    _doc_link_module = DOC_LINK_MODULE
-    _doc_link_template = DOC_LINK_TEMPLATE
     _extra: dict[str, Any]
     _has_likelihoods = False  # of codes that are distributions
     channel_axis: Any = "auto"

@@ -9,7 +9,7 @@ from .._data.chunked import is_double
 from .._data.scaling import mean_and_scale
 from .._training.callbacks import Progress, SklearnCallbacks, parts_with_progress, schedule
 from .._training.net import AutoencoderNet
-from .._training.reports import report
+from .._training.reports import verbosity_callbacks
 from .._utils.rng import Stream
 from .._utils.slots import check_names, select
 from ._empty import check_still_empty, find_empty_features
@@ -140,5 +140,5 @@ def training_callbacks(est: Any, spec: ModelSpec, epochs: int, n_batches: int, m
         *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
         *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
-        *report(int(est.verbose), epochs),
+        *verbosity_callbacks(int(est.verbose), epochs),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._utils.sklearn_compat import parameter_names
 from .._utils.slots import check_names, without_part
 from ._hints import parameter_hint
 from ._resolve import names_of_parts
@@ -35,7 +36,7 @@ def split_params(est: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict
 def check_extra_names(est: Any) -> None:
     """Refuse a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
     stray = [name for name in est._extra if name.partition("__")[0] not in _SLOTS or "__" not in name]
-    check_names(stray, est._get_param_names(), type(est).__name__, hint=lambda name: _hint(est, name))
+    check_names(stray, parameter_names(est), type(est).__name__, hint=lambda name: _hint(est, name))
 
 
 def _is_extra(est: Any, name: str, params: dict[str, Any]) -> bool:
@@ -63,7 +64,7 @@ def _check_known(est: Any, params: dict[str, Any]) -> None:
 
 
 def _hint(est: Any, name: str) -> str:
-    return parameter_hint(name, est._get_param_names(), names_of_parts(est))
+    return parameter_hint(name, parameter_names(est), names_of_parts(est))
 
 
 def _is_object(part: Any) -> bool:

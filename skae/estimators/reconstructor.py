@@ -21,13 +21,14 @@ from .._data.collections import one_array
 from .._data.sources import as_lazy_array, load_if_small
 from .._data.sparse import sparse_rows
 from .._utils.checks import check_choice
+from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
 from ._base import BaseAutoencoder
 from ._empty import named_features
 from ._hints import explain_missing
-from ._html import DOC_LINK_MODULE, DOC_LINK_TEMPLATE
-from ._sklearn_callbacks import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
+from ._html import documented
 
 
+@documented
 class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
 
@@ -82,8 +83,6 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
     (False, True)
     """
 
-    _doc_link_module = DOC_LINK_MODULE
-    _doc_link_template = DOC_LINK_TEMPLATE
     _empty: np.ndarray | None = None  # True where X had no known value in `fit`; with a filling
 
     if not TYPE_CHECKING:  # where it would let any attribute pass

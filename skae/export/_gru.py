@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._utils.torch_compat import gru_weights
+
 
 @torch.library.custom_op("skae::onnx_gru", mutates_args=())
 def onnx_gru(
@@ -56,7 +58,7 @@ class TraceableGRU(nn.Module):
         self.hidden_size, self.n_layers = gru.hidden_size, gru.num_layers
         n_ways = 2 if gru.bidirectional else 1
         for layer in range(gru.num_layers):
-            ways = gru.all_weights[layer * n_ways : (layer + 1) * n_ways]
+            ways = gru_weights(gru)[layer * n_ways : (layer + 1) * n_ways]
             w, r, b_w, b_r = (torch.stack([_reordered(way[i].detach()) for way in ways]) for i in range(4))
             for name, tensor in (("weights", w), ("recurrent", r), ("biases", torch.cat([b_w, b_r], 1))):
                 self.register_buffer(f"{name}{layer}", tensor)

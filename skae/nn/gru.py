@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from .._utils.checks import check_choice, check_number
+from .._utils.torch_compat import gru_layer, gru_weights
 from ._sequence import SequenceNetwork, steps_inside
 
 
@@ -99,11 +100,10 @@ class _PackedGRU(nn.GRU):
         n_directions = 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
             outputs = []
-            weights_of_layer = self.all_weights[layer * n_directions : (layer + 1) * n_directions]
-            for backward, weights in enumerate(weights_of_layer):
+            for backward, weights in enumerate(gru_weights(self)[layer * n_directions : (layer + 1) * n_directions]):
                 read = x.gather(1, mirrored.expand_as(x)) if backward else x
                 start = x.new_zeros(1, x.shape[0], self.hidden_size)
-                h = torch.gru(read, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
+                h = gru_layer(read, start, weights)
                 outputs.append(h.gather(1, mirrored.expand_as(h)) if backward else h)
             x = torch.cat(outputs, 2)
         return x.masked_fill(~inside, 0.0)

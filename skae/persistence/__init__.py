@@ -16,7 +16,6 @@ from sklearn.base import BaseEstimator
 
 from .._utils import files as _files
 from .._utils.checks import check_choice, check_device
-from .._utils.rng import settled
 from ._metadata import from_archive, from_document, plain_metadata
 from ._names import STATE, trusted_types, with_names
 from ._single import pack_estimator, unpack_estimator
@@ -88,7 +87,7 @@ def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mappin
     plain = None if metadata is None else plain_metadata(metadata)
     _files.is_file_object(path, "write")  # what cannot be written to is refused first
     pack = pack_estimator if stands_alone(estimator) else dumps
-    _files.write(path, settled(pack)(estimator, optimizer=optimizer, metadata=plain))
+    _files.write(path, pack(estimator, optimizer=optimizer, metadata=plain))
 
 
 def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_metadata: bool = False) -> Any:
@@ -161,7 +160,7 @@ def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_m
         need_skops()
     unpack = loads if archive else unpack_estimator
     try:
-        estimator, metadata = settled(unpack)(data, names, device)
+        estimator, metadata = unpack(data, names, device)
     except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
         raise _wrong(path, error) from error
     return (estimator, metadata) if return_metadata else estimator

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from .._module.state import laid_out
+from .._utils.torch_compat import children
 from ._names import known_names, name_of
 
 
@@ -30,7 +31,7 @@ def layer_state(layer: nn.Module, where: str) -> dict[str, Any]:
         "frozen": [name for name, parameter in layer.named_parameters() if not parameter.requires_grad],
     }
     if isinstance(layer, nn.Sequential):
-        state["children"] = dict(layer._modules)  # `children` leaves out what comes a second time
+        state["children"] = children(layer)
         return state
     state["arguments"] = _arguments(layer, where)
     state["weights"] = {name: tensor.detach().cpu().numpy() for name, tensor in layer.state_dict().items()}

@@ -23,6 +23,7 @@ from .._utils.checks import check_device
 from .._utils.codec import ValueDecoder, ValueEncoder, check_settable, plain_history
 from .._utils.component import Component
 from .._utils.rng import Stream
+from .._utils.sklearn_compat import OF_A_PROCESS, metadata_request_owner
 from ..estimators import Reconstructor
 from ..estimators._base import BaseAutoencoder
 from ._checks import check_metric, check_reconstructor, check_restored, check_works
@@ -31,7 +32,7 @@ from ._names import known_names, name_of
 from ._requests import as_requests, own, requests_of
 
 # Attributes that are not kept; ``_extra`` are parameters.
-_OF_A_PROCESS = ("_skl_callbacks", "_parent_callback_ctx", "_extra")
+_OF_A_PROCESS = (*OF_A_PROCESS, "_extra")
 # Of their subclasses the attributes are not all that there is.
 _BUILTIN = (types.ModuleType, enum.Enum, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 _CONDITIONS = {"classes": Classes, "targets": Targets}
@@ -233,7 +234,7 @@ class ObjectDecoder(ValueDecoder):
                 raise ValueError(f"{name!r} is of a process that is over")
             vars(found)[name] = attribute
             if isinstance(attribute, MetadataRequest):
-                own(attribute, found._get_metadata_request().owner)
+                own(attribute, metadata_request_owner(found))
         if isinstance(found, BaseAutoencoder):
             if self.device is not None:
                 found.set_params(device=self.device)

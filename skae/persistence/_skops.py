@@ -19,6 +19,7 @@ from .._module.state import module_state
 from .._utils.checks import check_device
 from .._utils.codec import check_random_state
 from .._utils.component import Component
+from .._utils.sklearn_compat import metadata_request
 from ..estimators import Reconstructor
 from ..estimators._base import BaseAutoencoder
 from ._checks import check_restored
@@ -54,8 +55,8 @@ def dumps(estimator: Any, *, optimizer: bool, metadata: Mapping[str, Any] | None
         forget_checkpoint(found)
         if not optimizer and "net_" in vars(found):
             found.net_.forget_optimizer()
-        if "_metadata_request" in vars(found):
-            own(found._metadata_request, type(found).__name__)  # skops knows no references back
+        if (requests := metadata_request(found)) is not None:
+            own(requests, type(found).__name__)  # skops knows no references back
         if not _suits_skops(found):
             data = pack_estimator(found, optimizer=optimizer)
             found.__dict__.clear()

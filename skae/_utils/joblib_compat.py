@@ -1,0 +1,25 @@
+"""The undocumented names of joblib that skae uses.
+
+==================================== ================================================= ===========================
+name                                 reason                                            without it
+==================================== ================================================= ===========================
+``parallel.get_active_backend``      whether this thread is one of several at work     as many threads as there are
+``nesting_level`` of the backend     the same: 0 outside of `joblib.Parallel`          the same
+==================================== ================================================= ===========================
+"""
+
+from __future__ import annotations
+
+import threading
+
+
+def in_joblib_thread() -> bool:
+    """Whether this runs in a worker thread of joblib's; its processes have a limit of threads, and its threads none."""
+    if threading.current_thread() is threading.main_thread():
+        return False
+    try:
+        from joblib.parallel import get_active_backend
+
+        return get_active_backend()[0].nesting_level > 0
+    except (AttributeError, ImportError, TypeError):
+        return False

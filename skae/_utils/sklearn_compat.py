@@ -1,0 +1,124 @@
+"""The undocumented names of scikit-learn that skae uses.
+
+====================================== ============================================ ================================
+name                                   reason                                       without it
+====================================== ============================================ ================================
+``BaseEstimator._get_param_names``     `get_params` of parts, which are no          none
+                                       BaseEstimators
+``_sklearn_output_config``             what `set_output` has set                    the global configuration alone
+``_doc_link_module``, ``_template``    links and descriptions in notebooks          a table without them
+``sklearn.callback`` (experimental),   callbacks of scikit-learn 1.9: no public     no callbacks
+``_skl_callbacks``,                    name begins the task of a fit
+``_parent_callback_ctx``,
+``_init_callback_context``
+``_metadata_request``,                 requests of metadata routing, in files       no requests
+``_get_metadata_request``
+====================================== ============================================ ================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sklearn import get_config
+from sklearn.base import BaseEstimator
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+    def with_callbacks(method: Callable) -> Callable:
+        """Return ``method`` as it is."""
+        return method
+
+
+__all__ = [
+    "OF_A_PROCESS",
+    "CallbackSupportMixin",
+    "ParamsMixin",
+    "begin_fit",
+    "documented_at",
+    "end_fit",
+    "fit_part",
+    "metadata_request",
+    "metadata_request_owner",
+    "output_container",
+    "parameter_names",
+    "with_callbacks",
+]
+
+#: Attributes of estimators that mean nothing in another process.
+OF_A_PROCESS = ("_skl_callbacks", "_parent_callback_ctx")
+
+
+class ParamsMixin:
+    """`get_params` and `set_params` of a BaseEstimator without its fitting, tagging and HTML."""
+
+    _get_param_names: Any = classmethod(BaseEstimator._get_param_names.__func__)
+    get_params = BaseEstimator.get_params
+    set_params = BaseEstimator.set_params
+
+
+def parameter_names(estimator: Any) -> list[str]:
+    """Return the names of the constructor's parameters, sorted."""
+    return list(BaseEstimator.get_params(estimator, deep=False))
+
+
+def output_container(estimator: Any) -> str:
+    """Return what `set_output`, of this estimator or of all, wants of `transform`."""
+    own = getattr(estimator, "_sklearn_output_config", {})
+    return own.get("transform", get_config()["transform_output"])
+
+
+def documented_at(module: str, template: str) -> Callable[[type], type]:
+    """Return a decorator of a class whose subclasses link to ``template``, with ``{estimator_name}``, in notebooks."""
+
+    def decorate(cls: Any) -> type:
+        cls._doc_link_module, cls._doc_link_template = module, template
+        return cls
+
+    return decorate
+
+
+def metadata_request(estimator: Any) -> Any:
+    """Return the requests that were set on an estimator, or None."""
+    return vars(estimator).get("_metadata_request")
+
+
+def metadata_request_owner(estimator: Any) -> Any:
+    """Return whom scikit-learn's messages name as the owner of an estimator's requests."""
+    return estimator._get_metadata_request().owner
+
+
+def begin_fit(estimator: Any, X: Any, y: Any, max_subtasks: int | None) -> Any:
+    """Begin the task of a `fit`: return its context, or None if neither ``estimator`` nor one around it has callbacks.
+
+    ``max_subtasks`` is None where their number is not known yet.
+    """
+    if not (getattr(estimator, "_skl_callbacks", None) or hasattr(estimator, "_parent_callback_ctx")):
+        return None
+    context = estimator._init_callback_context(max_subtasks=max_subtasks)
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    return context
+
+
+def end_fit(context: Any, estimator: Any, X: Any, y: Any) -> None:
+    """End the task of a `fit` that has a context."""
+    if context is not None:
+        context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
+
+
+def fit_part(context: Any, owner: Any, part: Any, name: str, X: Any, *args: Any, **params: Any) -> Any:
+    """Fit a ``part`` of a meta-estimator as a subtask of its ``context``; callbacks that go on to parts go to it."""
+    if context is None:
+        return part.fit(X, *args, **params)
+    task = context.subcontext(task_name=f"fit-{name}")
+    with task.propagate_callback_context(part):
+        task.call_on_fit_task_begin(estimator=owner, X=X)
+        part.fit(X, *args, **params)
+        task.call_on_fit_task_end(estimator=owner, X=X)
+    return part

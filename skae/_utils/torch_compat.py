@@ -1,0 +1,62 @@
+"""The undocumented names of torch that skae uses; `skae._training.fused_adam` has those of the optimizers.
+
+========================== ======================================================== ==============================
+name                       reason                                                   without it
+========================== ======================================================== ==============================
+``nn.Module._modules``     the modules within, None and repeated ones included      none: torch's own pickles have it
+``vars(nn.Module())``      which attributes of a module are torch's                 none
+``torch.gru``              one layer of a GRU, for export: packed sequences cannot  no export of GRUs
+                           be exported
+``nn.RNNBase.all_weights`` a GRU's weights, by layer and direction                  ``weight_ih_l0`` and the like
+texts of errors            a RuntimeError that stands for a lack of memory          the error goes to the user
+========================== ======================================================== ==============================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+#: The attributes that every module has.
+MODULE_ATTRIBUTES = frozenset(vars(nn.Module()))
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def children(module: nn.Module) -> dict[str, nn.Module | None]:
+    """Return the modules within, where ``named_children`` leaves out None and those that come a second time."""
+    return dict(module._modules)
+
+
+def own_state(module: nn.Module) -> dict[str, Any] | None:
+    """Return what a module holds beside torch's own attributes; None if it has parameters, buffers, hooks or the like.
+
+    The modules within are part of it.
+    """
+    state, blank = dict(vars(module)), vars(nn.Module())
+    state.pop("_modules")
+    if any(state.pop(name) != blank[name] for name in blank.keys() & state.keys()):
+        return None
+    return state | children(module)
+
+
+def is_torch_state(state: dict[str, Any]) -> bool:
+    """Whether ``state`` is what torch keeps of a module, rather than `own_state`."""
+    return "_modules" in state
+
+
+def gru_weights(gru: nn.GRU) -> list[list[nn.Parameter]]:
+    """Return the weights of a GRU, a list of four for each layer and direction."""
+    return gru.all_weights
+
+
+def gru_layer(x: torch.Tensor, start: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor:
+    """Return the states of one layer, (n, length, width), read forwards from ``start``."""
+    return torch.gru(x, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is no memory left, on the CPU or on CUDA."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or any(words in str(error) for words in _OUT_OF_MEMORY)
