@@ -528,7 +528,7 @@ def test_a_loss_starts_from_what_is_decoded_of_the_rows_and_their_conditions():
 
 
 def test_a_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
-    monkeypatch.setattr("skae._module.autoencoder._LOSS_ROWS", 3)
+    monkeypatch.setattr("skae._module.initialization._LOSS_SAMPLES", 3)
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3})
     u, c = module.standardize(rows()), conditions()
     module.init_from(u, c)

@@ -212,7 +212,7 @@ def test_bottleneck_contract(cls, n, seed):
     part, n_components = cls(), 12
     part.setup(n_components)
     h = draw(seed, n, part.n_outputs(n_components)) - 0.5
-    z, penalty = part.train()(h)
+    z, penalty = part.train()(h)[:2]
     assert z.shape == (n, n_components)
     assert penalty.shape == (n,)
     assert torch.isfinite(z).all()

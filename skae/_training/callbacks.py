@@ -178,7 +178,7 @@ class Progress(Callback):
 def parts_with_progress(*parts: Any) -> list[Any]:
     """Which of ``parts``, and of the parts that they hold, follow the course of training; None holds nothing."""
     layers = (layer for part in parts if part is not None for layer in part.modules())
-    return [layer for layer in layers if isinstance(layer, Component) and hasattr(layer, "progress")]
+    return [layer for layer in layers if isinstance(layer, Component) and layer.progress is not None]
 
 
 class SklearnCallbacks(Callback):

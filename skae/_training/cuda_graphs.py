@@ -28,7 +28,7 @@ def can_record(module: Any, n_rows: int) -> bool:
     layers = list(module.modules())
     hooked = any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks for layer in layers)
     # Wider than what is told of it: whatever has such an attribute may read it.
-    waits = module.reads_padding or any(hasattr(layer, "progress") for layer in layers)
+    waits = module.reads_padding or any(getattr(layer, "progress", None) is not None for layer in layers)
     known = all(is_known(type(layer)) for layer in layers)
     return known and not hooked and not waits and module.n_multiplications * n_rows < _LONG
 

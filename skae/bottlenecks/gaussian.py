@@ -81,7 +81,7 @@ class Gaussian(Bottleneck):
         self.free_bits = free_bits
         self.importance_samples = importance_samples
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
         name = type(self).__name__
         self._check_number("beta", numbers.Real, 0)
         self._check_number("warmup", numbers.Real, 0, 1)

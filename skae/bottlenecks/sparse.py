@@ -37,7 +37,7 @@ class Sparse(Bottleneck):
         super().__init__()
         self.weight = weight
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:

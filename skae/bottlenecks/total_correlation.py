@@ -41,8 +41,8 @@ class TotalCorrelation(Gaussian):
     >>> import torch
     >>> part = TotalCorrelation()
     >>> part.setup(n_components=2)
-    >>> z, penalty = part.eval()(torch.zeros(3, 4))
-    >>> z.shape, penalty.shape
+    >>> latent = part.eval()(torch.zeros(3, 4))
+    >>> latent.z.shape, latent.penalty.shape
     (torch.Size([3, 2]), torch.Size([3]))
     """
 

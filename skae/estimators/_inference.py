@@ -108,7 +108,7 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        return self._decode(self._check_fitted_codes(X))
+        return self._decode(self._check_fitted_codes(X), project=self.module_.bottleneck.discrete)
 
     @return_input_type
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
@@ -140,14 +140,17 @@ class Inference(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Passes):
         check_is_fitted(self)
         return check_codes(X, self._n_features_out)
 
-    def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
+    def _decode(
+        self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False, project: bool = True
+    ) -> Tensor:
         """Rows from codes, from what the decoder is told beside them, and in the lengths of the rows ``like``."""
         given = {"z": Z, "c": c, "like": None if like is None else arranged(like, self._arrange)}
         arrays = {name: A for name, A in given.items() if A is not None}
 
         def decode(*parts: Tensor) -> Tensor:
             z, *others = parts
-            return self.module_.decode(z.float(), **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
+            z = self.module_.project(z.float()) if project else z.float()
+            return self.module_.decode(z, **dict(zip([*arrays][1:], others, strict=True)), noisy=noisy)
 
         end = list(arrays).index("like") if like is not None else None
         dtype = torch.float64 if self.module_.returns_double else torch.float32

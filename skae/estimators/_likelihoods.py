@@ -86,7 +86,7 @@ class Likelihoods(Conditional):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_codes(X)
-        return self._decode(X, self._encode_condition(y, len(X)))
+        return self._decode(X, self._encode_condition(y, len(X)), project=self.module_.bottleneck.discrete)
 
     @return_input_type
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:

@@ -200,7 +200,7 @@ class BaseAutoencoder(Documented, Hints, Inference, CallbackSupportMixin, ExtraP
         self._check_extra_names()
         find_prior(self)
         parts = check_params(self)
-        if hasattr(parts.bottleneck, "distribution") and not self._has_likelihoods:
+        if parts.bottleneck.is_variational and not self._has_likelihoods:
             warn(
                 f"bottleneck={type(parts.bottleneck).__name__} makes codes distributions, of which "
                 f"{type(self).__name__} knows neither likelihoods nor samples: take VAEGenerator.",

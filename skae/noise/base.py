@@ -1,4 +1,4 @@
-"""The contract that every noise keeps."""
+"""The interface of all noises."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .._utils.component import Component
 
 
 class Noise(Component):
-    """Base of the corruptions: ``corrupt(x)`` is applied in training mode only.
+    """Base of the noises: ``corrupt(x)`` is applied in training mode only.
 
     Attributes
     ----------
     hidden_only : bool
         Whether the training loss counts only the values that the noise has masked.
     draws : bool
-        Whether random numbers are drawn.
+        Whether `corrupt` may draw random numbers.
     """
 
     _abstract = True
@@ -25,6 +25,9 @@ class Noise(Component):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x``, corrupted in training mode; same shape."""
         return self.corrupt(x) if self.training else x
+
+    def init_from(self, x: Tensor) -> None:
+        """Start from standardized samples ``x`` (n, ...); do nothing by default."""
 
     def corrupt(self, x: Tensor) -> Tensor:
         """Return a corrupted copy of ``x``, (n, ...)."""
