@@ -47,7 +47,8 @@ def init_from(module: Any, u: Tensor, c: Tensor | None = None, samples: Samples 
         module.noise.init_from(filled)
     trusted = module.loss.identity_link and _init_network(module, filled, samples)
     if type(module.bottleneck).init_from is not Bottleneck.init_from:
-        trusted = _init_bottleneck(module, module._encode(filled, module._observed(u))) is not False and trusted
+        h = module._to_bottleneck(module._encode(filled, module._observed(u)))
+        trusted = _init_bottleneck(module, h) is not False and trusted
     if type(module.loss).init_from is not Loss.init_from:
         some = slice(None, None, math.ceil(len(u) / _LOSS_SAMPLES))
         _init_loss(module, u[some], None if c is None else c[some])

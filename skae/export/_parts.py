@@ -96,6 +96,7 @@ class Decoder(Part):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Rows (n, *row_shape) of codes (n, n_codes)."""
+        z = self.module.project(z) if self.module.bottleneck.discrete else z
         return self._restore(self.module.decode(z, c))
 
 
