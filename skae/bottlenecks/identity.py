@@ -1,10 +1,10 @@
-"""The plain bottleneck: the encoder's output is the code."""
+"""A bottleneck that passes the code on."""
 
 from .base import Bottleneck
 
 
 class Identity(Bottleneck):
-    """A linear, unbounded code without a penalty: its width alone limits it.
+    """The encoder's output as the code, without a penalty.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sparsity by keeping the k largest activations."""
+"""Sparsity by keeping the k largest entries of the code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class KSparse(Bottleneck):
     Parameters
     ----------
     k : int, default=8
-        Number of entries kept while training; from 1 to the width of the code, which is ``n_components`` and, where
+        Number of entries kept in training; from 1 to the width of the code, which is ``n_components`` and, where
         the code is spatial, that for every position.
     ratio : float, default=1.0
         After training ``ratio * k`` entries are kept (rounded, at most the width); the paper
