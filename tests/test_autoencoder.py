@@ -1,4 +1,4 @@
-"""The module: what it checks, what it copies, where it conditions and in which units it answers."""
+"""The module: checks, copies, units, the layout of codes, and the objective."""
 
 import math
 import pickle
@@ -15,7 +15,8 @@ from skae import AutoencoderTransformer, VAEGenerator
 from skae import nn as networks
 from skae._module.autoencoder import Autoencoder
 from skae._module.inspection import draws_nothing
-from skae.bottlenecks import Gaussian, Identity, Latent, Sparse
+from skae._utils.rng import Stream
+from skae.bottlenecks import Bottleneck, Gaussian, Identity, Latent, Sparse
 from skae.losses import AbsoluteError, Bernoulli, Huber, Laplace, SquaredError
 from skae.losses import Gaussian as Normally
 from skae.noise import GaussianNoise, SaltAndPepper
@@ -62,7 +63,7 @@ def rows(n=7, d=4, seed=0):
     return torch.rand(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-# ------------------------------------------------------------------ what does not fit is told
+# ------------------------------------------------------------------ shapes that do not fit
 
 
 def network(encode=None, decode=None):
@@ -92,7 +93,7 @@ def zeros(*shape):
         (network(zeros(2), zeros(2, 2)), ValueError, r"Odd.decode must map.*got \(2, 2, 2\)"),
     ],
 )
-def test_a_network_that_does_not_fit_is_told(odd, error, match):
+def test_shapes_that_do_not_fit_are_refused_before_training(odd, error, match):
     for given_network in (odd, odd()):
         with pytest.raises(error, match=match):
             build(given_network)
@@ -117,7 +118,7 @@ def test_the_encoder_is_as_wide_as_the_bottleneck_asks():
         build(Halves, bottleneck=Double())
 
 
-def test_a_callable_gets_what_it_names():
+def test_a_callable_gets_the_arguments_that_its_signature_names():
     seen = {}
 
     def make(input_shape, n_outputs, n_components, wider=0):
@@ -135,7 +136,7 @@ def test_a_callable_gets_what_it_names():
 # ------------------------------------------------------------------ recipes are not changed
 
 
-def test_what_is_given_is_copied():
+def test_parts_are_copied():
     given_network, loss, bottleneck, noise = Halves(), Huber(0.5), Sparse(0.2), SaltAndPepper(0.5)
     weights = {name: value.clone() for name, value in given_network.state_dict().items()}
     module = build(given_network, loss, bottleneck, noise)
@@ -181,7 +182,7 @@ def test_construction_leaves_running_statistics_and_the_mode(as_instance):
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_construction_draws_nothing_for_a_network_that_is_built_already(mode):
+def test_copying_a_built_network_draws_no_random_numbers(mode):
     class Dropping(Halves):
         def encode(self, x):
             return F.dropout(super().encode(x), training=self.training)
@@ -272,7 +273,32 @@ def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
     assert torch.equal(calls[0][1], module.eval().network.encode(u)), "and drops nothing"
 
 
-# ------------------------------------------------------------------ conditioning and units
+def test_a_bottleneck_may_refuse_the_trust_in_the_start():
+    class Answering(Halves):
+        def init_from(self, u):
+            return True
+
+    for vote, trusted in [(False, False), (None, True), (True, True)]:
+        part = type("Voting", (Identity,), {"init_from": lambda self, h, vote=vote: vote})()
+        assert build(Answering, bottleneck=part).init_from(rows().float()) is trusted
+        assert build(bottleneck=part).init_from(rows().float()) is False, "a network at random is no start to keep"
+
+
+def test_random_numbers_of_a_start_are_repeatable():
+    drawn = []
+
+    class Drawing(Identity):
+        def init_from(self, h, generator=None):
+            drawn.append(torch.randn(3, generator=generator))
+
+    for seed in (0, 0, 1):
+        with Stream(seed):
+            build(bottleneck=Drawing()).init_from(rows().float())
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+# ------------------------------------------------------------------ units
 
 
 @given(
@@ -282,7 +308,7 @@ def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
     shape=st.sampled_from([(3,), (2, 2)]),
 )
 @settings(max_examples=25)
-def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shape):
+def test_a_lossless_code_reconstructs_exactly(mean, scale, seed, shape):
     d = int(np.prod(shape))
 
     class Flat(Through):
@@ -304,7 +330,7 @@ def test_a_code_that_keeps_everything_gives_the_row_back(mean, scale, seed, shap
     assert (sums / counts).max() <= 1e-5**2
 
 
-def test_conditioning_of_float64_rows_loses_no_digits():
+def test_standardizing_float64_samples_loses_no_digits():
     module = build(Through, n_components=4, mean=1e9, scale=1e-3)
     x = 1e9 + 1e-3 * rows().round(decimals=3)
     torch.testing.assert_close(module.standardize(x).double(), (x - 1e9) / 1e-3, atol=1e-6, rtol=1e-6)
@@ -335,7 +361,7 @@ def test_losses_agree_with_their_formulas_in_data_units(loss, mean, scale):
     assert got.shape == error.shape == (7,)
 
 
-def test_a_loss_with_a_domain_is_not_conditioned():
+def test_a_loss_with_a_domain_compares_in_data_units():
     module = build(loss=Bernoulli(), mean=0.4, scale=0.2)
     x = rows()
     assert torch.equal(module.target(x), x.float()), "compared in its own units"
@@ -354,12 +380,12 @@ def test_a_loss_with_a_domain_is_not_conditioned():
     sums, counts = module.squared_error(x, x).T
     torch.testing.assert_close((sums / counts).float(), error.mean(1))
     plain = build(mean=0.4, scale=0.2)
-    assert torch.equal(plain.target(x), plain.condition(x))
+    assert torch.equal(plain.target(x), plain.standardize(x))
     torch.testing.assert_close(plain.in_data_units(value, 4), value * 0.04)
 
 
 @by_loss
-def test_outside_training_nothing_is_random_and_penalties_do_not_count(loss):
+def test_inference_is_deterministic_and_without_penalty(loss):
     module = build(loss=loss, bottleneck=Sparse(100.0), noise=GaussianNoise(5.0))
     plain = build(module.network, loss=loss)
     x = rows()
@@ -370,7 +396,7 @@ def test_outside_training_nothing_is_random_and_penalties_do_not_count(loss):
 # ------------------------------------------------------------------ training
 
 
-def test_noise_is_put_before_the_encoder_and_the_target_stays_clean():
+def test_noise_corrupts_the_input_and_not_the_target():
     class Shift(GaussianNoise):
         def corrupt(self, x):
             return x + 10
@@ -389,7 +415,7 @@ def test_noise_is_put_before_the_encoder_and_the_target_stays_clean():
     assert torch.equal(module.eval()(u)[0], u)
 
 
-def test_the_objective_is_loss_plus_penalty_row_by_row():
+def test_the_objective_is_loss_plus_penalty_of_each_sample():
     class Fixed(Identity):
         def forward(self, h):
             return Latent(h, torch.arange(len(h), dtype=h.dtype))
@@ -458,7 +484,7 @@ def conditions(n=7, width=3):
     return torch.rand(n, width, generator=torch.Generator().manual_seed(1))
 
 
-def test_the_decoder_is_told_conditions_beside_the_code():
+def test_the_decoder_gets_conditions_beside_the_code():
     def make(input_shape, n_components, n_outputs):
         assert (n_components, n_outputs) == (5, 2)
         network = Told(input_shape, n_components)
@@ -483,14 +509,14 @@ def test_the_decoder_is_told_conditions_beside_the_code():
     assert not torch.equal(module.decode(module.encode(x), c), module.decode(module.encode(x), c + 1))
 
 
-def test_several_codes_of_a_row_are_told_its_condition():
+def test_several_codes_of_a_sample_get_its_condition():
     module, c = build(Told, bottleneck=Several(), n_conditions=3, network_params={"wider": -3}), conditions()
     module(module.standardize(rows()), c)
     assert torch.equal(module.network.seen[:, 2:], c.repeat(3, 1))
 
 
 @pytest.mark.parametrize("size", [(5, 7), (4, 4), (1, 1)])
-def test_a_spatial_code_is_told_conditions_at_every_position(size):
+def test_a_spatial_code_gets_conditions_at_every_position(size):
     module = build(networks.Conv, input_shape=(1, *size), n_conditions=3, network_params={"dense": False})
     seen = []
     decode = module.network.decode
@@ -519,7 +545,7 @@ def test_a_variational_code_may_be_spatial_and_conditional():
     assert module.objective((raw, z, penalty), u).shape == (6,)
 
 
-def test_a_loss_starts_from_what_is_decoded_of_the_rows_and_their_conditions():
+def test_a_loss_starts_from_reconstructions_given_their_conditions():
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3}, mean=0.5, scale=0.3)
     u, c = module.standardize(rows()), conditions()
     module.init_from(u, c)
@@ -528,7 +554,7 @@ def test_a_loss_starts_from_what_is_decoded_of_the_rows_and_their_conditions():
 
 
 def test_a_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
-    monkeypatch.setattr("skae._module.autoencoder._LOSS_ROWS", 3)
+    monkeypatch.setattr("skae._module.initialization._LOSS_SAMPLES", 3)
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3})
     u, c = module.standardize(rows()), conditions()
     module.init_from(u, c)
@@ -536,11 +562,124 @@ def test_a_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
     torch.testing.assert_close(module.loss.log_scale.exp(), error.detach())
 
 
-def test_conditioning_is_no_state_of_the_network():
+def test_mean_and_scale_are_not_in_the_state():
     module, other = build(mean=3.0, scale=2.0), build(mean=-1.0, scale=0.1)
     other.load_state_dict(module.state_dict())
     assert (other.mean, other.scale) == (-1.0, 0.1)
     assert all(name == "baseline" or name.startswith("network.") for name in module.state_dict())
+
+
+# ------------------------------------------------------------------ the layout of codes
+
+
+class SquaredLength(Bottleneck):
+    """A code whose penalty and auxiliary loss are its squared length; ``seen`` is what it was given."""
+
+    def setup(self, n_components, n_positions=1):
+        self.sizes = n_components, n_positions
+
+    def forward(self, h):
+        self.seen, lengths = h, h.square().sum(1)
+        return Latent(h, lengths, lengths)
+
+
+class AtPositions(SquaredLength):
+    per_position = True
+
+
+def spatial(bottleneck):
+    """An autoencoder of images of 5 x 7 pixels with a code of 3 channels at 3 x 4 positions."""
+    network_params = {"dense": False, "channels": (4,)}
+    return build(networks.Conv, None, bottleneck, input_shape=(1, 5, 7), n_components=3, network_params=network_params)
+
+
+def images(n=6):
+    return torch.randn(n, 1, 5, 7, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_bottleneck_sees_a_spatial_code_channel_by_channel_or_position_by_position():
+    u, (flat, apart) = images(), (spatial(SquaredLength()), spatial(AtPositions()))
+    apart.load_state_dict(flat.state_dict())
+    outputs = flat(u), apart(u)
+    for first, second in zip(*outputs, strict=True):
+        torch.testing.assert_close(first, second)
+    assert flat.bottleneck.sizes == apart.bottleneck.sizes == (3, 12)
+    channels = flat.network.encoder[:-1](u)  # (n, 3, 3, 4), before it is flattened
+    assert torch.equal(flat.bottleneck.seen, channels.flatten(1))
+    assert torch.equal(apart.bottleneck.seen, channels.permute(0, 2, 3, 1).reshape(-1, 3))
+    assert torch.equal(apart.encode(u), flat.encode(u))
+
+
+def test_a_dense_code_has_one_position():
+    module = build(bottleneck=AtPositions())
+    _, z, penalty = module(rows().float())
+    assert module.bottleneck.sizes == (2, 1)
+    assert torch.equal(module.bottleneck.seen, z)
+    torch.testing.assert_close(penalty, z.square().sum(1))
+
+
+def test_posteriors_at_positions_are_those_of_the_whole_code():
+    x = images()
+    whole, apart = spatial(Gaussian()), spatial(type("Apart", (Gaussian,), {"per_position": True})())
+    apart.load_state_dict(whole.state_dict())
+    torch.testing.assert_close(apart.distribution(x), whole.distribution(x))
+    torch.testing.assert_close(apart.encode(x), whole.encode(x))
+
+
+def test_projections_and_indices_are_laid_out_as_codes_are():
+    class Signs(Bottleneck):
+        """-1 or 1 in every entry, with the number that these digits are."""
+
+        per_position = discrete = True
+
+        def project(self, z):
+            return torch.where(z < 0, -1.0, 1.0)
+
+        def indices(self, z):
+            return ((z > 0).long() * torch.tensor([4, 2, 1])).sum(1)
+
+        def from_indices(self, indices):
+            return self.project((indices[:, None] & torch.tensor([4, 2, 1])) - 0.5)
+
+    module, z = spatial(Signs()), torch.randn(5, 36)
+    valid = module.project(z)
+    assert torch.equal(valid, torch.where(z < 0, -1.0, 1.0))
+    indices = module.indices(valid)
+    assert indices.shape == (5, 12)
+    at_first_position = valid.unflatten(1, (3, 12))[:, :, 0] > 0
+    assert torch.equal(indices[:, 0], at_first_position.long() @ torch.tensor([4, 2, 1]))
+    assert torch.equal(module.from_indices(indices), valid)
+
+
+@pytest.mark.parametrize("per_position", [False, True])
+def test_a_setup_without_positions_gets_the_width_of_the_vectors_that_the_bottleneck_sees(per_position):
+    class Earlier(Identity):
+        def setup(self, n_components):
+            self.width = n_components
+
+    Earlier.per_position = per_position
+    module = spatial(Earlier())
+    module.encode(images())
+    assert module.bottleneck.width == (3 if per_position else 36)
+
+
+def test_a_bottleneck_may_return_a_pair():
+    class Pair(Identity):
+        def forward(self, h):
+            return 2 * h, h.abs().sum(1)
+
+    module, u = build(bottleneck=Pair()), rows().float()
+    _, z, penalty = module(u)
+    assert torch.equal(z, 2 * module.network.encode(u))
+    torch.testing.assert_close(penalty, z.abs().sum(1) / 2)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_auxiliary_losses_count_in_training_alone(dense):
+    module, u = (build(bottleneck=SquaredLength()), rows().float()) if dense else (spatial(AtPositions()), images())
+    validated = module.eval().objective(module(u), u)
+    trained = module.train().objective(module(u), u)
+    torch.testing.assert_close(trained - validated, module(u)[1].square().sum(1), rtol=1e-4, atol=1e-4)
 
 
 # ------------------------------------------------------------------ units of the estimator
@@ -555,7 +694,7 @@ def test_the_score_is_the_mean_squared_error_at_any_scale(blobs, factor):
     assert other == pytest.approx(one * factor**2, rel=1e-2, abs=0)
 
 
-# ------------------------------------------------------------------ what a row costs
+# ------------------------------------------------------------------ costs of a sample
 
 
 def cost(network, input_shape, n_components=3, **params):
@@ -587,12 +726,12 @@ def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
     assert 9 * short < long < 11 * short
 
 
-def test_a_slice_is_cut_by_what_the_network_makes_of_a_row(monkeypatch):
+def test_slices_are_sized_by_the_widest_layer(monkeypatch):
     monkeypatch.setattr("skae._data.chunked._BUDGET", 33_000)  # bytes: 8 rows of 16 * 250 and a little
     ae = AutoencoderTransformer(2, max_epochs=0, module__hidden_layer_sizes=(250,)).fit(np.eye(40, 4))
     seen = []
     decode = ae.module_.decode
-    monkeypatch.setattr(ae.module_, "decode", lambda z, **told: seen.append(len(z)) or decode(z, **told))
+    monkeypatch.setattr(ae.module_, "decode", lambda z, **kwargs: seen.append(len(z)) or decode(z, **kwargs))
     ae.inverse_transform(np.zeros((10, 2)))
     assert seen == [8, 2]
 
@@ -617,7 +756,7 @@ class OwnPair(torch.nn.Module):
     ],
     ids=["plain", "layers", "tcn", "gru", "dropout", "noise", "bottleneck", "own"],
 )
-def test_what_is_known_to_draw_nothing(estimator, draws):
+def test_modules_known_to_draw_no_random_numbers(estimator, draws):
     module = estimator.set_params(max_epochs=0).fit(np.eye(12, 6)).module_
     assert draws_nothing(module) is not draws
     if not draws:

@@ -1,4 +1,4 @@
-"""What codes cost, against closed forms and torch.distributions."""
+"""Codes and their penalties, against closed forms and torch.distributions."""
 
 import math
 
@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Independent, Normal, kl_divergence
 
+from skae import AutoencoderTransformer, VAEGenerator
 from skae._utils.rng import Stream
-from skae.bottlenecks import MMD, Gaussian, SquaredNorm, TotalCorrelation
+from skae.bottlenecks import MMD, Gaussian, KSparse, SquaredNorm, TotalCorrelation
 from skae.nn._layers import LinearSkip
 
 seeds = st.integers(0, 2**31 - 1)
@@ -73,7 +74,7 @@ def test_codes_are_draws_from_the_posterior(cls):
 
 
 @by_variational
-def test_codes_are_drawn_from_the_global_stream_while_training_and_are_the_same_while_judging(cls):
+def test_codes_are_random_in_training_and_fixed_in_evaluation(cls):
     part, h = prepared(cls()).train(), heads()
     with Stream(1):
         first, second = part(h).z, part(h).z
@@ -84,7 +85,7 @@ def test_codes_are_drawn_from_the_global_stream_while_training_and_are_the_same_
     before = torch.get_rng_state()
     assert torch.equal(part(h).z, part(h).z)
     assert torch.equal(torch.get_rng_state(), before)
-    assert not torch.equal(part(h).z, part.code(h)), "judged with a spread too, as it is trained"
+    assert not torch.equal(part(h).z, part.code(h)), "validated with a spread too, as it is trained"
 
 
 @given(warmup=st.floats(0.01, 1), progress=st.floats(0, 1), beta=st.sampled_from([0.5, 1.0, 4.0]))
@@ -119,18 +120,18 @@ def test_without_warmup_the_weight_is_full_from_the_first_batch(cls):
     assert (cold != 0).all()
 
 
-def test_free_bits_stop_the_pressure_on_components_below_them():
+def test_free_bits_stop_the_gradient_of_components_below_them():
     h = torch.tensor([[0.1, 3.0, 0.0, 0.0], [-0.1, 2.0, 0.0, 0.0]], requires_grad=True)
     part = prepared(Gaussian(free_bits=0.5), 2)
     exact = from_prior(h).sum(1)
-    torch.testing.assert_close(part(h).penalty, exact, msg="judged without")
+    torch.testing.assert_close(part(h).penalty, exact, msg="validation has none")
     penalty = part.train()(h).penalty
     torch.testing.assert_close(penalty, torch.tensor([0.5 + 4.5, 0.5 + 2.0]))
     (gradient,) = torch.autograd.grad(penalty.sum(), h)
     torch.testing.assert_close(gradient, torch.tensor([[0.0, 3.0, 0.0, 0.0], [0.0, 2.0, 0.0, 0.0]]))
 
 
-def test_free_bits_are_of_the_batch_and_not_of_the_row():
+def test_free_bits_apply_to_the_mean_of_the_batch():
     h = torch.tensor([[0.0, 0.0], [3.0, 0.0]])
     penalty = prepared(Gaussian(free_bits=0.5), 1).train()(h).penalty
     torch.testing.assert_close(penalty, torch.tensor([0.0, 4.5]))  # the mean, 2.25, lies above
@@ -138,11 +139,11 @@ def test_free_bits_are_of_the_batch_and_not_of_the_row():
 
 @by_variational
 @pytest.mark.parametrize("training", [False, True])
-def test_penalties_and_gradients_are_finite_whatever_the_heads(cls, training):
+def test_penalties_and_gradients_are_finite_for_any_encoder_output(cls, training):
     part = prepared(cls(), 2).train(training)
     extremes = torch.tensor([-1e4, -30.0, 0.0, 30.0, 1e4])
     h = torch.cartesian_prod(extremes, extremes, extremes[::2], extremes[::2]).requires_grad_()
-    z, penalty = part(h)
+    z, penalty = part(h)[:2]
     (gradient,) = torch.autograd.grad(penalty.sum() + z.sum(), h)
     for value in (z, penalty, gradient):
         assert torch.isfinite(value).all()
@@ -153,14 +154,14 @@ def test_penalties_and_gradients_are_finite_whatever_the_heads(cls, training):
 def test_gradients(cls):
     part = prepared(cls(beta=3.0), 2)
     h = heads(4, 2, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda h: tuple(part(h)), h)
+    assert torch.autograd.gradcheck(lambda h: part(h)[:2], h)
 
 
 @pytest.mark.parametrize("k", [2, 5])
 @pytest.mark.parametrize("training", [False, True])
 def test_importance_samples_are_codes_of_all_rows_after_each_other(k, training):
     part, h = prepared(Gaussian(importance_samples=k)).train(training), heads(4)
-    z, penalty = part(h)
+    z, penalty = part(h)[:2]
     assert z.shape == (4 * k, 3)
     assert penalty.shape == (4 * k,)
     for i in range(k):
@@ -260,7 +261,7 @@ def correlation_of(h, beta=3.0):
 @given(rho=st.floats(-0.85, 0.85), spread=st.sampled_from([0.2, 0.35]), seed=st.integers(1, 1000))
 @settings(max_examples=10)
 def test_the_correlation_is_that_of_the_codes_of_the_batch(rho, spread, seed):
-    """Means follow N(0, C − spread² I), so that codes follow N(0, C), up to sampling; seed 0 is the judge's own."""
+    """Means follow N(0, C − spread² I), so that codes follow N(0, C), up to sampling; seed 0 is that of evaluation."""
     n, covariance = 1500, torch.tensor([[1.0, rho], [rho, 1.0]])
     means = normal(n, 2, seed) @ torch.linalg.cholesky(covariance - spread**2 * torch.eye(2)).T
     h = torch.cat([means, torch.full((n, 2), 2 * math.log(spread))], 1)
@@ -333,15 +334,15 @@ def test_mmd_is_one_cost_for_all_rows_that_its_weight_multiplies():
     torch.testing.assert_close(ten, 10 * one)
 
 
-def test_mmd_of_one_row_is_nothing_and_leaves_the_code():
+def test_mmd_of_one_sample_is_zero_and_leaves_the_code():
     h = torch.tensor([[5.0, -3.0]])
     for training in (False, True):
-        z, penalty = prepared(MMD(), 2).train(training)(h)
+        z, penalty = prepared(MMD(), 2).train(training)(h)[:2]
         assert torch.equal(z, h)
         assert penalty.tolist() == [0]
 
 
-def test_mmd_judges_by_the_same_draws_every_time():
+def test_mmd_evaluates_with_the_same_draws_every_time():
     part, h = prepared(MMD()), normal(20, 3)
     before = torch.get_rng_state()
     assert torch.equal(part(h).penalty, part(h).penalty)
@@ -368,6 +369,50 @@ def test_mmd_gradient_with_codes_that_coincide():
 @settings(max_examples=25)
 def test_squared_norm_is_half_the_squared_length(weight, seed):
     h = normal(4, 3, seed)
-    z, penalty = prepared(SquaredNorm(weight))(h)
+    z, penalty = prepared(SquaredNorm(weight))(h)[:2]
     assert torch.equal(z, h)
     torch.testing.assert_close(penalty, weight * h.norm(dim=1) ** 2 / 2, rtol=1e-4, atol=1e-6)
+
+
+# ------------------------------------------------------------------ k-sparse codes
+
+
+@given(n=st.integers(1, 5), width=st.integers(3, 8), k=st.integers(1, 3), seed=seeds)
+@settings(max_examples=25)
+def test_k_sparse_keeps_the_largest_entries(n, width, k, seed):
+    part, h = prepared(KSparse(k), width), normal(n, width, seed)
+    for z in (part.code(h), part.project(h)):
+        assert ((z != 0).sum(1) == k).all()
+        assert torch.equal(z[z != 0], h[z != 0])
+        smallest_kept = z.abs().masked_fill(z == 0, math.inf).amin(1, keepdim=True)
+        assert (h.abs()[z == 0].view(n, -1) <= smallest_kept).all()
+
+
+def test_k_sparse_counts_all_positions_of_a_spatial_code():
+    KSparse(12).setup(3, n_positions=4)
+    with pytest.raises(ValueError, match=r"KSparse: k .at most the width of the code. == 13, must be <= 12"):
+        KSparse(13).setup(3, n_positions=4)
+
+
+def codes_that_are_decoded(estimator, monkeypatch):
+    """The list that the codes which reach the decoder from now on are put into."""
+    seen, decode = [], estimator.module_.network.decode
+    monkeypatch.setattr(estimator.module_.network, "decode", lambda z: seen.append(z) or decode(z))
+    return seen
+
+
+def test_samples_and_interpolations_of_k_sparse_codes_are_k_sparse(blobs, monkeypatch):
+    model = VAEGenerator(4, bottleneck=KSparse(2), max_epochs=1, random_state=0).fit(blobs)
+    seen = codes_that_are_decoded(model, monkeypatch)
+    model.sample(20, random_state=0)
+    ways = model.interpolate(blobs[:3], blobs[3:6], 5, method="linear")
+    assert [len(z) for z in seen] == [20, 15]
+    assert all(((z != 0).sum(1) <= 2).all() for z in seen)
+    np.testing.assert_allclose(ways[:, 0], model.reconstruct(blobs[:3]), rtol=1e-5)
+
+
+def test_inverse_transform_decodes_continuous_codes_as_they_are(blobs, monkeypatch):
+    model = AutoencoderTransformer(4, bottleneck=KSparse(2), max_epochs=1, random_state=0).fit(blobs)
+    seen = codes_that_are_decoded(model, monkeypatch)
+    model.inverse_transform(np.ones((3, 4)))
+    assert (seen[0] == 1).all()

@@ -212,7 +212,7 @@ def test_bottleneck_contract(cls, n, seed):
     part, n_components = cls(), 12
     part.setup(n_components)
     h = draw(seed, n, part.n_outputs(n_components)) - 0.5
-    z, penalty = part.train()(h)
+    z, penalty = part.train()(h)[:2]
     assert z.shape == (n, n_components)
     assert penalty.shape == (n,)
     assert torch.isfinite(z).all()
@@ -222,6 +222,36 @@ def test_bottleneck_contract(cls, n, seed):
     assert code.shape == (n, n_components)
     assert torch.equal(code, part.code(h)), "code is deterministic"
     torch.testing.assert_close(torch.cat([part.code(row[None]) for row in h]), code)
+
+
+@by_name(BOTTLENECKS)
+@given(n=rows, seed=seeds, training=st.booleans())
+@settings(max_examples=25)
+def test_projection_leaves_codes_and_its_own_results_unchanged(cls, n, seed, training):
+    part = cls().train(training)
+    part.setup(6, n_positions=2)
+    code = part.code(draw(seed, n, part.n_outputs(12)) - 0.5)
+    assert torch.equal(part.project(code), code)
+    projected = part.project(draw(seed + 1, n, 12) - 0.5)
+    assert torch.equal(part.project(projected), projected)
+
+
+@by_name(BOTTLENECKS)
+def test_bottleneck_declares_its_abilities(cls):
+    part = cls()
+    part.setup(4, n_positions=3)
+    h = draw(0, 5, part.n_outputs(12))
+    assert all(isinstance(value, float) for value in part.metrics().values())
+    if part.is_variational:
+        assert [values.shape for values in part.distribution(h)] == [(5, 12)] * 2
+    else:
+        with pytest.raises(NotImplementedError, match=cls.__name__):
+            part.distribution(h)
+    if not part.discrete:
+        with pytest.raises(NotImplementedError, match=cls.__name__):
+            part.indices(part.code(h))
+        with pytest.raises(NotImplementedError, match=cls.__name__):
+            part.from_indices(torch.zeros(5, dtype=torch.int64))
 
 
 # ------------------------------------------------------------------ networks

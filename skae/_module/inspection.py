@@ -1,8 +1,10 @@
-"""A first look at a network: whether its shapes fit, what it costs, and whether it spares its input."""
+"""Inspection of a network before training: shapes, costs, and side effects."""
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-# Layers that draw nothing; others may.
+# Layers that draw no random numbers; others may.
 _PLAIN = {
     *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.ModuleList, nn.Identity),
     *(nn.Flatten, nn.Unflatten, nn.Upsample),
@@ -20,14 +22,14 @@ _PLAIN = {
 
 
 class Costs:
-    """About the multiplications that a row costs, and the largest number of values that a layer makes of a row."""
+    """Approximate multiplications for a sample, and the largest number of values that a layer computes for it."""
 
     def __init__(self, n_values: int) -> None:
         self.n_multiplications, self.n_values = 0, n_values
 
     def add(self, module: nn.Module, args: tuple, output: Any) -> None:
-        """Add what a layer costs: its weights, each as often as a row uses it."""
-        output = output[0] if isinstance(output, tuple) else output  # recurrent layers give their state too
+        """Add the cost of a layer: its weights, each as often as a sample uses it."""
+        output = output[0] if isinstance(output, tuple) else output  # recurrent layers return their state too
         if not isinstance(output, Tensor):
             return
         n_uses = 1
@@ -41,28 +43,33 @@ class Costs:
         self.n_values = max(self.n_values, output[:1].numel())
 
 
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether ``function`` has a parameter ``name``, which users' parts of earlier versions may lack."""
+    return name in inspect.signature(function).parameters
+
+
 def is_known(cls: type) -> bool:
-    """Whether a class of layers is ours or torch's, so that we know what it does."""
+    """Whether a class of layers is skae's or torch's, so that its behavior is known."""
     return cls.__module__.partition(".")[0] in ("skae", "torch")
 
 
 def spares_input(network: nn.Module) -> bool:
-    """Whether a network is known not to write into what it is given, which may be the target or a user's array."""
+    """Whether a network is known not to write into its input, which may be the target or a user's array."""
     return all(is_known(type(layer)) and not getattr(layer, "inplace", False) for layer in network.modules())
 
 
 def draws_nothing(module: nn.Module) -> bool:
-    """Whether an `Autoencoder` is known to need no random numbers: our networks and torch's layers without dropout."""
+    """Whether an `Autoencoder` is known to draw no random numbers: skae's layers, and torch's without dropout."""
     for layer in module.modules():
         ours = type(layer).__module__.partition(".")[0] == "skae"
-        # Whoever says nothing is known not to draw if it is ours, and assumed to otherwise.
+        # A layer that does not declare it is known not to draw if it is skae's, and assumed to otherwise.
         if getattr(layer, "draws", not ours and type(layer) not in _PLAIN):
             return False
     return True
 
 
 def inspect_network(module: Any) -> Costs:
-    """Run two rows through the network of an `Autoencoder`: tell shapes that do not fit before training, and count."""
+    """Run two samples through the network of an `Autoencoder`: check shapes before training, and count costs."""
     network = module.network
     name = type(network).__name__
     for method in ("encode", "decode"):
@@ -72,7 +79,7 @@ def inspect_network(module: Any) -> Costs:
     z = x.new_zeros(2, module.n_codes)
     c = x.new_zeros(2, module.n_conditions) if module.n_conditions else None
     observed = torch.ones_like(x, dtype=torch.bool) if module.reads_padding else None
-    network.eval()  # two rows must not count in running statistics
+    network.eval()  # two samples of zeros must not count in running statistics
     costs = Costs(x[0].numel())
     hooks = [layer.register_forward_hook(costs.add) for layer in network.modules()]
     try:
@@ -84,18 +91,17 @@ def inspect_network(module: Any) -> Costs:
             hook.remove()
     if raw.shape != x.shape:
         raise ValueError(
-            f"module: {name}.decode must map 2 codes of shape {tuple(module._widened(z, c).shape[1:])} "
+            f"module: {name}.decode must map 2 codes of shape {tuple(module._with_condition(z, c).shape[1:])} "
             f"to {tuple(x.shape)}, got {tuple(raw.shape)}."
         )
     return costs
 
 
 def _check_outputs(module: Any, name: str, h: Any) -> None:
-    wanted = (module.bottleneck.n_outputs(module.n_codes),)
+    wanted = (module.bottleneck.n_outputs(module.n_components) * module.n_positions,)
     found = tuple(h.shape[1:]) if isinstance(h, Tensor) else type(h).__name__
     if found != wanted:
-        n_positions = module.n_codes // module.n_components
-        positions = f" and its n_positions={n_positions}" if n_positions > 1 else ""
+        positions = f" and its n_positions={module.n_positions}" if module.n_positions > 1 else ""
         raise ValueError(
             f"module: {name}.encode must map rows of shape {module.input_shape} to {wanted} "
             f"for n_components={module.n_components}{positions}, got {found}."

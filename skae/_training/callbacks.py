@@ -174,7 +174,7 @@ class Progress(BaseCallback):
 def parts_with_progress(*parts: Any) -> list[Any]:
     """Return those of ``parts``, which may be None, and of the parts within them that have ``progress``."""
     layers = (layer for part in parts if part is not None for layer in part.modules())
-    return [layer for layer in layers if isinstance(layer, Component) and hasattr(layer, "progress")]
+    return [layer for layer in layers if isinstance(layer, Component) and layer.progress is not None]
 
 
 class SklearnCallbacks(BaseCallback):

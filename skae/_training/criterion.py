@@ -1,4 +1,4 @@
-"""The training loss: the mean of the samples' objectives, and a penalty on weights."""
+"""The training criterion: the mean objective of the samples, and the penalty on the network's weights."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from torch import Tensor, nn
 
 
 class WeightedMean(nn.Module):
-    """The criterion: the mean of the samples' objectives, each times its weight."""
+    """Mean objective of the samples, each times its weight."""
 
     def forward(self, objective: Tensor, weight: Tensor | None) -> Tensor:
         return objective.mean() if weight is None else (objective * weight).mean()
 
 
-def elastic_net(module: nn.Module, alpha: float, l1_ratio: float) -> Tensor:
-    r"""Return :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)` of all weights w, biases excluded.
+def elastic_net(network: nn.Module, alpha: float, l1_ratio: float) -> Tensor:
+    r"""Compute the penalty :math:`\alpha (\rho |w|_1 + \tfrac{1 - \rho}{2} |w|_2^2)` of a network's weights w.
+
+    Biases and scales of normalization layers, which have one axis, are not penalized.
 
     α and ρ are those of `sklearn.linear_model.ElasticNet`.
     """
-    weights = [p for p in module.parameters() if p.ndim > 1]
+    weights = [p for p in network.parameters() if p.ndim > 1]
     if not weights:
         return torch.zeros(())
     l1 = torch.stack([w.abs().sum() for w in weights]).sum()

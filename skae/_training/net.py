@@ -199,7 +199,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
         return loss + self._penalty() if self.alpha else loss
 
     def _penalty(self) -> Tensor:
-        return elastic_net(self.module_, self.alpha, self.l1_ratio)
+        return elastic_net(self.module_.network, self.alpha, self.l1_ratio)
 
     # ---------------------------------------------------------------- the loop
 
@@ -299,6 +299,9 @@ class AutoencoderNet(NetStateMixin, BareNet):
         earlier = itertools.islice(reversed(self.history), 1, None)
         best = next((row[prefix + "_loss"] for row in earlier if row.get(prefix + "_loss_best")), math.inf)
         self.history.record(prefix + "_loss_best", loss <= best)
+        if training:
+            for name, value in self.module_.bottleneck.metrics().items():
+                self.history.record(f"bottleneck_{name}", float(value))
 
 
 def _only_reads_epochs(callback: Callback) -> bool:

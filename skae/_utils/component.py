@@ -18,11 +18,14 @@ class Component(ParamsMixin, nn.Module):
     creates no weights, so that `sklearn.base.clone` and ``estimator.set_params(part__name=...)``
     work on it as they do on an estimator. `fit` trains a clone, never the object it was given.
 
-    A subclass may have two hooks, both called once before training:
+    Two methods are called once before training: `setup` creates what depends on shapes (weights, buffers), and
+    ``init_from``, which each family of parts declares, starts from data.
 
-    * ``setup(n_components)`` creates what depends on shapes (weights, buffers);
-    * ``init_from`` starts from the data: a noise from the standardized samples, a bottleneck from what the encoder
-      makes of them, a loss from decoded rows and what they are compared with.
+    Attributes
+    ----------
+    progress : float or None
+        The share of the training that is done, in [0, 1], for a subclass that sets it to 1.0; None, the default, for
+        all others.
 
     Examples
     --------
@@ -32,6 +35,8 @@ class Component(ParamsMixin, nn.Module):
     >>> clone(noise).set_params(scale=0.1), noise
     (GaussianNoise(scale=0.1), GaussianNoise(scale=0.5))
     """
+
+    progress: float | None = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""The contract that every bottleneck keeps."""
+"""The interface of all bottlenecks."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,69 +12,147 @@ from .._utils.rng import COMMON_SEED
 
 
 class Latent(NamedTuple):
-    """What a bottleneck hands to the decoder and to the loss.
+    """Output of a bottleneck.
 
     Parameters
     ----------
     z : Tensor of shape (n, n_components)
-        The code that is decoded.
+        Codes, which the decoder reconstructs from.
     penalty : Tensor of shape (n,)
-        What the code costs, in the unit of the loss.
+        Penalty of each code, in the unit of the loss; part of the training loss and of the validation loss.
+    aux : Tensor of shape (n,) or float, default=0.0
+        Part of the training loss alone. It is for terms that shape the training without measuring the model, such as
+        the commitment loss of a vector quantizer, whose unit moves with the encoder.
+    indices : Tensor of shape (n,) and dtype int64, default=None
+        Indices of discrete codes, for those who call `forward` themselves; training does not use them.
     """
 
     z: Tensor
     penalty: Tensor
+    aux: Tensor | float = 0.0
+    indices: Tensor | None = None
 
 
 class Bottleneck(Component):
     """Base of the bottlenecks.
 
-    ``forward`` is used while training, where it may be random, and while judging (in evaluation mode), where it is not;
-    ``code`` is deterministic and is what ``transform`` returns. A bottleneck with an attribute ``progress`` finds there
-    which share of the training is done.
+    A subclass overrides what it needs: `code`, which is deterministic and what ``transform`` returns; `forward`, where
+    training differs from it (randomness, a straight-through gradient) or has a penalty; and any of the other methods,
+    whose defaults are those of a bottleneck without weights that passes every code on.
 
-    There may be three more methods, `Gaussian` having the first two: ``distribution(h)`` gives the mean and the
-    log-variance of the code, each (n, n_components), and makes the bottleneck a variational one; ``init_skip(skip, x)``
-    starts the linear maps of a network that has them (`skae.nn.MLP`) from the standardized samples, in place of the
-    network's own PCA; ``init_from(h)`` starts from what the encoder makes of them.
+    n is the number of samples. A spatial code, such as that of ``Conv(dense=False)``, has n_components channels at each
+    of n_positions positions. A bottleneck sees them as one vector of n_components * n_positions numbers, channel by
+    channel; with ``per_position`` it sees the vector at each position as if it were a sample. A dense code has one
+    position, so that both are the same. Where n_components is the width of a tensor below, it is that of the vectors
+    that the bottleneck sees.
 
     Attributes
     ----------
-    standard_normal : bool
-        Whether codes are meant to be distributed as N(0, I), so that rows may be generated from it.
+    per_position : bool
+        Whether the bottleneck treats each position of a spatial code alike and alone. Its tensors then have
+        n * n_positions rows for n samples, and penalties are summed over the positions of a sample.
     draws : bool
         Whether `forward` may draw random numbers.
+    discrete : bool
+        Whether codes come from a finite set, with `indices` and `from_indices`. ``inverse_transform`` then decodes the
+        nearest valid code, as `project` finds it.
+    standard_normal : bool
+        Whether codes are meant to be distributed as N(0, I), so that new samples may be decoded from it.
     """
 
     _abstract = True
-    standard_normal: bool = False
+    per_position: bool = False
     draws: bool = True
-
-    def draw_like(self, like: Tensor) -> Tensor:
-        """Draw N(0, 1) in the shape of ``like``; while judging always the same, so that epochs differ by weights."""
-        if torch.compiler.is_exporting():  # a graph holds no generator
-            return torch.randn_like(like)
-        generator = None if self.training else torch.Generator(like.device).manual_seed(COMMON_SEED)
-        return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+    discrete: bool = False
+    standard_normal: bool = False
 
     @property
     def has_penalty(self) -> bool:
-        """Whether `forward` is its own; the one that all have asks for no penalty."""
+        """Whether `forward` is overridden; the default has no penalty."""
         return type(self).forward is not Bottleneck.forward
 
+    @property
+    def is_variational(self) -> bool:
+        """Whether codes are distributions, that is, whether `distribution` is overridden."""
+        return type(self).distribution is not Bottleneck.distribution
+
+    # ---------------------------------------------------------------- before training
+
     def n_outputs(self, n_components: int) -> int:
-        """Width that the encoder must have for a code of ``n_components``."""
+        """Return the width that the encoder must have for a code of width ``n_components``."""
         return n_components
 
-    def forward(self, h: Tensor) -> Latent:
-        """Turn the encoder's output (n, n_outputs) into a code and its penalty.
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
+        """Check the parameters, and create weights and buffers.
 
-        It may give k codes for each row, all rows after each other k times, each with the penalty
-        log q(z|x) − log p(z): the objective is then the importance-weighted bound of the k.
+        ``n_components`` is the width of the code at each of ``n_positions`` positions. A subclass that does not take
+        ``n_positions`` gets the width of the vectors that it sees.
+        """
+
+    def init_from(self, h: Tensor, generator: torch.Generator | None = None) -> bool | None:
+        """Start from the encoder's output ``h`` (n, n_outputs) for training samples; do nothing by default.
+
+        A network that starts as PCA keeps that start unless training improves on it significantly. Return False where
+        the bottleneck spoils the start, as a quantizer does: the best epoch is then kept without that test. Return
+        None for no opinion. Random numbers drawn from ``generator`` are repeatable; a subclass need not take it.
+        """
+        return None
+
+    def init_skip(self, skip: Any, x: Any) -> bool | None:
+        """Start the linear maps ``skip`` of a network that has them, such as `skae.nn.MLP`, from samples ``x``.
+
+        Return False, the default, to leave the start to the network.
+        """
+        return False
+
+    # ---------------------------------------------------------------- codes
+
+    def forward(self, h: Tensor) -> Latent:
+        """Map the encoder's output (n, n_outputs) to codes and their penalties, in training and in evaluation mode.
+
+        It may return k codes for each sample, first one of every sample, then a second one of every sample and so on,
+        each with the penalty log q(z|x) − log p(z): the objective is then the importance-weighted bound.
         """
         z = self.code(h)
         return Latent(z, z.new_zeros(z.shape[0]))
 
     def code(self, h: Tensor) -> Tensor:
-        """Return the code (n, n_components) of the encoder's output (n, n_outputs)."""
+        """Return the codes (n, n_components) of the encoder's output (n, n_outputs); deterministic."""
         return h
+
+    def project(self, z: Tensor) -> Tensor:
+        """Map any ``z`` (n, n_components) to the nearest valid code; return ``z`` by default.
+
+        Draws from a prior and interpolated codes pass through it before they are decoded. It must leave what `code`
+        returns unchanged.
+        """
+        return z
+
+    def distribution(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and log-variances of the codes, each (n, n_components), for a variational bottleneck."""
+        raise NotImplementedError(f"{type(self).__name__} does not define distribution(h): its codes are points.")
+
+    def indices(self, z: Tensor) -> Tensor:
+        """Return the indices, int64, of valid codes (n, n_components), for a discrete bottleneck."""
+        raise NotImplementedError(f"{type(self).__name__} does not define indices(z): its codes are not discrete.")
+
+    def from_indices(self, indices: Tensor) -> Tensor:
+        """Return the codes (n, n_components) that have these ``indices``, for a discrete bottleneck."""
+        raise NotImplementedError(f"{type(self).__name__} does not define from_indices: its codes are not discrete.")
+
+    # ---------------------------------------------------------------- during training
+
+    def metrics(self) -> dict[str, float]:
+        """Return figures on the epoch that ends, such as the share of codes in use; none by default.
+
+        They are recorded in ``net_.history`` as ``bottleneck_<name>``. It is called once after the batches of each
+        epoch, and may reset what it counts.
+        """
+        return {}
+
+    def draw_like(self, like: Tensor) -> Tensor:
+        """Draw from N(0, 1) in the shape of ``like``; the same in evaluation mode, so that epochs differ by weights."""
+        if torch.compiler.is_exporting():  # a graph holds no generator
+            return torch.randn_like(like)
+        generator = None if self.training else torch.Generator(like.device).manual_seed(COMMON_SEED)
+        return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)

@@ -1,4 +1,4 @@
-"""The variational bottleneck: a normal distribution in place of a code."""
+"""The variational bottleneck: a normal distribution for each sample."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 
 from .base import Bottleneck, Latent
 
-# Where a log-variance may lie: the variance and its inverse, squares of them too, are finite in float32.
+# Range of log-variances in which the variance, its inverse and their squares are finite in float32.
 _LOG_VARIANCE = -18.0, 10.0
 
 
 class Gaussian(Bottleneck):
-    r"""A normal distribution for every row, held to N(0, I) by a Kullback-Leibler divergence.
+    r"""A normal distribution for every sample, with its Kullback-Leibler divergence from N(0, I) as the penalty.
 
     It makes a variational autoencoder (Kingma and Welling, 2014). The encoder gives a mean μ and a log-variance log σ²
-    for each of the components. A code is drawn from them, z = μ + σ ε, so that gradients reach both, and its penalty
-    is, in nats and summed over the components,
+    for each of the components. A code is drawn as z = μ + σ ε, so that gradients reach both, and its penalty is, in
+    nats and summed over the components,
 
     .. math:: \beta \, \tfrac12 \sum_k \left(\mu_k^2 + \sigma_k^2 - 1 - \log \sigma_k^2\right).
 
-    With a `skae.losses.Likelihood` and β = 1 the objective is minus the evidence lower bound. Where a network starts as
-    PCA, this bottleneck makes probabilistic PCA of it (Tipping and Bishop, 1999), whose posterior is normal exactly.
+    With a `skae.losses.Likelihood` and β = 1 the objective is minus the evidence lower bound. A network that would
+    start as PCA starts as probabilistic PCA (Tipping and Bishop, 1999), whose posterior is exactly normal.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ class Gaussian(Bottleneck):
         Weight β of the divergence (Higgins et al., 2017); at least 0.
     warmup : float, default=0.1
         Share of the training in which the weight grows from 0 to β, in [0, 1], in every `fit`, and not in
-        `partial_fit`; without it components may collapse before they have learned anything (Bowman et al., 2016).
+        `partial_fit`; without it components may collapse early in training (Bowman et al., 2016).
     free_bits : float, default=0.0
-        Nats of a component that cost nothing while training (Kingma et al., 2016): a component whose mean divergence in
-        a batch is lower is not pressed further. At least 0.
+        Nats of each component that are not penalized in training (Kingma et al., 2016): a component whose mean
+        divergence in a batch is lower gets no gradient from it. At least 0.
     importance_samples : int, default=1
-        Codes drawn for each row while training. More than one train the tighter bound of importance-weighted
-        autoencoders (Burda et al., 2016), and multiply the decoder's cost; they need β = 1 and no free bits. The scale
-        of a likelihood is still the best one for all codes alike.
+        Codes drawn for each sample in training. More than one train the tighter bound of importance-weighted
+        autoencoders (Burda et al., 2016), at so many times the decoder's cost; they need β = 1 and no free bits. The
+        scale of a likelihood is still the best one for all codes alike.
 
     References
     ----------
@@ -70,7 +70,7 @@ class Gaussian(Bottleneck):
     """
 
     standard_normal = True
-    progress = 1.0  # the engine tells how much of the training is done
+    progress = 1.0  # updated in training
 
     def __init__(
         self, beta: float = 1.0, warmup: float = 0.1, free_bits: float = 0.0, importance_samples: int = 1
@@ -81,7 +81,7 @@ class Gaussian(Bottleneck):
         self.free_bits = free_bits
         self.importance_samples = importance_samples
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
         name = type(self).__name__
         self._check_number("beta", numbers.Real, 0)
         self._check_number("warmup", numbers.Real, 0, 1)
@@ -112,7 +112,7 @@ class Gaussian(Bottleneck):
         return self.distribution(h)[0]
 
     def distribution(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean and the log-variance of every component, each (n, n_components)."""
+        """Return means and log-variances of the codes, each (n, n_components)."""
         mean, log_variance = h.chunk(2, dim=1)
         # Beyond the range the gradient is that at its end, so that the divergence still pulls back.
         return mean, log_variance + (log_variance.clamp(*_LOG_VARIANCE) - log_variance).detach()
@@ -121,17 +121,17 @@ class Gaussian(Bottleneck):
         return self.beta * self._warmth()
 
     def _warmth(self) -> float:
-        """The share of the full weight that the training has reached."""
+        """Return the share of the full weight at this point of the training."""
         if not self.training or self.progress >= self.warmup:
             return 1.0
         return self.progress / self.warmup
 
     @torch.no_grad()
     def init_skip(self, skip: Any, x: Tensor) -> None:
-        """Start linear maps as the probabilistic PCA of the rows ``x``, at its greatest likelihood.
+        """Start linear maps as the maximum-likelihood probabilistic PCA of the samples ``x``.
 
-        With the variances λ along the directions u and what they leave for each other feature, s², the decoder's
-        columns are (λ − s²)^½ u and the posterior of a row is N((λ − s²)^½ / λ · uᵀ(x − mean), s²/λ).
+        With the variances λ along the directions u and the mean variance s² along all others, the decoder's columns
+        are (λ − s²)^½ u and the posterior of a sample is N((λ − s²)^½ / λ · uᵀ(x − mean), s²/λ).
         """
         k = skip.encoder.out_features // 2
         axes = skip.principal_axes(x, k)
@@ -149,10 +149,10 @@ class Gaussian(Bottleneck):
 
 
 def divergence_from_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """The Kullback-Leibler divergence of N(mean, variance) from N(0, 1), component by component, in nats."""
+    """Return the Kullback-Leibler divergence of N(mean, variance) from N(0, 1), component by component, in nats."""
     return 0.5 * (mean.square() + torch.expm1(log_variance) - log_variance)
 
 
 def log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """The log-density of N(mean, variance) at ``z``, component by component, in nats."""
+    """Return the log-density of N(mean, variance) at ``z``, component by component, in nats."""
     return -0.5 * ((z - mean).square() / log_variance.exp() + log_variance + math.log(2 * math.pi))

@@ -1,16 +1,16 @@
-"""The plain bottleneck: the encoder's output is the code."""
+"""A bottleneck that passes the code on."""
 
 from .base import Bottleneck
 
 
 class Identity(Bottleneck):
-    """A linear, unbounded code without a penalty: its width alone limits it.
+    """The encoder's output as the code, without a penalty.
 
     Examples
     --------
     >>> import torch
     >>> Identity()(torch.tensor([[1.0, -2.0]]))
-    Latent(z=tensor([[ 1., -2.]]), penalty=tensor([0.]))
+    Latent(z=tensor([[ 1., -2.]]), penalty=tensor([0.]), aux=0.0, indices=None)
     """
 
     draws = False

@@ -1,4 +1,4 @@
-"""Sparsity by keeping the k largest activations."""
+"""Sparsity by keeping the k largest entries of the code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from .base import Bottleneck
 class KSparse(Bottleneck):
     """A code of which only the ``k`` entries largest in magnitude are kept (Makhzani and Frey, 2014).
 
-    There is no weight to tune and no shrinkage: the rest of the row is exactly 0.
+    There is no weight to tune and no shrinkage: the other entries are exactly 0. So they are in codes that ``sample``
+    and ``interpolate`` decode.
 
     Parameters
     ----------
     k : int, default=8
-        Number of entries kept while training; from 1 to the width of the code, which is ``n_components`` and, where
+        Number of entries kept in training; from 1 to the width of the code, which is ``n_components`` and, where
         the code is spatial, that for every position.
     ratio : float, default=1.0
         After training ``ratio * k`` entries are kept (rounded, at most the width); the paper
@@ -45,13 +46,15 @@ class KSparse(Bottleneck):
         self.k = k
         self.ratio = ratio
 
-    def setup(self, n_components: int) -> None:
-        check_number(
-            f"{type(self).__name__}: k (at most the width of the code)", self.k, numbers.Integral, 1, n_components
-        )
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
+        name = f"{type(self).__name__}: k (at most the width of the code)"
+        check_number(name, self.k, numbers.Integral, 1, n_components * n_positions)
         self._check_number("ratio", numbers.Real, 1)
 
     def code(self, h: Tensor) -> Tensor:
         k = self.k if self.training else min(round(self.ratio * self.k), h.shape[1])
         kept = h.abs().topk(k, dim=1).indices
         return torch.zeros_like(h).scatter(1, kept, h.gather(1, kept))
+
+    def project(self, z: Tensor) -> Tensor:
+        return self.code(z)

@@ -1,4 +1,4 @@
-"""A code held to N(0, I) as a whole, rather than row by row."""
+"""A penalty on the distance of all codes together from N(0, I)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMD(Bottleneck):
-    r"""Plain codes that are drawn to N(0, I) all together: the Wasserstein autoencoder.
+    r"""Deterministic codes whose distribution is matched to N(0, I): the Wasserstein autoencoder.
 
     The penalty is the maximum mean discrepancy between the codes of a batch and as many draws of N(0, I), in the
     inverse multiquadratic kernel (Tolstikhin et al., 2018), summed over seven scales c:
 
     .. math:: \lambda \, \mathrm{MMD}^2, \qquad k(a, b) = \sum_c \frac{2 d c}{2 d c + |a - b|^2}.
 
-    It is the unbiased estimate, so it may lie below 0; a batch of one row costs nothing, so take large batches. Unlike
-    `Gaussian` it leaves each row a code of its own, without a spread, so reconstructions are sharper and there is no
+    It is the unbiased estimate, so it may lie below 0. A batch of one sample has none, and large batches estimate it
+    best. Unlike with `Gaussian` a code is a point and no distribution, so reconstructions are sharper and there is no
     likelihood.
 
     Parameters
     ----------
     weight : float, default=100.0
-        The weight λ against the loss of a row, which is summed over features; at least 0.
+        Weight λ of the penalty relative to the loss, which is summed over features; at least 0.
 
     References
     ----------
@@ -51,7 +51,7 @@ class MMD(Bottleneck):
         super().__init__()
         self.weight = weight
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:
@@ -73,9 +73,9 @@ class MMD(Bottleneck):
 
     @torch.no_grad()
     def init_skip(self, skip: Any, x: Tensor) -> None:
-        """Start linear maps as the PCA of the rows ``x``, codes having a variance of 1 where there is any."""
+        """Start linear maps as the PCA of the samples ``x``, with codes of variance 1 where they vary."""
         axes = skip.principal_axes(x, skip.encoder.out_features)
         spread = axes.variances.sqrt()
-        # Directions without variance would only blow up what is new along them.
+        # Along directions without variance in training, new samples would get huge codes.
         varies = axes.variances > 1e-6 * axes.variances.max().clamp(min=1e-12)
         skip.set_axes(axes, to_code=torch.where(varies, 1 / spread, 0), to_data=torch.where(varies, spread, 0))

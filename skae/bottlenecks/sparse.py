@@ -1,4 +1,4 @@
-"""Sparsity by an L1 penalty on the code."""
+"""An L1 penalty on the code."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .base import Bottleneck, Latent
 
 
 class Sparse(Bottleneck):
-    r"""A code that pays for its size, :math:`\lambda \sum_k |z_k|` (Ng, 2011).
+    r"""A code with the penalty :math:`\lambda \sum_k |z_k|` (Ng, 2011).
 
-    The codes shrink towards 0 without reaching it; `KSparse` gives exact zeros. A decoder may answer
-    by growing its weights instead: ``alpha`` in the estimator holds it back.
+    The codes shrink towards 0 without reaching it; `KSparse` gives exact zeros. A network may compensate by larger
+    weights in its decoder: ``alpha`` in the estimator penalizes them.
 
     Parameters
     ----------
     weight : float, default=0.1
-        The penalty's weight λ against the loss, which is summed over features; at least 0.
+        Weight λ of the penalty relative to the loss, which is summed over features; at least 0.
 
     References
     ----------
@@ -37,7 +37,7 @@ class Sparse(Bottleneck):
         super().__init__()
         self.weight = weight
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:

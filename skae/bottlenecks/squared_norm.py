@@ -1,4 +1,4 @@
-"""A code that pays for its squared length."""
+"""An L2 penalty on the code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .base import Bottleneck, Latent
 class SquaredNorm(Bottleneck):
     r"""A code with the penalty :math:`\lambda \tfrac12 \sum_k z_k^2`.
 
-    It makes the regularised autoencoder of Ghosh et al. (2020): it keeps the codes together, so that a density fitted
+    It makes the regularized autoencoder of Ghosh et al. (2020): it keeps the codes together, so that a density fitted
     to them afterwards (``prior='mixture'``) generates as a variational autoencoder does, without noise in training.
-    ``alpha`` in the estimator holds the decoder's weights, as in the paper.
+    ``alpha`` in the estimator penalizes the network's weights, as in the paper.
 
     Parameters
     ----------
     weight : float, default=0.01
-        The weight λ against the loss of a row, which is summed over features; at least 0.
+        Weight λ of the penalty relative to the loss, which is summed over features; at least 0.
 
     References
     ----------
@@ -39,7 +39,7 @@ class SquaredNorm(Bottleneck):
         super().__init__()
         self.weight = weight
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("weight", numbers.Real, 0)
 
     def forward(self, h: Tensor) -> Latent:

@@ -1,4 +1,4 @@
-"""A variational bottleneck that sets its components apart."""
+"""A variational bottleneck with independent components."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .gaussian import Gaussian, divergence_from_standard_normal, log_density
 class TotalCorrelation(Gaussian):
     r"""`Gaussian` with a penalty on the dependence between components: the β-TCVAE (Chen et al., 2018).
 
-    The divergence of `Gaussian` holds, among others, the total correlation of the codes of all rows, which is 0 if the
-    components are independent. Only this part is weighed by β; information about the row goes free:
+    The mean divergence of `Gaussian` includes the total correlation of the codes, which is 0 if the components are
+    independent. β weighs this term alone, and not the information about the sample:
 
     .. math:: \mathrm{KL}\left(q(z|x) \,\|\, p(z)\right)
               + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \prod_k q(z_k)\right)
 
-    q(z) is taken for the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends on
-    the batch's size, and takes memory for n² · n_components values of a batch of n rows; gradients are those of the
-    paper's estimate, whose own constant knows the number of rows. Being an estimate, it may lie below 0.
+    q(z) is estimated by the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends
+    on the batch size, and takes memory for n² · n_components values of a batch of n samples; gradients are those of the
+    paper's estimate, whose constant depends on the number of samples. Being an estimate, it may lie below 0.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class TotalCorrelation(Gaussian):
     >>> import torch
     >>> part = TotalCorrelation()
     >>> part.setup(n_components=2)
-    >>> z, penalty = part.eval()(torch.zeros(3, 4))
-    >>> z.shape, penalty.shape
+    >>> latent = part.eval()(torch.zeros(3, 4))
+    >>> latent.z.shape, latent.penalty.shape
     (torch.Size([3, 2]), torch.Size([3]))
     """
 
@@ -52,10 +52,10 @@ class TotalCorrelation(Gaussian):
     def forward(self, h: Tensor) -> Latent:
         mean, log_variance = self.distribution(h)
         z = mean + (log_variance / 2).exp() * self.draw_like(mean)
-        density = log_density(z[:, None], mean, log_variance)  # of every code under every row's posterior
+        density = log_density(z[:, None], mean, log_variance)  # of every code under every sample's posterior
         joint = torch.logsumexp(density.sum(2), dim=1)
         apart = torch.logsumexp(density, dim=1).sum(1)
-        # A number that is not known yet has no logarithm of Python's.
+        # While a graph is exported the number is symbolic, which math.log does not take.
         log_n = z.new_ones(z.shape[0]).sum().log() if torch.compiler.is_exporting() else math.log(z.shape[0])
         correlation = joint - apart + (z.shape[1] - 1) * log_n
         penalty = divergence_from_standard_normal(mean, log_variance).sum(1) + (self.beta - 1) * correlation

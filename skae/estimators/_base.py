@@ -249,7 +249,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         _extra.check_extra_names(self)
         find_prior(self)
         spec = resolve_parameters(self)
-        if hasattr(spec.bottleneck, "distribution") and not self._has_likelihoods:
+        if spec.bottleneck.is_variational and not self._has_likelihoods:
             warn(
                 f"bottleneck={type(spec.bottleneck).__name__} makes codes distributions, of which "
                 f"{type(self).__name__} knows neither likelihoods nor samples: take VAEGenerator.",
@@ -435,7 +435,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        return self._decode(self._check_fitted_codes(X))
+        return self._decode(self._check_fitted_codes(X), project=self.module_.bottleneck.discrete)
 
     @return_input_type
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
@@ -463,8 +463,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
-    def _decode(self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False) -> Tensor:
-        """Decode codes, given conditions, in the lengths of the sequences ``like``."""
+    def _decode(
+        self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False, project: bool = True
+    ) -> Tensor:
+        """Decode codes, given conditions, in the lengths of the sequences ``like``.
+
+        With ``project`` codes that `transform` would not give, such as draws, become valid ones before.
+        """
         arrays = [Z]
         if c is not None:
             arrays.append(c)
@@ -474,7 +479,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         def decode(z: Tensor, *others: Tensor) -> Tensor:
             others_by_name = {} if c is None else {"c": others[0]}
             others_by_name |= {} if like is None else {"like": others[-1]}
-            return self.module_.decode(z.float(), **others_by_name, noisy=noisy)
+            z = self.module_.project(z.float()) if project else z.float()
+            return self.module_.decode(z, **others_by_name, noisy=noisy)
 
         dtype = torch.float64 if self.module_.returns_double else torch.float32
         lengths_of = None if like is None else len(arrays) - 1

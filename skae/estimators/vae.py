@@ -536,7 +536,8 @@ class VAEGenerator(BaseAutoencoder):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_codes(X)
-        return self._decode(X, self._context.of_samples(y, len(X)))
+        c = self._context.of_samples(y, len(X))
+        return self._decode(X, c, project=self.module_.bottleneck.discrete)
 
     @return_input_type
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:

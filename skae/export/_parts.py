@@ -97,6 +97,7 @@ class Decoder(Part):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Decode codes (n, n_codes) to samples (n, *row_shape)."""
+        z = self.module.project(z) if self.module.bottleneck.discrete else z
         return self._restore(self.module.decode(z, c))
 
 

@@ -26,6 +26,9 @@ class Noise(Component):
         """Corrupt ``x`` in training mode; return the same shape."""
         return self.corrupt(x) if self.training else x
 
+    def init_from(self, x: Tensor) -> None:
+        """Start from standardized samples ``x`` (n, ...); do nothing by default."""
+
     def corrupt(self, x: Tensor) -> Tensor:
         """Return a corrupted copy of ``x``, (n, ...)."""
         raise NotImplementedError(f"{type(self).__name__} does not define corrupt(x)")

@@ -47,9 +47,7 @@ class Compose(Noise):
     def init_from(self, x: Tensor) -> None:
         """Initialize both from the standardized samples ``x``."""
         for part in (self.first, self.second):
-            init_from = getattr(part, "init_from", None)
-            if init_from is not None:
-                init_from(x)
+            part.init_from(x)
 
     def corrupt(self, x: Tensor) -> Tensor:
         return self.second.corrupt(self.first.corrupt(x))
