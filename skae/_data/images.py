@@ -48,9 +48,6 @@ class ImageLayout(NamedTuple):
         return images.reshape(images.shape[0], *self.row_shape)
 
 
-ImageLayout.__module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
-
-
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:
     """Work out the layout from the shape of the rows of ``name`` and what the user says of it."""
     source = f"{name} has rows of shape"  # what messages about the shape of an image begin with

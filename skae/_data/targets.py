@@ -45,8 +45,6 @@ class Classes:
         All of them, where ``y`` may lack some.
     """
 
-    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
-
     def __init__(self, y: Any, classes: Any = None) -> None:
         self.classes = np.unique(_check_labels(y, warn=True) if classes is None else _check_labels(classes))
         if not len(self.classes):
@@ -105,8 +103,6 @@ class Targets:
     sample_weight : ndarray of shape (n,), default=None
         Weights of the rows in both.
     """
-
-    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
 
     seen: np.ndarray
     weight: np.ndarray | None
