@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterable
@@ -41,11 +42,11 @@ class Checkpoint:
         if not os.path.isdir(os.path.dirname(self.path)):
             raise ValueError(f"checkpoint={os.fspath(path)!r} must be in an existing folder.")
         if os.path.lexists(self.path):
+            with open(self.path, "rb") as file:
+                data = io.BytesIO(file.read())
             try:
-                self.found = torch.load(self.path, weights_only=True, map_location="cpu")
+                self.found = torch.load(data, weights_only=True, map_location="cpu")
                 self.fingerprint, self.seed = self.found["fingerprint"], self.found["seed"]
-            except OSError:
-                raise
             except Exception as error:  # a damaged file can raise any error
                 raise ValueError(
                     f"checkpoint={self.path!r} must be a checkpoint or a new file, and this file is no checkpoint: "
