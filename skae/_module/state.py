@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any
@@ -89,7 +90,7 @@ def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _has_more_buffers(module: nn.Module) -> bool:
-    return any(layer._non_persistent_buffers_set for layer in module.modules())
+    return bool(dict(module.named_buffers()).keys() - module.state_dict().keys())
 
 
 def check_depth(recipe: Any, n_weights: int, name: str = "") -> None:
@@ -98,8 +99,14 @@ def check_depth(recipe: Any, n_weights: int, name: str = "") -> None:
     Sizes need no such bound: the meta device takes no memory for them.
     """
     if isinstance(recipe, functools.partial):
-        recipe = [*recipe.args, recipe.keywords]
-    if isinstance(recipe, dict):
+        parameters = inspect.signature(recipe.func).parameters.values()
+        names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        # Recurrent layers of torch take any arguments, one of which is the number of layers.
+        names += ["layers"] * (len(recipe.args) if len(names) < len(parameters) else 0)
+        check_depth(recipe.keywords, n_weights)
+        for key, value in zip(names, recipe.args, strict=False):
+            check_depth(value, n_weights, key)
+    elif isinstance(recipe, dict):
         for key, value in recipe.items():
             check_depth(value, n_weights, key)
     elif isinstance(recipe, list | tuple):

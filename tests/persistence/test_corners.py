@@ -93,13 +93,18 @@ def many_layers(found, arrays):
     }
 
 
+def many_layers_by_position(found, arrays):
+    of = {"function": {"$": "class", "class": "torch.nn.LSTM"}, "args": [1, 1, 10**9, True], "keywords": {}}
+    net(found)["recipe"]["network"] = {"$": "partial", "of": of}
+
+
 def many_components_beside_a_class(found, arrays):
     net(found)["recipe"] |= {"n_components": 10**9, "loss": {"$": "class", "class": "sklearn.decomposition.PCA"}}
 
 
 MADE_UP = (
     *(huge_partial, huge_criterion, many_times_one_array, metric_of_a_function, hidden_method, hidden_hooks),
-    *(of_another_process, many_layers, many_components_beside_a_class),
+    *(of_another_process, many_layers, many_layers_by_position, many_components_beside_a_class),
 )
 
 
