@@ -48,9 +48,6 @@ class ImageLayout(NamedTuple):
         return images.reshape(images.shape[0], *self.row_shape)
 
 
-ImageLayout.__module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
-
-
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:
     """Infer the layout from the shape of the samples of ``name`` and the user's parameters."""
     source = f"{name} has rows of shape"  # start of messages about the image shape

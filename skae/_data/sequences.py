@@ -30,9 +30,6 @@ class SequenceLayout(NamedTuple):
         return swapped.contiguous() if isinstance(swapped, Tensor) else np.ascontiguousarray(swapped)
 
 
-SequenceLayout.__module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
-
-
 def has_channels_first(channel_axis: Any) -> bool:
     """Return whether ``channel_axis`` means that sequences are (channels, length)."""
     is_integer = isinstance(channel_axis, numbers.Integral) and not isinstance(channel_axis, bool)

@@ -100,8 +100,6 @@ class Classes(_Condition):
         All classes, if some may not occur in ``y``.
     """
 
-    __module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
-
     def __init__(self, y: Any, classes: Any = None) -> None:
         self.classes = np.unique(_check_labels(y, warn=True) if classes is None else _check_labels(classes))
         if not len(self.classes):
@@ -161,8 +159,6 @@ class Targets(_Condition):
     sample_weight : ndarray of shape (n,), default=None
         Sample weights for the mean and the standard deviation.
     """
-
-    __module__ = "skae.persistence"  # the path in archives and pickles, independent of the file's location
 
     seen: np.ndarray
     weight: np.ndarray | None

@@ -1,16 +1,17 @@
-"""A module as its recipe and arrays, and back."""
+"""A module as its recipe and arrays: a network is laid out without memory and compared before it takes any."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from .._utils.codec import check_settable
 from .._utils.component import Component
@@ -19,19 +20,19 @@ from .autoencoder import Autoencoder
 from .inspection import Costs, is_known
 
 _PARTS = ("bottleneck", "loss", "noise")
-_CALLS_PER_TENSOR, _MORE_CALLS = 100, 10_000  # of torch's functions, while a network is laid out: tens are usual
+_KNOWN_PACKAGES = ("skae", "torch", "sklearn")  # whose classes do nothing else when they are created
 
 
 def module_state(module: Autoencoder, recipe: dict[str, Any]) -> Any:
-    """What `restored_module` makes ``module`` from, with the ``recipe`` that it was made from; or a copy of it."""
-    if _is_ours(module, recipe):
+    """Return the arrays of ``module`` if its ``recipe`` describes the rest of it, else the module, on the CPU."""
+    if _is_recipe_of(recipe, module):
         return module_arrays(module)
     on_cpu = all(tensor.is_cpu for tensor in module.state_dict().values())
     return module if on_cpu else copy.deepcopy(module).cpu()
 
 
 def module_arrays(module: Autoencoder) -> dict[str, Any]:
-    """What a module has learned, and what was found out about it."""
+    """Return the weights of a module and the attributes that its parts have set."""
     return {
         "weights": as_arrays(dict(module.state_dict())),
         "attributes": {name: found for name, part in _parts(module) if (found := _attributes(part))},
@@ -42,19 +43,21 @@ def module_arrays(module: Autoencoder) -> dict[str, Any]:
 
 
 def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
-    """The module that ``state`` was taken from."""
+    """Return the module that ``recipe`` and ``state``, from `module_state`, describe."""
     if isinstance(state, Autoencoder):
         return state
     costs = Costs(0)
     costs.n_multiplications, costs.n_values = state["costs"]
-    known = all(_is_harmless(part) for part in recipe.values())
+    known = all(_is_known(part) for part in recipe.values())
+    if known:
+        check_depth(recipe, len(state["weights"]))
     module = laid_out(lambda: Autoencoder(**recipe, costs=costs), state["weights"], known=known)
     parts = dict(_parts(module))
     for name, found in state["attributes"].items():
         for attribute, value in found.items():
             check_settable(type(parts[name]), attribute)
             if attribute in MODULE_ATTRIBUTES or callable(value):
-                raise ValueError(f"{name} cannot have found out {attribute}")
+                raise ValueError(f"{name} has no attribute {attribute} to restore")
             setattr(parts[name], attribute, value)
     for name in state.get("frozen", []):
         module.get_parameter(name).requires_grad_(False)
@@ -62,22 +65,16 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
 
 
 def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, known: bool = True) -> Any:
-    """What ``make`` makes, with ``arrays`` for its weights.
+    """Return the module that ``make`` creates, with ``arrays`` for its weights.
 
-    What is ``known`` to be made of our own layers and torch's is laid out without memory first, and not beyond what
-    there are arrays for: a stranger's recipe costs no more than the arrays that come with it.
+    What is ``known`` to consist of layers of skae and torch is first laid out on the meta device: a stranger's recipe
+    takes no more memory than the arrays that come with it.
     """
     weights = as_tensors(arrays)
     if known:
-        # Outermost what puts the switch back where the budget ends between torch's own turning it off and on.
-        with (
-            torch.set_grad_enabled(torch.is_grad_enabled()),
-            torch.device("meta"),
-            _Budget(_MORE_CALLS + _CALLS_PER_TENSOR * len(weights)),
-        ):
-            module = make()
-            _check_weights(module, weights)
-    if not known or _has_more_buffers(module):  # whose values nothing brings back but making them
+        module = _on_meta(make)
+        _check_weights(module, weights)
+    if not known or _has_more_buffers(module):  # whose values only the constructor brings back
         module = make()
         _check_weights(module, weights)
     else:
@@ -86,39 +83,54 @@ def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, kn
     return module
 
 
+def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
+    # Ctrl-C while torch initializes weights would leave gradients disabled.
+    with torch.set_grad_enabled(torch.is_grad_enabled()), torch.device("meta"):
+        return make()
+
+
 def _has_more_buffers(module: nn.Module) -> bool:
     return bool(dict(module.named_buffers()).keys() - module.state_dict().keys())
 
 
-class _Budget(TorchFunctionMode):
-    """Lets torch's functions be called so many times."""
+def check_depth(recipe: Any, n_weights: int, name: str = "") -> None:
+    """Check that no number of layers or blocks in a recipe exceeds that of the weights, as each layer has some.
 
-    def __init__(self, n_calls: int) -> None:
-        super().__init__()
-        self.n_calls = n_calls
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.n_calls -= 1
-        if self.n_calls < 0:
-            raise ValueError("The recipe describes a larger network than the one whose weights come with it.")
-        return func(*args, **(kwargs or {}))
+    Sizes need no such bound: the meta device takes no memory for them.
+    """
+    if isinstance(recipe, functools.partial):
+        parameters = inspect.signature(recipe.func).parameters.values()
+        names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        # Recurrent layers of torch take any arguments, one of which is the number of layers.
+        names += ["layers"] * (len(recipe.args) if len(names) < len(parameters) else 0)
+        check_depth(recipe.keywords, n_weights)
+        for key, value in zip(names, recipe.args, strict=False):
+            check_depth(value, n_weights, key)
+    elif isinstance(recipe, dict):
+        for key, value in recipe.items():
+            check_depth(value, n_weights, key)
+    elif isinstance(recipe, list | tuple):
+        for value in recipe:
+            check_depth(value, n_weights, name)
+    elif isinstance(recipe, Integral) and ("layers" in name or "blocks" in name) and int(recipe) > n_weights:
+        raise ValueError(f"{name}={recipe} must be at most {n_weights}, the number of weights in the file")
 
 
 def _check_weights(module: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     wanted = module.state_dict()
     if wanted.keys() != weights.keys():
         stray = sorted(wanted.keys() ^ weights.keys())[:3]
-        raise ValueError(f"The weights do not go with the network: it has {stray} in one of them only.")
+        raise ValueError(f"The weights do not match the network: only one of them has {stray}.")
     for name, tensor in wanted.items():
         if tensor.shape != weights[name].shape or tensor.dtype != weights[name].dtype:
             raise ValueError(
-                f"The weights do not go with the network: {name} has the shape {tuple(tensor.shape)} and "
-                f"{tensor.dtype} in the one, {tuple(weights[name].shape)} and {weights[name].dtype} in the other."
+                f"The weights do not match the network: {name} must have the shape {tuple(tensor.shape)} and "
+                f"{tensor.dtype}, got {tuple(weights[name].shape)} and {weights[name].dtype}."
             )
 
 
 def _parts(module: Autoencoder) -> list[tuple[str, nn.Module]]:
-    """The parts around the network, and theirs."""
+    """Return the parts around the network and their own parts, by name."""
     return [
         (f"{slot}.{name}" if name else slot, part)
         for slot in _PARTS
@@ -128,47 +140,46 @@ def _parts(module: Autoencoder) -> list[tuple[str, nn.Module]]:
 
 
 def _attributes(part: nn.Module) -> dict[str, Any]:
-    """What a part found out and keeps neither as parameter nor as tensor, such as how far training is."""
+    """Return the attributes of a part that are neither parameters nor tensors, such as the progress of training."""
     known = MODULE_ATTRIBUTES | (part.get_params(deep=False).keys() if isinstance(part, Component) else set())
     return {name: value for name, value in vars(part).items() if name not in known}
 
 
-def _is_harmless(part: Any) -> bool:
-    """Whether a part of a recipe is made of our own layers and torch's, so that making it does nothing else."""
+def _is_known(part: Any) -> bool:
+    """Whether a part of a recipe consists of known classes, so that creating it runs nothing else."""
     if isinstance(part, dict):
-        return all(map(_is_harmless, part.values()))
+        return all(map(_is_known, part.values()))
     if isinstance(part, list | tuple):
-        return all(map(_is_harmless, part))
+        return all(map(_is_known, part))
     if isinstance(part, functools.partial):
-        return _is_harmless(part.func) and _is_harmless(part.args) and _is_harmless(part.keywords)
+        return _is_known(part.func) and _is_known(part.args) and _is_known(part.keywords)
     if isinstance(part, nn.Module):
         return all(is_known(type(layer)) for layer in part.modules())
     if isinstance(part, type):
-        return issubclass(part, nn.Module) and is_known(part)
+        return part.__module__.partition(".")[0] in _KNOWN_PACKAGES
     return not callable(part)
 
 
-def _is_ours(module: Autoencoder, recipe: dict[str, Any]) -> bool:
-    """Whether a module is what its recipe makes, but for the values of its tensors."""
-    if not all(map(_is_harmless, recipe.values())):
+def _is_recipe_of(recipe: dict[str, Any], module: Autoencoder) -> bool:
+    """Whether a recipe describes all of a module but the values of its tensors."""
+    if not all(map(_is_known, recipe.values())):
         return False
-    with torch.device("meta"):
-        again = Autoencoder(**recipe, costs=Costs(0))
+    again = _on_meta(lambda: Autoencoder(**recipe, costs=Costs(0)))
     layers = [(name, type(layer)) for name, layer in module.named_modules()]
     try:
         _check_weights(again, module.state_dict())
-    except ValueError:  # somebody changed it after `fit`
+    except ValueError:  # changed by the user after `fit`
         return False
     return layers == [(name, type(layer)) for name, layer in again.named_modules()]
 
 
 def as_arrays(value: Any) -> Any:
-    """The same with arrays for the tensors in its dicts, lists and tuples."""
+    """Replace the tensors in dicts, lists and tuples by arrays."""
     return _mapped(value, torch.Tensor, lambda tensor: tensor.detach().cpu().numpy())
 
 
 def as_tensors(value: Any) -> Any:
-    """The way back from `as_arrays`."""
+    """Replace the arrays in dicts, lists and tuples by tensors."""
     return _mapped(value, np.ndarray, lambda array: torch.from_numpy(np.array(array)))
 
 

@@ -1,163 +1,169 @@
-"""Where a long training is written down at the end of every epoch, so that it can go on after a kill."""
+"""Checkpoints of a fit: after every epoch a file is written, from which a fit that was interrupted resumes."""
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 
 from .._data.arrays import as_array
 from .._data.sparse import SparseRows
 from .._module.state import as_arrays, as_tensors
-from .._utils import files as _files
-from .._utils.codec import ValueDecoder, ValueEncoder, check_settable, plain_history
-from .._utils.component import Component
 from .._utils.rng import Stream
+from .._version import __version__
 from .state import load_optimizer
 
-_KEYS = ("fingerprint", "seed", "stopped", "weights", "optimizer", "stream", "order", "history", "callbacks")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object, another one in every process
+_PLAIN = (type(None), bool, int, float, str, torch.Tensor)
 
 
 class Checkpoint:
-    """The file of one training.
+    """The file of one fit: weights, optimizer, random streams, history and the values of callbacks.
 
-    What is kept is what decides how training goes on: weights, the optimiser's state, the random stream, the history,
-    and of every callback plain values, arrays, and what has a ``state_dict``.
+    It is read by ``torch.load(weights_only=True)``, which runs no code.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file; what it holds, if it is there, is read at once.
+        The file, which is read if it exists.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path = os.path.realpath(path)  # a link keeps pointing to where it did
+        self.path = os.path.realpath(path)  # a symbolic link stays one
         self.fingerprint, self.seed = "", 0
         self.found: dict[str, Any] | None = None
         if not os.path.isdir(os.path.dirname(self.path)):
-            raise ValueError(f"checkpoint={os.fspath(path)!r} needs a folder that is there.")
+            raise ValueError(f"checkpoint={os.fspath(path)!r} must be in an existing folder.")
         if os.path.lexists(self.path):
-            with self._reading():
-                document, arrays = _files.unpack(_files.read(self.path))
-                if document["kind"] != "checkpoint":
-                    raise ValueError(f"it is a {document['kind']}")
-                self.found = ValueDecoder(arrays).decode(document["state"])
-                if missing := {*_KEYS} - self.found.keys():
-                    raise ValueError(f"it lacks {sorted(missing)}")
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Whatever a made-up file may lead to, it is the file that is wrong."""
-        try:
-            yield
-        except OSError:
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"checkpoint={self.path!r} is no file that this training can go on from: {_files.reason(error)}. "
-                "Give another path."
-            ) from error
+            with open(self.path, "rb") as file:
+                data = io.BytesIO(file.read())
+            try:
+                self.found = torch.load(data, weights_only=True, map_location="cpu")
+                self.fingerprint, self.seed = self.found["fingerprint"], self.found["seed"]
+            except Exception as error:  # a damaged file can raise any error
+                raise ValueError(
+                    f"checkpoint={self.path!r} must be a checkpoint or a new file, and this file is no checkpoint: "
+                    "pass another path."
+                ) from error
 
     def begin(self, seed: int, described: Iterable[Any]) -> int:
-        """Say which training this is: ``described``, and a seed. Return the seed, which is that of the file's."""
-        digest = hashlib.sha256()
-        for value in described:
-            _add_to(digest, value)
-        self.fingerprint, self.seed = digest.hexdigest(), seed
-        if self.found is not None:
-            if self.found["fingerprint"] != self.fingerprint:
-                raise ValueError(
-                    f"checkpoint={self.path!r} is of a training with other parameters or data: give another path, or "
-                    "delete the file."
-                )
-            self.seed = self.found["seed"]
+        """Compare the file with the fit that is ``described``; return its seed, or ``seed`` where there is no file."""
+        fingerprint = joblib.hash(_content([__version__, *described]))
+        if self.found is None:
+            self.fingerprint, self.seed = fingerprint, seed
+        elif self.fingerprint != fingerprint:
+            raise ValueError(
+                f"checkpoint={self.path!r} is of a fit with other parameters or data, or of another version of skae: "
+                "pass another path, or delete the file."
+            )
         return self.seed
 
     def resume(self, net: Any, epochs: int) -> tuple[int, bool]:
-        """Bring ``net``, where training of ``epochs`` has just begun, to where the file is.
+        """Restore ``net`` as of the last epoch in the file.
 
-        Returns the number of epochs that are done, and whether training was to stop after them.
+        Returns the number of completed epochs, and whether training stopped after them.
         """
         self.first = len(net.history)
         if self.found is None:
             return 0, False
-        with self._reading():
-            self._bring(net, self.found, epochs)
-        return len(self.found["history"]), bool(self.found["stopped"])
-
-    def _bring(self, net: Any, state: dict[str, Any], epochs: int) -> None:
-        net.module_.load_state_dict(as_tensors(state["weights"]))
-        load_optimizer(net.optimizer_, state["optimizer"])
-        if len(state["history"]) > epochs or not all(type(row["train_loss"]) is float for row in state["history"]):
-            raise ValueError("its history is that of another training")
-        net.history.extend(state["history"])
+        net.module_.load_state_dict(self.found["weights"])
+        load_optimizer(net.optimizer_, self.found["optimizer"])
+        net.history.extend(self.found["history"])
         for name, callback in net.callbacks_:
-            for attribute, value in state["callbacks"].get(name, {}).items():
-                check_settable(type(callback), attribute)
-                inner: Any = getattr(callback, attribute, None)
-                if _has_state(inner):
-                    inner.load_state_dict(value)
-                else:
-                    setattr(callback, attribute, _on(value, net.device))
+            for attribute, value in self.found["callbacks"].get(name, {}).items():
+                _restore(callback, attribute, value, net.device)
+        return len(self.found["history"]), self.found["stopped"]
 
     def follow(self, net: Any, iterator: Any) -> None:
-        """Bring what is drawn from to where the file is; the ``iterator`` of ``net``, which has just been made, too."""
+        """Restore the random streams of ``net`` and of its new ``iterator``."""
         self.generator = iterator.generator
         if self.found is None:
             return
-        with self._reading():
-            if self.generator is not None:
-                self.generator.set_state(torch.from_numpy(self.found["order"]))
-            stream = Stream.restored(self.found["stream"]).continued_on(net.device)
-            net.stream.__setstate__(stream.__getstate__())  # others hold the stream already
+        if self.generator is not None:
+            self.generator.set_state(self.found["order"])
+        stream = Stream.restored(as_arrays(self.found["stream"])).continued_on(net.device)
+        net.stream.__setstate__(stream.__getstate__())  # others refer to this stream
 
     def write(self, net: Any, *, stopped: bool) -> None:
-        """Write down where ``net`` is, at the end of an epoch."""
-        encoder = ValueEncoder()
+        """Write the state of ``net`` at the end of an epoch, so that a kill leaves the old file or the new one."""
         state = {
             "fingerprint": self.fingerprint,
             "seed": self.seed,
             "stopped": stopped,
-            "weights": as_arrays(dict(net.module_.state_dict())),
-            "optimizer": as_arrays(net.optimizer_.state_dict()),
-            "stream": net.stream.__getstate__(),
-            "order": None if self.generator is None else self.generator.get_state().numpy(),
-            "history": plain_history(net.history.to_list()[self.first :]),
+            "weights": dict(net.module_.state_dict()),
+            "optimizer": net.optimizer_.state_dict(),
+            "stream": as_tensors(net.stream.__getstate__()),
+            "order": None if self.generator is None else self.generator.get_state(),
+            "history": _plain_history(net.history.to_list()[self.first :]),
+            "callbacks": {name: _values_of(callback) for name, callback in net.callbacks_},
         }
-        document = {"kind": "checkpoint", "state": encoder.encode(state, "state")}
-        document["state"]["callbacks"] = {
-            name: _encoded(encoder, callback, f"callbacks.{name}") for name, callback in net.callbacks_
-        }
-        _files.write_atomically(self.path, _files.pack(document, encoder.arrays), again=True)
+        temporary = _temporary(self.path)
+        try:
+            with open(temporary, "wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
 
 def remove_checkpoint(path: str | os.PathLike) -> None:
-    """Delete the file of a training that is over, and what a kill may have left of it."""
-    target = os.path.realpath(path)
-    for name in (target, _files.temporary_of(target)):
-        with suppress(OSError):  # the training is none the worse for it
+    """Delete the file of a fit that has ended, and what a kill left of it."""
+    for name in (os.path.realpath(path), _temporary(os.path.realpath(path))):
+        with suppress(OSError):
             os.unlink(name)
 
 
-def _encoded(encoder: ValueEncoder, callback: Any, where: str) -> dict[str, Any]:
-    """What can be kept of a callback; the rest is as the beginning of training leaves it."""
-    kept = {}
-    for name, value in vars(callback).items():
-        value = value.state_dict() if _has_state(value) else value
-        before = set(encoder.arrays)
-        try:
-            kept[name] = encoder.encode(value, f"{where}.{name}")
-        except TypeError:
-            for stray in encoder.arrays.keys() - before:
-                del encoder.arrays[stray]
-    return kept
+def _temporary(path: str) -> str:
+    return f"{path}.tmp"
+
+
+def _plain_history(rows: list) -> list:
+    """Return a history without what user callbacks recorded that a checkpoint cannot hold."""
+    plain = [{k: _plain_history(v) if k == "batches" else _as_plain(v) for k, v in row.items()} for row in rows]
+    return [{name: value for name, value in row.items() if _is_plain(value)} for row in plain]
+
+
+def _values_of(callback: Any) -> dict[str, Any]:
+    """Return the attributes of a callback that a checkpoint can hold; `on_train_begin` sets the others."""
+    values = {name: _as_plain(value) for name, value in vars(callback).items()}
+    arrays = {name: {"array": torch.tensor(value)} for name, value in values.items() if _is_numeric(value)}
+    return arrays | {name: {"value": value} for name, value in values.items() if _is_plain(value)}
+
+
+def _restore(callback: Any, name: str, kept: dict[str, Any], device: str) -> None:
+    if "array" in kept:
+        setattr(callback, name, kept["array"].numpy())
+    elif _has_state(inner := getattr(callback, name, None)):
+        inner.load_state_dict(kept["value"])  # type: ignore[union-attr]
+    else:
+        setattr(callback, name, _on(kept["value"], device))
+
+
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.state_dict() if _has_state(value) else value
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is dict:
+        return all(map(_is_plain, [*value.keys(), *value.values()]))
+    return all(map(_is_plain, value)) if type(value) in (list, tuple) else type(value) in _PLAIN
 
 
 def _has_state(value: Any) -> bool:
@@ -170,27 +176,20 @@ def _on(value: Any, device: str) -> Any:
     return {name: _on(item, device) for name, item in value.items()} if isinstance(value, dict) else value
 
 
-def _add_to(digest: Any, value: Any) -> None:
-    """Add what ``value`` is to a digest: all that it holds, since a repr leaves out most of an array or a module."""
+def _content(value: Any) -> Any:
+    """Return what identifies a value to `joblib.hash`: its repr, but all numbers of arrays and modules."""
     if isinstance(value, torch.Tensor):
-        _add_to(digest, as_array(value))
-    elif isinstance(value, np.ndarray) and value.dtype != object:
-        digest.update(repr((value.dtype, value.shape)).encode())
-        for start in range(0, len(value) if value.ndim else 0, 4096):  # rows lie in any order, and need no copy of all
-            digest.update(np.ascontiguousarray(value[start : start + 4096]).data)
-        digest.update(b"" if value.ndim else value.tobytes())
-    elif isinstance(value, SparseRows):
-        _add_to(digest, [value.shape, value.matrix.data, value.matrix.indices, value.matrix.indptr])
-    elif isinstance(value, dict | list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
-        items = value.items() if isinstance(value, dict) else value
-        digest.update(f"{type(value).__qualname__} of {len(value)}".encode())
-        for item in items:
-            _add_to(digest, item)
-    elif isinstance(value, torch.nn.Module) and not isinstance(value, Component):
-        _add_to(digest, [type(value).__qualname__, str(value), dict(value.state_dict())])
-    elif hasattr(value, "get_params") and not isinstance(value, type):
-        _add_to(digest, [type(value).__qualname__, value.get_params(deep=False)])
-    elif hasattr(value, "shape") and not isinstance(value, np.generic):  # of rows that are not held
-        digest.update(repr((str(value.dtype), tuple(value.shape))).encode())
-    else:
-        digest.update(_ADDRESS.sub("", repr(value)).encode())
+        return as_array(value)
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value)  # in any order of memory
+    if isinstance(value, SparseRows):
+        return [value.shape, value.matrix.data, value.matrix.indices, value.matrix.indptr]
+    if isinstance(value, dict | list | tuple):
+        return [_content(item) for item in (value.items() if isinstance(value, dict) else value)]
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return [type(value).__qualname__, _content(value.get_params(deep=False))]
+    if isinstance(value, torch.nn.Module):
+        return [str(value), _content(value.state_dict())]
+    if hasattr(value, "shape") and not isinstance(value, np.generic):  # of samples that are not in memory
+        return [str(value.dtype), tuple(value.shape)]
+    return _ADDRESS.sub("", repr(value))

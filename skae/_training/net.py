@@ -47,8 +47,6 @@ class AutoencoderNet(NetStateMixin, BareNet):
         For `skorch.NeuralNet`.
     """
 
-    __module__ = "skae.persistence"  # the name in archives and pickles, which stays when files move
-
     def __init__(
         self,
         module: type[nn.Module] = Autoencoder,
@@ -173,7 +171,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
         # A restored net is not trained itself, and a file does not start a compiler.
-        if self.compile and self.restoring_ is None and isinstance(module, Autoencoder):
+        if self.compile and self.loading_state_ is None and isinstance(module, Autoencoder):
             module.compile()  # in place: `torch.compile` would rename what is in the state
         return module
 

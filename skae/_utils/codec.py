@@ -1,4 +1,4 @@
-"""Plain values as JSON, with arrays beside it, and back; nothing is imported, called or run for it."""
+"""Encode plain values as JSON and arrays, and decode them without importing, calling or running anything."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import torch
 
 _PLAIN = (type(None), bool, int, str)
-_KINDS = "biuf"  # of arrays that stand in a file as they are
+_KINDS = "biuf"  # of arrays that need no encoding
 
 
 class ValueEncoder:
-    """Turns values into what JSON can hold; arrays go to ``arrays``, under the place where they were found.
+    """Encodes values for JSON; arrays go to ``arrays``, under the place where they were found.
 
-    What JSON does not know is a dict with ``"$"``, the kind.
+    What JSON has no type for is a dict with ``"$"``, the kind.
     """
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
     def encode(self, value: Any, where: str) -> Any:
-        """``value``, found at ``where``; a TypeError names the place of what cannot be kept."""
+        """Encode ``value``, found at ``where``; a TypeError names the place of what cannot be saved."""
         if type(value) in _PLAIN:
             return value
         if type(value) is float:
@@ -52,8 +52,8 @@ class ValueEncoder:
         return self.encode_object(value, where)
 
     def encode_object(self, value: Any, where: str) -> Any:
-        """For a subclass that knows more kinds."""
-        raise TypeError(f"{where} is {value!r}, of a kind that is not kept in files: {type(value).__qualname__}.")
+        """Encode other kinds of values, in a subclass."""
+        raise TypeError(f"{where} is {value!r}, and a {type(value).__qualname__} cannot be saved.")
 
     def _items(self, values: Any, where: str) -> list:
         return [self.encode(item, f"{where}.{i}") for i, item in enumerate(values)]
@@ -73,7 +73,7 @@ class ValueEncoder:
         if kind in "mM":
             found["dtype"], array = array.dtype.str, array.view(np.int64)
         elif kind not in _KINDS or array.dtype.itemsize > 8:
-            raise TypeError(f"{where} is an array of dtype {array.dtype}, which is not kept in files.")
+            raise TypeError(f"{where} is an array of dtype {array.dtype}, which cannot be saved.")
         if array.flags.f_contiguous and not array.flags.c_contiguous:  # sums depend on the order, in the last bits
             found["order"], array = "F", array.T
         self.arrays[where] = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
@@ -83,18 +83,18 @@ class ValueEncoder:
         if isinstance(value, np.str_):
             return {"$": "scalar", "dtype": "str", "value": str(value)}
         if value.dtype.kind not in _KINDS or value.dtype.itemsize > 8:
-            raise TypeError(f"{where} is {value!r}, of a dtype that is not kept in files.")
+            raise TypeError(f"{where} is {value!r}, of a dtype that cannot be saved.")
         return {"$": "scalar", "dtype": value.dtype.str, "value": self.encode(value.item(), where)}
 
 
 class ValueDecoder:
-    """The way back from `ValueEncoder`. Whatever does not fit is a ValueError, a TypeError or a KeyError."""
+    """Decodes what `ValueEncoder` encoded. Invalid documents are a ValueError, a TypeError or a KeyError."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = arrays
 
     def decode(self, value: Any) -> Any:
-        """The value that ``value``, from JSON, stands for."""
+        """Decode ``value``, from JSON."""
         if isinstance(value, list):
             return [self.decode(item) for item in value]
         if not isinstance(value, dict):
@@ -103,49 +103,49 @@ class ValueDecoder:
             return {name: self.decode(item) for name, item in value.items()}
         read = getattr(self, f"read_{value['$']}", None)
         if read is None:
-            raise ValueError(f"there is no kind {value['$']!r}")
+            raise ValueError(f"it holds a value of the unknown kind {value['$']!r}")
         return read(value)
 
     def read_float(self, value: dict) -> float:
-        """What JSON has no number for."""
+        """Return nan or an infinity."""
         return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value["value"]]
 
     def read_tuple(self, value: dict) -> tuple:
-        """A tuple."""
+        """Return a tuple."""
         return tuple(self.decode(_list(value["items"])))
 
     def read_dict(self, value: dict) -> dict:
-        """A dict with keys other than strings."""
+        """Return a dict with keys other than strings."""
         return {self.decode(key): self.decode(item) for key, item in _list(value["items"])}
 
     def read_dtype(self, value: dict) -> np.dtype:
-        """A dtype of numbers."""
+        """Return a dtype of numbers."""
         return _dtype(value["name"], _KINDS)
 
     def read_device(self, value: dict) -> torch.device:
-        """A device, which need not be here."""
+        """Return a device, which need not be available."""
         return torch.device(value["name"])
 
     def read_scalar(self, value: dict) -> Any:
-        """A NumPy scalar."""
+        """Return a NumPy scalar."""
         if value["dtype"] == "str":
             return np.str_(value["value"])
         with np.errstate(over="raise"):  # a number that its dtype cannot hold
             return _dtype(value["dtype"], _KINDS).type(self.decode(value["value"]))
 
     def read_array(self, value: dict) -> np.ndarray:
-        """An array of numbers, or of dates, which stand there as numbers."""
-        array = self.arrays.pop(value["name"])  # which stands at one place: more of them would multiply what is read
+        """Return an array of numbers, or of dates, which are saved as numbers."""
+        array = self.arrays.pop(value["name"])  # once only: references would multiply the memory
         if value.get("order") == "F":
             array = array.T
         if "dtype" in value:
             if array.dtype != np.int64:
-                raise ValueError("dates must be kept as int64")
+                raise ValueError("dates must be saved as int64")
             array = array.view(_dtype(value["dtype"], "mM"))
         return array
 
     def read_objects(self, value: dict) -> np.ndarray:
-        """An array of strings, or of plain values."""
+        """Return an array of strings or of plain values."""
         items = [self.decode(item) for item in _list(value["items"])]
         if value["text"]:
             return np.array([str(item) for item in items], dtype=str).reshape(value["shape"])
@@ -155,11 +155,11 @@ class ValueDecoder:
         return found.reshape(value["shape"])
 
     def read_tensor(self, value: dict) -> torch.Tensor:
-        """A tensor, on the CPU."""
+        """Return a tensor, on the CPU."""
         return torch.from_numpy(np.array(self.decode(value["array"])))
 
     def read_random_state(self, value: dict) -> np.random.RandomState:
-        """A random state as it was."""
+        """Return a RandomState."""
         found = np.random.RandomState()
         found.set_state(self.decode(value["state"]))
         check_random_state(found)
@@ -167,7 +167,7 @@ class ValueDecoder:
 
 
 def plain_history(history: list) -> list:
-    """A history without what callbacks may have put there that a file cannot hold."""
+    """Return a history without the values of callbacks that a file cannot hold."""
     plain = (type(None), bool, int, float, str, np.number)
     return [
         {
@@ -180,9 +180,9 @@ def plain_history(history: list) -> list:
 
 
 def check_settable(cls: type, name: Any) -> None:
-    """Check that an attribute from a file hides no method or property of ``cls``."""
+    """Check that an attribute from a file replaces no method or property of ``cls``."""
     if not isinstance(name, str) or name.startswith("__") or _is_descriptor(inspect.getattr_static(cls, name, None)):
-        raise ValueError(f"{cls.__name__} has no room for an attribute {name!r}")
+        raise ValueError(f"a {cls.__name__} cannot have an attribute {name!r}")
 
 
 def _is_descriptor(value: Any) -> bool:
@@ -190,12 +190,10 @@ def _is_descriptor(value: Any) -> bool:
 
 
 def check_random_state(found: np.random.RandomState) -> None:
-    """Check that a state which came from a file is one: NumPy would read beyond its end."""
+    """Check that the position of a random state is valid: NumPy would read past the end of the key."""
     state = found.get_state(legacy=False)
     if state["bit_generator"] != "MT19937" or not 0 <= state["state"]["pos"] <= len(state["state"]["key"]):
-        raise ValueError("a random state does not know where it is")
-    if not math.isfinite(state["gauss"]):
-        raise ValueError("a random state does not know its next number")
+        raise ValueError("a RandomState has an invalid position")
 
 
 def _list(value: Any) -> list:
@@ -209,5 +207,5 @@ def _dtype(name: Any, kinds: str) -> np.dtype:
         raise TypeError("a dtype must be a string")
     found = np.dtype(name)
     if found.kind not in kinds or found.fields is not None or found.shape:
-        raise ValueError(f"{found} is no dtype for this place")
+        raise ValueError(f"the dtype {found} is not valid here")
     return found

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: a document and arrays, under a checksum, in one safetensors file."""
+"""Atomic writes, and safetensors files of a document and arrays with a checksum."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-FORMAT = 2  # raise it when a file can no longer be read by the skae before, and keep reading the older ones
+FORMAT = 2  # to be raised when earlier versions can no longer read a file; older formats stay readable
 _KEY = "skae_format"
-_LONGEST_REASON = 1000  # letters of what is said about a file, which may quote it
+_LONGEST_REASON = 1000  # characters; a message may quote the file
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
 _AT_ONCE = 2**24  # bytes read from a file object, which may hold less than a header claims
-# How files begin that others wrote, and what reads them.
+# How files of other packages begin, and what reads them.
 _FOREIGN = {
     **{bytes([0x80, protocol]): "a pickle: if you trust it, load it with joblib.load" for protocol in range(2, 6)},
     **{
@@ -57,7 +57,7 @@ def is_file_object(path: Any, method: str) -> bool:
 
 
 def name_of(path: Any) -> str:
-    """What errors call a path or a file object."""
+    """Return the name of a path or a file object for error messages."""
     if isinstance(path, str | bytes | os.PathLike):
         return os.fsdecode(path)
     name = getattr(path, "name", None)
@@ -65,7 +65,7 @@ def name_of(path: Any) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What is wrong with a file, for the middle of a sentence."""
+    """Return the message of an error without its last dot, and not longer than a paragraph."""
     why = str(error).rstrip(".") or type(error).__name__
     return why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
 
@@ -83,24 +83,23 @@ def write(path: Any, data: bytes) -> None:
         rest = rest[n:] if isinstance(n, int) else rest[:0]  # a raw file may take a part only
 
 
-def write_atomically(path: str | os.PathLike, data: bytes, *, again: bool = False) -> None:
+def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     """Write ``data`` to ``path``, so that a kill at any moment leaves the old file or the new one.
 
-    It is written beside the target, flushed to the disk and renamed. A link keeps pointing to where it did, and who
-    may read a file that was there may read the new one. A kill may leave what was being written: where the same is
-    written ``again`` and again, by one process at a time, that has one name.
+    It is written beside the target, flushed to the disk and renamed. A symbolic link stays one, and a file that is
+    replaced passes on its permissions. A kill may leave the temporary file.
     """
     target = os.path.realpath(os.fsdecode(path))
     folder = os.path.dirname(target)
-    if os.path.lexists(target) and not os.path.isfile(target):  # /dev/null would be gone after it
+    if os.path.lexists(target) and not os.path.isfile(target):  # or /dev/null would be replaced
         if os.path.isdir(target):
             raise IsADirectoryError(errno.EISDIR, "This is a directory: give the path of a file in it", target)
         raise OSError(errno.EINVAL, "This exists and is not a regular file", target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "There is no such directory to write to", folder)
-    temporary = temporary_of(target) if again else os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f".skae-{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "wb" if again else "xb") as file:
+        with open(temporary, "xb") as file:
             if os.path.exists(target):
                 shutil.copymode(target, temporary)  # before there is anything to read
             file.write(data)
@@ -119,34 +118,18 @@ def write_atomically(path: str | os.PathLike, data: bytes, *, again: bool = Fals
             os.close(folder_descriptor)
 
 
-def temporary_of(target: str) -> str:
-    """The name under which a file is written that is written again and again."""
-    digest = hashlib.sha256(os.path.basename(target).encode(errors="surrogateescape")).hexdigest()
-    return os.path.join(os.path.dirname(target), f".skae-{digest[:16]}.tmp")  # a name may be as long as names can be
-
-
 def pack(document: Any, arrays: dict[str, np.ndarray]) -> bytes:
-    """A safetensors file of ``arrays`` in C order, with ``document``, which JSON can hold, beside them."""
+    """Return a safetensors file of ``arrays`` in C order and a ``document`` of plain values."""
     text = json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     metadata = {_KEY: str(FORMAT), "document": text, "sha256": _digest(text, arrays)}
-    return _in_order(safetensors.save(arrays, metadata))
-
-
-def _in_order(data: bytes) -> bytes:
-    """The same file with its metadata in order, which safetensors shuffles: equal estimators give equal bytes."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[start:]])
+    return safetensors.save(arrays, metadata)
 
 
 def read(path: Any, *, header_only: bool = False) -> bytes:
-    """The bytes of a regular file, or of the next one in a file object, whose position is then behind it.
+    """Return the bytes of a regular file, or of the next file in a file object, whose position is then behind it.
 
-    A ValueError where a safetensors file is not as long as its header says, or has none that is ours: that much is
-    known before it is read, however large it claims to be. Archives are read to the end, with ``header_only`` too.
+    The header is checked before the rest is read, however large a file claims to be. Archives are read to the end,
+    with ``header_only`` too.
     """
     with _opened(path) as (file, size):
         start = _take(file, 8)
@@ -158,26 +141,26 @@ def read(path: Any, *, header_only: bool = False) -> bytes:
             return file.read()
         rest = _take(file, end)
         if end is not None and len(rest) < end:
-            raise ValueError("it was cut")
+            raise ValueError("it was truncated")
         return header + rest
 
 
 @contextmanager
 def _opened(path: Any) -> Iterator[tuple[BinaryIO, int | None]]:
-    """An open file and its size, which for a file object is not known."""
+    """Yield an open file and its size, which is None for a file object."""
     if is_file_object(path, "read"):
         yield path, None
         return
     name = os.fsdecode(path)
     mode = os.stat(name).st_mode
     if not stat.S_ISREG(mode):  # anything else might never end
-        raise ValueError("it is a directory" if stat.S_ISDIR(mode) else "it is no regular file")
+        raise ValueError("it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file")
     with open(name, "rb") as file:
         yield file, os.fstat(file.fileno()).st_size
 
 
 def _take(file: Any, n: int | None) -> bytes:
-    """The next ``n`` bytes of a file, or all with None; fewer only at its end."""
+    """Return the next ``n`` bytes of a file, or all with None; fewer only at its end."""
     parts: list[bytes] = []
     rest = n
     while rest is None or rest > 0:
@@ -197,7 +180,7 @@ def is_archive(data: bytes) -> bool:
 
 
 def _read_header(file: Any, start: bytes, size: int | None) -> tuple[bytes, int]:
-    """The header with its ``start``, the length, and how many bytes of tensors are to follow."""
+    """Return the header with its ``start``, the length, and the number of bytes of tensors that follow."""
     length = int.from_bytes(start, "little")
     longest = _LONGEST_HEADER if size is None else min(size - 8, _LONGEST_HEADER)
     if len(start) < 8 or length > longest:
@@ -208,67 +191,67 @@ def _read_header(file: Any, start: bytes, size: int | None) -> tuple[bytes, int]
     try:
         ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
     except (TypeError, KeyError, IndexError) as error:
-        raise ValueError("it is no safetensors file") from error
+        raise ValueError("it is not a safetensors file") from error
     end = max(ends, default=0) if all(type(end) is int for end in ends) else -1
     if end < 0 or (size is not None and end != size - 8 - length):
-        raise ValueError("it was cut, or something was put behind it")
+        raise ValueError("it was truncated, or extended")
     return data, end
 
 
 def _foreign(start: bytes) -> str:
-    """What a file is that is not ours, as far as its ``start`` shows."""
+    """Return what the ``start`` of a file of another package shows about it."""
     if not start:
         return "it is empty"
     kinds = (kind for prefix, kind in _FOREIGN.items() if start.startswith(prefix))
-    return f"it is {next(kinds, 'no file that skae wrote')}"
+    return f"it is {next(kinds, 'not a file of skae')}"
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
-    """The way back from `pack`: what was not written by it, or was changed since, is a ValueError."""
+    """Return the document and the arrays of a file; any other or damaged file is a ValueError."""
     metadata = _metadata(_header(data))
     try:
         arrays = safetensors.load(data)
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no safetensors file that NumPy can read: {error}") from error
+        raise ValueError(f"it is not a safetensors file that NumPy can read: {error}") from error
     text = metadata["document"]
     if _digest(text, arrays) != metadata["sha256"]:
-        raise ValueError("its checksum does not fit: it was cut or changed after it was written")
-    # A byte other than 0 and 1 is no bool.
+        raise ValueError("its checksum does not match: it was truncated or changed after it was written")
+    # A byte other than 0 and 1 is not a valid bool.
     arrays = {name: (A.view(np.uint8) != 0) if A.dtype == bool else A for name, A in arrays.items()}
     return _document(metadata), arrays
 
 
 def _header(data: bytes) -> dict[str, Any]:
-    """What a safetensors file says of itself."""
+    """Return the header of a safetensors file."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, _LONGEST_HEADER):
-        raise ValueError("it is no safetensors file")
+        raise ValueError("it is not a safetensors file")
     try:
         header = json.loads(data[8 : 8 + length])
     except (ValueError, RecursionError) as error:
-        raise ValueError("it is no safetensors file") from error
+        raise ValueError("it is not a safetensors file") from error
     if not isinstance(header, dict):
-        raise ValueError("it is no safetensors file")
+        raise ValueError("it is not a safetensors file")
     return header
 
 
 def _metadata(header: dict[str, Any]) -> dict[str, str]:
-    """The metadata in a header, which must be ours."""
+    """Return the metadata in a header, which must be those of `pack`."""
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get(_KEY), str):
         raise ValueError("it is a safetensors file that skae did not write")
-    version = metadata[_KEY]  # before anything else, which a newer format may have in another way
+    version = metadata[_KEY]  # first, as a newer format may differ in the rest
     if not (version.isascii() and version.isdigit() and 0 < len(version) < 10 and int(version) > 0):
-        raise ValueError(f"its format is {version[:20]!r}, which is none")
+        raise ValueError(f"its format version {version[:20]!r} is not supported")
     if int(version) > FORMAT:
-        raise ValueError(f"it has format {version}, and this version of skae reads formats up to {FORMAT}: update skae")
+        raise ValueError(f"it has format {version}, and this version of skae reads up to {FORMAT}: update skae")
     if not all(isinstance(metadata.get(key), str) for key in ("document", "sha256")):
         raise ValueError("it is a safetensors file that skae did not write")
     return metadata
 
 
 def document_in(header: bytes) -> Any:
-    """The document in the header of a file, whose checksum is not looked at."""
+    """Return the document in the header of a file, without checking the checksum."""
     return _document(_metadata(_header(header)))
 
 
@@ -285,4 +268,4 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

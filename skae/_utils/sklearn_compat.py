@@ -13,6 +13,8 @@ name                                   reason                                   
 ``_init_callback_context``
 ``_metadata_request``,                 requests of metadata routing, in files       no requests
 ``_get_metadata_request``
+``sklearn.metrics._scorer`` and more   names of types that archives may hold        skops asks to trust them
+``KernelDensity.tree_``                the samples of a fitted density              no such prior in files
 ====================================== ============================================ ================================
 """
 
@@ -21,8 +23,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.neighbors import KernelDensity
+from sklearn.utils.metadata_routing import MetadataRequest
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -37,6 +42,7 @@ except ImportError:
 
 
 __all__ = [
+    "HARMLESS_TYPES",
     "OF_A_PROCESS",
     "CallbackSupportMixin",
     "ParamsMixin",
@@ -44,13 +50,22 @@ __all__ = [
     "documented_at",
     "end_fit",
     "fit_part",
-    "metadata_request",
-    "metadata_request_owner",
+    "get_requests",
     "output_container",
     "parameter_names",
+    "samples_of",
+    "set_requests",
     "with_callbacks",
 ]
 
+#: What skops does not trust by itself in searches and in routing, which only hold values.
+HARMLESS_TYPES = (
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
+)
 #: Attributes of estimators that mean nothing in another process.
 OF_A_PROCESS = ("_skl_callbacks", "_parent_callback_ctx")
 
@@ -84,14 +99,25 @@ def documented_at(module: str, template: str) -> Callable[[type], type]:
     return decorate
 
 
-def metadata_request(estimator: Any) -> Any:
-    """Return the requests that were set on an estimator, or None."""
-    return vars(estimator).get("_metadata_request")
+def get_requests(request: MetadataRequest) -> dict[str, dict]:
+    """Return the requested metadata by method; the public object refers to the estimator, which no file can hold."""
+    methods = {name: found.requests for name, found in vars(request).items() if hasattr(found, "requests")}
+    return {name: dict(requests) for name, requests in methods.items() if requests}
 
 
-def metadata_request_owner(estimator: Any) -> Any:
-    """Return whom scikit-learn's messages name as the owner of an estimator's requests."""
-    return estimator._get_metadata_request().owner
+def set_requests(estimator: Any, requests: dict[str, dict]) -> None:
+    """Set what `get_requests` returned; ``set_fit_request`` needs metadata routing to be enabled."""
+    found = estimator._get_metadata_request()
+    for method, params in requests.items():
+        for param, alias in params.items():
+            getattr(found, method).add_request(param=param, alias=alias)
+    estimator._metadata_request = found
+
+
+def samples_of(density: KernelDensity) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the samples of a fitted KernelDensity and their weights, which it keeps in its tree alone."""
+    tree = density.tree_
+    return np.array(tree.data), None if tree.sample_weight is None else np.array(tree.sample_weight)
 
 
 def begin_fit(estimator: Any, X: Any, y: Any, max_subtasks: int | None) -> Any:

@@ -1,9 +1,8 @@
 """Estimators in files that hold no code.
 
-``TRUSTED_TYPES`` lists the names of all types that archives of skops with autoencoders in them have, for whoever reads
-such archives by other means than `load`, such as `skops.io.load` or MLflow: pass it as ``trusted`` or
-``skops_trusted_types``. Types of scikit-learn that skops does not trust by itself, and classes of your own, are not in
-the list.
+``TRUSTED_TYPES`` lists the names of all types that `skops.io.dump` writes for autoencoders, for readers other than
+`load`, such as `skops.io.load` or MLflow: pass it as ``trusted`` or ``skops_trusted_types``. Types of scikit-learn that
+skops does not trust by itself, and your own classes, are not in the list.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from sklearn.base import BaseEstimator
 from .._utils import files as _files
 from .._utils.checks import check_choice, check_device
 from ._metadata import from_archive, from_document, plain_metadata
-from ._names import STATE, trusted_types, with_names
-from ._single import pack_estimator, unpack_estimator
-from ._skops import dumps, loads, need_skops, stands_alone
+from ._names import set_public_names, trusted_types, with_names
+from ._objects import pack_estimator, unpack_estimator
+from ._skops import autoencoders_in, dumps, loads, need_skops, stands_alone
 
 __all__ = ["TRUSTED_TYPES", "load", "read_metadata", "save"]
 
+# Archives and pickles find here what fitted estimators hold.
+globals().update({cls.__qualname__: cls for cls in set_public_names()})
 TRUSTED_TYPES: list[str] = trusted_types()
-# Under these names archives and pickles find what fitted estimators hold.
-AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets = STATE
 
 
 def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mapping[str, Any] | None = None) -> None:
@@ -47,8 +46,8 @@ def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mappin
         Where to; a file there is replaced. To a file object, which must be binary, the bytes are written from its
         position on; it need not be seekable, and stays open.
     optimizer : bool, default=False
-        Whether to keep the optimiser's state, which makes files of Adam's three times as large: with it ``warm_start``
-        and `partial_fit` go on as if the estimator had never been away.
+        Whether to keep the optimizer's state, which makes the files of Adam three times as large: with it
+        ``warm_start`` and `partial_fit` continue exactly as without saving.
     metadata : dict, default=None
         Plain values to keep in the file, such as a version of the data, a score or a description: str, int (below
         2**63), finite float, bool, None, and lists and dicts of these, with str as keys; at most 1 MiB as JSON. NumPy's
@@ -57,8 +56,8 @@ def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mappin
     Raises
     ------
     TypeError
-        For what is no estimator, and for what no file can tell how to make again, such as a lambda or a network that
-        was given as an object: the message names the place. Nothing is written then. Also for metadata of other kinds.
+        If it is not an estimator, or holds what cannot be restored from a file, such as a lambda or a network that was
+        given as an object: the message names the place, and nothing is written. Also for metadata of other types.
     ValueError
         For metadata that are too large, or not finite.
     OSError
@@ -93,9 +92,8 @@ def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mappin
 def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_metadata: bool = False) -> Any:
     """Read an estimator that `save` wrote.
 
-    Nothing in the file is run, imported or called: it names classes, and what may be named are skae's own, those of
-    torch and scikit-learn that only compute, and those that you pass as ``trusted``. Memory stays within a small
-    multiple of the file's size.
+    Nothing in the file is run, imported or called. It can name the classes of skae, classes of torch and scikit-learn
+    that only compute, and those that you pass as ``trusted``. Memory stays within a small multiple of the file's size.
 
     Parameters
     ----------
@@ -104,8 +102,7 @@ def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_m
         read: up to the end of the estimator's file, so that another may follow, or to the end where it is an archive
         of skops.
     device : str or torch.device, default=None
-        Where the autoencoders in it are to run from now on. With None where they ran before, or on the CPU where that
-        is not here.
+        Device of the autoencoders in it. With None the device of before, or the CPU if that is not available.
     trusted : list of classes and functions, or dict, default=()
         Those of your own that the file may name, such as the network given as ``module``. They are called as in `fit`.
         A dict gives them by the names in the file, where they have others by now.
@@ -122,7 +119,7 @@ def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_m
     Raises
     ------
     ValueError
-        For a file that is no such file, is cut or changed, has a newer format, or names what is not trusted.
+        If the file is not one of skae, is damaged, has a newer format, or names what is not trusted.
     OSError
         Where the file cannot be read.
 
@@ -158,10 +155,11 @@ def load(path: Any, *, device: Any = None, trusted: Iterable[Any] = (), return_m
     archive = _files.is_archive(data)
     if archive:
         need_skops()
-    unpack = loads if archive else unpack_estimator
     try:
-        estimator, metadata = unpack(data, names, device)
-    except Exception as error:  # whatever a made-up file may lead to, it is the file that is wrong
+        estimator, metadata = (loads if archive else unpack_estimator)(data, names)
+        for found in autoencoders_in(estimator):
+            _place(found, device)
+    except Exception as error:  # a damaged file can raise any error
         raise _wrong(path, error) from error
     return (estimator, metadata) if return_metadata else estimator
 
@@ -210,6 +208,17 @@ def read_metadata(path: Any) -> dict[str, Any]:
         return from_archive(data) if _files.is_archive(data) else from_document(_files.document_in(data))
     except Exception as error:  # as in `load`
         raise _wrong(path, error) from error
+
+
+def _place(est: Any, device: Any) -> None:
+    """Move an autoencoder to ``device``; with None to the CPU if its own device is not available."""
+    if device is None:
+        est._leave_missing_device()
+        return
+    est.set_params(device=device)
+    target = str(check_device(device))
+    if "net_" in vars(est) and est.net_.device != target:
+        est.net_ = est.net_.copy_to(target)
 
 
 def _wrong(path: Any, error: Exception) -> ValueError:

@@ -1,11 +1,13 @@
-"""Estimators, nets and parts as JSON and arrays, and back."""
+"""Encode estimators, nets and parts as JSON and arrays, and decode them."""
 
 from __future__ import annotations
 
 import enum
 import functools
+import platform
 import types
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -19,39 +21,59 @@ from .._data.sequences import SequenceLayout
 from .._data.targets import Classes, Targets
 from .._module.state import module_arrays, restored_module
 from .._training.net import AutoencoderNet
-from .._utils.checks import check_device
+from .._utils import files as _files
 from .._utils.codec import ValueDecoder, ValueEncoder, check_settable, plain_history
 from .._utils.component import Component
 from .._utils.rng import Stream
-from .._utils.sklearn_compat import OF_A_PROCESS, metadata_request_owner
-from ..estimators import Reconstructor
-from ..estimators._base import BaseAutoencoder
-from ._checks import check_metric, check_reconstructor, check_restored, check_works
+from .._utils.sklearn_compat import OF_A_PROCESS, get_requests, samples_of, set_requests
+from .._version import __version__
 from ._layers import layer_state, restored_layer
-from ._names import known_names, name_of
-from ._requests import as_requests, own, requests_of
+from ._metadata import from_document
+from ._names import check_trusted, known_names, name_of
 
-# Attributes that are not kept; ``_extra`` are parameters.
+_LIBRARIES = ("torch", "scikit-learn", "skorch", "numpy", "safetensors")
+# Attributes that are not saved; ``_extra`` are parameters.
 _OF_A_PROCESS = (*OF_A_PROCESS, "_extra")
-# Of their subclasses the attributes are not all that there is.
+# Their subclasses hold more than their attributes.
 _BUILTIN = (types.ModuleType, enum.Enum, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 _CONDITIONS = {"classes": Classes, "targets": Targets}
-_NAMED = ("class", "function")  # keys under which names stand
+_NAMED = ("class", "function")  # the keys of names
+
+
+def pack_estimator(estimator: BaseEstimator, *, optimizer: bool, metadata: Mapping[str, Any] | None = None) -> bytes:
+    """Return a file of ``estimator``; a TypeError names the place of what cannot be saved."""
+    encoder = ObjectEncoder(optimizer=optimizer)
+    found = encoder.encode(estimator, type(estimator).__name__)
+    versions = {"skae": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in _LIBRARIES}
+    document = {"kind": "estimator", "versions": versions, "estimator": found}
+    return _files.pack(document | ({"metadata": metadata} if metadata else {}), encoder.arrays)
+
+
+def unpack_estimator(data: bytes, names: Mapping[str, Any]) -> tuple[BaseEstimator, dict[str, Any]]:
+    """Return the estimator in a file and its metadata; only what ``names`` holds is created."""
+    document, arrays = _files.unpack(data)
+    metadata = from_document(document)
+    check_trusted(names_in(document["estimator"]), names)
+    estimator = ObjectDecoder(arrays, names).decode(document["estimator"])
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError("it holds no estimator")
+    return estimator, metadata
 
 
 def forget_checkpoint(est: BaseEstimator) -> None:
-    """Let go of a path, which means nothing on another machine."""
+    """Remove a path, which means nothing on another machine."""
     if "checkpoint" in est.get_params(deep=False):
         est.set_params(checkpoint=None)
 
 
 class ObjectEncoder(ValueEncoder):
-    """Knows what a fitted estimator holds.
+    """Encodes what a fitted estimator holds.
 
     Parameters
     ----------
     optimizer : bool
-        Whether to keep the optimiser's state.
+        Whether to save the optimizer's state.
     """
 
     def __init__(self, *, optimizer: bool) -> None:
@@ -59,7 +81,7 @@ class ObjectEncoder(ValueEncoder):
         self.optimizer = optimizer
 
     def encode_object(self, value: Any, where: str) -> Any:
-        """Whatever is not plain."""
+        """Encode what is not plain."""
         if isinstance(value, type):
             return {"$": "class", "class": self._name(value, where)}
         if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
@@ -75,7 +97,7 @@ class ObjectEncoder(ValueEncoder):
         if isinstance(value, AutoencoderNet):
             return {"$": "net", "state": self.encode(self._net(value, where), where)}
         if isinstance(value, MetadataRequest):
-            return {"$": "requests", "of": self.encode(requests_of(value), where)}
+            return {"$": "requests", "of": self.encode(get_requests(value), where)}
         if isinstance(value, Component):
             params = self.encode(value.get_params(deep=False), where)
             return {"$": "part", "class": self._name(type(value), where), "params": params}
@@ -90,7 +112,7 @@ class ObjectEncoder(ValueEncoder):
     def _name(self, thing: Any, where: str) -> str:
         name = name_of(thing)
         if "<lambda>" in name:
-            raise TypeError(f"{where} is a lambda, which has no name to be kept under: use a function or a class.")
+            raise TypeError(f"{where} is a lambda, which has no name: use a function or a class.")
         return name
 
     def _estimator(self, value: BaseEstimator, where: str) -> dict[str, Any]:
@@ -98,9 +120,7 @@ class ObjectEncoder(ValueEncoder):
         params |= {"checkpoint": None} if "checkpoint" in params else {}  # a file of this machine
         fitted = {name: v for name, v in vars(value).items() if name not in params and name not in _OF_A_PROCESS}
         if isinstance(value, KernelDensity) and "tree_" in fitted:
-            tree = fitted["tree_"]
-            weight = None if tree.sample_weight is None else np.array(tree.sample_weight)
-            fitted = {"rows": np.array(tree.data), "sample_weight": weight}
+            fitted = dict(zip(("rows", "sample_weight"), samples_of(value), strict=True))
         return {
             "$": "estimator",
             "class": self._name(type(value), where),
@@ -116,8 +136,8 @@ class ObjectEncoder(ValueEncoder):
                 restored_module(arrays, recipe)
         except Exception as error:
             raise ValueError(
-                f"{where}.module_ is not what its parameters describe, so that no file can tell how to make it again: "
-                f"{error}"
+                f"{where}.module_ differs from what its parameters describe, and cannot be saved: keep the estimator "
+                f"with pickle. {error}"
             ) from error
         state["params"] |= {"callbacks": []}
         return state | {
@@ -128,7 +148,7 @@ class ObjectEncoder(ValueEncoder):
 
 
 def names_in(document: Any) -> Iterator[str]:
-    """All names of classes and functions in a document."""
+    """Yield the names of classes and functions in a document."""
     if isinstance(document, list):
         for item in document:
             yield from names_in(item)
@@ -140,114 +160,100 @@ def names_in(document: Any) -> Iterator[str]:
 
 
 class ObjectDecoder(ValueDecoder):
-    """The way back from `ObjectEncoder`.
+    """Decodes what `ObjectEncoder` encoded.
 
     Parameters
     ----------
     arrays : dict of ndarray
-        What stands beside the document.
+        The arrays of the file.
     names : mapping of str to class or function
-        Everything that may be made.
-    device : str or torch.device, default=None
-        Where nets come; where they were when None.
+        Everything that may be created.
     """
 
-    def __init__(self, arrays: dict[str, np.ndarray], names: Mapping[str, Any], device: Any = None) -> None:
+    def __init__(self, arrays: dict[str, np.ndarray], names: Mapping[str, Any]) -> None:
         super().__init__(arrays)
-        self.names, self.device = names, device
+        self.names = names
 
     def read_class(self, value: dict) -> type:
-        """A class, as it is."""
+        """Return a class, as it is."""
         return self._class(value, object)
 
     def read_function(self, value: dict) -> Any:
-        """A function, as it is."""
+        """Return a function, as it is."""
         return self.names[value["function"]]
 
     def read_partial(self, value: dict) -> functools.partial:
-        """A function or class with some of its arguments."""
+        """Return a function or class with some of its arguments."""
         parts = self.decode(value["of"])
-        made = parts["function"]
-        if name_of(made) in known_names() and not issubclass(made, nn.Module):
-            raise ValueError(f"{name_of(made)} is no network, which alone is made with some of its arguments")
         return functools.partial(parts["function"], *parts["args"], **parts["keywords"])
 
     def read_layout(self, value: dict) -> ImageLayout | SequenceLayout:
-        """How images or sequences lie in rows."""
+        """Return the layout of images or sequences."""
         items = self.decode(value["items"])
         return ImageLayout(*items) if len(items) == len(ImageLayout._fields) else SequenceLayout(*items)
 
     def read_condition(self, value: dict) -> Classes | Targets:
-        """What a decoder is told."""
+        """Return the encoding of y of a conditional estimator."""
         cls: Any = _CONDITIONS[value["kind"]]
         found = cls.__new__(cls)
         vars(found).update(self.decode(value["state"]))
         return found
 
-    def read_requests(self, value: dict) -> MetadataRequest:
-        """Which metadata an estimator asks for."""
-        return as_requests(self.decode(value["of"]))
+    def read_requests(self, value: dict) -> dict[str, dict]:
+        """Return metadata requests by method."""
+        return self.decode(value["of"])
 
     def read_part(self, value: dict) -> Component:
-        """A part, made by its parameters."""
+        """Return a part with its parameters."""
         return self._class(value, Component)(**self.decode(value["params"]))
 
     def read_layer(self, value: dict) -> nn.Module:
-        """A layer of torch's."""
+        """Return a layer of torch."""
         state = self.decode({key: item for key, item in value.items() if key != "$"})
         if not (isinstance(state["class"], type) and issubclass(state["class"], nn.Module)):
-            raise TypeError("a layer must be one")
+            raise TypeError(f"a layer must be an nn.Module, got {state['class']!r}")
         return restored_layer(state)
 
     def read_object(self, value: dict) -> Any:
-        """An object of a class that the user trusts."""
+        """Return an object of a class that the user trusts."""
         cls: Any = self._class(value, object)
         if name_of(cls) in known_names():
-            raise ValueError(f"{name_of(cls)} is not kept by its attributes")
+            raise ValueError(f"a {name_of(cls)} cannot be restored from its attributes")
         found = cls.__new__(cls)
         vars(found).update(self.decode(value["state"]))
         return found
 
     def read_net(self, value: dict) -> AutoencoderNet:
-        """A net with its weights."""
+        """Return a net with its weights."""
         state = self.decode(value["state"])
         if not isinstance(state["module"], dict):
-            raise TypeError("a module must be kept as arrays")
-        if self.device is not None:
-            state["params"]["device"] = str(check_device(self.device))
+            raise TypeError("a module must be saved as arrays")
         net = AutoencoderNet.__new__(AutoencoderNet)
         net.__setstate__(state)
         return net
 
     def read_estimator(self, value: dict) -> BaseEstimator:
-        """An estimator: made by its parameters, so that those which are new since have their defaults."""
+        """Return an estimator, created from its parameters: parameters that are newer than the file have defaults."""
         cls = self._class(value, BaseEstimator)
         found = cls(**self.decode(value["params"]))
         fitted = self.decode(value["fitted"])
         forget_checkpoint(found)
         if issubclass(cls, KernelDensity) and "rows" in fitted:
-            check_metric(found)
+            if found.metric == "pyfunc" or not isinstance(found.metric, str):  # it would call what the file names
+                raise ValueError(f"a KernelDensity cannot have the metric {found.metric!r}")
             return found.fit(fitted["rows"], sample_weight=fitted["sample_weight"])
         for name, attribute in fitted.items():
             check_settable(cls, name)
             if name in _OF_A_PROCESS:
-                raise ValueError(f"{name!r} is of a process that is over")
-            vars(found)[name] = attribute
-            if isinstance(attribute, MetadataRequest):
-                own(attribute, metadata_request_owner(found))
-        if isinstance(found, BaseAutoencoder):
-            if self.device is not None:
-                found.set_params(device=self.device)
-            found._leave_missing_device()
-            check_restored(found)
-        elif isinstance(found, Reconstructor):
-            check_reconstructor(found)
-        elif cls.__module__.startswith("sklearn."):
-            check_works(found)
+                raise ValueError(f"{name!r} cannot be restored from a file")
+            if name == "_metadata_request":
+                set_requests(found, attribute)
+            else:
+                vars(found)[name] = attribute
         return found
 
     def _class(self, value: dict, base: type) -> type:
         found = self.names[value["class"]]
         if not (isinstance(found, type) and issubclass(found, base)):
-            raise TypeError(f"{value['class']} is no {base.__name__}")
+            raise TypeError(f"{value['class']} must be a subclass of {base.__name__}")
         return found

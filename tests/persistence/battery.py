@@ -1,4 +1,4 @@
-"""Fitted estimators of every kind, ways to keep them, and what must be the same afterwards."""
+"""Fitted estimators of every kind, ways to save them, and what must be the same afterwards."""
 
 import copy
 import functools
@@ -95,10 +95,6 @@ class UserNoise(noise.Noise):
 
 class UserEstimator(AutoencoderTransformer):
     """One that adds nothing but a name."""
-
-
-class UserVAE(VAEGenerator):
-    """The same of the generator."""
 
 
 class UserDensity(BaseEstimator):
@@ -240,27 +236,22 @@ add("unjudged", late(ae, early_stopping=False))
 add("start", late(ae, max_epochs=0))
 
 # networks
-for activation, normalization in (("silu", "batch"), ("tanh", "layer"), ("relu", None)):
-    add(
-        f"mlp {activation} {normalization}",
-        late(ae, module__activation=activation, module__normalization=normalization, module__dropout=0.2),
-    )
-add("mlp without skip", late(ae, module__linear_skip=False))
-add("mlp deep", late(ae, module__hidden_layer_sizes=[6, 4]))
+add("mlp tanh", late(ae, module__activation="tanh", module__normalization="batch", module__dropout=0.2))
+add(
+    "mlp deep",
+    late(ae, module__hidden_layer_sizes=[6, 4], module__activation="relu", module__normalization="layer",
+         module__linear_skip=False),
+)  # fmt: skip
 for name, params in {
     "plain": {},
-    "pool": {"module__downsampling": "max_pool", "module__upsampling": "resize", "module__normalization": "batch"},
-    "average": {"module__downsampling": "avg_pool", "module__normalization": "group", "module__n_residual_blocks": 1},
-    "whole": {"module__downsampling": None, "module__decoder": "dense", "module__linear_skip": False},
+    "pool": {"module__downsampling": "max_pool", "module__upsampling": "resize", "module__n_residual_blocks": 1},
+    "whole": {"module__downsampling": None, "module__decoder": "dense", "module__normalization": "group"},
     "spatial": {"module__dense": False, "module__kernel_size": 5, "module__activation": "gelu"},
 }.items():
     add(f"conv {name} channels last", late(conv, **params), lambda: images(6, 5, 3))
-add("conv channels first", late(conv, channel_axis=0), lambda: images(3, 6, 6))
+add("conv channels first", late(conv, channel_axis=0), lambda: (images(3, 6, 6) * 100).astype(np.uint8))
 add("conv flat", late(conv, input_shape=(5, -1)), lambda: images(30))
-add("conv bytes", conv, lambda: (images(6, 6) * 100).astype(np.uint8))
-add("conv mask", late(conv, missing="mask", noise="block_masking"), lambda: images(6, 6))
-add("conv mmd", late(conv, bottleneck="mmd", prior=GaussianMixture(2)), lambda: images(6, 6))
-add("vae conv", late(vae, module="conv", module__channels=(3,), module__hidden_layer_sizes=()), lambda: images(6, 6, 3))
+add("conv mask", late(conv, missing="mask", noise="block_masking", bottleneck="mmd"), lambda: images(6, 6))
 add(
     "vae conv told",
     late(vae, module="conv", conditional=True, module__channels=(3,)),
@@ -271,12 +262,9 @@ add("gru", late(ae, module="gru", module__hidden_size=4), sequences)
 add(
     "gru deep",
     late(ae, module="gru", module__hidden_size=3, module__n_layers=2, module__bidirectional=False),
-    sequences,
+    lambda: sequences(False),
 )
-add("gru whole", late(ae, module="gru", module__hidden_size=4), lambda: sequences(False))
-add("tcn", late(ae, module="tcn", module__channels=4, module__n_layers=2), sequences)
-add("tcn mask", late(ae, module="tcn", module__channels=4, module__n_layers=2, missing="mask"), sequences)
-add("vae gru", late(vae, module="gru", module__hidden_size=4, conditional=True), sequences, Y["int"][:20])
+add("tcn", late(ae, module="tcn", module__channels=4, module__n_layers=2, missing="mask"), sequences)
 add("vae tcn", late(vae, module="tcn", module__channels=4, module__n_layers=1, prior="mixture"), sequences)
 
 
@@ -316,7 +304,6 @@ HALVES = {
 }
 for name, halves in HALVES.items():
     add(f"pair {name}", lambda halves=halves: ae(module=EncoderDecoder, **seeded(halves)))
-add("class of ours", late(ae, module=skae.nn.MLP, module__hidden_layer_sizes=(4,)))
 add("partial of ours", late(ae, module=functools.partial(skae.nn.MLP, hidden_layer_sizes=(4,))))
 
 
@@ -352,39 +339,54 @@ NOISES = members(noise, noise.Noise) | {
         noise.Compose(noise.GaussianNoise(0.2), noise.SaltAndPepper(0.2)), noise.MaskingNoise(0.1)
     ),
 }
-for name, make in BOTTLENECKS.items():
-    add(f"bottleneck {name}", lambda make=make: ae(bottleneck=make()))
-    add(f"vae bottleneck {name}", lambda make=make: vae(bottleneck=make(), prior="mixture"))
-for name, make in LOSSES.items():
-    add(f"loss {name}", lambda make=make: ae(loss=make()), DATA_OF.get(name, table))
-    if issubclass(getattr(losses, name), losses.Likelihood):
-        add(f"vae loss {name}", lambda make=make: vae(loss=make()), DATA_OF.get(name, table))
-for name, make in NOISES.items():
-    add(f"noise {name}", lambda make=make: ae(noise=make()))
+# Parts do not depend on each other: each of them in one case is enough, and each in a generator that it suits.
+for i, (bottleneck, make) in enumerate(BOTTLENECKS.items()):
+    loss, other = [*LOSSES.items()][i % len(LOSSES)]
+    corrupt = [*NOISES.values()][i % len(NOISES)]
+    add(
+        f"parts {bottleneck} {loss}",
+        lambda make=make, other=other, corrupt=corrupt: ae(bottleneck=make(), loss=other(), noise=corrupt()),
+        DATA_OF.get(loss, table),
+    )
+for i, loss in enumerate(name for name in LOSSES if issubclass(getattr(losses, name), losses.Likelihood)):
+    make = [*BOTTLENECKS.values()][i % len(BOTTLENECKS)]
+    add(
+        f"vae parts {loss}",
+        lambda make=make, loss=loss: vae(bottleneck=make(), loss=LOSSES[loss]()),
+        DATA_OF.get(loss, table),
+    )
 add("parts by name", late(ae, bottleneck="sparse", loss="huber", noise="gaussian_noise"))
 add(
     "parts by class",
-    late(ae, bottleneck=bottlenecks.KSparse, loss=losses.Laplace, noise=noise.SaltAndPepper, n_components=8),
+    late(
+        ae,
+        module=skae.nn.MLP,
+        module__hidden_layer_sizes=(5,),
+        bottleneck=bottlenecks.KSparse,
+        loss=losses.Laplace,
+        noise=noise.SaltAndPepper,
+        n_components=8,
+    ),
 )
 add("vae optimal", late(vae, loss=losses.Laplace("optimal", 0.01), importance_samples=3))
 
 # priors
-for name, prior in {
-    "mixture": "mixture",
-    "GaussianMixture": GaussianMixture(2),
-    "diagonal": GaussianMixture(2, covariance_type="diag", random_state=3),
-    "Bayesian": BayesianGaussianMixture(n_components=2, max_iter=200),
-    "KernelDensity": KernelDensity(bandwidth=0.3, leaf_size=7),
-    "KernelDensity class": KernelDensity,
-    "GaussianMixture class": GaussianMixture,
-}.items():
-    add(f"ae prior {name}", late(ae, prior=prior))
-    add(f"vae prior {name}", late(vae, prior=prior))
+for kind, name, prior in (
+    (ae, "mixture", "mixture"),
+    (vae, "mixture", "mixture"),
+    (ae, "GaussianMixture", GaussianMixture(2)),
+    (vae, "diagonal", GaussianMixture(2, covariance_type="diag", random_state=3)),
+    (ae, "Bayesian", BayesianGaussianMixture(n_components=2, max_iter=200)),
+    (vae, "KernelDensity", KernelDensity(bandwidth=0.3, leaf_size=7)),
+    (ae, "KernelDensity class", KernelDensity),
+    (vae, "GaussianMixture class", GaussianMixture),
+):
+    add(f"{kind.__name__} prior {name}", late(kind, prior=prior))
 add("weighted KernelDensity", late(vae, prior=KernelDensity(bandwidth=0.3)), sample_weight=np.arange(N) % 3 + 0.5)
 
 # y
-for name, y in Y.items():
-    add(f"told {name}", late(vae, conditional=True), y=y)
+for name in ("str", "bool", "float", "target", "targets"):
+    add(f"told {name}", late(vae, conditional=True), y=Y[name])
 add(
     "told classes mixture",
     late(vae, conditional="classes", prior="mixture", bottleneck="total_correlation"),
@@ -394,33 +396,27 @@ add("told targets mmd", late(vae, conditional="targets", prior=GaussianMixture(2
 add("told targets weighted", late(vae, conditional=True), y=Y["target"], sample_weight=np.arange(N) % 3 + 0.0)
 add("told series", late(vae, conditional=True), frame, pd.Series(Y["object"]))
 
-# rows of other kinds, and ways to fit
+# data of other kinds, and other parameters
 add("frame", ae, frame)
-add("vae frame", vae, frame)
-add("pandas", ae, frame, pandas=True)
-add("float32", ae, lambda: table().astype(np.float32))
-add("integers", ae, lambda: (10 * table()).astype(int))
-add("tensor", ae, lambda: torch.tensor(table()))
+add("pandas", late(ae, lr_schedule="plateau", max_epochs=3), frame, pandas=True)
+add("float32", late(ae, lr_schedule=None), lambda: table().astype(np.float32))
 add("fortran", ae, lambda: np.asfortranarray(table()))
-add("weights", ae, sample_weight=np.arange(N) % 3 + 0.0)
 add("mask", late(ae, missing="mask", noise="masking_noise"), holes)
 add("vae mask", late(vae, missing="mask"), holes)
-add("judged by others", ae, X_val=np.ascontiguousarray(table()[:9]))
-add("targets", ae, X_target=table() * 0.9)
-add("alpha", late(ae, alpha=0.1, l1_ratio=0.5))
-for lr_schedule in ("onecycle", "cosine", "plateau", None):
-    add(f"schedule {lr_schedule}", late(ae, lr_schedule=lr_schedule, max_epochs=3, early_stopping=False))
-add("stopped", late(ae, max_epochs=6, n_iter_no_change=1, tol=0.5))
-add("bf16", late(ae, precision="bf16"))
-add("random state", late(ae, random_state=np.random.RandomState(3)))
-add("numpy numbers", late(ae, n_components=np.int64(2), lr=np.float64(1e-3), alpha=np.float32(0.1)))
-add("more names", late(ae, optimizer__weight_decay=0.1, iterator_train__shuffle=False, iterator_valid__batch_size=7))
-for optimizer in ("sgd", "rmsprop", "adamw", "nadam", torch.optim.Adamax):
-    add(f"optimizer {getattr(optimizer, '__name__', optimizer)}", late(ae, optimizer=optimizer, lr_schedule=None))
-add("momentum", late(ae, optimizer="sgd", optimizer__momentum=0.9))
-add("device", late(ae, device=torch.device("cpu")))
+add("validation data", ae, X_val=np.ascontiguousarray(table()[:9]), sample_weight=np.arange(N) % 3 + 0.0)
+add("bf16", late(ae, precision="bf16", optimizer="sgd", optimizer__momentum=0.9))
+add(
+    "numpy numbers",
+    late(ae, n_components=np.int64(2), lr=np.float64(1e-3), alpha=np.float32(0.1),
+         random_state=np.random.RandomState(3)),
+)  # fmt: skip
+add(
+    "more names",
+    late(ae, optimizer="adamw", optimizer__weight_decay=0.1, iterator_train__shuffle=False,
+         iterator_valid__batch_size=7),
+)  # fmt: skip
+add("device", late(ae, optimizer=torch.optim.Adamax, device=torch.device("cpu")))
 add("requests", lambda: requesting(ae()))
-add("warm", lambda: ae(warm_start=True).fit(table()))
 add(
     "early stopping of skorch",
     lambda: ae(callbacks=[("stop", EarlyStopping("train_loss", 2))]),
@@ -430,28 +426,25 @@ add("callback of a user", lambda: ae(callbacks=[UserCallback("mine")]), trusted=
 
 # what is not ours
 add("user's network", late(ae, module=UserNet, module__width=3), trusted=[UserNet])
-add("user's partial", late(ae, module=functools.partial(UserNet, width=3)), trusted=[UserNet])
+add(
+    "user's partial",
+    lambda: ae(module=functools.partial(UserNet, width=3), bottleneck=UserBottleneck),
+    trusted=[UserNet, UserBottleneck],
+)
 add("user's function", late(ae, module=make_network), trusted=[make_network])
 add("user's nested class", late(ae, module=Outer.NestedNet), trusted=[Outer.NestedNet])
-add("user's bottleneck", lambda: ae(bottleneck=UserBottleneck(0.1)), trusted=[UserBottleneck])
+add("user's bottleneck", lambda: conv(bottleneck=UserBottleneck(0.1)), lambda: images(6, 6), trusted=[UserBottleneck])
 add("user's loss", lambda: ae(loss=UserLoss()), trusted=[UserLoss])
-add("user's noise", lambda: ae(noise=UserNoise(0.1)), trusted=[UserNoise])
-add(
-    "user's noise within ours", lambda: ae(noise=noise.Compose(noise.GaussianNoise(), UserNoise())), trusted=[UserNoise]
-)
-add("user's part as class", late(ae, bottleneck=UserBottleneck), trusted=[UserBottleneck])
+add("user's noise", lambda: ae(noise=noise.Compose(noise.GaussianNoise(), UserNoise())), trusted=[UserNoise])
 add("user's density", lambda: vae(prior=UserDensity(0.2)), trusted=[UserDensity])
 add("user's optimizer", late(ae, optimizer=UserOptimizer), trusted=[UserOptimizer])
 add("user's estimator", lambda: UserEstimator(**ae().get_params()), trusted=[UserEstimator])
-add("user's vae", lambda: UserVAE(**vae().get_params()), trusted=[UserVAE])
 
 # around
 add("reconstructor", lambda: Reconstructor(ae()))
-add("reconstructor frame", lambda: Reconstructor(ae(missing="mask"), keep_observed=True), frame)
 add("reconstructor filling", lambda: Reconstructor(ae(missing="mask"), filling=SimpleImputer()), holes)
 add("reconstructor neighbours", lambda: Reconstructor(vae(), filling=KNNImputer(), keep_observed=True), holes)
-add("reconstructor pca", lambda: Reconstructor(PCA(2)))
-add("reconstructor conv", lambda: Reconstructor(conv()), lambda: images(6, 6))
+add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
 
 
@@ -532,11 +525,7 @@ WAYS: dict[str, Callable[..., Any]] = {
 NOT_FOR_SKOPS = [
     *("pair layers", "pair nested layers", "pair partials", "partial of ours", "requests", "weighted KernelDensity"),
     *(name for name in CASES if name.endswith(("prior KernelDensity", "prior KernelDensity class"))),
-    *(
-        name
-        for name in CASES
-        if name.startswith("user's") and not name.endswith(("estimator", "vae", "density", "optimizer"))
-    ),
+    *(name for name in CASES if name.startswith("user's") and not name.endswith(("estimator", "density", "optimizer"))),
 ]
 KEEP_OPTIMIZER = [name for name in WAYS if name not in ("save", "save twice", "save in pipeline", "copy")]
 KEEP_CALLBACKS = [name for name in WAYS if not name.startswith("save")]

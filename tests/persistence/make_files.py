@@ -3,6 +3,7 @@
 python tests/persistence/make_files.py
 """
 
+import pickle
 from pathlib import Path
 
 import battery
@@ -25,6 +26,11 @@ NAMES = {
     "user_network": "user's network",
     "reconstructor": "reconstructor filling",
 }
+# A pickle names types that a file does not: layers, where the user has written a part.
+PICKLED = {name: case for name, case in NAMES.items() if name != "vae_kernel_density"} | {
+    "user_bottleneck": "user's bottleneck",
+    "user_loss": "user's loss",
+}
 
 
 def expected(est, X, y):
@@ -44,13 +50,17 @@ def expected(est, X, y):
 def main():
     folder = Path(__file__).parent / "files" / skae.__version__
     folder.mkdir(parents=True, exist_ok=True)
-    for file, name in NAMES.items():
+    for file, name in (NAMES | PICKLED).items():
         case, est = battery.CASES[name], battery.fitted(name)
         X = case.X()
-        skae.save(est, folder / f"{file}.skae", optimizer=file == "transformer")
+        if file in NAMES:
+            skae.save(est, folder / f"{file}.skae", optimizer=file == "transformer")
+        if file in PICKLED:
+            (folder / f"{file}.pkl").write_bytes(pickle.dumps(est))
         y = {} if case.y is None else {"y": case.y}
         np.savez_compressed(folder / f"{file}.npz", X=np.asarray(X), **y, **expected(est, X, case.y))
     skae.save(battery.in_archive(), folder / "pipeline.skae")
+    (folder / "pipeline.pkl").write_bytes(pickle.dumps(battery.in_archive()))
     X = battery.table()
     np.savez_compressed(folder / "pipeline.npz", X=X, transform=battery.in_archive().transform(X))
 

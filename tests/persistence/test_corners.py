@@ -1,16 +1,13 @@
-"""What files, archives and checkpoints must not do or lose, case by case."""
+"""Made-up files are refused, and unusual networks are saved or refused."""
 
-import functools
 import io
 import json
-import os
 import pickle
 import threading
 import zipfile
 
 import numpy as np
 import pytest
-import safetensors.numpy
 import torch
 from sklearn.datasets import load_iris
 from sklearn.impute import SimpleImputer
@@ -21,7 +18,7 @@ from skops import io as sio
 from torch import nn
 
 import skae
-from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
+from skae import AutoencoderTransformer, Reconstructor
 from skae._utils import files as _files
 from skae.nn import EncoderDecoder
 
@@ -89,33 +86,43 @@ def of_another_process(found, arrays):
     found["fitted"]["_skl_callbacks"] = [1]
 
 
-def partial_of_no_network(found, arrays):
-    found["params"]["callbacks"] = [
-        {"$": "partial", "of": {"function": {"$": "class", "class": "skae.VAEGenerator"}, "args": [], "keywords": {}}}
-    ]
+def many_layers(found, arrays):
+    net(found)["recipe"] |= {
+        "network": {"$": "class", "class": "skae.nn.GRU"},
+        "network_params": {"n_layers": {"$": "scalar", "dtype": "<i8", "value": 10**9}},
+    }
+
+
+def many_layers_by_position(found, arrays):
+    of = {"function": {"$": "class", "class": "torch.nn.LSTM"}, "args": [1, 1, 10**9, True], "keywords": {}}
+    net(found)["recipe"]["network"] = {"$": "partial", "of": of}
+
+
+def many_components_beside_a_class(found, arrays):
+    net(found)["recipe"] |= {"n_components": 10**9, "loss": {"$": "class", "class": "sklearn.decomposition.PCA"}}
 
 
 MADE_UP = (
     *(huge_partial, huge_criterion, many_times_one_array, metric_of_a_function, hidden_method, hidden_hooks),
-    *(of_another_process, partial_of_no_network),
+    *(of_another_process, many_layers, many_layers_by_position, many_components_beside_a_class),
 )
 
 
 @pytest.mark.parametrize("change", MADE_UP, ids=lambda change: change.__name__)
-def test_a_file_that_was_made_up_is_refused(ae, tmp_path, change):
+def test_made_up_file_is_refused(ae, tmp_path, change):
     with pytest.raises(ValueError, match="cannot be loaded"):
         skae.load(changed(ae, tmp_path / "file", change))
 
 
-def test_print_is_not_known(ae, tmp_path):
+def test_function_must_be_trusted(ae, tmp_path):
     def change(found, arrays):
         found["params"]["callbacks"] = [{"$": "function", "function": "builtins.print"}]
 
-    with pytest.raises(ValueError, match=r"it names builtins.print"):
+    with pytest.raises(ValueError, match=r"untrusted type builtins.print"):
         skae.load(changed(ae, tmp_path / "file", change))
 
 
-def test_a_checkpoint_of_somebody_else_is_let_go(ae, tmp_path):
+def test_checkpoint_of_a_file_is_ignored(ae, tmp_path):
     victim = str(tmp_path / "victim")
 
     def change(found, arrays):
@@ -127,18 +134,7 @@ def test_a_checkpoint_of_somebody_else_is_let_go(ae, tmp_path):
     assert skae.load(tmp_path / "archive")["ae"].checkpoint is None
 
 
-def test_what_is_hidden_in_an_archive_is_looked_at(tmp_path):
-    ae = AutoencoderTransformer(2, **small).fit(X)
-    with torch.no_grad():
-        next(ae.module_.parameters()).fill_(torch.nan)
-    pipe = Pipeline([("scale", StandardScaler())])
-    pipe.steps = np.array([("ae", ae)], dtype=object)
-    (tmp_path / "archive").write_bytes(sio.dumps(pipe))
-    with pytest.raises(ValueError, match="not finite"):
-        skae.load(tmp_path / "archive")
-
-
-def test_an_archive_has_no_layers_of_torch(tmp_path):
+def test_archive_creates_no_layers_of_torch(tmp_path):
     """They make themselves from what the archive says, such as the number of their layers."""
     data = sio.dumps(Pipeline([("ae", AutoencoderTransformer(2, noise=StandardScaler()))]))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -154,17 +150,17 @@ def test_an_archive_has_no_layers_of_torch(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [(), (7,)])
-def test_a_state_of_an_optimizer_that_a_fused_update_would_read_beyond(ae, wrong):
+def test_optimizer_state_must_have_the_shape_of_the_weights(ae, wrong):
     again = pickle.loads(pickle.dumps(ae))
-    again.net_.kept_optimizer_["state"][0]["exp_avg"] = np.zeros(wrong, np.float32)
-    again.net_.kept_optimizer_["param_groups"][0]["fused"] = False  # a fit would put it back
+    again.net_.saved_optimizer_state_["state"][0]["exp_avg"] = np.zeros(wrong, np.float32)
+    again.net_.saved_optimizer_state_["param_groups"][0]["fused"] = False  # a fit would put it back
     before = dict(vars(again))
-    with pytest.raises(ValueError, match="exp_avg of shape"):
+    with pytest.raises(ValueError, match="exp_avg must have the shape"):
         again.partial_fit(X)
     assert vars(again) == before
 
 
-def test_a_newer_format_is_told_from_a_file_of_others(ae, tmp_path):
+def test_newer_format_asks_for_an_update(ae, tmp_path):
     path = tmp_path / "file"
     skae.save(ae, path)
     data = path.read_bytes()
@@ -180,11 +176,11 @@ def test_a_newer_format_is_told_from_a_file_of_others(ae, tmp_path):
         skae.load(path)
     for version in ("0", "", "1e3", "-1"):
         write(header["__metadata__"] | {"skae_format": version})
-        with pytest.raises(ValueError, match="which is none"):
+        with pytest.raises(ValueError, match="is not supported"):
             skae.load(path)
 
 
-def test_a_newer_net_in_an_archive(ae, monkeypatch):
+def test_newer_format_of_a_pickle_is_refused(ae, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("skae._training.state.FORMAT", _files.FORMAT + 1)
         data = pickle.dumps(ae.net_)
@@ -210,14 +206,14 @@ class Buffered(nn.Module):
         return self.decode_(z / self.k)
 
 
-def test_buffers_that_are_not_in_the_state(tmp_path):
+def test_non_persistent_buffers_are_restored(tmp_path):
     ae = AutoencoderTransformer(2, module=Buffered, max_epochs=1, random_state=0).fit(X)
     skae.save(ae, tmp_path / "file")
     again = skae.load(tmp_path / "file", trusted=[Buffered])
     np.testing.assert_array_equal(again.transform(X), ae.transform(X))
 
 
-def test_save_moves_no_global_stream(tmp_path):
+def test_save_and_load_leave_the_global_stream(tmp_path):
     ae = AutoencoderTransformer(2, module=Buffered, max_epochs=1, random_state=0).fit(X)
     before = torch.get_rng_state()
     skae.save(ae, tmp_path / "file")
@@ -231,18 +227,18 @@ def halves(encoder, decoder=None, **params):
     return AutoencoderTransformer(2, module=EncoderDecoder, module__encoder=encoder, module__decoder=decoder, **params)
 
 
-def test_a_layer_that_comes_twice(tmp_path):
+def test_shared_layers(tmp_path):
     act = nn.Tanh()
     ae = halves(nn.Sequential(nn.Linear(4, 6), act, nn.Linear(6, 2), act)).fit(X)
     skae.save(ae, tmp_path / "file")
     np.testing.assert_array_equal(skae.load(tmp_path / "file").transform(X), ae.transform(X))
     twice = nn.Linear(4, 4)
-    with pytest.raises(TypeError, match="weights at two places"):
+    with pytest.raises(TypeError, match="shares weights between two places"):
         skae.save(halves(nn.Sequential(twice, twice, nn.Linear(4, 2))).fit(X), tmp_path / "file")
 
 
-def test_layers_in_another_precision_are_refused_by_save(tmp_path):
-    with pytest.raises(TypeError, match="is not made by its attributes"):
+def test_layers_in_double_precision_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="cannot be created from its attributes"):
         skae.save(halves(nn.Linear(4, 2).double()).fit(X), tmp_path / "file")
 
 
@@ -258,7 +254,7 @@ def test_frozen_layers_stay_frozen(tmp_path):
     np.testing.assert_array_equal(again.reconstruct(X), ae.reconstruct(X))
 
 
-def test_classes_of_a_script_and_by_name(tmp_path, monkeypatch):
+def test_classes_are_trusted_by_former_name(tmp_path, monkeypatch):
     ae = AutoencoderTransformer(2, module=Buffered, max_epochs=1, random_state=0)
     with monkeypatch.context() as patch:
         patch.setattr(Buffered, "__module__", "__main__")
@@ -268,7 +264,7 @@ def test_classes_of_a_script_and_by_name(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Buffered, "__module__", "moved.away")
         skae.save(ae, tmp_path / "moved")
-    with pytest.raises(ValueError, match=r"it names moved.away.Buffered"):
+    with pytest.raises(ValueError, match=r"untrusted type moved.away.Buffered"):
         skae.load(tmp_path / "moved", trusted=[Buffered])
     again = skae.load(tmp_path / "moved", trusted={"moved.away.Buffered": Buffered})
     np.testing.assert_array_equal(again.transform(X), ae.transform(X))
@@ -278,25 +274,17 @@ class Widths(list):
     pass
 
 
-def test_parameters_of_kinds_that_a_file_cannot_hold(tmp_path):
+def test_error_names_the_parameter_that_cannot_be_saved(tmp_path):
     ae = AutoencoderTransformer(2, max_epochs=1, module__hidden_layer_sizes=Widths([8])).fit(X)
     with pytest.raises(TypeError, match=r"AutoencoderTransformer\.module__hidden_layer_sizes"):
         skae.save(ae, tmp_path / "file")
-
-
-def test_a_partial_network(tmp_path):
-    ae = AutoencoderTransformer(
-        2, module=functools.partial(skae.nn.MLP, hidden_layer_sizes=(5,)), max_epochs=1, random_state=0
-    ).fit(X)
-    skae.save(ae, tmp_path / "file")
-    np.testing.assert_array_equal(skae.load(tmp_path / "file").transform(X), ae.transform(X))
 
 
 # ---------------------------------------------------------------- around estimators
 
 
 @pytest.mark.parametrize("what", ["pipeline", "imputer"])
-def test_a_reconstructor_of_others(tmp_path, what):
+def test_reconstructor_of_other_estimators(tmp_path, what):
     ae = AutoencoderTransformer(2, missing="mask" if what == "imputer" else "error", **small)
     if what == "pipeline":
         est = Reconstructor(make_pipeline(StandardScaler(), ae))
@@ -310,7 +298,7 @@ def test_a_reconstructor_of_others(tmp_path, what):
     assert not (tmp_path / "known").read_bytes().startswith(b"PK"), "no skops is needed for it"
 
 
-def test_a_device_by_its_number(ae):
+def test_device_number(ae):
     again = pickle.loads(pickle.dumps(ae))
     again.set_params(device=0)
     if torch.cuda.is_available():
@@ -321,7 +309,7 @@ def test_a_device_by_its_number(ae):
     assert elsewhere.device == "auto"
 
 
-def test_load_on_auto(ae, tmp_path):
+def test_load_takes_device_auto(ae, tmp_path):
     skae.save(ae, tmp_path / "file")
     assert skae.load(tmp_path / "file", device="auto").device == "auto"
     skae.save(make_pipeline(StandardScaler(), ae), tmp_path / "archive")
@@ -330,9 +318,9 @@ def test_load_on_auto(ae, tmp_path):
         skae.load(tmp_path / "file", device="tpu")
 
 
-def test_an_optimizer_that_many_ask_for_at_once(ae):
+def test_threads_share_the_restored_optimizer(ae):
     wanted = ae.net_.optimizer_.state_dict()["state"]
-    for _ in range(10):
+    for _ in range(5):
         again, found = pickle.loads(pickle.dumps(ae)), []
 
         def ask(again=again, found=found):
@@ -348,127 +336,3 @@ def test_an_optimizer_that_many_ask_for_at_once(ae):
         for _, state in found:
             for i, values in wanted.items():
                 np.testing.assert_array_equal(state["state"][i]["exp_avg"], values["exp_avg"].numpy())
-
-
-# ---------------------------------------------------------------- checkpoints
-
-
-class Stop(BaseException):
-    pass
-
-
-class Breaks(skae._training.callbacks.Callback):
-    def __init__(self, what=None):
-        self.what = what
-
-    def on_epoch_end(self, net, **kwargs):
-        net.history.record("when", self.what)
-        if len(net.history) == 2:
-            raise Stop
-
-
-def broken(path, *, what=None, **params):
-    params = {"max_epochs": 4, "random_state": 0, "module__hidden_layer_sizes": (5,)} | params
-    ae = AutoencoderTransformer(2, checkpoint=path, callbacks=[Breaks(what)], **params)
-    with pytest.raises(Stop):
-        ae.fit(X)
-    return ae.set_params(callbacks=None)
-
-
-@pytest.mark.parametrize("what", [object(), torch.zeros(2, dtype=torch.bfloat16), lambda: None], ids=["a", "b", "c"])
-def test_histories_with_what_no_file_can_hold(tmp_path, what):
-    ae = broken(tmp_path / "fit", what=what)
-    whole = AutoencoderTransformer(2, max_epochs=4, random_state=0, module__hidden_layer_sizes=(5,)).fit(X)
-    np.testing.assert_array_equal(ae.fit(X).transform(X), whole.transform(X))
-
-
-def test_links(tmp_path):
-    (tmp_path / "disk").mkdir()
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path / "disk" / "fit")
-    ae = broken(link)
-    assert os.listdir(tmp_path / "disk") == ["fit"]
-    ae.fit(X)
-    assert os.listdir(tmp_path / "disk") == []
-    assert link.is_symlink()
-
-
-def test_kills_leave_one_file_at_most_that_the_end_takes_away(tmp_path):
-    ae = broken(tmp_path / "fit")
-    (tmp_path / os.path.basename(_files.temporary_of(str(tmp_path / "fit")))).write_bytes(b"half of")
-    ae.fit(X)
-    assert os.listdir(tmp_path) == []
-
-
-def test_networks_with_other_weights_are_another_training(tmp_path):
-    first, second, decoder = nn.Linear(4, 2), nn.Linear(4, 2), nn.Linear(2, 4)
-    ae = halves(first, decoder, max_epochs=4, checkpoint=tmp_path / "fit", callbacks=[Breaks()])
-    with pytest.raises(Stop):
-        ae.fit(X)
-    with pytest.raises(ValueError, match="other parameters or data"):
-        halves(second, decoder, max_epochs=4, checkpoint=tmp_path / "fit").fit(X)
-    halves(first, decoder, max_epochs=4, checkpoint=tmp_path / "fit").fit(X)
-
-
-def deep(state):
-    state["seed"] = "deep"
-
-
-def bogus_device(state):
-    state["seed"] = {"$": "device", "name": "bogus"}
-
-
-def no_losses(state):
-    state["history"] = [1, 2]
-
-
-def long_history(state):
-    state["history"] = state["history"] * 100
-
-
-def no_order(state):
-    state["order"] = None
-
-
-def a_method(state):
-    state["callbacks"]["keep_best"]["on_epoch_end"] = 3
-
-
-def no_fingerprint(state):
-    del state["fingerprint"]
-
-
-def no_weights(state):
-    state["weights"] = {}
-
-
-MADE_UP_TRAININGS = (
-    deep,
-    bogus_device,
-    no_losses,
-    long_history,
-    no_order,
-    a_method,
-    no_fingerprint,
-    no_weights,
-)
-
-
-@pytest.mark.parametrize("change", MADE_UP_TRAININGS, ids=lambda change: change.__name__)
-def test_a_checkpoint_that_was_made_up_is_refused(tmp_path, change):
-    ae = broken(tmp_path / "fit")
-    document, arrays = _files.unpack((tmp_path / "fit").read_bytes())
-    change(document["state"])
-    text = json.dumps(document).replace('"deep"', "[" * 100_000 + "]" * 100_000)
-    metadata = {"skae_format": "1", "document": text, "sha256": _files._digest(text, arrays)}
-    (tmp_path / "fit").write_bytes(safetensors.numpy.save(arrays, metadata))
-    with pytest.raises(ValueError, match="no file that this training can go on from"):
-        ae.fit(X)
-    assert not hasattr(ae, "net_")
-
-
-def test_generators_too(tmp_path):
-    vae = VAEGenerator(2, conditional=True, **small).fit(X, load_iris().target)
-    skae.save(vae, tmp_path / "file")
-    again = skae.load(tmp_path / "file")
-    np.testing.assert_array_equal(again.sample(3, 0, y=1), vae.sample(3, 0, y=1))

@@ -1,4 +1,4 @@
-"""Plain values that a file keeps beside an estimator."""
+"""Metadata of users in files."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def kept(est, metadata):
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(metadata=st.dictionaries(st.text(max_size=5), PLAIN, max_size=4))
-def test_what_is_kept_comes_back(kind, metadata):
+def test_metadata_are_the_same_after_loading(kind, metadata):
     data = kept(ESTIMATORS[kind](), metadata)
     assert read_metadata(io.BytesIO(data)) == metadata
     est, found = skae.load(io.BytesIO(data), return_metadata=True)
@@ -50,7 +50,7 @@ def test_what_is_kept_comes_back(kind, metadata):
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
-def test_without_metadata_a_file_is_what_it_was(kind, tmp_path):
+def test_no_metadata_by_default(kind, tmp_path):
     est = ESTIMATORS[kind]()
     for metadata in (None, {}):
         data = kept(est, metadata)
@@ -61,33 +61,33 @@ def test_without_metadata_a_file_is_what_it_was(kind, tmp_path):
 
 @pytest.mark.parametrize("name", ["vae", "pipeline"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
-def test_files_from_before_have_none(name):
+def test_files_of_version_0_2_0_have_no_metadata(name):
     path = FILES / "0.2.0" / f"{name}.skae"
     assert read_metadata(path) == {}
     assert skae.load(path, return_metadata=True)[1] == {}
 
 
-def test_a_reader_of_headers_sees_them(tmp_path):
+def test_safetensors_reads_metadata(tmp_path):
     skae.save(fitted("ae"), tmp_path / "kept", metadata={"data": "digits"})
     with safe_open(tmp_path / "kept", framework="numpy") as file:
         assert json.loads(file.metadata()["document"])["metadata"] == {"data": "digits"}
 
 
-def test_only_the_header_is_read():
+def test_read_metadata_reads_the_header_only():
     data = kept(fitted("ae"), {"a": 1})
     file = io.BytesIO(data)
     assert read_metadata(file) == {"a": 1}
     assert file.tell() == 8 + int.from_bytes(data[:8], "little")
 
 
-def test_numbers_of_numpy_and_tuples():
+def test_numpy_scalars_and_tuples_become_plain():
     given = {"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": (1, "x"), "e": np.str_("y")}
     found = read_metadata(io.BytesIO(kept(fitted("ae"), given)))
     assert found == {"a": 0.5, "b": 3, "c": True, "d": [1, "x"], "e": "y"}
     assert [type(value) for value in found.values()] == [float, int, bool, list, str]
 
 
-def test_keys_of_the_document_mean_nothing_in_metadata():
+def test_metadata_are_not_decoded():
     metadata = {"$": "function", "function": "os.system", "class": "os.system"}
     assert skae.load(io.BytesIO(kept(fitted("ae"), metadata)), return_metadata=True)[1] == metadata
 
@@ -116,7 +116,7 @@ def circular():
         ({"a": "x" * 2**20}, ValueError, "at most 1048576 bytes as JSON, got 10485"),
     ],
 )
-def test_what_cannot_be_kept_is_refused(kind, metadata, error, message):
+def test_other_metadata_are_refused(kind, metadata, error, message):
     file = io.BytesIO()
     with pytest.raises(error, match=message):
         skae.save(ESTIMATORS[kind](), file, metadata=metadata)
@@ -124,7 +124,7 @@ def test_what_cannot_be_kept_is_refused(kind, metadata, error, message):
 
 
 @pytest.mark.parametrize("metadata", [[], "a", 1, {"a": math.inf}, {"a": 2**64}, {"a": "x" * 2**20}])
-def test_a_file_with_other_metadata_is_refused(metadata):
+def test_file_with_other_metadata_is_refused(metadata):
     document, arrays = _files.unpack(kept(fitted("ae"), {"a": 1}))
     text = json.dumps(document | {"metadata": metadata})
     sha256 = _files._digest(text, arrays)
@@ -134,7 +134,7 @@ def test_a_file_with_other_metadata_is_refused(metadata):
             read(io.BytesIO(data))
 
 
-def test_a_changed_letter_is_seen_by_load():
+def test_checksum_covers_metadata():
     data = kept(fitted("ae"), {"a": string.ascii_letters})
     changed = data.replace(string.ascii_letters.encode(), string.ascii_letters.swapcase().encode())
     with pytest.raises(ValueError, match="checksum"):
@@ -143,7 +143,7 @@ def test_a_changed_letter_is_seen_by_load():
         read_metadata(io.BytesIO(kept(in_archive(), {"a": "b" * 50}).replace(b"b" * 50, b"c" * 50)))
 
 
-def test_a_checkpoint_is_no_file_of_an_estimator():
+def test_document_must_be_of_an_estimator():
     data = _files.pack({"kind": "checkpoint", "metadata": {"a": 1}}, {})
     with pytest.raises(ValueError, match="holds no estimator"):
         read_metadata(io.BytesIO(data))

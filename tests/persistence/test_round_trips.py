@@ -1,4 +1,4 @@
-"""What comes back is what was kept, to the bit, whichever way it went."""
+"""Estimators are the same to the bit after saving and loading, in every way."""
 
 import copyreg
 import functools
@@ -15,7 +15,6 @@ import battery
 import joblib
 import numpy as np
 import pytest
-import skops.io as sio
 import torch
 from battery import CASES, WAYS, ae, differences, fitted, frame, outputs, state, table, vae
 from guards import HANGS
@@ -72,7 +71,7 @@ def test_round_trips(name, tmp_path):
     assert not failures, "\n".join(failures)
 
 
-def test_every_estimator_and_network_is_among_them():
+def test_cases_cover_every_estimator_and_network():
     ours = {name for name in skae.__all__ if isinstance(getattr(skae, name), type)}
     assert ours <= {type(case.make()).__name__ for case in CASES.values()}
     networks = {type(fitted(name).module_.network).__name__ for name in ("ae", "conv", "gru", "tcn", "pair layers")}
@@ -95,7 +94,7 @@ def test_every_estimator_and_network_is_among_them():
     ],
     ids=["weight", "progress", "type", "gradient", "mode", "stream", "optimizer", "history", "order", "lr"],
 )
-def test_the_comparison_sees_what_differs(change):
+def test_comparison_finds_differences(change):
     est = vae(prior=GaussianMixture(2)).fit(table())
     again = pickle.loads(pickle.dumps(est))
     same(state(est), state(again))
@@ -106,7 +105,7 @@ def test_the_comparison_sees_what_differs(change):
 # ------------------------------------------------------------------ unfitted, cloned, twice
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES][::8])
 def test_unfitted_and_cloned(name, tmp_path):
     case = CASES[name]
     est = clone(case.make())
@@ -118,38 +117,26 @@ def test_unfitted_and_cloned(name, tmp_path):
     same(state(clone(fitted(name))), state(clone(loaded)))
 
 
-@pytest.mark.parametrize("name", ["vae prior mixture", "conv", "told str", "gru", "reconstructor filling"])
-@pytest.mark.parametrize("optimizer", [False, True])
-def test_two_files_of_one_estimator_are_the_same_bytes(name, optimizer, tmp_path):
-    est, path = fitted(name), tmp_path / "kept"
-    found = set()
-    for one in (est, est, pickle.loads(pickle.dumps(est))):
-        skae.save(one, path, optimizer=optimizer)
-        found.add(path.read_bytes())
-    skae.save(skae.load(path), path, optimizer=optimizer)
-    assert found == {path.read_bytes()}
-
-
 # ------------------------------------------------------------------ going on
 
 OPTIMIZERS = ["adam", "sgd", "rmsprop", "adamw", "nadam", "adagrad", "radam", "adadelta", "adafactor", "lbfgs", "rprop"]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_training_goes_on_as_if_nothing_had_been(optimizer, tmp_path):
+def test_training_continues_as_without_saving(optimizer, tmp_path):
     est = ae(optimizer=optimizer, noise="gaussian_noise", warm_start=True).fit(table())
-    again = {way: WAYS[way](est, tmp_path) for way in battery.KEEP_OPTIMIZER}
-    later = {way: WAYS[way](est, tmp_path) for way in battery.KEEP_OPTIMIZER[::3]}
+    ways = battery.KEEP_OPTIMIZER if optimizer == "adam" else ("save with optimizer", "pickle 5")
+    again = {way: WAYS[way](est, tmp_path) for way in ways}
+    later = WAYS[ways[0]](est, tmp_path)
     est.partial_fit(table()[:20])
     for way, other in again.items():
         same(state(est), state(other.partial_fit(table()[:20])), where=way)
-    est = WAYS["pickle 5"](next(iter(later.values())), tmp_path).fit(table())
-    for way, other in later.items():
-        same(state(est), state(other.fit(table())), where=way)
+    est = WAYS["pickle 5"](later, tmp_path).fit(table())
+    same(state(est), state(later.fit(table())))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_without_the_optimizers_state_it_begins_anew(optimizer, tmp_path):
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
+def test_without_its_state_the_optimizer_starts_anew(optimizer, tmp_path):
     est = ae(optimizer=optimizer, lr_schedule=None).fit(table())
     loaded = WAYS["save"](est, tmp_path)
     piped = WAYS["save in pipeline"](est, tmp_path)
@@ -164,7 +151,7 @@ def test_without_the_optimizers_state_it_begins_anew(optimizer, tmp_path):
         assert list(differences(wanted, state(kept.partial_fit(table()))))
 
 
-def test_more_rows_of_a_conditional_generator(tmp_path):
+def test_conditional_generator_continues_with_more_samples(tmp_path):
     y = battery.Y["str"]
     est = vae(conditional=True, prior=GaussianMixture(2), bottleneck="total_correlation").fit(table(), y)
     again = WAYS["save with optimizer"](est, tmp_path)
@@ -174,7 +161,7 @@ def test_more_rows_of_a_conditional_generator(tmp_path):
 
 
 @pytest.mark.parametrize("way", ["save", "save with optimizer", "pickle 5", "joblib mapped", "skops", "deepcopy"])
-def test_the_net_is_still_one_of_skorch(way, tmp_path):
+def test_net_works_as_one_of_skorch(way, tmp_path):
     est = WAYS[way](fitted("ae"), tmp_path)
     net, X = est.net_, table().astype(np.float32)
     assert net.predict(X).shape == fitted("ae").net_.predict(X).shape
@@ -185,7 +172,7 @@ def test_the_net_is_still_one_of_skorch(way, tmp_path):
     assert all(parameter.requires_grad for parameter in net.module_.parameters())
 
 
-def test_what_is_loaded_can_be_written_to(tmp_path):
+def test_loaded_weights_can_be_trained(tmp_path):
     for way in ("save", "joblib mapped", "skops"):
         est = WAYS[way](fitted("ae"), tmp_path)
         before = [parameter.clone() for parameter in est.module_.parameters()]
@@ -208,41 +195,19 @@ def test_a_search_and_a_pipeline(tmp_path):
             same(est.predict(X), again.predict(X))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["ae", "ae prior mixture", "vae prior mixture", "conv", "gru", "tcn", "told str", "told targets", "reconstructor"],
-)
-def test_the_audit_of_skops_shows_only_our_own(name, tmp_path):
-    case = CASES[name]
-    pipe = make_pipeline(StandardScaler().fit(np.ones((2, 1))), fitted(name))
-    data = sio.dumps(pipe)
-    names = sio.get_untrusted_types(data=data)
-    assert names
-    assert all(found.startswith("skae.") and "._" not in found for found in names)
-    again = sio.loads(data, trusted=names)[-1]
-    same(outputs(fitted(name), case.X(), case.y), outputs(again, case.X(), case.y))
-    (tmp_path / "by_skops").write_bytes(data)  # a file of skops itself
-    again = skae.load(tmp_path / "by_skops")[-1]
-    same(outputs(fitted(name), case.X(), case.y), outputs(again, case.X(), case.y))
-
-
-def test_in_a_pipeline_too_only_what_is_trusted_is_made(tmp_path):
+def test_an_archive_creates_only_trusted_classes(tmp_path):
     pipe = make_pipeline(StandardScaler(), clone(fitted("user's network"))).fit(table())
     skae.save(pipe, tmp_path / "kept")
-    with pytest.raises(ValueError, match=r"names battery\.UserNet, .*trusted=\[UserNet\]"):
+    with pytest.raises(ValueError, match=r"untrusted type battery\.UserNet: .*trusted=\[UserNet\]"):
         skae.load(tmp_path / "kept")
     same(pipe.transform(table()), skae.load(tmp_path / "kept", trusted=[battery.UserNet]).transform(table()))
-    pipe = make_pipeline(StandardScaler(), ae(prior=battery.UserDensity())).fit(table())
-    skae.save(pipe, tmp_path / "kept")
-    with pytest.raises(ValueError, match=r"names battery\.UserDensity, .*trusted=\[UserDensity\]"):
-        skae.load(tmp_path / "kept")
 
 
 # ------------------------------------------------------------------ who is trusted
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.trusted])
-def test_what_is_not_ours_must_be_trusted(name, tmp_path):
+def test_classes_of_users_must_be_trusted(name, tmp_path):
     skae.save(fitted(name), tmp_path / "kept")
     with pytest.raises(ValueError, match="if you trust the file") as error:
         skae.load(tmp_path / "kept")
@@ -251,12 +216,12 @@ def test_what_is_not_ours_must_be_trusted(name, tmp_path):
         assert thing.__name__ in str(error.value).partition("trusted=[")[2]
 
 
-def test_all_that_are_missing_are_named(tmp_path):
+def test_error_names_all_untrusted_types(tmp_path):
     est = ae(module=battery.UserNet, bottleneck=battery.UserBottleneck(), loss=battery.UserLoss()).fit(table())
     skae.save(est, tmp_path / "kept")
     with pytest.raises(ValueError, match=r"trusted=\[UserBottleneck, UserLoss, UserNet\]"):
         skae.load(tmp_path / "kept")
-    with pytest.raises(ValueError, match=r"names battery\.UserLoss, .*trusted=\[UserLoss\]"):
+    with pytest.raises(ValueError, match=r"untrusted type battery\.UserLoss: .*trusted=\[UserLoss\]"):
         skae.load(tmp_path / "kept", trusted=[battery.UserNet, battery.UserBottleneck])
 
 
@@ -275,7 +240,7 @@ def test_all_that_are_missing_are_named(tmp_path):
     ],
     ids=["lambda", "network", "layer", "filling"],
 )
-def test_what_no_file_can_tell_is_refused_before_anything_is_written(make, place, tmp_path):
+def test_refused_save_writes_nothing(make, place, tmp_path):
     for est in (make(), make().fit(table())):
         with pytest.raises(TypeError, match=place):
             skae.save(est, tmp_path / "kept")
@@ -293,7 +258,7 @@ class Wrapped(nn.Module):
         return self.layer(x)
 
 
-def test_a_network_that_was_changed_is_only_pickled(tmp_path):
+def test_changed_network_can_only_be_pickled(tmp_path):
     est = ae().fit(table())
     est.module_.network.encoder = nn.Linear(6, 2)
     with pytest.raises(ValueError, match="module_"):
@@ -306,96 +271,95 @@ def test_a_network_that_was_changed_is_only_pickled(tmp_path):
 # ------------------------------------------------------------------ other processes
 
 
-def in_process(code, folder):
-    """What a fresh process prints that runs ``code``."""
-    place = {"cwd": folder, "capture_output": True, "text": True, "timeout": HANGS}
-    done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", textwrap.dedent(code)], **place)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def digest(A):
     return hashlib.sha256(np.ascontiguousarray(A).tobytes()).hexdigest()
 
 
-def test_a_fresh_process_gives_the_same_bits_and_prepares_no_training(tmp_path):
-    wanted = {}
+PROCESS = """
+    import hashlib, json, pickle, sys
+    import numpy as np
+    import torch
+    at_start = set(sys.modules)
+    import skae
+    from torch import nn
+
+    def digest(A):
+        return hashlib.sha256(np.ascontiguousarray(A).tobytes()).hexdigest()
+
+    def load(path):
+        if path.endswith("pkl"):
+            with open(path, "rb") as file:
+                return pickle.load(file)
+        return skae.load(path)
+
+    found = {}
+    for ending in ("skae", "pkl"):
+        for i in range(N):
+            est, X = load(f"{i}.{ending}"), np.load(f"{i}.npy")
+            results = est.transform(X), est.reconstruct(X), est.score_samples(X)
+            found[f"{i} {ending}"] = [*map(digest, results)]
+            if hasattr(est, "sample"):
+                found[f"{i} {ending}"].append(digest(est.sample(4, random_state=0)))
+            if i == 0:
+                assert "optimizer_" not in vars(est.net_)
+    compilers = ("torch._dynamo", "torch._inductor", "torch.onnx")
+    late = [name for name in set(sys.modules) - at_start if name.startswith(compilers)]
+
+    class Net(nn.Module):
+        class Inner(nn.Linear):
+            pass
+        def __init__(self, input_shape, n_components, n_outputs):
+            super().__init__()
+            self.a, self.b = Net.Inner(input_shape[0], n_outputs), nn.Linear(n_components, input_shape[0])
+        def encode(self, x):
+            return self.a(x)
+        def decode(self, z):
+            return self.b(z)
+
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    est = skae.AutoencoderTransformer(2, module=Net, max_epochs=1, random_state=0).fit(X)
+    skae.save(est, "kept")
+    try:
+        skae.load("kept")
+    except ValueError as error:
+        message = str(error)
+    same = skae.load("kept", trusted=[Net]).transform(X).tobytes() == est.transform(X).tobytes()
+    print(json.dumps([found, late, message, same]))
+"""
+
+
+@pytest.fixture(scope="module")
+def in_process(tmp_path_factory):
+    """What a fresh process finds in files, and what was expected."""
+    folder, wanted = tmp_path_factory.mktemp("process"), {}
     for i, name in enumerate(["ae", "vae prior mixture", "conv", "gru", "told str", "pair layers"]):
         est, X = fitted(name), CASES[name].X()
-        skae.save(est, tmp_path / f"{i}.skae")
-        (tmp_path / f"{i}.pkl").write_bytes(pickle.dumps(est))
-        np.save(tmp_path / f"{i}.npy", X)
+        skae.save(est, folder / f"{i}.skae")
+        (folder / f"{i}.pkl").write_bytes(pickle.dumps(est))
+        np.save(folder / f"{i}.npy", X)
         sampled = [digest(est.sample(4, random_state=0))] if hasattr(est, "sample") else []
         wanted[str(i)] = [digest(est.transform(X)), digest(est.reconstruct(X)), digest(est.score_samples(X)), *sampled]
-    code = f"""
-        import hashlib, json, pickle, sys
-        import numpy as np
-        import torch
-        at_start = set(sys.modules)
-        import skae
-        imported = set(sys.modules)
-        def digest(A):
-            return hashlib.sha256(np.ascontiguousarray(A).tobytes()).hexdigest()
-        def load(path):
-            if path.endswith("pkl"):
-                with open(path, "rb") as file:
-                    return pickle.load(file)
-            return skae.load(path)
-        found = {{}}
-        for ending in ("skae", "pkl"):
-            for i in range({len(wanted)}):
-                est, X = load(f"{{i}}.{{ending}}"), np.load(f"{{i}}.npy")
-                found[f"{{i}} {{ending}}"] = [digest(est.transform(X)), digest(est.reconstruct(X))]
-                if i == 0:
-                    late = [name for name in set(sys.modules) - at_start if name.startswith(
-                        ("torch._dynamo", "torch._inductor", "torch.onnx"))]
-                    assert "optimizer_" not in vars(est.net_)
-                found[f"{{i}} {{ending}}"].append(digest(est.score_samples(X)))
-                if hasattr(est, "sample"):
-                    found[f"{{i}} {{ending}}"].append(digest(est.sample(4, random_state=0)))
-        print(json.dumps([found, late]))
-    """
-    found, late = in_process(code, tmp_path)
+    code = f"N = {len(wanted)}\n{textwrap.dedent(PROCESS)}"
+    place = {"cwd": folder, "capture_output": True, "text": True, "timeout": HANGS}
+    done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], **place)
+    assert done.returncode == 0, done.stderr
+    return wanted, *json.loads(done.stdout.splitlines()[-1])
+
+
+def test_fresh_process_gives_the_same_bits_and_prepares_no_training(in_process):
+    wanted, found, late, *_ = in_process
     assert found == {f"{i} {ending}": hashes for ending in ("skae", "pkl") for i, hashes in wanted.items()}
     assert not late
 
 
-def test_classes_of_main(tmp_path):
-    code = """
-        import json
-        import numpy as np
-        import skae
-        from skae.losses import SquaredError
-        from torch import nn
-
-        class Net(nn.Module):
-            class Inner(nn.Linear):
-                pass
-            def __init__(self, input_shape, n_components, n_outputs):
-                super().__init__()
-                self.a, self.b = Net.Inner(input_shape[0], n_outputs), nn.Linear(n_components, input_shape[0])
-            def encode(self, x):
-                return self.a(x)
-            def decode(self, z):
-                return self.b(z)
-
-        X = np.random.default_rng(0).normal(size=(20, 4))
-        est = skae.AutoencoderTransformer(2, module=Net, max_epochs=1, random_state=0).fit(X)
-        skae.save(est, "kept")
-        try:
-            skae.load("kept")
-        except ValueError as error:
-            message = str(error)
-        same = skae.load("kept", trusted=[Net]).transform(X).tobytes() == est.transform(X).tobytes()
-        print(json.dumps([message, same]))
-    """
-    message, same_bits = in_process(code, tmp_path)
+def test_classes_of_a_script_are_trusted_by_their_class(in_process):
+    *_, message, same_bits = in_process
     assert "__main__.Net" in message
     assert "trusted=[Net]" in message
     assert same_bits
 
 
-def test_no_pickle_on_the_way(tmp_path, monkeypatch):
+def test_save_and_load_use_no_pickle(tmp_path, monkeypatch):
     names = ["ae", "vae prior mixture", "conv", "gru", "told str", "reconstructor", "vae prior KernelDensity"]
     kept = [fitted(name) for name in names]
 
@@ -447,7 +411,7 @@ def n_bytes(est, *, optimizer):
 
 
 @pytest.mark.parametrize("name", ["ae", "vae", "vae prior mixture", "conv", "gru", "tcn", "told str"])
-def test_files_hold_little_else_than_arrays(name, tmp_path):
+def test_files_are_hardly_larger_than_their_arrays(name, tmp_path):
     est, path = fitted(name), tmp_path / "kept"
     assert len(pickle.dumps(est)) < 1.3 * n_bytes(est, optimizer=True) + 10_000
     skae.save(est, path)
@@ -504,7 +468,7 @@ needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="the device 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 @pytest.mark.parametrize("kept", ["pickle", "file"])
 @pytest.mark.parametrize("name", ["ae", "vae prior mixture", "conv"])
-def test_what_a_gpu_trained_runs_without_one(device, kept, name, tmp_path):
+def test_model_of_a_gpu_runs_on_the_cpu(device, kept, name, tmp_path):
     est, X = fitted(name), CASES[name].X()
     if kept == "file":
         file_of(device, est, tmp_path / "kept")
@@ -527,14 +491,14 @@ def test_what_a_gpu_trained_runs_without_one(device, kept, name, tmp_path):
 
 
 @needs_no_gpu
-def test_auto_says_nothing_where_there_is_no_gpu():
+def test_device_auto_does_not_warn_without_a_gpu():
     again = pickle.loads(trained_on("cuda", fitted("ae"), asked="auto"))
     assert (again.device, again.net_.device) == ("auto", "cpu")
     same(fitted("ae").transform(table()), again.transform(table()))
 
 
 @needs_no_gpu
-def test_two_loads_of_one_file_go_on_alike():
+def test_loads_of_one_pickle_continue_alike():
     data = trained_on("cuda", fitted("ae"), asked="auto")
     one, other = pickle.loads(data), pickle.loads(data)
     same(state(one.partial_fit(table())), state(other.partial_fit(table())))
@@ -544,7 +508,7 @@ def test_two_loads_of_one_file_go_on_alike():
     "way", ["save", "save with optimizer", "save in pipeline", "pickle 5", "joblib", "skops", "deepcopy"]
 )
 @pytest.mark.parametrize("name", ["ae", "vae prior mixture", "conv"])
-def test_from_a_device_to_itself_and_to_the_cpu(way, name, device, tmp_path):
+def test_round_trips_between_devices(way, name, device, tmp_path):
     case = CASES[name]
     X = case.X()
     est = clone(case.make()).set_params(device=device).fit(X)

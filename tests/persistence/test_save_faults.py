@@ -1,4 +1,4 @@
-"""A save that is struck down at any moment leaves the old file or the new one, and a disk that is full is told of."""
+"""A save that is killed, interrupted or fails leaves the old file or the new one."""
 
 import errno
 import io
@@ -20,8 +20,8 @@ from skae import AutoencoderTransformer
 from skae._utils import files as _files
 
 SLOW = os.environ.get("SKAE_FUZZ") == "1"
-N_KILLS = 160 if SLOW else 16
-N_INTERRUPTS = 400 if SLOW else 60
+N_KILLS = 160 if SLOW else 8
+N_INTERRUPTS = 400 if SLOW else 30
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 no_complaints = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -125,7 +125,7 @@ def forked(folder, n=0, moment="", turn=0):
 
 @forking
 @no_complaints
-def test_kills_at_any_moment_leave_a_file_that_loads(kept):
+def test_kill_at_any_moment_leaves_a_file_that_loads(kept):
     folder, wanted, X = kept
     rng, found = random.Random(0), set()
     for n in range(N_KILLS):
@@ -144,7 +144,7 @@ def test_kills_at_any_moment_leave_a_file_that_loads(kept):
 @pytest.mark.parametrize("moment", ["open", "write", "fsync", "rename", "after", "fsync of the folder"])
 @forking
 @no_complaints
-def test_a_kill_at_each_step(kept, moment, turn):
+def test_kill_at_each_step(kept, moment, turn):
     folder, _, X = kept
     assert os.waitpid(forked(folder, 0, moment, turn), 0)[1] == signal.SIGKILL
     made = [codes(skae.load(folder / name), X) for name in ("first", "second")]
@@ -189,7 +189,7 @@ def test_threads_save_to_the_same_path(pair, tmp_path):
 
 # Between `open` and the `with` around it nobody but Python itself closes the file.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_leaves_the_old_file_or_the_new_one_and_nothing_else(pair, tmp_path):
+def test_interrupt_leaves_the_old_file_or_the_new_one(pair, tmp_path):
     _, made, X = pair
     path, wanted, n = tmp_path / "kept", [codes(est, X) for est in made], 0
     skae.save(made[0], path)
@@ -224,23 +224,6 @@ def test_an_interrupt_leaves_the_old_file_or_the_new_one_and_nothing_else(pair, 
     assert n > N_INTERRUPTS / 10
 
 
-@pytest.mark.parametrize("name", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
-def test_an_interrupt_at_a_step(pair, tmp_path, monkeypatch, name, error):
-    _, made, X = pair
-    skae.save(made[0], tmp_path / "kept")
-
-    def strike(*_):
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_files.os, name, strike)
-        with pytest.raises(error):
-            skae.save(made[1], tmp_path / "kept")
-    assert codes(skae.load(tmp_path / "kept"), X) == codes(made[0], X)
-    assert not temporaries(tmp_path)
-
-
 # ------------------------------------------------------------------ a disk that is full, or fails
 
 
@@ -257,7 +240,7 @@ class Full(io.FileIO):
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
-def test_a_full_disk_is_an_os_error_and_spares_the_old_file(pair, tmp_path, monkeypatch, share):
+def test_full_disk_is_an_os_error_and_leaves_the_old_file(pair, tmp_path, monkeypatch, share):
     folder, made, X = pair
     skae.save(made[0], tmp_path / "kept")
     monkeypatch.setattr(Full, "room", int(share * (folder / "second").stat().st_size))
@@ -273,7 +256,7 @@ def test_a_full_disk_is_an_os_error_and_spares_the_old_file(pair, tmp_path, monk
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="the system limits no file's size")
 @pytest.mark.parametrize("limit", [0, 1, 1000, 20_000])
-def test_a_limit_on_files_is_an_os_error(pair, tmp_path, limit):
+def test_file_size_limit_is_an_os_error(pair, tmp_path, limit):
     _, made, X = pair
     skae.save(made[0], tmp_path / "kept")
     before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -293,47 +276,39 @@ def test_a_limit_on_files_is_an_os_error(pair, tmp_path, limit):
 
 
 @pytest.mark.parametrize("name", ["fsync", "replace"])
-def test_a_disk_that_fails_is_an_os_error(pair, tmp_path, monkeypatch, name):
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt(), MemoryError()])
+def test_error_at_a_step_leaves_the_old_file(pair, tmp_path, monkeypatch, name, error):
     _, made, X = pair
     skae.save(made[0], tmp_path / "kept")
 
     def fail(*_):
-        raise OSError(errno.EIO, "Input/output error")
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(_files.os, name, fail)
-        with pytest.raises(OSError, match="Input/output"):
+        with pytest.raises(type(error)):
             skae.save(made[1], tmp_path / "kept")
     assert codes(skae.load(tmp_path / "kept"), X) == codes(made[0], X)
     assert not temporaries(tmp_path)
 
 
-def test_what_cannot_be_kept_writes_nothing(pair, tmp_path):
-    _, made, X = pair
-    skae.save(made[0], tmp_path / "kept")
-    with pytest.raises(TypeError, match="lambda"):
-        skae.save(AutoencoderTransformer(2, module=lambda **_: None), tmp_path / "kept")
-    assert codes(skae.load(tmp_path / "kept"), X) == codes(made[0], X)
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-
-
 # ------------------------------------------------------------------ where to
 
 
-def test_a_folder_is_no_place_for_a_file(pair, tmp_path):
+def test_path_must_not_be_a_folder(pair, tmp_path):
     with pytest.raises(IsADirectoryError, match="is a directory: give the path of a file"):
         skae.save(pair[1][0], tmp_path)
     assert not list(tmp_path.iterdir())
     assert not temporaries(tmp_path.parent)
 
 
-def test_a_folder_must_be_there(pair, tmp_path):
+def test_folder_must_exist(pair, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such directory.*missing'$"):
         skae.save(pair[1][0], tmp_path / "missing" / "kept")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_must_be_writable(pair, tmp_path):
+def test_folder_must_be_writable(pair, tmp_path):
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(PermissionError):
@@ -342,7 +317,7 @@ def test_a_folder_must_be_writable(pair, tmp_path):
         tmp_path.chmod(0o700)
 
 
-def test_a_device_or_a_pipe_is_not_replaced(pair, tmp_path):
+def test_devices_and_pipes_are_not_replaced(pair, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/full")
     for name in ("pipe", "link"):
@@ -353,7 +328,7 @@ def test_a_device_or_a_pipe_is_not_replaced(pair, tmp_path):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_link_stays_one(pair, tmp_path, there):
+def test_symbolic_link_stays_one(pair, tmp_path, there):
     _, made, X = pair
     (tmp_path / "inner").mkdir()
     target, link = tmp_path / "inner" / "target", tmp_path / "link"
@@ -365,7 +340,7 @@ def test_a_link_stays_one(pair, tmp_path, there):
     assert codes(skae.load(target), X) == codes(made[1], X)
 
 
-def test_links_in_a_circle_are_an_os_error(pair, tmp_path):
+def test_circular_links_are_an_os_error(pair, tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(OSError, match="not a regular file"):
@@ -373,7 +348,7 @@ def test_links_in_a_circle_are_an_os_error(pair, tmp_path):
     assert (tmp_path / "a").is_symlink()
 
 
-def test_the_other_name_of_a_file_keeps_the_old_one(pair, tmp_path):
+def test_hard_link_keeps_the_old_file(pair, tmp_path):
     _, made, X = pair
     skae.save(made[0], tmp_path / "kept")
     os.link(tmp_path / "kept", tmp_path / "other")
@@ -381,7 +356,7 @@ def test_the_other_name_of_a_file_keeps_the_old_one(pair, tmp_path):
     assert [codes(skae.load(tmp_path / name), X) for name in ("other", "kept")] == [codes(est, X) for est in made]
 
 
-def test_long_and_odd_names(pair, tmp_path):
+def test_long_and_unusual_names(pair, tmp_path):
     _, made, X = pair
     for name in ("x" * 255, "a b\n", "ü🙂", "-rf", ".skae-"):
         skae.save(made[0], tmp_path / name)
@@ -391,7 +366,7 @@ def test_long_and_odd_names(pair, tmp_path):
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_any_kind_of_path(pair, tmp_path, monkeypatch):
+def test_kinds_of_paths(pair, tmp_path, monkeypatch):
     _, made, X = pair
     monkeypatch.chdir(tmp_path)
     for path in ("relative", tmp_path / "pathlike", os.fsencode(tmp_path / "bytes")):
@@ -404,7 +379,7 @@ def test_any_kind_of_path(pair, tmp_path, monkeypatch):
             skae.load(path)
 
 
-def test_who_may_read_a_file_is_as_before(pair, tmp_path):
+def test_permissions_are_kept(pair, tmp_path):
     _, made, _ = pair
     before = os.umask(0o027)
     try:
@@ -419,7 +394,7 @@ def test_who_may_read_a_file_is_as_before(pair, tmp_path):
         assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == mode
 
 
-def test_a_private_file_is_private_while_it_is_written(pair, tmp_path, monkeypatch):
+def test_private_file_is_private_while_it_is_written(pair, tmp_path, monkeypatch):
     _, made, _ = pair
     skae.save(made[0], tmp_path / "private")
     (tmp_path / "private").chmod(0o600)
