@@ -15,6 +15,7 @@ from torch import nn
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
 from skae.bottlenecks import Bottleneck, Identity, Latent
+from skae.export._parts import Decoder
 
 
 class FiniteScalarQuantizer(Bottleneck):
@@ -228,6 +229,14 @@ def test_inverse_transform_decodes_the_nearest_valid_codes(model, network, X):
     np.testing.assert_array_equal(model.inverse_transform(Z), model.reconstruct(X))
     near = Z + np.random.default_rng(0).uniform(-1e-4, 1e-4, Z.shape)
     np.testing.assert_array_equal(model.inverse_transform(near), model.inverse_transform(Z))
+
+
+@by_network
+@by_quantizer
+def test_exported_decoders_decode_the_nearest_valid_codes(model, network, X):
+    Z = model.transform(data_for(network, X))
+    X_hat = Decoder(model)(torch.from_numpy(Z + 1e-5)).detach().numpy()
+    np.testing.assert_allclose(X_hat, model.inverse_transform(Z), rtol=1e-5, atol=1e-5)
 
 
 @by_network
