@@ -1,4 +1,4 @@
-"""Private random streams: equal for equal seeds, deaf to each other and to the global ones."""
+"""Private random streams: equal for equal seeds, independent of each other and of the global ones."""
 
 import contextlib
 import copy
@@ -36,7 +36,7 @@ def torch_state():
 
 @given(seed=seeds, elsewhere=seeds)
 @settings(max_examples=25)
-def test_streams_of_one_seed_draw_the_same_wherever_the_global_one_stands(seed, elsewhere):
+def test_draws_follow_the_seed_and_not_the_global_stream(seed, elsewhere):
     with torch.random.fork_rng():
         one = Stream(seed)
         torch.manual_seed(elsewhere)
@@ -50,7 +50,7 @@ def test_streams_of_one_seed_draw_the_same_wherever_the_global_one_stands(seed, 
 
 @given(turns=st.lists(st.integers(0, 2), max_size=12))
 @settings(max_examples=25)
-def test_interleaved_streams_do_not_disturb_each_other(turns):
+def test_streams_are_independent(turns):
     streams = [Stream(seed) for seed in range(3)]
     drawn = [[], [], []]
     for turn in turns:
@@ -73,7 +73,7 @@ def test_global_state_is_left_as_found(seed, error):
     assert (torch_state(), random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
-def test_a_stream_is_not_entered_twice():
+def test_stream_cannot_be_entered_twice():
     stream = Stream(0)
     with stream, pytest.raises(RuntimeError, match="second time"), stream:
         pass
@@ -82,7 +82,7 @@ def test_a_stream_is_not_entered_twice():
     assert not torch.equal(once, torch.rand(3))
 
 
-def test_a_stream_goes_on_on_another_device():
+def test_stream_continued_on_another_device():
     stream = Stream(0)
     stream.draw_seed()
     same = stream.continued_on("cpu")
@@ -95,7 +95,7 @@ def test_a_stream_goes_on_on_another_device():
     assert moved[0].draw_seed() == moved[1].draw_seed() != Stream(0).draw_seed()
 
 
-def test_a_block_that_raises_moves_the_stream_and_lets_it_be_used_again():
+def test_stream_after_a_block_that_raises():
     whole, broken = Stream(3), Stream(3)
     with contextlib.suppress(ZeroDivisionError), broken:
         torch.rand(5)
@@ -105,7 +105,7 @@ def test_a_block_that_raises_moves_the_stream_and_lets_it_be_used_again():
     assert draw(broken) == draw(whole)
 
 
-def test_streams_within_streams():
+def test_nested_streams():
     outer, inner, alone = Stream(0), Stream(1), Stream(0)
     with outer:
         first = torch.rand(3).tolist()
@@ -120,7 +120,7 @@ def test_streams_within_streams():
 
 
 @pytest.mark.parametrize("copied_by", [copy.deepcopy, lambda stream: pickle.loads(pickle.dumps(stream))])
-def test_a_copy_goes_on_identically_and_apart(copied_by):
+def test_copy_of_a_stream_draws_the_same(copied_by):
     stream = Stream(11)
     draw(stream)
     other = copied_by(stream)
@@ -128,7 +128,7 @@ def test_a_copy_goes_on_identically_and_apart(copied_by):
     assert [draw(other) for _ in range(3)] == ahead
 
 
-def test_seeds_drawn_from_a_stream_move_it_and_repeat():
+def test_seeds_drawn_from_a_stream_differ_and_repeat():
     stream, other = Stream(5), Stream(5)
     drawn = [stream.draw_seed() for _ in range(20)]
     assert len(set(drawn)) == 20
@@ -136,7 +136,7 @@ def test_seeds_drawn_from_a_stream_move_it_and_repeat():
     assert [other.draw_seed() for _ in range(20)] == drawn
 
 
-def test_threads_draw_what_they_draw_alone():
+def test_threads_draw_the_same_as_alone():
     def work(seed, iterations=150):
         stream = Stream(seed)
         return [draw(stream) for _ in range(iterations)]
@@ -154,7 +154,7 @@ def test_threads_draw_what_they_draw_alone():
     assert torch_state() == before
 
 
-def test_a_thread_that_fails_in_a_stream_does_not_block_the_others():
+def test_thread_that_fails_releases_the_generator():
     def work(seed):
         with Stream(seed):
             if seed % 2:
@@ -191,7 +191,7 @@ def test_stream_on_the_device(device):
 
 @given(seeds)
 @settings(max_examples=25)
-def test_an_int_gives_one_seed(random_state):
+def test_seed_from_an_int(random_state):
     seed = draw_seed(random_state)
     assert type(seed) is int
     assert 0 <= seed < 2**32
@@ -199,7 +199,7 @@ def test_an_int_gives_one_seed(random_state):
     assert draw_seed(np.random.RandomState(random_state)) == seed, "as scikit-learn reads it"
 
 
-def test_none_gives_new_seeds_and_reads_no_global_stream():
+def test_seed_from_none_is_new_and_reads_no_global_stream():
     before = np.random.get_state()[1].tolist(), random.getstate(), torch_state()
     drawn = {draw_seed(None) for _ in range(10)}
     assert len(drawn) == 10
@@ -211,7 +211,7 @@ def test_none_gives_new_seeds_and_reads_no_global_stream():
     assert draw_seed(None) != first
 
 
-def test_a_random_state_moves_and_repeats():
+def test_seed_from_a_random_state_repeats():
     one, other = np.random.RandomState(4), np.random.RandomState(4)
     drawn = [draw_seed(one) for _ in range(5)]
     assert len(set(drawn)) == 5
@@ -219,6 +219,6 @@ def test_a_random_state_moves_and_repeats():
 
 
 @pytest.mark.parametrize("wrong", ["seed", 1.5, -1])
-def test_what_is_no_random_state_is_refused(wrong):
+def test_wrong_random_state_is_refused(wrong):
     with pytest.raises(ValueError, match="random_state must be None, an int"):
         draw_seed(wrong)

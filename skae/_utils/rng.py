@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-# Of the numbers that all rows share in scores and judgements; none that data are likely to be made with.
+# Seed of the draws that all samples share in scores and in validation; no seed that data are likely to be made with.
 COMMON_SEED = 1_937_162_211
 
 # torch's global generators belong to all threads: whoever exchanges their state has them alone.

@@ -149,7 +149,8 @@ class VAEGenerator(BaseAutoencoder):
         How the learning rate moves: up and down once (Smith and Topin, 2019), down along a cosine (Loshchilov and
         Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs (at least one) without improvement, or not at all.
     callbacks : list of skorch callbacks, default=None
-        Used as they are, not copied.
+        Used as they are, not copied. A callback stops training by raising KeyboardInterrupt; Ctrl-C pressed while one
+        of them runs does the same, and at any other moment leaves `fit`.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
     checkpoint : str or os.PathLike, default=None
