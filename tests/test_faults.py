@@ -22,7 +22,6 @@ from torch import nn
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from skae._data.validation import unchanged_on_error
-from skae._module.state import _Budget
 from skae._utils import rng as _random
 from skae._utils import threads as _threads
 from skae._utils.rng import Stream
@@ -277,9 +276,8 @@ def test_ctrl_c_from_a_clock(interruptible, name):
         (lambda: Stream(0), torch.rand),
         (lambda: threads_for(0), torch.zeros),
         (one_blas_thread, torch.zeros),
-        (lambda: _Budget(100), torch.zeros),
     ],
-    ids=["stream", "threads", "blas", "budget"],
+    ids=["stream", "threads", "blas"],
 )
 def test_ctrl_c_at_every_moment_of_a_context(interruptible, context, draw):
     """All of them, as the fits above take a sample."""
