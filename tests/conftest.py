@@ -20,9 +20,7 @@ mpl.use("Agg")
 # Many examples with SKAE_FUZZ=1, as in CI. A busy machine fails no example. The rest is hypothesis' own profile, or the
 # one that it keeps for CI.
 EXAMPLES = 100 if os.environ.get("SKAE_FUZZ") == "1" else 25
-settings.register_profile(
-    "untimed", max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("untimed", max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

@@ -30,7 +30,7 @@ from skae.nn import MLP
 from skae.noise import BlockMasking, GaussianNoise
 
 PROPERTY = settings(
-    max_examples=40,
+    max_examples=20,
     # The streams are watched over all examples together.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -324,6 +324,7 @@ def test_by_the_rows_it_is_judged_by_it_is_never_worse_than_pca(pictures, seed):
         assert max(curve) > 2 * linear or lr < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_components", [4, 8])
 def test_on_new_digits_it_is_clearly_better_than_pca(pictures, n_components):
     train, test = pictures[:1200], pictures[1200:]
@@ -441,6 +442,7 @@ def test_clean_targets_lie_as_the_images_do(colour, layout):
     )
 
 
+@pytest.mark.slow
 def test_damaged_blocks_are_mended(pictures):
     train, test = pictures[:1000], pictures[1000:1300]
     damaged = np.array(test)
@@ -785,6 +787,7 @@ def test_the_published_layouts_784_32_784_and_784_128_784(n_components, loss):
         assert ae.inverse_transform(ae.transform(X)).shape == X.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [True, False])
 def test_the_published_layout_of_64_128_256_512_with_pools_and_transposed_convolutions(dense):
     rng = np.random.default_rng(0)

@@ -227,6 +227,7 @@ def test_models_that_are_kept_know_them(estimator, frame, tmp_path):
         np.testing.assert_array_equal(again.score_samples(X), estimator.score_samples(X))
 
 
+@pytest.mark.slow
 def test_graphs_know_them(frame, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

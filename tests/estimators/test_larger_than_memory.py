@@ -184,7 +184,9 @@ def test_rows_of_weight_0_tell_neither_of_activity_nor_of_structure(few, store):
         assert vae.active_units_ == 0
 
 
-@pytest.mark.parametrize(("store", "value"), [("dask", np.nan), ("h5py", np.inf), ("Dataset", 1e39)], indirect=["store"])
+@pytest.mark.parametrize(
+    ("store", "value"), [("dask", np.nan), ("h5py", np.inf), ("Dataset", 1e39)], indirect=["store"]
+)
 def test_what_must_not_be_in_x_is_found_wherever_it_is(few, store, value):
     X = few.copy()
     X[350, 3] = value

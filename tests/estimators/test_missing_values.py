@@ -212,6 +212,7 @@ def test_it_fills_holes_better_than_means_do(digits):
     np.testing.assert_array_equal(filled[~holes], test[~holes])
 
 
+@pytest.mark.slow
 def test_holes_in_images_are_filled_better_than_by_means(digits):
     images = digits.reshape(-1, 8, 8)
     holed = images.copy()

@@ -74,6 +74,7 @@ def test_a_start_that_is_not_beaten_is_kept(blobs):
     np.testing.assert_array_equal(ae.transform(blobs), small(max_epochs=0).fit_transform(blobs))
 
 
+@pytest.mark.slow
 def test_a_gain_that_may_be_chance_is_not_kept():
     # spherical noise has nothing for a network to find, so what it finds is chance
     kept = []
@@ -198,7 +199,7 @@ def test_k_sparse_codes_have_k_entries(digits):
     assert ((wider != 0).sum(1) == 6).all()
 
 
-@pytest.mark.parametrize("early_stopping", ["auto", False])
+@pytest.mark.parametrize("early_stopping", [False, pytest.param("auto", marks=pytest.mark.slow)])
 def test_alpha_shrinks_weights(blobs, early_stopping):
     def norm(alpha):
         ae = small(early_stopping=early_stopping, max_epochs=200, lr=1e-2, alpha=alpha).fit(blobs)
@@ -223,6 +224,7 @@ def test_noise_is_for_training_alone(blobs):
     assert not np.array_equal(ae.transform(blobs), quiet.transform(blobs))
 
 
+@pytest.mark.slow
 def test_denoising_mends_what_it_was_trained_on(digits):
     train, test = digits[:1200], digits[1200:]
     hit = np.random.default_rng(0).random(test.shape) < 0.3
@@ -238,6 +240,7 @@ def test_denoising_mends_what_it_was_trained_on(digits):
     assert error(mender) < 0.75 * ((damaged - test) ** 2).mean()
 
 
+@pytest.mark.slow
 def test_clean_targets(digits):
     X, rng = digits[:900], np.random.default_rng(0)
     noisy = X + rng.normal(scale=6, size=X.shape)
