@@ -3,9 +3,10 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 CLIENTS = $(VENV)-clients
-# What `make docs` runs, and the suite does not.
+# Tests on all cores, and the suite: all of them but those of the documentation and of other packages.
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
 DOCS = tests/test_docs.py tests/test_docstrings.py tests/site
-SUITE = $(BIN)/python -m pytest -n auto --dist worksteal $(addprefix --ignore=,$(DOCS)) $(RECORD) tests
+SUITE = $(PYTEST) $(RECORD) tests $(addprefix --ignore=,$(DOCS) tests/clients)
 
 .PHONY: quickstart test slow coverage fuzz array-api clients lint types site pictures docs clean
 
@@ -27,7 +28,7 @@ coverage: $(VENV)/installed
 
 # The tests of made-up input, of files and of kills, with many more examples: about ten minutes.
 fuzz: $(VENV)/installed
-	SKAE_FUZZ=1 $(BIN)/python -m pytest -n auto --dist worksteal -q tests/fuzz tests/persistence tests/test_checkpoint.py
+	SKAE_FUZZ=1 $(PYTEST) -q tests/fuzz tests/persistence tests/test_checkpoint.py
 
 # scikit-learn's array API checks need the variable before the first import, so they have a process of their own.
 array-api: $(VENV)/installed
@@ -55,7 +56,7 @@ pictures: site
 
 # The pages' snippets, the docstrings and their examples, then the site's links, pictures and behaviour in Chromium.
 docs: site $(VENV)/peers
-	$(BIN)/python -m pytest -n auto --dist worksteal -q $(DOCS) skae --site docs/_build/html
+	$(PYTEST) -q $(DOCS) skae --site docs/_build/html
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

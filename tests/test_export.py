@@ -4,6 +4,7 @@ import copy
 import functools
 import random
 import sys
+from itertools import cycle, product
 
 import numpy as np
 import onnx
@@ -12,7 +13,6 @@ import pandas as pd
 import pytest
 import skl2onnx
 import torch
-from numpydoc.validate import validate
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -131,14 +131,19 @@ NETWORKS = {
         rows(60, 7),
     ),
 }  # fmt: skip
+# A graph takes the exporter a second or more.
+networks = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "mlp")) for name in NETWORKS]
+)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@networks
 def test_every_network_in_every_part(name, tmp_path):
     estimator, X = NETWORKS[name]
     check(copy.deepcopy(estimator).fit(X), X, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "params"),
     [
@@ -157,6 +162,7 @@ def test_every_layout_of_images(shape, params, tmp_path):
     check(ae, X, tmp_path, ["reconstruct"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -179,6 +185,7 @@ def test_sequences_of_any_length(params, tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
+@pytest.mark.slow
 def test_sequences_with_their_channels_first(tmp_path):
     X = padded(rows(40, 12, 2)).swapaxes(1, 2)
     ae = AutoencoderTransformer(3, module="tcn", channel_axis=0, module__channels=4, **TRAINING).fit(X)
@@ -189,6 +196,7 @@ def test_sequences_with_their_channels_first(tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
+@pytest.mark.slow
 def test_sequences_of_one_channel(tmp_path):
     X = padded(rows(30, 9))
     check(AutoencoderTransformer(3, module="gru", **TRAINING).fit(X), X, tmp_path, ["reconstruct"])
@@ -201,6 +209,7 @@ def those_with_their_own(module, base, method):
     return [name for name, cls in classes.items() if getattr(cls, method) is not getattr(base, method)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", those_with_their_own(bottlenecks, bottlenecks.Bottleneck, "code"))
 def test_every_bottleneck_that_makes_codes_its_own_way(name, tmp_path):
     X = rows(60, 7)
@@ -209,6 +218,7 @@ def test_every_bottleneck_that_makes_codes_its_own_way(name, tmp_path):
     check(estimator(3, bottleneck=bottleneck, prior=None, **SMALL).fit(X), X, tmp_path, ["encoder"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", those_with_their_own(losses, losses.Loss, "link"))
 def test_every_loss_with_a_link(name, tmp_path):
     loss = getattr(losses, name)()
@@ -217,6 +227,7 @@ def test_every_loss_with_a_link(name, tmp_path):
     check(ae, X, tmp_path, ["decoder"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seq", [False, True])
 def test_conditional_decoders_have_a_second_input(seq, tmp_path):
     X, y = (padded(rows(40, 6, 2)) if seq else rows(40, 7)), np.arange(40) % 3
@@ -228,24 +239,28 @@ def test_conditional_decoders_have_a_second_input(seq, tmp_path):
     assert session.get_inputs()[1].shape == ["batch", 3]
 
 
+@pytest.mark.slow
 def test_real_targets_as_conditions(tmp_path):
     X, y = rows(40, 7), np.linspace(3, 9, 40)
     vae = VAEGenerator(3, conditional="targets", **SMALL).fit(X, y)
     check(vae, X, tmp_path, ["decoder"], y)
 
 
+@pytest.mark.slow
 def test_missing_values(tmp_path):
     X = holed(rows(60, 7))
     ae = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL).fit(X)
     check(ae, X, tmp_path, ["encoder", "reconstruct"])
 
 
+@pytest.mark.slow
 def test_matrices_of_any_offset_and_scale(tmp_path):
     X = rows(60, 3, 2) * 1000 + 5000
     ae = AutoencoderTransformer(3, module__normalization="batch", **SMALL).fit(X)
     check(ae, X, tmp_path, ["encoder", "reconstruct"])
 
 
+@pytest.mark.slow
 def test_frames_and_other_dtypes_become_float32(tmp_path):
     X = np.random.default_rng(0).integers(0, 256, (60, 7)).astype(np.uint8)
     ae = AutoencoderTransformer(3, **SMALL).fit(pd.DataFrame(X, columns=list("abcdefg")))
@@ -308,6 +323,7 @@ def test_what_torch_cannot_trace_is_named(tmp_path, capfd):
     assert tuple(capfd.readouterr()) == ("", "")
 
 
+@pytest.mark.slow
 def test_networks_of_ones_own(tmp_path):
     X = rows(60, 7)
     check(AutoencoderTransformer(3, module=CountsRows(), **TRAINING).fit(X), X, tmp_path, ["encoder"])
@@ -345,8 +361,8 @@ def converted(model, X, **options):
     ("estimator", "target_opset"),
     [
         (AutoencoderTransformer(4, **SMALL), 18),
-        (ConvAutoencoder(4, module__channels=(4,), **SMALL), None),
-        (VAEGenerator(4, **SMALL), {"": 20, "ai.onnx.ml": 3}),
+        pytest.param(ConvAutoencoder(4, module__channels=(4,), **SMALL), None, marks=pytest.mark.slow),
+        pytest.param(VAEGenerator(4, **SMALL), {"": 20, "ai.onnx.ml": 3}, marks=pytest.mark.slow),
     ],
     ids=["table", "flat images", "vae"],
 )
@@ -361,6 +377,7 @@ def test_pipelines(estimator, target_opset, digits):
         assert_equal(shares, pipe.predict_proba(X[:n]).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_two_autoencoders_in_one_pipeline():
     X = rows(60, 8, 8)
     inner = ConvAutoencoder(4, module__channels=(4,), module__upsampling="resize", **SMALL)
@@ -374,6 +391,7 @@ class Mine(AutoencoderTransformer):
     pass
 
 
+@pytest.mark.slow
 def test_classes_that_inherit_from_ours():
     X = rows(60, 7)
     mine = Mine(3, **SMALL).fit(X)
@@ -393,6 +411,7 @@ def test_reconstructor_keeps_what_is_observed():
     assert_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_columns_of_doubles():
     X = pd.DataFrame(rows(60, 3).astype(float), columns=["a", "b", "c"])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
@@ -407,6 +426,7 @@ def small():
     return AutoencoderTransformer(2, **SMALL)
 
 
+INPUT_TYPES = [np.float32, np.float64, np.int64]
 # Where an autoencoder can stand, with what before it and after it; PCA in its place works everywhere.
 POSITIONS = {
     "alone": small,
@@ -439,9 +459,12 @@ POSITIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
-@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize(
+    ("position", "dtype"),
+    [*zip(POSITIONS, cycle(INPUT_TYPES), strict=False), *product(("alone", "before a classifier"), INPUT_TYPES[1:])],
+)
 def test_every_position_in_a_pipeline_for_every_type_of_sample(position, dtype):
     """The graph gives what scikit-learn gives, in the type in which it gives what PCA in the place gives."""
     X = (rows(60, 6) * [1, 2, 3, 1, 1, 2] * 10 + 30).astype(dtype)
@@ -462,7 +485,7 @@ def test_every_position_in_a_pipeline_for_every_type_of_sample(position, dtype):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@networks
 def test_every_network_takes_a_float64_sample(name):
     estimator, X = NETWORKS[name]
     X = X.astype(np.float64)
@@ -473,6 +496,7 @@ def test_every_network_takes_a_float64_sample(name):
         assert_equal(found, estimator.transform(X[:n]), dtype=np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.int32])
 def test_the_mean_is_subtracted_before_digits_are_lost(dtype):
     X = (rows(60, 5) * 100 + 1e9).astype(dtype)  # float32 has steps of 64 there
@@ -482,6 +506,7 @@ def test_the_mean_is_subtracted_before_digits_are_lost(dtype):
     assert np.ptp(found) > 0.1
 
 
+@pytest.mark.slow
 def test_observed_float64_values_stay_as_they_are():
     X = holed(rows(60, 7)).astype(np.float64) + 1e7 / 3
     inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)
@@ -491,6 +516,7 @@ def test_observed_float64_values_stay_as_they_are():
     assert_equal(found, filler.transform(X), dtype=np.float64)
 
 
+@pytest.mark.slow
 def test_frames_with_columns_of_several_types():
     X = pd.DataFrame(rows(60, 3) * 100 + 1e6, columns=list("abc")).astype({"b": np.float64, "c": np.int64})
     ae = small().fit(X)
@@ -509,7 +535,7 @@ def test_what_skl2onnx_cannot_have():
         converted(copy.deepcopy(ae).fit(X), X, target_opset=15)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@networks
 def test_torch_export_of_the_module_as_it_is(name):
     estimator, X = NETWORKS[name]
     estimator = copy.deepcopy(estimator).fit(X)
@@ -523,6 +549,7 @@ def test_torch_export_of_the_module_as_it_is(name):
             assert_equal(a.numpy(), b.numpy()) if b.any() else torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gaussian", "total_correlation", "mmd"])
 def test_torch_export_of_what_draws(name):
     X = rows(60, 7)
@@ -537,9 +564,3 @@ def test_torch_export_of_what_draws(name):
             assert penalty.isfinite().all()
     if name == "gaussian":
         assert_equal(penalty.detach().numpy(), module(u[:n])[2].detach().numpy())
-
-
-@pytest.mark.parametrize("name", ["to_onnx", "register_skl2onnx"])
-def test_numpydoc(name):
-    not_asked = {"ES01", "SA01", "RT02"}
-    assert [error for error in validate(f"skae.export.{name}")["errors"] if error[0] not in not_asked] == []

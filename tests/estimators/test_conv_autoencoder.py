@@ -1,12 +1,9 @@
 """ConvAutoencoder: images of any size, layout and dtype, and what it does to them."""
 
-import copy
 import inspect
 import pickle
 
-import joblib
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -181,17 +178,6 @@ def test_the_codes_are_the_same_whichever_layout_the_images_come_in(c):
         np.testing.assert_allclose(back, reference.reconstruct(first), atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("dtype", [*DTYPES, np.int8, ">f4", object])
-def test_the_codes_are_the_same_whichever_dtype_the_images_have(pictures, dtype):
-    X = (pictures[:60] > 7).astype(float)
-    reference = tiny(early_stopping=False).fit(X)
-    Y = X.astype(dtype)
-    ae = tiny(early_stopping=False).fit(Y)
-    np.testing.assert_allclose(ae.transform(Y), reference.transform(X), atol=1e-5)
-    double = dtype in (np.float64, np.int32, np.int64, object)  # what float32 does not hold
-    assert ae.reconstruct(Y).dtype == (np.float64 if double else np.float32)
-
-
 def test_a_square_grey_image_is_recognised_in_a_flat_row(pictures):
     X = pictures[:60]
     flat = X.reshape(60, -1)
@@ -300,15 +286,6 @@ def test_the_network_in_another_estimator_says_where_images_of_any_layout_go(pic
 # ------------------------------------------------------------------ what it computes
 
 
-def test_without_training_it_is_pca(colour):
-    rows = colour.reshape(120, -1)
-    pca = PCA(5, svd_solver="full").fit(rows)
-    expected = pca.inverse_transform(pca.transform(rows)).reshape(colour.shape)
-    ae = tiny(5, max_epochs=0).fit(colour)
-    np.testing.assert_allclose(ae.reconstruct(colour), expected, atol=1e-4)
-    assert ae.best_epoch_ == 0
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_by_the_rows_it_is_judged_by_it_is_never_worse_than_pca(pictures, seed):
     X, X_val = pictures[:600], pictures[600:800]
@@ -403,16 +380,6 @@ def test_constant_images(colour):
     np.testing.assert_allclose(tiny().fit(X).reconstruct(X), X, rtol=1e-4)
     spatial = tiny(module__dense=False).fit(X)
     assert np.isfinite(spatial.reconstruct(X)).all()
-
-
-def test_rows_of_weight_zero_are_as_good_as_absent(colour):
-    Y = np.array(colour)
-    Y[80:] = 1e6
-    weight = np.r_[np.ones(80), np.zeros(40)]
-    weighted = tiny().fit(Y, sample_weight=weight)
-    np.testing.assert_array_equal(
-        weighted.transform(colour), tiny().fit(colour[:80], sample_weight=np.ones(80)).transform(colour)
-    )
 
 
 # ------------------------------------------------------------------ targets, noise and missing values
@@ -570,34 +537,6 @@ def test_an_encoder_may_be_wider_than_the_code(pictures, dense):
 # ------------------------------------------------------------------ in company
 
 
-def test_data_frames_of_flat_rows(pictures):
-    flat = pictures[:60].reshape(60, -1)
-    names = [f"pixel {i}" for i in range(64)]
-    frame = pd.DataFrame(flat, columns=names)
-    ae, reference = tiny(3).fit(frame), tiny(3).fit(flat)
-    assert ae.feature_names_in_.tolist() == names
-    assert ae.n_features_in_ == 64
-    close = {"rtol": 1e-3, "atol": 1e-4}  # a frame lies by columns, and sums depend on that in their last bit
-    np.testing.assert_allclose(ae.transform(frame), reference.transform(flat), **close)
-    np.testing.assert_allclose(ae.reconstruct(frame), reference.reconstruct(flat), **close)
-    np.testing.assert_allclose(ae.score_samples(frame), reference.score_samples(flat), **close)
-    with pytest.raises(ValueError, match="feature names should match"):
-        ae.transform(frame[names[::-1]])
-    Z = ae.set_output(transform="pandas").transform(frame)
-    assert list(Z.columns) == ["convautoencoder0", "convautoencoder1", "convautoencoder2"]
-    assert Z.index.equals(frame.index)
-    np.testing.assert_array_equal(ae.inverse_transform(Z), ae.inverse_transform(Z.to_numpy()))
-
-
-def test_between_a_scaler_and_a_classifier(pictures):
-    X, y = pictures.reshape(1797, -1), load_digits().target
-    pipe = make_pipeline(StandardScaler(), tiny(16, max_epochs=3), LogisticRegression(max_iter=1000))
-    pipe.fit(X[:1000], y[:1000])
-    assert pipe.score(X[1000:], y[1000:]) > 0.8
-    assert pipe[:-1].inverse_transform(pipe[:-1].transform(X[:5])).shape == (5, 64)
-    assert pipe[:-1].get_feature_names_out().tolist() == [f"convautoencoder{i}" for i in range(16)]
-
-
 def test_grid_search_in_a_pipeline(pictures):
     X, y = pictures[:240].reshape(240, -1), load_digits().target[:240]
     pipe = Pipeline([("scale", StandardScaler()), ("ae", tiny()), ("classify", LogisticRegression(max_iter=1000))])
@@ -607,32 +546,6 @@ def test_grid_search_in_a_pipeline(pictures):
     assert search.best_score_ > 0.6
     shaped = GridSearchCV(tiny(), {"n_components": [1, 12], "module__dense": [True, False]}, cv=2, error_score="raise")
     assert shaped.fit(pictures[:100]).cv_results_["mean_test_score"].shape == (4,)
-
-
-def test_searches_in_threads_agree_with_serial_ones(colour):
-    ae = tiny(noise="gaussian_noise", early_stopping=False, module__normalization="batch")
-
-    def scores(n_jobs):
-        with joblib.parallel_backend("threading", n_jobs=n_jobs):
-            return GridSearchCV(ae, {"n_components": [2, 3]}, cv=2, n_jobs=n_jobs).fit(colour).cv_results_
-
-    np.testing.assert_array_equal(scores(2)["mean_test_score"], scores(1)["mean_test_score"])
-
-
-def test_clone_pickle_and_copy(colour):
-    ae = tiny(3, prior=GaussianMixture(1), channel_axis=-1, input_shape=[9, 6, -1], module__dense=False)
-    other = clone(ae)
-    assert other.get_params().keys() == ae.get_params().keys()
-    assert other.input_shape == [9, 6, -1]
-    assert "module__dense=False" in repr(other)
-    ae.fit(colour)
-    np.testing.assert_array_equal(other.fit(colour).transform(colour), ae.transform(colour))
-    for same in (pickle.loads(pickle.dumps(ae)), copy.deepcopy(ae)):
-        assert same.layout_ == ae.layout_
-        np.testing.assert_array_equal(same.reconstruct(colour), ae.reconstruct(colour))
-        np.testing.assert_array_equal(same.sample(3, random_state=0), ae.sample(3, random_state=0))
-        same.partial_fit(colour)
-    assert not hasattr(clone(ae), "layout_")
 
 
 def test_sampled_images_lie_as_those_of_x(colour):
@@ -648,15 +561,6 @@ def test_sampled_images_lie_as_those_of_x(colour):
 
 
 # ------------------------------------------------------------------ going on
-
-
-def test_warm_start_goes_on(pictures):
-    X = pictures[:300]
-    ae = tiny(4, warm_start=True, max_epochs=10, lr_schedule=None, lr=5e-3).fit(X, X_val=X)
-    end = min(ae.validation_loss_curve_)
-    ae.fit(X, X_val=X)
-    assert ae.validation_loss_curve_[0] == pytest.approx(end, rel=1e-3)
-    assert len(ae.net_.history) == 20
 
 
 @pytest.mark.parametrize(
@@ -706,18 +610,6 @@ def test_refit_may_change_the_layout(colour):
     ae = tiny()
     for X in (colour, np.moveaxis(colour, -1, 1), colour[..., 0], colour[:, :5]):
         assert ae.fit(X).reconstruct(X).shape == X.shape
-
-
-def test_partial_fit(colour):
-    ae = tiny(6, batch_size=16, lr=5e-3)
-    first = ae.partial_fit(colour[:60]).score(colour)
-    for _ in range(10):
-        for chunk in np.array_split(colour, 3):
-            ae.partial_fit(chunk)
-    assert ae.score(colour) > 0.9 * first
-    assert ae.n_iter_ == len(ae.loss_curve_) == 31
-    ae.partial_fit(colour[:1])
-    assert ae.reconstruct(colour).shape == colour.shape
 
 
 # ------------------------------------------------------------------ networks

@@ -1,6 +1,5 @@
 """Reconstructor: a transformer whose output is the reconstruction."""
 
-import pickle
 from unittest import mock
 
 import numpy as np
@@ -11,7 +10,6 @@ import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.exceptions import NotFittedError
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -20,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor
-from skae.noise import GaussianNoise, MaskingNoise
+from skae.noise import GaussianNoise
 
 NAMES = list("abcdef")
 
@@ -218,14 +216,6 @@ def test_frames_in_and_frames_out(holed):
         rec = Reconstructor(masked(), filling=filling).fit(frame)
         with pytest.raises(ValueError, match="feature names should match"):
             rec.transform(frame[NAMES[::-1]])
-
-
-def test_names_of_features_without_names(blobs):
-    rec = Reconstructor(small()).fit(blobs)
-    assert rec.get_feature_names_out().tolist() == [f"x{i}" for i in range(6)]
-    assert rec.get_feature_names_out(NAMES).tolist() == NAMES
-    with pytest.raises(NotFittedError):
-        Reconstructor(small()).get_feature_names_out()
 
 
 # ------------------------------------------------------------------ filling
@@ -440,12 +430,6 @@ def test_bad_parameters_are_refused(blobs, params, error, match, unchanged):
     unchanged(rec, lambda: rec.fit(blobs), error, match)
 
 
-def test_transform_before_fit():
-    for rec in (Reconstructor(small()), Reconstructor(small(), filling=zeros, keep_observed=True)):
-        with pytest.raises(NotFittedError):
-            rec.transform(np.ones((3, 2)))
-
-
 # ------------------------------------------------------------------ images, tags, copies
 
 
@@ -486,16 +470,6 @@ def test_a_tag_of_the_estimator_is_its_own():
     before = get_tags(small()).input_tags.allow_nan
     get_tags(Reconstructor(small(), filling=zeros))
     assert get_tags(small()).input_tags.allow_nan is before is False
-
-
-def test_clone_and_pickle(holed):
-    rec = Reconstructor(masked(noise=MaskingNoise()), filling=zeros, keep_observed=True).fit(holed)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(rec)).transform(holed), rec.transform(holed))
-    copy = clone(rec)
-    assert not hasattr(copy, "estimator_")
-    assert copy.filling is zeros
-    assert copy.keep_observed is True
-    np.testing.assert_array_equal(copy.fit(holed).transform(holed), rec.transform(holed))
 
 
 def test_reconstructors_nest(holed):
