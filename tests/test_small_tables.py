@@ -57,6 +57,7 @@ def test_the_second_training_has_the_same_start_and_other_samples_held_out(train
     assert not held_out[0] & held_out[1]
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_the_start_or_the_training_that_has_gained_more(trainings):
     kept = set()
     for seed in range(12):

@@ -147,7 +147,7 @@ def sample(n, row_shape=(3, 2), dtype="f8", seed=0):
 
 @pytest.mark.parametrize("kind", EVERY)
 @given(data=st.data())
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_slices_and_indices_are_those_of_the_array(kind, new_path, data):
     n, rows = data.draw(st.integers(1, 30), "n"), data.draw(st.integers(1, 12), "rows of a chunk")
     row_shape = data.draw(st.sampled_from([(3,), (2, 3), (1, 2, 2)]), "row")
@@ -262,7 +262,7 @@ def test_what_is_computed_or_copied_from_a_memmap_is_in_memory(new_path):
     rows=st.one_of(st.none(), st.integers(1, 60), st.lists(st.integers(0, 60), min_size=1, max_size=20)),
     values=st.integers(1, 200),
 )
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_blocks_are_several_chunks_or_one_or_parts_of_one(n, rows, values):
     sizes = [n] if rows is None else rows if isinstance(rows, list) else [min(rows, n - a) for a in range(0, n, rows)]
     X = np.zeros((sum(sizes), 3))
@@ -427,7 +427,7 @@ def test_without_the_advice_rows_are_read_all_the_same(new_path, monkeypatch):
 
 
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_indices_read_each_block_once_and_never_the_whole(data):
     n, rows, values = (data.draw(st.integers(1, 40), name) for name in ("n", "rows of a chunk", "values"))
     source = Stored(sample(n, (2,)), data.draw(st.sampled_from([None, (rows, 2)]), "chunks"))

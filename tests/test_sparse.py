@@ -83,7 +83,7 @@ def with_nan(X, share, seed=0):
     weighted=st.booleans(),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_means_and_scale_are_those_of_the_dense_array(n, d, density, level, nan, weighted, seed):
     X = random_csr(n, d, density, seed=seed)
     X.data += level

@@ -574,7 +574,7 @@ def test_pipeline_and_grid_search(digits):
     assert alone.fit(digits[:300]).best_params_["n_components"] == 8
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_parallel_searches_agree_with_serial(digits, backend):
     ae = small(noise="gaussian_noise", module__dropout=0.2, max_epochs=4, early_stopping=False)
     grid = {"n_components": [2, 3, 4, 5]}
