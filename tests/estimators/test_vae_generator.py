@@ -383,7 +383,8 @@ def test_a_collapse_is_told_of_bottlenecks_without_a_beta(few):
 def test_a_warning_points_at_the_line_of_the_user(few, method):
     vae = small(4, beta=1e4, lr=0.003, batch_size=4)
     owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
-    X = np.tile(few, (3, 1))  # the one pass of `partial_fit` is long enough to forget where the codes started
+    # The one pass of `partial_fit` is as long as the three of `fit`: long enough to forget where the codes started.
+    X = np.tile(few, (3 if method == "partial_fit" else 1, 1))
     with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
         getattr(owner, method.partition(" ")[0])(X)
     assert {warning.filename for warning in caught} == {__file__}
@@ -717,7 +718,7 @@ def test_what_it_shares_with_the_transformer_has_the_same_defaults():
     ],
 )
 def test_device(device, params):
-    X, y = load_digits(return_X_y=True)
+    X, y = (A[:400] for A in load_digits(return_X_y=True))
     params = {"module__linear_skip": True, "max_epochs": 4} | params
     vae = VAEGenerator(4, device=device, random_state=0, **params).fit(X, y)
     assert next(vae.module_.parameters()).device.type == torch.device(device).type
