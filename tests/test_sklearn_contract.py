@@ -78,7 +78,7 @@ ESTIMATORS = [
 ]
 DEFAULTS = [
     VAEGenerator(),
-    ToldVAE(2, loss="laplace", conditional=True),
+    ToldVAE(2, loss="laplace", conditional=True, max_epochs=2),
     AutoencoderTransformer(),
     ConvAutoencoder(3, input_shape=(1, -1)),
     Reconstructor(AutoencoderTransformer(3)),

@@ -254,16 +254,6 @@ def test_keep_observed_needs_a_mask_in_fit(blobs, holed):
         small().fit(holed).reconstruct(holed, keep_observed="yes")
 
 
-def test_fit_and_reconstruct_leave_x_as_it_is(blobs):
-    X = with_holes(blobs)
-    before = X.copy()
-    ae = small(noise="masking_noise", early_stopping=True).fit(X, X_val=X, X_target=X, X_val_target=X)
-    filled = ae.reconstruct(X, keep_observed=True)
-    filled[:] = 0
-    ae.partial_fit(X).score(X)
-    np.testing.assert_array_equal(X, before)
-
-
 # ------------------------------------------------------------------ what is refused
 
 
@@ -291,28 +281,6 @@ def test_without_the_mask_nan_is_an_error_everywhere(blobs, holed, unchanged):
             ValueError,
             "Input X_target contains NaN",
         )
-
-
-@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
-def test_infinity_and_huge_values_are_refused_under_the_mask_too(holed, value, unchanged):
-    X = holed.copy()
-    X[1, 1] = value
-    match = "infinity" if np.isinf(value) else "too large for float32"
-    ae = small()
-    unchanged(ae, lambda: ae.fit(X), ValueError, match)
-    ae.fit(holed)
-    unchanged(ae, lambda: ae.fit(holed, X_target=X), ValueError, match)
-    for method in ("transform", "score", "partial_fit"):
-        unchanged(ae, lambda method=method: getattr(ae, method)(X), ValueError, match)
-
-
-def test_x_of_nothing_is_refused(holed, unchanged):
-    nothing = np.full((20, 6), np.nan)
-    ae = small()
-    unchanged(ae, lambda: ae.fit(nothing), ValueError, "X must hold at least one value that is not NaN")
-    unchanged(ae, lambda: ae.partial_fit(nothing), ValueError, "X must hold at least one value that is not NaN")
-    ae.fit(holed)
-    unchanged(ae, lambda: ae.fit(nothing), ValueError, "X must hold at least one value that is not NaN")
 
 
 def test_bernoulli_asks_its_domain_of_known_values(unit):

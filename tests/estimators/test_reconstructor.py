@@ -4,7 +4,6 @@ from unittest import mock
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -167,55 +166,6 @@ def test_pca_fills_holes_with_a_filling(holed):
     pca = PCA(2).fit(filled)
     expected = pca.inverse_transform(pca.transform(filled))
     np.testing.assert_allclose(found[~known], expected[~known])
-
-
-FRAMES = {
-    "Float64": lambda X: pd.DataFrame(X, columns=NAMES).astype("Float64"),
-    "object": lambda X: pd.DataFrame(X, columns=NAMES).astype(object),
-    "pyarrow": lambda X: pd.DataFrame(X, columns=NAMES).astype("float64[pyarrow]"),
-    "a column of booleans": lambda X: pd.DataFrame(X, columns=NAMES).assign(b=X[:, 0] > 0),
-    "a column of nullable integers": lambda X: pd.DataFrame(X, columns=NAMES).assign(
-        b=pd.array([1, None, 3] * (len(X) // 3), "Int64")
-    ),
-    "a column of integers": lambda X: pd.DataFrame(X, columns=NAMES).assign(b=np.arange(len(X))),
-    "polars": lambda X: pl.DataFrame(X, schema=NAMES).fill_nan(None),
-    "lists": lambda X: X.tolist(),
-}
-
-
-@pytest.mark.parametrize("filling", [None, zeros], ids=["no filling", "filling"])
-@pytest.mark.parametrize("kind", FRAMES)
-def test_holes_are_filled_in_every_kind_of_table(holed, kind, filling):
-    frame = FRAMES[kind](holed)
-    found = Reconstructor(masked(), filling=filling, keep_observed=True).fit(frame).transform(frame)
-    if kind == "lists":
-        plain = holed
-    else:
-        plain = np.column_stack(
-            [np.array([np.nan if v is None or v is pd.NA else float(v) for v in frame[c]]) for c in NAMES]
-        )
-    found = np.asarray(found)
-    assert found.dtype.kind == "f"
-    assert not np.isnan(found).any()
-    np.testing.assert_array_equal(found[~np.isnan(plain)], plain[~np.isnan(plain)])
-
-
-def test_frames_in_and_frames_out(holed):
-    frame = pd.DataFrame(holed, columns=NAMES, index=np.arange(60) + 100)
-    for keep_observed in (True, False):
-        rec = Reconstructor(masked(), keep_observed=keep_observed).set_output(transform="pandas")
-        found = rec.fit_transform(frame)
-        assert found.columns.tolist() == NAMES
-        assert found.index.tolist() == frame.index.tolist()
-        assert rec.get_feature_names_out().tolist() == NAMES
-        assert not found.isna().any(axis=None)
-    mixed = frame.assign(b=np.arange(60))
-    mixed_out = Reconstructor(masked(), keep_observed=True).set_output(transform="pandas").fit_transform(mixed)
-    np.testing.assert_array_equal(mixed_out["b"], mixed["b"])
-    for filling in (None, zeros):
-        rec = Reconstructor(masked(), filling=filling).fit(frame)
-        with pytest.raises(ValueError, match="feature names should match"):
-            rec.transform(frame[NAMES[::-1]])
 
 
 # ------------------------------------------------------------------ filling

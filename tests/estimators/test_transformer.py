@@ -5,8 +5,6 @@ import pickle
 
 import joblib
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import torch
 from sklearn.base import clone
@@ -16,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
@@ -361,26 +359,6 @@ def test_every_real_dtype(digits, dtype):
     assert ae.reconstruct(X).dtype == ae.inverse_transform(Z).dtype == back
 
 
-def test_data_frames(blobs):
-    names = [f"c{i}" for i in range(6)]
-    reference = small().fit(blobs)
-    for frame in (pd.DataFrame(blobs, columns=names), pl.DataFrame(np.array(blobs), schema=names)):
-        ae = small().fit(frame)
-        assert ae.feature_names_in_.tolist() == names
-        Z = ae.transform(frame)
-        np.testing.assert_array_equal(Z, reference.transform(blobs))
-        np.testing.assert_array_equal(ae.reconstruct(frame), reference.reconstruct(blobs))
-        ae.score_samples(frame), ae.score(frame)
-    ae.set_output(transform="pandas")
-    Z = ae.transform(frame)
-    assert list(Z.columns) == ["autoencodertransformer0", "autoencodertransformer1"]
-    np.testing.assert_array_equal(ae.inverse_transform(Z), reference.inverse_transform(Z.to_numpy()))
-    mixed = pd.DataFrame({"a": pd.array([1, 2, 3, 4], dtype="Int64"), "b": [0.5, 1.5, 2.5, 3.5]})
-    assert small(1).fit_transform(mixed).shape == (4, 1)
-    with pytest.raises(ValueError, match="feature names should match"):
-        small().fit(pd.DataFrame(blobs, columns=names)).transform(pd.DataFrame(blobs, columns=names[::-1]))
-
-
 def test_ten_thousand_features():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 10_000)) + 0.01 * rng.normal(size=(40, 10_000))
@@ -548,13 +526,6 @@ def test_warm_start_goes_on(digits):
         ae.set_params(n_components=4).fit(X[:, :9])
 
 
-def test_refit_starts_afresh(blobs):
-    ae = small()
-    first = ae.fit_transform(blobs)
-    np.testing.assert_array_equal(ae.fit_transform(blobs), first)
-    assert ae.fit(blobs[:, :3]).transform(blobs[:, :3]).shape == (60, 2)
-
-
 # ------------------------------------------------------------------ in company
 
 
@@ -596,12 +567,6 @@ def test_random_state(blobs):
     assert not np.array_equal(state.fit_transform(blobs), state.fit_transform(blobs)), "a RandomState moves on"
     free = clone(ae).set_params(random_state=None)
     assert not np.array_equal(free.fit_transform(blobs), free.fit_transform(blobs))
-
-
-def test_feature_names_out(blobs):
-    ae = small(3).fit(blobs)
-    assert ae.get_feature_names_out().tolist() == [f"autoencodertransformer{i}" for i in range(3)]
-    assert make_pipeline(StandardScaler(), ae).fit(blobs).get_feature_names_out().shape == (3,)
 
 
 def test_anomalies_score_low(digits):

@@ -502,20 +502,6 @@ def test_the_same_seed_gives_the_same_bits(few):
     assert not np.array_equal(small(3).fit_transform(few), small(3, random_state=1).fit_transform(few))
 
 
-def test_clone_and_parameters(vae):
-    copy = clone(vae)
-    assert not hasattr(copy, "net_")
-    assert copy.get_params() == vae.get_params()
-    nested = small(bottleneck=Gaussian(2.0), prior=GaussianMixture(3)).set_params(
-        bottleneck__beta=5.0, bottleneck__free_bits=0.1, prior__n_components=2, module__hidden_layer_sizes=(4,)
-    )
-    params = nested.get_params()
-    assert (params["bottleneck__beta"], params["bottleneck__free_bits"], params["prior__n_components"]) == (5.0, 0.1, 2)
-    assert clone(nested).bottleneck.beta == 5.0
-    with pytest.raises(ValueError, match="prior__n_components needs a prior that has it"):
-        small().set_params(prior__n_components=2)
-
-
 def test_parts_that_were_handed_over_stay_as_they_were(blobs):
     bottleneck, prior = Gaussian(2.0), GaussianMixture(2)
     vae = small(bottleneck=bottleneck, prior=prior).fit(blobs)
