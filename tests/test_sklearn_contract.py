@@ -33,7 +33,7 @@ class SquashedLogistic(DiscretizedLogistic):
         return super().forward(raw, (torch.sigmoid(x) * (self.n_levels - 1)).round(), observed)
 
 
-class ToldVAE(VAEGenerator):
+class ConditionalVAE(VAEGenerator):
     """Decodes codes without y as those of one class or target, for checks that give none."""
 
     def inverse_transform(self, X, y=None):
@@ -49,9 +49,9 @@ CONV = {"input_shape": (1, -1), "module__channels": (4,)} | TINY  # rows of any 
 ESTIMATORS = [
     VAEGenerator(2, loss=Laplace("learned"), importance_samples=3, missing="mask", prior=None, **TINY),
     VAEGenerator(2, loss=SquashedLogistic(16), bottleneck="squared_norm", missing="mask", **TINY),
-    ToldVAE(2, loss=SquashedBernoulli(), conditional=True, **TINY | {"max_epochs": 2}),
-    ToldVAE(3, loss="squared_error", bottleneck="mmd", conditional="targets", **TINY),
-    ToldVAE(
+    ConditionalVAE(2, loss=SquashedBernoulli(), conditional=True, **TINY | {"max_epochs": 2}),
+    ConditionalVAE(3, loss="squared_error", bottleneck="mmd", conditional="targets", **TINY),
+    ConditionalVAE(
         2,
         module="conv",
         module__linear_skip=True,
@@ -78,7 +78,7 @@ ESTIMATORS = [
 ]
 DEFAULTS = [
     VAEGenerator(),
-    ToldVAE(2, loss="laplace", conditional=True, max_epochs=2),
+    ConditionalVAE(2, loss="laplace", conditional=True, max_epochs=2),
     AutoencoderTransformer(),
     ConvAutoencoder(3, input_shape=(1, -1)),
     Reconstructor(AutoencoderTransformer(3)),
