@@ -32,7 +32,7 @@ def test_snippets_run_in_order(page, tmp_path, monkeypatch, request):
         exec(compile(snippet, str(page), "exec"), names)
 
 
-def test_no_snippet_goes_unrun():
+def test_all_snippets_are_run():
     known = {"python", "sh", "text", "{toctree}", "{button-ref}", "{include}", "{literalinclude}", "{eval-rst}"}
     wrong = []
     for page in [*PAGES, *ROOT.glob("examples/*.py")]:
@@ -68,7 +68,7 @@ def leads_somewhere(page, target):
     return there.exists() and (not anchor or anchor in anchors(there))
 
 
-def test_links_lead_somewhere():
+def test_links_resolve():
     links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())]
     inside = [(page, link) for page, link in links if not link.startswith(("http://", "https://"))]
     assert [(name_of(page), link) for page, link in inside if not leads_somewhere(page, link)] == []

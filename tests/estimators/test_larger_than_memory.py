@@ -90,7 +90,7 @@ def store(request, tmp_path_factory):
 
 
 @every_kind
-def test_what_fits_is_loaded_and_what_does_not_is_read_in_blocks(few, store):
+def test_small_arrays_are_loaded_and_large_ones_streamed(few, store):
     X = store(few)
     assert isinstance(load_if_small(X), LazyArray)
     with config_context(working_memory=1024):
@@ -100,7 +100,7 @@ def test_what_fits_is_loaded_and_what_does_not_is_read_in_blocks(few, store):
 
 
 @every_kind
-def test_every_method_gives_what_it_gives_for_an_array(few, store):
+def test_methods_match_in_memory(few, store):
     X = store(few)
     ae = AutoencoderTransformer(4, **SMALL).fit(X)
     assert ae.n_features_in_ == 64
@@ -127,13 +127,13 @@ def test_training_learns_as_much_as_on_an_array(digits, store):
 
 
 @of_kind("Dataset")
-def test_fits_repeat(few, store):
+def test_fit_is_reproducible(few, store):
     X = store(few)
     a, b = (AutoencoderTransformer(4, **SMALL).fit(X).transform(few) for _ in range(2))
     np.testing.assert_array_equal(a, b)
 
 
-def test_arrays_that_do_not_fit_are_trained_on_as_those_that_do(few):
+def test_streamed_arrays_train_as_in_memory_ones(few):
     weight = np.linspace(0, 2, len(few))
     for params in ({}, {"loss": "huber", "noise": "gaussian_noise"}, {"early_stopping": False}):
         # But for a start from all rows, and more rows held out than may be held.
@@ -147,7 +147,7 @@ def test_arrays_that_do_not_fit_are_trained_on_as_those_that_do(few):
 
 
 @of_kind("h5py")
-def test_warm_starts_and_partial_fits_go_on(few, store):
+def test_warm_start_and_partial_fit(few, store):
     X = store(few)
     ae = AutoencoderTransformer(4, warm_start=True, **SMALL).fit(X).fit(X).partial_fit(X)
     assert ae.n_iter_ == 4
@@ -156,7 +156,7 @@ def test_warm_starts_and_partial_fits_go_on(few, store):
 
 
 @of_kind("zarr")
-def test_rows_of_weight_0_are_absent(few, store):
+def test_zero_weight_samples_are_ignored(few, store):
     X, weight = few.copy(), np.ones(len(few))
     X[::3], weight[::3] = 1e6, 0
     ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(store(X), sample_weight=weight)
@@ -167,7 +167,7 @@ def test_rows_of_weight_0_are_absent(few, store):
     assert np.abs(ae.sample(50, random_state=0)).max() < 100
 
 
-def test_a_class_whose_rows_all_weigh_nothing_has_no_prior(few, store):
+def test_zero_weight_class_has_no_prior(few, store):
     y = np.arange(400) % 3
     weight = (y != 1).astype(float)
     vae = VAEGenerator(2, conditional=True, prior="mixture", **SMALL).fit(store(few), y, sample_weight=weight)
@@ -175,7 +175,7 @@ def test_a_class_whose_rows_all_weigh_nothing_has_no_prior(few, store):
     assert vae.sample(5, y=2, random_state=0).shape == (5, 64)
 
 
-def test_rows_of_weight_0_tell_neither_of_activity_nor_of_structure(few, store):
+def test_zero_weight_samples_do_not_affect_active_units(few, store):
     # The last rows lie apart, and nothing else tells two rows from each other.
     X, weight = np.tile(few[:1], (400, 1)), np.ones(400)
     X[-100:], weight[-100:] = few[-100:], 0
@@ -187,7 +187,7 @@ def test_rows_of_weight_0_tell_neither_of_activity_nor_of_structure(few, store):
 @pytest.mark.parametrize(
     ("store", "value"), [("dask", np.nan), ("h5py", np.inf), ("Dataset", 1e39)], indirect=["store"]
 )
-def test_what_must_not_be_in_x_is_found_wherever_it_is(few, store, value):
+def test_invalid_values_are_found_in_any_block(few, store, value):
     X = few.copy()
     X[350, 3] = value
     ae = AutoencoderTransformer(4, **SMALL)
@@ -218,14 +218,14 @@ def test_images_and_generators(few, store, tmp_path):
     assert vae.sample(5, y=1, random_state=0).shape == (5, 64)
 
 
-def test_images_with_axes_of_their_own(few, store):
+def test_images_with_channel_axis(few, store):
     X = few.reshape(-1, 8, 8)
     ae = ConvAutoencoder(4, **SMALL).fit(store(X))
     assert ae.reconstruct(X[:20]).shape == (20, 8, 8)
 
 
 @of_kind("zarr")
-def test_targets_beside(few, store):
+def test_lazy_targets(few, store):
     noisy = few + np.random.default_rng(0).normal(size=few.shape)
     clean = as_dask(few, None)
     ae = AutoencoderTransformer(4, **SMALL).fit(store(noisy), X_target=clean)
@@ -236,13 +236,13 @@ def test_targets_beside(few, store):
 
 
 @of_kind("dask")
-def test_a_loss_with_a_domain(few, store):
+def test_loss_with_domain(few, store):
     X = store(few / 16)
     ae = AutoencoderTransformer(4, loss="bernoulli", **SMALL).fit(X)
     assert ae.reconstruct(X).max() <= 1
 
 
-def test_rows_to_judge_by_must_fit(few, store):
+def test_validation_data_must_fit_into_memory(few, store):
     X = store(few)
     with pytest.raises(ValueError, match="X_val must fit into memory, got 25600 values"):
         AutoencoderTransformer(4, **SMALL).fit(X, X_val=X)
@@ -258,19 +258,19 @@ def test_rows_to_judge_by_must_fit(few, store):
     ],
     ids=["flat", "complex", "dates"],
 )
-def test_what_is_no_table_of_numbers(few, make, error):
+def test_non_numeric_sources_raise(few, make, error):
     X = da.from_array(make(np.tile(few, (20, 1))), chunks=100)
     with pytest.raises((ValueError, TypeError), match=error):
         AutoencoderTransformer(4, **SMALL).fit(X)
 
 
-def test_the_number_of_features_is_compared(few, store):
+def test_wrong_number_of_features_raises(few, store):
     ae = AutoencoderTransformer(4, **SMALL).fit(few)
     with pytest.raises(ValueError, match="X has 63 features, but AutoencoderTransformer is expecting 64"):
         ae.transform(store(few[:, 1:]))
 
 
-def test_chunks_of_unknown_size_are_told(few):
+def test_unknown_chunk_sizes_raise(few):
     X = da.from_array(few, chunks=100)
     with pytest.raises(ValueError, match=r"X has chunks of unknown size: call X.compute_chunk_sizes\(\) first"):
         AutoencoderTransformer(4, **SMALL).fit(X[X[:, 3] > 2])
@@ -291,7 +291,7 @@ class Counted:
         return rows
 
 
-def test_no_method_reads_more_than_a_block(few):
+def test_methods_read_one_block_at_a_time(few):
     X = Counted(few)
     ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(X)
     for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.score):
@@ -307,7 +307,7 @@ def test_a_handful_of_long_rows_with_noise():
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "bernoulli"])
-def test_every_row_is_read_once_an_epoch(few, loss):
+def test_samples_are_read_once_per_epoch(few, loss):
     X = Counted(few / 16)
     rows = []
     X.__class__ = type("Summed", (Counted,), {"__getitem__": lambda self, i: rows.append(len(self.A[i])) or self.A[i]})

@@ -113,9 +113,7 @@ def options(method):
     seed=st.integers(0, 9),
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_tensors_of_any_dtype_and_strides_get_what_arrays_get(
-    fitted, device, name, method, dtype, strides, holes, seed
-):
+def test_tensors_match_arrays(fitted, device, name, method, dtype, strides, holes, seed):
     call = getattr(fitted[name], method, None)
     if call is None:
         return

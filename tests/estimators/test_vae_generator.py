@@ -262,7 +262,7 @@ def test_bad_parameters_are_named_and_leave_the_estimator_unfitted(blobs, unchan
     unchanged(vae, lambda: vae.partial_fit(blobs), error, match)
 
 
-def test_before_fit_methods_say_so(blobs):
+def test_methods_before_fit_raise(blobs):
     for call in (
         lambda: small().transform_distribution(blobs),
         lambda: small().sample(2),
