@@ -3,18 +3,32 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 CLIENTS = $(VENV)-clients
+# Tests on all cores, and the suite: all of them but those of the documentation and of other packages.
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+DOCS = tests/test_docs.py tests/test_docstrings.py tests/site
+SUITE = $(PYTEST) $(RECORD) tests $(addprefix --ignore=,$(DOCS) tests/clients)
 
-.PHONY: quickstart test fuzz array-api clients lint types site pictures docs clean
+.PHONY: quickstart test slow coverage fuzz array-api clients lint types site pictures docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python examples/quickstart.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto
+	$(SUITE) -m "not slow"
 
-# The same tests of made-up input, of files and of kills, with many more examples: about ten minutes.
+# Full fits over several seeds, large data, subprocesses, kills and interrupts.
+slow: $(VENV)/installed
+	$(SUITE) -m slow
+
+# Both of them, and the share of lines and branches of skae that they run.
+coverage: $(VENV)/installed
+	rm -f .coverage
+	$(MAKE) test slow RECORD="--cov --cov-append --cov-report="
+	$(BIN)/coverage report
+
+# The tests of made-up input, of files and of kills, with many more examples: about ten minutes.
 fuzz: $(VENV)/installed
-	SKAE_FUZZ=1 $(BIN)/python -m pytest -n auto -q -s tests/fuzz tests/persistence tests/test_checkpoint.py
+	SKAE_FUZZ=1 $(PYTEST) -q tests/fuzz tests/persistence tests/test_checkpoint.py
 
 # scikit-learn's array API checks need the variable before the first import, so they have a process of their own.
 array-api: $(VENV)/installed
@@ -42,7 +56,7 @@ pictures: site
 
 # The pages' snippets, the docstrings and their examples, then the site's links, pictures and behaviour in Chromium.
 docs: site $(VENV)/peers
-	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_docstrings.py skae tests/site --site docs/_build/html
+	$(PYTEST) -q $(DOCS) skae --site docs/_build/html
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -61,5 +75,5 @@ $(CLIENTS)/installed: pyproject.toml constraints.txt tests/clients/constraints.t
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) .mypy_cache .pytest_cache .ruff_cache .hypothesis output build dist
+	rm -rf $(VENV) $(CLIENTS) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis output build dist
 	rm -rf docs/_build docs/auto_examples docs/api/backreferences docs/api/skae*.rst

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_digits
 from sklearn.utils import all_estimators
 
-collect_ignore = ["conftest.py"]  # which has no doctests, and a name that those of other folders have too
-
 mpl.use("Agg")
-# A busy machine fails no example. The rest is hypothesis' own profile, or the one that it keeps for CI.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Many examples with SKAE_FUZZ=1, as in CI. A busy machine fails no example. The rest is hypothesis' own profile, or the
+# one that it keeps for CI.
+EXAMPLES = 100 if os.environ.get("SKAE_FUZZ") == "1" else 25
+settings.register_profile("untimed", max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 
@@ -28,6 +28,13 @@ def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="the torch device that device tests run on")
     parser.addoption("--site", default=None, help="the folder of the built site, which tests/site look at")
     parser.addoption("--clients", action="store_true", help="fail where a package of tests/clients is not installed")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave scikit-learn's array API to `make array-api`: dispatch needs a variable before the first import."""
+    if "SCIPY_ARRAY_API" not in os.environ:
+        config.hook.pytest_deselected(items=[item for item in items if "array_api" in item.name])
+        items[:] = [item for item in items if "array_api" not in item.name]
 
 
 @pytest.fixture(scope="session")

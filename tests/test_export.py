@@ -4,6 +4,7 @@ import copy
 import functools
 import random
 import sys
+from itertools import cycle, product
 
 import numpy as np
 import onnx
@@ -12,7 +13,6 @@ import pandas as pd
 import pytest
 import skl2onnx
 import torch
-from numpydoc.validate import validate
 from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -131,14 +131,19 @@ NETWORKS = {
         rows(60, 7),
     ),
 }  # fmt: skip
+# A graph takes the exporter a second or more.
+networks = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "mlp")) for name in NETWORKS]
+)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@networks
 def test_networks_and_parts(name, tmp_path):
     estimator, X = NETWORKS[name]
     check(copy.deepcopy(estimator).fit(X), X, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "params"),
     [
@@ -157,6 +162,7 @@ def test_image_layouts(shape, params, tmp_path):
     check(ae, X, tmp_path, ["reconstruct"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -179,6 +185,7 @@ def test_sequences_of_any_length(params, tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
+@pytest.mark.slow
 def test_sequences_with_channels_first(tmp_path):
     X = padded(rows(40, 12, 2)).swapaxes(1, 2)
     ae = AutoencoderTransformer(3, module="tcn", channel_axis=0, module__channels=4, **TRAINING).fit(X)
@@ -189,6 +196,7 @@ def test_sequences_with_channels_first(tmp_path):
         assert_equal(session.run(None, {"X": longer})[0], ae.reconstruct(longer))
 
 
+@pytest.mark.slow
 def test_single_channel_sequences(tmp_path):
     X = padded(rows(30, 9))
     check(AutoencoderTransformer(3, module="gru", **TRAINING).fit(X), X, tmp_path, ["reconstruct"])
@@ -201,6 +209,7 @@ def those_with_their_own(module, base, method):
     return [name for name, cls in classes.items() if getattr(cls, method) is not getattr(base, method)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", those_with_their_own(bottlenecks, bottlenecks.Bottleneck, "code"))
 def test_bottlenecks(name, tmp_path):
     X = rows(60, 7)
@@ -209,6 +218,7 @@ def test_bottlenecks(name, tmp_path):
     check(estimator(3, bottleneck=bottleneck, prior=None, **SMALL).fit(X), X, tmp_path, ["encoder"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", those_with_their_own(losses, losses.Loss, "link"))
 def test_losses_with_link(name, tmp_path):
     loss = getattr(losses, name)()
@@ -217,6 +227,7 @@ def test_losses_with_link(name, tmp_path):
     check(ae, X, tmp_path, ["decoder"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seq", [False, True])
 def test_conditional_decoder_has_second_input(seq, tmp_path):
     X, y = (padded(rows(40, 6, 2)) if seq else rows(40, 7)), np.arange(40) % 3
@@ -228,24 +239,28 @@ def test_conditional_decoder_has_second_input(seq, tmp_path):
     assert session.get_inputs()[1].shape == ["batch", 3]
 
 
+@pytest.mark.slow
 def test_conditional_decoder_with_real_targets(tmp_path):
     X, y = rows(40, 7), np.linspace(3, 9, 40)
     vae = VAEGenerator(3, conditional="targets", **SMALL).fit(X, y)
     check(vae, X, tmp_path, ["decoder"], y)
 
 
+@pytest.mark.slow
 def test_missing_values(tmp_path):
     X = holed(rows(60, 7))
     ae = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL).fit(X)
     check(ae, X, tmp_path, ["encoder", "reconstruct"])
 
 
+@pytest.mark.slow
 def test_offsets_and_scales(tmp_path):
     X = rows(60, 3, 2) * 1000 + 5000
     ae = AutoencoderTransformer(3, module__normalization="batch", **SMALL).fit(X)
     check(ae, X, tmp_path, ["encoder", "reconstruct"])
 
 
+@pytest.mark.slow
 def test_dataframes_and_other_dtypes_become_float32(tmp_path):
     X = np.random.default_rng(0).integers(0, 256, (60, 7)).astype(np.uint8)
     ae = AutoencoderTransformer(3, **SMALL).fit(pd.DataFrame(X, columns=list("abcdefg")))
@@ -308,6 +323,7 @@ def test_untraceable_network_raises(tmp_path, capfd):
     assert tuple(capfd.readouterr()) == ("", "")
 
 
+@pytest.mark.slow
 def test_custom_networks(tmp_path):
     X = rows(60, 7)
     check(AutoencoderTransformer(3, module=CountsRows(), **TRAINING).fit(X), X, tmp_path, ["encoder"])
@@ -345,8 +361,8 @@ def converted(model, X, **options):
     ("estimator", "target_opset"),
     [
         (AutoencoderTransformer(4, **SMALL), 18),
-        (ConvAutoencoder(4, module__channels=(4,), **SMALL), None),
-        (VAEGenerator(4, **SMALL), {"": 20, "ai.onnx.ml": 3}),
+        pytest.param(ConvAutoencoder(4, module__channels=(4,), **SMALL), None, marks=pytest.mark.slow),
+        pytest.param(VAEGenerator(4, **SMALL), {"": 20, "ai.onnx.ml": 3}, marks=pytest.mark.slow),
     ],
     ids=["table", "flat images", "vae"],
 )
@@ -361,6 +377,7 @@ def test_pipelines(estimator, target_opset, digits):
         assert_equal(shares, pipe.predict_proba(X[:n]).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_pipeline_of_two_autoencoders():
     X = rows(60, 8, 8)
     inner = ConvAutoencoder(4, module__channels=(4,), module__upsampling="resize", **SMALL)
@@ -374,6 +391,7 @@ class Mine(AutoencoderTransformer):
     pass
 
 
+@pytest.mark.slow
 def test_registered_subclasses():
     X = rows(60, 7)
     mine = Mine(3, **SMALL).fit(X)
@@ -393,6 +411,7 @@ def test_reconstructor_keeps_observed_values():
     assert_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_float64_columns():
     X = pd.DataFrame(rows(60, 3).astype(float), columns=["a", "b", "c"])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
@@ -407,6 +426,7 @@ def small():
     return AutoencoderTransformer(2, **SMALL)
 
 
+INPUT_TYPES = [np.float32, np.float64, np.int64]
 # Where an autoencoder can stand, with what before it and after it; PCA in its place works everywhere.
 POSITIONS = {
     "alone": small,
@@ -439,9 +459,12 @@ POSITIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
-@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize(
+    ("position", "dtype"),
+    [*zip(POSITIONS, cycle(INPUT_TYPES), strict=False), *product(("alone", "before a classifier"), INPUT_TYPES[1:])],
+)
 def test_pipeline_positions_and_sample_types(position, dtype):
     """The graph gives what scikit-learn gives, in the type in which it gives what PCA in the place gives."""
     X = (rows(60, 6) * [1, 2, 3, 1, 1, 2] * 10 + 30).astype(dtype)
@@ -462,7 +485,7 @@ def test_pipeline_positions_and_sample_types(position, dtype):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@networks
 def test_networks_with_float64_samples(name):
     estimator, X = NETWORKS[name]
     X = X.astype(np.float64)
@@ -473,6 +496,7 @@ def test_networks_with_float64_samples(name):
         assert_equal(found, estimator.transform(X[:n]), dtype=np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.int32])
 def test_mean_is_subtracted_in_float64(dtype):
     X = (rows(60, 5) * 100 + 1e9).astype(dtype)  # float32 has steps of 64 there
@@ -482,6 +506,7 @@ def test_mean_is_subtracted_in_float64(dtype):
     assert np.ptp(found) > 0.1
 
 
+@pytest.mark.slow
 def test_observed_float64_values_are_unchanged():
     X = holed(rows(60, 7)).astype(np.float64) + 1e7 / 3
     inner = AutoencoderTransformer(3, missing="mask", noise="masking_noise", **SMALL)
@@ -491,6 +516,7 @@ def test_observed_float64_values_are_unchanged():
     assert_equal(found, filler.transform(X), dtype=np.float64)
 
 
+@pytest.mark.slow
 def test_dataframes_with_mixed_dtypes():
     X = pd.DataFrame(rows(60, 3) * 100 + 1e6, columns=list("abc")).astype({"b": np.float64, "c": np.int64})
     ae = small().fit(X)
@@ -509,7 +535,7 @@ def test_unsupported_pipelines_raise():
         converted(copy.deepcopy(ae).fit(X), X, target_opset=15)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@networks
 def test_torch_export_of_module(name):
     estimator, X = NETWORKS[name]
     estimator = copy.deepcopy(estimator).fit(X)
@@ -523,6 +549,7 @@ def test_torch_export_of_module(name):
             assert_equal(a.numpy(), b.numpy()) if b.any() else torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gaussian", "total_correlation", "mmd"])
 def test_torch_export_of_stochastic_parts(name):
     X = rows(60, 7)
@@ -537,9 +564,3 @@ def test_torch_export_of_stochastic_parts(name):
             assert penalty.isfinite().all()
     if name == "gaussian":
         assert_equal(penalty.detach().numpy(), module(u[:n])[2].detach().numpy())
-
-
-@pytest.mark.parametrize("name", ["to_onnx", "register_skl2onnx"])
-def test_numpydoc(name):
-    not_asked = {"ES01", "SA01", "RT02"}
-    assert [error for error in validate(f"skae.export.{name}")["errors"] if error[0] not in not_asked] == []

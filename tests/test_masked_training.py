@@ -129,6 +129,7 @@ def test_hidden_loss_is_scaled_to_all_values():
     assert every.loss_curve_[0] == pytest.approx(X.var(0).sum() / 2, rel=0.2)
 
 
+@pytest.mark.slow
 def test_denoising_from_noisy_data_alone():
     clean = table(2000, 30, noise=0)
     noisy = clean + 0.5 * np.random.default_rng(1).normal(size=clean.shape)

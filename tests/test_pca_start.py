@@ -146,12 +146,6 @@ def test_lazy_arrays(tmp_path):
             assert np.linalg.norm(X_hat - expected) <= 1e-3 * np.linalg.norm(expected - X)
 
 
-def test_equal_weights_equal_no_weights():
-    X = table(100, 6)
-    one, other = start(2).fit(X), start(2).fit(X, sample_weight=np.full(100, 0.3))
-    np.testing.assert_allclose(one.transform(X), other.transform(X), atol=1e-5)
-
-
 def test_integer_weights_equal_repetitions():
     X = table(30, 6)
     weight = np.random.default_rng(1).integers(0, 4, 30)

@@ -50,6 +50,7 @@ def test_codes_outputs_and_losses_are_float32(digits):
         assert ae.module_.objective(output, u).dtype is torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [

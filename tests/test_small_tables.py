@@ -57,6 +57,7 @@ def test_second_training_has_same_start_and_other_validation_set(trainings):
     assert not held_out[0] & held_out[1]
 
 
+@pytest.mark.slow
 def test_better_training_is_kept_if_significant(trainings):
     kept = set()
     for seed in range(12):

@@ -147,7 +147,7 @@ def sample(n, row_shape=(3, 2), dtype="f8", seed=0):
 
 @pytest.mark.parametrize("kind", EVERY)
 @given(data=st.data())
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_indexing_matches_array(kind, new_path, data):
     n, rows = data.draw(st.integers(1, 30), "n"), data.draw(st.integers(1, 12), "rows of a chunk")
     row_shape = data.draw(st.sampled_from([(3,), (2, 3), (1, 2, 2)]), "row")
@@ -262,7 +262,7 @@ def test_copies_of_memmaps_are_not_lazy(new_path):
     rows=st.one_of(st.none(), st.integers(1, 60), st.lists(st.integers(0, 60), min_size=1, max_size=20)),
     values=st.integers(1, 200),
 )
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_blocks_align_with_chunks(n, rows, values):
     sizes = [n] if rows is None else rows if isinstance(rows, list) else [min(rows, n - a) for a in range(0, n, rows)]
     X = np.zeros((sum(sizes), 3))
@@ -427,7 +427,7 @@ def test_memmap_without_madvise(new_path, monkeypatch):
 
 
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_indices_read_each_block_once(data):
     n, rows, values = (data.draw(st.integers(1, 40), name) for name in ("n", "rows of a chunk", "values"))
     source = Stored(sample(n, (2,)), data.draw(st.sampled_from([None, (rows, 2)]), "chunks"))

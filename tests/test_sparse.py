@@ -83,7 +83,7 @@ def with_nan(X, share, seed=0):
     weighted=st.booleans(),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_mean_and_scale_match_dense(n, d, density, level, nan, weighted, seed):
     X = random_csr(n, d, density, seed=seed)
     X.data += level
@@ -362,6 +362,7 @@ print(memory("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
 def test_memory_of_fit_is_below_dense_size():
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)

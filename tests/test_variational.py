@@ -99,6 +99,7 @@ def test_the_evidence_bound_is_the_likelihood_less_the_divergence_from_the_poste
     np.testing.assert_allclose(bounds(module, X, sigma_points(K)), pca.score_samples(X) - gap, rtol=1e-3, atol=0.02)
 
 
+@pytest.mark.slow
 def test_importance_bounds_rise_with_the_draws_from_the_evidence_to_the_likelihood():
     X = made()[:40]
     module, pca = at_the_optimum(made())
@@ -215,6 +216,7 @@ def test_training_reaches_probabilistic_pca_from_a_random_start():
     assert abs(vae.score(X) - best) < 0.01 * abs(best)
 
 
+@pytest.mark.slow
 def test_importance_sampling_trains_its_own_bound():
     X = load_digits().data[:600]
     settings = {"loss": "squared_error", "prior": None, "max_epochs": 15, "early_stopping": False, "random_state": 0}

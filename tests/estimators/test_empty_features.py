@@ -227,6 +227,7 @@ def test_empty_features_are_saved(estimator, frame, tmp_path):
         np.testing.assert_array_equal(again.score_samples(X), estimator.score_samples(X))
 
 
+@pytest.mark.slow
 def test_empty_features_are_exported(frame, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

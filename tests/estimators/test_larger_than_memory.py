@@ -69,33 +69,50 @@ def as_dataset(A, tmp_path):
 KINDS = {"memmap": as_memmap, "dask": as_dask, "zarr": as_zarr, "h5py": as_h5py, "Dataset": as_dataset}
 
 
-@pytest.fixture(params=KINDS)
+# tests/test_source.py has the rows of every kind; above it all kinds are one, so that each test needs but one of them.
+every_kind = pytest.mark.parametrize("store", KINDS, indirect=True)
+
+
+def of_kind(name):
+    return pytest.mark.parametrize("store", [name], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def few(digits):
+    return digits[:400]
+
+
+@pytest.fixture
 def store(request, tmp_path_factory):
-    return lambda A: KINDS[request.param](np.ascontiguousarray(A), tmp_path_factory.mktemp("store"))
+    """A function that stores an array, as a memory map if a test asks for nothing else."""
+    kind = getattr(request, "param", "memmap")
+    return lambda A: KINDS[kind](np.ascontiguousarray(A), tmp_path_factory.mktemp("store"))
 
 
-def test_small_arrays_are_loaded_and_large_ones_streamed(digits, store):
-    X = store(digits)
+@every_kind
+def test_small_arrays_are_loaded_and_large_ones_streamed(few, store):
+    X = store(few)
     assert isinstance(load_if_small(X), LazyArray)
     with config_context(working_memory=1024):
         loaded = load_if_small(X)
     assert isinstance(loaded, np.ndarray)
-    np.testing.assert_array_equal(loaded, digits)
+    np.testing.assert_array_equal(loaded, few)
 
 
-def test_methods_match_in_memory(digits, store):
-    X = store(digits)
+@every_kind
+def test_methods_match_in_memory(few, store):
+    X = store(few)
     ae = AutoencoderTransformer(4, **SMALL).fit(X)
     assert ae.n_features_in_ == 64
-    np.testing.assert_allclose(ae.module_.mean, digits.mean(axis=0))
-    assert ae.module_.scale == pytest.approx(np.sqrt(digits.var(axis=0).mean()))
+    np.testing.assert_allclose(ae.module_.mean, few.mean(axis=0))
+    assert ae.module_.scale == pytest.approx(np.sqrt(few.var(axis=0).mean()))
     for name in ("transform", "reconstruct", "score_samples"):
         found = getattr(ae, name)(X)
         assert isinstance(found, np.ndarray)
-        np.testing.assert_allclose(found, getattr(ae, name)(digits), rtol=1e-4, atol=1e-4)
-    assert ae.score(X) == pytest.approx(ae.score(digits))
-    Z = ae.transform(digits)
-    np.testing.assert_allclose(ae.inverse_transform(Z), ae.reconstruct(digits), atol=1e-4)
+        np.testing.assert_allclose(found, getattr(ae, name)(few), rtol=1e-4, atol=1e-4)
+    assert ae.score(X) == pytest.approx(ae.score(few))
+    Z = ae.transform(few)
+    np.testing.assert_allclose(ae.inverse_transform(Z), ae.reconstruct(few), atol=1e-4)
 
 
 def test_streaming_loss_is_close_to_in_memory(digits, store):
@@ -109,35 +126,38 @@ def test_streaming_loss_is_close_to_in_memory(digits, store):
     assert read.loss_curve_[-1] < read.loss_curve_[0]
 
 
-def test_fit_is_reproducible(digits, store):
-    X = store(digits)
-    a, b = (AutoencoderTransformer(4, **SMALL).fit(X).transform(digits) for _ in range(2))
+@of_kind("Dataset")
+def test_fit_is_reproducible(few, store):
+    X = store(few)
+    a, b = (AutoencoderTransformer(4, **SMALL).fit(X).transform(few) for _ in range(2))
     np.testing.assert_array_equal(a, b)
 
 
-def test_streamed_arrays_train_as_in_memory_ones(digits):
-    weight = np.linspace(0, 2, len(digits))
+def test_streamed_arrays_train_as_in_memory_ones(few):
+    weight = np.linspace(0, 2, len(few))
     for params in ({}, {"loss": "huber", "noise": "gaussian_noise"}, {"early_stopping": False}):
         # But for a start from all rows, and more rows held out than may be held.
         own = {"module__linear_skip": False, "validation_fraction": 0.05}
         ae = AutoencoderTransformer(4, **SMALL, **own, **params)
-        read = clone(ae).fit(digits[:200], sample_weight=weight[:200])
+        read = clone(ae).fit(few[:200], sample_weight=weight[:200])
         with config_context(working_memory=1024):
-            held = clone(ae).fit(digits[:200], sample_weight=weight[:200])
+            held = clone(ae).fit(few[:200], sample_weight=weight[:200])
         np.testing.assert_allclose(read.loss_curve_, held.loss_curve_, rtol=1e-6)
-        np.testing.assert_allclose(read.transform(digits), held.transform(digits), atol=1e-4)
+        np.testing.assert_allclose(read.transform(few), held.transform(few), atol=1e-4)
 
 
-def test_warm_start_and_partial_fit(digits, store):
-    X = store(digits)
+@of_kind("h5py")
+def test_warm_start_and_partial_fit(few, store):
+    X = store(few)
     ae = AutoencoderTransformer(4, warm_start=True, **SMALL).fit(X).fit(X).partial_fit(X)
     assert ae.n_iter_ == 4
     first = AutoencoderTransformer(4, **SMALL).partial_fit(X)
     assert np.isfinite(first.transform(X)).all()
 
 
-def test_zero_weight_samples_are_ignored(digits, store):
-    X, weight = digits.copy(), np.ones(len(digits))
+@of_kind("zarr")
+def test_zero_weight_samples_are_ignored(few, store):
+    X, weight = few.copy(), np.ones(len(few))
     X[::3], weight[::3] = 1e6, 0
     ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(store(X), sample_weight=weight)
     kept = X[weight > 0]
@@ -147,27 +167,29 @@ def test_zero_weight_samples_are_ignored(digits, store):
     assert np.abs(ae.sample(50, random_state=0)).max() < 100
 
 
-def test_zero_weight_class_has_no_prior(digits, store):
-    y = np.arange(1797) % 3
+def test_zero_weight_class_has_no_prior(few, store):
+    y = np.arange(400) % 3
     weight = (y != 1).astype(float)
-    vae = VAEGenerator(2, conditional=True, prior="mixture", **SMALL).fit(store(digits), y, sample_weight=weight)
+    vae = VAEGenerator(2, conditional=True, prior="mixture", **SMALL).fit(store(few), y, sample_weight=weight)
     assert [prior is None for prior in vae.prior_] == [False, True, False]
     assert vae.sample(5, y=2, random_state=0).shape == (5, 64)
 
 
-def test_zero_weight_samples_do_not_affect_active_units(digits, store):
+def test_zero_weight_samples_do_not_affect_active_units(few, store):
     # The last rows lie apart, and nothing else tells two rows from each other.
-    X, weight = np.tile(digits[:1], (1797, 1)), np.ones(1797)
-    X[-300:], weight[-300:] = digits[-300:], 0
+    X, weight = np.tile(few[:1], (400, 1)), np.ones(400)
+    X[-100:], weight[-100:] = few[-100:], 0
     for rows in (X, store(X)):
         vae = VAEGenerator(2, **SMALL).fit(rows, sample_weight=weight)
         assert vae.active_units_ == 0
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
-def test_invalid_values_are_found_in_any_block(digits, store, value):
-    X = digits.copy()
-    X[1500, 3] = value
+@pytest.mark.parametrize(
+    ("store", "value"), [("dask", np.nan), ("h5py", np.inf), ("Dataset", 1e39)], indirect=["store"]
+)
+def test_invalid_values_are_found_in_any_block(few, store, value):
+    X = few.copy()
+    X[350, 3] = value
     ae = AutoencoderTransformer(4, **SMALL)
     before = dict(vars(ae))
     with pytest.raises(ValueError, match=r"Input X contains|X holds values up to 1e\+39"):
@@ -175,52 +197,56 @@ def test_invalid_values_are_found_in_any_block(digits, store, value):
     assert vars(ae) == before
 
 
-def test_missing_values(digits, store):
-    known = np.random.default_rng(0).random(digits.shape) > 0.2
-    X = store(np.where(known, digits, np.nan))
+@of_kind("h5py")
+def test_missing_values(few, store):
+    known = np.random.default_rng(0).random(few.shape) > 0.2
+    X = store(np.where(known, few, np.nan))
     ae = AutoencoderTransformer(4, missing="mask", noise="masking_noise", **SMALL).fit(X)
     filled = ae.reconstruct(X, keep_observed=True)
-    np.testing.assert_array_equal(filled[known], digits[known])
+    np.testing.assert_array_equal(filled[known], few[known])
     assert np.isfinite(filled).all()
     assert np.isfinite(ae.score(X))
 
 
-def test_images_and_generators(digits, store, tmp_path):
-    conv = ConvAutoencoder(4, **SMALL).fit(store(digits))
-    assert conv.transform(digits).shape == (1797, 4)
+@of_kind("Dataset")
+def test_images_and_generators(few, store, tmp_path):
+    conv = ConvAutoencoder(4, **SMALL).fit(store(few))
+    assert conv.transform(few).shape == (400, 4)
     vae = VAEGenerator(2, conditional=True, **SMALL)
-    y = np.arange(1797) % 3
-    vae.fit(KINDS["dask"](digits, tmp_path), y)
+    y = np.arange(400) % 3
+    vae.fit(KINDS["dask"](few, tmp_path), y)
     assert vae.sample(5, y=1, random_state=0).shape == (5, 64)
 
 
-def test_images_with_channel_axis(digits, store):
-    X = digits.reshape(-1, 8, 8)
+def test_images_with_channel_axis(few, store):
+    X = few.reshape(-1, 8, 8)
     ae = ConvAutoencoder(4, **SMALL).fit(store(X))
     assert ae.reconstruct(X[:20]).shape == (20, 8, 8)
 
 
-def test_lazy_targets(digits, store):
-    noisy = digits + np.random.default_rng(0).normal(size=digits.shape)
-    clean = as_dask(digits, None)
+@of_kind("zarr")
+def test_lazy_targets(few, store):
+    noisy = few + np.random.default_rng(0).normal(size=few.shape)
+    clean = as_dask(few, None)
     ae = AutoencoderTransformer(4, **SMALL).fit(store(noisy), X_target=clean)
     assert np.isfinite(ae.score(noisy, X_target=clean))
     bounded = AutoencoderTransformer(4, loss="bernoulli", **SMALL)
     with pytest.raises(ValueError, match=r"loss=Bernoulli needs X in \[0, 1\]"):
-        clone(bounded).fit(store(digits))
+        clone(bounded).fit(store(few))
 
 
-def test_loss_with_domain(digits, store):
-    X = store(digits / 16)
+@of_kind("dask")
+def test_loss_with_domain(few, store):
+    X = store(few / 16)
     ae = AutoencoderTransformer(4, loss="bernoulli", **SMALL).fit(X)
     assert ae.reconstruct(X).max() <= 1
 
 
-def test_validation_data_must_fit_into_memory(digits, store):
-    X = store(digits)
-    with pytest.raises(ValueError, match="X_val must fit into memory, got 115008 values"):
+def test_validation_data_must_fit_into_memory(few, store):
+    X = store(few)
+    with pytest.raises(ValueError, match="X_val must fit into memory, got 25600 values"):
         AutoencoderTransformer(4, **SMALL).fit(X, X_val=X)
-    AutoencoderTransformer(4, **SMALL).fit(X, X_val=digits[:50])
+    AutoencoderTransformer(4, **SMALL).fit(X, X_val=few[:50])
 
 
 @pytest.mark.parametrize(
@@ -232,20 +258,20 @@ def test_validation_data_must_fit_into_memory(digits, store):
     ],
     ids=["flat", "complex", "dates"],
 )
-def test_non_numeric_sources_raise(digits, make, error):
-    X = da.from_array(make(np.tile(digits, (70, 1))), chunks=100)
+def test_non_numeric_sources_raise(few, make, error):
+    X = da.from_array(make(np.tile(few, (20, 1))), chunks=100)
     with pytest.raises((ValueError, TypeError), match=error):
         AutoencoderTransformer(4, **SMALL).fit(X)
 
 
-def test_wrong_number_of_features_raises(digits, store):
-    ae = AutoencoderTransformer(4, **SMALL).fit(digits)
+def test_wrong_number_of_features_raises(few, store):
+    ae = AutoencoderTransformer(4, **SMALL).fit(few)
     with pytest.raises(ValueError, match="X has 63 features, but AutoencoderTransformer is expecting 64"):
-        ae.transform(store(digits[:, 1:]))
+        ae.transform(store(few[:, 1:]))
 
 
-def test_unknown_chunk_sizes_raise(digits):
-    X = da.from_array(digits, chunks=100)
+def test_unknown_chunk_sizes_raise(few):
+    X = da.from_array(few, chunks=100)
     with pytest.raises(ValueError, match=r"X has chunks of unknown size: call X.compute_chunk_sizes\(\) first"):
         AutoencoderTransformer(4, **SMALL).fit(X[X[:, 3] > 2])
 
@@ -265,8 +291,8 @@ class Counted:
         return rows
 
 
-def test_methods_read_one_block_at_a_time(digits):
-    X = Counted(digits)
+def test_methods_read_one_block_at_a_time(few):
+    X = Counted(few)
     ae = AutoencoderTransformer(4, prior=GaussianMixture(2), **SMALL).fit(X)
     for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.score):
         method(X)
@@ -281,8 +307,8 @@ def test_few_large_samples_with_noise():
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "bernoulli"])
-def test_samples_are_read_once_per_epoch(digits, loss):
-    X = Counted(digits / 16)
+def test_samples_are_read_once_per_epoch(few, loss):
+    X = Counted(few / 16)
     rows = []
     X.__class__ = type("Summed", (Counted,), {"__getitem__": lambda self, i: rows.append(len(self.A[i])) or self.A[i]})
     read = []
@@ -290,7 +316,7 @@ def test_samples_are_read_once_per_epoch(digits, loss):
         rows.clear()
         AutoencoderTransformer(2, loss=loss, max_epochs=epochs, random_state=0, batch_size=64).fit(X)
         read.append(sum(rows))
-    assert read[1] - read[0] <= 2 * len(digits)
+    assert read[1] - read[0] <= 2 * len(few)
 
 
 class Computed:
@@ -305,6 +331,7 @@ class Computed:
         )
 
 
+@pytest.mark.slow
 def test_index_memory_per_sample(monkeypatch):
     monkeypatch.setattr(_initialize, "_PCA_VALUES", 2**12)  # of blocks that otherwise grow with the rows up to a size
 
@@ -345,6 +372,7 @@ print(memory("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
 def test_memory_of_fit_is_below_file_size(tmp_path):
     path = tmp_path / "rows.npy"

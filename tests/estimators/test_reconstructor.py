@@ -1,17 +1,14 @@
 """Reconstructor: a transformer whose output is the reconstruction."""
 
-import pickle
 from unittest import mock
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.exceptions import NotFittedError
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -20,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor
-from skae.noise import GaussianNoise, MaskingNoise
+from skae.noise import GaussianNoise
 
 NAMES = list("abcdef")
 
@@ -169,63 +166,6 @@ def test_pca_imputes_with_filling(holed):
     pca = PCA(2).fit(filled)
     expected = pca.inverse_transform(pca.transform(filled))
     np.testing.assert_allclose(found[~known], expected[~known])
-
-
-FRAMES = {
-    "Float64": lambda X: pd.DataFrame(X, columns=NAMES).astype("Float64"),
-    "object": lambda X: pd.DataFrame(X, columns=NAMES).astype(object),
-    "pyarrow": lambda X: pd.DataFrame(X, columns=NAMES).astype("float64[pyarrow]"),
-    "a column of booleans": lambda X: pd.DataFrame(X, columns=NAMES).assign(b=X[:, 0] > 0),
-    "a column of nullable integers": lambda X: pd.DataFrame(X, columns=NAMES).assign(
-        b=pd.array([1, None, 3] * (len(X) // 3), "Int64")
-    ),
-    "a column of integers": lambda X: pd.DataFrame(X, columns=NAMES).assign(b=np.arange(len(X))),
-    "polars": lambda X: pl.DataFrame(X, schema=NAMES).fill_nan(None),
-    "lists": lambda X: X.tolist(),
-}
-
-
-@pytest.mark.parametrize("filling", [None, zeros], ids=["no filling", "filling"])
-@pytest.mark.parametrize("kind", FRAMES)
-def test_imputation_of_all_kinds_of_tables(holed, kind, filling):
-    frame = FRAMES[kind](holed)
-    found = Reconstructor(masked(), filling=filling, keep_observed=True).fit(frame).transform(frame)
-    if kind == "lists":
-        plain = holed
-    else:
-        plain = np.column_stack(
-            [np.array([np.nan if v is None or v is pd.NA else float(v) for v in frame[c]]) for c in NAMES]
-        )
-    found = np.asarray(found)
-    assert found.dtype.kind == "f"
-    assert not np.isnan(found).any()
-    np.testing.assert_array_equal(found[~np.isnan(plain)], plain[~np.isnan(plain)])
-
-
-def test_dataframes_in_and_out(holed):
-    frame = pd.DataFrame(holed, columns=NAMES, index=np.arange(60) + 100)
-    for keep_observed in (True, False):
-        rec = Reconstructor(masked(), keep_observed=keep_observed).set_output(transform="pandas")
-        found = rec.fit_transform(frame)
-        assert found.columns.tolist() == NAMES
-        assert found.index.tolist() == frame.index.tolist()
-        assert rec.get_feature_names_out().tolist() == NAMES
-        assert not found.isna().any(axis=None)
-    mixed = frame.assign(b=np.arange(60))
-    mixed_out = Reconstructor(masked(), keep_observed=True).set_output(transform="pandas").fit_transform(mixed)
-    np.testing.assert_array_equal(mixed_out["b"], mixed["b"])
-    for filling in (None, zeros):
-        rec = Reconstructor(masked(), filling=filling).fit(frame)
-        with pytest.raises(ValueError, match="feature names should match"):
-            rec.transform(frame[NAMES[::-1]])
-
-
-def test_feature_names_out_without_names(blobs):
-    rec = Reconstructor(small()).fit(blobs)
-    assert rec.get_feature_names_out().tolist() == [f"x{i}" for i in range(6)]
-    assert rec.get_feature_names_out(NAMES).tolist() == NAMES
-    with pytest.raises(NotFittedError):
-        Reconstructor(small()).get_feature_names_out()
 
 
 # ------------------------------------------------------------------ filling
@@ -440,12 +380,6 @@ def test_bad_parameters_raise(blobs, params, error, match, unchanged):
     unchanged(rec, lambda: rec.fit(blobs), error, match)
 
 
-def test_transform_before_fit_raises():
-    for rec in (Reconstructor(small()), Reconstructor(small(), filling=zeros, keep_observed=True)):
-        with pytest.raises(NotFittedError):
-            rec.transform(np.ones((3, 2)))
-
-
 # ------------------------------------------------------------------ images, tags, copies
 
 
@@ -486,16 +420,6 @@ def test_tags_follow_estimator():
     before = get_tags(small()).input_tags.allow_nan
     get_tags(Reconstructor(small(), filling=zeros))
     assert get_tags(small()).input_tags.allow_nan is before is False
-
-
-def test_clone_and_pickle(holed):
-    rec = Reconstructor(masked(noise=MaskingNoise()), filling=zeros, keep_observed=True).fit(holed)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(rec)).transform(holed), rec.transform(holed))
-    copy = clone(rec)
-    assert not hasattr(copy, "estimator_")
-    assert copy.filling is zeros
-    assert copy.keep_observed is True
-    np.testing.assert_array_equal(copy.fit(holed).transform(holed), rec.transform(holed))
 
 
 def test_nested_reconstructors(holed):

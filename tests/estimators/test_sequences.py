@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from skae import AutoencoderTransformer, Reconstructor
 from skae.losses import Loss
 from skae.nn import GRU, TCN
-from skae.noise import GaussianNoise, MaskingNoise
+from skae.noise import MaskingNoise
 
 SIZES = {"gru": {"module__hidden_size": 12}, "tcn": {"module__channels": 12}}
 both = pytest.mark.parametrize("module", ["gru", "tcn"])
@@ -242,12 +242,11 @@ def test_loss_without_observed_raises():
 
 
 @both
-@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("padded", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_training_beats_the_mean(module, padded):
-    X, _ = made(400, padded=padded)
+    X, _ = made(200, padded=padded)
     held, _ = made(100, seed=1, padded=padded)
-    sizes = {"gru": {"module__hidden_size": 24}, "tcn": {"module__channels": 24}}[module]
-    ae = small(module, max_epochs=40, lr=1e-2, **sizes).fit(X)
+    ae = small(module, max_epochs=18, lr=2e-2).fit(X)
     assert -ae.score(held) < 0.25 * np.nanvar(X)
     assert ae.best_epoch_ > 0
 
@@ -331,12 +330,6 @@ def test_warm_start_continues_training(module):
         ae.fit(X[:, :, :1])
 
 
-def test_fit_is_reproducible():
-    X, _ = made(40)
-    ae = small(noise="masking_noise")
-    np.testing.assert_array_equal(ae.fit_transform(X), clone(ae).fit_transform(X))
-
-
 # ------------------------------------------------------------------ holes
 
 
@@ -400,13 +393,6 @@ def test_codes_as_features_of_a_classifier(module):
     assert pipe.score(X[80:], y[80:]) > 0.8
 
 
-def test_pickle_and_get_feature_names_out(trained):
-    X, _ = made(10)
-    again = pickle.loads(pickle.dumps(trained))
-    np.testing.assert_array_equal(again.transform(X), trained.transform(X))
-    assert trained.get_feature_names_out().shape == (3,)
-
-
 @pytest.mark.parametrize("cls", [GRU, TCN], ids=lambda cls: cls.__name__)
 def test_network_as_class_and_instance(cls):
     X, _ = made(40)
@@ -422,11 +408,3 @@ def test_network_factory_reads_padding():
     X, _ = made(40)
     ae = small(functools.partial(GRU, hidden_size=8)).fit(X)
     np.testing.assert_array_equal(np.isnan(ae.reconstruct(X)), np.isnan(X))
-
-
-def test_fit_does_not_modify_x():
-    X, _ = made(30)
-    before = X.copy()
-    ae = small(noise=GaussianNoise(), missing="mask").fit(X, X_val=X, sample_weight=np.ones(30))
-    ae.reconstruct(X, keep_observed=True)
-    np.testing.assert_array_equal(X, before)

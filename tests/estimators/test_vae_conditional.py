@@ -1,13 +1,10 @@
 """Conditional VAEGenerator: classes and real targets, samples and likelihoods."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.special import logsumexp
-from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import DataConversionWarning
 from sklearn.mixture import GaussianMixture
@@ -465,15 +462,6 @@ def test_warm_start_keeps_classes(groups):
     assert vae.score_samples(X, y).shape == (200,)
     cold = small().fit(X, y).fit(X[y < 2], y[y < 2])
     assert cold.classes_.tolist() == [0, 1]
-
-
-def test_pickle_clone_and_seed(vae, few, labels):
-    back = pickle.loads(pickle.dumps(vae))
-    again = clone(vae).fit(few, labels)
-    for other in (back, again):
-        np.testing.assert_array_equal(other.sample(9, random_state=0), vae.sample(9, random_state=0))
-        np.testing.assert_array_equal(other.score_samples(few[:9]), vae.score_samples(few[:9]))
-        np.testing.assert_array_equal(other.classes_, vae.classes_)
 
 
 def test_pipelines_searches_and_wrappers(few, labels):

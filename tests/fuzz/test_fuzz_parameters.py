@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from cases import HOSTILE, garbage, hostile, tables
 from fuzzing import (
-    COUNTED,
     FROM_FIT,
     LABELS,
     NARROW,
     PLANNED,
-    SLOW,
     SMALL_CONV,
     SMALL_TCN,
     TINY,
@@ -319,4 +317,3 @@ def test_the_slow_job_runs_twenty_thousand_examples():
     import test_fuzz_arrays  # noqa: F401 # plans its own
 
     assert sum(PLANNED.values()) >= 20_000
-    assert not SLOW or sum(COUNTED.values()) > 0

@@ -95,7 +95,7 @@ def test_column_with_two_factors_reduces_disentanglement():
 
 @pytest.mark.parametrize("metric", GAPS)
 @given(seed=seeds, order=st.permutations(range(4)), power=st.integers(-20, 20))
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_gaps_are_invariant_to_order_sign_and_scale(metric, seed, order, power):
     factors = some_factors(seed, n=60)
     Z = noisy_codes(factors, seed)
@@ -125,7 +125,7 @@ def test_single_column(metric):
 
 
 @given(seed=seeds, n_bins=st.integers(2, 30))
-@settings(max_examples=50)
+@settings(max_examples=20)
 def test_mig_definition(seed, n_bins):
     factors = some_factors(seed, n=100)
     Z = noisy_codes(factors, seed)

@@ -159,12 +159,12 @@ def test_output_ignores_padding_and_other_samples(cls, trained):
     network = small(cls, (9, 2), n_layers=2).eval()
     x, observed = padded([9, 4, 1, 6] * 10, 9, seed=1)
     if trained:
-        train(network, x, observed, 60, lr=3e-2)
+        train(network, x, observed, 30, lr=3e-2)
     with torch.no_grad():
         assert network.encode(x, observed).std() > (0.5 if trained else 0.02), "tiny codes agree to 1e-5 anyway"
 
     @given(lengths=lengths_of_rows, more=paddings, garbage=st.sampled_from([100.0, torch.nan]), seed=seeds)
-    @settings(max_examples=40)
+    @settings(max_examples=20)
     @torch.no_grad()
     def check(lengths, more, garbage, seed):
         x, observed = padded(lengths, max(lengths) + more, seed=seed)
@@ -261,11 +261,10 @@ def sines(n, seed):
 @both
 def test_training_reduces_loss(cls):
     network = cls((15, 1), 4, **dict.fromkeys(SMALL[cls], 32))
-    train(network, *sines(200, seed=0), n_steps=200)
+    train(network, *sines(200, seed=0), n_steps=100)
     x, observed = sines(100, seed=1)
     with torch.no_grad():
         error = (network.decode(network.encode(x, observed), observed) - x)[observed].square().mean()
-    # Over four other seeds the GRU leaves 0.027 to 0.035 of the variance, the TCN 0.015 to 0.018.
     assert error < 0.15 * x[observed].var()
 
 
