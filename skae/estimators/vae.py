@@ -782,13 +782,14 @@ class VAEGenerator(BaseAutoencoder):
         return len(self.input_shape_) > 1 and not self.module_.reads_padding
 
     @available_if(_is_variational)
+    @renamed_argument("n_samples", "n_draws", since="0.3", until="0.5")
     @return_input_type
     def sample_posterior(
         self,
         X: Any,
         y: Any = None,
         *,
-        n_samples: int = 1,
+        n_draws: int = 1,
         random_state: int | np.random.RandomState | None = None,
         noisy: bool | str = "auto",
     ) -> Any:
@@ -798,12 +799,15 @@ class VAEGenerator(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or (n_rows, ...)
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples like those of `fit`, in a list too; a single image or sequence counts as one.
         y : array-like, default=None
             Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
-        n_samples : int, default=1
-            Number of draws for each row.
+        n_draws : int, default=1
+            Number of draws for each sample.
+
+            .. versionchanged:: 0.3
+               It was ``n_samples``, which is accepted until 0.5.
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same rows at every call.
         noisy : {'auto', True, False}, default='auto'
@@ -814,7 +818,7 @@ class VAEGenerator(BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray or Tensor of shape (n_samples, n_rows, n_features) or (n_samples, n_rows, ...)
+        X : ndarray or Tensor of shape (n_draws, n_samples, n_features) or (n_draws, n_samples, ...)
             Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any;
             sequences as long as those of X.
 
@@ -824,17 +828,17 @@ class VAEGenerator(BaseAutoencoder):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
-        check_number("n_samples", n_samples, numbers.Integral, 1)
+        check_number("n_draws", n_draws, numbers.Integral, 1)
         noisy = self._is_noisy(noisy)
         c = self._likely_condition(X, y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(2)
         mean, deviation = self._run(self.module_.distribution, X).unbind(1)
-        noise = np.random.default_rng(seeds[0]).standard_normal((n_samples, *mean.shape), dtype=np.float32)
+        noise = np.random.default_rng(seeds[0]).standard_normal((n_draws, *mean.shape), dtype=np.float32)
         codes = (mean + deviation * torch.from_numpy(noise).to(mean)).flatten(0, 1)
-        c = None if c is None else np.tile(c, (n_samples, 1))
-        like = to_tensor(X[:]).repeat(n_samples, *[1] * (X.ndim - 1)) if self.module_.reads_padding else None
+        c = None if c is None else np.tile(c, (n_draws, 1))
+        like = to_tensor(X[:]).repeat(n_draws, *[1] * (X.ndim - 1)) if self.module_.reads_padding else None
         rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
-        return rows.reshape(n_samples, len(X), *rows.shape[1:])
+        return rows.reshape(n_draws, len(X), *rows.shape[1:])
 
     @return_input_type
     def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:

@@ -59,7 +59,7 @@ def test_empty_feature_is_zero_in_all_outputs(estimator, frame):
     results = [estimator.reconstruct(frame), estimator.inverse_transform(codes)]
     if isinstance(estimator, VAEGenerator):
         results += [estimator.sample(5, random_state=0), estimator.sample(5, random_state=0, noisy=False)]
-        results += [*estimator.sample_posterior(frame, n_samples=2), *estimator.interpolate(frame, frame, 2)]
+        results += [*estimator.sample_posterior(frame, n_draws=2), *estimator.interpolate(frame, frame, 2)]
     for found in results:
         assert (found[:, 2] == 0).all()
         assert (np.delete(found, 2, axis=1) != 0).all()

@@ -83,3 +83,10 @@ def test_renamed_argument():
         assert double(3, c=1) == double(a=3, c=1) == 7
     with pytest.warns(FutureWarning, match=r"argument b of double was renamed to a in 1\.0; b will be .* 2\.0"):
         assert double(b=3, c=1) == 7
+
+
+def test_sample_posterior_takes_deprecated_n_samples(blobs):
+    vae = VAEGenerator(2, **FIT).fit(blobs)
+    with pytest.warns(FutureWarning, match=r"argument n_samples of sample_posterior was renamed to n_draws in 0\.3"):
+        found = vae.sample_posterior(blobs[:3], n_samples=4, random_state=0)
+    np.testing.assert_array_equal(found, vae.sample_posterior(blobs[:3], n_draws=4, random_state=0))

@@ -98,7 +98,7 @@ def same(found, expected, device, rtol=1e-5):
 
 
 def options(method):
-    return {"random_state": 0, "n_samples": 2} if method == "sample_posterior" else {}
+    return {"random_state": 0, "n_draws": 2} if method == "sample_posterior" else {}
 
 
 # ------------------------------------------------------------------ the same as for arrays

@@ -300,7 +300,7 @@ def test_samples_of_single_sample_class_vary():
     y = np.r_[np.zeros(2499, int), 1]
     vae = small(3, max_epochs=1).fit(X, y)
     rows = vae.sample(300, y=1, random_state=0)
-    draws = vae.sample_posterior(X[-1:], y[-1:], n_samples=300, random_state=0)[:, 0]
+    draws = vae.sample_posterior(X[-1:], y[-1:], n_draws=300, random_state=0)[:, 0]
     assert rows.std(0).mean() > 0.5 * draws.std(0).mean()
 
 

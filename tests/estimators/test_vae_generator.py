@@ -487,7 +487,7 @@ def outputs(vae, X):
         vae.score_samples(X, n_importance_samples=3),
         vae.sample(4, random_state=1, noisy=False),
         vae.sample(4, random_state=1, noisy=True),
-        vae.sample_posterior(X[:3], n_samples=2, random_state=1),
+        vae.sample_posterior(X[:3], n_draws=2, random_state=1),
         vae.interpolate(X[:3], X[3:6], 4),
     ]
 

@@ -80,8 +80,8 @@ def test_sampling_does_not_depend_on_threads(vae, few):
 def test_invalid_n_samples_raises(vae, few, n_samples):
     with pytest.raises((ValueError, TypeError), match="n_samples"):
         vae.sample(n_samples)
-    with pytest.raises((ValueError, TypeError), match="n_samples"):
-        vae.sample_posterior(few, n_samples=n_samples)
+    with pytest.raises((ValueError, TypeError), match="n_draws"):
+        vae.sample_posterior(few, n_draws=n_samples)
 
 
 @pytest.mark.parametrize(("factor", "shift"), [(255.0, -7.0), (1e-6, 3.0)])
@@ -141,7 +141,7 @@ def test_posterior_samples_of_missing_values_have_noise(table):
     vae = small(2, missing="mask", noise="masking_noise", max_epochs=30).fit(holed)
 
     def coverage(**params):
-        draws = vae.sample_posterior(holed, n_samples=200, random_state=0, **params)[:, ::2, 0]
+        draws = vae.sample_posterior(holed, n_draws=200, random_state=0, **params)[:, ::2, 0]
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
         return ((low < X[::2, 0]) & (X[::2, 0] < high)).mean()
 
@@ -180,7 +180,7 @@ def test_auto_samples_likelihood_except_for_images(name):
         assert not np.array_equal(vae.sample(5, random_state=0), vae.sample(5, random_state=0, noisy=False))
     if vae.module_.is_variational:
         by_default, asked = (
-            vae.sample_posterior(X[:3], n_samples=2, random_state=0, **given) for given in ({}, {"noisy": noisy})
+            vae.sample_posterior(X[:3], n_draws=2, random_state=0, **given) for given in ({}, {"noisy": noisy})
         )
         np.testing.assert_array_equal(by_default, asked)
 
@@ -269,20 +269,20 @@ def test_sampling_with_other_bottlenecks(few, bottleneck):
 
 
 def test_posterior_samples_are_centered_at_reconstruction(vae, few):
-    draws = vae.sample_posterior(few[:20], n_samples=400, random_state=0, noisy=False)
+    draws = vae.sample_posterior(few[:20], n_draws=400, random_state=0, noisy=False)
     assert draws.shape == (400, 20, 64)
     assert draws.dtype == few.dtype == np.float64
     spread = draws.std(0)
     off = np.abs(draws.mean(0) - vae.reconstruct(few[:20]))
     assert off.mean() < 0.3 * spread.mean() + 0.01
     assert (spread.max(1) > 0).all()
-    noisy = vae.sample_posterior(few[:20], n_samples=400, random_state=0, noisy=True)
+    noisy = vae.sample_posterior(few[:20], n_draws=400, random_state=0, noisy=True)
     assert noisy.std(0).mean() > 1.2 * spread.mean()
     inside = np.abs(few[:20] - noisy.mean(0)) < 3 * noisy.std(0)
     assert inside.mean() > 0.95, "the row may well have been such a draw"
     np.testing.assert_array_equal(
-        vae.sample_posterior(few[:3], n_samples=2, random_state=1),
-        vae.sample_posterior(few[:3], n_samples=2, random_state=1),
+        vae.sample_posterior(few[:3], n_draws=2, random_state=1),
+        vae.sample_posterior(few[:3], n_draws=2, random_state=1),
     )
     assert vae.sample_posterior(few[:3]).shape == (1, 3, 64)
 
@@ -392,7 +392,7 @@ def test_samples_have_layout_of_x(name, module, conditional):
     told = {"y": 1} if conditional else {}
     assert vae.sample(5, random_state=0, **told).shape == (5, *shape)
     assert vae.sample(5, random_state=0, noisy=True).shape == (5, *shape)
-    assert vae.sample_posterior(X[:4], n_samples=2, random_state=0).shape == (2, 4, *shape)
+    assert vae.sample_posterior(X[:4], n_draws=2, random_state=0).shape == (2, 4, *shape)
     assert vae.interpolate(X[:4], X[4:8], 6, **told).shape == (4, 6, *shape)
     assert vae.reconstruct(X).shape == X.shape
     assert vae.score_samples(X).shape == (40,)
@@ -405,7 +405,7 @@ def test_samples_keep_channel_axis(name):
     vae = small(3, module="conv", module__linear_skip=True, **params).fit(X)
     images = vae.layout_.arrange(vae.sample(200, random_state=0))
     np.testing.assert_allclose(images.mean((0, 2, 3)), [0.5, 1, 1.5], atol=0.2)
-    draws = vae.sample_posterior(X[:20], n_samples=20, random_state=0)
+    draws = vae.sample_posterior(X[:20], n_draws=20, random_state=0)
     np.testing.assert_allclose(vae.layout_.arrange(draws.mean(0)).mean((0, 2, 3)), [0.5, 1, 1.5], atol=0.2)
 
 
@@ -420,7 +420,7 @@ def test_sampling_of_spatial_codes():
     mean, std = vae.transform_distribution(PICTURES[:, 0])
     assert mean.shape == std.shape == (40, vae.module_.n_codes)
     assert vae.sample(3, random_state=0).shape == (3, 6, 9)
-    assert vae.sample_posterior(PICTURES[:2, 0], n_samples=3).shape == (3, 2, 6, 9)
+    assert vae.sample_posterior(PICTURES[:2, 0], n_draws=3).shape == (3, 2, 6, 9)
 
 
 @pytest.fixture(scope="module")
@@ -445,7 +445,7 @@ def test_sequences_of_different_lengths(sequences, module):
     assert rows.shape == (5, 12, 2)
     assert np.isfinite(rows).all()
     for out, shape in (
-        (vae.sample_posterior(X[:4], n_samples=3, random_state=0), (3, 4, 12, 2)),
+        (vae.sample_posterior(X[:4], n_draws=3, random_state=0), (3, 4, 12, 2)),
         (vae.interpolate(X[:4], X[4:8], 5), (4, 5, 12, 2)),
     ):
         assert out.shape == shape
@@ -455,7 +455,7 @@ def test_sequences_of_different_lengths(sequences, module):
 
 def test_posterior_samples_have_length_of_sequence(sequences):
     vae = small(3, module="gru", max_epochs=20, batch_size=20).fit(sequences)
-    draws = vae.sample_posterior(sequences[:9], n_samples=3, random_state=0)
+    draws = vae.sample_posterior(sequences[:9], n_draws=3, random_state=0)
     np.testing.assert_array_equal(np.isnan(draws), np.isnan(np.stack([sequences[:9]] * 3)))
 
 
@@ -485,7 +485,7 @@ def test_missing_values_are_imputed_and_known_ones_kept(few, holes):
 
 def test_posterior_samples_are_multiple_imputations(few, holes):
     vae = small(5, missing="mask", noise="masking_noise", max_epochs=20).fit(holes)
-    draws = vae.sample_posterior(holes, n_samples=60, random_state=0, noisy=True)
+    draws = vae.sample_posterior(holes, n_draws=60, random_state=0, noisy=True)
     assert draws.shape == (60, *holes.shape)
     assert np.isfinite(draws).all()
     hidden = ~np.isfinite(holes)
@@ -498,6 +498,6 @@ def test_posterior_samples_are_multiple_imputations(few, holes):
 def test_missing_values_with_condition(holes, conditional):
     y = load_digits().target[:300]
     vae = small(3, missing="mask", conditional=conditional).fit(holes, y)
-    assert np.isfinite(vae.sample_posterior(holes[:5], y[:5], n_samples=2)).all()
+    assert np.isfinite(vae.sample_posterior(holes[:5], y[:5], n_draws=2)).all()
     assert np.isfinite(vae.reconstruct(holes, y, keep_observed=True)).all()
     assert np.isfinite(vae.score_samples(holes, y)).all()

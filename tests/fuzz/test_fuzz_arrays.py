@@ -56,7 +56,7 @@ def call_of(name, method, X):
     """A call of a method with X where its rows belong, and with what else it needs."""
     bound = getattr(fitted(name), method)
     if method == "sample_posterior":
-        return lambda: bound(X, n_samples=2, random_state=0)
+        return lambda: bound(X, n_draws=2, random_state=0)
     if method == "interpolate":
         y = {"vae_classes": {"y": 1}, "vae_targets": {"y": 0.5}}.get(name, {})
         return lambda: bound(X, X, 3, **y)

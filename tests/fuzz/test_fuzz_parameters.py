@@ -198,7 +198,7 @@ ARGUMENTS = {
     ("vae", "sample"): ("n_samples", "random_state", "noisy"),
     ("vae_classes", "sample"): ("y",),
     ("vae_targets", "sample"): ("y",),
-    ("vae", "sample_posterior"): ("n_samples", "random_state", "noisy", "y"),
+    ("vae", "sample_posterior"): ("n_draws", "random_state", "noisy", "y"),
     ("vae", "interpolate"): ("n_steps", "method", "y"),
     ("vae", "score_samples"): ("n_importance_samples", "y"),
     ("ae_mask", "reconstruct"): ("keep_observed",),
