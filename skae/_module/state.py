@@ -71,21 +71,26 @@ def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, kn
     takes no more memory than the arrays that come with it.
     """
     weights = as_tensors(arrays)
-    if known:
-        module = _on_meta(make)
-        _check_weights(module, weights)
-    if not known or _has_more_buffers(module):  # whose values only the constructor brings back
-        module = make()
-        _check_weights(module, weights)
-    else:
-        module.to_empty(device="cpu")  # which keeps the order in memory
-    module.load_state_dict(weights)
+    with _restored_grad_mode():
+        if known:
+            module = _on_meta(make)
+            _check_weights(module, weights)
+        if not known or _has_more_buffers(module):  # whose values only the constructor brings back
+            module = make()
+            _check_weights(module, weights)
+        else:
+            module.to_empty(device="cpu")  # which keeps the order in memory
+        module.load_state_dict(weights)
     return module
 
 
+def _restored_grad_mode() -> Any:
+    """Return a context after which gradients are enabled as before, also if Ctrl-C ends a context of torch within."""
+    return torch.set_grad_enabled(torch.is_grad_enabled())
+
+
 def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    # Ctrl-C while torch initializes weights would leave gradients disabled.
-    with torch.set_grad_enabled(torch.is_grad_enabled()), torch.device("meta"):
+    with _restored_grad_mode(), torch.device("meta"):
         return make()
 
 

@@ -211,9 +211,13 @@ def places(value, found=None):
     return found
 
 
+def _name(rng):
+    return rng.choice([f"{CANARY}.Thing", rng.choice(NAMES), rng.choice(list(known_names()))])
+
+
 def _value(rng, arrays):
     """Something that may stand anywhere."""
-    name = rng.choice([*NAMES, *known_names()])
+    name = _name(rng)
     layers = [name for name in known_names() if name.startswith("torch.nn.")]
     sizes = ("in_features", "num_layers", "hidden_size", "input_size", "in_channels", "kernel_size", "d_model", "nhead")
     arguments = {size: rng.choice([1, 2, 10**9, 10**18, "cuda", None]) for size in rng.sample(sizes, 3)}
@@ -257,14 +261,15 @@ def change(rng, seeds, document, arrays):
     found = places(document["estimator"] if rng.random() < 0.95 and "estimator" in document else document)
     container, key = rng.choice(found)
     of_type = [place for place in found if type(place[0][place[1]]) is rng.choice([int, float, str])]
-    named = [place for place in found if place[1] in ("class", "function", "$")]
+    keys = rng.choice([("class", "function"), ("$",)])
+    named = [place for place in found if place[1] in keys]
     kind = rng.randrange(9)
     if kind <= 1 and of_type:
         container, key = rng.choice(of_type)
         container[key] = rng.choice([*NUMBERS, *STRINGS, f"{RAW_MARK}{rng.randrange(len(RAW))}"])
     elif kind == 2 and named:
         container, key = rng.choice(named)
-        container[key] = rng.choice(KINDS if key == "$" else [*NAMES, *known_names()])
+        container[key] = rng.choice(KINDS if key == "$" else [_name(rng)])
     elif kind == 3:
         del container[key]
     elif kind == 4:

@@ -73,7 +73,7 @@ def test_mutation_is_refused_or_harmless(outcomes, group):
 @pytest.mark.parametrize(
     ("weak", "group", "n", "sign"),
     [
-        ("names", "knowing", 300, "canary was imported"),
+        ("names", "knowing", 400, "canary was imported"),
         ("memory", "knowing", 5, "load took"),
         ("crash", "knowing", 5, "the process ended with -11"),
     ],

@@ -172,6 +172,14 @@ def test_net_works_as_one_of_skorch(way, tmp_path):
     assert all(parameter.requires_grad for parameter in net.module_.parameters())
 
 
+def test_copy_of_a_net_is_equal_and_independent():
+    net = fitted("ae").net_
+    other = net.copy_to("cpu")
+    same(net, other)
+    for mine, theirs in zip(net.module_.parameters(), other.module_.parameters(), strict=True):
+        assert mine.data_ptr() != theirs.data_ptr()
+
+
 def test_loaded_weights_can_be_trained(tmp_path):
     for way in ("save", "joblib mapped", "skops"):
         est = WAYS[way](fitted("ae"), tmp_path)
