@@ -28,7 +28,7 @@ def read_budget() -> int:
 def check_weights(n_weights: int) -> None:
     """Refuse a layer that cannot be trained in the memory of this machine.
 
-    Linux lends more than there is, and ends whoever uses it.
+    Linux overcommits memory, and kills processes that use it.
     """
     try:
         there: float = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

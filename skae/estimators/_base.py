@@ -157,12 +157,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
-            Rows that training is judged by, in place of a share of X.
+            Validation samples, in place of a share of X.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the rows in the loss, the conditioning and the start; none negative. A row of
-            weight 0 counts as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            Weights of the samples in the loss, the means and scale, and the start; none negative. Samples of
+            weight 0 are ignored, and only the ratios of weights count. Under minibatches a weight of 2 is not
             the same as a row twice.
 
         Returns
@@ -198,7 +198,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
 
-        The first call sets the conditioning and the start from its X, so let it be a fair sample.
+        The first call sets the means, the scale and the start from its X, so let it be a fair sample.
         Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
 
         Parameters

@@ -79,7 +79,7 @@ def build_net(
 
 
 def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
-    """Let ``net`` go on from copies of the weights, the optimiser's state and the history of ``earlier``."""
+    """Continue with ``net`` from copies of the weights, the optimizer's state and the history of ``earlier``."""
     try:
         net.module_.load_state_dict(earlier.module_.state_dict())
     except RuntimeError as error:

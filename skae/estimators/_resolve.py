@@ -204,5 +204,5 @@ def _find_optimizer(optimizer: Any) -> type[Optimizer]:
 
 
 def optimizer_params(optimizer: type[Optimizer]) -> set[str]:
-    """The parameters of an optimiser that are the user's to set; ``lr`` is the estimator's own."""
+    """Return the parameters of an optimizer that the user may set; ``lr`` is the estimator's own."""
     return set(inspect.signature(optimizer).parameters) - {"params", "lr"}

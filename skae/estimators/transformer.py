@@ -10,13 +10,13 @@ from ._base import BaseAutoencoder
 class AutoencoderTransformer(BaseAutoencoder):
     """Non-linear dimensionality reduction with an autoencoder, used as `sklearn.decomposition.PCA` is.
 
-    An encoder maps a row to ``n_components`` numbers and a decoder maps them back; both are trained to
-    lose as little as they can:
+    An encoder maps a sample to ``n_components`` numbers and a decoder maps these to a reconstruction; both are
+    trained to minimize the loss between the two:
 
-        x → noise → encoder → bottleneck → decoder → link → x̂,  minimising  loss(x̂, x) + penalty.
+        x → noise → encoder → bottleneck → decoder → link → x̂,  minimizing  loss(x̂, x) + penalty.
 
-    The default network starts as PCA and learns what PCA leaves; it is judged by rows held out of training,
-    and the best weights are kept. X may have any range and any real dtype: the network sees
+    The default network starts as PCA and learns the remainder; it is validated on samples held out of
+    training, and the best weights are kept. X may have any range and any real dtype: the network sees
     ``(X - mean) / scale``, with the mean of each feature, as in PCA, and one scale for all of them, the standard
     deviation about these means. So columns that differ in unit need a `StandardScaler` before, as they do for PCA.
 
@@ -40,13 +40,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
     bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of \
 `skae.bottlenecks`, default=None
-        What happens to the code; 'identity' when None. `VAEGenerator` is the estimator for variational ones.
+        Regularization or transformation of the code; 'identity' when None. `VAEGenerator` is the estimator for
+        variational ones.
     loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', ...}, class or object of `skae.losses`, \
 default='squared_error'
         What a reconstruction costs. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
     noise : {'gaussian_noise', 'masking_noise', ...}, class or object of `skae.noise`, default=None
-        What damages the rows while training, for a denoising autoencoder. The rows held out are damaged too, once,
-        so that training is judged at mending them.
+        Corruption applied to the inputs while training, for a denoising autoencoder. Validation samples are corrupted
+        once, so that the validation loss is that of denoising.
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
@@ -71,9 +72,9 @@ default='squared_error'
     batch_size : int, default=128
         Rows in a batch, at most; all batches of an epoch have nearly the same size.
     early_stopping : {'auto', True, False}, default='auto'
-        Whether training is judged by rows that it does not see, the best weights being kept. 'auto' judges X of
-        fewer than 10 rows by all of them, where PCA is not to be beaten. False trains for ``max_epochs`` and keeps the
-        last weights.
+        Whether samples are held out for validation, and the weights of the lowest validation loss kept. With 'auto'
+        fewer than 10 samples are all trained on and validated on, and the start is kept. False trains for
+        ``max_epochs`` and keeps the last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
     n_iter_no_change : int or np.inf, default=50
@@ -88,7 +89,7 @@ default='squared_error'
         Used as they are, not copied. A callback stops training by raising KeyboardInterrupt; Ctrl-C pressed while one
         of them runs does the same, and at any other moment leaves `fit`.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+        Whether `fit` goes on from the weights and the optimizer's state of the last one, keeping its means and scale.
     checkpoint : str or os.PathLike, default=None
         A file that `fit` writes after every epoch and deletes when it is done. After a kill the same `fit` goes on from
         it, to the same result, on the CPU to the bit. One file serves one `fit` at a time.
@@ -98,7 +99,7 @@ default='squared_error'
     precision : {'float32', 'bf16'}, default='float32'
         What the network computes in while it is trained. With 'bf16' matrix products and convolutions are those of
         ``torch.autocast``; weights, codes, losses and sums stay float32, and so does all that is done with the trained
-        network, the judging of held-out rows included. It pays on GPUs, and on processors with instructions for it.
+        network, validation included. It pays on GPUs, and on processors with instructions for it.
     compile : bool, default=False
         Whether `torch.compile` translates the passes of training; the names of the weights stay. It takes up to some
         minutes, which long trainings pay back, and on the CPU a C++ compiler. Noise is drawn by other generators then.
@@ -138,8 +139,7 @@ default='squared_error'
     loss_curve_ : list of float
         The mean training loss of each of these epochs, penalties and noise included, in the data's own units.
     validation_loss_curve_ : list of float
-        The loss of the rows that training was judged by: before the first epoch, then after each. Empty
-        without such rows.
+        The validation loss: before the first epoch, then after each. Empty without validation.
     best_epoch_ : int
         The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance. Where a
         second training of few rows was better, this, `n_iter_` and both curves are of that.

@@ -62,7 +62,7 @@ class VAEGenerator(BaseAutoencoder):
               \qquad \beta = 1.
 
     With the default ``loss='gaussian'`` the width of p(x|z) follows from the data, so no weight between the two terms
-    is left to guess. The default network starts as probabilistic PCA, and is judged by rows held out of training.
+    is left to guess. The default network starts as probabilistic PCA, and is validated on held-out samples.
 
     **Where samples come from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
     rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
@@ -81,12 +81,12 @@ class VAEGenerator(BaseAutoencoder):
         Codes drawn for each row while training; more than one train the bound of importance-weighted autoencoders
         (Burda et al., 2016), at so many times the decoder's cost. It goes to the default bottleneck.
     conditional : {False, True, 'classes', 'targets'}, default=False
-        Whether the decoder is told y, so that rows are generated for a given y. True takes y of integers, strings or
-        bools, and of floats that are all whole numbers, for classes, and other numbers for real targets; 'classes' and
-        'targets' say which.
+        Whether the decoder is conditioned on y, so that samples are generated for a given y. True takes y of integers,
+        strings or bools, and of floats that are all whole numbers, for classes, and other numbers for real targets;
+        'classes' and 'targets' say which.
     input_shape : tuple of int, default=None
         Shape of one image, where X has flat rows: (height, width), (height, width, channels) or (channels, height,
-        width). One side may be -1, as in `numpy.reshape`. A square grey image needs none.
+        width). One side may be -1, as in `numpy.reshape`. A square gray image needs none.
     channel_axis : {'auto', 0, -1, None}, default='auto'
         Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
@@ -98,17 +98,18 @@ class VAEGenerator(BaseAutoencoder):
         ``module__linear_skip=True`` asks for it: the bound is higher (see Notes). A class (or a callable) with
         ``encode`` and ``decode`` is called with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its
         signature names, and with ``module__*``: `encode` must give ``n_outputs`` numbers, twice the latent size, and
-        `decode` take ``n_components``, which counts what it is told of y too. A module is copied at every fit.
+        `decode` take ``n_components``, plus the numbers that y becomes. A module is copied at every fit.
     bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', ...}, class or object, default=None
-        What happens to the code, one of `skae.bottlenecks`; ``Gaussian(beta, importance_samples=...)`` when None.
+        Regularization or transformation of the code, one of `skae.bottlenecks`;
+        ``Gaussian(beta, importance_samples=...)`` when None.
         `~skae.bottlenecks.MMD` makes a Wasserstein autoencoder, `~skae.bottlenecks.TotalCorrelation` a β-TCVAE,
-        `~skae.bottlenecks.SquaredNorm` the regularised autoencoder of Ghosh et al. (2020).
+        `~skae.bottlenecks.SquaredNorm` the regularized autoencoder of Ghosh et al. (2020).
     loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
         Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
         'discretized_logistic' integers from 0 to 255.
     noise : {'gaussian_noise', 'masking_noise', ...}, class or object, default=None
-        What damages the rows while training, one of `skae.noise`, for a denoising autoencoder. The rows held out
-        are damaged too, once, so that training is judged at mending them.
+        Corruption applied to the inputs while training, one of `skae.noise`, for a denoising autoencoder. Validation
+        samples are corrupted once, so that the validation loss is that of denoising.
     missing : {'error', 'mask'}, default='error'
         What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
@@ -135,9 +136,9 @@ class VAEGenerator(BaseAutoencoder):
     batch_size : int, default=128
         Rows in a batch, at most; all batches of an epoch have nearly the same size.
     early_stopping : {'auto', True, False}, default='auto'
-        Whether training is judged by rows that it does not see, the best weights being kept. 'auto' judges X of
-        fewer than 10 rows by all of them, where PCA is not to be beaten. False trains for ``max_epochs`` and keeps the
-        last weights.
+        Whether samples are held out for validation, and the weights of the lowest validation loss kept. With 'auto'
+        fewer than 10 samples are all trained on and validated on, and the start is kept. False trains for
+        ``max_epochs`` and keeps the last weights.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
     n_iter_no_change : int or np.inf, default=50
@@ -152,7 +153,7 @@ class VAEGenerator(BaseAutoencoder):
         Used as they are, not copied. A callback stops training by raising KeyboardInterrupt; Ctrl-C pressed while one
         of them runs does the same, and at any other moment leaves `fit`.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimiser's state of the last one, keeping its conditioning.
+        Whether `fit` goes on from the weights and the optimizer's state of the last one, keeping its means and scale.
     checkpoint : str or os.PathLike, default=None
         A file that `fit` writes after every epoch and deletes when it is done. After a kill the same `fit` goes on from
         it, to the same result, on the CPU to the bit. One file serves one `fit` at a time.
@@ -162,7 +163,7 @@ class VAEGenerator(BaseAutoencoder):
     precision : {'float32', 'bf16'}, default='float32'
         What the network computes in while it is trained. With 'bf16' matrix products and convolutions are those of
         ``torch.autocast``; weights, codes, losses and sums stay float32, and so does all that is done with the trained
-        network, the judging of held-out rows included. It pays on GPUs, and on processors with instructions for it.
+        network, validation included. It pays on GPUs, and on processors with instructions for it.
     compile : bool, default=False
         Whether `torch.compile` translates the passes of training; the names of the weights stay. It takes up to some
         minutes, which long trainings pay back, and on the CPU a C++ compiler. Noise is drawn by other generators then.
@@ -189,7 +190,7 @@ class VAEGenerator(BaseAutoencoder):
     active_units_ : int
         Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
     classes_ : ndarray of shape (n_classes,)
-        The classes in y, sorted; only if they are what the decoder is told.
+        The classes in y, sorted; only for an estimator that is conditional on classes.
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
     layout_ : SequenceLayout or ImageLayout
@@ -204,8 +205,7 @@ class VAEGenerator(BaseAutoencoder):
     loss_curve_ : list of float
         The mean training loss of each of these epochs, penalties and noise included, in the data's own units.
     validation_loss_curve_ : list of float
-        The loss of the rows that training was judged by: before the first epoch, then after each. Empty
-        without such rows.
+        The validation loss: before the first epoch, then after each. Empty without validation.
     best_epoch_ : int
         The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance. Where a
         second training of few rows was better, this, `n_iter_` and both curves are of that.
@@ -354,14 +354,14 @@ class VAEGenerator(BaseAutoencoder):
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
             hold it, is left out.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
-            Rows that training is judged by, in place of a share of X.
+            Validation samples, in place of a share of X.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         y_val : array-like, default=None
             The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the rows in the loss, the conditioning, the start and the prior; none negative. A row of
-            weight 0 counts as absent, and only the ratios of weights count. Under minibatches a weight of 2 is not
+            Weights of the samples in the loss, the means and scale, the start and the prior; none negative. Samples of
+            weight 0 are ignored, and only the ratios of weights count. Under minibatches a weight of 2 is not
             the same as a row twice.
 
         Returns
@@ -403,7 +403,7 @@ class VAEGenerator(BaseAutoencoder):
     ) -> VAEGenerator:
         """Train for one epoch on X, from where training stands.
 
-        The first call sets the conditioning, the start and the classes from its arguments, so let X be a fair sample.
+        The first call sets the means, the scale, the start and the classes from its arguments: let X be a fair sample.
         Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
 
         Parameters
@@ -595,7 +595,7 @@ class VAEGenerator(BaseAutoencoder):
             them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
             costs as many times more.
         X_target : {array-like, sparse matrix} of X's shape, default=None
-            The rows whose likelihood is told, where codes come from others; X when None.
+            The samples whose likelihood is computed, where codes come from others; X when None.
         n_importance_samples : int, default=None
             Codes for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016)
             in place of the evidence lower bound. 500 and more come near the log-likelihood itself, at the cost of so
