@@ -33,6 +33,7 @@ def test_all_combinations_in_order(sprites):
 
 
 @pytest.mark.parametrize("size", [16, 33])
+@pytest.mark.slow
 def test_images_are_unique_and_not_cropped(size):
     X, _ = make_sprites(image_size=size)
     assert X.shape[1:] == (size, size)

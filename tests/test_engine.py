@@ -589,7 +589,7 @@ def several():
     yield VAEGenerator(2, max_epochs=4, random_state=0)
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_parallel_fits_equal_serial_ones(blobs, backend):
     serial = [ae.fit(blobs) for ae in several()]
     with joblib.parallel_backend(backend, n_jobs=2):
@@ -723,6 +723,7 @@ print((after - before) / (4 * X.size / 2**20))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc, which is Linux's")
+@pytest.mark.slow
 def test_fit_makes_about_one_copy_of_X():
     command = [sys.executable, "-c", MEMORY]
     most, left = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

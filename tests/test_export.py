@@ -270,6 +270,7 @@ def test_dataframes_and_other_dtypes_become_float32(tmp_path):
     assert_equal(session.run(None, {"X": X.astype(np.float32)})[0], wanted)
 
 
+@pytest.mark.slow
 def test_file_and_estimator_after_export(tmp_path, capfd):
     X = rows(60, 7)
     ae = AutoencoderTransformer(3, noise="gaussian_noise", **SMALL).fit(X)

@@ -100,6 +100,7 @@ print("done")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does it")
+@pytest.mark.slow
 def test_ctrl_c_ends_a_fit_or_a_search_and_leaves_the_estimator_as_it_was():
     done = run(INTERRUPTED)
     assert done.stdout == "done\n", done.stderr
@@ -221,6 +222,7 @@ print("done")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited as Linux does it")
+@pytest.mark.slow
 def test_fit_without_memory_changes_nothing():
     done = run(LIMITED)
     assert done.stdout == "done\n", done.stderr

@@ -22,6 +22,7 @@ for name in ("datasets", "metrics", "plotting"):
 """
 
 
+@pytest.mark.slow
 def test_public_modules_are_imported_when_they_are_asked_for():
     done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -192,7 +192,9 @@ def test_reconstruction_dtype():
     assert start(2).fit(Y).reconstruct(Y).dtype == torch.float64
 
 
-@pytest.mark.parametrize(("n", "d", "k"), [(200, 30, 5), (30, 1500, 4), (700, 1500, 4), (2000, 1500, 4)])
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(200, 30, 5), (30, 1500, 4), (700, 1500, 4), pytest.param(2000, 1500, 4, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_principal_axes_match_svd(n, d, k, weighted):
     X = table(n, d, rank=k, noise=0.01) + 5

@@ -286,7 +286,7 @@ def test_checkpoint_rejects_another_matrix(X, tmp_path):
         clone(ae).set_params(callbacks=[Stopper()]).fit(X)
     other = X.copy()
     other.data[0] += 1
-    with pytest.raises(ValueError, match="of a training with other parameters or data"):
+    with pytest.raises(ValueError, match="of a fit with other parameters or data"):
         clone(ae).fit(other)
     resumed = clone(ae).fit(sp.csc_array(X))
     np.testing.assert_array_equal(resumed.transform(X), clone(ae).set_params(checkpoint=None).fit(X).transform(X))

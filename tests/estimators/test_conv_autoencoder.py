@@ -650,6 +650,7 @@ def test_custom_network_gets_channels_first(colour):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_all_options_train(pictures, params):
     params = {f"module__{name}": value for name, value in ({"linear_skip": False} | params).items()}
     ae = tiny(8, max_epochs=30, lr=1e-2, early_stopping=False, batch_size=32, **params).fit(pictures[:200])

@@ -115,6 +115,7 @@ def test_methods_match_in_memory(few, store):
     np.testing.assert_allclose(ae.inverse_transform(Z), ae.reconstruct(few), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_streaming_loss_is_close_to_in_memory(digits, store):
     with config_context(working_memory=1):  # windows of 256 rows; of fewer the statistics are too small to compare
         read = AutoencoderTransformer(8, max_epochs=15, random_state=0).fit(store(digits))

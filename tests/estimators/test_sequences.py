@@ -243,6 +243,7 @@ def test_loss_without_observed_raises():
 
 @both
 @pytest.mark.parametrize("padded", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_training_beats_the_mean(module, padded):
     X, _ = made(200, padded=padded)
     held, _ = made(100, seed=1, padded=padded)

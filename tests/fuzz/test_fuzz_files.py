@@ -59,6 +59,7 @@ def wrong_in(told):
 
 
 @pytest.mark.parametrize("group", JOBS)
+@pytest.mark.slow
 def test_mutation_is_refused_or_harmless(outcomes, group):
     told, n = outcomes[group], JOBS[group]
     assert len(told) == n

@@ -259,6 +259,7 @@ def sines(n, seed):
 
 
 @both
+@pytest.mark.slow
 def test_training_reduces_loss(cls):
     network = cls((15, 1), 4, **dict.fromkeys(SMALL[cls], 32))
     train(network, *sines(200, seed=0), n_steps=100)

@@ -354,6 +354,7 @@ def in_process(tmp_path_factory):
     return wanted, *json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_fresh_process_gives_the_same_bits_and_prepares_no_training(in_process):
     wanted, found, late, *_ = in_process
     assert found == {f"{i} {ending}": hashes for ending in ("skae", "pkl") for i, hashes in wanted.items()}

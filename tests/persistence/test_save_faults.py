@@ -123,6 +123,7 @@ def forked(folder, n=0, moment="", turn=0):
 
 @forking
 @no_complaints
+@pytest.mark.slow
 def test_kill_at_any_moment_leaves_a_file_that_loads(kept):
     folder, wanted, X = kept
     rng, found = random.Random(0), set()
