@@ -195,6 +195,17 @@ def test_optimal_scale_of_logistic_distribution():
     assert float(optimal.log_scale.exp()) == pytest.approx(0.2, rel=0.02)
 
 
+@given(n_levels=st.integers(2, 300), seed=seeds)
+@settings(max_examples=25)
+def test_scale_of_levels_follows_error_of_reconstruction(n_levels, seed):
+    loss = prepared(DiscretizedLogistic, n_levels=n_levels, floor=1e-9)
+    raw = 1.5 * random(seed, 5, 4)
+    x = targets(loss, random(seed + 1, 5, 4))
+    loss.init_from(raw, x)
+    error = (loss.link(raw) - x).abs().mean() / ((n_levels - 1) / 2)
+    assert float(loss.current_scale) == pytest.approx(float(error) / (2 * math.log(2)), rel=1e-4)
+
+
 @by_location
 def test_evaluation_uses_moving_mean_of_scales(cls):
     loss = prepared(cls)
@@ -315,6 +326,22 @@ def test_scale_is_at_least_floor(cls, scale):
         drawn = loss.sample(raw)
     with Stream(0):
         assert torch.equal(drawn, prepared(cls, scale=0.25).sample(raw))
+
+
+@by_location
+def test_learned_scale_below_floor_has_gradient_at_floor(cls):
+    loss, floor = prepared(cls, scale="learned", floor=0.25), 0.25
+    raw = torch.zeros(10, 3)
+    x = targets(loss, raw)
+
+    def derivative(scale):
+        with torch.no_grad():
+            loss.log_scale.fill_(math.log(scale))
+        (gradient,) = torch.autograd.grad(loss(raw, x).sum(), loss.log_scale)
+        return float(gradient) / scale
+
+    assert derivative(floor) != 0
+    assert derivative(0.01) == pytest.approx(derivative(floor), rel=1e-4)
 
 
 @by_location

@@ -170,6 +170,18 @@ def test_nearly_constant_data_keep_their_scale():
     assert mean_and_scale(np.array([[1e-20], [3e-20]])) == pytest.approx((2e-20, 1e-20))
 
 
+@pytest.mark.parametrize("level", [0.1, -1e6, 1e15])
+def test_differences_of_one_rounding_step_count_as_constant(level):
+    X = np.repeat([level, np.nextafter(level, np.inf)], 10)[:, None]
+    assert mean_and_scale(X)[1] == 1.0
+
+
+@pytest.mark.parametrize("level", [1e3, -1e9])
+def test_constant_feature_does_not_hide_small_scale(level):
+    X = np.column_stack([np.full(20, level), 1e-13 * level * (np.arange(20) % 2)])
+    assert mean_and_scale(X)[1] == pytest.approx(spread(X), rel=1e-9)
+
+
 def test_mean_with_single_nonzero_weight():
     X = np.array([[1.0, 3.0], [100.0, 200.0]])
     mean, scale = mean_and_scale(X, np.array([2.5, 0.0]))
@@ -180,7 +192,40 @@ def test_mean_with_single_nonzero_weight():
     assert scale == 1.0
 
 
-@pytest.mark.parametrize("X", [np.array([[5e-324], [1e-323]]), np.array([[1e-310, -1e-310]]), np.array([[0.0, 1e-40]])])
+@given(X=hnp.arrays(np.float64, (6, 3), elements=values | st.just(np.nan)), size=st.integers(1, 20))
+@settings(max_examples=25)
+def test_samples_of_weight_zero_have_no_effect(X, size):
+    X[0, 0] = 1.0
+    X[:3, 2] = np.nan  # a feature whose known values have no weight
+    X[3:, 2] = 5.0
+    with sliced(size):
+        mean, scale = mean_and_scale(X, np.repeat([1.0, 0.0], 3))
+    alone = mean_and_scale(X[:3])
+    tolerance = 1e-12 * float(np.nanmax(np.abs(X)))
+    np.testing.assert_allclose(mean, alone[0], atol=max(tolerance, 1e-300), rtol=0)
+    if alone[1] > max(100 * tolerance, 1e-30):
+        assert scale == pytest.approx(alone[1], rel=1e-9)
+    assert mean[2] == 0
+
+
+@given(value=values, weight=hnp.arrays(np.float64, 7, elements=st.floats(1e-3, 0.1)), size=st.integers(1, 7))
+@settings(max_examples=100)
+def test_constant_features_are_exact_for_small_weights(value, weight, size):
+    with sliced(size):
+        mean, scale = mean_and_scale(np.full((7, 1), value), weight)
+    assert mean[0] == value
+    assert scale == 1.0
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.array([[5e-324], [1e-323]]),
+        np.array([[1e-310, -1e-310]]),
+        np.array([[0.0, 1e-40]]),
+        np.array([[0.0], [1e-40]]),
+    ],
+)
 def test_denormal_data(X):
     mean, scale = mean_and_scale(X)
     assert scale == 1.0
