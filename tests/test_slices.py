@@ -96,7 +96,7 @@ def test_slices_do_not_change_the_result(X, size, dtype):
     with sliced(size):
         cut = mean_and_scale(X)
     tolerance = 1e-12 * float(np.abs(X).max())
-    np.testing.assert_allclose(cut[0], whole[0], atol=tolerance, rtol=0)
+    np.testing.assert_allclose(cut[0], whole[0], atol=max(tolerance, 1e-300), rtol=0)
     if spread(X) > max(100 * tolerance, 1e-30):
         assert cut[1] == pytest.approx(whole[1], rel=1e-9)
 
@@ -370,6 +370,17 @@ def test_out_of_memory_for_single_row_raises(kind):
         map_rows(greedy, np.ones((5, 2)))
     assert caught.value is greedy.error
     assert greedy.sizes == [5, 2, 1]
+
+
+def test_out_of_memory_for_a_later_single_row_raises():
+    def fails_on_last_row(x):
+        assert len(x) > 0
+        if (x == 4).any():
+            raise MemoryError
+        return x
+
+    with pytest.raises(MemoryError):
+        map_rows(fails_on_last_row, np.arange(5.0)[:, None])
 
 
 @pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("no memory")])
