@@ -313,6 +313,22 @@ def test_fixed_scale_is_constant(cls):
 
 
 @by_location
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"scale": "best"}, "scale must be one of 'optimal', 'learned', got 'best'"),
+        ({"scale": 0.0}, "scale == 0.0, must be > 0"),
+        ({"scale": -1.0}, "scale == -1.0, must be > 0"),
+        ({"floor": 0.0}, "floor == 0.0, must be > 0"),
+        ({"floor": -0.5}, "floor == -0.5, must be > 0"),
+    ],
+)
+def test_scale_and_floor_must_be_positive(cls, params, match):
+    with pytest.raises(ValueError, match=f"{cls.__name__}: {match}"):
+        cls(**params).setup(n_components=2)
+
+
+@by_location
 @pytest.mark.parametrize("scale", ["optimal", "learned", 1e-6])
 def test_scale_is_at_least_floor(cls, scale):
     loss = prepared(cls, scale=scale, floor=0.25)
