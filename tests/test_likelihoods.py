@@ -138,6 +138,14 @@ def test_sampled_levels_have_their_probabilities(raw, scale, n_levels):
     assert (found - cumulative).abs().max() < 2.5 / math.sqrt(N), "Kolmogorov and Smirnov's distance"
 
 
+@pytest.mark.parametrize("cls", [Laplace, DiscretizedLogistic])
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24])
+def test_samples_of_extreme_quantiles_are_finite(cls, uniform, monkeypatch):
+    monkeypatch.setattr(torch, "rand_like", lambda raw: torch.full_like(raw, uniform))
+    drawn = prepared(cls).sample(torch.zeros(1, 2))
+    assert torch.isfinite(drawn).all()
+
+
 def test_bernoulli_samples_have_their_probability():
     drawn = sample(Bernoulli(), 1.0)
     assert set(drawn.tolist()) == {0.0, 1.0}
