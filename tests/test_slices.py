@@ -372,6 +372,20 @@ def test_out_of_memory_for_single_row_raises(kind):
     assert greedy.sizes == [5, 2, 1]
 
 
+def test_out_of_memory_later_halves_slice():
+    X, sizes = np.arange(8.0)[:, None], []
+
+    def alone(x):
+        sizes.append(len(x))
+        assert len(sizes) < 20
+        if len(x) > 1 and (x == 6).any():
+            raise MemoryError
+        return x
+
+    assert map_rows(alone, X).tolist() == X.tolist()
+    assert sizes == [8, 4, 4, 2, 2, 1, 1]
+
+
 def test_out_of_memory_for_a_later_single_row_raises():
     def fails_on_last_row(x):
         assert len(x) > 0
@@ -406,6 +420,13 @@ def test_slices_fit_into_budget(dtype, double):
     with config_context(working_memory=0.01):
         map_rows(lambda x: sizes.append(len(x)) or x, X)
     assert max(sizes[before:]) * bytes_of_a_row <= 0.01 * 2**20
+
+
+def test_slices_have_at_least_one_row():
+    sizes = []
+    with mock.patch.object(_slices, "_BUDGET", 1):
+        map_rows(lambda x: sizes.append(len(x)) or x, np.ones((3, 5)))
+    assert sizes == [1, 1, 1]
 
 
 def test_output_requires_no_grad():
