@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from skae import AutoencoderTransformer, VAEGenerator
 from skae import nn as networks
+from skae._data.scaling import mean_and_scale
 from skae._module.autoencoder import Autoencoder
 from skae._module.inspection import draws_nothing
 from skae._utils.rng import Stream
@@ -610,6 +611,21 @@ def test_a_bottleneck_sees_a_spatial_code_channel_by_channel_or_position_by_posi
     assert torch.equal(apart.encode(u), flat.encode(u))
 
 
+@pytest.mark.parametrize("dense", [True, False])
+def test_standardized_images_have_mean_zero_and_scale_one(dense):
+    g = torch.Generator().manual_seed(0)
+    x = 5 * torch.randn(3, 5, 7, generator=g) + 2 * torch.randn(50, 3, 5, 7, generator=g)
+    mean, scale = mean_and_scale(x.numpy())
+    network_params = {"dense": dense, "channels": (4,)}
+    module = build(networks.Conv, input_shape=(3, 5, 7), mean=mean, scale=scale, network_params=network_params)
+    u = module.standardize(x)
+    of_features, of_channels = u.mean(0), u.mean((0, 2, 3))
+    torch.testing.assert_close(of_channels, torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(u.square().mean(), torch.tensor(1.0))
+    torch.testing.assert_close(module.baseline, of_features, atol=1e-5, rtol=0)
+    assert module.mean.shape == ((3, 5, 7) if dense else (3, 1, 1))
+
+
 def test_a_dense_code_has_one_position():
     module = build(bottleneck=AtPositions())
     _, z, penalty = module(rows().float())
@@ -649,6 +665,17 @@ def test_projections_and_indices_are_laid_out_as_codes_are():
     at_first_position = valid.unflatten(1, (3, 12))[:, :, 0] > 0
     assert torch.equal(indices[:, 0], at_first_position.long() @ torch.tensor([4, 2, 1]))
     assert torch.equal(module.from_indices(indices), valid)
+
+
+def test_a_whole_code_has_one_index_per_sample():
+    class Sign(Bottleneck):
+        discrete = True
+
+        def indices(self, z):
+            return (z[:, 0] > 0).long()
+
+    z = torch.randn(5, 36)
+    assert torch.equal(spatial(Sign()).indices(z), (z[:, 0] > 0).long())
 
 
 @pytest.mark.parametrize("per_position", [False, True])

@@ -335,3 +335,14 @@ def test_a_bottleneck_that_says_that_it_draws_nothing_does_not(cls):
         bottleneck.train()
         bottleneck(torch.ones(5, bottleneck.n_outputs(8)))
         assert torch.equal(torch.get_rng_state(), before) or bottleneck.draws
+
+
+def test_missing_methods_of_a_loss_are_named():
+    class Partial(losses.Likelihood):
+        pass
+
+    raw = torch.zeros(2, 3)
+    with pytest.raises(NotImplementedError, match=r"Partial does not define elementwise\(raw, x\)"):
+        Partial()(raw, raw)
+    with pytest.raises(NotImplementedError, match=r"Partial does not define sample\(raw\)"):
+        Partial().sample(raw)

@@ -138,6 +138,14 @@ def test_sampled_levels_have_their_probabilities(raw, scale, n_levels):
     assert (found - cumulative).abs().max() < 2.5 / math.sqrt(N), "Kolmogorov and Smirnov's distance"
 
 
+@pytest.mark.parametrize("cls", [Laplace, DiscretizedLogistic])
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-24])
+def test_samples_of_extreme_quantiles_are_finite(cls, uniform, monkeypatch):
+    monkeypatch.setattr(torch, "rand_like", lambda raw: torch.full_like(raw, uniform))
+    drawn = prepared(cls).sample(torch.zeros(1, 2))
+    assert torch.isfinite(drawn).all()
+
+
 def test_bernoulli_samples_have_their_probability():
     drawn = sample(Bernoulli(), 1.0)
     assert set(drawn.tolist()) == {0.0, 1.0}
@@ -193,6 +201,17 @@ def test_optimal_scale_of_logistic_distribution():
     optimal = prepared(DiscretizedLogistic)
     optimal.init_from(raw, x)
     assert float(optimal.log_scale.exp()) == pytest.approx(0.2, rel=0.02)
+
+
+@given(n_levels=st.integers(2, 300), seed=seeds)
+@settings(max_examples=25)
+def test_scale_of_levels_follows_error_of_reconstruction(n_levels, seed):
+    loss = prepared(DiscretizedLogistic, n_levels=n_levels, floor=1e-9)
+    raw = 1.5 * random(seed, 5, 4)
+    x = targets(loss, random(seed + 1, 5, 4))
+    loss.init_from(raw, x)
+    error = (loss.link(raw) - x).abs().mean() / ((n_levels - 1) / 2)
+    assert float(loss.current_scale) == pytest.approx(float(error) / (2 * math.log(2)), rel=1e-4)
 
 
 @by_location
@@ -302,6 +321,22 @@ def test_fixed_scale_is_constant(cls):
 
 
 @by_location
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"scale": "best"}, "scale must be one of 'optimal', 'learned', got 'best'"),
+        ({"scale": 0.0}, "scale == 0.0, must be > 0"),
+        ({"scale": -1.0}, "scale == -1.0, must be > 0"),
+        ({"floor": 0.0}, "floor == 0.0, must be > 0"),
+        ({"floor": -0.5}, "floor == -0.5, must be > 0"),
+    ],
+)
+def test_scale_and_floor_must_be_positive(cls, params, match):
+    with pytest.raises(ValueError, match=f"{cls.__name__}: {match}"):
+        cls(**params).setup(n_components=2)
+
+
+@by_location
 @pytest.mark.parametrize("scale", ["optimal", "learned", 1e-6])
 def test_scale_is_at_least_floor(cls, scale):
     loss = prepared(cls, scale=scale, floor=0.25)
@@ -315,6 +350,22 @@ def test_scale_is_at_least_floor(cls, scale):
         drawn = loss.sample(raw)
     with Stream(0):
         assert torch.equal(drawn, prepared(cls, scale=0.25).sample(raw))
+
+
+@by_location
+def test_learned_scale_below_floor_has_gradient_at_floor(cls):
+    loss, floor = prepared(cls, scale="learned", floor=0.25), 0.25
+    raw = torch.zeros(10, 3)
+    x = targets(loss, raw)
+
+    def derivative(scale):
+        with torch.no_grad():
+            loss.log_scale.fill_(math.log(scale))
+        (gradient,) = torch.autograd.grad(loss(raw, x).sum(), loss.log_scale)
+        return float(gradient) / scale
+
+    assert derivative(floor) != 0
+    assert derivative(0.01) == pytest.approx(derivative(floor), rel=1e-4)
 
 
 @by_location

@@ -109,6 +109,18 @@ def test_streaming_yields_each_sample_once(n, batch_size, window, chunk, seed, s
         assert torch.equal(batch.y, -batch.u / 2), "targets stay with their rows"
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_part_has_its_samples_with_weights_of_mean_one(size):
+    index, weight = np.array([7, 2, 5]), torch.arange(1.0, 11.0)
+    part = read(numbered(10), 4, True, weight=weight, condition=-weight[:, None]).part(index)
+    batches = list(part.batches([size] * (3 // size), None))
+    u, y, weights, c = (torch.cat([getattr(b, name) for b in batches]) for name in ("u", "y", "weight", "condition"))
+    assert u[:, 0].tolist() == [14, 4, 10]
+    assert y[:, 0].tolist() == [-7, -2, -5]
+    assert c[:, 0].tolist() == [-8, -3, -6]
+    torch.testing.assert_close(weights, weight[index] / weight[index].mean())
+
+
 def test_streaming_memory_is_bounded_by_window():
     chunks = Chunked(numbered(1000), 10)
     rows = read(as_lazy_array(chunks, block_values=10), 100)
@@ -116,6 +128,14 @@ def test_streaming_memory_is_bounded_by_window():
     assert sum(len(batch.u) for batch in BatchIterator(rows, 7, shuffle=True)) == 1000
     assert max(chunks.read) <= 10
     assert sum(chunks.read) == 1000, "every row once"
+
+
+@pytest.mark.parametrize(("window", "block"), [(20, 10), (25, 10), (7, 3), (5, 10)])
+def test_windows_are_filled_with_as_few_blocks_as_possible(window, block):
+    rows = read(as_lazy_array(Chunked(numbered(100), block), block_values=block), window)
+    *full, last = map(len, rows._windows(torch.Generator().manual_seed(0)))
+    assert all(window <= size < window + block for size in full)
+    assert 0 < last < window + block
 
 
 def test_streaming_shuffles_blocks_and_windows():

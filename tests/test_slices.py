@@ -96,7 +96,7 @@ def test_slices_do_not_change_the_result(X, size, dtype):
     with sliced(size):
         cut = mean_and_scale(X)
     tolerance = 1e-12 * float(np.abs(X).max())
-    np.testing.assert_allclose(cut[0], whole[0], atol=tolerance, rtol=0)
+    np.testing.assert_allclose(cut[0], whole[0], atol=max(tolerance, 1e-300), rtol=0)
     if spread(X) > max(100 * tolerance, 1e-30):
         assert cut[1] == pytest.approx(whole[1], rel=1e-9)
 
@@ -170,6 +170,18 @@ def test_nearly_constant_data_keep_their_scale():
     assert mean_and_scale(np.array([[1e-20], [3e-20]])) == pytest.approx((2e-20, 1e-20))
 
 
+@pytest.mark.parametrize("level", [0.1, -1e6, 1e15])
+def test_differences_of_one_rounding_step_count_as_constant(level):
+    X = np.repeat([level, np.nextafter(level, np.inf)], 10)[:, None]
+    assert mean_and_scale(X)[1] == 1.0
+
+
+@pytest.mark.parametrize("level", [1e3, -1e9])
+def test_constant_feature_does_not_hide_small_scale(level):
+    X = np.column_stack([np.full(20, level), 1e-13 * level * (np.arange(20) % 2)])
+    assert mean_and_scale(X)[1] == pytest.approx(spread(X), rel=1e-9)
+
+
 def test_mean_with_single_nonzero_weight():
     X = np.array([[1.0, 3.0], [100.0, 200.0]])
     mean, scale = mean_and_scale(X, np.array([2.5, 0.0]))
@@ -180,7 +192,40 @@ def test_mean_with_single_nonzero_weight():
     assert scale == 1.0
 
 
-@pytest.mark.parametrize("X", [np.array([[5e-324], [1e-323]]), np.array([[1e-310, -1e-310]]), np.array([[0.0, 1e-40]])])
+@given(X=hnp.arrays(np.float64, (6, 3), elements=values | st.just(np.nan)), size=st.integers(1, 20))
+@settings(max_examples=25)
+def test_samples_of_weight_zero_have_no_effect(X, size):
+    X[0, 0] = 1.0
+    X[:3, 2] = np.nan  # a feature whose known values have no weight
+    X[3:, 2] = 5.0
+    with sliced(size):
+        mean, scale = mean_and_scale(X, np.repeat([1.0, 0.0], 3))
+    alone = mean_and_scale(X[:3])
+    tolerance = 1e-12 * float(np.nanmax(np.abs(X)))
+    np.testing.assert_allclose(mean, alone[0], atol=max(tolerance, 1e-300), rtol=0)
+    if alone[1] > max(100 * tolerance, 1e-30):
+        assert scale == pytest.approx(alone[1], rel=1e-9)
+    assert mean[2] == 0
+
+
+@given(value=values, weight=hnp.arrays(np.float64, 7, elements=st.floats(1e-3, 0.1)), size=st.integers(1, 7))
+@settings(max_examples=100)
+def test_constant_features_are_exact_for_small_weights(value, weight, size):
+    with sliced(size):
+        mean, scale = mean_and_scale(np.full((7, 1), value), weight)
+    assert mean[0] == value
+    assert scale == 1.0
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.array([[5e-324], [1e-323]]),
+        np.array([[1e-310, -1e-310]]),
+        np.array([[0.0, 1e-40]]),
+        np.array([[0.0], [1e-40]]),
+    ],
+)
 def test_denormal_data(X):
     mean, scale = mean_and_scale(X)
     assert scale == 1.0
@@ -327,6 +372,31 @@ def test_out_of_memory_for_single_row_raises(kind):
     assert greedy.sizes == [5, 2, 1]
 
 
+def test_out_of_memory_later_halves_slice():
+    X, sizes = np.arange(8.0)[:, None], []
+
+    def alone(x):
+        sizes.append(len(x))
+        assert len(sizes) < 20
+        if len(x) > 1 and (x == 6).any():
+            raise MemoryError
+        return x
+
+    assert map_rows(alone, X).tolist() == X.tolist()
+    assert sizes == [8, 4, 4, 2, 2, 1, 1]
+
+
+def test_out_of_memory_for_a_later_single_row_raises():
+    def fails_on_last_row(x):
+        assert len(x) > 0
+        if (x == 4).any():
+            raise MemoryError
+        return x
+
+    with pytest.raises(MemoryError):
+        map_rows(fails_on_last_row, np.arange(5.0)[:, None])
+
+
 @pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("no memory")])
 def test_other_errors_propagate(error):
     greedy = Greedy(0, error)
@@ -350,6 +420,13 @@ def test_slices_fit_into_budget(dtype, double):
     with config_context(working_memory=0.01):
         map_rows(lambda x: sizes.append(len(x)) or x, X)
     assert max(sizes[before:]) * bytes_of_a_row <= 0.01 * 2**20
+
+
+def test_slices_have_at_least_one_row():
+    sizes = []
+    with mock.patch.object(_slices, "_BUDGET", 1):
+        map_rows(lambda x: sizes.append(len(x)) or x, np.ones((3, 5)))
+    assert sizes == [1, 1, 1]
 
 
 def test_output_requires_no_grad():
