@@ -26,9 +26,9 @@ coverage: $(VENV)/installed
 	$(MAKE) test slow RECORD="--cov --cov-append --cov-report="
 	$(BIN)/coverage report
 
-# The tests of made-up input, of files and of kills, with many more examples: about ten minutes.
+# The tests of generated input, of files and of kills, with many more examples, others in every run: about ten minutes.
 fuzz: $(VENV)/installed
-	SKAE_FUZZ=1 $(PYTEST) -q tests/fuzz tests/persistence tests/test_checkpoint.py
+	SKAE_FUZZ=random $(PYTEST) -q tests/fuzz tests/persistence tests/test_checkpoint.py
 
 # scikit-learn's array API checks need the variable before the first import, so they have a process of their own.
 array-api: $(VENV)/installed

@@ -17,10 +17,15 @@ from sklearn.datasets import load_digits
 from sklearn.utils import all_estimators
 
 mpl.use("Agg")
-# Many examples with SKAE_FUZZ=1, as in CI. A busy machine fails no example. The rest is hypothesis' own profile, or the
-# one that it keeps for CI.
-EXAMPLES = 100 if os.environ.get("SKAE_FUZZ") == "1" else 25
-settings.register_profile("untimed", max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Many examples with SKAE_FUZZ=1, as in CI, and others in each run with SKAE_FUZZ=random. A busy machine fails no example.
+FUZZ = os.environ.get("SKAE_FUZZ")
+settings.register_profile(
+    "untimed",
+    max_examples=100 if FUZZ else 25,
+    derandomize=FUZZ != "random",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("untimed")
 
 
