@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from sklearn.utils import all_estimators
 
 mpl.use("Agg")
-# Many examples with SKAE_FUZZ=1, as in CI, and others in each run with SKAE_FUZZ=random. A busy machine fails no example.
+# Many examples with SKAE_FUZZ=1, as in CI; others in each run with SKAE_FUZZ=random. A busy machine fails none of them.
 FUZZ = os.environ.get("SKAE_FUZZ")
 settings.register_profile(
     "untimed",
