@@ -76,7 +76,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     >>> ae = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     to_onnx(ae, f"{folder}/encoder.onnx", part="encoder")
-    ...     session = onnxruntime.BaseAutoencoderSession(f"{folder}/encoder.onnx")
+    ...     session = onnxruntime.InferenceSession(f"{folder}/encoder.onnx")
     >>> (Z,) = session.run(None, {"X": X})
     >>> Z.shape, bool(abs(Z - ae.transform(X)).max() < 1e-5)
     ((150, 2), True)

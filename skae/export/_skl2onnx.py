@@ -61,7 +61,7 @@ def register_skl2onnx(*subclasses: type) -> None:
     >>> pipe = make_pipeline(StandardScaler(), ae, LogisticRegression()).fit(X, y)
     >>> register_skl2onnx()
     >>> model = skl2onnx.to_onnx(pipe, X[:1], target_opset=18)
-    >>> session = onnxruntime.BaseAutoencoderSession(model.SerializeToString())
+    >>> session = onnxruntime.InferenceSession(model.SerializeToString())
     >>> bool((session.run(None, {"X": X})[0] == pipe.predict(X)).all())
     True
     """
