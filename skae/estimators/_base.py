@@ -232,8 +232,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _fit(self, X: Any, y: Any, *, one_epoch: bool = False, **arrays: Any) -> BaseAutoencoder:
         """Fit in steps; nothing of the estimator changes before the last one, which keeps the result."""
         context = None if one_epoch else begin_fit(self, X, y, max_subtasks=self._n_epochs_if_known())
-        goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
         spec = self._resolve()
+        goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
         data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=not (one_epoch and goes_on), **arrays)
         self._warn_of_data(X, data, y, new=not goes_on)
         data = as_network_takes_them(data)
