@@ -69,7 +69,7 @@ def as_dataset(A, tmp_path):
 KINDS = {"memmap": as_memmap, "dask": as_dask, "zarr": as_zarr, "h5py": as_h5py, "Dataset": as_dataset}
 
 
-# tests/test_source.py has the rows of every kind; above it all kinds are one, so that each test needs but one of them.
+# tests/test_sources.py has the rows of every kind; above it all kinds are one, so that each test needs but one of them.
 every_kind = pytest.mark.parametrize("store", KINDS, indirect=True)
 
 
