@@ -21,7 +21,7 @@ mpl.use("Agg")
 FUZZ = os.environ.get("SKAE_FUZZ")
 settings.register_profile(
     "untimed",
-    max_examples=100 if FUZZ else 25,
+    max_examples=100 if FUZZ else 10,
     derandomize=FUZZ != "random",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
