@@ -653,6 +653,7 @@ def test_threads_share_one_estimator_while_others_are_fitted(blobs):
     assert all(torch.equal(before[name], value) for name, value in state_of(vae).items())
 
 
+@pytest.mark.slow
 def test_parallel_search_over_a_memory_map_equals_the_serial_one(blobs, tmp_path):
     np.save(tmp_path / "X.npy", np.tile(blobs, (3, 1)))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")

@@ -193,7 +193,13 @@ def test_reconstruction_dtype():
 
 
 @pytest.mark.parametrize(
-    ("n", "d", "k"), [(200, 30, 5), (30, 1500, 4), (700, 1500, 4), pytest.param(2000, 1500, 4, marks=pytest.mark.slow)]
+    ("n", "d", "k"),
+    [
+        (200, 30, 5),
+        (30, 1500, 4),
+        pytest.param(700, 1500, 4, marks=pytest.mark.slow),
+        pytest.param(2000, 1500, 4, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("weighted", [False, True])
 def test_principal_axes_match_svd(n, d, k, weighted):

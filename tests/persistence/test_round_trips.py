@@ -361,6 +361,7 @@ def test_fresh_process_gives_the_same_bits_and_prepares_no_training(in_process):
     assert not late
 
 
+@pytest.mark.slow
 def test_classes_of_a_script_are_trusted_by_their_class(in_process):
     *_, message, same_bits = in_process
     assert "__main__.Net" in message
