@@ -34,6 +34,11 @@ def layout_of(estimator: Any) -> Layout:
     return vars(estimator).get("layout_", NO_LAYOUT)
 
 
+def is_given(input_shape: Any, channel_axis: Any) -> bool:
+    """Whether the user says how samples lie in X."""
+    return input_shape is not None or not is_auto(channel_axis)
+
+
 def find_sample_layout(
     sample_shape: tuple[int, ...],
     input_shape: Any,
@@ -56,7 +61,7 @@ def find_sample_layout(
     takes_input_shape : bool
         Whether the estimator has a parameter ``input_shape``, which makes images of flat samples.
     """
-    given = input_shape is not None or not is_auto(channel_axis)
+    given = is_given(input_shape, channel_axis)
     if reads_padding and input_shape is None:
         return find_sequence_layout(sample_shape, channel_axis) or NO_LAYOUT
     if not (given or reads_images):

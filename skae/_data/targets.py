@@ -44,9 +44,6 @@ class NoCondition:
     def __bool__(self) -> bool:
         return False
 
-    def encode(self, y: Any) -> None:
-        """Return None; y is ignored."""
-
     def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> NoCondition:
         """Return itself: there is nothing to learn."""
         return self
@@ -55,9 +52,6 @@ class NoCondition:
         """Refuse a y that nothing is made of."""
         if y is not None:
             raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")
-
-    def draw(self, n: int, rng: np.random.Generator) -> None:
-        """Return None."""
 
 
 NO_CONDITION = NoCondition()

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
 from .._data.chunked import fill_missing, is_double
-from .._data.images import is_auto
-from .._data.layout import NO_LAYOUT, Layout, layout_of
+from .._data.layout import NO_LAYOUT, Layout, is_given, layout_of
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import SequenceLayout, step_axis_of
 from .._data.sources import LazyArray, arranged
@@ -338,6 +337,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return self.n_components_
 
     @property
+    def _runner(self) -> BatchRunner:
+        return BatchRunner(self.module_, self.net_.device)
+
+    @property
     def _layout(self) -> Layout:
         return layout_of(self)
 
@@ -361,7 +364,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def _takes_images(self) -> bool:
         """Whether samples are images, as far as parameters tell."""
-        given = getattr(self, "input_shape", None) is not None or not is_auto(self.channel_axis)
+        given = is_given(getattr(self, "input_shape", None), self.channel_axis)
         return given or self._reads_images(find_network(self.module))
 
     def _gather(self, X: Any) -> Any:
@@ -379,7 +382,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         """Return ``function`` of samples as the user has them, and of their conditions."""
         seen = {id(A): arranged(A, self._layout.arrange) for A in arrays}  # what is given twice stays one array
         inputs = [*(seen[id(A)] for A in arrays), *([] if c is None else [c])]
-        return BatchRunner(self.module_, self.net_.device).run(function, *inputs, lengths_of=lengths_of, dtype=dtype)
+        return self._runner.run(function, *inputs, lengths_of=lengths_of, dtype=dtype)
 
     def _check_fitted_rows(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -484,8 +487,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
         dtype = torch.float64 if self.module_.returns_double else torch.float32
         lengths_of = None if like is None else len(arrays) - 1
-        runner = BatchRunner(self.module_, self.net_.device)
-        return self._layout.restore(runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype))
+        return self._layout.restore(
+            self._runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype)
+        )
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
