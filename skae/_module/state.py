@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from typing import Any
 
@@ -90,8 +91,14 @@ def _restored_grad_mode() -> Any:
 
 
 def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    with _restored_grad_mode(), torch.device("meta"):
-        return make()
+    def construct() -> nn.Module:
+        with torch.device("meta"):
+            return make()
+
+    # Ctrl-C that strikes as this context of torch's is entered or left would leave the caller on the meta device. The
+    # mode belongs to its thread, and Ctrl-C strikes the main one only.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(construct).result()
 
 
 def _has_more_buffers(module: nn.Module) -> bool:
