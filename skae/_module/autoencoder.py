@@ -72,6 +72,10 @@ class Autoencoder(nn.Module):
     ----------
     n_codes : int
         Width of the code: ``n_components``, times the network's ``n_positions`` if its code is spatial.
+    any_size : bool
+        Whether the network takes images of any height and width. Its ``encode`` then maps (n, C, H, W) to a map
+        (n, n_outputs, h, w), where h = ⌈H / stride⌉, and its ``decode`` takes (n, n_components, h, w) and the size to
+        return, (H, W). Here codes are flat all the same, channel by channel.
     n_weights : int
         Number of weights.
     n_multiplications : int
@@ -125,7 +129,7 @@ class Autoencoder(nn.Module):
             self.network = build_module(network, offered, network_params or {}, "module")
         self.network.float()
         self._spares_input = spares_input(self.network)
-        self.n_codes = n_components * int(getattr(self.network, "n_positions", 1))
+        self.n_codes = n_components * self._find_n_positions()
         self._set_up_parts()
         self.reads_padding = bool(getattr(self.network, "reads_padding", False))
         self.missing, self.may_have_nan = missing, missing or self.reads_padding or bool(empty_features)
@@ -143,6 +147,21 @@ class Autoencoder(nn.Module):
         super().__setstate__(state)
         if not hasattr(self, "empty"):  # as in pickles of version 0.2
             self.register_buffer("empty", None)
+
+    def _find_n_positions(self) -> int:
+        """Return the number of positions of the code of a sample of ``input_shape``."""
+        if self.any_size:
+            return math.prod(self.code_size(self.input_shape[1:]))
+        return int(getattr(self.network, "n_positions", 1))
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the network takes images of any height and width."""
+        return bool(getattr(self.network, "any_size", False))
+
+    def code_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Return height and width of the code of an image of ``size``, for a network that takes any."""
+        return tuple(-(-side // self.network.stride) for side in size)
 
     def _set_up_parts(self) -> None:
         if takes(self.bottleneck.setup, "n_positions"):
@@ -221,7 +240,11 @@ class Autoencoder(nn.Module):
 
     def _without_empty(self, x: Tensor) -> Tensor:
         """Mark the values of features without a known value in training as missing."""
-        return x if self.empty is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+        return x if self._empty_of(x) is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+
+    def _empty_of(self, x: Tensor) -> Tensor | None:
+        """Return where ``x`` has features without a known value in training; images of another size have none."""
+        return None if self.any_size and x.shape[1:] != self.baseline.shape else self.empty
 
     def _in_data_units(self, u: Tensor) -> Tensor:
         """Return standardized values in the data's own units, float64; float32 in models of version 0.2."""
@@ -256,7 +279,7 @@ class Autoencoder(nn.Module):
         """Return the corrupted samples, and True where a known value has been masked."""
         noisy = self.noise.corrupt(self._fill(u))
         hidden = noisy.isnan()
-        noisy = torch.where(hidden, self.baseline, noisy)
+        noisy = torch.where(hidden, self._baseline_of(u), noisy)
         if not self.may_have_nan:
             return noisy, hidden
         missing = u.isnan()
@@ -264,7 +287,11 @@ class Autoencoder(nn.Module):
 
     def _fill(self, u: Tensor) -> Tensor:
         """Replace missing values by their means."""
-        return torch.where(u.isnan(), self.baseline, u) if self.may_have_nan else u
+        return torch.where(u.isnan(), self._baseline_of(u), u) if self.may_have_nan else u
+
+    def _baseline_of(self, u: Tensor) -> Tensor | float:
+        """Return what stands for missing values of ``u``; in images of another size the mean of their channel, 0."""
+        return 0.0 if self.any_size and u.shape[1:] != self.baseline.shape else self.baseline
 
     def _observed(self, u: Tensor) -> Tensor | None:
         """Return True where a value is known, for a network that reads padding."""
@@ -273,10 +300,22 @@ class Autoencoder(nn.Module):
     # ---------------------------------------------------------------- the two halves of the network
 
     def _encode(self, filled: Tensor, observed: Tensor | None) -> Tensor:
-        return self._run(self.network.encode, filled, observed)
+        h = self._run(self.network.encode, filled, observed)
+        return h.flatten(1) if self.any_size and isinstance(h, Tensor) else h
 
-    def _decode(self, z: Tensor, observed: Tensor | None, c: Tensor | None) -> Tensor:
-        return self._run(self.network.decode, self._with_condition(z, c), observed)
+    def _decode(
+        self, z: Tensor, observed: Tensor | None, c: Tensor | None, size: Sequence[int] | None = None
+    ) -> Tensor:
+        """Decode codes; those of a network of any size into images of ``size``, of that of training when None."""
+        if not self.any_size:
+            return self._run(self.network.decode, self._with_condition(z, c), observed)
+        size = self.input_shape[1:] if size is None else size
+        maps = self._with_condition(z, c).unflatten(1, (-1, *self.code_size(size)))
+        return self._run(lambda z: self.network.decode(z, size), maps, None)
+
+    def _size_of(self, x: Tensor) -> Sequence[int] | None:
+        """Return height and width of samples, for a network that takes any."""
+        return x.shape[2:] if self.any_size else None
 
     def _run(self, half: Callable[..., Tensor], x: Tensor, observed: Tensor | None) -> Tensor:
         """Run one half of the network; ``observed`` is for one that reads padding."""
@@ -290,48 +329,65 @@ class Autoencoder(nn.Module):
 
     def _with_condition(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Append the condition to the codes: at every position, where they are spatial."""
-        return z if c is None else torch.cat([z, c.to(z).repeat_interleave(self.n_positions, 1)], 1)
+        if c is None:
+            return z
+        return torch.cat([z, c.to(z).repeat_interleave(z.shape[1] // self.n_components, 1)], 1)
+
+    def decoded_shape(self, z: Tensor, c: Tensor | None) -> tuple[int, ...]:
+        """Return the shape in which the network's ``decode`` gets a code."""
+        flat = self._with_condition(z, c)
+        return tuple((flat.unflatten(1, (-1, *self.code_size(self.input_shape[1:]))) if self.any_size else flat).shape[1:])
 
     # ---------------------------------------------------------------- the bottleneck, and how codes are laid out
 
-    def _to_bottleneck(self, flat: Tensor) -> Tensor:
+    def _to_bottleneck(self, flat: Tensor, width: int) -> Tensor:
         """Split (n, width * n_positions), channel by channel, into (n * n_positions, width) if it is per position."""
-        if not self.bottleneck.per_position or self.n_positions == 1:
+        if not self.bottleneck.per_position or flat.shape[1] == width:
             return flat
-        return flat.unflatten(1, (-1, self.n_positions)).transpose(1, 2).flatten(0, 1)
+        return flat.unflatten(1, (width, -1)).transpose(1, 2).flatten(0, 1)
 
-    def _from_bottleneck(self, vectors: Tensor) -> Tensor:
-        """Undo `_to_bottleneck`."""
-        if not self.bottleneck.per_position or self.n_positions == 1:
+    def _h_to_bottleneck(self, h: Tensor) -> Tensor:
+        return self._to_bottleneck(h, self.bottleneck.n_outputs(self.n_components))
+
+    def _z_to_bottleneck(self, z: Tensor) -> Tensor:
+        return self._to_bottleneck(z, self.n_components)
+
+    def _from_bottleneck(self, vectors: Tensor, n: int) -> Tensor:
+        """Undo `_to_bottleneck` for ``n`` samples."""
+        if not self.bottleneck.per_position or vectors.shape[0] == n:
             return vectors
-        return vectors.unflatten(0, (-1, self.n_positions)).transpose(1, 2).flatten(1)
+        return vectors.unflatten(0, (n, -1)).transpose(1, 2).flatten(1)
 
-    def _by_sample(self, values: Tensor) -> Tensor:
+    def _by_sample(self, values: Tensor, n: int) -> Tensor:
         """Bring (n * n_positions, ...) into (n, n_positions, ...) if the bottleneck is per position."""
-        return values.unflatten(0, (-1, self.n_positions)) if self.bottleneck.per_position else values
+        return values.unflatten(0, (n, -1)) if self.bottleneck.per_position else values
 
     def _latent(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return codes (n, n_codes) and penalties (n,) of the encoder's output; in training with the auxiliary loss."""
-        latent = Latent(*self.bottleneck(self._to_bottleneck(h)))
+        latent = Latent(*self.bottleneck(self._h_to_bottleneck(h)))
         penalty = latent.penalty
         if self.training and isinstance(latent.aux, Tensor):
             penalty = penalty + latent.aux
-        if self.bottleneck.per_position:
-            penalty = self._by_sample(penalty).sum(1)
-        return self._from_bottleneck(latent.z), penalty
+        if not self.bottleneck.per_position:
+            return latent.z, penalty
+        # Several codes of each sample, where there are such, come one after the other.
+        n_positions = h.shape[1] // self.bottleneck.n_outputs(self.n_components)
+        n = latent.z.shape[0] // n_positions
+        return self._from_bottleneck(latent.z, n), self._by_sample(penalty, n).sum(1)
 
     def project(self, z: Tensor) -> Tensor:
         """Map any codes (n, n_codes) to the nearest valid ones."""
-        return self._from_bottleneck(self.bottleneck.project(self._to_bottleneck(z)))
+        return self._from_bottleneck(self.bottleneck.project(self._z_to_bottleneck(z)), z.shape[0])
 
     def indices(self, z: Tensor) -> Tensor:
         """Return the indices of discrete codes (n, n_codes); (n, n_positions) of a bottleneck that is per position."""
-        return self._by_sample(self.bottleneck.indices(self._to_bottleneck(z)))
+        return self._by_sample(self.bottleneck.indices(self._z_to_bottleneck(z)), z.shape[0])
 
     def from_indices(self, indices: Tensor) -> Tensor:
         """Return the codes (n, n_codes) that have these ``indices``, which are as `indices` returns them."""
+        n = indices.shape[0]
         indices = indices.flatten(0, 1) if self.bottleneck.per_position else indices
-        return self._from_bottleneck(self.bottleneck.from_indices(indices))
+        return self._from_bottleneck(self.bottleneck.from_indices(indices), n)
 
     # ---------------------------------------------------------------- training
 
@@ -354,7 +410,7 @@ class Autoencoder(nn.Module):
         if k > 1:
             c = None if c is None else c.repeat(k, 1)
             observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))
-        raw = self._decode(z, observed, c)
+        raw = self._decode(z, observed, c, self._size_of(u))
         if hidden is not None and self.noise.hidden_only:
             return raw, z, penalty, hidden
         return raw, z, penalty
@@ -400,7 +456,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the codes (n, n_codes) of samples in data units; deterministic."""
-        return self._from_bottleneck(self.bottleneck.code(self._to_bottleneck(self.outputs(x))))
+        return self._from_bottleneck(self.bottleneck.code(self._h_to_bottleneck(self.outputs(x))), x.shape[0])
 
     def outputs(self, x: Tensor) -> Tensor:
         """Return the encoder's output for samples in data units, before the bottleneck."""
@@ -409,24 +465,33 @@ class Autoencoder(nn.Module):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes of samples in data units, each (n, n_codes)."""
-        mean, log_variance = self.bottleneck.distribution(self._to_bottleneck(self.outputs(x)))
-        return self._from_bottleneck(mean), self._from_bottleneck(log_variance)
+        mean, log_variance = self.bottleneck.distribution(self._h_to_bottleneck(self.outputs(x)))
+        return self._from_bottleneck(mean, x.shape[0]), self._from_bottleneck(log_variance, x.shape[0])
 
     def distribution(self, x: Tensor) -> Tensor:
         """Return means and standard deviations of the codes of samples in data units, (n, 2, n_codes)."""
         mean, log_variance = self.posterior(x)
         return torch.stack([mean, (log_variance / 2).exp()], 1)
 
-    def decode(self, z: Tensor, c: Tensor | None = None, like: Tensor | None = None, *, noisy: bool = False) -> Tensor:
+    def decode(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        like: Tensor | None = None,
+        *,
+        noisy: bool = False,
+        size: Sequence[int] | None = None,
+    ) -> Tensor:
         """Decode codes (n, n_codes), with the conditions ``c``, into samples in data units.
 
-        Sequences have their full length, or that of the samples ``like``, with NaN after their end. ``noisy`` samples
-        are drawn from the likelihood; others are its center.
+        Sequences have their full length, or that of the samples ``like``, with NaN after their end. Images have the
+        ``size`` (H, W), for a network that takes any; that of training when None. ``noisy`` samples are drawn from the
+        likelihood; others are its center.
         """
-        raw = self._decode(z, None if like is None else self._observed(like), c)
+        raw = self._decode(z, None if like is None else self._observed(like), c, size)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
         x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
-        if self.empty is not None:
+        if self._empty_of(x_hat) is not None:
             x_hat = x_hat.masked_fill(self.empty, 0)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
@@ -434,7 +499,7 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Encode and decode samples in data units; NaN after the end of short sequences."""
-        return self.decode(self.encode(x), c, x)
+        return self.decode(self.encode(x), c, x, size=self._size_of(x))
 
     def reconstruction_loss(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the loss of every sample against ``target``, (n,), without penalty; for `in_data_units`."""
@@ -442,7 +507,7 @@ class Autoencoder(nn.Module):
 
     def loss_of_codes(self, z: Tensor, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the loss (n,) of codes against the ``target`` that `target` returns; sequences end where ``x`` do."""
-        return self._loss(self._decode(z, self._observed(x), c), target)
+        return self._loss(self._decode(z, self._observed(x), c, self._size_of(x)), target)
 
     def squared_error(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """Return each sample's sum of squared errors, in units of ``unit`` squared, and number of values, (n, 2)."""
@@ -453,7 +518,7 @@ class Autoencoder(nn.Module):
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
 
     def _raw(self, x: Tensor, c: Tensor | None) -> Tensor:
-        return self._decode(self.encode(x), self._observed(x), c)
+        return self._decode(self.encode(x), self._observed(x), c, self._size_of(x))
 
 
 def _mask(shape: Sequence[int], indices: Sequence[int]) -> Tensor:

@@ -15,7 +15,7 @@ _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # Layers that draw no random numbers; others may.
 _PLAIN = {
     *(*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.Sequential, nn.ModuleList, nn.Identity),
-    *(nn.Flatten, nn.Unflatten, nn.Upsample),
+    *(nn.Flatten, nn.Unflatten, nn.Upsample, nn.PixelShuffle, nn.PixelUnshuffle),
     *(nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.MaxPool2d, nn.AvgPool2d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm),
 }
@@ -91,7 +91,7 @@ def inspect_network(module: Any) -> Costs:
             hook.remove()
     if raw.shape != x.shape:
         raise ValueError(
-            f"module: {name}.decode must map 2 codes of shape {tuple(module._with_condition(z, c).shape[1:])} "
+            f"module: {name}.decode must map 2 codes of shape {module.decoded_shape(z, c)} "
             f"to {tuple(x.shape)}, got {tuple(raw.shape)}."
         )
     return costs

@@ -6,11 +6,14 @@ import itertools
 import math
 import numbers
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._utils.checks import check_choice, check_number
+from ._block_skip import BlockSkip, pad_to_multiple
 from ._layers import ACTIVATIONS, LinearSkip, check_activation, check_odd, check_widths, dense_stack, zero_
 
 
@@ -27,9 +30,14 @@ _NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2
 class Conv(nn.Module):
     r"""Convolutional network with stages that halve the image, and a decoder that mirrors the encoder.
 
-    A stage maps (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉) if it downsamples, and the decoder restores these sizes exactly, so
-    that images may have any size. With a dense code and ``linear_skip`` a linear map is added to encoder and decoder,
-    as in `MLP`: it is initialized to PCA, and the last layers of the convolutional part to zero.
+    A stage maps (C, H, W) to (C', ⌈H/2⌉, ⌈W/2⌉) if it downsamples, and the decoder restores these sizes exactly. A
+    network with a dense code takes images of the size ``input_shape``; one with a spatial code and the decoder 'mirror'
+    is fully convolutional and takes images of any size.
+
+    With ``linear_skip`` a linear map is added to encoder and decoder, which training starts from: the last layers of
+    the convolutional part are initialized to zero. For a dense code the map is initialized to PCA, as in `MLP`; for a
+    spatial code to the PCA of blocks of stride × stride pixels, where stride is the product of those of the stages, and
+    its windows overlap by half.
 
     Parameters
     ----------
@@ -43,11 +51,13 @@ class Conv(nn.Module):
         Number of channels of each stage; at least one stage. An int is a single stage.
     kernel_size : int, default=3
         Kernel size of all convolutions; odd.
-    downsampling : {'stride', 'max_pool', 'avg_pool', None}, default='stride'
-        Downsampling in a stage: a convolution of stride 2, or pooling after one of stride 1. None keeps the size.
-    upsampling : {'transpose', 'resize'}, default='transpose'
-        Upsampling in the decoder: a transposed convolution, or nearest-neighbor interpolation and a convolution, which
-        avoids checkerboard artifacts (Odena et al., 2016). Not used if ``downsampling`` is None.
+    downsampling : {'stride', 'max_pool', 'avg_pool', 'unshuffle', None}, default='stride'
+        Downsampling in a stage: a convolution of stride 2; pooling after one of stride 1; or one of stride 1 after each
+        2 × 2 block of pixels has become 4 channels, which loses nothing. None keeps the size.
+    upsampling : {'transpose', 'resize', 'shuffle'}, default='transpose'
+        Upsampling in the decoder: a transposed convolution; nearest-neighbor interpolation and a convolution, which
+        avoids checkerboard artifacts (Odena et al., 2016); or a convolution whose channels become blocks of 2 × 2
+        pixels (Shi et al., 2016), the fastest. Not used if ``downsampling`` is None.
     normalization : {None, 'batch', 'group'}, default=None
         Normalization before the activation of each stage and in residual blocks.
     n_residual_blocks : int, default=0
@@ -59,16 +69,26 @@ class Conv(nn.Module):
         them in reverse order; a dense decoder has them for spatial codes too.
     dense : bool, default=True
         Whether the code is dense. Otherwise it is spatial: ``n_components`` channels at each position of the last
-        stage's output, flattened to ``n_components * n_positions`` values.
+        stage's output.
     decoder : {'mirror', 'dense'}, default='mirror'
         Decoder: the stages in reverse order, or dense layers only.
     linear_skip : bool, default=True
-        Whether to add the linear maps; for dense codes only.
+        Whether to add the linear maps. A spatial code has them with the decoder 'mirror' only.
+
+        .. versionchanged:: 0.3
+           Spatial codes had none.
 
     Attributes
     ----------
     n_positions : int
-        Number of positions of a spatial code; 1 for a dense code.
+        Number of positions of the spatial code of an image of ``input_shape``; 1 for a dense code.
+    any_size : bool
+        Whether images may have any height and width.
+    stride : int
+        Pixels between two positions of a spatial code.
+    halo : int or None
+        Pixels beyond which nothing around an output pixel matters to it; None if all of the image does, as with
+        ``normalization='group'``.
 
     References
     ----------
@@ -76,6 +96,9 @@ class Conv(nn.Module):
     feature extraction. ICANN.
 
     K. He, X. Zhang, S. Ren and J. Sun, 2016. Identity mappings in deep residual networks. ECCV.
+
+    W. Shi, J. Caballero, F. Huszár, J. Totz, A. P. Aitken, R. Bishop, D. Rueckert and Z. Wang, 2016. Real-time single
+    image and video super-resolution using an efficient sub-pixel convolutional neural network. CVPR.
 
     A. Odena, V. Dumoulin and C. Olah, 2016. Deconvolution and checkerboard artifacts. Distill.
 
@@ -86,6 +109,10 @@ class Conv(nn.Module):
     >>> z = network.encode(torch.zeros(2, 3, 9, 14))
     >>> z.shape, network.decode(z).shape
     (torch.Size([2, 5]), torch.Size([2, 3, 9, 14]))
+    >>> network = Conv(input_shape=(3, 32, 32), n_components=5, dense=False)
+    >>> z = network.encode(torch.zeros(2, 3, 50, 41))
+    >>> z.shape, network.decode(z, (50, 41)).shape
+    (torch.Size([2, 5, 13, 11]), torch.Size([2, 3, 50, 41]))
     """
 
     reads_images = True
@@ -113,8 +140,8 @@ class Conv(nn.Module):
         if not widths:
             raise ValueError("channels must hold at least one stage, got an empty sequence.")
         check_odd("kernel_size", kernel_size)
-        check_choice("downsampling", downsampling, ("stride", "max_pool", "avg_pool", None))
-        check_choice("upsampling", upsampling, ("transpose", "resize"))
+        check_choice("downsampling", downsampling, ("stride", "max_pool", "avg_pool", "unshuffle", None))
+        check_choice("upsampling", upsampling, ("transpose", "resize", "shuffle"))
         check_choice("normalization", normalization, (None, *_NORMALIZATIONS))
         check_number("n_residual_blocks", n_residual_blocks, numbers.Integral, 0)
         activation = check_activation(activation)
@@ -133,9 +160,9 @@ class Conv(nn.Module):
         self._kernel_size, self._downsampling, self._upsampling = kernel_size, downsampling, upsampling
         self._normalization, self._activation = normalization, activation
 
-        sizes = [self.input_shape[1:]]
-        for _ in widths:
-            sizes.append(tuple((side + 1) // 2 for side in sizes[-1]) if downsampling else sizes[-1])
+        self.any_size = not dense and decoder == "mirror"
+        self.stride = 2 ** len(widths) if downsampling else 1
+        last_size = tuple(math.ceil(side / self.stride) for side in self.input_shape[1:])
         widths = [self.input_shape[0], *widths]
         stages: list[nn.Module] = []
         back: list[nn.Module] = []  # decoder layers, last one first
@@ -144,15 +171,16 @@ class Conv(nn.Module):
             stages += [*self._halve(n_in, n_out), *blocks]
             blocks = [self._residual_block(n_out) for _ in range(n_residual_blocks)]
             after = self._after(n_in) if i else []  # the output is linear
-            back = [*blocks, *self._double(n_out, n_in, sizes[i + 1], sizes[i]), *after, *back]
+            back = [*blocks, *self._double(n_out, n_in), *after, *back]
+        self.halo = None if normalization == "group" else self._find_halo(len(widths) - 1, n_residual_blocks)
 
-        last_shape = (widths[-1], *sizes[-1])  # output shape of the last stage
+        last_shape = (widths[-1], *last_size)  # output shape of the last stage
         n_last, n_pixels = math.prod(last_shape), math.prod(self.input_shape)
-        self.n_positions = 1 if dense else math.prod(sizes[-1])
+        self.n_positions = 1 if dense else math.prod(last_size)
         if dense:
             to_code: list[nn.Module] = [_ToRow(), *dense_stack([n_last, *hidden, n_outputs], activation)]
         else:
-            to_code = [nn.Conv2d(widths[-1], n_outputs, 1), nn.Flatten()]
+            to_code = [nn.Conv2d(widths[-1], n_outputs, 1), *([] if self.any_size else [nn.Flatten()])]
         self.encoder = nn.Sequential(*stages, *to_code)
         if decoder == "dense":
             from_code: list[nn.Module] = [
@@ -164,15 +192,52 @@ class Conv(nn.Module):
             if dense:
                 from_code = [*dense_stack([n_components, *reversed(hidden), n_last], activation)]
                 from_code += [_FromRow(last_shape)]
-            else:
-                from_code = [nn.Unflatten(1, (n_components, *sizes[-1])), nn.Conv2d(n_components, widths[-1], 1)]
+            else:  # numbers of layers are names in files, where version 0.2 had a layer without weights first
+                from_code = [nn.Identity(), nn.Conv2d(n_components, widths[-1], 1)]
             self.decoder = nn.Sequential(*from_code, ACTIVATIONS[activation](), *back)
-            last = back[-1]
-        self.skip = LinearSkip(self.input_shape, n_components, n_outputs) if linear_skip and dense else None
+            last = next(layer for layer in reversed(back) if hasattr(layer, "weight"))
+        self.skip: LinearSkip | None = None
+        if linear_skip and dense:
+            self.skip = LinearSkip(self.input_shape, n_components, n_outputs)
+        elif linear_skip and self.any_size:
+            self.skip = BlockSkip(self.input_shape, n_components, n_outputs, self.stride)
         if self.skip is not None:
             zero_(self.encoder[-1])
             zero_(last)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # a tenth faster on a CPU, more on a GPU
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "any_size" not in vars(self):
+            self._update_from_0_2()
+
+    def _update_from_0_2(self) -> None:
+        """Bring a module of version 0.2, which had fixed sizes, to the layers of today."""
+        spatial = isinstance(self.encoder[-1], nn.Flatten)
+        self.any_size = spatial and isinstance(self.decoder[0], nn.Unflatten)
+        doubles = [layer for layer in self.decoder if isinstance(layer, nn.ConvTranspose2d | nn.Upsample)]
+        n_stages = sum(isinstance(layer, nn.Conv2d) for layer in self.encoder) - spatial
+        n_blocks = sum(isinstance(layer, _Residual) for layer in self.encoder) // max(1, n_stages)
+        self.stride = 2**n_stages if self._downsampling else 1
+        self.halo = None if self._normalization == "group" else self._find_halo(n_stages, n_blocks)
+        if self.any_size:
+            self.encoder, self.decoder[0] = self.encoder[:-1], nn.Identity()
+        for layer in doubles:
+            if isinstance(layer, nn.ConvTranspose2d):
+                layer.output_padding = (1, 1)
+            else:
+                layer.size, layer.scale_factor = None, 2.0
+
+    def _find_halo(self, n_stages: int, n_residual_blocks: int) -> int:
+        """Return a bound on how far, in pixels, an output value is from the input values that it depends on."""
+        radius, halo = self._kernel_size // 2, 2 * self.stride  # of the linear maps, and of a last block that is padded
+        for stage in range(n_stages):
+            fine = 2**stage if self._downsampling else 1
+            coarse = 2 * fine if self._downsampling else 1
+            to_code = radius * (coarse if self._downsampling == "unshuffle" else fine) + coarse
+            from_code = (radius + 1) * coarse
+            halo += to_code + from_code + 4 * n_residual_blocks * radius * coarse
+        return halo
 
     def _after(self, width: int) -> list[nn.Module]:
         """Return the normalization and activation after a convolution."""
@@ -191,35 +256,67 @@ class Conv(nn.Module):
             pooling = [nn.MaxPool2d(2, ceil_mode=True)]
         elif self._downsampling == "avg_pool":
             pooling = [nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False)]
+        if self._downsampling == "unshuffle":
+            return [_Unshuffle(), self._same(4 * n_in, n_out), *self._after(n_out)]
         stride = 2 if self._downsampling == "stride" else 1
         return [self._same(n_in, n_out, stride), *self._after(n_out), *pooling]
 
-    def _double(self, n_in: int, n_out: int, small: Sequence[int], large: Sequence[int]) -> list[nn.Module]:
+    def _double(self, n_in: int, n_out: int) -> list[nn.Module]:
+        """Return layers that map (n_in, h, w) to (n_out, 2h, 2w)."""
         if self._downsampling is None:
             return [self._same(n_in, n_out)]
         if self._upsampling == "resize":
-            return [nn.Upsample(size=tuple(large)), self._same(n_in, n_out)]
+            return [nn.Upsample(scale_factor=2), self._same(n_in, n_out)]
+        if self._upsampling == "shuffle":
+            return [self._same(n_in, 4 * n_out), nn.PixelShuffle(2)]
         k = self._kernel_size
-        # Without output_padding a side of a becomes 2a − 1.
-        more = large[0] - 2 * small[0] + 1, large[1] - 2 * small[1] + 1
-        return [nn.ConvTranspose2d(n_in, n_out, k, stride=2, padding=k // 2, output_padding=more)]
+        return [nn.ConvTranspose2d(n_in, n_out, k, stride=2, padding=k // 2, output_padding=1)]
 
     def encode(self, x: Tensor) -> Tensor:
-        """Map images (n, channels, height, width) to (n, n_outputs * n_positions)."""
+        """Map images (n, channels, height, width) to (n, n_outputs), or (n, n_outputs, h, w) for a spatial code.
+
+        With a dense decoder a spatial code is (n, n_outputs * n_positions).
+        """
         h = self.encoder(x.contiguous(memory_format=torch.channels_last))
         return h if self.skip is None else h + self.skip.encode(x)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Map codes (n, n_components * n_positions) to (n, channels, height, width)."""
-        raw = self.decoder(z)
-        return raw if self.skip is None else raw + self.skip.decode(z)
+    def decode(self, z: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """Map codes, as `encode` returns them, to images (n, channels, *size); ``size`` is `input_shape`'s when None.
+
+        Only a network of ``any_size`` takes another size, of which ``z`` has ⌈side / stride⌉ positions along each side.
+        """
+        size = self.input_shape[1:] if size is None else size
+        raw = self._decoded(z, size)
+        return raw if self.skip is None else raw + _cropped(self.skip.decode(z), size)
+
+    def _decoded(self, z: Tensor, size: Sequence[int]) -> Tensor:
+        """Run the decoder, and crop after each doubling what goes beyond the image at that scale."""
+        fine = self.stride
+        for layer in self.decoder:
+            z = layer(z)
+            if isinstance(layer, nn.ConvTranspose2d | nn.Upsample | nn.PixelShuffle):
+                fine //= 2
+                z = _cropped(z, [-(-side // fine) for side in size])
+        return z
 
     def init_from(self, x: Tensor) -> bool:
-        """Initialize the linear maps to the PCA of the images ``x``; return whether there are any."""
+        """Initialize the linear maps to the PCA of the images ``x``, or of their blocks; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)
         return True
+
+
+def _cropped(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the first rows and columns of images."""
+    return x if tuple(x.shape[2:]) == tuple(size) else x[:, :, : size[0], : size[1]]
+
+
+class _Unshuffle(nn.Module):
+    """Each 2 × 2 block of pixels as channels; an odd side is padded by its last pixels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_unshuffle(pad_to_multiple(x, 2), 2)
 
 
 class _ToRow(nn.Module):
