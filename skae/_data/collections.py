@@ -39,7 +39,7 @@ def one_array(
         whole = _whole(items)
         if whole is not None:
             return whole if whole.dtype.kind in "biuf" else X
-    arrays = [_sample(item, f"{name}[{i}]") for i, item in enumerate(items)]
+    arrays = [sample_array(item, f"{name}[{i}]") for i, item in enumerate(items)]
     shapes = [A.shape for A in arrays]
     if len(set(shapes)) == 1:
         return np.stack(arrays)
@@ -52,7 +52,7 @@ def one_array(
 
 def _items(X: Any) -> list[Any] | None:
     """Return the samples of a collection, or None if ``X`` is not one."""
-    if _is_image(X):
+    if is_pil_image(X):
         return [X]
     if isinstance(X, np.ndarray):
         X = list(X.ravel()) if X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1) else []
@@ -75,10 +75,11 @@ def _column(X: Any) -> list[Any]:
 
 
 def _is_sample(item: Any) -> bool:
-    return isinstance(item, list | tuple) or _is_image(item) or len(getattr(item, "shape", ())) > 0
+    return isinstance(item, list | tuple) or is_pil_image(item) or len(getattr(item, "shape", ())) > 0
 
 
-def _is_image(item: Any) -> bool:
+def is_pil_image(item: Any) -> bool:
+    """Whether an object is an image of PIL."""
     pil = sys.modules.get("PIL.Image")  # an image exists only if PIL was imported
     return pil is not None and isinstance(item, pil.Image)
 
@@ -91,8 +92,9 @@ def _whole(items: list[Any]) -> np.ndarray | None:
         return None
 
 
-def _sample(item: Any, name: str) -> np.ndarray:
-    if _is_image(item) and item.mode in ("P", "PA"):  # pixels are palette indices
+def sample_array(item: Any, name: str) -> np.ndarray:
+    """Return one sample of a collection as an array; palette images as color."""
+    if is_pil_image(item) and item.mode in ("P", "PA"):  # pixels are palette indices
         item = item.convert("RGBA" if item.mode == "PA" or "transparency" in item.info else "RGB")
     try:
         return np.asarray(as_array(item))

@@ -20,6 +20,7 @@ class ImageLayout(NamedTuple):
     row_shape: tuple[int, ...]  #: shape of a sample of X: flat, or that of the image
     image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
     channel_axis: int | None  #: 0, -1 or None, an axis of ``image_shape``
+    any_size: bool = False  #: whether X had images of different sizes, of which these are the shapes of crops
 
     @property
     def is_image(self) -> bool:
@@ -34,18 +35,25 @@ class ImageLayout(NamedTuple):
         return ("channels", "height", "width") if self.channel_axis == 0 else ("height", "width", "channels")
 
     def arrange(self, X: Any) -> Any:
-        """Rearrange samples of X, an array or a tensor, to (n, channels, height, width), as a view if possible."""
-        images = X.reshape(X.shape[0], *self.image_shape)  # X.shape[0] may be symbolic while torch exports
+        """Rearrange samples of X, an array or a tensor, to (n, channels, height, width), as a view if possible.
+
+        Images that are not flat may have any size.
+        """
+        flat = self.row_shape != self.image_shape
+        images = X.reshape(X.shape[0], *self.image_shape) if flat else X  # X.shape[0] may be symbolic in an export
         if self.channel_axis is None:
             return images[:, None]
         return images if self.channel_axis == 0 else _move_axis(images, -1, 1)
 
     def restore(self, images: Any) -> Any:
         """Rearrange images (n, channels, height, width) to samples of X."""
-        if self.channel_axis == -1:
+        if self.channel_axis is None:
+            images = images[:, 0]
+        elif self.channel_axis == -1:
             images = _move_axis(images, 1, -1)
         images = images.contiguous() if isinstance(images, Tensor) else np.ascontiguousarray(images)
-        return images.reshape(images.shape[0], *self.row_shape)
+        flat = self.row_shape != self.image_shape
+        return images.reshape(images.shape[0], *self.row_shape) if flat else images
 
 
 def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any, name: str = "X") -> ImageLayout:

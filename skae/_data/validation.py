@@ -99,6 +99,12 @@ def _with_checked_values(A: Any, name: str, nan: NaNPolicy, known: bool, columns
     return A
 
 
+def check_values(A: Any, name: str, nan: NaNPolicy) -> Any:
+    """Validate the values of samples of any shape."""
+    A = _read(A, partial(_check_any, name=name), name, nan=nan.allowed)
+    return _with_checked_values(A, name, nan, known=False)
+
+
 def _check_any(A: Any, finite: Any, name: str) -> np.ndarray:
     """Validate samples of any shape like scikit-learn."""
     return check_array(A, allow_nd=True, input_name=name, ensure_all_finite=finite, accept_sparse="csr")

@@ -260,6 +260,11 @@ class Autoencoder(nn.Module):
         """Return the number of values of every sample in data units that enter its loss, (n,)."""
         return (~self.target(x).isnan()).flatten(1).sum(1)
 
+    @staticmethod
+    def _within(A: Tensor, inner: tuple[slice, slice] | None) -> Tensor:
+        """Return the part ``inner`` of images: rows and columns."""
+        return A if inner is None else A[(..., *inner)]
+
     @property
     def unit(self) -> float:
         """The size of 1 in the loss's space, in data units."""
@@ -501,19 +506,30 @@ class Autoencoder(nn.Module):
         """Encode and decode samples in data units; NaN after the end of short sequences."""
         return self.decode(self.encode(x), c, x, size=self._size_of(x))
 
-    def reconstruction_loss(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return the loss of every sample against ``target``, (n,), without penalty; for `in_data_units`."""
-        return self._loss(self._raw(x, c), self.target(target))
+    def reconstruction_loss(
+        self, x: Tensor, target: Tensor, c: Tensor | None = None, inner: tuple[slice, slice] | None = None
+    ) -> Tensor:
+        """Return the loss of every sample against ``target``, (n,), without penalty; for `in_data_units`.
+
+        Of images that of the part ``inner``, rows and columns.
+        """
+        return self._loss(self._within(self._raw(x, c), inner), self._within(self.target(target), inner))
 
     def loss_of_codes(self, z: Tensor, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the loss (n,) of codes against the ``target`` that `target` returns; sequences end where ``x`` do."""
         return self._loss(self._decode(z, self._observed(x), c, self._size_of(x)), target)
 
-    def squared_error(self, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return each sample's sum of squared errors, in units of ``unit`` squared, and number of values, (n, 2)."""
+    def squared_error(
+        self, x: Tensor, target: Tensor, c: Tensor | None = None, inner: tuple[slice, slice] | None = None
+    ) -> Tensor:
+        """Return each sample's sum of squared errors, in units of ``unit`` squared, and number of values, (n, 2).
+
+        Of images that of the part ``inner``, rows and columns.
+        """
         # In float64, as `reconstruct` adds values up: an error may be far smaller than float32's steps.
         target = self._standardize(target) if self.loss.domain is None else self._without_empty(target)
-        error = (self.loss.link(self._raw(x, c)).to(target.dtype) - target).square().flatten(1)
+        target = self._within(target, inner)
+        error = (self.loss.link(self._within(self._raw(x, c), inner)).to(target.dtype) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
 

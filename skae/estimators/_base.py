@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
 from .._data.chunked import fill_missing, is_double
+from .._data.image_list import ImageList, as_image_list
 from .._data.layout import NO_LAYOUT, Layout, is_given, layout_of
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import SequenceLayout, step_axis_of
@@ -40,10 +41,12 @@ from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, wi
 from .._utils.slots import select
 from . import _extra
 from ._advice import warn_of_scales, warn_of_target
+from ._crops import check_crop_params, read_crops
 from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
 from ._html import documented
+from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
 from ._warnings import renamed_argument, warn
 
@@ -74,6 +77,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     _extra: dict[str, Any]
     _has_likelihoods = False  # of codes that are distributions
     channel_axis: Any = "auto"
+    crop_size: Any = "auto"
+    n_crops: Any = "auto"
+    augmentation: Any = None
+    pooling: Any = None
     device: Any
     net_: Any
     prior_: Any
@@ -233,8 +240,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         context = None if one_epoch else begin_fit(self, X, y, max_subtasks=self._n_epochs_if_known())
         spec = self._resolve()
         goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
-        data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=not (one_epoch and goes_on), **arrays)
-        self._warn_of_data(X, data, y, new=not goes_on)
+        reset = not (one_epoch and goes_on)
+        data = read_crops(self, spec, X, y, goes_on=goes_on, reset=reset, one_epoch=one_epoch, **arrays)
+        if data is None:
+            data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
+            self._warn_of_data(X, data, y, new=not goes_on)
         data = as_network_takes_them(data)
         outcome = train(self, spec, data, earlier=self.net_ if goes_on else None, one_epoch=one_epoch, context=context)
         self._keep(outcome, data, goes_on=one_epoch and goes_on)
@@ -247,6 +257,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         """Check the parameters and look up the parts."""
         _extra.check_extra_names(self)
         find_prior(self)
+        check_crop_params(self)
         spec = resolve_parameters(self)
         if spec.bottleneck.is_variational and not self._has_likelihoods:
             warn(
@@ -334,7 +345,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_components_
+        return self.n_components_ if self.pooling is None else self.module_.n_components
 
     @property
     def _runner(self) -> BatchRunner:
@@ -378,19 +389,36 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         c: np.ndarray | None = None,
         lengths_of: int | None = None,
         dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
-        """Return ``function`` of samples as the user has them, and of their conditions."""
+        gives: str | None = None,
+    ) -> Any:
+        """Return ``function`` of samples as the user has them, and of their conditions: a list for an `ImageList`."""
+        if isinstance(arrays[0], ImageList):
+
+            def run(*parts: Any) -> Tensor:
+                inputs = [part for part in parts if part is not None]
+                return self._runner.run(function, *inputs, dtype=dtype, gives=gives)
+
+            return by_image(run, arrays[0], *arrays[1:], c)
         seen = {id(A): arranged(A, self._layout.arrange) for A in arrays}  # what is given twice stays one array
         inputs = [*(seen[id(A)] for A in arrays), *([] if c is None else [c])]
-        return self._runner.run(function, *inputs, lengths_of=lengths_of, dtype=dtype)
+        return self._runner.run(function, *inputs, lengths_of=lengths_of, dtype=dtype, gives=gives)
+
+    def _run_together(self, function: Callable[..., Tensor], *arrays: Any, **options: Any) -> Tensor:
+        """Return ``function`` of samples, which gives the same for images of any size, as one tensor."""
+        found = self._run(function, *arrays, **options)
+        return torch.stack(found) if isinstance(found, list) else found
 
     def _check_fitted_rows(self, X: Any) -> Any:
         check_is_fitted(self)
+        if self.module_.any_size:
+            images = as_any_size(self, X)
+            if images is not None:
+                return images
         return check_rows(self, X, reset=False, tensors=True, nan=self._nan)
 
     def _check_fitted_codes(self, X: Any) -> Any:
         check_is_fitted(self)
-        return check_codes(X, self._n_features_out)
+        return check_codes(X, self.n_components_)
 
     # ---------------------------------------------------------------- encoding and decoding
 
@@ -414,22 +442,37 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
-        return self._run(self.module_.encode, X)
+        Z = self._run(self.module_.encode, X, gives="code")
+        n_components = self.module_.n_components
+        if self.pooling is not None:
+            Z = Z if isinstance(Z, Tensor) else [z[None] for z in Z]
+            Z = pooled(Z, n_components, self.pooling) if isinstance(Z, Tensor) else [
+                pooled(z, n_components, self.pooling)[0] for z in Z
+            ]
+            return torch.stack(Z) if isinstance(Z, list) else Z
+        if isinstance(Z, Tensor):
+            return Z
+        sizes = [self.module_.code_size(X.read(i).shape[1:]) for i in range(len(X))]
+        return [z.view(n_components, *size).numpy() for z, size in zip(Z, sizes, strict=True)]
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
     @return_input_type
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: Any, *, size: Any = None) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components), or list of arrays
+            Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
+            (n_samples, n_components, h, w), or a list of maps (n_components, h, w).
+        size : int, (height, width) or list of such, default=None
+            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
+            size, as many pixels as the map stands for when None.
 
         Returns
         -------
-        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
-            Reconstructed samples, in the units of the X that was fitted; float64 where that was float64 or integers
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
+            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was float64 or integers
             that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
             its length.
 
@@ -438,7 +481,32 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        return self._decode(self._check_fitted_codes(X), project=self.module_.bottleneck.discrete)
+        return self._decode_given(X, None, size)
+
+    def _decode_given(self, Z: Any, y: Any, size: Any) -> Any:
+        """Decode codes that the user gives: those of `fit`, or maps of images of any size."""
+        check_is_fitted(self)
+        self._refuse_pooled()
+        project = self.module_.bottleneck.discrete
+        if not self.module_.any_size and size is not None:
+            raise ValueError("size needs a network that takes images of any size, module__dense=False.")
+        maps = code_maps(self, Z, size) if self.module_.any_size else None
+        if maps is None:
+            Z = self._check_fitted_codes(Z)
+            return self._decode(Z, self._context.of_samples(y, len(Z)), project=project)
+        c = self._context.of_samples(y, sum(len(codes) for codes, _ in maps))
+        found, stop = [], 0
+        for codes, own in maps:
+            start, stop = stop, stop + len(codes)
+            found.append(self._decode(codes, None if c is None else c[start:stop], project=project, size=own))
+        is_list = isinstance(Z, list | tuple) and len(getattr(Z[0], "shape", ())) == 3
+        return [as_array(image[0]) for image in found] if is_list else found[0]
+
+    def _refuse_pooled(self) -> None:
+        if self.pooling is not None:
+            raise ValueError(
+                f"pooling={self.pooling!r} leaves no code to decode: set pooling=None, before fit or after it."
+            )
 
     @return_input_type
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
@@ -467,9 +535,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
     def _decode(
-        self, Z: Any, c: np.ndarray | None = None, like: Any = None, *, noisy: bool = False, project: bool = True
+        self,
+        Z: Any,
+        c: np.ndarray | None = None,
+        like: Any = None,
+        *,
+        noisy: bool = False,
+        project: bool = True,
+        size: Any = None,
     ) -> Tensor:
-        """Decode codes, given conditions, in the lengths of the sequences ``like``.
+        """Decode codes, given conditions, in the lengths of the sequences ``like``, to images of ``size``.
 
         With ``project`` codes that `transform` would not give, such as draws, become valid ones before.
         """
@@ -479,25 +554,30 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if like is not None:
             arrays.append(arranged(like, self._layout.arrange))
 
-        def decode(z: Tensor, *others: Tensor) -> Tensor:
+        def decode(z: Tensor, *others: Tensor, size: Any = size) -> Tensor:
             others_by_name = {} if c is None else {"c": others[0]}
             others_by_name |= {} if like is None else {"like": others[-1]}
             z = self.module_.project(z.float()) if project else z.float()
-            return self.module_.decode(z, **others_by_name, noisy=noisy)
+            return self.module_.decode(z, **others_by_name, noisy=noisy, size=size)
 
         dtype = torch.float64 if self.module_.returns_double else torch.float32
         lengths_of = None if like is None else len(arrays) - 1
-        return self._layout.restore(
-            self._runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype)
-        )
+        size = self.module_.input_shape[1:] if self.module_.any_size and size is None else size
+        ways: dict[str, Any] = {"size": size, "gives": None if noisy else "image"} if self.module_.any_size else {}
+        found = self._runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype, **ways)
+        return self._layout.restore(found)
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
         dtype = torch.float64 if is_double(X) else torch.float32
-        X_hat = self._layout.restore(self._run(self.module_.reconstruct, X, c=c, lengths_of=0, dtype=dtype))
-        return fill_missing(X, X_hat) if keep_observed else X_hat
+        found = self._run(self.module_.reconstruct, X, c=c, lengths_of=0, dtype=dtype, gives="image")
+        if not isinstance(X, ImageList):
+            X_hat = self._layout.restore(found)
+            return fill_missing(X, X_hat) if keep_observed else X_hat
+        images = (fill_missing(X[i], as_array(image)) if keep_observed else image for i, image in enumerate(found))
+        return [as_array(self._layout.restore(image[None])[0]) for image in images]
 
     # ---------------------------------------------------------------- scoring
 
@@ -528,13 +608,23 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         X, target = self._check_rows_and_target(X, X_target, in_domain=True)
         return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
 
-    def _losses(self, function: Callable[..., Tensor], X: Any, target: Any, c: np.ndarray | None = None) -> Tensor:
+    def _losses(
+        self,
+        function: Callable[..., Tensor],
+        X: Any,
+        target: Any,
+        c: np.ndarray | None = None,
+        gives: str | None = "sum",
+    ) -> Tensor:
         """Return the losses that ``function`` gives for standardized samples, (n,) in float64, in the unit of X."""
         # A loss beyond float32 counts as the largest number.
-        losses = self._run(lambda *parts: function(*parts).clamp(max=LARGEST), X, target, c=c).double()
+        def clamped(*parts: Any, **inner: Any) -> Tensor:
+            return function(*parts, **inner).clamp(max=LARGEST)
+
+        losses = self._run_together(clamped, X, target, c=c, gives=gives).double()
         if not self.module_.may_have_nan:
-            return self.module_.in_data_units(losses, math.prod(target.shape[1:]))
-        n_known = self._run(self.module_.count_known, target).to(losses)
+            return self.module_.in_data_units(losses, count_values(target))
+        n_known = self._run_together(self.module_.count_known, target).to(losses)
         # A sample without a known value loses nothing, which would make it the most normal one.
         return torch.where(n_known > 0, self.module_.in_data_units(losses, n_known), torch.nan)
 
@@ -571,10 +661,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         given, (X, target) = X, self._check_rows_and_target(X, X_target)
-        if X_target is None:
+        if X_target is None and not isinstance(X, ImageList):
             warn_of_target(y, X, given)
         weight = check_sample_weight(sample_weight, len(X))
-        errors, counts = as_array(self._run(self.module_.squared_error, X, target, dtype=torch.float64)).T
+        found = self._run_together(self.module_.squared_error, X, target, dtype=torch.float64, gives="sum")
+        errors, counts = as_array(found).T
         if not weight @ counts > 0:
             raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
@@ -582,11 +673,24 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
         rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
+        if isinstance(X, ImageList):
+            return X, X if X_target is None else self._check_target_images(X, X_target)
         if X_target is None:
             X = check_domain(X, "X", **rules) if in_domain else X
             return X, X
         target = check_same_shape(self, X_target, "X_target", X, same_length=True, nan=self._nan)
         return X, check_domain(target, "X_target", **rules) if in_domain else target
+
+    def _check_target_images(self, images: ImageList, X_target: Any) -> ImageList:
+        """Check the images that a list of images is compared with."""
+        targets = as_image_list(X_target, "X_target", self._layout.channel_axis, nan=self.module_.missing)
+        if len(targets) != len(images):
+            raise ValueError(f"X_target must hold {len(images)} images to go with X, got {len(targets)}.")
+        for i in range(len(images)):
+            wanted, found = images.read(i).shape, targets.read(i).shape
+            if wanted != found:
+                raise ValueError(f"X_target[{i}] must have the size of X[{i}], {wanted[1:]}, got {found[1:]}.")
+        return targets
 
     # ---------------------------------------------------------------- sampling
 

@@ -117,6 +117,10 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None) -> dict[str, Any]:
     """Return how X is standardized, as parameters of `Autoencoder`; that of an ``earlier`` net stays."""
     by_channel = spec.reads_padding
+    if earlier is None and data.crops is not None:
+        pixels = data.X.transpose(0, 2, 3, 1).reshape(len(data.X), -1, data.X.shape[1])
+        mean, scale = mean_and_scale(pixels, by_channel=True)
+        return {"mean": mean[:, None, None], "scale": scale, "returns_double": is_double(data.X)}
     if earlier is None:
         mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
         empty = find_empty_features(data, by_channel=by_channel) if spec.missing else ()

@@ -161,7 +161,8 @@ def _plan(est: Any, spec: ModelSpec, data: FitData, rng: np.random.Generator, fo
         rng.shuffle(order)
         order = np.roll(order, -fold * n_held)
     batching = {"batch_size": est.batch_size} | select(est._extra, "iterator_train")
-    n_batches = len(BatchIterator(range(len(order) - n_held), **batching))
+    n_rows = len(order) - n_held if data.crops is None else data.n_crops
+    n_batches = len(BatchIterator(range(n_rows), **batching))
     epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
     return _Plan(order[n_held:], order[:n_held], stops_early, stops_early or data.X_val is not None, n_batches, epochs)
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from .._data.arrays import as_array
+from .._data.crops import CropSource
 from .._data.layout import Layout, find_sample_layout, layout_of
 from .._data.shapes import same_shape
 from .._data.sources import LazyArray, arranged
@@ -52,6 +53,9 @@ class FitData:
     layout: Layout
     condition: Classes | Targets | NoCondition
     features: dict[str, Any]
+    crops: CropSource | None = None  #: where crops come from, of which X holds some
+    n_crops: int = 0  #: of an epoch
+    c_images: np.ndarray | None = None  #: conditions of the images that crops come from
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -78,6 +82,7 @@ def read_fit_data(
     y_val: Any = None,
     sample_weight: Any = None,
     classes: Any = None,
+    layout: Layout | None = None,
 ) -> FitData:
     """Validate the arrays of a fit; ``est`` is not changed.
 
@@ -90,6 +95,8 @@ def read_fit_data(
         Whether training continues that of an earlier fit.
     reset : bool
         Whether X may have other features than before.
+    layout : Layout, default=None
+        That of the samples, if it is known.
     """
     scratch = _scratch(est)  # scikit-learn's validation writes to the estimator that it is given
     X = check_rows(scratch, X, reset=reset, min_rows=2 if reset else 1, nan=spec.nan)
@@ -110,7 +117,7 @@ def read_fit_data(
             c = None if c is None else c[kept]
             check_known(X, "X", "in a row of positive weight")
     features = {name: vars(scratch)[name] for name in _FEATURES if name in vars(scratch)}
-    layout = _find_layout(est, spec, sample_shape, goes_on=goes_on)
+    layout = _find_layout(est, spec, sample_shape, goes_on=goes_on) if layout is None else layout
     return FitData(X, X_target, X_val, X_val_target, sample_weight, c, c_val, sample_shape, layout, condition, features)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._data.batches import BatchIterator, InMemoryDataset
 from .._data.chunked import map_rows
+from .._data.crops import CropDataset
 from .._data.sources import LazyArray
 from .._data.sparse import SparseRows
 from .._data.streaming import StreamingDataset
@@ -23,7 +24,7 @@ from ._resolve import ModelSpec
 _MIN_ROWS_TO_HOLD_OUT = 10
 _MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
 
-Dataset = InMemoryDataset | StreamingDataset
+Dataset = InMemoryDataset | StreamingDataset | CropDataset
 
 
 def n_held_out(est: Any, spec: ModelSpec, data: FitData, n_rows: int) -> int:
@@ -61,7 +62,11 @@ def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Data
     target = None if find_target is None else hold(find_target, seen)
     where = None if len(index) == len(data.X) and (index[:-1] < index[1:]).all() else torch.from_numpy(index)
     weight, c, where = (None if t is None else t.to(device) for t in (weight, c, where))
-    return InMemoryDataset(hold(module.standardize, data.X), target, weight, c, where)
+    held = InMemoryDataset(hold(module.standardize, data.X), target, weight, c, where)
+    if data.crops is None:
+        return held
+    c = None if data.c_images is None else torch.from_numpy(data.c_images)
+    return CropDataset(data.crops, data.n_crops, held, module.standardize, find_target, device, c)
 
 
 def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.ndarray) -> Any:
@@ -114,6 +119,7 @@ def mean_known(net: AutoencoderNet, rows: Dataset | None) -> float:
     """Return the mean number of values of a sample that its loss adds up."""
     if rows is None or not net.module_.may_have_nan:
         return float(math.prod(net.module_.input_shape))
+    rows = rows.in_memory() if isinstance(rows, CropDataset) else rows
     total = 0.0
     for batch in BatchIterator(rows, net.batch_size if isinstance(rows, StreamingDataset) and rows.is_sparse else 4096):
         known = (~batch.y.isnan()).flatten(1).sum(1).double()

@@ -262,12 +262,16 @@ class VAEGenerator(BaseAutoencoder):
         conditional=False,
         input_shape=None,
         channel_axis="auto",
+        crop_size="auto",
+        n_crops="auto",
+        augmentation=None,
         module="mlp",
         bottleneck=None,
         loss="gaussian",
         noise=None,
         missing="error",
         prior="mixture",
+        pooling=None,
         alpha=0.0,
         l1_ratio=0.0,
         # training
@@ -297,12 +301,16 @@ class VAEGenerator(BaseAutoencoder):
         self.conditional = conditional
         self.input_shape = input_shape
         self.channel_axis = channel_axis
+        self.crop_size = crop_size
+        self.n_crops = n_crops
+        self.augmentation = augmentation
         self.module = module
         self.bottleneck = bottleneck
         self.loss = loss
         self.noise = noise
         self.missing = missing
         self.prior = prior
+        self.pooling = pooling
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.optimizer = optimizer
@@ -515,19 +523,23 @@ class VAEGenerator(BaseAutoencoder):
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
     @return_input_type
-    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None, *, size: Any = None) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them; a DataFrame of them too.
+        X : array-like of shape (n_samples, n_components), or list of arrays
+            Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
+            (n_samples, n_components, h, w), or a list of maps (n_components, h, w).
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
             Classes or targets of the rows, for a conditional estimator.
+        size : int, (height, width) or list of such, default=None
+            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
+            size, as many pixels as the map stands for when None.
 
         Returns
         -------
-        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...)
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
             Decoded samples, in the units of the X that was fitted; float64 where that was float64 or integers that
             float32 does not hold, float32 elsewhere. Sequences have the length of `fit`.
 
@@ -536,9 +548,7 @@ class VAEGenerator(BaseAutoencoder):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X = self._check_fitted_codes(X)
-        c = self._context.of_samples(y, len(X))
-        return self._decode(X, c, project=self.module_.bottleneck.discrete)
+        return self._decode_given(X, y, size)
 
     @return_input_type
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:

@@ -1,0 +1,224 @@
+"""Crops of images of any size: where they may lie, drawing them, and a training set of new ones in every epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .batches import Batch, InMemoryDataset
+from .chunked import to_tensor
+from .image_list import ImageList
+
+AUGMENTATIONS = {None: 1, "flip": 2, "flip_rotate": 8}  # and the number of ways in which a crop is turned
+_FEW_IMAGES = 10  # of fewer, parts are held out instead of whole images
+_BATCHES_AT_ONCE = 8  # whose crops are cut together, where images are read
+
+
+class CropSource:
+    """Crops of one size of images, drawn at random.
+
+    Every place in all images is as likely as any other, times the weight of its image.
+
+    Parameters
+    ----------
+    images : ImageList
+        Scanned.
+    targets : ImageList or None
+        The images that reconstructions are compared with, of the same sizes; scanned.
+    size : tuple of int
+        Height and width of a crop.
+    augmentation : {None, 'flip', 'flip_rotate'}
+        How crops are turned: not, mirrored left to right at random, or by any of the eight flips and quarter turns.
+    weight : ndarray of shape (n_images,), default=None
+        How often crops come from an image, relative to its area.
+    regions : ndarray of shape (n_regions, 5), default=None
+        Parts of images that crops come from: the number of the image, top, left, height and width. All of the images
+        when None.
+    """
+
+    def __init__(
+        self,
+        images: ImageList,
+        targets: ImageList | None,
+        size: Sequence[int],
+        augmentation: str | None,
+        weight: np.ndarray | None = None,
+        regions: np.ndarray | None = None,
+    ) -> None:
+        self.images, self.targets, self.size = images, targets, tuple(size)
+        self.augmentation, self.weight = augmentation, weight
+        if regions is None:
+            regions = np.array([(i, 0, 0, *shape) for i, shape in enumerate(images.shapes)], dtype=np.int64)
+        self.regions = regions
+        places = (regions[:, 3:] - self.size + 1).prod(1) * (1.0 if weight is None else weight[regions[:, 0]])
+        self._edges = places.cumsum() / places.sum()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether cutting a crop takes no time."""
+        return self.images.is_held and (self.targets is None or self.targets.is_held)
+
+    @property
+    def n_distinct(self) -> int:
+        """Number of crops that cover the regions once."""
+        return math.ceil(self.regions[:, 3:].prod(1).sum() / math.prod(self.size))
+
+    def split(self, share: float, rng: np.random.Generator) -> tuple[CropSource, CropSource | None]:
+        """Hold out a share of the images or, where these are few, of their area; None where none can be."""
+        n = len(self.regions)
+        if n >= _FEW_IMAGES:
+            order = rng.permutation(n)
+            n_held = min(math.ceil(share * n), n - 1)
+            return self._within(self.regions[np.sort(order[n_held:])]), self._within(self.regions[order[:n_held]])
+        trained, held = [], []
+        for region in self.regions.tolist():
+            axis = 3 if region[3] >= region[4] else 4  # along the longer side, a strip is cut off its end
+            strip = max(math.ceil(share * region[axis]), self.size[axis - 3])
+            if region[axis] - strip < self.size[axis - 3]:
+                trained.append(region)
+                continue
+            rest, last = list(region), list(region)
+            rest[axis] -= strip
+            last[axis - 2] += rest[axis]
+            last[axis] = strip
+            trained.append(rest)
+            held.append(last)
+        return self._within(np.array(trained)), self._within(np.array(held)) if held else None
+
+    def _within(self, regions: np.ndarray) -> CropSource:
+        return CropSource(self.images, self.targets, self.size, self.augmentation, self.weight, regions)
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw ``n`` crops: the number of the image, top, left and the number of the turn of each, (n, 4)."""
+        # Systematic sampling: every region gets its share of crops, up to one.
+        points = (rng.permutation(n) + rng.random()) / n
+        region = self.regions[np.searchsorted(self._edges, points).clip(max=len(self.regions) - 1)]
+        corner = region[:, 1:3] + rng.integers(0, region[:, 3:] - self.size + 1)
+        turn = rng.integers(0, AUGMENTATIONS[self.augmentation], n)
+        return np.column_stack([region[:, 0], corner, turn])
+
+    def cut(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the crops at ``places``, (n, channels, *size), and those of the targets."""
+        return self._cut(self.images, places), None if self.targets is None else self._cut(self.targets, places)
+
+    def _cut(self, images: ImageList, places: np.ndarray) -> np.ndarray:
+        height, width = self.size
+        out = np.empty((len(places), images.n_channels, height, width), images.dtype)
+        last, image = -1, np.empty(0)
+        order: Any = range(len(places)) if images.is_held else np.argsort(places[:, 0], kind="stable").tolist()
+        rows = places.tolist()
+        for k in order:
+            i, top, left, turn = rows[k]
+            if i != last:
+                last, image = i, images.read(i)
+            out[k] = _turned(image[:, top : top + height, left : left + width], turn)
+        return out
+
+
+def _turned(crop: np.ndarray, turn: int) -> np.ndarray:
+    """Mirror a crop left to right for an odd ``turn``, and turn it ``turn // 2`` times by a quarter."""
+    crop = crop[:, :, ::-1] if turn % 2 else crop
+    return np.rot90(crop, turn // 2, axes=(1, 2)) if turn > 1 else crop
+
+
+class CropDataset(Dataset):
+    """Training set of crops that are drawn anew in every epoch.
+
+    Parameters
+    ----------
+    crops : CropSource
+        Where crops come from.
+    n_crops : int
+        Number of crops of an epoch.
+    first : InMemoryDataset
+        Some crops, which stand for all where parts are initialized.
+    standardize, find_target : callable
+        Compute standardized samples, and targets unless these are the samples.
+    device : torch.device
+        Device of the batches.
+    condition : Tensor of shape (n_images, n_conditions), default=None
+        Conditions of the decoder.
+    """
+
+    def __init__(
+        self,
+        crops: CropSource,
+        n_crops: int,
+        first: InMemoryDataset,
+        standardize: Callable[[Tensor], Tensor],
+        find_target: Callable[[Tensor], Tensor] | None,
+        device: torch.device,
+        condition: Tensor | None = None,
+    ) -> None:
+        self.crops, self.n_crops, self.first = crops, n_crops, first
+        self.standardize, self.find_target, self.device, self.condition = standardize, find_target, device, condition
+
+    def __len__(self) -> int:
+        return self.n_crops
+
+    @property
+    def weight(self) -> None:
+        """Weights are those with which crops are drawn."""
+        return None
+
+    def at(self, index: np.ndarray) -> InMemoryDataset:
+        """Return some of the first crops."""
+        return self.first.at(index)
+
+    def whole(self) -> InMemoryDataset:
+        """Return the first crops."""
+        return self.first
+
+    def in_memory(self) -> InMemoryDataset:
+        """Return the first crops."""
+        return self.first
+
+    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
+        """Yield batches of ``sizes`` of new crops."""
+        seed = 0 if generator is None else int(torch.randint(2**62, (), generator=generator))
+        rng = np.random.default_rng(seed)
+        places = self.crops.draw(sum(sizes), rng)
+        if self.crops.is_held:
+            for part in np.split(places, np.cumsum(sizes)[:-1]):
+                yield self._batch(part, *self.crops.cut(part))
+            return
+        yield from self._read_ahead(_by_image(places, rng), sizes, rng)
+
+    def _read_ahead(self, places: np.ndarray, sizes: Sequence[int], rng: np.random.Generator) -> Iterator[Batch]:
+        """Cut the crops of several batches at once, while the batches before them are used."""
+        groups = [list(sizes[i : i + _BATCHES_AT_ONCE]) for i in range(0, len(sizes), _BATCHES_AT_ONCE)]
+        parts = [rng.permutation(part) for part in np.split(places, np.cumsum([sum(group) for group in groups])[:-1])]
+        # A single thread, as what reads images need not be safe for several.
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self.crops.cut, parts[0])
+            for k, (part, group) in enumerate(zip(parts, groups, strict=True)):
+                x, target = ahead.result()
+                if k + 1 < len(parts):
+                    ahead = reader.submit(self.crops.cut, parts[k + 1])
+                stop = 0
+                for size in group:
+                    start, stop = stop, stop + size
+                    s = slice(start, stop)
+                    yield self._batch(part[s], x[s], None if target is None else target[s])
+
+    def _batch(self, places: np.ndarray, x: np.ndarray, target: np.ndarray | None) -> Batch:
+        seen = to_tensor(x)
+        u = self.standardize(seen).to(self.device)
+        found = None
+        if self.find_target is not None:
+            found = self.find_target(seen if target is None else to_tensor(target)).to(self.device)
+        c = None if self.condition is None else self.condition[torch.from_numpy(places[:, 0])].to(self.device)
+        return Batch.of(u, found, None, c)
+
+
+def _by_image(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return crops with those of one image next to each other, and the images in random order."""
+    images, which = np.unique(places[:, 0], return_inverse=True)
+    return places[np.argsort(rng.permutation(len(images))[which], kind="stable")]

@@ -1,0 +1,189 @@
+"""Images of different sizes: a list, or any sequence that reads them one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from .._utils.checks import LARGEST
+from .._utils.memory import hold_budget
+from .arrays import as_array, is_float
+from .chunked import extremes
+from .collections import is_pil_image, sample_array
+from .images import ImageLayout, find_layout, is_auto
+
+_LIKELY_CHANNELS = (1, 3, 4)
+_RUN = 2**22  # values of equal images that are stacked
+
+
+class ImageList(Sequence):
+    """Images of any height and width, as arrays (channels, height, width), each checked when it is read.
+
+    Parameters
+    ----------
+    source : sequence
+        Arrays, tensors or PIL images, or what reads them, such as a torch Dataset or a
+        `skimage.io.ImageCollection`; of a tuple the first entry is the image.
+    name : str
+        Of the argument, for messages.
+    channel_axis : 'auto', 0, -1 or None
+        As the user gives it; that of the first image is kept for all.
+    nan : bool
+        Whether values may be NaN.
+    """
+
+    def __init__(self, source: Any, name: str = "X", channel_axis: Any = "auto", *, nan: bool = False) -> None:
+        self._source, self.name, self._nan = source, name, nan
+        self._kept: list[np.ndarray] | None = None
+        if not len(source):
+            raise ValueError(f"{name} must hold at least one image, got none.")
+        first = self._read(0)
+        self.layout = _layout_of(first.shape, channel_axis, f"{name}[0]")
+        self.dtype = first.dtype
+        self.n_channels = self._as_network_takes_it(first, 0).shape[0]
+        self.shapes: list[tuple[int, ...]] = []  #: (height, width) of each image, after `scan`
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self.check(self.read(index), index)
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the image (channels, height, width) number ``index``, without a look at its values."""
+        return self._as_network_takes_it(self._read(index), index) if self._kept is None else self._kept[index]
+
+    def scan(self) -> None:
+        """Read all images once: check them, learn their sizes and dtype, and keep them where memory holds them."""
+        # Arrays in memory, or mapped into it, are kept as views.
+        are_views = isinstance(self._source, list | tuple | np.ndarray) and not is_pil_image(self._source[0])
+        kept, n_bytes, dtypes = [], 0, {self.dtype: 0}
+        for i in range(len(self)):
+            image = self[i]
+            self.shapes.append(image.shape[1:])
+            dtypes.setdefault(image.dtype, i)
+            n_bytes += 0 if are_views else image.nbytes
+            if n_bytes <= hold_budget():
+                kept.append(image)
+            else:
+                kept.clear()
+        self._check_dtypes(dtypes)
+        self._kept = kept if len(kept) == len(self) else None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether reading an image takes no time, after `scan`."""
+        return self._kept is not None
+
+    def check(self, image: np.ndarray, index: int) -> np.ndarray:
+        """Check the values of an image."""
+        if not is_float(image):
+            return image
+        low, high = extremes(image)
+        place = f"{self.name}[{index}]"
+        if math.isnan(low) or (not self._nan and np.isnan(image).any()):
+            advice = "must hold at least one value that is not NaN" if self._nan else "contains NaN"
+            remedy = "" if self._nan else " Set missing='mask' to treat NaN as missing values, or fill them first."
+            raise ValueError(f"{place} {advice}.{remedy}")
+        if max(-low, high) > LARGEST:
+            what = "infinity" if math.isinf(max(-low, high)) else f"values up to {max(-low, high):g}"
+            raise ValueError(f"{place} contains {what}, which float32 does not hold: remove or divide it first.")
+        return image
+
+    def runs(self) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Yield the indices of consecutive images of one size and dtype, and these as an array (n, C, H, W)."""
+        index: list[int] = []
+        images: list[np.ndarray] = []
+        for i in range(len(self)):
+            image = self[i]
+            full = bool(images) and image.size * (len(images) + 1) > _RUN
+            if images and (full or (image.shape, image.dtype) != (images[0].shape, images[0].dtype)):
+                yield index, np.stack(images) if len(images) > 1 else images[0][None]
+                index, images = [], []
+            index.append(i)
+            images.append(image)
+        yield index, np.stack(images) if len(images) > 1 else images[0][None]
+
+    def restore(self, image: Any) -> Any:
+        """Return an image (channels, height, width) in the layout of the user's."""
+        return self.layout.restore(image[None])[0]
+
+    def _read(self, index: int) -> np.ndarray:
+        item = self._source[index]
+        if isinstance(item, tuple | list) and len(item) and not np.isscalar(item[0]) and _is_image_like(item[0]):
+            item = item[0]  # as a torch Dataset gives an image and its label
+        name = f"{self.name}[{index}]"
+        image = sample_array(item, name)
+        if image.dtype.kind not in "biuf":
+            raise ValueError(f"{name} must be an image of real numbers, got {_described(item, image)}.")
+        if image.ndim not in (2, 3) or not image.size:
+            raise ValueError(
+                f"{name} must be an image (height, width), or of three axes with channels, got an array of shape "
+                f"{image.shape}."
+            )
+        return image
+
+    def _as_network_takes_it(self, image: np.ndarray, index: int) -> np.ndarray:
+        name, axis = f"{self.name}[{index}]", self.layout.channel_axis
+        if (image.ndim == 2) is not (axis is None):
+            raise ValueError(
+                f"{name} has the shape {image.shape}, but {self.name}[0] is {'gray' if axis is None else 'color'}: "
+                "convert all images to gray or all to color, as PIL's image.convert('L') and image.convert('RGB') do."
+            )
+        image = self.layout.arrange(image[None])[0]
+        n = getattr(self, "n_channels", image.shape[0])
+        if image.shape[0] != n:
+            raise ValueError(
+                f"{name} has {image.shape[0]} channels, but {self.name}[0] has {n}: all images must have the same."
+            )
+        return image
+
+    def _check_dtypes(self, dtypes: dict[np.dtype, int]) -> None:
+        """Refuse dtypes whose values mean different things."""
+        (first, _), *others = dtypes.items()
+        for dtype, i in others:
+            if not first.kind == dtype.kind == "f":
+                raise ValueError(
+                    f"{self.name}[{i}] has the dtype {dtype} and {self.name}[0] the dtype {first}: convert all images "
+                    "to one, as skimage.util.img_as_float32 does."
+                )
+        self.dtype = np.result_type(*dtypes)
+
+
+def is_image_list(X: Any) -> bool:
+    """Whether X is a sequence of images, of one size or several, rather than an array or a table."""
+    if is_pil_image(X):
+        return True
+    if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object):
+        return len(X) > 0 and _is_image_like(X[0]) and getattr(X, "ndim", 1) == 1
+    reads = hasattr(X, "__getitem__") and hasattr(X, "__len__")
+    is_other = isinstance(X, str | bytes | dict | Tensor | np.ndarray | DataLoader | IterableDataset) or issparse(X)
+    return reads and not is_other and not hasattr(X, "dtype") and not hasattr(X, "shape") and not hasattr(X, "iloc")
+
+
+def as_image_list(X: Any, name: str, channel_axis: Any, *, nan: bool) -> ImageList:
+    """Return the images of X, which is one PIL image, a sequence, or an array of images."""
+    return ImageList([X] if is_pil_image(X) else X, name, channel_axis, nan=nan)
+
+
+def _is_image_like(item: Any) -> bool:
+    return is_pil_image(item) or len(getattr(item, "shape", ())) in (2, 3)
+
+
+def _described(item: Any, image: np.ndarray) -> str:
+    return f"dtype {image.dtype}" if image.dtype != object else f"a {type(item).__name__}"
+
+
+def _layout_of(shape: tuple[int, ...], channel_axis: Any, name: str) -> ImageLayout:
+    """Find the layout of images of which the first has this shape."""
+    if len(shape) == 2 and is_auto(channel_axis):
+        channel_axis = None
+    if len(shape) == 2 and channel_axis is not None:
+        raise ValueError(f"channel_axis={channel_axis} needs images with three axes, but {name} has the shape {shape}.")
+    return find_layout(shape, shape, channel_axis, name)

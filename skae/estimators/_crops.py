@@ -1,0 +1,229 @@
+"""Training on crops of images: whether, of which size, how many, and what is held out."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .._data.arrays import as_array
+from .._data.crops import AUGMENTATIONS, CropSource
+from .._data.image_list import ImageList, as_image_list, is_image_list
+from .._data.images import refuse_one_image
+from .._data.layout import ImageLayout, layout_of
+from .._data.sources import LazyArray
+from .._data.validation import check_sample_weight
+from .._utils.checks import check_choice, check_number
+from .._utils.memory import working_memory
+from .._utils.rng import draw_seed
+from ..nn import Conv
+from ._fit_data import FitData, read_fit_data
+from ._resolve import ModelSpec, unwrapped
+
+_SMALL, _CROP = 128, 64  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
+_LEAST_BATCHES, _MOST_CROPS = 8, 2**14  # of an epoch with n_crops="auto"
+_LEAST_FIRST = 64  # crops that parts are initialized with
+_VALIDATION = (64, 512)  # crops at least and at most; between them as many as cover what is held out
+
+
+def check_crop_params(est: Any) -> None:
+    """Check the parameters of training on crops."""
+    if not (isinstance(est.crop_size, str) and est.crop_size == "auto"):
+        for side in est.crop_size if isinstance(est.crop_size, tuple | list) else [est.crop_size]:
+            check_number("crop_size", side, numbers.Integral, 1)
+        if isinstance(est.crop_size, tuple | list) and len(est.crop_size) != 2:
+            raise ValueError(f"crop_size must be 'auto', an int or (height, width), got {est.crop_size!r}.")
+    if not (isinstance(est.n_crops, str) and est.n_crops == "auto"):
+        check_number("n_crops", est.n_crops, numbers.Integral, 1)
+    check_choice("augmentation", est.augmentation, tuple(AUGMENTATIONS))
+    check_choice("pooling", est.pooling, (None, "mean", "max"))
+
+
+def takes_any_size(network: Any, params: dict[str, Any]) -> bool:
+    """Whether a network, or what a class will make with ``params``, takes images of any size."""
+    cls, given = unwrapped(network)
+    if isinstance(cls, type) and issubclass(cls, Conv):
+        given = given | params
+        return given.get("dense", True) is False and given.get("decoder", "mirror") == "mirror"
+    return bool(getattr(cls, "any_size", False))
+
+
+def read_crops(
+    est: Any, spec: ModelSpec, X: Any, y: Any, *, goes_on: bool, reset: bool, one_epoch: bool, **arrays: Any
+) -> FitData | None:
+    """Read images and cut crops of them to train on; return None where X is trained on as it is."""
+    images = _images_to_crop(est, spec, X, goes_on=goes_on)
+    if images is None:
+        return None
+    earlier = est.module_.input_shape[1:] if goes_on else None
+    size = _crop_size(est, images, earlier, any_size=takes_any_size(spec.network, est._network_params()))
+    if set(images.shapes) == {size} and not (_asks_for_crops(est) or _is_read_by_images_alone(X)):
+        return None
+    X_target, X_val, X_val_target = (arrays.pop(name, None) for name in ("X_target", "X_val", "X_val_target"))
+    y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
+    weight = None if weight is None else check_sample_weight(weight, len(images))
+    source = CropSource(images, _targets(images, X_target, "X_target", est, spec), size, est.augmentation, weight)
+    rng = np.random.default_rng(draw_seed(est.random_state))
+    held = None
+    if X_val is not None:
+        if X_target is not None and X_val_target is None:
+            raise ValueError("X_val needs X_val_target where X is given an X_target.")
+        others = _scanned(X_val, "X_val", est, spec)
+        _refuse_small(others, size)
+        held = CropSource(others, _targets(others, X_val_target, "X_val_target", est, spec), size, None)
+    elif est.early_stopping and not one_epoch:
+        source, held = source.split(est.validation_fraction, rng)
+        y_val = None if held is None else y
+    n_crops = _n_crops(est, source)
+    n_first = min(n_crops, max(_LEAST_FIRST, working_memory(1 / 8) // (4 * images.n_channels * math.prod(size))))
+    (x, target), first = _cut(source, n_first, rng)
+    (x_val, target_val), second = (None, None), None
+    if held is not None:
+        (x_val, target_val), second = _cut(held, min(max(_VALIDATION[0], held.n_distinct), _VALIDATION[1]), rng)
+    conditional = getattr(est, "conditional", False) is not False and y is not None
+    layout = ImageLayout(x.shape[1:], x.shape[1:], images.layout.channel_axis, any_size=True)
+    if goes_on and layout[2:] != layout_of(est)[2:]:
+        raise ValueError(f"Training goes on only with images laid out as before: {layout_of(est)}, got {layout}.")
+    data = read_fit_data(
+        est,
+        spec,
+        x,
+        as_array(y)[first] if conditional else None,
+        goes_on=goes_on,
+        reset=reset,
+        X_target=target,
+        X_val=x_val,
+        X_val_target=target_val,
+        layout=layout,
+        **({"y_val": as_array(y_val)[second]} if conditional and second is not None else {}),
+        **arrays,
+    )
+    c_images = data.condition.encode(as_array(y)) if conditional else None
+    return replace(data, crops=source, n_crops=n_crops, c_images=c_images)
+
+
+def _cut(source: CropSource, n: int, rng: np.random.Generator) -> tuple[tuple[Any, Any], np.ndarray]:
+    """Return ``n`` crops and their targets as the user's images lie, and the numbers of their images."""
+    places = source.draw(n, rng)
+    restore = source.images.layout.restore
+    x, target = source.cut(places)
+    return (restore(x), None if target is None else restore(target)), places[:, 0]
+
+
+def _images_to_crop(est: Any, spec: ModelSpec, X: Any, *, goes_on: bool) -> ImageList | None:
+    """Return the images of X, scanned, where they may have to be cropped."""
+    any_size = takes_any_size(spec.network, est._network_params())
+    for name in ("crop_size", "n_crops", "pooling"):
+        if getattr(est, name) not in ("auto", None) and not any_size:
+            raise ValueError(
+                f"{name}={getattr(est, name)!r} needs a network that takes images of any size: set "
+                "module__dense=False, for a code that is spatial."
+            )
+    asks = _asks_for_crops(est)
+    if not (any_size or asks):
+        return None
+    if not _holds_images(X, est):
+        if asks:
+            raise ValueError(
+                "crop_size, n_crops and augmentation are for images (n, height, width), or with channels, or a list of "
+                "them, and X has flat rows: reshape it."
+            )
+        return None
+    shape = getattr(X, "shape", None)
+    if not asks and shape is not None and X.dtype != object:
+        sides = [side for side in shape[1:] if side not in (3, 4)]
+        # `partial_fit` and `warm_start` on images of the size of before are as before.
+        same = goes_on and tuple(shape[1:]) == est.input_shape_ and not layout_of(est)[3:] == (True,)
+        if same or (not goes_on and max(sides, default=0) <= _SMALL):
+            return None
+    return _scanned(X, "X", est, spec)
+
+
+def _asks_for_crops(est: Any) -> bool:
+    return est.augmentation is not None or est.crop_size != "auto" or est.n_crops != "auto"
+
+
+def _scanned(X: Any, name: str, est: Any, spec: ModelSpec) -> ImageList:
+    images = as_image_list(X, name, est.channel_axis, nan=spec.missing)
+    images.scan()
+    return images
+
+
+def _holds_images(X: Any, est: Any) -> bool:
+    """Whether X holds images as such, not flat rows."""
+    if is_image_list(X):
+        return True
+    shape = getattr(X, "shape", ())
+    flat = getattr(est, "input_shape", None) is not None
+    if not flat and len(shape) == 3 and isinstance(est.channel_axis, str):
+        refuse_one_image(tuple(shape[1:]))
+    return len(shape) in (3, 4) and not flat and not isinstance(X, LazyArray)
+
+
+def _is_read_by_images_alone(X: Any) -> bool:
+    """Whether X is a sequence that only `ImageList` reads."""
+    return is_image_list(X) and not isinstance(X, list | tuple | np.ndarray) and not hasattr(X, "__getitems__")
+
+
+def _crop_size(est: Any, images: ImageList, earlier: Any, *, any_size: bool) -> tuple[int, int]:
+    smallest = np.min(images.shapes, axis=0)
+    equal = len(set(images.shapes)) == 1
+    size: Any
+    if earlier is not None:
+        size = earlier
+    elif not any_size:
+        if not equal:
+            i = next(i for i, shape in enumerate(images.shapes) if shape != images.shapes[0])
+            raise ValueError(
+                f"X[0] is of size {images.shapes[0]} and X[{i}] of size {images.shapes[i]}: images of different sizes "
+                "need a network that takes them, module__dense=False."
+            )
+        size = images.shapes[0]
+    elif isinstance(est.crop_size, str):
+        if equal and max(images.shapes[0]) <= _SMALL:
+            size = images.shapes[0]
+        else:
+            size = (min(_CROP, int(smallest.min())),) * 2
+    else:
+        size = tuple(est.crop_size) if isinstance(est.crop_size, tuple | list) else (est.crop_size,) * 2
+    _refuse_small(images, size)
+    if est.augmentation == "flip_rotate" and size[0] != size[1]:
+        raise ValueError(f"augmentation='flip_rotate' needs crops that are square, got crops of size {size}.")
+    return int(size[0]), int(size[1])
+
+
+def _refuse_small(images: ImageList, size: tuple[int, ...]) -> None:
+    for i, shape in enumerate(images.shapes):
+        if shape[0] < size[0] or shape[1] < size[1]:
+            raise ValueError(
+                f"{images.name}[{i}] is of size {shape}, smaller than the crops of {tuple(size)}: leave it out, or "
+                "lower crop_size."
+            )
+
+
+def _targets(images: ImageList, X_target: Any, name: str, est: Any, spec: ModelSpec) -> ImageList | None:
+    """Return the target images, each of the size of its image."""
+    if X_target is None:
+        return None
+    targets, beside = _scanned(X_target, name, est, spec), images.name
+    if len(targets) != len(images):
+        raise ValueError(f"{name} must hold {len(images)} images to go with {beside}, got {len(targets)}.")
+    for i, (wanted, found) in enumerate(zip(images.shapes, targets.shapes, strict=True)):
+        if wanted != found or targets.n_channels != images.n_channels:
+            raise ValueError(
+                f"{name}[{i}] must have the size {wanted} and the {images.n_channels} channels of {beside}[{i}], got "
+                f"the size {found} and {targets.n_channels} channels."
+            )
+    return targets
+
+
+def _n_crops(est: Any, source: CropSource) -> int:
+    if not isinstance(est.n_crops, str):
+        return int(est.n_crops)
+    if {tuple(region) for region in source.regions[:, 3:].tolist()} == {source.size}:
+        return len(source.regions)
+    least = _LEAST_BATCHES * est.batch_size
+    return min(max(least, source.n_distinct), max(_MOST_CROPS, len(source.regions), least))

@@ -1,0 +1,161 @@
+"""Images of any size that are given to a fitted estimator, and codes of such images."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._data.arrays import as_tensor, check_array
+from .._data.image_list import ImageList, as_image_list, is_image_list
+from .._data.layout import NO_LAYOUT
+from .._data.sources import LazyArray, load_if_small
+from .._data.validation import check_values
+from .._utils.checks import check_number
+
+
+def as_any_size(est: Any, X: Any, name: str = "X") -> Any:
+    """Return images of another size than that of `fit`, or a list of such; None where X is like the X of `fit`.
+
+    An array of images, one image or one PIL image becomes an array or a tensor (n, ...), a sequence an `ImageList`.
+    """
+    layout = est._layout
+    if layout is NO_LAYOUT or layout.row_shape != layout.image_shape:
+        return None
+    if is_image_list(X) and not _is_one_pil_image(X):
+        if not layout.any_size and _all_as_fitted(est, X):
+            return None
+        images = as_image_list(X, name, layout.channel_axis, nan=est.module_.missing)
+        if images.n_channels != est.module_.input_shape[0]:
+            raise ValueError(f"{name} must hold images of {_channels(est)}, got {images.n_channels}.")
+        return images
+    if _is_one_pil_image(X):
+        X = np.asarray(X)
+    X = load_if_small(as_tensor(X))
+    shape, wanted = tuple(getattr(X, "shape", ())), layout.row_shape
+    if len(shape) == len(wanted) and not isinstance(X, LazyArray) and (shape[0] != len(X) or shape != ()):
+        X = X[None]
+    elif len(shape) != len(wanted) + 1:
+        return None  # which the other checks refuse
+    if tuple(X.shape[1:]) == tuple(wanted):
+        return None
+    axis = layout.channel_axis
+    if axis is not None and X.shape[1:][axis] != wanted[axis]:
+        return None
+    if not X.shape[0] or 0 in X.shape:
+        raise ValueError(f"{name} must hold at least one image with at least one pixel, got the shape {shape}.")
+    return check_values(X, name, est._nan)
+
+
+def _is_one_pil_image(X: Any) -> bool:
+    return is_image_list(X) and not hasattr(X, "__len__")
+
+
+def _channels(est: Any) -> str:
+    n = est.module_.input_shape[0]
+    return f"{n} channel{'s' * (n > 1)}, as in fit"
+
+
+def _all_as_fitted(est: Any, X: Any) -> bool:
+    """Whether all images of a list have the size of `fit`."""
+    if not isinstance(X, list | tuple | np.ndarray):
+        return False
+    wanted = est._layout.row_shape
+    return all(tuple(np.shape(item) if _is_one_pil_image(item) else item.shape) == wanted for item in X)
+
+
+def check_size(size: Any) -> tuple[int, int]:
+    """Check a height and width; an int is both."""
+    sides = size if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"size must be an int or (height, width), got {size!r}.")
+    for side in sides:
+        check_number("size", side, numbers.Integral, 1)
+    return int(sides[0]), int(sides[1])
+
+
+def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] | None:
+    """Return maps (n, n_components, h, w), as flat codes, each with the size of its images; None for codes of `fit`.
+
+    ``size`` is that of all images, or a list with one for each map of a list.
+    """
+    module = est.module_
+    n_components, stride = module.n_components, module.network.stride
+    is_list = isinstance(Z, list | tuple) and len(Z) > 0 and len(getattr(Z[0], "shape", ())) == 3
+    if not is_list and len(getattr(Z, "shape", ())) != 4 and size is None:
+        return None
+    if not is_list:
+        Z, size = [Z], [size]
+    elif size is None or not isinstance(size, list | tuple) or not isinstance(size[0], list | tuple):
+        size = [size] * len(Z)
+    if len(size) != len(Z):
+        raise ValueError(f"size must hold a size for each of the {len(Z)} code maps of X, got {len(size)}.")
+    found = []
+    for i, (maps, own) in enumerate(zip(Z, size, strict=True)):
+        name = f"X[{i}]" if is_list else "X"
+        maps = as_tensor(maps)
+        maps = maps[None] if is_list else maps
+        own = None if own is None else check_size(own)
+        if maps.ndim == 2 and own is not None:
+            h, w = module.code_size(own)
+            if maps.shape[1] != n_components * h * w:
+                raise ValueError(
+                    f"{name} must have {n_components * h * w} columns for images of size {own}, got {maps.shape[1]}."
+                )
+        elif maps.ndim != 4 or maps.shape[1] != n_components:
+            raise ValueError(
+                f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as transform "
+                f"returns it for a list, got the shape {tuple(maps.shape[1:] if is_list else maps.shape)}."
+            )
+        if maps.ndim == 4:
+            h, w = maps.shape[2:]
+            fit_size = tuple(module.input_shape[1:])
+            if own is None:
+                own = fit_size if module.code_size(fit_size) == (h, w) and not est._layout.any_size else (
+                    h * stride,
+                    w * stride,
+                )
+            if module.code_size(own) != (h, w):
+                raise ValueError(
+                    f"{name} has {h} x {w} positions, but images of size {own} have {module.code_size(own)}."
+                )
+            maps = maps.reshape(len(maps), -1)
+        check = partial(check_array, input_name=name)
+        check(maps.cpu().numpy() if isinstance(maps, Tensor) else maps)
+        found.append((maps, own))
+    return found
+
+
+def pooled(Z: Tensor, n_components: int, pooling: str) -> Tensor:
+    """Return the mean or the maximum over the positions of flat codes (n, n_components * n_positions)."""
+    maps = Z.unflatten(1, (n_components, -1))
+    return maps.mean(2) if pooling == "mean" else maps.amax(2)
+
+
+def by_image(run: Any, images: ImageList, *others: Any) -> list[Tensor]:
+    """Return ``run`` of images of each size, and the rows of ``others`` that go with them, image by image."""
+    found: list[Any] = [None] * len(images)
+    for index, stack in images.runs():
+        rest = [_rows(A, index) for A in others]
+        for i, result in zip(index, run(stack, *rest), strict=True):
+            found[i] = result
+    return found
+
+
+def _rows(A: Any, index: Sequence[int]) -> Any:
+    if isinstance(A, ImageList):
+        return np.stack([A[i] for i in index])
+    return None if A is None else A[index]
+
+
+def count_values(target: Any) -> Any:
+    """Return the number of values of each sample: one for all, or a tensor for a list of images."""
+    if isinstance(target, ImageList):
+        return torch.tensor([target.read(i).size for i in range(len(target))], dtype=torch.float64)
+    return math.prod(target.shape[1:])
