@@ -7,8 +7,8 @@ undoes damage that it is shown. Classical filters know nothing of the kind; PCA 
 """
 
 # %%
-# Training sees clean digits, and a new draw of the noise in every batch. ``scale`` is in standard deviations of the
-# data, so it is what the noise's standard deviation is divided by theirs.
+# Training sees clean digits, and a new draw of the noise in every batch. Its standard deviation is in the units of the
+# images.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
@@ -24,7 +24,7 @@ train, test = images[:1400], images[1400:]
 sigma = 0.3
 noisy = test + np.random.default_rng(0).normal(scale=sigma, size=test.shape)
 
-ae = ConvAutoencoder(32, noise=GaussianNoise(sigma / np.sqrt(train.var(axis=0).mean())), random_state=0).fit(train)
+ae = ConvAutoencoder(32, noise=GaussianNoise(sigma, unit="data"), random_state=0).fit(train)
 restored = {"noisy": noisy, "autoencoder": ae.reconstruct(noisy)}
 
 # %%

@@ -1,14 +1,23 @@
 """Noises: strength, distribution, values and random numbers."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kstest
 from sklearn.base import clone
 
+import skae
+from skae import ConvAutoencoder
+from skae._module.autoencoder import Autoencoder
 from skae._utils.rng import Stream
-from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, SaltAndPepper
+from skae.bottlenecks import Identity
+from skae.losses import SquaredError
+from skae.nn import MLP
+from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
 
 fractions = st.floats(0, 1)
 seeds = st.integers(0, 2**31 - 1)
@@ -18,6 +27,7 @@ NOISES = [
     MaskingNoise(0.4),
     SaltAndPepper(0.4),
     BlockMasking(0.4),
+    GaussianNoise((0.1, 0.5)),
     Compose(GaussianNoise(0.5), BlockMasking(0.4)),
 ]
 
@@ -106,6 +116,115 @@ def test_gaussian_noise_is_normal_and_independent_of_values():
 def test_gaussian_noise_accepts_numpy_scale():
     for scale in (np.float32(0.5), np.float64(0.5), np.int64(1), 1):
         assert not torch.equal(corrupted(GaussianNoise(scale), clean()), clean())
+
+
+@pytest.mark.parametrize("scale", [0.3, 2, np.float32(0.1)])
+def test_a_single_level_is_the_draw_of_earlier_versions(scale):
+    x = clean()
+    with Stream(3):
+        wanted = torch.add(x, torch.randn_like(x), alpha=scale)
+    assert torch.equal(corrupted(GaussianNoise(scale), x, seed=3), wanted)
+
+
+@given(low=st.floats(0, 10), width=st.floats(0.1, 10), seed=seeds)
+@settings(max_examples=10)
+def test_levels_of_samples_are_uniform_in_their_range(low, width, seed):
+    n, d = 1000, 1000
+    with Stream(seed):
+        noise = prepared(GaussianNoise((low, low + width)))
+        added, again = noise(torch.zeros(n, 2, d // 2)).double(), noise(torch.zeros(n, d)).double()
+    levels = added.square().mean((1, 2)).sqrt()
+    error = (low + width) / np.sqrt(2 * d)  # standard error of a level
+    assert levels.min() >= low - 6 * error
+    assert levels.max() <= low + width + 6 * error
+    assert kstest(levels, "uniform", (low, width)).statistic < 2.5 / np.sqrt(n) + error / width
+    halves = added.std(2)
+    assert (halves[:, 0] / halves[:, 1]).log().abs().max() < 6 * np.sqrt(2 / d), "one level for all values of a sample"
+    assert abs(np.corrcoef(levels, again.std(1))[0, 1]) < 5 / np.sqrt(n), "other levels in every batch"
+
+
+def test_a_range_of_one_level_is_that_level():
+    x = clean()
+    torch.testing.assert_close(corrupted(GaussianNoise([0.4, 0.4]), x), corrupted(GaussianNoise(0.4), x))
+    assert torch.equal(corrupted(GaussianNoise((0, 0)), x), x)
+
+
+def added_by(module, X, seed=0):
+    """What the noise of ``module`` adds to X, in the units of X."""
+    u = module.standardize(torch.as_tensor(X))
+    with Stream(seed):
+        return (module.corrupt(u) - u) * module.scale
+
+
+class Halved(Noise):
+    """A user's noise that holds another and knows nothing of scales."""
+
+    def __init__(self, inner=None):
+        super().__init__()
+        self.inner = inner
+
+    def corrupt(self, x):
+        return (x + self.inner.corrupt(x)) / 2
+
+
+@pytest.mark.parametrize("level", [25.0, (10, 50)], ids=str)
+@given(mean=st.floats(-10, 10), scale=st.floats(1, 100), seed=seeds)
+@settings(max_examples=10)
+def test_a_level_in_units_of_the_data_does_not_depend_on_their_scale(level, mean, scale, seed):
+    x, noise = 200 * clean(shape=(50, 6)), GaussianNoise(level, unit="data")
+    params = {"input_shape": (6,), "n_components": 2, "mean": mean, "scale": scale}
+    wanted = corrupted(GaussianNoise(level), torch.zeros(50, 6), seed)
+    composed = Compose(BlockMasking(0), Compose(noise, BlockMasking(0)))  # blocks of size 0 draw nothing
+    for part, share in ((noise, 1.0), (composed, 1.0), (Halved(noise), 0.5)):
+        added = added_by(Autoencoder(MLP, Identity(), SquaredError(), part, **params), x, seed)
+        torch.testing.assert_close(added, share * wanted, rtol=1e-4, atol=1e-3)
+    assert noise.data_scale == 1, "the recipe is unchanged"
+
+
+def test_a_level_in_units_of_the_data_is_kept_by_copies_files_and_further_training(tmp_path):
+    X = 100 * np.random.default_rng(0).random((60, 8, 8)) + np.linspace(0, 300, 8)
+    noise = Compose(GaussianNoise((20, 20), unit="data"), BlockMasking(0))
+    params = {"module__channels": (2,), "module__dense": False, "max_epochs": 1, "random_state": 0}
+    ae = ConvAutoencoder(4, noise=noise, **params).fit(X)
+    skae.save(ae, tmp_path / "ae.skae")
+    found = [ae, pickle.loads(pickle.dumps(ae)), skae.load(tmp_path / "ae.skae")]
+    found += [clone(ae).fit(X), clone(ae).fit(X).partial_fit(X / 2)]
+    found += [clone(ae).set_params(warm_start=True).fit(X).fit(X / 2)]
+    for est in found:
+        added = added_by(est.module_, np.broadcast_to(X[:, None], (60, 1, 8, 8)).astype(np.float32))
+        assert float(added.std()) == pytest.approx(20, rel=6 / np.sqrt(2 * X.size))
+        assert est.noise.first.data_scale == 1, "the recipe learns nothing"
+
+
+def test_gaussian_noise_of_version_0_2_has_the_unit_of_today():
+    old = GaussianNoise(0.3)
+    del old.unit
+    again = clone(pickle.loads(pickle.dumps(old)))
+    assert again.get_params() == {"scale": 0.3, "unit": "std"}
+    assert torch.equal(corrupted(old, clean()), corrupted(again, clean()))
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "match"),
+    [
+        ({"scale": (0.1, -1)}, ValueError, r"scale\[1\] == -1, must be >= 0"),
+        ({"scale": (float("nan"), 1)}, ValueError, r"scale\[0\] == nan"),
+        ({"scale": (0, float("inf"))}, ValueError, r"scale\[1\] == inf, must be finite"),
+        ({"scale": (False, 1)}, TypeError, r"scale\[0\] must be an instance of Real, not bool"),
+        ({"scale": True}, TypeError, "scale must be an instance of Real, not bool"),
+        ({"scale": ("a", "b")}, TypeError, r"scale\[0\] must be an instance of"),
+        ({"scale": (2, 1)}, ValueError, r"scale must be a number, or a range \(low, high\) .*, got \(2, 1\)"),
+        ({"scale": [1]}, ValueError, r"scale must be a number, or a range .*, got \[1\]"),
+        ({"scale": ()}, ValueError, r"scale must be a number, or a range .*, got \(\)"),
+        ({"scale": (0, 1, 2)}, ValueError, r"scale must be a number, or a range .*, got \(0, 1, 2\)"),
+        ({"unit": "dat"}, ValueError, "unit must be one of 'std', 'data', got 'dat'. Did you mean 'data'"),
+        ({"unit": True}, ValueError, "unit must be one of"),
+    ],
+    ids=str,
+)
+def test_wrong_levels_and_units_raise(params, error, match):
+    with pytest.raises(error, match=f"GaussianNoise: {match}"):
+        GaussianNoise(**params).setup(n_components=1)
 
 
 # ------------------------------------------------------------------ masking

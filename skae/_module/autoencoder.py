@@ -137,6 +137,9 @@ class Autoencoder(nn.Module):
         # Sequences may have other lengths later: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
         self._set_scaling(mean, scale)
+        for part in () if noise is None else self.noise.modules():  # a noise within another need not be passed it
+            if isinstance(part, Noise):
+                part.data_scale = self.scale
         self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
         self.n_weights = sum(p.numel() for p in self.parameters())
         costs = inspect_network(self) if costs is None else costs

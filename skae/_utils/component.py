@@ -33,7 +33,7 @@ class Component(ParamsMixin, nn.Module):
     >>> from skae.noise import GaussianNoise
     >>> noise = GaussianNoise(scale=0.5)
     >>> clone(noise).set_params(scale=0.1), noise
-    (GaussianNoise(scale=0.1), GaussianNoise(scale=0.5))
+    (GaussianNoise(scale=0.1, unit='std'), GaussianNoise(scale=0.5, unit='std'))
     """
 
     progress: float | None = None

@@ -16,11 +16,15 @@ class Noise(Component):
         Whether the training loss includes only masked values.
     draws : bool
         Whether the noise uses random numbers.
+    data_scale : float
+        What X is divided by where it is standardized, set before training: a level ``s`` in the units of X is
+        ``s / data_scale`` in the samples that `corrupt` gets.
     """
 
     _abstract = True
     draws: bool = True
     hidden_only: bool = False
+    data_scale: float = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Corrupt ``x`` in training mode; return the same shape."""

@@ -21,7 +21,7 @@ class Compose(Noise):
     >>> from skae.noise import BlockMasking, GaussianNoise
     >>> noise = Compose(GaussianNoise(0.5), BlockMasking())
     >>> noise.set_params(second__size=0.2)
-    Compose(first=GaussianNoise(scale=0.5), second=BlockMasking(hidden_only=False, n_blocks=1, size=0.2))
+    Compose(first=GaussianNoise(scale=0.5, unit='std'), second=BlockMasking(hidden_only=False, n_blocks=1, size=0.2))
     """
 
     first: Noise

@@ -1,4 +1,4 @@
-"""Conversion of samples to images, and tiled plots of images."""
+"""Conversion of samples to images, and their range of values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from .._data.arrays import as_array, check_array
 from .._data.chunked import extremes
 from .._data.collections import one_array
 from .._data.images import ImageLayout, find_layout, is_auto
-from ._common import new_axes, pyplot
-
-_UNKNOWN = (0.55, 0.7, 0.85)  # pale blue, for NaN
 
 
 def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name: str = "X") -> np.ndarray:
@@ -37,6 +34,15 @@ def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name:
     return np.moveaxis(images[:, :3], 1, -1)
 
 
+def image_list(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name: str = "X") -> list[np.ndarray]:
+    """Convert samples of ``X`` to a list, each as in `as_images`; a list or column may hold images of several sizes."""
+    if isinstance(X, list | tuple) or (getattr(getattr(X, "dtype", None), "kind", "") == "O" and X.ndim == 1):
+        shapes = {np.shape(as_array(item)) for item in X if not isinstance(item, list | tuple)}
+        if len(shapes) > 1:
+            return [as_images([item], input_shape, channel_axis, f"{name}[{i}]")[0] for i, item in enumerate(X)]
+    return list(as_images(X, input_shape, channel_axis, name))
+
+
 def fitted_layout(estimator: Any) -> ImageLayout | None:
     """Return the fitted image layout of ``estimator`` or of its inner estimator, or None."""
     layout = getattr(estimator, "layout_", None)
@@ -53,42 +59,14 @@ def layout_params(estimator: Any, input_shape: Any, channel_axis: Any) -> tuple[
     layout = fitted_layout(estimator)
     if layout is None or input_shape is not None:
         return input_shape, channel_axis
-    return layout.image_shape, layout.channel_axis if is_auto(channel_axis) else channel_axis
+    if len(layout.row_shape) == 1:  # rows that are images have shapes of their own, which need not be that seen in fit
+        input_shape = layout.image_shape
+    return input_shape, layout.channel_axis if is_auto(channel_axis) else channel_axis
 
 
-def value_range(X: np.ndarray) -> tuple[float, float]:
+def value_range(images: Any) -> tuple[float, float]:
     """Return the values drawn black and white: (0, 255) for uint8, (0, 1) for values in [0, 1], else the extremes."""
-    if X.dtype == np.uint8:
+    if all(image.dtype == np.uint8 for image in images):
         return 0.0, 255.0
-    low, high = extremes(X)
+    low, high = extremes(np.array([extremes(image) for image in images]))
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
-
-
-def draw_tiles(ax: Any, grid: np.ndarray, limits: tuple[float, float], cmap: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Draw gray or color images of shape (n_rows, n_columns, height, width[, 3]) as one picture with white gaps.
-
-    Ticks, without marks, are at the centers of rows and columns. Return the axes, created if ``ax`` is None, and the
-    `AxesImage`.
-    """
-    (n_rows, n_columns, height, width), (low, high) = grid.shape[:4], limits
-    scaled = ((grid.astype(np.float64) - low) / ((high - low) or 1.0)).clip(0, 1)
-    unknown, scaled = np.isnan(scaled), np.nan_to_num(scaled)
-    if grid.ndim == 4:
-        rgb = pyplot().get_cmap(cmap)(scaled)[..., :3]
-    else:
-        rgb, unknown = scaled, unknown.any(axis=-1)
-    rgb[unknown] = _UNKNOWN
-    gap = max(1, round(max(height, width) / 20))
-    rgb = np.pad(rgb, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1.0)
-    picture = rgb.swapaxes(1, 2).reshape(n_rows * (height + gap), n_columns * (width + gap), 3)[:-gap, :-gap]
-    if ax is None:
-        inches = min(10.0, max(3.4, 0.85 * n_columns))  # width of the images, without labels
-        ax = new_axes((inches + 1.1, inches * picture.shape[0] / picture.shape[1] + 0.6))
-    if max(height, width) <= 64:  # show pixels of small images, smooth large ones
-        kwargs = {"interpolation": "nearest", **kwargs}
-    image = ax.imshow(picture, **kwargs)
-    ax.set_xticks(np.arange(n_columns) * (width + gap) + (width - 1) / 2)
-    ax.set_yticks(np.arange(n_rows) * (height + gap) + (height - 1) / 2)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    return ax, image

@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import as_array
 from .._utils.checks import check_number
-from ._images import as_images, draw_tiles, layout_params, value_range
+from ._images import as_images, layout_params, value_range
+from ._tiles import draw_tiles
 
 
 class TraversalDisplay:
@@ -175,7 +176,7 @@ class TraversalDisplay:
             The display itself.
         """
         upwards = np.asarray(self.images)[::-1]  # the origin of images is at the top
-        self.ax_, self.im_ = draw_tiles(ax, upwards, self.limits, cmap, **kwargs)
+        self.ax_, self.im_, _ = draw_tiles(ax, upwards, self.limits, cmap, **kwargs)
         self.figure_ = self.ax_.figure
         self.ax_.set_xticklabels(_tick_labels(self.x_values), rotation=90 if len(self.x_values) > 12 else 0)
         self.ax_.set_yticklabels([""] if self.y_values is None else _tick_labels(self.y_values)[::-1])

@@ -331,7 +331,7 @@ LOSSES = members(losses, losses.Loss) | {
 }
 DATA_OF = {"Bernoulli": shares, "DiscretizedLogistic": levels}
 NOISES = members(noise, noise.Noise) | {
-    "GaussianNoise": late(noise.GaussianNoise, scale=0.3),
+    "GaussianNoise": late(noise.GaussianNoise, scale=(0.1, 0.3), unit="data"),
     "MaskingNoise": late(noise.MaskingNoise, fraction=0.5),
     "BlockMasking": late(noise.BlockMasking, size=0.3, n_blocks=2),
     "SaltAndPepper": late(noise.SaltAndPepper, fraction=0.3),

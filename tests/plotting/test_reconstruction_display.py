@@ -34,6 +34,11 @@ def labels(display, axis):
     return [label.get_text() for label in getattr(display.ax_, f"get_{axis}ticklabels")()]
 
 
+def captions(display):
+    """The texts below the images of all rows but the last."""
+    return [text.get_text() for text in display.ax_.texts]
+
+
 def test_originals_are_above_reconstructions():
     X, X_hat = ramp(3, 8, 5), ramp(3, 8, 5)[:, ::-1]
     display = draw(X, X_hat)
@@ -134,8 +139,10 @@ def test_metric_below_each_image(metric):
 
 def test_metric_compares_with_target():
     X, X_target = ramp(2, 8, 8), ramp(2, 8, 8)
-    assert labels(draw(X, X_target + 0.5, X_target=X_target, metric="mse"), "x") == ["0.25", "0.25"]
-    assert labels(draw(X + 9, X_target, X_target=X_target, metric="mse"), "x") == ["0", "0"]
+    assert captions(draw(X, X_target + 0.5, X_target=X_target, metric="mse")) == ["0", "0", "0.25", "0.25"]
+    display = draw(X + 9, X_target, X_target=X_target, metric="mse")
+    assert captions(display) == ["81", "81", "0", "0"]
+    assert labels(display, "x") == ["", ""], "none below the target"
 
 
 def test_metric_labels_do_not_overlap():
@@ -182,8 +189,10 @@ def test_from_estimator_passes_arguments(autoencoder, few):
     display = ReconstructionDisplay.from_estimator(
         autoencoder, few / 2, X_target=few, n_samples=4, input_shape=(4, 16), cmap="gray_r", metric="psnr"
     )
-    assert picture(display).shape == (3 * 4 + 2, 4 * 16 + 3, 3)
-    np.testing.assert_allclose(tile(display, 2, 1, 4, 16)[..., 0], 1 - few[1].reshape(4, 16) / 16, atol=1 / 255)
+    assert len(captions(display)) == 8
+    assert picture(display).shape[1:] == (4 * 16 + 3, 3)
+    shown = picture(display)[-4:, 17:33, 0]  # the target, below rows with captions
+    np.testing.assert_allclose(shown, 1 - few[1].reshape(4, 16) / 16, atol=1 / 255)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +216,7 @@ def test_from_estimator_passes_arguments(autoencoder, few):
         ((3, 8, 8), {"channel_axis": 0}, r"^channel_axis=0 needs images with three axes, but X has rows of shape"),
         ((3, 2, 8, 8, 3), {}, r"^X has rows of shape \(2, 8, 8, 3\), but an image has 2 axes, or 3 with channels"),
         ((3, 64), {"input_shape": (64,)}, r"^input_shape is \(64,\), but an image has 2 axes"),
-        ((3, 64), {"metric": "ssim"}, "metric must be one of None, 'psnr', 'mse', got 'ssim'"),
+        ((3, 64), {"metric": "ssim"}, "metric must be one of 'auto', None, 'psnr', 'mse', got 'ssim'"),
         ((3, 64), {"n_samples": 0}, "n_samples == 0, must be >= 1"),
     ],
 )
@@ -247,11 +256,15 @@ def test_psnr_of_nan_requires_target():
     with pytest.raises(ValueError, match=r"^X_target contains NaN.*pass an X_target without NaN, or metric='mse'"):
         draw(X, X_hat, X_target=holes, metric="psnr")
     expected = labels(draw(X, X_hat, metric="psnr"), "x")
-    assert labels(draw(holes, X_hat, X_target=X, metric="psnr"), "x") == expected
+    assert captions(draw(holes, X_hat, X_target=X, metric="psnr")) == ["inf dB", *expected], "none for the hole"
     known = [f"{v:.3g}" for v in reconstruction_error(holes, X_hat, per_sample=True)]
     assert labels(draw(holes, X_hat, metric="mse"), "x") == known
 
 
 def test_mismatched_images_raise():
-    with pytest.raises(ValueError, match=r"the same number and shape of images, got X \(3, 8, 8\), X_hat \(2, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"the same number of images, got 3 in X, 2 in X_hat"):
         draw(ramp(3, 8, 8), ramp(2, 8, 8))
+    for X, X_hat in [(ramp(3, 8, 8), ramp(3, 8, 9)), ([ramp(9, 9), ramp(8, 8)], [ramp(9, 9), ramp(8, 9)])]:
+        i = int(isinstance(X, list))
+        with pytest.raises(ValueError, match=rf"of one shape, got X\[{i}\] \(8, 8\), X_hat\[{i}\] \(8, 9\)"):
+            draw(X, X_hat)
