@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from .._utils.checks import LARGEST
 from .._utils.memory import hold_budget
-from .arrays import as_array, is_float
+from .arrays import is_float
 from .chunked import extremes
 from .collections import is_pil_image, sample_array
 from .images import ImageLayout, find_layout, is_auto

@@ -344,7 +344,9 @@ class Autoencoder(nn.Module):
     def decoded_shape(self, z: Tensor, c: Tensor | None) -> tuple[int, ...]:
         """Return the shape in which the network's ``decode`` gets a code."""
         flat = self._with_condition(z, c)
-        return tuple((flat.unflatten(1, (-1, *self.code_size(self.input_shape[1:]))) if self.any_size else flat).shape[1:])
+        return tuple(
+            (flat.unflatten(1, (-1, *self.code_size(self.input_shape[1:]))) if self.any_size else flat).shape[1:]
+        )
 
     # ---------------------------------------------------------------- the bottleneck, and how codes are laid out
 

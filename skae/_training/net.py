@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, P
 from torch import Tensor, nn
 
 from .._data.batches import Batch, BatchIterator, InMemoryDataset, Inputs
+from .._data.crops import CropDataset
 from .._data.streaming import StreamingDataset
 from .._module.autoencoder import Autoencoder
 from .._module.inspection import draws_nothing
@@ -152,7 +153,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
         return output, objective + self._penalty() if self.alpha else objective
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        if isinstance(X, InMemoryDataset | StreamingDataset):
+        if isinstance(X, InMemoryDataset | StreamingDataset | CropDataset):
             return X, y
         return super().get_split_datasets(X, y, **fit_params)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -446,9 +445,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         n_components = self.module_.n_components
         if self.pooling is not None:
             Z = Z if isinstance(Z, Tensor) else [z[None] for z in Z]
-            Z = pooled(Z, n_components, self.pooling) if isinstance(Z, Tensor) else [
-                pooled(z, n_components, self.pooling)[0] for z in Z
-            ]
+            Z = (
+                pooled(Z, n_components, self.pooling)
+                if isinstance(Z, Tensor)
+                else [pooled(z, n_components, self.pooling)[0] for z in Z]
+            )
             return torch.stack(Z) if isinstance(Z, list) else Z
         if isinstance(Z, Tensor):
             return Z
@@ -617,6 +618,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         gives: str | None = "sum",
     ) -> Tensor:
         """Return the losses that ``function`` gives for standardized samples, (n,) in float64, in the unit of X."""
+
         # A loss beyond float32 counts as the largest number.
         def clamped(*parts: Any, **inner: Any) -> Tensor:
             return function(*parts, **inner).clamp(max=LARGEST)

@@ -23,7 +23,10 @@ from ..nn import Conv
 from ._fit_data import FitData, read_fit_data
 from ._resolve import ModelSpec, unwrapped
 
-_SMALL, _CROP = 128, 64  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
+_SMALL, _CROP = (
+    128,
+    64,
+)  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
 _LEAST_BATCHES, _MOST_CROPS = 8, 2**14  # of an epoch with n_crops="auto"
 _LEAST_FIRST = 64  # crops that parts are initialized with
 _VALIDATION = (64, 512)  # crops at least and at most; between them as many as cover what is held out

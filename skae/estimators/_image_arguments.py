@@ -117,9 +117,13 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
             h, w = maps.shape[2:]
             fit_size = tuple(module.input_shape[1:])
             if own is None:
-                own = fit_size if module.code_size(fit_size) == (h, w) and not est._layout.any_size else (
-                    h * stride,
-                    w * stride,
+                own = (
+                    fit_size
+                    if module.code_size(fit_size) == (h, w) and not est._layout.any_size
+                    else (
+                        h * stride,
+                        w * stride,
+                    )
                 )
             if module.code_size(own) != (h, w):
                 raise ValueError(

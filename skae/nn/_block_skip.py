@@ -13,6 +13,7 @@ from torch import Tensor
 from .._data.pca import Axes, Samples
 from ._layers import LinearSkip, zero_
 
+
 class BlockSkip(LinearSkip):
     r"""Linear encoder and decoder of overlapping blocks, added to the nonlinear ones and initialized to block PCA.
 
