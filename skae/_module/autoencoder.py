@@ -243,7 +243,8 @@ class Autoencoder(nn.Module):
 
     def _without_empty(self, x: Tensor) -> Tensor:
         """Mark the values of features without a known value in training as missing."""
-        return x if self._empty_of(x) is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+        empty = self._empty_of(x)
+        return x if empty is None else x.masked_fill(empty.to(x.device), torch.nan)
 
     def _empty_of(self, x: Tensor) -> Tensor | None:
         """Return where ``x`` has features without a known value in training; images of another size have none."""
@@ -501,8 +502,9 @@ class Autoencoder(nn.Module):
         raw = self._decode(z, None if like is None else self._observed(like), c, size)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
         x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
-        if self._empty_of(x_hat) is not None:
-            x_hat = x_hat.masked_fill(self.empty, 0)
+        empty = self._empty_of(x_hat)
+        if empty is not None:
+            x_hat = x_hat.masked_fill(empty, 0)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat

@@ -473,9 +473,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was float64 or integers
-            that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
-            its length.
+            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was
+            float64 or integers that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`:
+            a code does not know its length.
 
         Raises
         ------
@@ -685,7 +685,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def _check_target_images(self, images: ImageList, X_target: Any) -> ImageList:
         """Check the images that a list of images is compared with."""
-        targets = as_image_list(X_target, "X_target", self._layout.channel_axis, nan=self.module_.missing)
+        targets = as_image_list(X_target, "X_target", images.layout.channel_axis, nan=self.module_.missing)
         if len(targets) != len(images):
             raise ValueError(f"X_target must hold {len(images)} images to go with X, got {len(targets)}.")
         for i in range(len(images)):

@@ -221,7 +221,8 @@ class Conv(nn.Module):
         self.stride = 2**n_stages if self._downsampling else 1
         self.halo = None if self._normalization == "group" else self._find_halo(n_stages, n_blocks)
         if self.any_size:
-            self.encoder, self.decoder[0] = self.encoder[:-1], nn.Identity()
+            self.encoder = nn.Sequential(*list(self.encoder)[:-1])
+            self.decoder[0] = nn.Identity()
         for layer in doubles:
             if isinstance(layer, nn.ConvTranspose2d):
                 layer.output_padding = (1, 1)
@@ -300,7 +301,7 @@ class Conv(nn.Module):
         return z
 
     def init_from(self, x: Tensor) -> bool:
-        """Initialize the linear maps to the PCA of the images ``x``, or of their blocks; return whether there are any."""
+        """Initialize the linear maps to the PCA of images or of their blocks; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)
