@@ -166,6 +166,10 @@ class Autoencoder(nn.Module):
         """Return height and width of the code of an image of ``size``, for a network that takes any."""
         return tuple(-(-side // self.network.stride) for side in size)
 
+    def n_codes_of(self, x: Tensor) -> int:
+        """Return the width of the codes of samples, which for images of any size depends on theirs."""
+        return self.n_components * math.prod(self.code_size(x.shape[2:])) if self.any_size else self.n_codes
+
     def _set_up_parts(self) -> None:
         if takes(self.bottleneck.setup, "n_positions"):
             self.bottleneck.setup(self.n_components, n_positions=self.n_positions)
