@@ -51,7 +51,8 @@ from ._warnings import renamed_argument, warn
 
 # Everything that a fit leaves behind. `_condition` says how y becomes conditions.
 _FITTED = (
-    *("net_", "input_shape_", "layout_", "n_features_in_", "feature_names_in_", "_condition", "classes_"),
+    *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
+    *("_condition", "classes_"),
     *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
 )
 
@@ -153,14 +154,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
             Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
-            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
-            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
-            lengths.
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images (arrays,
+            tensors or PIL images), or sequences (length, channels), which such a network takes in any lengths. Images
+            are of one size, unless the network takes any (``module__dense=False``): these may also be a torch Dataset
+            or another sequence that reads them, and one image is enough.
         y : None
             Ignored. What the reconstruction is to be compared with is ``X_target``.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out.
+            hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
+            those of X, or a whole multiple of their height and width.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Validation samples, in place of a share of X.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
@@ -289,6 +292,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         )
         if data.layout is not NO_LAYOUT:
             fitted["layout_"] = data.layout
+        if data.target_layout is not None:
+            fitted["target_layout_"] = data.target_layout
         if condition:
             fitted["_condition"] = condition
         if condition.classes is not None:
@@ -355,6 +360,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return layout_of(self)
 
     @property
+    def _target_layout(self) -> Layout:
+        """How reconstructions lie: as X, or as targets of another shape."""
+        return vars(self).get("target_layout_", self._layout)
+
+    @property
     def _context(self) -> Any:
         """How y becomes conditions of the decoder."""
         return vars(self).get("_condition") or NO_CONDITION
@@ -378,7 +388,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return given or self._reads_images(find_network(self.module))
 
     def _gather(self, X: Any) -> Any:
-        """Return ``X`` as one array if it is a collection of samples, before or after `fit`; images of any size stay."""
+        """Return a collection of samples as one array, before or after `fit`; images of any size stay a list."""
         if is_image_list(X) and takes_any_size(find_network(self.module), self._network_params()):
             return X
         return gather(self, X, "X", NaNPolicy(step_axis=step_axis_of(self) if self._may_read_padding() else None))
@@ -434,8 +444,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
         Returns
         -------
-        Z : ndarray or Tensor of shape (n_samples, n_components), float32
-            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position.
+        Z : ndarray or Tensor of shape (n_samples, n_components), or list of ndarray, float32
+            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position,
+            unless ``pooling`` reduces it; a list of images of any size gives a list of maps (n_components, h, w).
 
         Raises
         ------
@@ -496,7 +507,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _decode_given(self, Z: Any, y: Any, size: Any) -> Any:
         """Decode codes that the user gives: those of `fit`, or maps of images of any size."""
         check_is_fitted(self)
-        self._refuse_pooled()
+        self._refuse_to_decode()
         project = self.module_.bottleneck.discrete
         if not self.module_.any_size and size is not None:
             raise ValueError("size needs a network that takes images of any size, module__dense=False.")
@@ -512,7 +523,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         is_list = isinstance(Z, list | tuple) and len(getattr(Z[0], "shape", ())) == 3
         return [as_array(image[0]) for image in found] if is_list else found[0]
 
-    def _refuse_pooled(self) -> None:
+    def _refuse_to_decode(self) -> None:
+        if self.module_.translates:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on an X_target of another shape than X, so that codes are not decoded "
+                "to X: reconstruct translates X to the target."
+            )
         if self.pooling is not None:
             raise ValueError(
                 f"pooling={self.pooling!r} leaves no code to decode: set pooling=None, before fit or after it."
@@ -532,10 +548,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
         Returns
         -------
-        X_hat : ndarray or Tensor of X's shape; with ``keep_observed`` of X's dtype
+        X_hat : ndarray or Tensor of X's shape, or list of ndarray; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
             not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
-            sequence it is NaN, as X is; of a list of sequences it is the padded array.
+            sequence it is NaN, as X is; of a list of sequences it is the padded array. A list of images of any size
+            gives a list. After a fit on an ``X_target`` of another shape, it has the layout and the units of that.
 
         Raises
         ------
@@ -575,19 +592,21 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         size = self.module_.input_shape[1:] if self.module_.any_size and size is None else size
         ways: dict[str, Any] = {"size": size, "gives": None if noisy else "image"} if self.module_.any_size else {}
         found = self._runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype, **ways)
-        return self._layout.restore(found)
+        return self._target_layout.restore(found)
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
+        if keep_observed and self.module_.translates:
+            raise ValueError("keep_observed=True needs an X_target of the shape of X.")
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
         dtype = torch.float64 if is_double(X) else torch.float32
         found = self._run(self.module_.reconstruct, X, c=c, lengths_of=0, dtype=dtype, gives="image")
         if not isinstance(X, ImageList):
-            X_hat = self._layout.restore(found)
+            X_hat = self._target_layout.restore(found)
             return fill_missing(X, X_hat) if keep_observed else X_hat
         images = (fill_missing(X[i], as_array(image)) if keep_observed else image for i, image in enumerate(found))
-        return [as_array(self._layout.restore(image[None])[0]) for image in images]
+        return [as_array(self._target_layout.restore(image[None])[0]) for image in images]
 
     # ---------------------------------------------------------------- scoring
 
@@ -684,6 +703,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
         rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
+        if self.module_.translates:
+            if X_target is None:
+                raise ValueError("X_target is needed, as it has another shape than X: pass what X is translated to.")
+            X = X if isinstance(X, ImageList) else as_image_list(as_array(X), "X", self._channel_axis(), nan=True)
         if isinstance(X, ImageList):
             return X, X if X_target is None else self._check_target_images(X, X_target)
         if X_target is None:
@@ -694,14 +717,24 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def _check_target_images(self, images: ImageList, X_target: Any) -> ImageList:
         """Check the images that a list of images is compared with."""
-        targets = as_image_list(X_target, "X_target", images.layout.channel_axis, nan=self.module_.missing)
+        module = self.module_
+        targets = as_image_list(X_target, "X_target", self._channel_axis(of_target=True), nan=module.missing)
         if len(targets) != len(images):
             raise ValueError(f"X_target must hold {len(images)} images to go with X, got {len(targets)}.")
         for i in range(len(images)):
-            wanted, found = images.read(i).shape, targets.read(i).shape
+            _, *size = images.read(i).shape
+            wanted, found = (module.target_shape[0], *(module.factor * side for side in size)), targets.read(i).shape
             if wanted != found:
-                raise ValueError(f"X_target[{i}] must have the size of X[{i}], {wanted[1:]}, got {found[1:]}.")
+                raise ValueError(
+                    f"X_target[{i}] must have {wanted[0]} channels and the size {wanted[1:]} to go with X[{i}], got "
+                    f"{found[0]} channels and the size {found[1:]}."
+                )
         return targets
+
+    def _channel_axis(self, *, of_target: bool = False) -> Any:
+        """Return the axis of the channels of images, or None."""
+        layout = self._target_layout if of_target else self._layout
+        return getattr(layout, "channel_axis", None)
 
     # ---------------------------------------------------------------- sampling
 

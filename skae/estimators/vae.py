@@ -94,6 +94,16 @@ class VAEGenerator(BaseAutoencoder):
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
         has 1, 3 or 4 entries, and asks otherwise. Of sequences (``module='gru'`` or
         ``'tcn'``) 0 stands for (channels, length), and -1 or 'auto' for (length, channels).
+    crop_size : 'auto', int or (height, width), default='auto'
+        Size of the crops, in pixels, that a network for images of any size (``module__dense=False``) is trained on.
+        'auto' trains on whole images where all are of one size of at most 128 × 128, otherwise on crops of 64 × 64, or
+        of the shortest side there is.
+    n_crops : int or 'auto', default='auto'
+        Crops that are drawn anew in every epoch. 'auto' takes as many as cover the images once, at least 8 batches and
+        at most 16,384, or one for each image where these are more.
+    augmentation : {None, 'flip', 'flip_rotate'}, default=None
+        How crops, or whole images, are turned at random: 'flip' mirrors left and right; 'flip_rotate' takes one of the
+        eight flips and quarter turns, for square crops.
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
         does every class with an attribute ``reads_images = True``. It goes without its linear skip unless
@@ -122,6 +132,9 @@ class VAEGenerator(BaseAutoencoder):
         codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
         estimator such as ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is
         fitted for each; for real targets a mixture is fitted to codes and targets together.
+    pooling : {None, 'mean', 'max'}, default=None
+        What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
+        single number, so that images of any size have ``n_components`` features.
     alpha : float, default=0.0
         Strength of the penalty on the network's weights; at least 0.
     l1_ratio : float, default=0.0
@@ -197,7 +210,9 @@ class VAEGenerator(BaseAutoencoder):
         Shape of one row of X, as it came in.
     layout_ : SequenceLayout or ImageLayout
         How an image lies in a row of X, where the network takes images or ``input_shape`` says so; how a sequence
-        does, where its channels come first.
+        does, where its channels come first. After training on crops the shapes are those of a crop.
+    target_layout_ : ImageLayout
+        The same of ``X_target``, where that has another shape than X.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -355,14 +370,16 @@ class VAEGenerator(BaseAutoencoder):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
             Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
-            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
-            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
-            lengths.
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images (arrays,
+            tensors or PIL images), or sequences (length, channels), which such a network takes in any lengths. Images
+            are of one size, unless the network takes any (``module__dense=False``): these may also be a torch Dataset
+            or another sequence that reads them, and one image is enough.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             With ``conditional`` the classes or the targets of the rows; ignored otherwise.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out.
+            hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
+            those of X, or a whole multiple of their height and width.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Validation samples, in place of a share of X.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
@@ -570,8 +587,8 @@ class VAEGenerator(BaseAutoencoder):
 
         Returns
         -------
-        X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
-            The decoded means of the posteriors.
+        X_hat : ndarray or Tensor of X's shape, or list of ndarray, float32; with ``keep_observed`` of X's dtype
+            The decoded means of the posteriors. A list of images of any size gives a list.
 
         Raises
         ------
