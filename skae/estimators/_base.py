@@ -526,8 +526,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _refuse_to_decode(self) -> None:
         if self.module_.translates:
             raise ValueError(
-                f"{type(self).__name__} was fitted on an X_target of another shape than X, so that codes are not decoded "
-                "to X: reconstruct translates X to the target."
+                f"{type(self).__name__} was fitted on an X_target of another shape than X, and decodes codes to no X: "
+                "reconstruct translates X to the target."
             )
         if self.pooling is not None:
             raise ValueError(

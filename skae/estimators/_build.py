@@ -37,8 +37,8 @@ def build_net(
     params = est._extra
     if scaling.get("target_shape") is not None and not _names_target_shape(spec.network):
         raise ValueError(
-            f"X_target has images of (channels, height, width) {scaling['target_shape']}, X of {input_shape}: that needs "
-            "a network that takes target_shape, as module='conv' does."
+            f"X_target has images of (channels, height, width) {scaling['target_shape']}, X of {input_shape}: that "
+            "needs a network that takes target_shape, as module='conv' does."
         )
     module_params: dict[str, Any] = {
         "network": spec.network,
@@ -89,7 +89,7 @@ def build_net(
 
 
 def _names_target_shape(network: Any) -> bool:
-    """Whether a network is told the shape of targets; a module that is built already has its own."""
+    """Whether a network takes the shape of targets; a module that is built already has its own."""
     return isinstance(network, nn.Module) or "target_shape" in inspect.signature(network).parameters
 
 
