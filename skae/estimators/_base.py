@@ -36,7 +36,7 @@ from .._training.checkpoint import remove_checkpoint
 from .._training.state import available
 from .._utils.checks import LARGEST, check_choice, check_number
 from .._utils.rng import draw_seed
-from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
+from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, output_container, with_callbacks
 from .._utils.slots import select
 from . import _extra
 from ._advice import warn_of_scales, warn_of_target
@@ -458,7 +458,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if self.pooling is not None:
             together = [Z] if isinstance(Z, Tensor) else [z[None] for z in Z]
             return torch.cat([pooled(z, self.module_.n_components, self.pooling) for z in together])
-        return Z if isinstance(Z, Tensor) else self._maps(Z, X)
+        if isinstance(Z, Tensor):
+            return Z
+        if output_container(self) != "default":
+            raise ValueError("set_output needs codes of one width: set pooling='mean' or 'max' for images of any size.")
+        return self._maps(Z, X)
 
     def _maps(self, codes: list[Tensor], images: ImageList) -> list[np.ndarray]:
         """Return the flat codes of images as maps (n_components, h, w)."""

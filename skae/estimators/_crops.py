@@ -11,7 +11,7 @@ import numpy as np
 
 from .._data.arrays import as_array
 from .._data.crops import AUGMENTATIONS, CropSource
-from .._data.image_list import ImageList, as_image_list, is_image_list
+from .._data.image_list import ImageList, as_image_list, is_image_list, listed
 from .._data.images import refuse_one_image
 from .._data.layout import ImageLayout, layout_of
 from .._data.sources import LazyArray
@@ -59,7 +59,9 @@ def read_crops(
     est: Any, spec: ModelSpec, X: Any, y: Any, *, goes_on: bool, reset: bool, one_epoch: bool, **arrays: Any
 ) -> FitData | None:
     """Read images and cut crops of them to train on; return None where X is trained on as it is."""
-    X_target, X_val, X_val_target = (arrays.pop(name, None) for name in ("X_target", "X_val", "X_val_target"))
+    X, X_target, X_val, X_val_target = map(
+        listed, (X, *(arrays.pop(name, None) for name in ("X_target", "X_val", "X_val_target")))
+    )
     images = _images_to_crop(est, spec, X, X_target, goes_on=goes_on)
     if images is None:
         return None
@@ -141,17 +143,24 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
     if not (any_size or asks) or not est._reads_images(spec.network):
         return None
     if not _holds_images(X, est):
+        shape: tuple[int, ...] = getattr(X, "shape", ())
+        if any_size and len(shape) == 2 and shape[0] == shape[1] and getattr(est, "input_shape", None) is None:
+            side = math.isqrt(shape[1])
+            raise ValueError(
+                f"X of shape {shape} may be one image or flat rows: pass [X] for one image, or "
+                f"input_shape=({side}, {side}) for rows."
+            )
         if asks:
             raise ValueError(
                 "crop_size, n_crops and augmentation are for images (n, height, width), or with channels, or a list of "
                 "them, and X has flat rows: reshape it."
             )
         return None
-    shape = getattr(X, "shape", None)
-    if not asks and shape is not None and X.dtype != object:
-        sides = [side for side in shape[1:] if side not in (3, 4)]
+    row_shape = tuple(getattr(X, "shape", ()))[1:]
+    if not asks and row_shape and X.dtype != object:
+        sides = [side for side in row_shape if side not in (3, 4)]
         # `partial_fit` and `warm_start` on images of the size of before are as before.
-        same = goes_on and tuple(shape[1:]) == est.input_shape_ and layout_of(est)[3:] != (True,)
+        same = goes_on and row_shape == est.input_shape_ and layout_of(est)[3:] != (True,)
         if same or (not goes_on and max(sides, default=0) <= _SMALL):
             return None
     return _scanned(X, "X", est, spec)
