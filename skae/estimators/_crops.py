@@ -144,8 +144,8 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
         return None
     if not _holds_images(X, est):
         shape: tuple[int, ...] = getattr(X, "shape", ())
-        if any_size and len(shape) == 2 and shape[0] == shape[1] and getattr(est, "input_shape", None) is None:
-            side = math.isqrt(shape[1])
+        side = math.isqrt(shape[1]) if len(shape) == 2 else 0
+        if any_size and shape == (side**2, side**2) and getattr(est, "input_shape", None) is None:
             raise ValueError(
                 f"X of shape {shape} may be one image or flat rows: pass [X] for one image, or "
                 f"input_shape=({side}, {side}) for rows."
