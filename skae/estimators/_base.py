@@ -45,7 +45,7 @@ from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
 from ._html import documented
-from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled
+from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled, width_of_draws
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
 from ._warnings import renamed_argument, warn
 
@@ -306,7 +306,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if self.prior is None:
             return {}
         codes = BatchRunner(net.module_, net.device).run(net.module_.encode, data.X).numpy()
-        prior = LatentPrior(find_prior(self), data.condition)
+        prior = LatentPrior(find_prior(self), data.condition, width_of_draws(net.module_, data.layout))
         return {"prior_": prior.fit(codes, data.c, data.sample_weight, seed, earlier)}
 
     def _warn_of_data(self, X: Any, data: FitData, y: Any, *, new: bool) -> None:
@@ -766,8 +766,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             If ``n_samples`` or ``random_state`` is not what it has to be.
         """
         self._check_sampling(n_samples)
-        prior = LatentPrior(self.prior, NO_CONDITION)
-        codes = prior.sample(self.prior_, None, n_samples, self._n_features_out, draw_seed(random_state))
+        prior = LatentPrior(self.prior, NO_CONDITION, width_of_draws(self.module_, self._layout))
+        codes = prior.sample(self.prior_, None, n_samples, self.n_components_, draw_seed(random_state))
         return self._decode(codes).numpy()
 
     def _check_sampling(self, n_samples: int) -> None:

@@ -30,7 +30,8 @@ _SMALL, _CROP = (
 )  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
 _LEAST_BATCHES, _MOST_CROPS = 8, 2**14  # of an epoch with n_crops="auto"
 _LEAST_FIRST = 64  # crops that parts are initialized with
-_VALIDATION = (64, 512)  # crops at least and at most; between them as many as cover what is held out
+# Validation crops, at least and at most, and as a share of those of an epoch; fewer where these cover what is held out.
+_VALIDATION, _VALIDATION_SHARE = (64, 512), 8
 
 
 def check_crop_params(est: Any) -> None:
@@ -90,7 +91,9 @@ def read_crops(
     (x, target), first = _cut(source, n_first, rng)
     (x_val, target_val), second = (None, None), None
     if held is not None:
-        (x_val, target_val), second = _cut(held, min(max(_VALIDATION[0], held.n_distinct), _VALIDATION[1]), rng)
+        least, most = _VALIDATION
+        n_held = max(least, min(held.n_distinct, most, n_crops // _VALIDATION_SHARE))
+        (x_val, target_val), second = _cut(held, n_held, rng)
     conditional = getattr(est, "conditional", False) is not False and y is not None
     layout = ImageLayout(x.shape[1:], x.shape[1:], images.layout.channel_axis, any_size=True)
     if goes_on and layout[2:] != layout_of(est)[2:]:
