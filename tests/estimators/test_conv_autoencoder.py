@@ -771,7 +771,7 @@ def test_shared_attributes_have_equal_documentation():
 
 def test_shared_parameters_have_equal_defaults():
     ours, theirs = (inspect.signature(cls).parameters for cls in (ConvAutoencoder, AutoencoderTransformer))
-    assert set(ours) - set(theirs) == {"input_shape"}
+    assert set(ours) - set(theirs) == {"input_shape", "crop_size", "n_crops", "augmentation", "pooling"}
     for name in set(theirs) - OWN:
         assert ours[name].default == theirs[name].default, name
         assert ours[name].kind == theirs[name].kind, name
