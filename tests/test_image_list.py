@@ -1,5 +1,6 @@
 """Images one by one: what is read, in which layout, and which image is refused."""
 
+import itertools
 import re
 
 import numpy as np
@@ -160,8 +161,8 @@ def test_runs_hold_consecutive_images_of_one_size(order):
         for i, image in zip(index, stack, strict=True):
             np.testing.assert_array_equal(image, images[i])
         seen.append(index)
-    assert sum(seen, []) == list(range(len(order)))
-    assert all(order[a[0]] != order[b[0]] for a, b in zip(seen, seen[1:], strict=False))
+    assert list(itertools.chain(*seen)) == list(range(len(order)))
+    assert all(order[a[0]] != order[b[0]] for a, b in itertools.pairwise(seen))
 
 
 def test_runs_are_not_too_long(monkeypatch):

@@ -82,11 +82,12 @@ def test_tiles_fit_into_memory_but_are_not_all_halo(stride, halo):
 # ------------------------------------------------------------------ tiles against the whole
 
 
-def build(n_channels, bottleneck=None, **params):
+def build(n_channels, bottleneck=None, target_shape=None, **params):
     """A module of any size whose weights have no pattern."""
     module = Autoencoder(
         networks.Conv, bottleneck or Identity(), SquaredError(), None, input_shape=(n_channels, 8, 8), n_components=2,
         network_params=params | {"dense": False}, mean=np.full((n_channels, 1, 1), 0.5), scale=0.7,
+        target_shape=target_shape, target_mean=np.full((1, 1, 1), 0.1), target_scale=1.5,
     )  # fmt: skip
     with torch.no_grad():
         for p in module.network.parameters():
@@ -169,22 +170,41 @@ def test_means_and_deviations_of_posteriors_are_tiled_too(monkeypatch):
     close(found, whole)
 
 
-@pytest.mark.parametrize("of_fit_size", [False, True])
-def test_missing_values_are_filled_alike_in_tiles_and_in_the_whole(monkeypatch, of_fit_size):
+@pytest.mark.parametrize("side", [5, 14])  # of the images of `fit`; 14 is that of some tiles
+def test_missing_values_are_filled_alike_in_tiles_and_in_the_whole(monkeypatch, side):
     params = {"network_params": {"dense": False, "channels": (2,), "kernel_size": 1}, "n_components": 2}
     module = Autoencoder(
-        networks.Conv, Identity(), SquaredError(), None, missing=True, input_shape=(1, 14, 14) if of_fit_size else (1, 5, 5),
-        mean=np.arange(14.0**2 if of_fit_size else 25).reshape(1, *[14 if of_fit_size else 5] * 2), scale=3.0, **params,
+        networks.Conv, Identity(), SquaredError(), None, missing=True, input_shape=(1, side, side),
+        mean=np.arange(float(side**2)).reshape(1, side, side), scale=3.0, **params,
     ).eval()  # fmt: skip
     x = torch.randn(1, 1, 40, 41)
     x[torch.rand(x.shape) < 0.3] = torch.nan
     runner, halo = BatchRunner(module, "cpu"), module.network.halo
     whole = runner.run(module.encode, x.numpy(), gives="code")
-    monkeypatch.setattr("skae._module.runner.tile_side", lambda *args: 14 if not of_fit_size else 2 * halo + 2)
+    monkeypatch.setattr("skae._module.runner.tile_side", lambda *args: 2 * halo + 2)
     seen = counted(module)
     found = runner.run(module.encode, x.numpy(), gives="code")
     assert len(seen) > 1
     close(found, whole)
+
+
+@pytest.mark.parametrize("upsampling", ["transpose", "shuffle"])
+def test_tiles_of_larger_targets_with_other_channels(monkeypatch, upsampling):
+    module = build(1, channels=(3,), upsampling=upsampling, target_shape=(3, 16, 16))
+    runner = BatchRunner(module, "cpu")
+    x, target = torch.randn(1, 1, 41, 37).numpy(), torch.randn(1, 3, 82, 74).numpy()
+
+    def results():
+        yield runner.run(module.reconstruct, x, gives="image")
+        yield runner.run(module.squared_error, x, target, gives="sum", dtype=torch.float64)
+
+    whole = list(results())
+    assert whole[0].shape == target.shape
+    monkeypatch.setattr("skae._module.runner.tile_side", lambda *args: 2)
+    seen = counted(module)
+    for found, expected in zip(results(), whole, strict=True):
+        close(found, expected)
+    assert len(set(seen)) > 1
 
 
 @pytest.mark.parametrize("gives", ["code", "image", "sum"])
