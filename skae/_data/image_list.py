@@ -16,7 +16,7 @@ from .._utils.memory import hold_budget
 from .arrays import is_float
 from .chunked import extremes
 from .collections import column, is_pil_image, sample_array
-from .images import ImageLayout, find_layout, is_auto
+from .images import ImageLayout, find_channel_axis, is_auto
 
 _LIKELY_CHANNELS = (1, 3, 4)
 _RUN = 2**22  # values of equal images that are stacked
@@ -192,4 +192,4 @@ def _layout_of(shape: tuple[int, ...], channel_axis: Any, name: str) -> ImageLay
         channel_axis = None
     if len(shape) == 2 and channel_axis is not None:
         raise ValueError(f"channel_axis={channel_axis} needs images with three axes, but {name} has the shape {shape}.")
-    return find_layout(shape, shape, channel_axis, name)
+    return ImageLayout(shape, shape, find_channel_axis(shape, channel_axis, f"{name} has the shape"))

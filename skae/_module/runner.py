@@ -83,13 +83,17 @@ class BatchRunner:
     def _tiling(self, function: Callable[..., Tensor], size: Sequence[int], gives: str) -> Callable[..., Tensor] | None:
         """Return a function that computes ``function`` of one large image tile by tile; None where it is not large."""
         module, network = self.module, self.module.network
-        halo = getattr(network, "halo", None)
-        if halo is None:
+        halo, fit_size = getattr(network, "halo", None), tuple(module.input_shape[1:])
+        if halo is None or tuple(size) == fit_size:
             return None
         side = tile_side(module.n_values / math.prod(module.input_shape[1:]), network.stride, halo)
         if math.prod(size) <= side**2:
             return None
         parts = list(tiles(size, side, network.stride, halo))
+        # In an image of the size of `fit` missing values have means of their own, so that no tile may be of that size.
+        while module.may_have_nan and any(tile.shape == fit_size for tile in parts):
+            halo += network.stride
+            parts = list(tiles(size, side, network.stride, halo))
 
         def tiled(A: Tensor, *others: Tensor) -> Tensor:
             is_code = A.ndim == 2
@@ -98,21 +102,20 @@ class BatchRunner:
             for tile in parts:
                 coarse = tile.coarse(network.stride)
                 seen = A[(..., *(coarse if is_code else tile).outer)]
-                shape = [part.stop - part.start for part in tile.outer]
                 if gives == "sum":
                     target, *rest = others
                     found = function(seen, target[(..., *tile.enlarged(module.factor).outer)], *rest, inner=tile.within)
                     out = found if out is None else out + found
                     continue
                 if is_code:
-                    found = function(seen.flatten(1), *others, size=shape)
+                    found = function(seen.flatten(1), *others, size=tile.shape)
                 else:
                     found = function(seen, *others)
                 place, whole = coarse, module.code_size(size)
                 if gives == "image":
                     place, whole = tile.enlarged(module.factor), tuple(module.factor * side for side in size)
                 if gives == "code":
-                    found = found.unflatten(-1, (-1, *module.code_size(shape)))
+                    found = found.unflatten(-1, (-1, *module.code_size(tile.shape)))
                 out = found.new_empty(*found.shape[:-2], *whole) if out is None else out
                 out[(..., *place.inner)] = found[(..., *place.within)]
             return out.flatten(-3) if gives == "code" else out
