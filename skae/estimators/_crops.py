@@ -19,9 +19,10 @@ from .._data.validation import check_sample_weight
 from .._utils.checks import check_choice, check_number
 from .._utils.memory import working_memory
 from .._utils.rng import draw_seed
+from .._utils.slots import unwrapped
 from ..nn import Conv
 from ._fit_data import FitData, read_fit_data
-from ._resolve import ModelSpec, unwrapped
+from ._resolve import ModelSpec
 
 _SMALL, _CROP = (
     128,
