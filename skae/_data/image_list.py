@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ _LIKELY_CHANNELS = (1, 3, 4)
 _RUN = 2**22  # values of equal images that are stacked
 
 
-class ImageList(Sequence):
+class ImageList:
     """Images of any height and width, as arrays (channels, height, width), each checked when it is read.
 
     Parameters

@@ -166,6 +166,10 @@ class Autoencoder(nn.Module):
         """Return height and width of the code of an image of ``size``, for a network that takes any."""
         return tuple(-(-side // self.network.stride) for side in size)
 
+    def n_codes_of(self, x: Tensor) -> int:
+        """Return the width of the codes of samples, which for images of any size depends on theirs."""
+        return self.n_components * math.prod(self.code_size(x.shape[2:])) if self.any_size else self.n_codes
+
     def _set_up_parts(self) -> None:
         if takes(self.bottleneck.setup, "n_positions"):
             self.bottleneck.setup(self.n_components, n_positions=self.n_positions)
@@ -243,7 +247,8 @@ class Autoencoder(nn.Module):
 
     def _without_empty(self, x: Tensor) -> Tensor:
         """Mark the values of features without a known value in training as missing."""
-        return x if self._empty_of(x) is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+        empty = self._empty_of(x)
+        return x if empty is None else x.masked_fill(empty.to(x.device), torch.nan)
 
     def _empty_of(self, x: Tensor) -> Tensor | None:
         """Return where ``x`` has features without a known value in training; images of another size have none."""
@@ -501,8 +506,9 @@ class Autoencoder(nn.Module):
         raw = self._decode(z, None if like is None else self._observed(like), c, size)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
         x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
-        if self._empty_of(x_hat) is not None:
-            x_hat = x_hat.masked_fill(self.empty, 0)
+        empty = self._empty_of(x_hat)
+        if empty is not None:
+            x_hat = x_hat.masked_fill(empty, 0)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
 from .._data.chunked import fill_missing, is_double
-from .._data.image_list import ImageList, as_image_list
+from .._data.image_list import ImageList, as_image_list, is_image_list
 from .._data.layout import NO_LAYOUT, Layout, is_given, layout_of
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import SequenceLayout, step_axis_of
@@ -40,7 +40,7 @@ from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, wi
 from .._utils.slots import select
 from . import _extra
 from ._advice import warn_of_scales, warn_of_target
-from ._crops import check_crop_params, read_crops
+from ._crops import check_crop_params, read_crops, takes_any_size
 from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
@@ -378,7 +378,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return given or self._reads_images(find_network(self.module))
 
     def _gather(self, X: Any) -> Any:
-        """Return ``X`` as one array if it is a collection of samples, before or after `fit`."""
+        """Return ``X`` as one array if it is a collection of samples, before or after `fit`; not of any size."""
+        if is_image_list(X) and takes_any_size(find_network(self.module), self._network_params()):
+            return X
         return gather(self, X, "X", NaNPolicy(step_axis=step_axis_of(self) if self._may_read_padding() else None))
 
     def _run(
@@ -442,19 +444,26 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         """
         X = self._check_fitted_rows(X)
         Z = self._run(self.module_.encode, X, gives="code")
-        n_components = self.module_.n_components
         if self.pooling is not None:
-            Z = Z if isinstance(Z, Tensor) else [z[None] for z in Z]
-            Z = (
-                pooled(Z, n_components, self.pooling)
-                if isinstance(Z, Tensor)
-                else [pooled(z, n_components, self.pooling)[0] for z in Z]
-            )
-            return torch.stack(Z) if isinstance(Z, list) else Z
-        if isinstance(Z, Tensor):
-            return Z
-        sizes = [self.module_.code_size(X.read(i).shape[1:]) for i in range(len(X))]
-        return [z.view(n_components, *size).numpy() for z, size in zip(Z, sizes, strict=True)]
+            together = [Z] if isinstance(Z, Tensor) else [z[None] for z in Z]
+            return torch.cat([pooled(z, self.module_.n_components, self.pooling) for z in together])
+        return Z if isinstance(Z, Tensor) else self._maps(Z, X)
+
+    def _maps(self, codes: list[Tensor], images: ImageList) -> list[np.ndarray]:
+        """Return the flat codes of images as maps (n_components, h, w)."""
+        sizes = [self.module_.code_size(images.read(i).shape[1:]) for i in range(len(images))]
+        return [as_array(z.unflatten(0, (-1, *size))) for z, size in zip(codes, sizes, strict=True)]
+
+    def _check_fitted_array(self, X: Any, name: str = "X") -> Any:
+        """Check samples for a method that takes no images of different sizes."""
+        X = self._check_fitted_rows(X)
+        if isinstance(X, ImageList):
+            raise ValueError(f"{name} must be an array of images of one size here, got a sequence: stack them first.")
+        return X
+
+    def _size_of(self, X: Any) -> Any:
+        """Return height and width of the images of X, where these may have any."""
+        return self._layout.arrange(X[:1]).shape[2:] if self.module_.any_size else None
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
     @return_input_type
@@ -473,9 +482,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was float64 or integers
-            that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
-            its length.
+            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was
+            float64 or integers that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`:
+            a code does not know its length.
 
         Raises
         ------
@@ -685,7 +694,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def _check_target_images(self, images: ImageList, X_target: Any) -> ImageList:
         """Check the images that a list of images is compared with."""
-        targets = as_image_list(X_target, "X_target", self._layout.channel_axis, nan=self.module_.missing)
+        targets = as_image_list(X_target, "X_target", images.layout.channel_axis, nan=self.module_.missing)
         if len(targets) != len(images):
             raise ValueError(f"X_target must hold {len(images)} images to go with X, got {len(targets)}.")
         for i in range(len(images)):

@@ -15,6 +15,7 @@ from .._data.image_list import ImageList, as_image_list, is_image_list
 from .._data.images import refuse_one_image
 from .._data.layout import ImageLayout, layout_of
 from .._data.sources import LazyArray
+from .._data.targets import NoCondition
 from .._data.validation import check_sample_weight
 from .._utils.checks import check_choice, check_number
 from .._utils.memory import working_memory
@@ -105,7 +106,7 @@ def read_crops(
         **({"y_val": as_array(y_val)[second]} if conditional and second is not None else {}),
         **arrays,
     )
-    c_images = data.condition.encode(as_array(y)) if conditional else None
+    c_images = None if isinstance(data.condition, NoCondition) else data.condition.encode(as_array(y))
     return replace(data, crops=source, n_crops=n_crops, c_images=c_images)
 
 
@@ -140,7 +141,7 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, *, goes_on: bool) -> Imag
     if not asks and shape is not None and X.dtype != object:
         sides = [side for side in shape[1:] if side not in (3, 4)]
         # `partial_fit` and `warm_start` on images of the size of before are as before.
-        same = goes_on and tuple(shape[1:]) == est.input_shape_ and not layout_of(est)[3:] == (True,)
+        same = goes_on and tuple(shape[1:]) == est.input_shape_ and layout_of(est)[3:] != (True,)
         if same or (not goes_on and max(sides, default=0) <= _SMALL):
             return None
     return _scanned(X, "X", est, spec)

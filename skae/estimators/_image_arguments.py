@@ -70,7 +70,7 @@ def _all_as_fitted(est: Any, X: Any) -> bool:
     return all(tuple(np.shape(item) if _is_one_pil_image(item) else item.shape) == wanted for item in X)
 
 
-def check_size(size: Any) -> tuple[int, int]:
+def check_image_size(size: Any) -> tuple[int, int]:
     """Check a height and width; an int is both."""
     sides = size if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2:
@@ -101,7 +101,7 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
         name = f"X[{i}]" if is_list else "X"
         maps = as_tensor(maps)
         maps = maps[None] if is_list else maps
-        own = None if own is None else check_size(own)
+        own = None if own is None else check_image_size(own)
         if maps.ndim == 2 and own is not None:
             h, w = module.code_size(own)
             if maps.shape[1] != n_components * h * w:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import math
 import numbers
@@ -26,7 +25,17 @@ from .._training.callbacks import SCHEDULES, check_callbacks
 from .._utils.checks import check_choice, check_device, check_number
 from .._utils.files import check_path
 from .._utils.rng import check_seed
-from .._utils.slots import build, check_names, did_you_mean, find_class, find_name, resolve, select, unwrapped, without_part
+from .._utils.slots import (
+    build,
+    check_names,
+    did_you_mean,
+    find_class,
+    find_name,
+    resolve,
+    select,
+    unwrapped,
+    without_part,
+)
 from ._html import SITE
 
 _OFFERED = ("input_shape", "n_components", "n_outputs")  # what a network is called with beside ``module__*``

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -29,6 +30,7 @@ from ._advice import warn_of_target
 from ._base import BaseAutoencoder
 from ._fit_data import FitData
 from ._hints import names_arguments
+from ._image_arguments import check_image_size
 from ._resolve import ModelSpec, declares, find_network, find_prior
 from ._warnings import renamed_argument, warn
 
@@ -519,8 +521,10 @@ class VAEGenerator(BaseAutoencoder):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
-        both = self._run(self.module_.distribution, X)
-        return both[:, 0], both[:, 1]
+        both = self._run(self.module_.distribution, X, gives="code")
+        if isinstance(both, Tensor):
+            return both[:, 0], both[:, 1]
+        return self._maps([codes[0] for codes in both], X), self._maps([codes[1] for codes in both], X)
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
     @return_input_type
@@ -694,12 +698,15 @@ class VAEGenerator(BaseAutoencoder):
         if not module.is_variational:
             return -self._losses(module.reconstruction_loss, X, target, c)
         importance = n_importance_samples is not None
-        noise = common_noise(n_importance_samples or _N_DRAWS, module.n_codes, antithetic=not importance)
+        noise: dict[int, Tensor] = {}  # by the width of the code, which depends on the size of images
 
         def loss(x: Any, target: Any, c: Any = None) -> Any:
-            return -lower_bound(module, x, target, c, noise, importance=importance)
+            width = module.n_codes_of(x)
+            if width not in noise:
+                noise[width] = common_noise(n_importance_samples or _N_DRAWS, width, antithetic=not importance)
+            return -lower_bound(module, x, target, c, noise[width], importance=importance)
 
-        return -self._losses(loss, X, target, c)
+        return -self._losses(loss, X, target, c, gives=None)
 
     # ---------------------------------------------------------------- sampling
 
@@ -711,6 +718,7 @@ class VAEGenerator(BaseAutoencoder):
         *,
         y: Any = None,
         noisy: bool | str = "auto",
+        size: Any = None,
     ) -> np.ndarray:
         """Generate samples: draw codes from ``prior_``, or from N(0, I) with ``prior=None``, and decode them.
 
@@ -734,6 +742,9 @@ class VAEGenerator(BaseAutoencoder):
 
             .. versionchanged:: 0.3
                The default was False.
+        size : int or (height, width), default=None
+            Size of the images, for a network that takes any (``module='conv', module__dense=False``) and
+            ``prior=None``; that of `fit` when None.
 
         Returns
         -------
@@ -750,6 +761,7 @@ class VAEGenerator(BaseAutoencoder):
         """
         self._check_sampling(n_samples)
         noisy = self._is_noisy(noisy)
+        size = self._sample_size(size)
         y = as_array(y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
         if n_samples == 1 and self._context and y is not None and not self._context.is_single(y):
@@ -758,22 +770,48 @@ class VAEGenerator(BaseAutoencoder):
             c = self._context.draw(n_samples, np.random.default_rng(seeds[0]))
         else:
             c = self._context.of_samples(y, n_samples)
-        return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy).numpy()
+        codes = self._draw_codes(n_samples, c, int(seeds[1]), size)
+        return self._decode_seeded(codes, c, int(seeds[2]), noisy, size=size).numpy()
 
-    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int) -> np.ndarray:
-        """Draw codes from ``prior_``, or from N(0, I), given conditions."""
-        width = self._n_features_out
+    def _sample_size(self, size: Any) -> tuple[int, int] | None:
+        """Check the size of images to draw; None for that of `fit`."""
+        if size is None:
+            return None
+        size = check_image_size(size)
+        if not self.module_.any_size:
+            raise ValueError("size needs a network that takes images of any size: module='conv', module__dense=False.")
+        if size == tuple(self.module_.input_shape[1:]):
+            return None
+        if self.prior is not None:
+            raise ValueError(
+                f"size={size} needs prior=None, which draws codes from N(0, I) at every position: prior_ is a density "
+                f"of the codes of images of the size {tuple(self.module_.input_shape[1:])}. Set prior=None, before fit "
+                "or after it."
+            )
+        return size
+
+    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Draw codes from ``prior_``, or from N(0, I), given conditions, for images of ``size``."""
+        width = self.n_components_
+        if size is not None:
+            width = self.module_.n_components * math.prod(self.module_.code_size(size))
         if self.prior is None:
             return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
         return LatentPrior(self.prior, self._context).sample(self.prior_, c, n, width, seed)
 
     def _decode_seeded(
-        self, codes: np.ndarray | Tensor, c: np.ndarray | None, seed: int, noisy: bool, like: Tensor | None = None
+        self,
+        codes: np.ndarray | Tensor,
+        c: np.ndarray | None,
+        seed: int,
+        noisy: bool,
+        like: Tensor | None = None,
+        size: Any = None,
     ) -> Tensor:
         if not noisy:
-            return self._decode(codes, c, like)
+            return self._decode(codes, c, like, size=size)
         with Stream(seed, self.net_.device):
-            return self._decode(codes, c, like, noisy=True)
+            return self._decode(codes, c, like, noisy=True, size=size)
 
     def _is_noisy(self, noisy: Any) -> bool:
         """Whether to draw from the likelihood, as ``noisy`` says."""
@@ -838,7 +876,7 @@ class VAEGenerator(BaseAutoencoder):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X = self._check_fitted_rows(X)
+        X = self._check_fitted_array(X)
         check_number("n_draws", n_draws, numbers.Integral, 1)
         noisy = self._is_noisy(noisy)
         c = self._likely_condition(X, y)
@@ -848,7 +886,7 @@ class VAEGenerator(BaseAutoencoder):
         codes = (mean + deviation * torch.from_numpy(noise).to(mean)).flatten(0, 1)
         c = None if c is None else np.tile(c, (n_draws, 1))
         like = to_tensor(X[:]).repeat(n_draws, *[1] * (X.ndim - 1)) if self.module_.reads_padding else None
-        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
+        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like, self._size_of(X))
         return rows.reshape(n_draws, len(X), *rows.shape[1:])
 
     @return_input_type
@@ -880,7 +918,7 @@ class VAEGenerator(BaseAutoencoder):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X_a = self._check_fitted_rows(X_a)
+        X_a = self._check_fitted_array(X_a, "X_a")
         X_b = check_same_shape(self, X_b, "X_b", X_a, same_length=False, beside="X_a", nan=self._nan)
         if len(X_b) != len(X_a):
             raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
@@ -891,7 +929,7 @@ class VAEGenerator(BaseAutoencoder):
         b, t = b.to(a), torch.linspace(0, 1, n_steps, dtype=a.dtype, device=a.device)[:, None]
         codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
         c = None if c is None else np.repeat(c, n_steps, axis=0)
-        rows = self._decode(codes.flatten(0, 1).float(), c)
+        rows = self._decode(codes.flatten(0, 1).float(), c, size=self._size_of(X_a))
         return rows.reshape(len(X_a), n_steps, *rows.shape[1:])
 
 

@@ -221,7 +221,8 @@ class Conv(nn.Module):
         self.stride = 2**n_stages if self._downsampling else 1
         self.halo = None if self._normalization == "group" else self._find_halo(n_stages, n_blocks)
         if self.any_size:
-            self.encoder, self.decoder[0] = self.encoder[:-1], nn.Identity()
+            self.encoder = nn.Sequential(*list(self.encoder)[:-1])
+            self.decoder[0] = nn.Identity()
         for layer in doubles:
             if isinstance(layer, nn.ConvTranspose2d):
                 layer.output_padding = (1, 1)
@@ -293,14 +294,19 @@ class Conv(nn.Module):
         """Run the decoder, and crop after each doubling what goes beyond the image at that scale."""
         fine = self.stride
         for layer in self.decoder:
-            z = layer(z)
-            if isinstance(layer, nn.ConvTranspose2d | nn.Upsample | nn.PixelShuffle):
-                fine //= 2
-                z = _cropped(z, [-(-side // fine) for side in size])
+            if not isinstance(layer, nn.ConvTranspose2d | nn.Upsample | nn.PixelShuffle):
+                z = layer(z)
+                continue
+            fine //= 2
+            wanted = [-(-side // fine) for side in size]
+            if isinstance(layer, nn.ConvTranspose2d) and not torch.compiler.is_compiling():
+                z = layer(z, wanted)  # to the bit as in version 0.2; of an exported program the size is not known
+            else:
+                z = _cropped(layer(z), wanted)
         return z
 
     def init_from(self, x: Tensor) -> bool:
-        """Initialize the linear maps to the PCA of the images ``x``, or of their blocks; return whether there are any."""
+        """Initialize the linear maps to the PCA of images or of their blocks; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)
