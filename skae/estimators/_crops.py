@@ -17,6 +17,7 @@ from .._data.layout import ImageLayout, layout_of
 from .._data.sources import LazyArray
 from .._data.targets import NoCondition
 from .._data.validation import check_sample_weight
+from .._training.checkpoint import Checkpoint
 from .._utils.checks import check_choice, check_number
 from .._utils.memory import working_memory
 from .._utils.rng import draw_seed
@@ -71,7 +72,10 @@ def read_crops(
     y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
     weight = None if weight is None else check_sample_weight(weight, len(images))
     source = CropSource(images, _targets(images, X_target, "X_target", est, spec), size, est.augmentation, weight)
-    rng = np.random.default_rng(draw_seed(est.random_state))
+    seed = draw_seed(est.random_state)
+    if est.checkpoint is not None and not one_epoch:  # a fit that is resumed cuts the crops that it cut before
+        seed = Checkpoint(est.checkpoint).seed_or(seed)
+    rng = np.random.default_rng(seed)
     held = None
     if X_val is not None:
         if X_target is not None and X_val_target is None:
@@ -107,7 +111,7 @@ def read_crops(
         **arrays,
     )
     c_images = None if isinstance(data.condition, NoCondition) else data.condition.encode(as_array(y))
-    return replace(data, crops=source, n_crops=n_crops, c_images=c_images)
+    return replace(data, crops=source, n_crops=n_crops, c_images=c_images, seed=seed)
 
 
 def _cut(source: CropSource, n: int, rng: np.random.Generator) -> tuple[tuple[Any, Any], np.ndarray]:

@@ -56,6 +56,7 @@ class FitData:
     crops: CropSource | None = None  #: where crops come from, of which X holds some
     n_crops: int = 0  #: of an epoch
     c_images: np.ndarray | None = None  #: conditions of the images that crops come from
+    seed: int | None = None  #: that crops were cut with, and that training begins with
 
     @property
     def arrays(self) -> tuple[Any, ...]:
