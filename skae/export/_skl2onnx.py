@@ -79,7 +79,7 @@ def register_skl2onnx(*subclasses: type) -> None:
 def _part_of(estimator: Any, dtype: torch.dtype) -> Part:
     """Return the part that computes `transform` for X of ``dtype``."""
     if not isinstance(estimator, Reconstructor):
-        return Encoder(estimator, dtype=dtype)
+        return Encoder(estimator, maps=False, dtype=dtype)
     if hasattr(estimator, "filling_"):
         raise TypeError(
             f"A Reconstructor with filling={estimator.filling!r} cannot be exported: impute in a separate step."

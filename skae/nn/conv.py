@@ -298,7 +298,7 @@ class Conv(nn.Module):
                 z = layer(z)
                 continue
             fine //= 2
-            wanted = [-(-side // fine) for side in size]
+            wanted = [(side + fine - 1) // fine for side in size]
             if isinstance(layer, nn.ConvTranspose2d) and not torch.compiler.is_compiling():
                 z = layer(z, wanted)  # to the bit as in version 0.2; of an exported program the size is not known
             else:
@@ -315,7 +315,9 @@ class Conv(nn.Module):
 
 def _cropped(x: Tensor, size: Sequence[int]) -> Tensor:
     """Return the first rows and columns of images."""
-    return x if tuple(x.shape[2:]) == tuple(size) else x[:, :, : size[0], : size[1]]
+    if not torch.compiler.is_compiling() and tuple(x.shape[2:]) == tuple(size):
+        return x
+    return x[:, :, : size[0], : size[1]]
 
 
 class _Unshuffle(nn.Module):
