@@ -61,7 +61,7 @@ class Part(nn.Module):
         """Whether images may have any height and width: not flat ones, nor with a mean for each missing pixel."""
         layout, module = self.layout, self.module
         is_plain = module.any_size and isinstance(layout, ImageLayout) and layout.row_shape == layout.image_shape
-        return is_plain and module.empty is None and not module.baseline.any()
+        return is_plain and module.empty is None and not (module.may_have_nan and module.baseline.any())
 
     @property
     def free_axes(self) -> dict[int, str]:

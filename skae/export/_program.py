@@ -42,7 +42,8 @@ def model_of(part: Part, opset: int = OPSET) -> Any:
             network, reason = type(part.module.network).__name__, str(error).strip().partition("\n")[0]
             raise RuntimeError(
                 f"{network} cannot be exported: torch must be able to trace its encode and decode for any number of "
-                f"rows, without branches that depend on values. The exporter's error: {reason}"
+                f"rows{', height and width' if part.any_size else ''}, without branches that depend on values. The "
+                f"exporter's error: {reason}"
             ) from error
     assert made is not None, "the exporter returns a program if it is given no file"
     return made.model_proto

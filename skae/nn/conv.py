@@ -317,7 +317,7 @@ def _cropped(x: Tensor, size: Sequence[int]) -> Tensor:
     """Return the first rows and columns of images."""
     if not torch.compiler.is_compiling() and tuple(x.shape[2:]) == tuple(size):
         return x
-    return x[:, :, : size[0], : size[1]]
+    return x.narrow(2, 0, size[0]).narrow(3, 0, size[1])
 
 
 class _Unshuffle(nn.Module):
