@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -95,6 +96,11 @@ class ImageList:
             what = "infinity" if math.isinf(max(-low, high)) else f"values up to {max(-low, high):g}"
             raise ValueError(f"{place} contains {what}, which float32 does not hold: remove or divide it first.")
         return image
+
+    def digests(self) -> list[str]:
+        """Return a digest of each image."""
+        images = (self.read(i) for i in range(len(self)))
+        return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in images]
 
     def runs(self) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yield the indices of consecutive images of one size and dtype, and these as an array (n, C, H, W)."""

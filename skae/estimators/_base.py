@@ -783,7 +783,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._keep_former_defaults()
         self._leave_missing_device()
+
+    def _keep_former_defaults(self) -> None:
+        """Say in the parameters how a network of version 0.2 was made, so that training goes on with the same one."""
+        if "net_" in vars(self) and self.net_.is_updated_:
+            self._extra = {"module__linear_skip": False} | self._extra
+            self.net_.is_updated_ = False
 
     def _leave_missing_device(self) -> None:
         """After a fit on a device that this machine does not have, be ready to go on with what it has."""

@@ -17,12 +17,14 @@ from .._data.layout import ImageLayout, layout_of
 from .._data.sources import LazyArray
 from .._data.targets import NoCondition
 from .._data.validation import check_domain, check_sample_weight
+from .._training.checkpoint import Checkpoint
 from .._utils.checks import check_choice, check_number
 from .._utils.memory import working_memory
 from .._utils.rng import draw_seed
+from .._utils.slots import unwrapped
 from ..nn import Conv
 from ._fit_data import FitData, read_fit_data
-from ._resolve import ModelSpec, unwrapped
+from ._resolve import ModelSpec
 
 _SMALL, _CROP = (
     128,
@@ -75,7 +77,10 @@ def read_crops(
     y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
     weight = None if weight is None else check_sample_weight(weight, len(images))
     source = CropSource(images, targets, size, est.augmentation, weight)
-    rng = np.random.default_rng(draw_seed(est.random_state))
+    seed = draw_seed(est.random_state)
+    if est.checkpoint is not None and not one_epoch:  # a fit that is resumed cuts the crops that it cut before
+        seed = Checkpoint(est.checkpoint).seed_or(seed)
+    rng = np.random.default_rng(seed)
     held = None
     if X_val is not None:
         if X_target is not None and X_val_target is None:
@@ -114,7 +119,7 @@ def read_crops(
         **arrays,
     )
     c_images = None if isinstance(data.condition, NoCondition) else data.condition.encode(as_array(y))
-    data = replace(data, crops=source, n_crops=n_crops, c_images=c_images)
+    data = replace(data, crops=source, n_crops=n_crops, c_images=c_images, seed=seed)
     if not translates or targets is None:
         return data
     for name, A in (("X_target", target), ("X_val_target", target_val)):

@@ -22,6 +22,7 @@ from .._module.runner import BatchRunner
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.sklearn_compat import with_callbacks
+from .._utils.slots import unwrapped
 from ..bottlenecks import Gaussian
 from ..losses import Likelihood
 from ..nn import Conv
@@ -30,7 +31,7 @@ from ._base import BaseAutoencoder
 from ._fit_data import FitData
 from ._hints import names_arguments
 from ._image_arguments import check_image_size, width_of_draws
-from ._resolve import ModelSpec, declares, find_network, find_prior, unwrapped
+from ._resolve import ModelSpec, declares, find_network, find_prior
 from ._warnings import renamed_argument, warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
