@@ -357,7 +357,9 @@ class Autoencoder(nn.Module):
         if not self.any_size:
             return self._run(self.network.decode, self._with_condition(z, c), observed)
         size = self.input_shape[1:] if size is None else size
-        maps = self._with_condition(z, c).unflatten(1, (-1, *self.code_size(size)))
+        maps = z.unflatten(1, (-1, *self.code_size(size)))
+        if c is not None:  # at every position; ONNX Runtime does not expand to a size that is not known
+            maps = torch.cat([maps, c.to(z)[:, :, None, None] + torch.zeros_like(maps[:, :1])], 1)
         return self._run(lambda z: self.network.decode(z, size), maps, None)
 
     def _size_of(self, x: Tensor) -> Sequence[int] | None:

@@ -101,8 +101,8 @@ def pad_to_multiple(x: Tensor, stride: int) -> Tensor:
     if torch.compiler.is_compiling():  # of an exported program the size is not known
         for axis in (2, 3):
             side = x.shape[axis]
-            index = torch.arange((side + stride - 1) // stride * stride, device=x.device).clamp(max=side - 1)
-            x = x.index_select(axis, index)
+            index = torch.arange((side + stride - 1) // stride * stride, device=x.device)
+            x = x.index_select(axis, torch.where(index < side, index, side - 1))
         return x
     bottom, right = -x.shape[2] % stride, -x.shape[3] % stride
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
