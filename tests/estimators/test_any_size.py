@@ -313,6 +313,7 @@ def test_reconstructor_takes_lists(photographs, keep_observed):
 # ------------------------------------------------------------------ generation
 
 
+@pytest.mark.filterwarnings("ignore:No component of the code is active")
 def test_samples_of_any_size(photographs):
     vae = VAEGenerator(2, module="conv", prior=None, beta=1e-3, **CONV).fit(photographs)
     assert vae.sample(2, random_state=0).shape == (2, 16, 16)
