@@ -76,18 +76,10 @@ def read_crops(
         return None
     y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
     weight = None if weight is None else check_sample_weight(weight, len(images))
-    source = CropSource(images, targets, size, est.augmentation, weight)
-    seed = draw_seed(est.random_state)
-    if est.checkpoint is not None and not one_epoch:  # a fit that is resumed cuts the crops that it cut before
-        seed = Checkpoint(est.checkpoint).seed_or(seed)
-    rng = np.random.default_rng(seed)
-    held = None
+    source, held = CropSource(images, targets, size, est.augmentation, weight), None
+    rng = np.random.default_rng(seed := _seed(est, one_epoch=one_epoch))
     if X_val is not None:
-        if X_target is not None and X_val_target is None:
-            raise ValueError("X_val needs X_val_target where X is given an X_target.")
-        others = _scanned(X_val, "X_val", est, spec)
-        _refuse_small(others, size)
-        held = CropSource(others, _targets(others, X_val_target, "X_val_target", est, spec, like=targets), size, None)
+        held = _validation_source(est, spec, X_val, X_val_target, source)
     elif est.early_stopping and not one_epoch:
         source, held = source.split(est.validation_fraction, rng)
         y_val = None if held is None else y
@@ -128,6 +120,22 @@ def read_crops(
     shape = target.shape[1:]
     target_layout = ImageLayout(shape, shape, targets.layout.channel_axis, any_size=True)
     return replace(data, X_target=target, X_val_target=target_val, target_layout=target_layout)
+
+
+def _seed(est: Any, *, one_epoch: bool) -> int:
+    """Draw the seed of a fit; a fit that is resumed cuts the crops that it cut before."""
+    seed = draw_seed(est.random_state)
+    return seed if est.checkpoint is None or one_epoch else Checkpoint(est.checkpoint).seed_or(seed)
+
+
+def _validation_source(est: Any, spec: ModelSpec, X_val: Any, X_val_target: Any, source: CropSource) -> CropSource:
+    """Return where validation crops come from: ``X_val``, like the images of ``source``."""
+    if source.targets is not None and X_val_target is None:
+        raise ValueError("X_val needs X_val_target where X is given an X_target.")
+    images = _scanned(X_val, "X_val", est, spec)
+    _refuse_small(images, source.size)
+    targets = _targets(images, X_val_target, "X_val_target", est, spec, like=source.targets)
+    return CropSource(images, targets, source.size, None)
 
 
 def _cut(source: CropSource, n: int, rng: np.random.Generator) -> tuple[tuple[Any, Any], np.ndarray]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,8 +85,6 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
 
     ``size`` is that of all images, or a list with one for each map of a list.
     """
-    module = est.module_
-    n_components, stride = module.n_components, module.network.stride
     is_list = isinstance(Z, list | tuple) and len(Z) > 0 and len(getattr(Z[0], "shape", ())) == 3
     if not is_list and len(getattr(Z, "shape", ())) != 4 and size is None:
         return None
@@ -97,44 +94,37 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
         size = [size] * len(Z)
     if len(size) != len(Z):
         raise ValueError(f"size must hold a size for each of the {len(Z)} code maps of X, got {len(size)}.")
-    found = []
-    for i, (maps, own) in enumerate(zip(Z, size, strict=True)):
-        name = f"X[{i}]" if is_list else "X"
-        maps = as_tensor(maps)
-        maps = maps[None] if is_list else maps
-        own = None if own is None else check_image_size(own)
-        if maps.ndim == 2 and own is not None:
-            h, w = module.code_size(own)
-            if maps.shape[1] != n_components * h * w:
-                raise ValueError(
-                    f"{name} must have {n_components * h * w} columns for images of size {own}, got {maps.shape[1]}."
-                )
-        elif maps.ndim != 4 or maps.shape[1] != n_components:
-            raise ValueError(
-                f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as transform "
-                f"returns it for a list, got the shape {tuple(maps.shape[1:] if is_list else maps.shape)}."
-            )
-        if maps.ndim == 4:
-            h, w = maps.shape[2:]
-            fit_size = tuple(module.input_shape[1:])
-            if own is None:
-                own = (
-                    fit_size
-                    if module.code_size(fit_size) == (h, w) and not est._layout.any_size
-                    else (
-                        h * stride,
-                        w * stride,
-                    )
-                )
-            if module.code_size(own) != (h, w):
-                raise ValueError(
-                    f"{name} has {h} x {w} positions, but images of size {own} have {module.code_size(own)}."
-                )
-            maps = maps.reshape(len(maps), -1)
-        check = partial(check_array, input_name=name)
-        check(maps.cpu().numpy() if isinstance(maps, Tensor) else maps)
-        found.append((maps, own))
-    return found
+    names = [f"X[{i}]" for i in range(len(Z))] if is_list else ["X"]
+    maps = [as_tensor(A)[None] if is_list else as_tensor(A) for A in Z]
+    own = [None if one is None else check_image_size(one) for one in size]
+    return [_as_flat_codes(est, *parts) for parts in zip(maps, own, names, strict=True)]
+
+
+def _as_flat_codes(est: Any, maps: Any, size: tuple[int, int] | None, name: str) -> tuple[Any, tuple[int, int]]:
+    """Check maps (n, n_components, h, w), or flat codes where ``size`` is given; return flat codes, and a size."""
+    module = est.module_
+    n_components, stride = module.n_components, module.network.stride
+    if maps.ndim == 2 and size is not None:
+        width = n_components * math.prod(module.code_size(size))
+        if maps.shape[1] != width:
+            raise ValueError(f"{name} must have {width} columns for images of size {size}, got {maps.shape[1]}.")
+    elif maps.ndim != 4 or maps.shape[1] != n_components:
+        raise ValueError(
+            f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as transform "
+            f"returns it for a list, got the shape {tuple(maps.shape[-3:])}."
+        )
+    else:
+        places = tuple(maps.shape[2:])
+        if size is None:
+            of_fit = module.input_shape[1:]
+            is_of_fit = module.code_size(of_fit) == places and not est._layout.any_size
+            size = of_fit if is_of_fit else (places[0] * stride, places[1] * stride)
+        if module.code_size(size) != places:
+            raise ValueError(f"{name} has {places} positions, but images of size {size} have {module.code_size(size)}.")
+        maps = maps.reshape(len(maps), -1)
+    check_array(maps.cpu().numpy() if isinstance(maps, Tensor) else maps, input_name=name)
+    assert size is not None
+    return maps, size
 
 
 def width_of_draws(module: Any, layout: Any) -> int | None:
