@@ -16,8 +16,8 @@ from torch import Tensor
 from .arrays import as_array
 
 _ONE_SIZE = (
-    "resize or crop the images to one size, or cut patches of one size from them "
-    "(sklearn.feature_extraction.image.extract_patches_2d)"
+    "take a network for images of any size, as ConvAutoencoder and VAEGenerator have it with module='conv' and "
+    "module__dense=False, or resize the images to one size"
 )
 
 
@@ -57,11 +57,11 @@ def _items(X: Any) -> list[Any] | None:
     if isinstance(X, np.ndarray):
         X = list(X.ravel()) if X.ndim == 1 or (X.ndim == 2 and X.shape[1] == 1) else []
     elif not isinstance(X, list | tuple):
-        X = _column(X)
+        X = column(X)
     return list(X) if len(X) and _is_sample(X[0]) else None
 
 
-def _column(X: Any) -> list[Any]:
+def column(X: Any) -> list[Any]:
     """Return the arrays or lists in a Series or a DataFrame of one column; empty for anything else."""
     columns = getattr(X, "columns", None) if hasattr(X, "to_numpy") else None  # not a lazy frame, which would compute
     if columns is not None and len(columns) == 1:

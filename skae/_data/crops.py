@@ -31,7 +31,7 @@ class CropSource:
     images : ImageList
         Scanned.
     targets : ImageList or None
-        The images that reconstructions are compared with, of the same sizes; scanned.
+        The images that reconstructions are compared with, ``factor`` times higher and wider; scanned.
     size : tuple of int
         Height and width of a crop.
     augmentation : {None, 'flip', 'flip_rotate'}
@@ -53,6 +53,7 @@ class CropSource:
         regions: np.ndarray | None = None,
     ) -> None:
         self.images, self.targets, self.size = images, targets, tuple(size)
+        self.factor = 1 if targets is None else targets.shapes[0][0] // images.shapes[0][0]
         self.augmentation, self.weight = augmentation, weight
         if regions is None:
             regions = np.array([(i, 0, 0, *shape) for i, shape in enumerate(images.shapes)], dtype=np.int64)
@@ -106,10 +107,15 @@ class CropSource:
 
     def cut(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the crops at ``places``, (n, channels, *size), and those of the targets."""
-        return self._cut(self.images, places), None if self.targets is None else self._cut(self.targets, places)
+        x = self._cut(self.images, places, self.size)
+        if self.targets is None:
+            return x, None
+        scaled = places * (1, self.factor, self.factor, 1)
+        return x, self._cut(self.targets, scaled, [self.factor * side for side in self.size])
 
-    def _cut(self, images: ImageList, places: np.ndarray) -> np.ndarray:
-        height, width = self.size
+    @staticmethod
+    def _cut(images: ImageList, places: np.ndarray, size: Sequence[int]) -> np.ndarray:
+        height, width = size
         out = np.empty((len(places), images.n_channels, height, width), images.dtype)
         last, image = -1, np.empty(0)
         order: Any = range(len(places)) if images.is_held else np.argsort(places[:, 0], kind="stable").tolist()

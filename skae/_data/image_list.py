@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,14 @@ from .._utils.checks import LARGEST
 from .._utils.memory import hold_budget
 from .arrays import is_float
 from .chunked import extremes
-from .collections import is_pil_image, sample_array
+from .collections import column, is_pil_image, sample_array
 from .images import ImageLayout, find_layout, is_auto
 
 _LIKELY_CHANNELS = (1, 3, 4)
 _RUN = 2**22  # values of equal images that are stacked
 
 
-class ImageList(Sequence):
+class ImageList:
     """Images of any height and width, as arrays (channels, height, width), each checked when it is read.
 
     Parameters
@@ -156,6 +156,11 @@ class ImageList(Sequence):
         self.dtype = np.result_type(*dtypes)
 
 
+def listed(X: Any) -> Any:
+    """Return a column of images as a list; anything else unchanged."""
+    return column(X) or X if hasattr(X, "iloc") else X
+
+
 def is_image_list(X: Any) -> bool:
     """Whether X is a sequence of images, of one size or several, rather than an array or a table."""
     if is_pil_image(X):
@@ -168,7 +173,8 @@ def is_image_list(X: Any) -> bool:
 
 
 def as_image_list(X: Any, name: str, channel_axis: Any, *, nan: bool) -> ImageList:
-    """Return the images of X, which is one PIL image, a sequence, or an array of images."""
+    """Return the images of X, which is one PIL image, a sequence or a column, or an array of images."""
+    X = listed(X)
     return ImageList([X] if is_pil_image(X) else X, name, channel_axis, nan=nan)
 
 

@@ -69,8 +69,8 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
             raise ValueError(
                 f"{name} has flat rows of {row_shape[0]} values, which are not a square gray image: pass input_shape, "
                 "the shape of one image, such as (height, width), (height, width, channels) or (channels, height, "
-                f"width). If {name} is a single image, cut it into patches, as "
-                "sklearn.feature_extraction.image.extract_patches_2d does."
+                f"width). If {name} is a single image, pass a list of it, [{name}], to a network for images of any "
+                "size (module__dense=False)."
             )
         image_shape, source = (side, side), f"{name} has flat rows, taken for images of shape"
     if len(image_shape) not in (2, 3):
@@ -83,7 +83,8 @@ def refuse_one_image(row_shape: tuple[int, ...], name: str = "X") -> None:
     if len(row_shape) == 2 and row_shape[1] in (3, 4) and row_shape[0] > _NARROW:
         raise ValueError(
             f"{name} has rows of shape {row_shape}, as a single color image has. Images are stacked, (n, height, "
-            f"width, channels): cut a single one into patches (sklearn.feature_extraction.image.extract_patches_2d). "
+            f"width, channels): pass a single one as a list, [{name}], to a network for images of any size "
+            "(module__dense=False). "
             f"Pass channel_axis=None if these are gray images of height {row_shape[0]} and width {row_shape[1]}."
         )
 

@@ -39,7 +39,7 @@ def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
     layout: Any = getattr(estimator, "layout_", None)
     text = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on rows of shape {wanted}"
     images = layout is not None and layout.is_image
-    cut = "resize or crop to that size, or cut patches of it (sklearn.feature_extraction.image.extract_patches_2d)"
+    cut = "resize or crop to that size, or fit a network for images of any size (module__dense=False)"
     if len(shape) > 1 and math.prod(row) == math.prod(wanted):
         return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
     if images and layout.channel_axis is not None and row == tuple(np.delete(wanted, layout.channel_axis)):

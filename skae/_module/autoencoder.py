@@ -65,6 +65,10 @@ class Autoencoder(nn.Module):
         Precision of the network's arithmetic in training.
     returns_double : bool
         Whether X had a precision beyond float32, so that decoded codes should be float64 as well.
+    target_shape : tuple of int, default=None
+        Shape of a target, where it is another than ``input_shape``, which it is when None.
+    target_mean, target_scale : ndarray that broadcasts to ``target_shape``, and float, default=None
+        ``mean`` and ``scale`` of the targets where ``target_shape`` is given.
     costs : Costs, default=None
         Result of `inspect_network` for the same network; it is run when None.
 
@@ -91,6 +95,7 @@ class Autoencoder(nn.Module):
     mean: Tensor | float
     baseline: Tensor
     returns_double = False  # missing in pickles of version 0.2
+    target_shape: tuple[int, ...] = ()  # likewise
     n_weights = 0  # likewise
     empty: Tensor | None  # a buffer only where there is such a feature, so that other models have the arrays of 0.2
 
@@ -111,16 +116,21 @@ class Autoencoder(nn.Module):
         n_conditions: int = 0,
         precision: str = "float32",
         returns_double: bool = False,
+        target_shape: Sequence[int] | None = None,
+        target_mean: np.ndarray | None = None,
+        target_scale: float | None = None,
         costs: Costs | None = None,
     ) -> None:
         super().__init__()
         self.bottleneck, self.loss, self.noise = copy.deepcopy((bottleneck, loss, noise))
         self.input_shape, self.n_components = tuple(input_shape), n_components
+        self.target_shape = self.input_shape if target_shape is None else tuple(target_shape)
         self.n_conditions, self.precision, self.returns_double = n_conditions, precision, returns_double
         offered = {
             "input_shape": self.input_shape,
             "n_components": n_components + n_conditions,
             "n_outputs": self.bottleneck.n_outputs(n_components),
+            **({"target_shape": self.target_shape} if self.translates else {}),
         }
         if isinstance(network, nn.Module):
             check_names(network_params or {}, (), "a module that is built already", "module__")
@@ -137,6 +147,8 @@ class Autoencoder(nn.Module):
         # Sequences may have other lengths later: there is one mean for each channel.
         self.register_buffer("baseline", torch.zeros(self.input_shape[1:] if self.reads_padding else self.input_shape))
         self._set_scaling(mean, scale)
+        if self.translates:
+            self.target_mean, self.target_scale = torch.from_numpy(np.array(target_mean)), target_scale
         for part in () if noise is None else self.noise.modules():  # a noise within another need not be passed it
             if isinstance(part, Noise):
                 part.data_scale = self.scale
@@ -158,6 +170,16 @@ class Autoencoder(nn.Module):
         return int(getattr(self.network, "n_positions", 1))
 
     @property
+    def translates(self) -> bool:
+        """Whether targets have another shape than samples."""
+        return self.target_shape not in ((), self.input_shape)
+
+    @property
+    def factor(self) -> int:
+        """How many times higher and wider than a sample its target is."""
+        return self.target_shape[-1] // self.input_shape[-1] if self.translates else 1
+
+    @property
     def any_size(self) -> bool:
         """Whether the network takes images of any height and width."""
         return bool(getattr(self.network, "any_size", False))
@@ -165,6 +187,10 @@ class Autoencoder(nn.Module):
     def code_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return height and width of the code of an image of ``size``, for a network that takes any."""
         return tuple(-(-side // self.network.stride) for side in size)
+
+    def n_codes_of(self, x: Tensor) -> int:
+        """Return the width of the codes of samples, which for images of any size depends on theirs."""
+        return self.n_components * math.prod(self.code_size(x.shape[2:])) if self.any_size else self.n_codes
 
     def _set_up_parts(self) -> None:
         if takes(self.bottleneck.setup, "n_positions"):
@@ -224,58 +250,68 @@ class Autoencoder(nn.Module):
 
     # ---------------------------------------------------------------- units
 
-    def standardize(self, x: Tensor) -> Tensor:
-        """Subtract the means and divide by the scale: in float64, then float32."""
+    def standardize(self, x: Tensor, *, target: bool = False) -> Tensor:
+        """Subtract the means and divide by the scale, of targets where asked: in float64, then float32."""
         step = max(1, _STANDARDIZED // max(1, math.prod(x.shape[1:])))
         if torch.compiler.is_compiling() or x.device.type != "cpu" or len(x) <= step:
-            return self._standardize(x).float()
+            return self._standardize(x, target).float()
         u = torch.empty(x.shape, dtype=torch.float32)
         for start in range(0, len(x), step):
             s = slice(start, start + step)
-            u[s] = self._standardize(x[s])
+            u[s] = self._standardize(x[s], target)
         return u
 
-    def _standardize(self, x: Tensor) -> Tensor:
-        if isinstance(self.mean, float):
-            return self._without_empty((x - self.mean) / self.scale)
-        centered = torch.sub(x, self.mean.to(x.device))  # float64, and a new tensor, so that it may be overwritten
-        return self._without_empty(centered.div_(self.scale))
+    def _scaling(self, target: bool) -> tuple[Any, Any]:
+        """Return mean and scale of samples or of targets."""
+        return (self.target_mean, self.target_scale) if target and self.translates else (self.mean, self.scale)
+
+    def _standardize(self, x: Tensor, target: bool = False) -> Tensor:
+        mean, scale = self._scaling(target)
+        if isinstance(mean, float):
+            return self._without_empty((x - mean) / scale)
+        centered = torch.sub(x, mean.to(x.device))  # float64, and a new tensor, so that it may be overwritten
+        return self._without_empty(centered.div_(scale))
 
     def _without_empty(self, x: Tensor) -> Tensor:
         """Mark the values of features without a known value in training as missing."""
-        return x if self._empty_of(x) is None else x.masked_fill(self.empty.to(x.device), torch.nan)
+        empty = self._empty_of(x)
+        return x if empty is None else x.masked_fill(empty.to(x.device), torch.nan)
 
     def _empty_of(self, x: Tensor) -> Tensor | None:
         """Return where ``x`` has features without a known value in training; images of another size have none."""
-        return None if self.any_size and x.shape[1:] != self.baseline.shape else self.empty
+        other = (self.any_size or self.translates) and x.shape[1:] != self.baseline.shape
+        return None if other else self.empty
 
     def _in_data_units(self, u: Tensor) -> Tensor:
-        """Return standardized values in the data's own units, float64; float32 in models of version 0.2."""
-        if isinstance(self.mean, float):
-            return u * self.scale + self.mean
-        return u.double() * self.scale + self.mean.to(u.device)
+        """Return standardized values in the targets' own units, float64; float32 in models of version 0.2."""
+        mean, scale = self._scaling(target=True)
+        if isinstance(mean, float):
+            return u * scale + mean
+        return u.double() * scale + mean.to(u.device)
 
     def target(self, x: Tensor) -> Tensor:
         """Return the target of the loss: standardized values, or data within the loss's domain."""
-        return self.standardize(x) if self.loss.domain is None else self._without_empty(x.float())
+        return self.standardize(x, target=True) if self.loss.domain is None else self._without_empty(x.float())
 
     def count_known(self, x: Tensor) -> Tensor:
         """Return the number of values of every sample in data units that enter its loss, (n,)."""
         return (~self.target(x).isnan()).flatten(1).sum(1)
 
-    @staticmethod
-    def _within(A: Tensor, inner: tuple[slice, slice] | None) -> Tensor:
-        """Return the part ``inner`` of images: rows and columns."""
-        return A if inner is None else A[(..., *inner)]
+    def _within(self, A: Tensor, inner: tuple[slice, slice] | None) -> Tensor:
+        """Return the part of reconstructions or targets that belongs to ``inner``, rows and columns of the input."""
+        if inner is None:
+            return A
+        rows, columns = (slice(self.factor * part.start, self.factor * part.stop) for part in inner)
+        return A[..., rows, columns]
 
     @property
     def unit(self) -> float:
         """The size of 1 in the loss's space, in data units."""
-        return self.scale if self.loss.domain is None else 1.0
+        return self._scaling(target=True)[1] if self.loss.domain is None else 1.0
 
     def in_data_units(self, value: Any, n_values: Any) -> Any:
         """Express losses of ``n_values`` values each, tensors or arrays, in the data's own units."""
-        return value if self.loss.domain is not None else self.loss.rescale(value, self.scale, n_values)
+        return value if self.loss.domain is not None else self.loss.rescale(value, self.unit, n_values)
 
     # ---------------------------------------------------------------- noise and missing values
 
@@ -501,8 +537,9 @@ class Autoencoder(nn.Module):
         raw = self._decode(z, None if like is None else self._observed(like), c, size)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
         x_hat = x_hat if self.loss.domain is not None else self._in_data_units(x_hat)
-        if self._empty_of(x_hat) is not None:
-            x_hat = x_hat.masked_fill(self.empty, 0)
+        empty = self._empty_of(x_hat)
+        if empty is not None:
+            x_hat = x_hat.masked_fill(empty, 0)
         if self.reads_padding and like is not None:
             x_hat = x_hat.masked_fill(ended(like), torch.nan)
         return x_hat
@@ -532,7 +569,7 @@ class Autoencoder(nn.Module):
         Of images that of the part ``inner``, rows and columns.
         """
         # In float64, as `reconstruct` adds values up: an error may be far smaller than float32's steps.
-        target = self._standardize(target) if self.loss.domain is None else self._without_empty(target)
+        target = self._standardize(target, True) if self.loss.domain is None else self._without_empty(target)
         target = self._within(target, inner)
         error = (self.loss.link(self._within(self._raw(x, c), inner)).to(target.dtype) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)

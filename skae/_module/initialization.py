@@ -49,7 +49,7 @@ def init_from(module: Any, u: Tensor, c: Tensor | None = None, samples: Samples 
     if type(module.bottleneck).init_from is not Bottleneck.init_from:
         h = module._h_to_bottleneck(module._encode(filled, module._observed(u)))
         trusted = _init_bottleneck(module, h) is not False and trusted
-    if type(module.loss).init_from is not Loss.init_from:
+    if type(module.loss).init_from is not Loss.init_from and not module.translates:  # whose targets are not at hand
         some = slice(None, None, math.ceil(len(u) / _LOSS_SAMPLES))
         _init_loss(module, u[some], None if c is None else c[some])
     module.train()

@@ -89,10 +89,10 @@ def inspect_network(module: Any) -> Costs:
     finally:
         for hook in hooks:
             hook.remove()
-    if raw.shape != x.shape:
+    if raw.shape != (2, *module.target_shape):
         raise ValueError(
             f"module: {name}.decode must map 2 codes of shape {module.decoded_shape(z, c)} "
-            f"to {tuple(x.shape)}, got {tuple(raw.shape)}."
+            f"to {(2, *module.target_shape)}, got {tuple(raw.shape)}."
         )
     return costs
 

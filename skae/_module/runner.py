@@ -101,14 +101,16 @@ class BatchRunner:
                 shape = [part.stop - part.start for part in tile.outer]
                 if gives == "sum":
                     target, *rest = others
-                    found = function(seen, target[(..., *tile.outer)], *rest, inner=tile.within)
+                    found = function(seen, target[(..., *tile.enlarged(module.factor).outer)], *rest, inner=tile.within)
                     out = found if out is None else out + found
                     continue
                 if is_code:
                     found = function(seen.flatten(1), *others, size=shape)
                 else:
                     found = function(seen, *others)
-                place, whole = (coarse, module.code_size(size)) if gives == "code" else (tile, size)
+                place, whole = coarse, module.code_size(size)
+                if gives == "image":
+                    place, whole = tile.enlarged(module.factor), tuple(module.factor * side for side in size)
                 if gives == "code":
                     found = found.unflatten(-1, (-1, *module.code_size(shape)))
                 out = found.new_empty(*found.shape[:-2], *whole) if out is None else out

@@ -25,6 +25,14 @@ class Tile(NamedTuple):
             for outer, inner in zip(self.outer, self.inner, strict=True)
         )
 
+    def enlarged(self, factor: int) -> Tile:
+        """The same part of an image that is ``factor`` times higher and wider."""
+
+        def scaled(part: slice) -> slice:
+            return slice(factor * part.start, factor * part.stop)
+
+        return Tile(*(tuple(map(scaled, parts)) for parts in self))  # type: ignore[arg-type]
+
     def coarse(self, stride: int) -> Tile:
         """The same part of a code that has a position for every ``stride`` pixels along a side."""
 

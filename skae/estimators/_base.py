@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
 from .._data.chunked import fill_missing, is_double
-from .._data.image_list import ImageList, as_image_list
+from .._data.image_list import ImageList, as_image_list, is_image_list
 from .._data.layout import NO_LAYOUT, Layout, is_given, layout_of
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import SequenceLayout, step_axis_of
@@ -36,11 +36,11 @@ from .._training.checkpoint import remove_checkpoint
 from .._training.state import available
 from .._utils.checks import LARGEST, check_choice, check_number
 from .._utils.rng import draw_seed
-from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, with_callbacks
+from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, output_container, with_callbacks
 from .._utils.slots import select
 from . import _extra
 from ._advice import warn_of_scales, warn_of_target
-from ._crops import check_crop_params, read_crops
+from ._crops import check_crop_params, read_crops, takes_any_size
 from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
@@ -51,7 +51,8 @@ from ._warnings import renamed_argument, warn
 
 # Everything that a fit leaves behind. `_condition` says how y becomes conditions.
 _FITTED = (
-    *("net_", "input_shape_", "layout_", "n_features_in_", "feature_names_in_", "_condition", "classes_"),
+    *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
+    *("_condition", "classes_"),
     *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
 )
 
@@ -153,14 +154,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
             Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
-            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
-            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
-            lengths.
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images (arrays,
+            tensors or PIL images), or sequences (length, channels), which such a network takes in any lengths. Images
+            are of one size, unless the network takes any (``module__dense=False``): these may also be a torch Dataset
+            or another sequence that reads them, and one image is enough.
         y : None
             Ignored. What the reconstruction is to be compared with is ``X_target``.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out.
+            hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
+            those of X, or a whole multiple of their height and width.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Validation samples, in place of a share of X.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
@@ -289,6 +292,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         )
         if data.layout is not NO_LAYOUT:
             fitted["layout_"] = data.layout
+        if data.target_layout is not None:
+            fitted["target_layout_"] = data.target_layout
         if condition:
             fitted["_condition"] = condition
         if condition.classes is not None:
@@ -355,6 +360,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return layout_of(self)
 
     @property
+    def _target_layout(self) -> Layout:
+        """How reconstructions lie: as X, or as targets of another shape."""
+        return vars(self).get("target_layout_", self._layout)
+
+    @property
     def _context(self) -> Any:
         """How y becomes conditions of the decoder."""
         return vars(self).get("_condition") or NO_CONDITION
@@ -378,7 +388,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return given or self._reads_images(find_network(self.module))
 
     def _gather(self, X: Any) -> Any:
-        """Return ``X`` as one array if it is a collection of samples, before or after `fit`."""
+        """Return a collection of samples as one array, before or after `fit`; images of any size stay a list."""
+        if is_image_list(X) and takes_any_size(find_network(self.module), self._network_params()):
+            return X
         return gather(self, X, "X", NaNPolicy(step_axis=step_axis_of(self) if self._may_read_padding() else None))
 
     def _run(
@@ -432,8 +444,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
         Returns
         -------
-        Z : ndarray or Tensor of shape (n_samples, n_components), float32
-            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position.
+        Z : ndarray or Tensor of shape (n_samples, n_components), or list of ndarray, float32
+            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position,
+            unless ``pooling`` reduces it; a list of images of any size gives a list of maps (n_components, h, w).
 
         Raises
         ------
@@ -442,19 +455,30 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         """
         X = self._check_fitted_rows(X)
         Z = self._run(self.module_.encode, X, gives="code")
-        n_components = self.module_.n_components
         if self.pooling is not None:
-            Z = Z if isinstance(Z, Tensor) else [z[None] for z in Z]
-            Z = (
-                pooled(Z, n_components, self.pooling)
-                if isinstance(Z, Tensor)
-                else [pooled(z, n_components, self.pooling)[0] for z in Z]
-            )
-            return torch.stack(Z) if isinstance(Z, list) else Z
+            together = [Z] if isinstance(Z, Tensor) else [z[None] for z in Z]
+            return torch.cat([pooled(z, self.module_.n_components, self.pooling) for z in together])
         if isinstance(Z, Tensor):
             return Z
-        sizes = [self.module_.code_size(X.read(i).shape[1:]) for i in range(len(X))]
-        return [z.view(n_components, *size).numpy() for z, size in zip(Z, sizes, strict=True)]
+        if output_container(self) != "default":
+            raise ValueError("set_output needs codes of one width: set pooling='mean' or 'max' for images of any size.")
+        return self._maps(Z, X)
+
+    def _maps(self, codes: list[Tensor], images: ImageList) -> list[np.ndarray]:
+        """Return the flat codes of images as maps (n_components, h, w)."""
+        sizes = [self.module_.code_size(images.read(i).shape[1:]) for i in range(len(images))]
+        return [as_array(z.unflatten(0, (-1, *size))) for z, size in zip(codes, sizes, strict=True)]
+
+    def _check_fitted_array(self, X: Any, name: str = "X") -> Any:
+        """Check samples for a method that takes no images of different sizes."""
+        X = self._check_fitted_rows(X)
+        if isinstance(X, ImageList):
+            raise ValueError(f"{name} must be an array of images of one size here, got a sequence: stack them first.")
+        return X
+
+    def _size_of(self, X: Any) -> Any:
+        """Return height and width of the images of X, where these may have any."""
+        return self._layout.arrange(X[:1]).shape[2:] if self.module_.any_size else None
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
     @return_input_type
@@ -473,9 +497,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was float64 or integers
-            that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`: a code does not know
-            its length.
+            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was
+            float64 or integers that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`:
+            a code does not know its length.
 
         Raises
         ------
@@ -487,7 +511,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _decode_given(self, Z: Any, y: Any, size: Any) -> Any:
         """Decode codes that the user gives: those of `fit`, or maps of images of any size."""
         check_is_fitted(self)
-        self._refuse_pooled()
+        self._refuse_to_decode()
         project = self.module_.bottleneck.discrete
         if not self.module_.any_size and size is not None:
             raise ValueError("size needs a network that takes images of any size, module__dense=False.")
@@ -503,7 +527,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         is_list = isinstance(Z, list | tuple) and len(getattr(Z[0], "shape", ())) == 3
         return [as_array(image[0]) for image in found] if is_list else found[0]
 
-    def _refuse_pooled(self) -> None:
+    def _refuse_to_decode(self) -> None:
+        if self.module_.translates:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on an X_target of another shape than X, and decodes codes to no X: "
+                "reconstruct translates X to the target."
+            )
         if self.pooling is not None:
             raise ValueError(
                 f"pooling={self.pooling!r} leaves no code to decode: set pooling=None, before fit or after it."
@@ -523,10 +552,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
         Returns
         -------
-        X_hat : ndarray or Tensor of X's shape; with ``keep_observed`` of X's dtype
+        X_hat : ndarray or Tensor of X's shape, or list of ndarray; with ``keep_observed`` of X's dtype
             The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
             not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
-            sequence it is NaN, as X is; of a list of sequences it is the padded array.
+            sequence it is NaN, as X is; of a list of sequences it is the padded array. A list of images of any size
+            gives a list. After a fit on an ``X_target`` of another shape, it has the layout and the units of that.
 
         Raises
         ------
@@ -566,19 +596,21 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         size = self.module_.input_shape[1:] if self.module_.any_size and size is None else size
         ways: dict[str, Any] = {"size": size, "gives": None if noisy else "image"} if self.module_.any_size else {}
         found = self._runner.run(decode, *arrays, name="the codes", lengths_of=lengths_of, dtype=dtype, **ways)
-        return self._layout.restore(found)
+        return self._target_layout.restore(found)
 
     def _reconstruct(self, X: Any, keep_observed: bool, c: np.ndarray | None = None) -> Any:
         check_choice("keep_observed", keep_observed, (True, False))
+        if keep_observed and self.module_.translates:
+            raise ValueError("keep_observed=True needs an X_target of the shape of X.")
         if keep_observed and not self.module_.missing:
             raise ValueError("keep_observed=True needs an estimator that was fitted with missing='mask'.")
         dtype = torch.float64 if is_double(X) else torch.float32
         found = self._run(self.module_.reconstruct, X, c=c, lengths_of=0, dtype=dtype, gives="image")
         if not isinstance(X, ImageList):
-            X_hat = self._layout.restore(found)
+            X_hat = self._target_layout.restore(found)
             return fill_missing(X, X_hat) if keep_observed else X_hat
         images = (fill_missing(X[i], as_array(image)) if keep_observed else image for i, image in enumerate(found))
-        return [as_array(self._layout.restore(image[None])[0]) for image in images]
+        return [as_array(self._target_layout.restore(image[None])[0]) for image in images]
 
     # ---------------------------------------------------------------- scoring
 
@@ -675,6 +707,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
         X = self._check_fitted_rows(X)
         rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
+        if self.module_.translates:
+            if X_target is None:
+                raise ValueError("X_target is needed, as it has another shape than X: pass what X is translated to.")
+            X = X if isinstance(X, ImageList) else as_image_list(as_array(X), "X", self._channel_axis(), nan=True)
         if isinstance(X, ImageList):
             return X, X if X_target is None else self._check_target_images(X, X_target)
         if X_target is None:
@@ -685,14 +721,24 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def _check_target_images(self, images: ImageList, X_target: Any) -> ImageList:
         """Check the images that a list of images is compared with."""
-        targets = as_image_list(X_target, "X_target", self._layout.channel_axis, nan=self.module_.missing)
+        module = self.module_
+        targets = as_image_list(X_target, "X_target", self._channel_axis(of_target=True), nan=module.missing)
         if len(targets) != len(images):
             raise ValueError(f"X_target must hold {len(images)} images to go with X, got {len(targets)}.")
         for i in range(len(images)):
-            wanted, found = images.read(i).shape, targets.read(i).shape
+            _, *size = images.read(i).shape
+            wanted, found = (module.target_shape[0], *(module.factor * side for side in size)), targets.read(i).shape
             if wanted != found:
-                raise ValueError(f"X_target[{i}] must have the size of X[{i}], {wanted[1:]}, got {found[1:]}.")
+                raise ValueError(
+                    f"X_target[{i}] must have {wanted[0]} channels and the size {wanted[1:]} to go with X[{i}], got "
+                    f"{found[0]} channels and the size {found[1:]}."
+                )
         return targets
+
+    def _channel_axis(self, *, of_target: bool = False) -> Any:
+        """Return the axis of the channels of images, or None."""
+        layout = self._target_layout if of_target else self._layout
+        return getattr(layout, "channel_axis", None)
 
     # ---------------------------------------------------------------- sampling
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
+
+from torch import nn
 
 from .._data.chunked import is_double
 from .._data.scaling import mean_and_scale
@@ -15,6 +18,8 @@ from .._utils.slots import check_names, select
 from ._empty import check_still_empty, find_empty_features
 from ._fit_data import FitData
 from ._resolve import ModelSpec, optimizer_params
+
+_OF_TARGETS = ("target_shape", "target_mean", "target_scale")
 
 
 def build_net(
@@ -30,6 +35,11 @@ def build_net(
     # Sequences may have another length by now, which is not that of the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     params = est._extra
+    if scaling.get("target_shape") is not None and not _names_target_shape(spec.network):
+        raise ValueError(
+            f"X_target has images of (channels, height, width) {scaling['target_shape']}, X of {input_shape}: that "
+            "needs a network that takes target_shape, as module='conv' does."
+        )
     module_params: dict[str, Any] = {
         "network": spec.network,
         "bottleneck": spec.bottleneck,
@@ -78,6 +88,11 @@ def build_net(
     return net
 
 
+def _names_target_shape(network: Any) -> bool:
+    """Whether a network takes the shape of targets; a module that is built already has its own."""
+    return isinstance(network, nn.Module) or "target_shape" in inspect.signature(network).parameters
+
+
 def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
     """Continue with ``net`` from copies of the weights, the optimizer's state and the history of ``earlier``."""
     try:
@@ -120,7 +135,8 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
     if earlier is None and data.crops is not None:
         pixels = data.X.transpose(0, 2, 3, 1).reshape(len(data.X), -1, data.X.shape[1])
         mean, scale = mean_and_scale(pixels, by_channel=True)
-        return {"mean": mean[:, None, None], "scale": scale, "returns_double": is_double(data.X)}
+        found = {"mean": mean[:, None, None], "scale": scale, "returns_double": is_double(data.X)}
+        return found | (_target_scaling(data, found) if data.target_layout is not None else {})
     if earlier is None:
         mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
         empty = find_empty_features(data, by_channel=by_channel) if spec.missing else ()
@@ -131,7 +147,20 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
         "scale": module.scale,
         "empty_features": check_still_empty(data, module.empty, by_channel=by_channel),
         "returns_double": module.returns_double,
+        **({name: earlier.get_params_for("module")[name] for name in _OF_TARGETS} if module.translates else {}),
     }
+
+
+def _target_scaling(data: FitData, of_x: dict[str, Any]) -> dict[str, Any]:
+    """Return shape, mean and scale of targets that have another shape than samples."""
+    targets = data.X_target
+    if targets.shape[1] == data.X.shape[1]:  # in the units of X, so that interpolation is a start
+        mean, scale = of_x["mean"], of_x["scale"]
+    else:
+        pixels = targets.transpose(0, 2, 3, 1).reshape(len(targets), -1, targets.shape[1])
+        mean, scale = mean_and_scale(pixels, by_channel=True)
+        mean = mean[:, None, None]
+    return dict(zip(_OF_TARGETS, (targets.shape[1:], mean, scale), strict=True))
 
 
 def training_callbacks(est: Any, spec: ModelSpec, epochs: int, n_batches: int, monitor: str, context: Any) -> list:

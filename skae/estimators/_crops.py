@@ -11,11 +11,12 @@ import numpy as np
 
 from .._data.arrays import as_array
 from .._data.crops import AUGMENTATIONS, CropSource
-from .._data.image_list import ImageList, as_image_list, is_image_list
+from .._data.image_list import ImageList, as_image_list, is_image_list, listed
 from .._data.images import refuse_one_image
 from .._data.layout import ImageLayout, layout_of
 from .._data.sources import LazyArray
-from .._data.validation import check_sample_weight
+from .._data.targets import NoCondition
+from .._data.validation import check_domain, check_sample_weight
 from .._utils.checks import check_choice, check_number
 from .._utils.memory import working_memory
 from .._utils.rng import draw_seed
@@ -58,17 +59,21 @@ def read_crops(
     est: Any, spec: ModelSpec, X: Any, y: Any, *, goes_on: bool, reset: bool, one_epoch: bool, **arrays: Any
 ) -> FitData | None:
     """Read images and cut crops of them to train on; return None where X is trained on as it is."""
-    images = _images_to_crop(est, spec, X, goes_on=goes_on)
+    X, X_target, X_val, X_val_target = map(
+        listed, (X, *(arrays.pop(name, None) for name in ("X_target", "X_val", "X_val_target")))
+    )
+    images = _images_to_crop(est, spec, X, X_target, goes_on=goes_on)
     if images is None:
         return None
     earlier = est.module_.input_shape[1:] if goes_on else None
     size = _crop_size(est, images, earlier, any_size=takes_any_size(spec.network, est._network_params()))
-    if set(images.shapes) == {size} and not (_asks_for_crops(est) or _is_read_by_images_alone(X)):
+    targets = _targets(images, X_target, "X_target", est, spec)
+    translates = targets is not None and (targets.n_channels, targets.shapes) != (images.n_channels, images.shapes)
+    if set(images.shapes) == {size} and not (translates or _asks_for_crops(est) or _is_read_by_images_alone(X)):
         return None
-    X_target, X_val, X_val_target = (arrays.pop(name, None) for name in ("X_target", "X_val", "X_val_target"))
     y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
     weight = None if weight is None else check_sample_weight(weight, len(images))
-    source = CropSource(images, _targets(images, X_target, "X_target", est, spec), size, est.augmentation, weight)
+    source = CropSource(images, targets, size, est.augmentation, weight)
     rng = np.random.default_rng(draw_seed(est.random_state))
     held = None
     if X_val is not None:
@@ -76,7 +81,7 @@ def read_crops(
             raise ValueError("X_val needs X_val_target where X is given an X_target.")
         others = _scanned(X_val, "X_val", est, spec)
         _refuse_small(others, size)
-        held = CropSource(others, _targets(others, X_val_target, "X_val_target", est, spec), size, None)
+        held = CropSource(others, _targets(others, X_val_target, "X_val_target", est, spec, like=targets), size, None)
     elif est.early_stopping and not one_epoch:
         source, held = source.split(est.validation_fraction, rng)
         y_val = None if held is None else y
@@ -97,26 +102,35 @@ def read_crops(
         as_array(y)[first] if conditional else None,
         goes_on=goes_on,
         reset=reset,
-        X_target=target,
+        X_target=None if translates else target,
         X_val=x_val,
-        X_val_target=target_val,
+        X_val_target=None if translates else target_val,
         layout=layout,
+        translates=translates,
         **({"y_val": as_array(y_val)[second]} if conditional and second is not None else {}),
         **arrays,
     )
-    c_images = data.condition.encode(as_array(y)) if conditional else None
-    return replace(data, crops=source, n_crops=n_crops, c_images=c_images)
+    c_images = None if isinstance(data.condition, NoCondition) else data.condition.encode(as_array(y))
+    data = replace(data, crops=source, n_crops=n_crops, c_images=c_images)
+    if not translates or targets is None:
+        return data
+    for name, A in (("X_target", target), ("X_val_target", target_val)):
+        if A is not None:
+            check_domain(A, name, spec.loss)
+    shape = target.shape[1:]
+    target_layout = ImageLayout(shape, shape, targets.layout.channel_axis, any_size=True)
+    return replace(data, X_target=target, X_val_target=target_val, target_layout=target_layout)
 
 
 def _cut(source: CropSource, n: int, rng: np.random.Generator) -> tuple[tuple[Any, Any], np.ndarray]:
     """Return ``n`` crops and their targets as the user's images lie, and the numbers of their images."""
     places = source.draw(n, rng)
-    restore = source.images.layout.restore
     x, target = source.cut(places)
-    return (restore(x), None if target is None else restore(target)), places[:, 0]
+    target = None if source.targets is None else source.targets.layout.restore(target)
+    return (source.images.layout.restore(x), target), places[:, 0]
 
 
-def _images_to_crop(est: Any, spec: ModelSpec, X: Any, *, goes_on: bool) -> ImageList | None:
+def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on: bool) -> ImageList | None:
     """Return the images of X, scanned, where they may have to be cropped."""
     any_size = takes_any_size(spec.network, est._network_params())
     for name in ("crop_size", "n_crops", "pooling"):
@@ -125,21 +139,28 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, *, goes_on: bool) -> Imag
                 f"{name}={getattr(est, name)!r} needs a network that takes images of any size: set "
                 "module__dense=False, for a code that is spatial."
             )
-    asks = _asks_for_crops(est)
-    if not (any_size or asks):
+    asks = _asks_for_crops(est) or _is_of_other_shape(X_target, X)
+    if not (any_size or asks) or not est._reads_images(spec.network):
         return None
     if not _holds_images(X, est):
+        shape: tuple[int, ...] = getattr(X, "shape", ())
+        side = math.isqrt(shape[1]) if len(shape) == 2 else 0
+        if any_size and shape == (side**2, side**2) and getattr(est, "input_shape", None) is None:
+            raise ValueError(
+                f"X of shape {shape} may be one image or flat rows: pass [X] for one image, or "
+                f"input_shape=({side}, {side}) for rows."
+            )
         if asks:
             raise ValueError(
                 "crop_size, n_crops and augmentation are for images (n, height, width), or with channels, or a list of "
                 "them, and X has flat rows: reshape it."
             )
         return None
-    shape = getattr(X, "shape", None)
-    if not asks and shape is not None and X.dtype != object:
-        sides = [side for side in shape[1:] if side not in (3, 4)]
+    row_shape = tuple(getattr(X, "shape", ()))[1:]
+    if not asks and row_shape and X.dtype != object:
+        sides = [side for side in row_shape if side not in (3, 4)]
         # `partial_fit` and `warm_start` on images of the size of before are as before.
-        same = goes_on and tuple(shape[1:]) == est.input_shape_ and not layout_of(est)[3:] == (True,)
+        same = goes_on and row_shape == est.input_shape_ and layout_of(est)[3:] != (True,)
         if same or (not goes_on and max(sides, default=0) <= _SMALL):
             return None
     return _scanned(X, "X", est, spec)
@@ -147,6 +168,12 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, *, goes_on: bool) -> Imag
 
 def _asks_for_crops(est: Any) -> bool:
     return est.augmentation is not None or est.crop_size != "auto" or est.n_crops != "auto"
+
+
+def _is_of_other_shape(X_target: Any, X: Any) -> bool:
+    """Whether X and ``X_target`` are arrays of images of different shapes."""
+    shapes = [tuple(getattr(A, "shape", ())) for A in (X, X_target)]
+    return all(len(shape) in (3, 4) for shape in shapes) and shapes[0] != shapes[1]
 
 
 def _scanned(X: Any, name: str, est: Any, spec: ModelSpec) -> ImageList:
@@ -207,19 +234,22 @@ def _refuse_small(images: ImageList, size: tuple[int, ...]) -> None:
             )
 
 
-def _targets(images: ImageList, X_target: Any, name: str, est: Any, spec: ModelSpec) -> ImageList | None:
-    """Return the target images, each of the size of its image."""
+def _targets(
+    images: ImageList, X_target: Any, name: str, est: Any, spec: ModelSpec, like: ImageList | None = None
+) -> ImageList | None:
+    """Return the target images, each of the size of its image or a multiple; of as many channels as ``like``."""
     if X_target is None:
         return None
     targets, beside = _scanned(X_target, name, est, spec), images.name
     if len(targets) != len(images):
         raise ValueError(f"{name} must hold {len(images)} images to go with {beside}, got {len(targets)}.")
-    for i, (wanted, found) in enumerate(zip(images.shapes, targets.shapes, strict=True)):
-        if wanted != found or targets.n_channels != images.n_channels:
-            raise ValueError(
-                f"{name}[{i}] must have the size {wanted} and the {images.n_channels} channels of {beside}[{i}], got "
-                f"the size {found} and {targets.n_channels} channels."
-            )
+    factor = max(1, targets.shapes[0][0] // images.shapes[0][0])
+    for i, (size, found) in enumerate(zip(images.shapes, targets.shapes, strict=True)):
+        if found != (factor * size[0], factor * size[1]):
+            times = f"{factor} times the size" if factor > 1 else "the size, or a whole multiple,"
+            raise ValueError(f"{name}[{i}] must have {times} of {beside}[{i}], {size}, got {found}.")
+    if like is not None and like.n_channels != targets.n_channels:
+        raise ValueError(f"{name} must have the {like.n_channels} channels of X_target, got {targets.n_channels}.")
     return targets
 
 

@@ -56,6 +56,7 @@ class FitData:
     crops: CropSource | None = None  #: where crops come from, of which X holds some
     n_crops: int = 0  #: of an epoch
     c_images: np.ndarray | None = None  #: conditions of the images that crops come from
+    target_layout: Layout | None = None  #: of targets that have another shape than samples
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -83,6 +84,7 @@ def read_fit_data(
     sample_weight: Any = None,
     classes: Any = None,
     layout: Layout | None = None,
+    translates: bool = False,
 ) -> FitData:
     """Validate the arrays of a fit; ``est`` is not changed.
 
@@ -97,12 +99,16 @@ def read_fit_data(
         Whether X may have other features than before.
     layout : Layout, default=None
         That of the samples, if it is known.
+    translates : bool, default=False
+        Whether there are targets of another shape, which are checked elsewhere.
     """
     scratch = _scratch(est)  # scikit-learn's validation writes to the estimator that it is given
     X = check_rows(scratch, X, reset=reset, min_rows=2 if reset else 1, nan=spec.nan)
     condition = _find_condition(est, y, X, sample_weight, classes, y_val, goes_on=goes_on)
     c, c_val = _conditions(est, condition, X, y, X_val, y_val)
-    X, X_target, X_val, X_val_target = _check_beside(scratch, spec, X, X_target, X_val, X_val_target, c_val)
+    X, X_target, X_val, X_val_target = _check_beside(
+        scratch, spec, X, X_target, X_val, X_val_target, c_val, translates=translates
+    )
     sample_shape = X.shape[1:]
     if goes_on and reset:
         _check_shape_as_before(est, spec, sample_shape, X.ndim)
@@ -125,7 +131,10 @@ def as_network_takes_them(data: FitData) -> FitData:
     """Return the data with all samples in the shape that the network takes."""
     names = ("X", "X_target", "X_val", "X_val_target")
     given = {name: getattr(data, name) for name in names if getattr(data, name) is not None}
-    return replace(data, **{name: arranged(A, data.layout.arrange) for name, A in given.items()})
+    layouts = dict.fromkeys(names, data.layout)
+    if data.target_layout is not None:
+        layouts |= {"X_target": data.target_layout, "X_val_target": data.target_layout}
+    return replace(data, **{name: arranged(A, layouts[name].arrange) for name, A in given.items()})
 
 
 def _scratch(est: Any) -> Any:
@@ -174,7 +183,7 @@ def _conditions(est: Any, condition: Any, X: Any, y: Any, X_val: Any, y_val: Any
 
 
 def _check_beside(
-    scratch: Any, spec: ModelSpec, X: Any, X_target: Any, X_val: Any, X_val_target: Any, c_val: Any
+    scratch: Any, spec: ModelSpec, X: Any, X_target: Any, X_val: Any, X_val_target: Any, c_val: Any, *, translates: bool
 ) -> tuple[Any, Any, Any, Any]:
     """Validate targets and validation data against X, and values against the domain of the loss."""
     if X_target is not None:
@@ -195,6 +204,8 @@ def _check_beside(
         if isinstance(A, LazyArray) and not isinstance(A, SparseRows):
             raise ValueError(f"{name} must fit into memory, got {A.size} values: pass fewer rows.")
     columns = getattr(scratch, "feature_names_in_", None)
+    if translates:
+        return X, None, X_val, None
     if X_target is None:
         X = check_domain(X, "X", spec.loss, columns)
     else:

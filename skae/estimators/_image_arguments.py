@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .._data.arrays import as_tensor, check_array
-from .._data.image_list import ImageList, as_image_list, is_image_list
+from .._data.image_list import ImageList, as_image_list, is_image_list, listed
 from .._data.layout import NO_LAYOUT
 from .._data.sources import LazyArray, load_if_small
 from .._data.validation import check_values
@@ -28,6 +28,7 @@ def as_any_size(est: Any, X: Any, name: str = "X") -> Any:
     layout = est._layout
     if layout is NO_LAYOUT or layout.row_shape != layout.image_shape:
         return None
+    X = listed(X)
     if is_image_list(X) and not _is_one_pil_image(X):
         if not layout.any_size and _all_as_fitted(est, X):
             return None
@@ -39,7 +40,7 @@ def as_any_size(est: Any, X: Any, name: str = "X") -> Any:
         X = np.asarray(X)
     X = load_if_small(as_tensor(X))
     shape, wanted = tuple(getattr(X, "shape", ())), layout.row_shape
-    if len(shape) == len(wanted) and not isinstance(X, LazyArray) and (shape[0] != len(X) or shape != ()):
+    if len(shape) == len(wanted) and not isinstance(X, LazyArray):
         X = X[None]
     elif len(shape) != len(wanted) + 1:
         return None  # which the other checks refuse
@@ -70,7 +71,7 @@ def _all_as_fitted(est: Any, X: Any) -> bool:
     return all(tuple(np.shape(item) if _is_one_pil_image(item) else item.shape) == wanted for item in X)
 
 
-def check_size(size: Any) -> tuple[int, int]:
+def check_image_size(size: Any) -> tuple[int, int]:
     """Check a height and width; an int is both."""
     sides = size if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2:
@@ -101,7 +102,7 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
         name = f"X[{i}]" if is_list else "X"
         maps = as_tensor(maps)
         maps = maps[None] if is_list else maps
-        own = None if own is None else check_size(own)
+        own = None if own is None else check_image_size(own)
         if maps.ndim == 2 and own is not None:
             h, w = module.code_size(own)
             if maps.shape[1] != n_components * h * w:

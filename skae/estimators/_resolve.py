@@ -29,7 +29,8 @@ from .._utils.rng import check_seed
 from .._utils.slots import build, check_names, did_you_mean, find_class, find_name, resolve, select, without_part
 from ._html import SITE
 
-_OFFERED = ("input_shape", "n_components", "n_outputs")  # what a network is called with beside ``module__*``
+# What a network is called with beside ``module__*``.
+_OFFERED = ("input_shape", "n_components", "n_outputs", "target_shape")
 
 
 class ModelSpec(NamedTuple):

@@ -118,7 +118,7 @@ def corrupt_validation(net: AutoencoderNet, validation: Any) -> tuple[Any, float
 def mean_known(net: AutoencoderNet, rows: Dataset | None) -> float:
     """Return the mean number of values of a sample that its loss adds up."""
     if rows is None or not net.module_.may_have_nan:
-        return float(math.prod(net.module_.input_shape))
+        return float(math.prod(net.module_.target_shape))
     rows = rows.in_memory() if isinstance(rows, CropDataset) else rows
     total = 0.0
     for batch in BatchIterator(rows, net.batch_size if isinstance(rows, StreamingDataset) and rows.is_sparse else 4096):

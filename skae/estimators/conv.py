@@ -13,12 +13,15 @@ class ConvAutoencoder(BaseAutoencoder):
     It compresses images to ``n_components`` numbers, restores corrupted ones when it is trained with ``noise`` or on
     pairs (``X_target``), and gives features to a classifier. Images come as people hold them: (n, height, width),
     (n, height, width, channels), (n, channels, height, width), or flat rows, as a 2-D pipeline hands them on; as a list
-    or a column of arrays or PIL images; uint8 or floats in any range; of any height and width, one for all. What comes
+    or a column of arrays or PIL images; uint8 or floats in any range. What comes
     back has the layout and the units that came in, as float32, or as float64 where X was that or holds integers that
     float32 does not; it is not clipped, so that values may lie somewhat outside the range of X.
 
     The default network, `skae.nn.Conv`, starts as PCA and learns the remainder; it is validated on images held out of
-    training, and the best weights are kept.
+    training, and the best weights are kept. It has a dense code, and all images are of one size. With a spatial code,
+    ``module__dense=False``, images may be of any size, in `fit` and afterwards: a list, or what reads them one by one,
+    such as a torch Dataset. Training is then on crops, a list gives a list, and large images are cut into tiles that
+    overlap, with the same result.
 
     Parameters
     ----------
@@ -33,6 +36,16 @@ class ConvAutoencoder(BaseAutoencoder):
         Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
         has 1, 3 or 4 entries, and asks otherwise.
+    crop_size : 'auto', int or (height, width), default='auto'
+        Size of the crops, in pixels, that a network for images of any size (``module__dense=False``) is trained on.
+        'auto' trains on whole images where all are of one size of at most 128 × 128, otherwise on crops of 64 × 64, or
+        of the shortest side there is.
+    n_crops : int or 'auto', default='auto'
+        Crops that are drawn anew in every epoch. 'auto' takes as many as cover the images once, at least 8 batches and
+        at most 16,384, or one for each image where these are more.
+    augmentation : {None, 'flip', 'flip_rotate'}, default=None
+        How crops, or whole images, are turned at random: 'flip' mirrors left and right; 'flip_rotate' takes one of the
+        eight flips and quarter turns, for square crops.
     module : {'conv', 'mlp'}, class or nn.Module, default='conv'
         The network. A string is one of `skae.nn`. A class (or a callable) with ``encode`` and ``decode`` is called
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
@@ -56,6 +69,9 @@ default='squared_error'
     prior : {'mixture', None} or density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
         it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.
+    pooling : {None, 'mean', 'max'}, default=None
+        What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
+        single number, so that images of any size have ``n_components`` features.
     alpha : float, default=0.0
         Strength of the penalty on the network's weights; at least 0.
     l1_ratio : float, default=0.0
@@ -129,6 +145,9 @@ default='squared_error'
         Shape of one row of X, as it came in.
     layout_ : ImageLayout
         How an image lies in a row of X: its ``row_shape``, its ``image_shape``, its ``channel_axis``.
+        After training on crops the shapes are those of a crop, and ``any_size`` is True.
+    target_layout_ : ImageLayout
+        The same of ``X_target``, where that has another shape than X.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

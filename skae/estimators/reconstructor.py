@@ -18,6 +18,7 @@ from torch import Tensor
 from .._data.arrays import as_array, as_tensor, check_array, is_float, return_input_type, validate_data
 from .._data.chunked import fill_missing
 from .._data.collections import one_array
+from .._data.image_list import is_image_list
 from .._data.sources import as_lazy_array, load_if_small
 from .._data.sparse import sparse_rows
 from .._utils.checks import check_choice
@@ -134,10 +135,11 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
         if self.filling is None:
-            blocks = as_lazy_array(X)  # of a Dataset they tell the number of features
-            # The estimator has its own say about X.
-            with contextlib.suppress(IndexError, KeyError):  # of what has no first row
-                validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
+            if not is_image_list(X):  # of any size, without a number of features
+                blocks = as_lazy_array(X)  # of a Dataset they tell the number of features
+                # The estimator has its own say about X.
+                with contextlib.suppress(IndexError, KeyError):  # of what has no first row
+                    validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
             for name in ("filling_", "_empty"):
                 self.__dict__.pop(name, None)
         else:
@@ -183,6 +185,11 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
 
     def _fill(self, X: Any, reset: bool) -> np.ndarray:
         X = as_array(self._gather(X))
+        if is_image_list(X):
+            raise ValueError(
+                "filling needs X as one array. Leave the NaN of images of different sizes to an estimator with "
+                "missing='mask'."
+            )
         A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
         if reset:
             empty = np.isnan(A).all(axis=0) if is_float(A) else np.zeros(1, bool)
@@ -248,6 +255,8 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
             X_hat = np.where(self._empty, seen.astype(X_hat.dtype), X_hat)
         if not self.keep_observed:
             return X_hat
+        if isinstance(X_hat, list):
+            return [fill_missing(np.asarray(X[i]), image) for i, image in enumerate(X_hat)]
         if not isinstance(X, Tensor):
             rules = {"allow_nd": True, "ensure_all_finite": "allow-nan", "accept_sparse": "csr", "input_name": "X"}
             X, X_hat = check_array(load_if_small(X), **rules), np.asarray(X_hat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -28,6 +29,7 @@ from ._advice import warn_of_target
 from ._base import BaseAutoencoder
 from ._fit_data import FitData
 from ._hints import names_arguments
+from ._image_arguments import check_image_size
 from ._resolve import ModelSpec, declares, find_network, find_prior, unwrapped
 from ._warnings import renamed_argument, warn
 
@@ -92,6 +94,16 @@ class VAEGenerator(BaseAutoencoder):
         (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
         has 1, 3 or 4 entries, and asks otherwise. Of sequences (``module='gru'`` or
         ``'tcn'``) 0 stands for (channels, length), and -1 or 'auto' for (length, channels).
+    crop_size : 'auto', int or (height, width), default='auto'
+        Size of the crops, in pixels, that a network for images of any size (``module__dense=False``) is trained on.
+        'auto' trains on whole images where all are of one size of at most 128 × 128, otherwise on crops of 64 × 64, or
+        of the shortest side there is.
+    n_crops : int or 'auto', default='auto'
+        Crops that are drawn anew in every epoch. 'auto' takes as many as cover the images once, at least 8 batches and
+        at most 16,384, or one for each image where these are more.
+    augmentation : {None, 'flip', 'flip_rotate'}, default=None
+        How crops, or whole images, are turned at random: 'flip' mirrors left and right; 'flip_rotate' takes one of the
+        eight flips and quarter turns, for square crops.
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
         does every class with an attribute ``reads_images = True``. It goes without its linear skip unless
@@ -120,6 +132,9 @@ class VAEGenerator(BaseAutoencoder):
         codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
         estimator such as ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is
         fitted for each; for real targets a mixture is fitted to codes and targets together.
+    pooling : {None, 'mean', 'max'}, default=None
+        What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
+        single number, so that images of any size have ``n_components`` features.
     alpha : float, default=0.0
         Strength of the penalty on the network's weights; at least 0.
     l1_ratio : float, default=0.0
@@ -195,7 +210,9 @@ class VAEGenerator(BaseAutoencoder):
         Shape of one row of X, as it came in.
     layout_ : SequenceLayout or ImageLayout
         How an image lies in a row of X, where the network takes images or ``input_shape`` says so; how a sequence
-        does, where its channels come first.
+        does, where its channels come first. After training on crops the shapes are those of a crop.
+    target_layout_ : ImageLayout
+        The same of ``X_target``, where that has another shape than X.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -353,14 +370,16 @@ class VAEGenerator(BaseAutoencoder):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
             Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
-            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images of one
-            size (arrays, tensors or PIL images), or sequences (length, channels), which such a network takes in any
-            lengths.
+            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images (arrays,
+            tensors or PIL images), or sequences (length, channels), which such a network takes in any lengths. Images
+            are of one size, unless the network takes any (``module__dense=False``): these may also be a torch Dataset
+            or another sequence that reads them, and one image is enough.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             With ``conditional`` the classes or the targets of the rows; ignored otherwise.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out.
+            hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
+            those of X, or a whole multiple of their height and width.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
             Validation samples, in place of a share of X.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
@@ -518,8 +537,10 @@ class VAEGenerator(BaseAutoencoder):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         X = self._check_fitted_rows(X)
-        both = self._run(self.module_.distribution, X)
-        return both[:, 0], both[:, 1]
+        both = self._run(self.module_.distribution, X, gives="code")
+        if isinstance(both, Tensor):
+            return both[:, 0], both[:, 1]
+        return self._maps([codes[0] for codes in both], X), self._maps([codes[1] for codes in both], X)
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
     @return_input_type
@@ -566,8 +587,8 @@ class VAEGenerator(BaseAutoencoder):
 
         Returns
         -------
-        X_hat : ndarray or Tensor of X's shape, float32; with ``keep_observed`` of X's dtype
-            The decoded means of the posteriors.
+        X_hat : ndarray or Tensor of X's shape, or list of ndarray, float32; with ``keep_observed`` of X's dtype
+            The decoded means of the posteriors. A list of images of any size gives a list.
 
         Raises
         ------
@@ -693,12 +714,15 @@ class VAEGenerator(BaseAutoencoder):
         if not module.is_variational:
             return -self._losses(module.reconstruction_loss, X, target, c)
         importance = n_importance_samples is not None
-        noise = common_noise(n_importance_samples or _N_DRAWS, module.n_codes, antithetic=not importance)
+        noise: dict[int, Tensor] = {}  # by the width of the code, which depends on the size of images
 
         def loss(x: Any, target: Any, c: Any = None) -> Any:
-            return -lower_bound(module, x, target, c, noise, importance=importance)
+            width = module.n_codes_of(x)
+            if width not in noise:
+                noise[width] = common_noise(n_importance_samples or _N_DRAWS, width, antithetic=not importance)
+            return -lower_bound(module, x, target, c, noise[width], importance=importance)
 
-        return -self._losses(loss, X, target, c)
+        return -self._losses(loss, X, target, c, gives=None)
 
     # ---------------------------------------------------------------- sampling
 
@@ -710,6 +734,7 @@ class VAEGenerator(BaseAutoencoder):
         *,
         y: Any = None,
         noisy: bool | str = "auto",
+        size: Any = None,
     ) -> np.ndarray:
         """Generate samples: draw codes from ``prior_``, or from N(0, I) with ``prior=None``, and decode them.
 
@@ -733,6 +758,9 @@ class VAEGenerator(BaseAutoencoder):
 
             .. versionchanged:: 0.3
                The default was False.
+        size : int or (height, width), default=None
+            Size of the images, for a network that takes any (``module='conv', module__dense=False``) and
+            ``prior=None``; that of `fit` when None.
 
         Returns
         -------
@@ -749,6 +777,7 @@ class VAEGenerator(BaseAutoencoder):
         """
         self._check_sampling(n_samples)
         noisy = self._is_noisy(noisy)
+        size = self._sample_size(size)
         y = as_array(y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
         if n_samples == 1 and self._context and y is not None and not self._context.is_single(y):
@@ -757,22 +786,48 @@ class VAEGenerator(BaseAutoencoder):
             c = self._context.draw(n_samples, np.random.default_rng(seeds[0]))
         else:
             c = self._context.of_samples(y, n_samples)
-        return self._decode_seeded(self._draw_codes(n_samples, c, int(seeds[1])), c, int(seeds[2]), noisy).numpy()
+        codes = self._draw_codes(n_samples, c, int(seeds[1]), size)
+        return self._decode_seeded(codes, c, int(seeds[2]), noisy, size=size).numpy()
 
-    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int) -> np.ndarray:
-        """Draw codes from ``prior_``, or from N(0, I), given conditions."""
-        width = self._n_features_out
+    def _sample_size(self, size: Any) -> tuple[int, int] | None:
+        """Check the size of images to draw; None for that of `fit`."""
+        if size is None:
+            return None
+        size = check_image_size(size)
+        if not self.module_.any_size:
+            raise ValueError("size needs a network that takes images of any size: module='conv', module__dense=False.")
+        if size == tuple(self.module_.input_shape[1:]):
+            return None
+        if self.prior is not None:
+            raise ValueError(
+                f"size={size} needs prior=None, which draws codes from N(0, I) at every position: prior_ is a density "
+                f"of the codes of images of the size {tuple(self.module_.input_shape[1:])}. Set prior=None, before fit "
+                "or after it."
+            )
+        return size
+
+    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Draw codes from ``prior_``, or from N(0, I), given conditions, for images of ``size``."""
+        width = self.n_components_
+        if size is not None:
+            width = self.module_.n_components * math.prod(self.module_.code_size(size))
         if self.prior is None:
             return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
         return LatentPrior(self.prior, self._context).sample(self.prior_, c, n, width, seed)
 
     def _decode_seeded(
-        self, codes: np.ndarray | Tensor, c: np.ndarray | None, seed: int, noisy: bool, like: Tensor | None = None
+        self,
+        codes: np.ndarray | Tensor,
+        c: np.ndarray | None,
+        seed: int,
+        noisy: bool,
+        like: Tensor | None = None,
+        size: Any = None,
     ) -> Tensor:
         if not noisy:
-            return self._decode(codes, c, like)
+            return self._decode(codes, c, like, size=size)
         with Stream(seed, self.net_.device):
-            return self._decode(codes, c, like, noisy=True)
+            return self._decode(codes, c, like, noisy=True, size=size)
 
     def _is_noisy(self, noisy: Any) -> bool:
         """Whether to draw from the likelihood, as ``noisy`` says."""
@@ -837,7 +892,7 @@ class VAEGenerator(BaseAutoencoder):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X = self._check_fitted_rows(X)
+        X = self._check_fitted_array(X)
         check_number("n_draws", n_draws, numbers.Integral, 1)
         noisy = self._is_noisy(noisy)
         c = self._likely_condition(X, y)
@@ -847,7 +902,7 @@ class VAEGenerator(BaseAutoencoder):
         codes = (mean + deviation * torch.from_numpy(noise).to(mean)).flatten(0, 1)
         c = None if c is None else np.tile(c, (n_draws, 1))
         like = to_tensor(X[:]).repeat(n_draws, *[1] * (X.ndim - 1)) if self.module_.reads_padding else None
-        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like)
+        rows = self._decode_seeded(codes, c, int(seeds[1]), noisy, like, self._size_of(X))
         return rows.reshape(n_draws, len(X), *rows.shape[1:])
 
     @return_input_type
@@ -879,7 +934,7 @@ class VAEGenerator(BaseAutoencoder):
         ValueError
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
-        X_a = self._check_fitted_rows(X_a)
+        X_a = self._check_fitted_array(X_a, "X_a")
         X_b = check_same_shape(self, X_b, "X_b", X_a, same_length=False, beside="X_a", nan=self._nan)
         if len(X_b) != len(X_a):
             raise ValueError(f"X_b must have the shape {tuple(X_a.shape)} of X_a, got {tuple(X_b.shape)}.")
@@ -890,7 +945,7 @@ class VAEGenerator(BaseAutoencoder):
         b, t = b.to(a), torch.linspace(0, 1, n_steps, dtype=a.dtype, device=a.device)[:, None]
         codes = _spherical(a, b, t) if method == "spherical" else a + t * (b - a)
         c = None if c is None else np.repeat(c, n_steps, axis=0)
-        rows = self._decode(codes.flatten(0, 1).float(), c)
+        rows = self._decode(codes.flatten(0, 1).float(), c, size=self._size_of(X_a))
         return rows.reshape(len(X_a), n_steps, *rows.shape[1:])
 
 

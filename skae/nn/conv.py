@@ -72,8 +72,13 @@ class Conv(nn.Module):
         stage's output.
     decoder : {'mirror', 'dense'}, default='mirror'
         Decoder: the stages in reverse order, or dense layers only.
+    target_shape : tuple of int, default=None
+        Channels, height and width of what the decoder returns, for pairs of images: other channels, or a whole multiple
+        of the height and width of ``input_shape``, which it is when None.
     linear_skip : bool, default=True
         Whether to add the linear maps. A spatial code has them with the decoder 'mirror' only.
+        Where ``target_shape`` differs from ``input_shape`` a dense code has none, and for a spatial code the initial
+        reconstruction is interpolated (bicubic), the mean of its channels in each channel of the target.
 
         .. versionchanged:: 0.3
            Spatial codes had none.
@@ -133,6 +138,7 @@ class Conv(nn.Module):
         hidden_layer_sizes: int | Sequence[int] = (256,),
         dense: bool = True,
         decoder: str = "mirror",
+        target_shape: Sequence[int] | None = None,
         linear_skip: bool = True,
     ) -> None:
         super().__init__()
@@ -155,6 +161,8 @@ class Conv(nn.Module):
                 "ConvAutoencoder brings images of any layout into that shape."
             )
         self.input_shape = tuple(int(side) for side in input_shape)  # nn.Unflatten does not accept NumPy integers
+        self.target_shape = self.input_shape if target_shape is None else tuple(int(side) for side in target_shape)
+        self.factor = self._find_factor()
         n_components = int(n_components)
         n_outputs = n_components if n_outputs is None else int(n_outputs)
         self._kernel_size, self._downsampling, self._upsampling = kernel_size, downsampling, upsampling
@@ -171,11 +179,14 @@ class Conv(nn.Module):
             stages += [*self._halve(n_in, n_out), *blocks]
             blocks = [self._residual_block(n_out) for _ in range(n_residual_blocks)]
             after = self._after(n_in) if i else []  # the output is linear
-            back = [*blocks, *self._double(n_out, n_in), *after, *back]
+            n_back = n_in if i else self.target_shape[0] * self.factor**2
+            back = [*blocks, *self._double(n_out, n_back), *after, *back]
+        if self.factor > 1:
+            back.append(_Enlarge(self.factor))
         self.halo = None if normalization == "group" else self._find_halo(len(widths) - 1, n_residual_blocks)
 
         last_shape = (widths[-1], *last_size)  # output shape of the last stage
-        n_last, n_pixels = math.prod(last_shape), math.prod(self.input_shape)
+        n_last, n_pixels = math.prod(last_shape), math.prod(self.target_shape)
         self.n_positions = 1 if dense else math.prod(last_size)
         if dense:
             to_code: list[nn.Module] = [_ToRow(), *dense_stack([n_last, *hidden, n_outputs], activation)]
@@ -186,7 +197,7 @@ class Conv(nn.Module):
             from_code: list[nn.Module] = [
                 *dense_stack([n_components * self.n_positions, *reversed(hidden), n_pixels], activation)
             ]
-            self.decoder = nn.Sequential(*from_code, nn.Unflatten(1, self.input_shape))
+            self.decoder = nn.Sequential(*from_code, nn.Unflatten(1, self.target_shape))
             last = from_code[-1]
         else:
             if dense:
@@ -197,10 +208,15 @@ class Conv(nn.Module):
             self.decoder = nn.Sequential(*from_code, ACTIVATIONS[activation](), *back)
             last = next(layer for layer in reversed(back) if hasattr(layer, "weight"))
         self.skip: LinearSkip | None = None
-        if linear_skip and dense:
+        if linear_skip and dense and self.target_shape == self.input_shape:
             self.skip = LinearSkip(self.input_shape, n_components, n_outputs)
         elif linear_skip and self.any_size:
             self.skip = BlockSkip(self.input_shape, n_components, n_outputs, self.stride)
+        self.recolor: nn.Module | None = None  # channels of the target from those of the linear reconstruction
+        if self.skip is not None and self.target_shape[0] != self.input_shape[0]:
+            self.recolor = nn.Conv2d(self.input_shape[0], self.target_shape[0], 1)
+            zero_(self.recolor)
+            nn.init.constant_(self.recolor.weight, 1 / self.input_shape[0])
         if self.skip is not None:
             zero_(self.encoder[-1])
             zero_(last)
@@ -213,6 +229,7 @@ class Conv(nn.Module):
 
     def _update_from_0_2(self) -> None:
         """Bring a module of version 0.2, which had fixed sizes, to the layers of today."""
+        self.target_shape, self.factor, self.recolor = self.input_shape, 1, None
         spatial = isinstance(self.encoder[-1], nn.Flatten)
         self.any_size = spatial and isinstance(self.decoder[0], nn.Unflatten)
         doubles = [layer for layer in self.decoder if isinstance(layer, nn.ConvTranspose2d | nn.Upsample)]
@@ -221,7 +238,8 @@ class Conv(nn.Module):
         self.stride = 2**n_stages if self._downsampling else 1
         self.halo = None if self._normalization == "group" else self._find_halo(n_stages, n_blocks)
         if self.any_size:
-            self.encoder, self.decoder[0] = self.encoder[:-1], nn.Identity()
+            self.encoder = nn.Sequential(*list(self.encoder)[:-1])
+            self.decoder[0] = nn.Identity()
         for layer in doubles:
             if isinstance(layer, nn.ConvTranspose2d):
                 layer.output_padding = (1, 1)
@@ -230,7 +248,8 @@ class Conv(nn.Module):
 
     def _find_halo(self, n_stages: int, n_residual_blocks: int) -> int:
         """Return a bound on how far, in pixels, an output value is from the input values that it depends on."""
-        radius, halo = self._kernel_size // 2, 2 * self.stride  # of the linear maps, and of a last block that is padded
+        # The linear maps and their interpolation, and a last block that is padded.
+        radius, halo = self._kernel_size // 2, 2 * self.stride + 3 * (self.factor > 1)
         for stage in range(n_stages):
             fine = 2**stage if self._downsampling else 1
             coarse = 2 * fine if self._downsampling else 1
@@ -238,6 +257,17 @@ class Conv(nn.Module):
             from_code = (radius + 1) * coarse
             halo += to_code + from_code + 4 * n_residual_blocks * radius * coarse
         return halo
+
+    def _find_factor(self) -> int:
+        """Return how many times higher and wider than the input the target is."""
+        (_, height, width), (_, *target) = self.input_shape, self.target_shape
+        factor = target[0] // height
+        if factor < 1 or target != [factor * height, factor * width]:
+            raise ValueError(
+                f"target_shape={self.target_shape} must have the height and width of input_shape={self.input_shape}, "
+                "or a whole multiple of both."
+            )
+        return factor
 
     def _after(self, width: int) -> list[nn.Module]:
         """Return the normalization and activation after a convolution."""
@@ -284,23 +314,33 @@ class Conv(nn.Module):
         """Map codes, as `encode` returns them, to images (n, channels, *size); ``size`` is `input_shape`'s when None.
 
         Only a network of ``any_size`` takes another size, of which ``z`` has ⌈side / stride⌉ positions along each side.
+        Where ``target_shape`` is a multiple of ``input_shape``, ``size`` is that of the input.
         """
         size = self.input_shape[1:] if size is None else size
         raw = self._decoded(z, size)
-        return raw if self.skip is None else raw + _cropped(self.skip.decode(z), size)
+        return raw if self.skip is None else raw + self._linear_reconstruction(z, size)
+
+    def _linear_reconstruction(self, z: Tensor, size: Sequence[int]) -> Tensor:
+        assert self.skip is not None
+        x_hat = self.skip.decode(z)
+        if not self.any_size:
+            return x_hat
+        x_hat = _cropped(x_hat, size)
+        x_hat = x_hat if self.recolor is None else self.recolor(x_hat)
+        return x_hat if self.factor == 1 else F.interpolate(x_hat, scale_factor=self.factor, mode="bicubic")
 
     def _decoded(self, z: Tensor, size: Sequence[int]) -> Tensor:
         """Run the decoder, and crop after each doubling what goes beyond the image at that scale."""
         fine = self.stride
         for layer in self.decoder:
             z = layer(z)
-            if isinstance(layer, nn.ConvTranspose2d | nn.Upsample | nn.PixelShuffle):
+            if type(layer) in (nn.ConvTranspose2d, nn.Upsample, nn.PixelShuffle):
                 fine //= 2
                 z = _cropped(z, [-(-side // fine) for side in size])
         return z
 
     def init_from(self, x: Tensor) -> bool:
-        """Initialize the linear maps to the PCA of the images ``x``, or of their blocks; return whether there are any."""
+        """Initialize the linear maps to the PCA of images or of their blocks; return whether there are any."""
         if self.skip is None:
             return False
         self.skip.init_from(x)
@@ -310,6 +350,10 @@ class Conv(nn.Module):
 def _cropped(x: Tensor, size: Sequence[int]) -> Tensor:
     """Return the first rows and columns of images."""
     return x if tuple(x.shape[2:]) == tuple(size) else x[:, :, : size[0], : size[1]]
+
+
+class _Enlarge(nn.PixelShuffle):
+    """Channels as blocks of pixels, for a target that is larger than the input."""
 
 
 class _Unshuffle(nn.Module):
