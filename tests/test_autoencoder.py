@@ -521,13 +521,14 @@ def test_a_spatial_code_gets_conditions_at_every_position(size):
     module = build(networks.Conv, input_shape=(1, *size), n_conditions=3, network_params={"dense": False})
     seen = []
     decode = module.network.decode
-    module.network.decode = lambda z: seen.append(z) or decode(z)
+    module.network.decode = lambda z, size: seen.append(z) or decode(z, size)
     z = torch.randn(6, module.n_codes)
     assert module.decode(z, conditions(6)).shape == (6, 1, *size)
     (told,) = seen
     n_positions = module.network.n_positions
     assert n_positions == math.prod(math.ceil(side / 4) for side in size)
-    told = told.view(6, 5, n_positions)
+    assert told.shape == (6, 5, *(math.ceil(side / 4) for side in size))
+    told = told.flatten(2)
     assert torch.equal(told[:, :2].flatten(1), z)
     assert torch.equal(told[:, 2:], conditions(6)[:, :, None].expand(6, 3, n_positions))
 
@@ -605,7 +606,7 @@ def test_a_bottleneck_sees_a_spatial_code_channel_by_channel_or_position_by_posi
     for first, second in zip(*outputs, strict=True):
         torch.testing.assert_close(first, second)
     assert flat.bottleneck.sizes == apart.bottleneck.sizes == (3, 12)
-    channels = flat.network.encoder[:-1](u)  # (n, 3, 3, 4), before it is flattened
+    channels = flat.network.encode(u)  # (n, 3, 3, 4), before it is flattened
     assert torch.equal(flat.bottleneck.seen, channels.flatten(1))
     assert torch.equal(apart.bottleneck.seen, channels.permute(0, 2, 3, 1).reshape(-1, 3))
     assert torch.equal(apart.encode(u), flat.encode(u))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from torch import nn
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae._data.crops import CropDataset
 from skae._training.callbacks import FiniteLoss
 from skae._training.checkpoint import Checkpoint
 from skae.bottlenecks import TotalCorrelation
@@ -161,6 +163,70 @@ def test_samples_that_are_not_in_memory(data, tmp_path):
         whole = clone(estimator).fit(X)
         broken_off(estimator, path, X, epoch=2)
         assert_same_fit(whole, clone(estimator).set_params(checkpoint=path).fit(X))
+
+
+class Folder:
+    """Reads images one by one."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i].copy()
+
+
+def photographs(n=12):
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (20 + i % 5, 24 - i % 3)).astype(np.uint8) for i in range(n)]
+
+
+crops = {"module__dense": False, "augmentation": "flip", "crop_size": 8, "n_crops": 200, "max_epochs": 4}
+crops |= {"module__channels": (3,), "batch_size": 32, "noise": "gaussian_noise"}
+
+
+@pytest.mark.parametrize("kept", ["held", "read"])
+@pytest.mark.parametrize("random_state", [0, None])
+def test_crops_of_images(tmp_path, kept, random_state):
+    X = photographs() if kept == "held" else Folder(photographs())
+    estimator = ConvAutoencoder(3, **crops, random_state=random_state)
+    path, copy = tmp_path / "fit.skae", tmp_path / "copy.skae"
+    with config_context(working_memory=0.01 if kept == "read" else 64):
+        for epoch, batch in ((1, None), (1, 2), (2, 3)):
+            broken_off(estimator, path, X, epoch=epoch, batch=batch)
+        shutil.copy(path, copy)
+        with pytest.MonkeyPatch.context() as patch:
+            ahead = MagicMock(side_effect=CropDataset._read_ahead, autospec=True)
+            patch.setattr(CropDataset, "_read_ahead", lambda *args: ahead(*args))
+            whole = clone(estimator).set_params(checkpoint=None if random_state == 0 else copy).fit(X)
+            assert ahead.called is (kept == "read")
+        resumed = clone(estimator).set_params(checkpoint=path).fit(X)
+    assert (whole._layout.any_size, whole.n_iter_) == (True, 4)
+    assert_same_fit(whole, resumed)
+
+
+@pytest.mark.parametrize("what", ["a pixel", "order", "target", "weight", "y"])
+def test_checkpoint_of_other_images_is_refused(tmp_path, what):
+    X, other = photographs(40), photographs(40)
+    given = {name: {"X_target": photographs(40), "sample_weight": np.ones(40), "y": np.arange(40) % 2} for name in "ab"}
+    if what == "a pixel":
+        other[17][3, 5] ^= 1
+    elif what == "order":
+        other[0], other[15] = other[15], other[0]
+    elif what == "target":
+        given["b"]["X_target"][17][3, 5] ^= 1
+    elif what == "weight":
+        given["b"]["sample_weight"][17] = 2
+    else:
+        given["b"]["y"][17] ^= 1
+    estimator = VAEGenerator(2, module="conv", conditional=True, prior=None, **crops | {"n_crops": 9}, random_state=0)
+    path = tmp_path / "fit.skae"
+    broken_off(estimator, path, X, epoch=1, **given["a"])
+    with pytest.raises(ValueError, match="other parameters or data"):
+        clone(estimator).set_params(checkpoint=path).fit(other, **given["b"])
+    clone(estimator).set_params(checkpoint=path).fit(X, **given["a"])
 
 
 def test_early_stopping_resumes(data, tmp_path):

@@ -202,6 +202,78 @@ def test_single_channel_sequences(tmp_path):
     check(AutoencoderTransformer(3, module="gru", **TRAINING).fit(X), X, tmp_path, ["reconstruct"])
 
 
+SIZES = [(13, 17), (12, 12), (3, 5), (1, 1), (33, 20)]
+crops = {"module__dense": False, "module__channels": (4, 6), "crop_size": 12, **TRAINING}
+shuffle = {"module__downsampling": "unshuffle", "module__upsampling": "shuffle"}
+
+
+def pictures(*channels):
+    return [rows(20 + i % 5, 24 - i % 3, *channels, seed=i) for i in range(12)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("params", "channels"),
+    [
+        ({}, ()),
+        (shuffle, (3,)),
+        ({"module__downsampling": "max_pool", "module__upsampling": "resize", "module__normalization": "group"}, ()),
+        ({"module__downsampling": "avg_pool", "module__kernel_size": 5, "missing": "mask"}, ()),
+    ],
+    ids=["stride", "shuffle", "max_pool", "avg_pool, holes"],
+)
+def test_images_of_any_size(params, channels, tmp_path):
+    ae = ConvAutoencoder(3, **crops | params).fit(pictures(*channels))
+    whole, encoder, decoder = (exported(ae, part, tmp_path) for part in ("reconstruct", "encoder", "decoder"))
+    assert whole.get_inputs()[0].shape == ["batch", "height", "width", *channels]
+    assert decoder.get_inputs()[0].shape == ["batch", 3, "code_height", "code_width"]
+    for n, size in product((1, 2), SIZES):
+        X = rows(n, *size, *channels)
+        X = X if "missing" not in params or size == (1, 1) else holed(X)
+        Z = np.stack(ae.transform([*X]))
+        assert_equal(whole.run(None, {"X": X})[0], ae.reconstruct(X))
+        assert_equal(encoder.run(None, {"X": X})[0], Z)
+        assert_equal(decoder.run(None, {"Z": Z})[0], np.stack(ae.inverse_transform([*Z])))
+
+
+@pytest.mark.slow
+def test_images_of_any_size_after_a_fit_on_whole_images(tmp_path):
+    X = rows(20, 9, 7) + np.linspace(0, 2, 7, dtype=np.float32)
+    ae = ConvAutoencoder(3, module__dense=False, module__channels=(4,), **TRAINING).fit(X)
+    check(ae, X, tmp_path)
+    whole, encoder = (exported(ae, part, tmp_path) for part in ("reconstruct", "encoder"))
+    for size in SIZES:
+        X = rows(2, *size)
+        assert_equal(whole.run(None, {"X": X})[0], ae.reconstruct(X))
+        assert_equal(encoder.run(None, {"X": X})[0], ae.transform(X))
+
+
+@pytest.mark.slow
+def test_pooled_codes_and_conditions_of_images_of_any_size(tmp_path):
+    ae = ConvAutoencoder(3, **crops | {"pooling": "mean"}).fit(pictures())
+    encoder, X = exported(ae, "encoder", tmp_path), rows(2, 13, 18)
+    assert_equal(encoder.run(None, {"X": X})[0], ae.transform(X))
+    with pytest.raises(ValueError, match="pooling='mean' leaves no code to decode"):
+        to_onnx(ae, tmp_path / "ae.onnx", "decoder")
+    params = crops | {"module": "conv", "conditional": True, "prior": None, "module__channels": (3,)}
+    vae = VAEGenerator(2, **params).fit(pictures(), np.arange(12) % 2)
+    session = exported(vae, "reconstruct", tmp_path)
+    c = vae._context.encode(np.array([0, 1]))
+    assert_equal(session.run(None, {"X": X, "condition": c})[0], vae.reconstruct(X, y=[0, 1]))
+
+
+@pytest.mark.slow
+def test_pipelines_with_images_of_any_size():
+    X, inner = rows(20, 13, 10), ConvAutoencoder(2, **crops | {"crop_size": 8, "module__channels": (3,)})
+    for pipe in (
+        make_pipeline(Reconstructor(inner)),
+        make_pipeline(copy.deepcopy(inner), StandardScaler()),
+        make_pipeline(copy.deepcopy(inner).set_params(pooling="max"), StandardScaler()),
+    ):
+        pipe.fit(X)
+        assert_equal(converted(pipe, X).run(None, {"X": X[:7]})[0], pipe.transform(X[:7]))
+
+
 def those_with_their_own(module, base, method):
     """Public names in ``module`` of what says by itself what ``base`` says in ``method``."""
     classes = {name: getattr(module, name) for name in module.__all__}

@@ -197,7 +197,7 @@ def test_training_improves_on_the_start(network, quantizer, X):
 def decoded_codes(model, monkeypatch):
     """The list that the codes which reach the decoder from now on are put into."""
     seen, decode = [], model.module_.network.decode
-    monkeypatch.setattr(model.module_.network, "decode", lambda z: seen.append(z) or decode(z))
+    monkeypatch.setattr(model.module_.network, "decode", lambda z, *size: seen.append(z.flatten(1)) or decode(z, *size))
     return seen
 
 

@@ -476,3 +476,18 @@ def test_invalid_arguments_raise():
             metric(X * 1e200, X)
     with pytest.raises(ValueError, match="squares overflow or underflow"):
         structural_similarity(0 * X, 0 * X, data_range=1e-320)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8])
+def test_lists_of_images_of_different_sizes_are_compared_one_by_one(dtype):
+    rng = np.random.default_rng(0)
+    X = [(200 * rng.uniform(size=size)).astype(dtype) for size in [(9, 12), (20, 8), (15, 15)]]
+    X_hat = [image + rng.normal(scale=5, size=image.shape) for image in X]
+    for metric in (peak_signal_noise_ratio, structural_similarity):
+        each = [metric(x[None], x_hat[None], data_range=255) for x, x_hat in zip(X, X_hat, strict=True)]
+        np.testing.assert_allclose(metric(X, X_hat, data_range=255, per_sample=True), each)
+        assert metric(X, X_hat, data_range=255) == pytest.approx(np.mean(each))
+    spread = 255 if dtype is np.uint8 else max(x.max() for x in X) - min(x.min() for x in X)
+    assert peak_signal_noise_ratio(X, X_hat) == peak_signal_noise_ratio(X, X_hat, data_range=spread)
+    with pytest.raises(ValueError, match="X_hat must hold 3 images"):
+        peak_signal_noise_ratio(X, X_hat[:2])

@@ -45,7 +45,7 @@ def test_results_that_are_not_finite_are_refused_by_name(runner, digits):
 
 def test_nan_is_allowed_after_the_end_of_sequences():
     class Padded(nn.Module):
-        reads_padding, n_multiplications, n_values, n_weights = True, 1, 1, 1
+        reads_padding, any_size, n_multiplications, n_values, n_weights = True, False, 1, 1, 1
 
     X = np.ones((2, 4, 1), np.float32)
     X[1, 2:] = np.nan

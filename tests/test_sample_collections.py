@@ -119,10 +119,14 @@ def sizes(*shapes):
 REFUSED = [
     (sizes((5, 2), (5, 2), (7, 2)), {}, r"X\[0\] has the shape \(5, 2\) and X\[2\] the shape \(7, 2\): .*module='gru'"),
     (sizes((5,), (7,)), {}, r"module='gru' or module='tcn'"),
-    (sizes((5, 2), (7, 2)), {"takes_images": lambda: True}, "resize or crop"),
-    (sizes((5, 6, 3), (7, 6, 3)), {}, r"X\[1\] the shape \(7, 6, 3\): resize or crop .*extract_patches_2d"),
-    (sizes((5, 6), (6, 5)), {}, "resize or crop"),
-    (sizes((5, 6), (5, 6, 3)), {}, "resize or crop"),
+    (sizes((5, 2), (7, 2)), {"takes_images": lambda: True}, "module__dense=False, or resize"),
+    (
+        sizes((5, 6, 3), (7, 6, 3)),
+        {},
+        r"X\[1\] the shape \(7, 6, 3\): take a network for images of any size, .*module__dense=False",
+    ),
+    (sizes((5, 6), (6, 5)), {}, "images of any size, .* or resize the images to one size"),
+    (sizes((5, 6), (5, 6, 3)), {}, "images of any size, .* or resize the images to one size"),
     (sizes((2, 5), (2, 7)), {"step_axis": 0}, r"X\[1\] the shape \(2, 7\)\. If .* pass channel_axis=0"),
     (sizes((5, 2), (7, 2)), {"step_axis": 1}, "channel_axis=-1"),
     (

@@ -71,6 +71,12 @@ class CropSource:
         """Number of crops that cover the regions once."""
         return math.ceil(self.regions[:, 3:].prod(1).sum() / math.prod(self.size))
 
+    def described(self) -> Iterator[Any]:
+        """Yield what identifies the crops that may be drawn, for a fingerprint; reads all images once."""
+        yield from (self.size, self.regions, self.weight)
+        for images in (self.images, self.targets):
+            yield None if images is None else images.digests()
+
     def split(self, share: float, rng: np.random.Generator) -> tuple[CropSource, CropSource | None]:
         """Hold out a share of the images or, where these are few, of their area; None where none can be."""
         n = len(self.regions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from .._utils.memory import hold_budget
 from .arrays import is_float
 from .chunked import extremes
 from .collections import column, is_pil_image, sample_array
-from .images import ImageLayout, find_layout, is_auto
+from .images import ImageLayout, find_channel_axis, is_auto
 
 _LIKELY_CHANNELS = (1, 3, 4)
 _RUN = 2**22  # values of equal images that are stacked
@@ -95,6 +96,11 @@ class ImageList:
             what = "infinity" if math.isinf(max(-low, high)) else f"values up to {max(-low, high):g}"
             raise ValueError(f"{place} contains {what}, which float32 does not hold: remove or divide it first.")
         return image
+
+    def digests(self) -> list[str]:
+        """Return a digest of each image."""
+        images = (self.read(i) for i in range(len(self)))
+        return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in images]
 
     def runs(self) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yield the indices of consecutive images of one size and dtype, and these as an array (n, C, H, W)."""
@@ -192,4 +198,4 @@ def _layout_of(shape: tuple[int, ...], channel_axis: Any, name: str) -> ImageLay
         channel_axis = None
     if len(shape) == 2 and channel_axis is not None:
         raise ValueError(f"channel_axis={channel_axis} needs images with three axes, but {name} has the shape {shape}.")
-    return find_layout(shape, shape, channel_axis, name)
+    return ImageLayout(shape, shape, find_channel_axis(shape, channel_axis, f"{name} has the shape"))

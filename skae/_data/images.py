@@ -75,7 +75,7 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
         image_shape, source = (side, side), f"{name} has flat rows, taken for images of shape"
     if len(image_shape) not in (2, 3):
         raise ValueError(f"{source} {image_shape}, but an image has 2 axes, or 3 with channels.")
-    return ImageLayout(row_shape, image_shape, _find_channel_axis(image_shape, channel_axis, source))
+    return ImageLayout(row_shape, image_shape, find_channel_axis(image_shape, channel_axis, source))
 
 
 def refuse_one_image(row_shape: tuple[int, ...], name: str = "X") -> None:
@@ -116,7 +116,8 @@ def _fill(input_shape: Any, row_shape: tuple[int, ...], name: str) -> tuple[int,
     return filled
 
 
-def _find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any, source: str) -> int | None:
+def find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any, source: str) -> int | None:
+    """Return which axis of an image holds its channels; ``source`` begins messages about its shape."""
     automatic = is_auto(channel_axis)
     is_integer = isinstance(channel_axis, numbers.Integral) and not isinstance(channel_axis, bool)
     if not (automatic or channel_axis is None or is_integer):

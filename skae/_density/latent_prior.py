@@ -12,6 +12,7 @@ from .mixture import sample_given
 from .prior import fit_prior, sample_prior
 
 _MIN_DRAWS = 1000  # codes that a density is fitted to, at least
+_MOST_VECTORS = 2**12  # of spatial codes; more would not change a density of so few dimensions
 
 
 class LatentPrior:
@@ -27,10 +28,13 @@ class LatentPrior:
         Not fitted; as `fit_prior` takes it.
     condition : Classes, Targets or NoCondition
         What the decoder gets beside codes.
+    width : int, default=None
+        Number of channels of spatial codes whose positions are drawn one by one, independently, so that there may be
+        any number of them. Codes are drawn as a whole when None.
     """
 
-    def __init__(self, prior: Any, condition: Classes | Targets | NoCondition) -> None:
-        self.prior, self.condition = prior, condition
+    def __init__(self, prior: Any, condition: Classes | Targets | NoCondition, width: int | None = None) -> None:
+        self.prior, self.condition, self.width = prior, condition, width
 
     def fit(
         self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int, earlier: Any = None
@@ -50,6 +54,8 @@ class LatentPrior:
         earlier : list or None
             Densities of classes fitted before, for those that have no sample now.
         """
+        if self.width is not None:
+            codes, c, sample_weight = self._by_position(codes, c, sample_weight, seed)
         present = np.ones(len(codes), bool) if sample_weight is None else sample_weight > 0
         if not isinstance(self.condition, Classes):
             return self._fit_one(codes, c, sample_weight, seed, np.flatnonzero(present))
@@ -84,6 +90,28 @@ class LatentPrior:
 
     def sample(self, density: Any, c: np.ndarray | None, n_samples: int, n_components: int, seed: int) -> np.ndarray:
         """Draw codes (n_samples, n_components) in float32 from a fitted ``density``, given the conditions ``c``."""
+        if self.width is None:
+            return self._draw(density, c, n_samples, n_components, seed)
+        n_positions = n_components // self.width
+        c = None if c is None else np.repeat(c, n_positions, axis=0)
+        vectors = self._draw(density, c, n_samples * n_positions, self.width, seed)
+        return vectors.reshape(n_samples, n_positions, self.width).swapaxes(1, 2).reshape(n_samples, n_components)
+
+    def _by_position(
+        self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Return the vectors at the positions of spatial codes, at most `_MOST_VECTORS`, as samples."""
+        assert self.width is not None
+        vectors = codes.reshape(*codes.shape[:-1], self.width, -1)  # (n, ..., width, n_positions)
+        n, n_positions = len(codes), vectors.shape[-1]
+        vectors = np.moveaxis(vectors, -1, 1).reshape(n * n_positions, *vectors.shape[1:-1])
+        index = np.arange(len(vectors))
+        if len(index) > _MOST_VECTORS:
+            index = np.random.default_rng(seed).choice(index, _MOST_VECTORS, replace=False)
+        others = (None if A is None else A[index // n_positions] for A in (c, sample_weight))
+        return (vectors[index], *others)  # type: ignore[return-value]
+
+    def _draw(self, density: Any, c: np.ndarray | None, n_samples: int, n_components: int, seed: int) -> np.ndarray:
         if isinstance(self.condition, Classes):
             assert c is not None
             codes = np.empty((n_samples, n_components), np.float32)

@@ -186,7 +186,8 @@ class Autoencoder(nn.Module):
 
     def code_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return height and width of the code of an image of ``size``, for a network that takes any."""
-        return tuple(-(-side // self.network.stride) for side in size)
+        stride = self.network.stride
+        return tuple((side + stride - 1) // stride for side in size)
 
     def n_codes_of(self, x: Tensor) -> int:
         """Return the width of the codes of samples, which for images of any size depends on theirs."""
@@ -252,8 +253,10 @@ class Autoencoder(nn.Module):
 
     def standardize(self, x: Tensor, *, target: bool = False) -> Tensor:
         """Subtract the means and divide by the scale, of targets where asked: in float64, then float32."""
+        if torch.compiler.is_compiling() or x.device.type != "cpu":
+            return self._standardize(x, target).float()
         step = max(1, _STANDARDIZED // max(1, math.prod(x.shape[1:])))
-        if torch.compiler.is_compiling() or x.device.type != "cpu" or len(x) <= step:
+        if len(x) <= step:
             return self._standardize(x, target).float()
         u = torch.empty(x.shape, dtype=torch.float32)
         for start in range(0, len(x), step):
@@ -354,7 +357,9 @@ class Autoencoder(nn.Module):
         if not self.any_size:
             return self._run(self.network.decode, self._with_condition(z, c), observed)
         size = self.input_shape[1:] if size is None else size
-        maps = self._with_condition(z, c).unflatten(1, (-1, *self.code_size(size)))
+        maps = z.unflatten(1, (-1, *self.code_size(size)))
+        if c is not None:  # at every position; ONNX Runtime does not expand to a size that is not known
+            maps = torch.cat([maps, c.to(z)[:, :, None, None] + torch.zeros_like(maps[:, :1])], 1)
         return self._run(lambda z: self.network.decode(z, size), maps, None)
 
     def _size_of(self, x: Tensor) -> Sequence[int] | None:

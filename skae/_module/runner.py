@@ -82,11 +82,18 @@ class BatchRunner:
     def _tiles(self, size: Sequence[int]) -> list[Tile]:
         """Return tiles of images of a ``size``, none where these are not large."""
         module, network = self.module, self.module.network
-        halo = getattr(network, "halo", None)
-        if halo is None:
+        halo, fit_size = getattr(network, "halo", None), tuple(module.input_shape[1:])
+        if halo is None or tuple(size) == fit_size:
             return []
-        side = tile_side(module.n_values / math.prod(module.input_shape[1:]), network.stride, halo)
-        return list(tiles(size, side, network.stride, halo)) if math.prod(size) > side**2 else []
+        side = tile_side(module.n_values / math.prod(fit_size), network.stride, halo)
+        if math.prod(size) <= side**2:
+            return []
+        parts = list(tiles(size, side, network.stride, halo))
+        # In an image of the size of `fit` missing values have means of their own, so that no tile may be of that size.
+        while module.may_have_nan and any(tile.shape == fit_size for tile in parts):
+            halo += network.stride
+            parts = list(tiles(size, side, network.stride, halo))
+        return parts
 
     def _run_tiles(
         self,
@@ -108,7 +115,7 @@ class BatchRunner:
             A, *others = (array[i : i + 1] for array in arrays)
             A = A.reshape(1, -1, *module.code_size(size)) if is_code else A
             for tile in parts:
-                coarse, outer = tile.coarse(stride), [part.stop - part.start for part in tile.outer]
+                coarse = tile.coarse(stride)
                 seen = self._read(A[(..., *(coarse if is_code else tile).outer)])
                 ways: dict[str, Any] = {}
                 rest = others
@@ -117,7 +124,7 @@ class BatchRunner:
                     rest = [target[(..., *tile.enlarged(module.factor).outer)], *rest]
                     ways = {"inner": tile.within}
                 elif is_code:
-                    seen, ways = seen.flatten(1), {"size": outer}
+                    seen, ways = seen.flatten(1), {"size": tile.shape}
                 found = check_finite(function(seen, *map(self._read, rest), **ways), name)
                 if gives == "sum":
                     out = found.new_zeros(len(arrays[0]), *found.shape[1:]) if out is None else out
@@ -125,7 +132,7 @@ class BatchRunner:
                     continue
                 place = coarse if gives == "code" else tile.enlarged(module.factor)
                 if gives == "code":
-                    found = found.unflatten(-1, (-1, *module.code_size(outer)))
+                    found = found.unflatten(-1, (-1, *module.code_size(tile.shape)))
                 if out is None:
                     device = getattr(arrays[0], "device", "cpu")
                     out = torch.empty((len(arrays[0]), *found.shape[1:-2], *shape), dtype=dtype, device=device)

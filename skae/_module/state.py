@@ -16,7 +16,9 @@ from torch import nn
 
 from .._utils.codec import check_settable
 from .._utils.component import Component
+from .._utils.slots import unwrapped
 from .._utils.torch_compat import MODULE_ATTRIBUTES
+from ..nn import Conv
 from .autoencoder import Autoencoder
 from .inspection import Costs, is_known
 
@@ -63,6 +65,22 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
     for name in state.get("frozen", []):
         module.get_parameter(name).requires_grad_(False)
     return module.train(bool(state["training"]))
+
+
+def current_recipe(recipe: dict[str, Any], state: Any) -> dict[str, Any]:
+    """Return a recipe with what is another default today: spatial codes of version 0.2 had no linear maps."""
+    network, given = unwrapped(recipe["network"])
+    params = dict(recipe.get("network_params") or {})
+    given |= params
+    if not (isinstance(network, type) and issubclass(network, Conv)) or "linear_skip" in given:
+        return recipe
+    if isinstance(state, Autoencoder):
+        has_maps = getattr(state.network, "skip", None) is not None
+    else:
+        has_maps = any(name.startswith("network.skip.") for name in state["weights"])
+    if has_maps or given.get("dense", True) or given.get("decoder", "mirror") != "mirror":
+        return recipe
+    return recipe | {"network_params": params | {"linear_skip": False}}
 
 
 def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, known: bool = True) -> Any:

@@ -18,6 +18,11 @@ class Tile(NamedTuple):
     inner: tuple[slice, slice]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Height and width of the outer part."""
+        return tuple(part.stop - part.start for part in self.outer)
+
+    @property
     def within(self) -> tuple[slice, slice]:
         """The inner part as a part of the outer one."""
         return tuple(  # type: ignore[return-value]

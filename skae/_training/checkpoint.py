@@ -53,6 +53,10 @@ class Checkpoint:
                     "pass another path."
                 ) from error
 
+    def seed_or(self, seed: int) -> int:
+        """Return the seed of the file, or ``seed`` where there is no file."""
+        return seed if self.found is None else self.seed
+
     def begin(self, seed: int, described: Iterable[Any]) -> int:
         """Compare the file with the fit that is ``described``; return its seed, or ``seed`` where there is no file."""
         fingerprint = joblib.hash(_content([__version__, *described]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .._module.state import as_arrays, as_tensors, module_state, restored_module
+from .._module.state import as_arrays, as_tensors, current_recipe, module_state, restored_module
 from .._utils.files import FORMAT
 from .._utils.rng import Stream
 
@@ -29,6 +29,7 @@ class NetStateMixin:
 
     loading_state_: dict[str, Any] | None = None  # while a net is created from it
     saved_optimizer_state_: dict[str, Any] | None = None  # until the optimizer is created
+    is_updated_ = False  # whether its recipe, from version 0.2, names what is another default today
 
     def __getstate__(self) -> dict[str, Any]:
         net: Any = self
@@ -71,6 +72,7 @@ class NetStateMixin:
             raise ValueError(f"A net of format {state['format']} needs a newer skae: this one reads up to {FORMAT}.")
         if unknown := [name for name in state["params"] if not _is_saved(name)]:
             raise ValueError(f"A net has no parameters {unknown} to restore.")
+        former, state = state["recipe"], state | {"recipe": current_recipe(state["recipe"], state["module"])}
         device = available(state["params"]["device"])
         stream = Stream.restored(state["stream"]).continued_on(device)
         recipe = {f"module__{name}": value for name, value in state["recipe"].items()}
@@ -90,6 +92,7 @@ class NetStateMixin:
         net.stream = stream
         net.history.extend(state["history"])
         self.saved_optimizer_state_ = state["optimizer_state"]
+        self.is_updated_ = state["recipe"] is not former
 
     # ------------------------------------------------ what skorch calls in `initialize`
 

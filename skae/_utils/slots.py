@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,14 @@ _SHORT_NAMES = {
     },
 }
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
+    """What a partial is one of, and the parameters that it gives; others are themselves and give none."""
+    given: dict[str, Any] = {}
+    while isinstance(network, functools.partial):
+        network, given = network.func, network.keywords | given
+    return network, given
 
 
 def find_name(name: str, choices: Iterable[str], short: Mapping[str, str] = _NONE) -> str | None:

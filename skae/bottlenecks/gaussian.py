@@ -113,7 +113,8 @@ class Gaussian(Bottleneck):
 
     def distribution(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes, each (n, n_components)."""
-        mean, log_variance = h.chunk(2, dim=1)
+        width = h.shape[1] // 2
+        mean, log_variance = h[:, :width], h[:, width:]  # `chunk` of any width has no counterpart in ONNX
         # Beyond the range the gradient is that at its end, so that the divergence still pulls back.
         return mean, log_variance + (log_variance.clamp(*_LOG_VARIANCE) - log_variance).detach()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -45,7 +46,7 @@ from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
 from ._html import documented
-from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled
+from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled, width_of_draws
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
 from ._warnings import renamed_argument, warn
 
@@ -85,6 +86,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     net_: Any
     prior_: Any
     input_shape_: tuple[int, ...]
+
+    __metadata_request__inverse_transform: ClassVar[dict[str, Any]] = {"size": UNUSED}  # a pipeline has no use for it
 
     if not TYPE_CHECKING:  # where it would let any attribute pass
 
@@ -306,7 +309,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if self.prior is None:
             return {}
         codes = BatchRunner(net.module_, net.device).run(net.module_.encode, data.X).numpy()
-        prior = LatentPrior(find_prior(self), data.condition)
+        prior = LatentPrior(find_prior(self), data.condition, width_of_draws(net.module_, data.layout))
         return {"prior_": prior.fit(codes, data.c, data.sample_weight, seed, earlier)}
 
     def _warn_of_data(self, X: Any, data: FitData, y: Any, *, new: bool) -> None:
@@ -766,8 +769,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             If ``n_samples`` or ``random_state`` is not what it has to be.
         """
         self._check_sampling(n_samples)
-        prior = LatentPrior(self.prior, NO_CONDITION)
-        codes = prior.sample(self.prior_, None, n_samples, self._n_features_out, draw_seed(random_state))
+        prior = LatentPrior(self.prior, NO_CONDITION, width_of_draws(self.module_, self._layout))
+        codes = prior.sample(self.prior_, None, n_samples, self.n_components_, draw_seed(random_state))
         return self._decode(codes).numpy()
 
     def _check_sampling(self, n_samples: int) -> None:
@@ -780,7 +783,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._keep_former_defaults()
         self._leave_missing_device()
+
+    def _keep_former_defaults(self) -> None:
+        """Say in the parameters how a network of version 0.2 was made, so that training goes on with the same one."""
+        if "net_" in vars(self) and self.net_.is_updated_:
+            self._extra = {"module__linear_skip": False} | self._extra
+            self.net_.is_updated_ = False
 
     def _leave_missing_device(self) -> None:
         """After a fit on a device that this machine does not have, be ready to go on with what it has."""

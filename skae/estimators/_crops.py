@@ -17,12 +17,14 @@ from .._data.layout import ImageLayout, layout_of
 from .._data.sources import LazyArray
 from .._data.targets import NoCondition
 from .._data.validation import check_domain, check_sample_weight
+from .._training.checkpoint import Checkpoint
 from .._utils.checks import check_choice, check_number
 from .._utils.memory import working_memory
 from .._utils.rng import draw_seed
+from .._utils.slots import unwrapped
 from ..nn import Conv
 from ._fit_data import FitData, read_fit_data
-from ._resolve import ModelSpec, unwrapped
+from ._resolve import ModelSpec
 
 _SMALL, _CROP = (
     128,
@@ -30,7 +32,8 @@ _SMALL, _CROP = (
 )  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
 _LEAST_BATCHES, _MOST_CROPS = 8, 2**14  # of an epoch with n_crops="auto"
 _LEAST_FIRST = 64  # crops that parts are initialized with
-_VALIDATION = (64, 512)  # crops at least and at most; between them as many as cover what is held out
+# Validation crops, at least and at most, and as a share of those of an epoch; fewer where these cover what is held out.
+_VALIDATION, _VALIDATION_SHARE = (64, 512), 8
 
 
 def check_crop_params(est: Any) -> None:
@@ -74,7 +77,10 @@ def read_crops(
     y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
     weight = None if weight is None else check_sample_weight(weight, len(images))
     source = CropSource(images, targets, size, est.augmentation, weight)
-    rng = np.random.default_rng(draw_seed(est.random_state))
+    seed = draw_seed(est.random_state)
+    if est.checkpoint is not None and not one_epoch:  # a fit that is resumed cuts the crops that it cut before
+        seed = Checkpoint(est.checkpoint).seed_or(seed)
+    rng = np.random.default_rng(seed)
     held = None
     if X_val is not None:
         if X_target is not None and X_val_target is None:
@@ -90,7 +96,9 @@ def read_crops(
     (x, target), first = _cut(source, n_first, rng)
     (x_val, target_val), second = (None, None), None
     if held is not None:
-        (x_val, target_val), second = _cut(held, min(max(_VALIDATION[0], held.n_distinct), _VALIDATION[1]), rng)
+        least, most = _VALIDATION
+        n_held = max(least, min(held.n_distinct, most, n_crops // _VALIDATION_SHARE))
+        (x_val, target_val), second = _cut(held, n_held, rng)
     conditional = getattr(est, "conditional", False) is not False and y is not None
     layout = ImageLayout(x.shape[1:], x.shape[1:], images.layout.channel_axis, any_size=True)
     if goes_on and layout[2:] != layout_of(est)[2:]:
@@ -111,7 +119,7 @@ def read_crops(
         **arrays,
     )
     c_images = None if isinstance(data.condition, NoCondition) else data.condition.encode(as_array(y))
-    data = replace(data, crops=source, n_crops=n_crops, c_images=c_images)
+    data = replace(data, crops=source, n_crops=n_crops, c_images=c_images, seed=seed)
     if not translates or targets is None:
         return data
     for name, A in (("X_target", target), ("X_val_target", target_val)):

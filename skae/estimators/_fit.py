@@ -72,7 +72,7 @@ def train(
     It goes on from ``earlier`` where that is given. With ``one_epoch``, for `partial_fit`, nothing is held out and no
     schedule is followed. ``context`` is that of scikit-learn's callbacks.
     """
-    seed = draw_seed(est.random_state)
+    seed = draw_seed(est.random_state) if data.seed is None else data.seed
     checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint)
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
@@ -209,7 +209,9 @@ def _description(est: Any, data: FitData) -> list[Any]:
     aside = ("callbacks", "checkpoint", "device", "verbose")
     params = {name: value for name, value in sorted(est.get_params(deep=False).items()) if name not in aside}
     weights = est.module_.state_dict().values() if est.warm_start and hasattr(est, "net_") else ()
-    return [type(est).__qualname__, params, *data.arrays, *(tensor.cpu().numpy() for tensor in weights)]
+    crops = () if data.crops is None else data.crops.described()
+    arrays = [*data.arrays, data.c_images, *(tensor.cpu().numpy() for tensor in weights)]
+    return [type(est).__qualname__, params, *arrays, *crops]
 
 
 def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:

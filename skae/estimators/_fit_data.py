@@ -57,6 +57,7 @@ class FitData:
     n_crops: int = 0  #: of an epoch
     c_images: np.ndarray | None = None  #: conditions of the images that crops come from
     target_layout: Layout | None = None  #: of targets that have another shape than samples
+    seed: int | None = None  #: that crops were cut with, and that training begins with
 
     @property
     def arrays(self) -> tuple[Any, ...]:

@@ -137,6 +137,11 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
     return found
 
 
+def width_of_draws(module: Any, layout: Any) -> int | None:
+    """Return the width of what a density of codes draws at once: a position, after training on crops; None for all."""
+    return module.n_components if getattr(layout, "any_size", False) and module.any_size else None
+
+
 def pooled(Z: Tensor, n_components: int, pooling: str) -> Tensor:
     """Return the mean or the maximum over the positions of flat codes (n, n_components * n_positions)."""
     maps = Z.unflatten(1, (n_components, -1))

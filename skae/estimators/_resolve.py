@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import math
 import numbers
@@ -26,7 +25,17 @@ from .._training.callbacks import SCHEDULES, check_callbacks
 from .._utils.checks import check_choice, check_device, check_number
 from .._utils.files import check_path
 from .._utils.rng import check_seed
-from .._utils.slots import build, check_names, did_you_mean, find_class, find_name, resolve, select, without_part
+from .._utils.slots import (
+    build,
+    check_names,
+    did_you_mean,
+    find_class,
+    find_name,
+    resolve,
+    select,
+    unwrapped,
+    without_part,
+)
 from ._html import SITE
 
 # What a network is called with beside ``module__*``.
@@ -64,14 +73,6 @@ def reads_padding(network: Any) -> bool:
 def declares(network: Any, attribute: str) -> bool:
     """Whether a network, or what a class or a partial one will make, says ``attribute`` of itself."""
     return bool(getattr(unwrapped(network)[0], attribute, False))
-
-
-def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
-    """What a partial is one of, and the parameters that it gives; others are themselves and give none."""
-    given: dict[str, Any] = {}
-    while isinstance(network, functools.partial):
-        network, given = network.func, network.keywords | given
-    return network, given
 
 
 def resolve_parameters(est: Any) -> ModelSpec:

@@ -50,7 +50,9 @@ def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Data
     c = None if data.c is None else torch.from_numpy(data.c)
     n_bytes = 4 * math.prod(data.X.shape) * (1 if find_target is None else 2)
     # Blocks would not be there if they fitted into memory, and may fit on another device all the same.
-    if n_bytes > hold_budget(device) or (isinstance(data.X, LazyArray) and device.type == "cpu"):
+    if data.crops is None and (
+        n_bytes > hold_budget(device) or (isinstance(data.X, LazyArray) and device.type == "cpu")
+    ):
         window = max(1, read_budget() // (n_bytes // len(data.X)))
         return StreamingDataset(
             data.X, module.standardize, find_target, window, device, data.X_target, weight, c, index

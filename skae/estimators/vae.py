@@ -22,6 +22,7 @@ from .._module.runner import BatchRunner
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.sklearn_compat import with_callbacks
+from .._utils.slots import unwrapped
 from ..bottlenecks import Gaussian
 from ..losses import Likelihood
 from ..nn import Conv
@@ -29,8 +30,8 @@ from ._advice import warn_of_target
 from ._base import BaseAutoencoder
 from ._fit_data import FitData
 from ._hints import names_arguments
-from ._image_arguments import check_image_size
-from ._resolve import ModelSpec, declares, find_network, find_prior, unwrapped
+from ._image_arguments import check_image_size, width_of_draws
+from ._resolve import ModelSpec, declares, find_network, find_prior
 from ._warnings import renamed_argument, warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
@@ -508,7 +509,7 @@ class VAEGenerator(BaseAutoencoder):
         else:
             codes = runner.run(module.encode, data.X).numpy()
         if self.prior is not None:
-            prior = LatentPrior(find_prior(self), data.condition)
+            prior = LatentPrior(find_prior(self), data.condition, width_of_draws(module, data.layout))
             described["prior_"] = prior.fit(codes, data.c, data.sample_weight, seed, earlier)
         return described
 
@@ -759,8 +760,8 @@ class VAEGenerator(BaseAutoencoder):
             .. versionchanged:: 0.3
                The default was False.
         size : int or (height, width), default=None
-            Size of the images, for a network that takes any (``module='conv', module__dense=False``) and
-            ``prior=None``; that of `fit` when None.
+            Size of the images, for a network that takes any (``module='conv', module__dense=False``); that of `fit`
+            when None. After training on crops the vectors at the positions of a code are drawn independently.
 
         Returns
         -------
@@ -798,11 +799,10 @@ class VAEGenerator(BaseAutoencoder):
             raise ValueError("size needs a network that takes images of any size: module='conv', module__dense=False.")
         if size == tuple(self.module_.input_shape[1:]):
             return None
-        if self.prior is not None:
+        if self.prior is not None and width_of_draws(self.module_, self._layout) is None:
             raise ValueError(
-                f"size={size} needs prior=None, which draws codes from N(0, I) at every position: prior_ is a density "
-                f"of the codes of images of the size {tuple(self.module_.input_shape[1:])}. Set prior=None, before fit "
-                "or after it."
+                f"size={size} needs prior=None, or an estimator that was fitted on crops: prior_ is a density of the "
+                f"codes of whole images of the size {tuple(self.module_.input_shape[1:])}."
             )
         return size
 
@@ -813,7 +813,8 @@ class VAEGenerator(BaseAutoencoder):
             width = self.module_.n_components * math.prod(self.module_.code_size(size))
         if self.prior is None:
             return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
-        return LatentPrior(self.prior, self._context).sample(self.prior_, c, n, width, seed)
+        prior = LatentPrior(self.prior, self._context, width_of_draws(self.module_, self._layout))
+        return prior.sample(self.prior_, c, n, width, seed)
 
     def _decode_seeded(
         self,

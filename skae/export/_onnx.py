@@ -34,6 +34,12 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
         - 'encoder' is `transform`, from ``"X"`` to ``"Z"`` (n_samples, n_codes);
         - 'decoder' is `inverse_transform`, from ``"Z"`` to ``"X_hat"``.
 
+        Where a network takes images of any size (``module__dense=False``), ``"X"`` has any height and width in
+        'reconstruct' and 'encoder'. Codes are flat, as `transform` returns them for arrays, if the estimator was fitted
+        on an array of whole images, whose size the decoder returns. After a fit on crops they are code maps (n_samples,
+        n_components, h, w), which the decoder makes into images of (h * stride, w * stride) pixels, as
+        `inverse_transform` does without ``size``. With ``pooling`` the encoder pools, and there is no decoder.
+
         A conditional decoder has a second input, ``"condition"`` (n_samples, n_conditions): classes are one-hot encoded
         in the order of ``classes_``; real targets are (y - mean) / standard deviation, with those of y in `fit`.
 
@@ -44,7 +50,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     TypeError
         If the estimator is not one of these, such as a pipeline: see `register_skl2onnx`.
     ValueError
-        If ``part`` is invalid, or the weights exceed the limit of a file, 2 GB.
+        If ``part`` is invalid, or 'decoder' under ``pooling``, or the weights exceed the limit of a file, 2 GB.
     RuntimeError
         If `torch.export` cannot trace a custom network.
     ImportError
@@ -58,7 +64,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     -----
     Sequences (n_samples, length, channels) may have any length, the axis ``"length"``, padded with NaN as elsewhere;
     the output of the decoder has the length of X in `fit`. The opset is 18. For X with a large offset float32 loses
-    digits that the estimator keeps for float64 input. A graph that skl2onnx exports from a float64 sample keeps them
+    digits that the estimator keeps for float64 input. Flat images, and those of a fit on whole images with
+    ``missing='mask'``, have the size of X in `fit`. A graph that skl2onnx exports from a float64 sample keeps them
     too (`register_skl2onnx`).
 
     References
@@ -88,5 +95,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
             "call skae.export.register_skl2onnx(), and then skl2onnx.to_onnx."
         )
     check_is_fitted(estimator)
+    if part == "decoder":
+        estimator._refuse_pooled()
     require("onnx", "onnxscript")
     write_atomically(path, model_of(PARTS[part](estimator)).SerializeToString())

@@ -42,7 +42,8 @@ def model_of(part: Part, opset: int = OPSET) -> Any:
             network, reason = type(part.module.network).__name__, str(error).strip().partition("\n")[0]
             raise RuntimeError(
                 f"{network} cannot be exported: torch must be able to trace its encode and decode for any number of "
-                f"rows, without branches that depend on values. The exporter's error: {reason}"
+                f"rows{', height and width' if part.any_size else ''}, without branches that depend on values. The "
+                f"exporter's error: {reason}"
             ) from error
     assert made is not None, "the exporter returns a program if it is given no file"
     return made.model_proto
@@ -52,14 +53,22 @@ def _trace(part: Part) -> tuple[Any, list[dict[int, str]]]:
     """Return the exported program of a part and the dynamic axes of its inputs."""
     errors = []
     # A custom network may need a fixed length; and only the strict mode (dynamo) can trace len(x).
-    for any_length, strict in itertools.product(sorted({part.any_length, False}, reverse=True), (False, True)):
+    choices = [part.free_axes, *([] if part.needs_free_axes or not part.free_axes else [{}])]
+    for free_axes, strict in itertools.product(choices, (False, True)):
         axes = [{0: "batch"} for _ in part.examples()]
-        if any_length:
-            axes[0][part.step_axis] = "length"
-        dims = {name: torch.export.Dim(name) for name in ("batch", "length")}
+        axes[0] |= free_axes
+        # The bounds of a side are for torch to reason with, and not part of the graph.
+        sides = {name: torch.export.Dim(name, min=part.least_side, max=2**16) for name in free_axes.values()}
+        dims = {"batch": torch.export.Dim("batch"), **sides}
         free = tuple({axis: dims[name] for axis, name in some.items()} for some in axes)
         try:
-            return torch.export.export(part, (*part.examples().values(),), dynamic_shapes=free, strict=strict), axes
+            return torch.export.export(
+                part,
+                (*part.examples().values(),),
+                dynamic_shapes=free,
+                strict=strict,
+                prefer_deferred_runtime_asserts_over_guards=bool(free_axes),
+            ), axes
         except Exception as error:
             errors.append(error)
     raise errors[0]

@@ -79,7 +79,7 @@ def register_skl2onnx(*subclasses: type) -> None:
 def _part_of(estimator: Any, dtype: torch.dtype) -> Part:
     """Return the part that computes `transform` for X of ``dtype``."""
     if not isinstance(estimator, Reconstructor):
-        return Encoder(estimator, dtype=dtype)
+        return Encoder(estimator, maps=False, dtype=dtype)
     if hasattr(estimator, "filling_"):
         raise TypeError(
             f"A Reconstructor with filling={estimator.filling!r} cannot be exported: impute in a separate step."
@@ -96,10 +96,14 @@ def _set_shape(operator: Any) -> None:
 
     estimator = operator.raw_operator
     n_rows = operator.inputs[0].get_first_dimension()
+    inner = estimator.estimator_ if isinstance(estimator, Reconstructor) else estimator
+    any_size = getattr(getattr(inner, "layout_", None), "any_size", False)  # then that of the sample
     if isinstance(estimator, Reconstructor):
-        shape = tuple(getattr(estimator.estimator_, "input_shape_", ()))
+        shape = tuple(operator.inputs[0].type.shape[1:] if any_size else getattr(inner, "input_shape_", ()))
+    elif inner.pooling is not None:
+        shape = (inner.module_.n_components,)
     else:
-        shape = (estimator.module_.n_codes,)
+        shape = (None if any_size else inner.module_.n_codes,)
     # The same rule by which skl2onnx infers the types of the following steps.
     is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
     operator.outputs[0].type = (DoubleTensorType if is_double else FloatTensorType)([n_rows, *shape])

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import check_array, validate_data
+from .._data.image_list import is_image_list
 from .._data.validation import check_size
 from ._checks import check_values
 
@@ -76,6 +77,8 @@ def _apply(features: Any, X: Any) -> Any:
 
 def _flatten_if_wanted(estimator: Any, X: Any) -> Any:
     """Flatten images if the estimator was fitted on flat rows; return anything else unchanged."""
+    if is_image_list(X):  # of any size, which have no common shape
+        return X
     shape = np.shape(X)
     wanted = getattr(estimator, "input_shape_", (getattr(estimator, "n_features_in_", None),))
     if len(shape) > 2 and tuple(wanted) == (math.prod(shape[1:]),):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import numbers
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .._data.validation import check_sample_weight
 from .._utils.checks import check_choice, check_number
-from ._checks import check_pair
+from ._checks import check_pair, check_values
 from ._errors import errors_of_features, errors_of_samples
 
 
@@ -96,6 +98,32 @@ def reconstruction_error(
     return float(squares) / float(counts)
 
 
+def _takes_lists(metric: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a metric of images take lists of images of different sizes, which it compares one by one."""
+
+    @functools.wraps(metric)
+    def of_lists(
+        X: Any, X_hat: Any, *, data_range: float | None = None, per_sample: bool = False, **kwargs: Any
+    ) -> Any:
+        shapes = {np.shape(image) for image in X} if isinstance(X, list | tuple) and hasattr(X[0], "shape") else set()
+        if len(shapes) < 2:
+            return metric(X, X_hat, data_range=data_range, per_sample=per_sample, **kwargs)
+        check_choice("per_sample", per_sample, (True, False))
+        if len(X_hat) != len(X):
+            raise ValueError(f"X_hat must hold {len(X)} images, as X does, got {len(X_hat)}.")
+        if data_range is None:
+            X = [check_values(image, f"X[{i}]") for i, image in enumerate(X)]
+            ends = np.array([float(end) for image in X for end in (image.min(), image.max())])
+            data_range = _check_data_range(None, ends if X[0].dtype != np.uint8 else X[0])
+        values = [
+            metric(x[None], x_hat[None], data_range=data_range, **kwargs) for x, x_hat in zip(X, X_hat, strict=True)
+        ]
+        return np.array(values) if per_sample else float(np.mean(values))
+
+    return of_lists
+
+
+@_takes_lists
 def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = None, per_sample: bool = False) -> Any:
     r"""Compute the peak signal-to-noise ratio (PSNR) in dB, averaged over images.
 
@@ -106,7 +134,7 @@ def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = No
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, ...)
+    X : array-like of shape (n_samples, ...), or list of images of different sizes
         Original images in any layout, including flat rows.
     X_hat : array-like of X's shape
         The restored images.
@@ -142,6 +170,7 @@ def peak_signal_noise_ratio(X: Any, X_hat: Any, *, data_range: float | None = No
     return psnr if per_sample else float(psnr.mean())
 
 
+@_takes_lists
 def structural_similarity(
     X: Any,
     X_hat: Any,
@@ -158,8 +187,8 @@ def structural_similarity(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, height, width) or (n_samples, ...) with channels
-        Original images.
+    X : array-like of shape (n_samples, height, width) or (n_samples, ...) with channels, or list of images
+        Original images; of different sizes in a list.
     X_hat : array-like of X's shape
         The restored images.
     data_range : float, default=None

@@ -98,5 +98,11 @@ class BlockSkip(LinearSkip):
 
 def pad_to_multiple(x: Tensor, stride: int) -> Tensor:
     """Repeat the last row and column until height and width are multiples of ``stride``."""
+    if torch.compiler.is_compiling():  # of an exported program the size is not known
+        for axis in (2, 3):
+            side = x.shape[axis]
+            index = torch.arange((side + stride - 1) // stride * stride, device=x.device)
+            x = x.index_select(axis, torch.where(index < side, index, side - 1))
+        return x
     bottom, right = -x.shape[2] % stride, -x.shape[3] % stride
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x

@@ -333,10 +333,15 @@ class Conv(nn.Module):
         """Run the decoder, and crop after each doubling what goes beyond the image at that scale."""
         fine = self.stride
         for layer in self.decoder:
-            z = layer(z)
-            if type(layer) in (nn.ConvTranspose2d, nn.Upsample, nn.PixelShuffle):
-                fine //= 2
-                z = _cropped(z, [-(-side // fine) for side in size])
+            if type(layer) not in (nn.ConvTranspose2d, nn.Upsample, nn.PixelShuffle):
+                z = layer(z)
+                continue
+            fine //= 2
+            wanted = [(side + fine - 1) // fine for side in size]
+            if isinstance(layer, nn.ConvTranspose2d) and not torch.compiler.is_compiling():
+                z = layer(z, wanted)  # to the bit as in version 0.2; of an exported program the size is not known
+            else:
+                z = _cropped(layer(z), wanted)
         return z
 
     def init_from(self, x: Tensor) -> bool:
@@ -349,7 +354,9 @@ class Conv(nn.Module):
 
 def _cropped(x: Tensor, size: Sequence[int]) -> Tensor:
     """Return the first rows and columns of images."""
-    return x if tuple(x.shape[2:]) == tuple(size) else x[:, :, : size[0], : size[1]]
+    if not torch.compiler.is_compiling() and tuple(x.shape[2:]) == tuple(size):
+        return x
+    return x.narrow(2, 0, size[0]).narrow(3, 0, size[1])
 
 
 class _Enlarge(nn.PixelShuffle):

@@ -20,6 +20,7 @@ from .._data.targets import Classes, Targets
 from .._module.autoencoder import Autoencoder
 from .._training.net import AutoencoderNet
 from ..nn import conv, gru, tcn
+from ..nn._block_skip import BlockSkip
 from ..nn._layers import LinearSkip
 
 _PACKAGE = "skae.persistence"
@@ -36,7 +37,10 @@ _COPIERS = (torch.nn.TransformerEncoder, torch.nn.TransformerDecoder)
 # What fitted estimators hold besides parts.
 STATE = (AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets)
 # What a pickle names where a network of ours stands beside a part of the user's, and is pickled layer by layer.
-LAYERS = (Autoencoder, LinearSkip, conv._FromRow, conv._Residual, conv._ToRow, gru._PackedGRU, tcn._Convolutions)
+LAYERS = (
+    *(Autoencoder, BlockSkip, LinearSkip, conv._FromRow, conv._Residual, conv._ToRow, conv._Unshuffle),
+    *(gru._PackedGRU, tcn._Convolutions),
+)
 # The modules that files of version 0.2.0 name.
 _FORMER: dict[str, tuple[type, ...]] = {
     "skae._autoencoder": (Autoencoder,),

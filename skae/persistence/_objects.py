@@ -27,6 +27,7 @@ from .._utils.component import Component
 from .._utils.rng import Stream
 from .._utils.sklearn_compat import OF_A_PROCESS, get_requests, samples_of, set_requests
 from .._version import __version__
+from ..estimators._base import BaseAutoencoder
 from ._layers import layer_state, restored_layer
 from ._metadata import from_document
 from ._names import check_trusted, known_names, name_of
@@ -190,7 +191,7 @@ class ObjectDecoder(ValueDecoder):
     def read_layout(self, value: dict) -> ImageLayout | SequenceLayout:
         """Return the layout of images or sequences."""
         items = self.decode(value["items"])
-        return ImageLayout(*items) if len(items) == len(ImageLayout._fields) else SequenceLayout(*items)
+        return (SequenceLayout if len(items) == len(SequenceLayout._fields) else ImageLayout)(*items)
 
     def read_condition(self, value: dict) -> Classes | Targets:
         """Return the encoding of y of a conditional estimator."""
@@ -250,6 +251,8 @@ class ObjectDecoder(ValueDecoder):
                 set_requests(found, attribute)
             else:
                 vars(found)[name] = attribute
+        if isinstance(found, BaseAutoencoder):
+            found._keep_former_defaults()
         return found
 
     def _class(self, value: dict, base: type) -> type:

@@ -12,28 +12,27 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from skae.nn import Conv
-from skae.nn.conv import _FromRow, _Residual, _ToRow
+from skae.nn.conv import _FromRow, _Residual, _ToRow, _Unshuffle
 
 FEW = settings(max_examples=30)
 
 sides = st.integers(1, 40)
 shapes = st.tuples(st.integers(1, 5), sides, sides)
 small_shapes = st.tuples(st.integers(1, 4), st.integers(1, 11), st.integers(1, 11))
-options = st.fixed_dictionaries(
-    {
-        "channels": st.lists(st.integers(2, 6), min_size=1, max_size=3),
-        "kernel_size": st.sampled_from([1, 3, 5]),
-        "downsampling": st.sampled_from(["stride", "max_pool", "avg_pool", None]),
-        "upsampling": st.sampled_from(["transpose", "resize"]),
-        "normalization": st.sampled_from([None, "batch", "group"]),
-        "n_residual_blocks": st.integers(0, 2),
-        "activation": st.sampled_from(["silu", "relu", "leaky_relu", "gelu", "elu", "tanh", "identity"]),
-        "hidden_layer_sizes": st.lists(st.integers(1, 6), max_size=2),
-        "dense": st.booleans(),
-        "decoder": st.sampled_from(["mirror", "dense"]),
-        "linear_skip": st.booleans(),
-    }
-)
+OPTIONS = {
+    "channels": st.lists(st.integers(2, 6), min_size=1, max_size=3),
+    "kernel_size": st.sampled_from([1, 3, 5]),
+    "downsampling": st.sampled_from(["stride", "max_pool", "avg_pool", "unshuffle", None]),
+    "upsampling": st.sampled_from(["transpose", "resize", "shuffle"]),
+    "normalization": st.sampled_from([None, "batch", "group"]),
+    "n_residual_blocks": st.integers(0, 2),
+    "activation": st.sampled_from(["silu", "relu", "leaky_relu", "gelu", "elu", "tanh", "identity"]),
+    "hidden_layer_sizes": st.lists(st.integers(1, 6), max_size=2),
+    "dense": st.booleans(),
+    "decoder": st.sampled_from(["mirror", "dense"]),
+    "linear_skip": st.booleans(),
+}
+options = st.fixed_dictionaries(OPTIONS)
 
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -68,18 +67,25 @@ def halved(shape, n_stages):
 
 
 def sizes_seen(half, function, *args):
-    """Height and width after each layer that gives images, without repetitions."""
+    """Height and width of what each layer for images gets, and of the result, without repetitions."""
     seen = []
-    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.Upsample)
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.Upsample, nn.PixelShuffle)
     hooks = [
-        m.register_forward_hook(lambda m, a, out: seen.append(tuple(out.shape[2:])))
+        m.register_forward_pre_hook(lambda m, args: seen.append(tuple(args[0].shape[2:])))
         for m in half.modules()
         if isinstance(m, kinds)
     ]
-    function(*args)
+    seen.append(tuple(function(*args).shape[2:]))
     for hook in hooks:
         hook.remove()
-    return [size for size, _ in itertools.groupby(seen)]
+    return [size for size, _ in itertools.groupby(seen) if size]
+
+
+def code_shape(network, n, width, size=None):
+    """Shape of ``width`` channels of code of ``n`` images."""
+    if not network.any_size:
+        return n, width * network.n_positions
+    return n, width, *(math.ceil(side / network.stride) for side in size or network.input_shape[1:])
 
 
 # ------------------------------------------------------------------ shapes
@@ -96,8 +102,9 @@ def test_output_shape_for_any_size_and_options(n, shape, k, wider, params):
     for mode in (True, False):
         network.train(mode)
         h = network.encode(x)
-        assert h.shape == (n, (k + wider) * n_positions)
-        x_hat = network.decode(torch.randn(n, k * n_positions))
+        assert h.shape == code_shape(network, n, k + wider)
+        assert h.numel() == n * (k + wider) * n_positions
+        x_hat = network.decode(torch.randn(code_shape(network, n, k)))
         assert x_hat.shape == x.shape
         assert torch.isfinite(h).all()
         assert torch.isfinite(x_hat).all()
@@ -107,8 +114,8 @@ def test_output_shape_for_any_size_and_options(n, shape, k, wider, params):
     shape=shapes,
     n_stages=st.integers(1, 6),
     kernel_size=st.sampled_from([1, 3, 5, 7]),
-    downsampling=st.sampled_from(["stride", "max_pool", "avg_pool"]),
-    upsampling=st.sampled_from(["transpose", "resize"]),
+    downsampling=st.sampled_from(["stride", "max_pool", "avg_pool", "unshuffle"]),
+    upsampling=st.sampled_from(["transpose", "resize", "shuffle"]),
     dense=st.booleans(),
 )
 @FEW
@@ -118,19 +125,16 @@ def test_stages_halve_rounding_up_and_decoder_restores_sizes(
     params = {"kernel_size": kernel_size, "downsampling": downsampling, "upsampling": upsampling, "dense": dense}
     network = Conv(shape, 2, channels=(2,) * n_stages, **params)
     expected = halved(shape, n_stages)
-    distinct = [size for size, _ in itertools.groupby(expected)]
+    # a convolution sees the half where blocks of pixels have become channels before it
+    down = expected[1:] if downsampling == "unshuffle" else expected[: n_stages if dense else None]
     x = torch.randn(1, *shape)
-    # what a convolution of stride 1 sees before its pooling is the full size, what one of stride 2 gives is the half
-    first = distinct if downsampling != "stride" else [size for size, _ in itertools.groupby(expected[1:])]
-    assert sizes_seen(network.encoder, network.encode, x) == first
-    z = torch.randn(1, 2 * network.n_positions)
-    back = list(reversed(expected))
-    if dense:
-        back = back[1:]  # the code enters by a dense layer
+    assert sizes_seen(network.encoder, network.encode, x) == [size for size, _ in itertools.groupby(down)]
+    z = torch.randn(code_shape(network, 1, 2))
+    back = reversed(expected)
     assert sizes_seen(network.decoder, network.decode, z) == [size for size, _ in itertools.groupby(back)]
 
 
-@pytest.mark.parametrize("upsampling", ["transpose", "resize"])
+@pytest.mark.parametrize("upsampling", ["transpose", "resize", "shuffle"])
 def test_no_downsampling_keeps_size(upsampling):
     network = Conv((2, 5, 8), 3, channels=(4, 5), downsampling=None, upsampling=upsampling, dense=False)
     assert network.n_positions == 40
@@ -158,24 +162,56 @@ def test_pooling_at_odd_border_ignores_padding(shape, downsampling, reduce):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 6, 5), (1, 7, 9)])
 def test_resize_repeats_pixels_and_crops(shape):
-    network = Conv(shape, 1, channels=(1,), kernel_size=1, upsampling="resize", dense=False)
+    network = only_decoder(shape, "resize")
     with torch.no_grad():
-        network.decoder[-1].weight.fill_(1)
-        network.decoder[-1].bias.zero_()
         small = torch.randn(2, 1, *halved(shape, 1)[1])
-        found = network.decoder[-2:](small)
+        found = network.decode(small)
     expected = small.repeat_interleave(2, 2).repeat_interleave(2, 3)[:, :, : shape[1], : shape[2]]
     torch.testing.assert_close(found, expected)
+
+
+def only_decoder(shape, upsampling):
+    """A network that upsamples its code of one channel and does nothing else."""
+    params = {"kernel_size": 1, "activation": "identity", "dense": False, "linear_skip": False}
+    network = Conv(shape, 1, channels=(1,), upsampling=upsampling, **params)
+    with torch.no_grad():
+        for layer in layers(network.decoder, nn.Conv2d):
+            layer.weight.fill_(1)
+            layer.bias.zero_()
+    return network
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 6, 5), (1, 7, 9)])
+def test_shuffle_makes_blocks_of_channels_and_crops(shape):
+    network = only_decoder(shape, "shuffle")
+    with torch.no_grad():
+        network.decoder[-2].bias.copy_(torch.arange(4))
+        small = torch.randn(2, 1, *halved(shape, 1)[1])
+        found = network.decode(small)
+    for i, j in np.ndindex(shape[1:]):
+        torch.testing.assert_close(found[:, 0, i, j], small[:, 0, i // 2, j // 2] + 2 * (i % 2) + j % 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 6, 5), (2, 7, 9)])
+def test_unshuffle_loses_nothing_and_repeats_the_border(shape):
+    network = Conv(shape, 1, channels=(1,), downsampling="unshuffle")
+    x = torch.randn(3, *shape)
+    found = network.encoder[0](x)
+    height, width = halved(shape, 1)[1]
+    assert found.shape == (3, 8, height, width)
+    for i, j in np.ndindex(2 * height, 2 * width):
+        pixel = x[:, :, min(i, shape[1] - 1), min(j, shape[2] - 1)]
+        assert torch.equal(found.unflatten(1, (2, 4))[:, :, 2 * (i % 2) + j % 2, i // 2, j // 2], pixel)
 
 
 @pytest.mark.parametrize("dense", [True, False])
 def test_numpy_integers_are_accepted(dense):
     params = {"channels": np.array([4, 5]), "kernel_size": np.int64(3), "n_residual_blocks": np.int64(1)}
     network = Conv((3, 7, 6), np.int64(2), np.int64(3), dense=dense, **params)
-    assert network.encode(torch.zeros(1, 3, 7, 6)).shape == (1, 3 * network.n_positions)
-    assert network.decode(torch.zeros(1, 2 * network.n_positions)).shape == (1, 3, 7, 6)
+    assert network.encode(torch.zeros(1, 3, 7, 6)).shape == code_shape(network, 1, 3)
+    assert network.decode(torch.zeros(code_shape(network, 1, 2))).shape == (1, 3, 7, 6)
     shape = tuple(np.array([3, 7, 6]))
-    assert Conv(shape, 2, dense=dense).encode(torch.zeros(1, 3, 7, 6)).shape == (1, 2 if dense else 8)
+    assert Conv(shape, 2, dense=dense).encode(torch.zeros(1, 3, 7, 6)).shape == ((1, 2) if dense else (1, 2, 2, 2))
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -191,7 +227,8 @@ def test_memory_format_does_not_matter(dense):
     assert not any(other.is_contiguous() for other in copies)
     for other in copies:
         torch.testing.assert_close(network.encode(other), z, atol=1e-5, rtol=1e-5)
-    codes = z.T.contiguous().T
+    codes = z.movedim(0, -1).contiguous().movedim(-1, 0)
+    assert not codes.is_contiguous()
     torch.testing.assert_close(network.decode(codes), network.decode(z), atol=1e-5, rtol=1e-5)
 
 
@@ -227,11 +264,17 @@ def test_layers_follow_parameters(normalization, norm, n_blocks):
     pooled = Conv((3, 8, 8), 2, channels=(4,), downsampling="avg_pool", upsampling="resize", dense=False, **params)
     assert kinds(pooled.encoder) == [
         *[nn.Conv2d, *after, nn.AvgPool2d, *[block] * n_blocks],
-        *[nn.Conv2d, nn.Flatten],
+        nn.Conv2d,
     ]
     assert kinds(pooled.decoder) == [
-        *[nn.Unflatten, nn.Conv2d, nn.ELU],
+        *[nn.Identity, nn.Conv2d, nn.ELU],
         *[*[block] * n_blocks, nn.Upsample, nn.Conv2d],
+    ]
+    shuffled = Conv((3, 8, 8), 2, channels=(4,), downsampling="unshuffle", upsampling="shuffle", dense=False, **params)
+    assert kinds(shuffled.encoder) == [_Unshuffle, nn.Conv2d, *after, *[block] * n_blocks, nn.Conv2d]
+    assert kinds(shuffled.decoder) == [
+        *[nn.Identity, nn.Conv2d, nn.ELU],
+        *[*[block] * n_blocks, nn.Conv2d, nn.PixelShuffle],
     ]
     short = Conv((3, 8, 8), 2, channels=(4,), decoder="dense", hidden_layer_sizes=(), downsampling="max_pool", **params)
     assert kinds(short.encoder) == [nn.Conv2d, *after, nn.MaxPool2d, *[block] * n_blocks, _ToRow, nn.Linear]
@@ -295,19 +338,17 @@ def test_code_and_output_are_unbounded():
 
 
 @pytest.mark.parametrize("extra", [0, 3])
-def test_spatial_code_is_flattened_by_channel(extra):
-    network = Conv((2, 9, 5), 3, 3 + extra, channels=(4,), dense=False)
+@pytest.mark.parametrize("decoder", ["mirror", "dense"])
+def test_spatial_code_has_channels_and_is_flattened_by_channel_for_a_dense_decoder(decoder, extra):
+    network = Conv((2, 9, 5), 3, 3 + extra, channels=(4,), dense=False, decoder=decoder, linear_skip=False)
     assert network.n_positions == 15
+    to_code = layers(network.encoder, nn.Conv2d)[-1]
     with torch.no_grad():
-        network.encoder[-2].weight.zero_()
-        network.encoder[-2].bias.copy_(torch.arange(3.0 + extra))
+        to_code.weight.zero_()
+        to_code.bias.copy_(torch.arange(3.0 + extra))
     h = network.encode(torch.randn(2, 2, 9, 5))
-    torch.testing.assert_close(h, torch.arange(3.0 + extra).repeat_interleave(15).expand(2, -1))
-    # and the decoder reads it so: the first n_components channels are a code
-    seen = []
-    network.decoder[0].register_forward_hook(lambda m, a, out: seen.append(out))
-    network.decode(h[:, :45])
-    torch.testing.assert_close(seen[0], torch.arange(3.0)[:, None, None].expand(2, 3, 5, 3))
+    expected = torch.arange(3.0 + extra)[:, None, None].expand(2, -1, 5, 3)
+    torch.testing.assert_close(h, expected if decoder == "mirror" else expected.flatten(1))
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -318,6 +359,7 @@ def test_spatial_code_is_flattened_by_channel(extra):
         ("stride", "resize", "batch", 1),
         ("max_pool", "resize", None, 1),
         ("avg_pool", "transpose", "batch", 0),
+        ("unshuffle", "shuffle", None, 1),
     ],
 )
 @pytest.mark.parametrize("n_stages", [1, 2])
@@ -340,19 +382,79 @@ def test_spatial_code_is_translation_equivariant(
     x = torch.randn(2, *network.input_shape)
     moved = x.roll((step, 2 * step), (2, 3))
     with torch.no_grad():
-        z, z_moved = (network.encode(image).view(2, 3, 14, 15) for image in (x, moved))
+        z, z_moved = (network.encode(image) for image in (x, moved))
         inner = z[:, :, edge : -edge - 1, edge : -edge - 2]
         assert inner.std() > 1e-2
         torch.testing.assert_close(z_moved[:, :, edge + 1 : -edge, edge + 2 : -edge], inner, atol=1e-4, rtol=1e-4)
 
         code = torch.randn(2, 3, 14, 15)
-        out, out_moved = (network.decode(c.flatten(1)) for c in (code, code.roll((1, 2), (2, 3))))
+        out, out_moved = (network.decode(c) for c in (code, code.roll((1, 2), (2, 3))))
     edge *= step
     inner = out[:, :, edge : -edge - step, edge : -edge - 2 * step]
     assert inner.std() > 1e-2
     torch.testing.assert_close(
         out_moved[:, :, edge + step : -edge, edge + 2 * step : -edge], inner, atol=1e-3, rtol=1e-4
     )
+
+
+# ------------------------------------------------------------------ images of any size
+
+
+def convolutional(most_stages, most_blocks):
+    """Parameters of networks that take images of any size."""
+    fixed = {"channels": st.lists(st.integers(2, 4), min_size=1, max_size=most_stages), "dense": st.just(False)}
+    fixed["n_residual_blocks"] = st.integers(0, most_blocks)
+    names = ["kernel_size", "downsampling", "upsampling", "normalization", "activation", "linear_skip"]
+    return st.fixed_dictionaries(fixed | {name: OPTIONS[name] for name in names})
+
+
+@given(size=st.tuples(sides, sides), built_for=shapes, wider=st.integers(0, 2), params=convolutional(3, 1))
+@settings(max_examples=40)
+def test_images_of_any_size_are_mapped_as_by_a_network_of_their_size(size, built_for, wider, params):
+    network = disturb(Conv(built_for, 2, 2 + wider, **params)).eval()
+    own = Conv((built_for[0], *size), 2, 2 + wider, **params).eval()
+    own.load_state_dict(network.state_dict())
+    assert network.any_size
+    assert network.stride == own.stride == (2 ** len(params["channels"]) if params["downsampling"] else 1)
+    assert network.halo == own.halo
+    x = torch.randn(2, built_for[0], *size)
+    with torch.no_grad():
+        h = network.encode(x)
+        assert h.shape == code_shape(network, 2, 2 + wider, size)
+        assert torch.equal(h, own.encode(x))
+        x_hat = network.decode(h[:, :2], size)
+        assert x_hat.shape == x.shape
+        assert torch.isfinite(x_hat).all()
+        assert torch.equal(x_hat, own.decode(h[:, :2]))
+
+
+@given(params=convolutional(2, 1), across=st.integers(1, 5), transposed=st.booleans())
+@settings(max_examples=40)
+def test_nothing_beyond_the_halo_matters_and_the_halo_is_not_far_too_large(params, across, transposed):
+    network = Conv((1, 8, 8), 2, **params | {"activation": "silu"})  # which never hides a change
+    if params["normalization"] == "group":
+        assert network.halo is None
+        return
+    disturb(network).eval().double()
+    halo, stride = network.halo, network.stride
+    length, axis = 2 * halo + 2 * stride + 3, 2 if transposed else 3
+    x = torch.randn(1, 1, *((length, across) if transposed else (across, length)), dtype=torch.float64)
+
+    def through(x):
+        with torch.no_grad():
+            return network.decode(network.encode(x), x.shape[2:]).movedim(axis, 0)
+
+    before, reach = through(x), 0
+    for cut in range(halo + 1, halo + 1 + stride):
+        for beyond in (slice(cut, None), slice(0, cut)):
+            other = x.clone()
+            other.movedim(axis, 0)[beyond] = torch.randn_like(x.movedim(axis, 0)[beyond])
+            change = (through(other) - before).abs().flatten(1).amax(1)
+            moved = (change > 1e-12 * before.abs().max()).nonzero()[:, 0]
+            first, last = int(moved.min()), int(moved.max())
+            reach = max(reach, cut - first if beyond.start else last - cut + 1)
+    assert reach <= halo
+    assert halo <= 3 * reach + 5 * stride
 
 
 # ------------------------------------------------------------------ the start
@@ -405,7 +507,10 @@ def test_convolutional_part_starts_at_zero_and_has_gradients(decoder):
     assert still == []
 
 
-@pytest.mark.parametrize("params", [{"linear_skip": False}, {"dense": False}, {"dense": False, "linear_skip": False}])
+@pytest.mark.parametrize(
+    "params",
+    [{"linear_skip": False}, {"dense": False, "decoder": "dense"}, {"dense": False, "linear_skip": False}],
+)
 def test_no_linear_skip_keeps_default_initialization(params):
     network = Conv((2, 7, 5), 3, channels=(4,), **params)
     assert network.skip is None
@@ -421,17 +526,18 @@ def test_constant_images_are_reconstructed_initially(value, n, shape, params):
     x = torch.full((n, *shape), value)
     network = Conv(shape, 2, **params).eval()
     answers = network.init_from(x)
-    assert answers == (params["dense"] and params["linear_skip"])
+    assert answers == (params["linear_skip"] and (params["dense"] or params["decoder"] == "mirror"))
     x_hat = network.decode(network.encode(x))
     assert torch.isfinite(x_hat).all()
     if answers:
         torch.testing.assert_close(x_hat, x)
 
 
-def test_init_from_changes_neither_input_nor_gradients():
+@pytest.mark.parametrize("dense", [True, False])
+def test_init_from_changes_neither_input_nor_gradients(dense):
     x = images(10, (3, 4, 5))
     before = x.clone()
-    network = Conv((3, 4, 5), 2)
+    network = Conv((3, 4, 5), 2, dense=dense)
     network.init_from(x)
     assert torch.equal(x, before)
     assert all(p.requires_grad and p.grad is None for p in network.parameters())
@@ -446,7 +552,7 @@ def test_samples_are_independent_in_eval_mode(shape, params, seed):
     network = disturb(Conv(shape, 3, **params), seed)
     x = images(5, shape, seed)
     with torch.no_grad():
-        network.encode(x), network.decode(torch.randn(5, 3 * network.n_positions))  # running statistics move
+        network.encode(x), network.decode(torch.randn(code_shape(network, 5, 3)))  # running statistics move
         network.eval()
         z = network.encode(x)
         x_hat = network.decode(z)
@@ -465,7 +571,8 @@ def test_all_gradients_are_finite(n, shape, params, wider, constant):
     x = torch.ones(n, *shape) if constant else images(n, shape)
     network.init_from(x)
     h = network.encode(x)
-    loss = (network.decode(h[:, : 2 * network.n_positions]) - x).square().sum() + h.square().sum()
+    code = h[:, :2] if network.any_size else h[:, : 2 * network.n_positions]
+    loss = (network.decode(code) - x).square().sum() + h.square().sum()
     loss.backward()
     for name, p in network.named_parameters():
         assert p.grad is not None, name
@@ -473,8 +580,8 @@ def test_all_gradients_are_finite(n, shape, params, wider, constant):
 
 
 @pytest.mark.parametrize("dense", [True, False])
-@pytest.mark.parametrize("downsampling", ["stride", "max_pool", "avg_pool", None])
-@pytest.mark.parametrize("upsampling", ["transpose", "resize"])
+@pytest.mark.parametrize("downsampling", ["stride", "max_pool", "avg_pool", "unshuffle", None])
+@pytest.mark.parametrize("upsampling", ["transpose", "resize", "shuffle"])
 def test_every_parameter_affects_the_output(dense, downsampling, upsampling):
     params = {"dense": dense, "downsampling": downsampling, "upsampling": upsampling, "n_residual_blocks": 1}
     network = disturb(Conv((2, 7, 10), 3, channels=(4, 5), **params))
@@ -522,9 +629,12 @@ def test_learns_beyond_pca():
         ({"channels": "16"}, "channels must be an integer or a sequence of integers, got '16'"),
         ({"channels": (4, 0)}, "channels == 0, must be >= 1"),
         ({"channels": (4.0,)}, "channels must be an instance of int"),
-        ({"downsampling": "pool"}, "downsampling must be one of 'stride', 'max_pool', 'avg_pool', None, got 'pool'"),
+        (
+            {"downsampling": "pool"},
+            "downsampling must be one of 'stride', 'max_pool', 'avg_pool', 'unshuffle', None, got 'pool'",
+        ),
         ({"downsampling": False}, "downsampling must be one of"),
-        ({"upsampling": None}, "upsampling must be one of 'transpose', 'resize', got None"),
+        ({"upsampling": None}, "upsampling must be one of 'transpose', 'resize', 'shuffle', got None"),
         ({"normalization": "layer"}, "normalization must be one of None, 'batch', 'group', got 'layer'"),
         ({"n_residual_blocks": -1}, "n_residual_blocks == -1, must be >= 0"),
         ({"n_residual_blocks": 1.5}, "n_residual_blocks must be an instance of int"),

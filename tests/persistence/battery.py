@@ -160,6 +160,19 @@ def images(*shape):
     )
 
 
+def sizes(*channels):
+    """Images of different sizes."""
+    rng = np.random.default_rng(5)
+    return [rng.random((7 + i % 3, 9 - i % 4, *channels)) + i / 12 for i in range(12)]
+
+
+def holed_sizes():
+    X = sizes()
+    for i, image in enumerate(X):
+        image[i % 4, 1:4] = np.nan
+    return X
+
+
 def sequences(padded=True):
     X = np.sin(np.arange(7)[:, None] * np.random.default_rng(3).uniform(0.2, 0.9, (20, 1, 2)))
     if padded:
@@ -257,6 +270,20 @@ add(
     late(vae, module="conv", conditional=True, module__channels=(3,)),
     lambda: images(4, 4),
     Y["str"][:16],
+)
+# images of different sizes
+shuffled = {"module__dense": False, "module__downsampling": "unshuffle", "module__upsampling": "shuffle"}
+add("conv crops", late(conv, augmentation="flip_rotate", n_crops=32, **shuffled), lambda: sizes())
+add("conv crops color", late(conv, crop_size=(6, 4), **shuffled), lambda: sizes(3))
+add("conv crops mask", late(conv, missing="mask", noise="masking_noise", **shuffled), lambda: holed_sizes())
+add("conv crops pooled", late(conv, pooling="max", crop_size=6, **shuffled), lambda: sizes())
+add("conv crops of equal images", late(conv, crop_size=4, module__dense=False), lambda: [*images(6, 6)])
+add("vae crops", late(vae, module="conv", module__channels=(3,), crop_size=4, module__dense=False), lambda: sizes())
+add(
+    "vae crops told",
+    late(vae, module="conv", module__channels=(3,), conditional=True, crop_size=4, module__dense=False),
+    lambda: sizes(),
+    Y["str"][:12],
 )
 add("gru", late(ae, module="gru", module__hidden_size=4), sequences)
 add(
@@ -434,6 +461,17 @@ add(
 add("user's function", late(ae, module=make_network), trusted=[make_network])
 add("user's nested class", late(ae, module=Outer.NestedNet), trusted=[Outer.NestedNet])
 add("user's bottleneck", lambda: conv(bottleneck=UserBottleneck(0.1)), lambda: images(6, 6), trusted=[UserBottleneck])
+for name, params in {
+    "spatial": {},
+    "resized": {"module__downsampling": "max_pool", "module__upsampling": "resize", "module__channels": (3,),
+                "module__n_residual_blocks": 1, "module__normalization": "batch"},
+}.items():  # fmt: skip
+    add(
+        f"user's bottleneck {name}",
+        late(conv, bottleneck=UserBottleneck(0.1), module__dense=False, optimizer="sgd", **params),
+        lambda: images(9, 7),
+        trusted=[UserBottleneck],
+    )
 add("user's loss", lambda: ae(loss=UserLoss()), trusted=[UserLoss])
 add("user's noise", lambda: ae(noise=noise.Compose(noise.GaussianNoise(), UserNoise())), trusted=[UserNoise])
 add("user's density", lambda: vae(prior=UserDensity(0.2)), trusted=[UserDensity])
@@ -545,10 +583,11 @@ def outputs(est, X, y=None, *, all_of_them=True):
     if isinstance(est, Reconstructor):
         return found
     told = {} if getattr(est, "conditional", False) is False else {"y": y}
+    if est.pooling is None:  # else there is nothing to decode
+        found["inverse_transform"] = est.inverse_transform(Z, **told)
     found |= {
         "reconstruct": est.reconstruct(X),
         "reconstruct told": est.reconstruct(X, **told),
-        "inverse_transform": est.inverse_transform(Z, **told),
         "score_samples": est.score_samples(X),
         "score": est.score(X, **told),
     }

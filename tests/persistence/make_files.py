@@ -21,6 +21,7 @@ NAMES = {
     "vae_targets": "told targets mmd",
     "vae_kernel_density": "weighted KernelDensity",
     "images": "conv plain channels last",
+    "images_spatial": "conv spatial channels last",
     "sequences": "gru",
     "layers": "pair layers",
     "user_network": "user's network",
@@ -29,6 +30,8 @@ NAMES = {
 # A pickle names types that a file does not: layers, where the user has written a part.
 PICKLED = {name: case for name, case in NAMES.items() if name != "vae_kernel_density"} | {
     "user_bottleneck": "user's bottleneck",
+    "user_bottleneck_spatial": "user's bottleneck spatial",
+    "user_bottleneck_resized": "user's bottleneck resized",
     "user_loss": "user's loss",
 }
 
