@@ -38,7 +38,7 @@ SIDE, BATCH, EPOCHS = 512, 16, 10
 # the identity and learns what the noise is.
 NETWORK = {
     "n_components": 64,
-    "module__channels": (64,),
+    "module__channels": (64,),  # (96,) gives as much in the same time with bf16 on a processor that has AMX
     "module__n_residual_blocks": 2,
     "module__downsampling": "unshuffle",
     "module__upsampling": "shuffle",
