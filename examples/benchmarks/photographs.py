@@ -107,7 +107,7 @@ def filters(sigma, *, thorough):
     s = sigma / 255
     sizes = [(True, 5, 6), (True, 5, 9), (True, 7, 9), (True, 7, 11)] + thorough * [(False, 5, 6), (False, 7, 9)]
     for fast, patch, distance in sizes:
-        for h in (0.5, 0.6, 0.7, 0.8, 1.0) if fast else (0.7, 0.8, 1.0):
+        for h in (0.5, 0.6, 0.7, 0.8, 1.0) if fast else (0.8, 1.0, 1.2):
             for known in (0.0, s) if fast else (s,):
                 way = {"fast_mode": fast, "patch_size": patch, "patch_distance": distance, "h": h * s, "sigma": known}
                 setting = f"patch {patch}, distance {distance}, h={h}σ" + ", σ given" * (known > 0) + ", fast" * fast
