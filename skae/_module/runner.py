@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._data.chunked import check_finite, map_rows
+from .._data.chunked import check_finite, map_rows, to_tensor
 from .._utils.threads import threads_for
 from ..nn._sequence import ended
-from .tiles import tile_side, tiles
+from .tiles import Tile, tile_side, tiles
 
 
 class BatchRunner:
@@ -55,11 +55,10 @@ class BatchRunner:
         if self.module.any_size:
             size = arrays[0].shape[2:] if size is None else size
             share = math.prod(size) / math.prod(self.module.input_shape[1:])
-            tiled = None if gives is None else self._tiling(function, size, gives)
-            if tiled is not None:
-                rows = [[A[i : i + 1] for A in arrays] for i in range(len(arrays[0]))]
-                kept = [self._run(tiled, *row, name=name, ends_at=None, dtype=dtype, share=share) for row in rows]
-                return torch.cat(kept)
+            parts = [] if gives is None else self._tiles(size)
+            if parts:
+                with torch.no_grad(), threads_for(round(share * self.module.n_multiplications) * len(arrays[0])):
+                    return self._run_tiles(function, parts, arrays, name=name, dtype=dtype, gives=gives, size=size)
         return self._run(function, *arrays, name=name, ends_at=ends_at, dtype=dtype, share=share)
 
     def _run(
@@ -80,44 +79,67 @@ class BatchRunner:
             costs = {"n_values": math.ceil(share * self.module.n_values), "n_weights": self.module.n_weights}
             return map_rows(run, *arrays, **costs, dtype=dtype)
 
-    def _tiling(self, function: Callable[..., Tensor], size: Sequence[int], gives: str) -> Callable[..., Tensor] | None:
-        """Return a function that computes ``function`` of one large image tile by tile; None where it is not large."""
+    def _tiles(self, size: Sequence[int]) -> list[Tile]:
+        """Return tiles of images of a ``size``, none where these are not large."""
         module, network = self.module, self.module.network
         halo, fit_size = getattr(network, "halo", None), tuple(module.input_shape[1:])
         if halo is None or tuple(size) == fit_size:
-            return None
-        side = tile_side(module.n_values / math.prod(module.input_shape[1:]), network.stride, halo)
+            return []
+        side = tile_side(module.n_values / math.prod(fit_size), network.stride, halo)
         if math.prod(size) <= side**2:
-            return None
+            return []
         parts = list(tiles(size, side, network.stride, halo))
         # In an image of the size of `fit` missing values have means of their own, so that no tile may be of that size.
         while module.may_have_nan and any(tile.shape == fit_size for tile in parts):
             halo += network.stride
             parts = list(tiles(size, side, network.stride, halo))
+        return parts
 
-        def tiled(A: Tensor, *others: Tensor) -> Tensor:
-            is_code = A.ndim == 2
-            A = A.unflatten(1, (-1, *module.code_size(size))) if is_code else A
-            out: Any = None
+    def _run_tiles(
+        self,
+        function: Callable[..., Tensor],
+        parts: Sequence[Tile],
+        arrays: Sequence[Any],
+        *,
+        name: str,
+        dtype: torch.dtype,
+        gives: str | None,
+        size: Sequence[int],
+    ) -> Tensor:
+        """Return ``function`` of large images, tile by tile. Only the result is held as a whole in another type."""
+        module, stride = self.module, self.module.network.stride
+        shape = module.code_size(size) if gives == "code" else tuple(module.factor * side for side in size)
+        is_code = arrays[0].ndim == 2
+        out: Any = None
+        for i in range(len(arrays[0])):
+            A, *others = (array[i : i + 1] for array in arrays)
+            A = A.reshape(1, -1, *module.code_size(size)) if is_code else A
             for tile in parts:
-                coarse = tile.coarse(network.stride)
-                seen = A[(..., *(coarse if is_code else tile).outer)]
+                coarse = tile.coarse(stride)
+                seen = self._read(A[(..., *(coarse if is_code else tile).outer)])
+                ways: dict[str, Any] = {}
+                rest = others
                 if gives == "sum":
                     target, *rest = others
-                    found = function(seen, target[(..., *tile.enlarged(module.factor).outer)], *rest, inner=tile.within)
-                    out = found if out is None else out + found
+                    rest = [target[(..., *tile.enlarged(module.factor).outer)], *rest]
+                    ways = {"inner": tile.within}
+                elif is_code:
+                    seen, ways = seen.flatten(1), {"size": tile.shape}
+                found = check_finite(function(seen, *map(self._read, rest), **ways), name)
+                if gives == "sum":
+                    out = found.new_zeros(len(arrays[0]), *found.shape[1:]) if out is None else out
+                    out[i] += found[0]
                     continue
-                if is_code:
-                    found = function(seen.flatten(1), *others, size=tile.shape)
-                else:
-                    found = function(seen, *others)
-                place, whole = coarse, module.code_size(size)
-                if gives == "image":
-                    place, whole = tile.enlarged(module.factor), tuple(module.factor * side for side in size)
+                place = coarse if gives == "code" else tile.enlarged(module.factor)
                 if gives == "code":
                     found = found.unflatten(-1, (-1, *module.code_size(tile.shape)))
-                out = found.new_empty(*found.shape[:-2], *whole) if out is None else out
-                out[(..., *place.inner)] = found[(..., *place.within)]
-            return out.flatten(-3) if gives == "code" else out
+                if out is None:
+                    device = getattr(arrays[0], "device", "cpu")
+                    out = torch.empty((len(arrays[0]), *found.shape[1:-2], *shape), dtype=dtype, device=device)
+                out[i][(..., *place.inner)] = found[0][(..., *place.within)]
+        if gives == "sum":
+            return out.to(getattr(arrays[0], "device", "cpu"), dtype)
+        return out.flatten(-3) if gives == "code" else out
 
-        return tiled
+    def _read(self, A: Any) -> Tensor:
+        return to_tensor(A).to(self.device)
