@@ -347,17 +347,20 @@ class Autoencoder(nn.Module):
     # ---------------------------------------------------------------- the two halves of the network
 
     def _encode(self, filled: Tensor, observed: Tensor | None) -> Tensor:
-        h = self._run(self.network.encode, filled, observed)
+        return self._run(self.network.encode, filled, observed)
+
+    def _flat(self, h: Tensor) -> Tensor:
+        """Flatten a map of codes, channel by channel; return anything else unchanged."""
         return h.flatten(1) if self.any_size and isinstance(h, Tensor) else h
 
     def _decode(
         self, z: Tensor, observed: Tensor | None, c: Tensor | None, size: Sequence[int] | None = None
     ) -> Tensor:
-        """Decode codes; those of a network of any size into images of ``size``, of that of training when None."""
+        """Decode codes, or maps; those of a network of any size to images of ``size``, of that of `fit` when None."""
         if not self.any_size:
             return self._run(self.network.decode, self._with_condition(z, c), observed)
         size = self.input_shape[1:] if size is None else size
-        maps = z.unflatten(1, (-1, *self.code_size(size)))
+        maps = z if z.ndim == 4 else z.unflatten(1, (-1, *self.code_size(size)))
         if c is not None:  # at every position; ONNX Runtime does not expand to a size that is not known
             maps = torch.cat([maps, c.to(z)[:, :, None, None] + torch.zeros_like(maps[:, :1])], 1)
         return self._run(lambda z: self.network.decode(z, size), maps, None)
@@ -414,7 +417,14 @@ class Autoencoder(nn.Module):
         return values.unflatten(0, (n, -1)) if self.bottleneck.per_position else values
 
     def _latent(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return codes (n, n_codes) and penalties (n,) of the encoder's output; in training with the auxiliary loss."""
+        """Return codes and penalties (n,) of the encoder's output; in training with the auxiliary loss.
+
+        Codes are (n, n_codes), or the map (n, n_components, h, w) that a bottleneck passes on unchanged: to flatten and
+        unflatten it would copy it twice, as the network has its channels last in memory.
+        """
+        if self._passes_on:
+            return h, h.new_zeros(h.shape[0])
+        h = self._flat(h)
         latent = Latent(*self.bottleneck(self._h_to_bottleneck(h)))
         penalty = latent.penalty
         if self.training and isinstance(latent.aux, Tensor):
@@ -425,6 +435,12 @@ class Autoencoder(nn.Module):
         n_positions = h.shape[1] // self.bottleneck.n_outputs(self.n_components)
         n = latent.z.shape[0] // n_positions
         return self._from_bottleneck(latent.z, n), self._by_sample(penalty, n).sum(1)
+
+    @property
+    def _passes_on(self) -> bool:
+        """Whether codes are the encoder's output, a map."""
+        cls = type(self.bottleneck)
+        return self.any_size and cls.forward is Bottleneck.forward and cls.code is Bottleneck.code
 
     def project(self, z: Tensor) -> Tensor:
         """Map any codes (n, n_codes) to the nearest valid ones."""
@@ -448,8 +464,8 @@ class Autoencoder(nn.Module):
         Returns
         -------
         raw, z, penalty : Tensor
-            The decoder's output (n, *input_shape), the code (n, n_codes), its penalty (n,). A bottleneck that gives k
-            codes for each sample makes k · n of them.
+            The decoder's output (n, *target_shape), the code (n, n_codes) or, where the bottleneck passes it on, its
+            map, and its penalty (n,). A bottleneck that gives k codes for each sample makes k · n of them.
         hidden : Tensor, only in training with a noise of ``hidden_only``
             True where the noise has masked a known value; of the shape of ``u``.
         """
@@ -511,8 +527,15 @@ class Autoencoder(nn.Module):
 
     def outputs(self, x: Tensor) -> Tensor:
         """Return the encoder's output for samples in data units, before the bottleneck."""
+        return self._flat(self._outputs(x))
+
+    def _outputs(self, x: Tensor) -> Tensor:
         u = self.standardize(x)
         return self._encode(self._fill(u), self._observed(u))
+
+    def _codes(self, x: Tensor) -> Tensor:
+        """Return codes, as a map where the bottleneck passes it on."""
+        return self._outputs(x) if self._passes_on else self.encode(x)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes of samples in data units, each (n, n_codes)."""
@@ -551,7 +574,7 @@ class Autoencoder(nn.Module):
 
     def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Encode and decode samples in data units; NaN after the end of short sequences."""
-        return self.decode(self.encode(x), c, x, size=self._size_of(x))
+        return self.decode(self._codes(x), c, x, size=self._size_of(x))
 
     def reconstruction_loss(
         self, x: Tensor, target: Tensor, c: Tensor | None = None, inner: tuple[slice, slice] | None = None
@@ -581,7 +604,7 @@ class Autoencoder(nn.Module):
         return torch.stack([torch.where(known, error, 0).sum(1), known.sum(1)], 1)
 
     def _raw(self, x: Tensor, c: Tensor | None) -> Tensor:
-        return self._decode(self.encode(x), self._observed(x), c, self._size_of(x))
+        return self._decode(self._codes(x), self._observed(x), c, self._size_of(x))
 
 
 def _mask(shape: Sequence[int], indices: Sequence[int]) -> Tensor:

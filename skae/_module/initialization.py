@@ -47,7 +47,7 @@ def init_from(module: Any, u: Tensor, c: Tensor | None = None, samples: Samples 
         module.noise.init_from(filled)
     trusted = module.loss.identity_link and _init_network(module, filled, samples)
     if type(module.bottleneck).init_from is not Bottleneck.init_from:
-        h = module._h_to_bottleneck(module._encode(filled, module._observed(u)))
+        h = module._h_to_bottleneck(module._flat(module._encode(filled, module._observed(u))))
         trusted = _init_bottleneck(module, h) is not False and trusted
     if type(module.loss).init_from is not Loss.init_from and not module.translates:  # whose targets are not at hand
         some = slice(None, None, math.ceil(len(u) / _LOSS_SAMPLES))

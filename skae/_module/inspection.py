@@ -84,7 +84,7 @@ def inspect_network(module: Any) -> Costs:
     hooks = [layer.register_forward_hook(costs.add) for layer in network.modules()]
     try:
         with torch.no_grad():
-            _check_outputs(module, name, module._encode(x, observed))
+            _check_outputs(module, name, module._flat(module._encode(x, observed)))
             raw = module._decode(z, observed, c)
     finally:
         for hook in hooks:
