@@ -390,9 +390,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         given = is_given(getattr(self, "input_shape", None), self.channel_axis)
         return given or self._reads_images(find_network(self.module))
 
+    def _takes_list(self, X: Any) -> bool:
+        """Whether X is a sequence of images, and the network, fitted or not, takes images of any size."""
+        return is_image_list(X) and takes_any_size(find_network(self.module), self._network_params())
+
     def _gather(self, X: Any) -> Any:
         """Return a collection of samples as one array, before or after `fit`; images of any size stay a list."""
-        if is_image_list(X) and takes_any_size(find_network(self.module), self._network_params()):
+        if self._takes_list(X):
             return X
         return gather(self, X, "X", NaNPolicy(step_axis=step_axis_of(self) if self._may_read_padding() else None))
 

@@ -30,6 +30,7 @@ _SMALL, _CROP = (
     128,
     64,
 )  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
+_LEAST_CROP = 16  # pixels along a side, of a single image
 _LEAST_BATCHES, _MOST_CROPS = 8, 2**14  # of an epoch with n_crops="auto"
 _LEAST_FIRST = 64  # crops that parts are initialized with
 # Validation crops, at least and at most, and as a share of those of an epoch; fewer where these cover what is held out.
@@ -177,7 +178,7 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
         sides = [side for side in row_shape if side not in (3, 4)]
         # `partial_fit` and `warm_start` on images of the size of before are as before.
         same = goes_on and row_shape == est.input_shape_ and layout_of(est)[3:] != (True,)
-        if same or (not goes_on and max(sides, default=0) <= _SMALL):
+        if same or (not goes_on and max(sides, default=0) <= _SMALL and len(X) > 1):
             return None
     return _scanned(X, "X", est, spec)
 
@@ -229,10 +230,11 @@ def _crop_size(est: Any, images: ImageList, earlier: Any, *, any_size: bool) -> 
             )
         size = images.shapes[0]
     elif isinstance(est.crop_size, str):
-        if equal and max(images.shapes[0]) <= _SMALL:
+        if equal and max(images.shapes[0]) <= _SMALL and len(images) > 1:
             size = images.shapes[0]
-        else:
-            size = (min(_CROP, int(smallest.min())),) * 2
+        else:  # of a single small image crops that are not all the same
+            side = int(smallest.min()) if len(images) > 1 else (int(smallest.min()) + 1) // 2
+            size = (min(_CROP, max(side, min(_LEAST_CROP, int(smallest.min())))),) * 2
     else:
         size = tuple(est.crop_size) if isinstance(est.crop_size, tuple | list) else (est.crop_size,) * 2
     _refuse_small(images, size)

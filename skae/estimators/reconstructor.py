@@ -18,7 +18,6 @@ from torch import Tensor
 from .._data.arrays import as_array, as_tensor, check_array, is_float, return_input_type, validate_data
 from .._data.chunked import fill_missing
 from .._data.collections import one_array
-from .._data.image_list import is_image_list
 from .._data.sources import as_lazy_array, load_if_small
 from .._data.sparse import sparse_rows
 from .._utils.checks import check_choice
@@ -135,7 +134,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
         if self.filling is None:
-            if not is_image_list(X):  # of any size, without a number of features
+            if not self._takes_list(X):  # of images of any size, without a number of features
                 blocks = as_lazy_array(X)  # of a Dataset they tell the number of features
                 # The estimator has its own say about X.
                 with contextlib.suppress(IndexError, KeyError):  # of what has no first row
@@ -173,6 +172,10 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         """``X`` as one array, if it is a list of sequences or images."""
         return self.estimator._gather(X) if isinstance(self.estimator, BaseAutoencoder) else one_array(X)
 
+    def _takes_list(self, X: Any) -> bool:
+        """Whether X is a sequence of images of any size, which the estimator takes."""
+        return isinstance(self.estimator, BaseAutoencoder) and self.estimator._takes_list(X)
+
     def _check_params(self) -> None:
         check_choice("keep_observed", self.keep_observed, (True, False))
         if not (hasattr(self.estimator, "reconstruct") or hasattr(self.estimator, "inverse_transform")):
@@ -185,7 +188,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
 
     def _fill(self, X: Any, reset: bool) -> np.ndarray:
         X = as_array(self._gather(X))
-        if is_image_list(X):
+        if self._takes_list(X):
             raise ValueError(
                 "filling needs X as one array. Leave the NaN of images of different sizes to an estimator with "
                 "missing='mask'."

@@ -97,8 +97,8 @@ class VAEGenerator(BaseAutoencoder):
         ``'tcn'``) 0 stands for (channels, length), and -1 or 'auto' for (length, channels).
     crop_size : 'auto', int or (height, width), default='auto'
         Size of the crops, in pixels, that a network for images of any size (``module__dense=False``) is trained on.
-        'auto' trains on whole images where all are of one size of at most 128 × 128, otherwise on crops of 64 × 64, or
-        of the shortest side there is.
+        'auto' trains on whole images where there are several, all of one size of at most 128 × 128. Otherwise crops are
+        64 × 64, or of the shortest side there is; of half of it for a single image.
     n_crops : int or 'auto', default='auto'
         Crops that are drawn anew in every epoch. 'auto' takes as many as cover the images once, at least 8 batches and
         at most 16,384, or one for each image where these are more.

@@ -96,6 +96,6 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
         )
     check_is_fitted(estimator)
     if part == "decoder":
-        estimator._refuse_pooled()
+        estimator._refuse_to_decode()
     require("onnx", "onnxscript")
     write_atomically(path, model_of(PARTS[part](estimator)).SerializeToString())

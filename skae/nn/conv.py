@@ -161,7 +161,9 @@ class Conv(nn.Module):
                 "ConvAutoencoder brings images of any layout into that shape."
             )
         self.input_shape = tuple(int(side) for side in input_shape)  # nn.Unflatten does not accept NumPy integers
-        self.target_shape = self.input_shape if target_shape is None else tuple(int(side) for side in target_shape)
+        self.target_shape = (
+            self.input_shape if target_shape is None else tuple(check_widths("target_shape", target_shape))
+        )
         self.factor = self._find_factor()
         n_components = int(n_components)
         n_outputs = n_components if n_outputs is None else int(n_outputs)
@@ -260,8 +262,8 @@ class Conv(nn.Module):
 
     def _find_factor(self) -> int:
         """Return how many times higher and wider than the input the target is."""
-        (_, height, width), (_, *target) = self.input_shape, self.target_shape
-        factor = target[0] // height
+        (_, height, width), target = self.input_shape, list(self.target_shape[1:])
+        factor = target[0] // height if len(target) == 2 else 0
         if factor < 1 or target != [factor * height, factor * width]:
             raise ValueError(
                 f"target_shape={self.target_shape} must have the height and width of input_shape={self.input_shape}, "

@@ -225,6 +225,13 @@ def test_single_image_is_fitted_and_validated_on_a_part_of_it():
     )
 
 
+@pytest.mark.parametrize("size", [(40, 30), (100, 128), (12, 12), (3, 5)])
+def test_single_small_image_is_enough(size):
+    for X in ([smooth(size)], smooth(size)[None]):
+        ae = spatial(2, n_crops=32).fit(X)
+        assert ae.reconstruct([smooth(size)])[0].shape == size
+
+
 def test_x_val_and_targets_of_any_size(photographs):
     clean = photographs
     rng = np.random.default_rng(0)
