@@ -8,7 +8,7 @@ learns is what both have in common.
 """
 
 # %%
-# The left part of a stained section, taken eight times with about a hundred photons for white; the right part once.
+# The upper part of a stained section, taken eight times with about a hundred photons for white; the lower part once.
 # With ``X_target`` the network is trained to predict the next exposure from each.
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +20,7 @@ from skae.metrics import peak_signal_noise_ratio
 from skae.plotting import ReconstructionDisplay
 
 section = data.immunohistochemistry() / 255
-left, right = section[:, :320], section[:, 320:]
+upper, lower = section[:320], section[320:]
 rng = np.random.default_rng(0)
 n_photons = 100
 
@@ -30,7 +30,7 @@ def expose(image):
     return rng.poisson(n_photons * image) / n_photons
 
 
-exposures = [expose(left) for _ in range(8)]
+exposures = [expose(upper) for _ in range(8)]
 ae = ConvAutoencoder(
     32,
     crop_size=48,
@@ -46,10 +46,10 @@ ae = ConvAutoencoder(
     random_state=0,
 ).fit(exposures, X_target=exposures[1:] + exposures[:1])
 
-noisy = expose(right)
+noisy = expose(lower)
 restored = {"autoencoder": ae.reconstruct([noisy])[0].clip(0, 1)}
 ReconstructionDisplay.from_predictions(
-    [noisy.clip(0, 1)], [restored["autoencoder"]], X_target=[right], zoom=(200, 60, 64, 64)
+    [noisy.clip(0, 1)], [restored["autoencoder"]], X_target=[lower], zoom=(60, 150, 60, 90)
 )
 plt.show()
 
@@ -58,12 +58,12 @@ plt.show()
 
 
 def psnr(image):
-    """Peak signal-to-noise ratio on the right part, in dB."""
-    return peak_signal_noise_ratio(right[None], image.clip(0, 1)[None], data_range=1)
+    """Peak signal-to-noise ratio on the lower part, in dB."""
+    return peak_signal_noise_ratio(lower[None], image.clip(0, 1)[None], data_range=1)
 
 
 def best(function, name, values, **settings):
-    """The right part after a filter with the best setting."""
+    """The lower part after a filter with the best setting."""
     return max((function(noisy, channel_axis=-1, **settings, **{name: v}).clip(0, 1) for v in values), key=psnr)
 
 
@@ -77,10 +77,10 @@ for name, image in restored.items():
     print(f"{name:16} {psnr(image):.2f} dB")
 
 # %%
-tiles = {"noisy": noisy, **restored, "section": right}
-figure, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
+tiles = {"noisy": noisy, **restored, "section": lower}
+figure, axes = plt.subplots(2, 3, figsize=(9, 4.7), layout="constrained")
 for ax, (name, image) in zip(axes.flat, tiles.items(), strict=True):
-    ax.imshow(image[180:300, 30:180].clip(0, 1))
+    ax.imshow(image[30:150, 100:280].clip(0, 1))
     ax.set_title(name if name == "section" else f"{name}, {psnr(image):.1f} dB")
     ax.set_axis_off()
 plt.show()

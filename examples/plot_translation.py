@@ -64,7 +64,7 @@ print("bicubic    ", np.round(psnr(bicubic), 2), "dB")
 print("autoencoder", np.round(psnr(larger), 2), "dB")
 
 # %%
-figure, axes = plt.subplots(2, 3, figsize=(9, 6.2), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), layout="constrained")
 details = [np.s_[230:330, 180:330], np.s_[80:180, 120:270]]
 for line, detail, *images in zip(axes, details, bicubic, larger, test, strict=True):
     for ax, image in zip(line, images, strict=True):
