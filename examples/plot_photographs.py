@@ -7,9 +7,9 @@ photographs with noise, and then applied to whole ones that it has not seen.
 """
 
 # %%
-# Photographs of several sizes, in gray levels from 0 to 255. The noise is given in the same unit: its standard deviation
-# is 25. The code has half the height and width and more channels than a block of 2 × 2 pixels has values, so nothing
-# has to be lost on the way.
+# Photographs of several sizes, in gray levels from 0 to 255. The noise is given in the same unit: its standard
+# deviation is 25. The code has half the height and width and more channels than a block of 2 × 2 pixels has values, so
+# nothing has to be lost on the way.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -51,7 +51,7 @@ rng = np.random.default_rng(0)
 noisy = [image + rng.normal(scale=sigma, size=image.shape) for image in test]
 restored = {"autoencoder": [image.clip(0, 255) for image in ae.reconstruct(noisy)]}
 ReconstructionDisplay.from_predictions(
-    [image.clip(0, 255) for image in noisy], restored["autoencoder"], X_target=test, zoom=(100, 130, 60, 60)
+    [image.clip(0, 255) for image in noisy], restored["autoencoder"], X_target=test, zoom=(185, 235, 60, 60)
 )
 plt.show()
 
@@ -79,7 +79,7 @@ def non_local_means(image, h):
 
 def wavelets(image, sigma):
     """Shrinkage of wavelet coefficients (Chang et al., 2000)."""
-    return denoise_wavelet(image, sigma=sigma, rescale_sigma=True)
+    return denoise_wavelet(image, sigma=sigma, wavelet="sym4", rescale_sigma=True)
 
 
 restored["non-local means"] = best(non_local_means, "h", [0.05, 0.06, 0.08])
