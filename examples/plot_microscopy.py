@@ -68,10 +68,10 @@ def best(function, name, values, **settings):
 
 
 means = {"patch_size": 5, "patch_distance": 6, "sigma": 0.08}
-shrinkage = {"wavelet": "sym4", "convert2ycbcr": True, "rescale_sigma": True}
+shrinkage = {"wavelet": "db2", "convert2ycbcr": True, "rescale_sigma": True}
 restored["non-local means"] = best(denoise_nl_means, "h", [0.03, 0.04, 0.06, 0.08], **means)
 restored["total variation"] = best(denoise_tv_chambolle, "weight", [0.04, 0.06, 0.08, 0.1])
-restored["wavelets"] = best(denoise_wavelet, "sigma", [0.02, 0.04, 0.06, 0.08], **shrinkage)
+restored["wavelets"] = best(denoise_wavelet, "sigma", [0.06, 0.07, 0.08, 0.1], **shrinkage)
 print(f"{'noisy':16} {psnr(noisy):.2f} dB")
 for name, image in restored.items():
     print(f"{name:16} {psnr(image):.2f} dB")

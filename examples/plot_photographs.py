@@ -32,7 +32,7 @@ ae = ConvAutoencoder(
     32,
     noise=GaussianNoise(sigma, unit="data"),
     crop_size=48,
-    n_crops=1200,
+    n_crops=1000,
     augmentation="flip_rotate",
     module__dense=False,
     module__channels=48,
@@ -79,7 +79,7 @@ def non_local_means(image, h):
 
 def wavelets(image, sigma):
     """Shrinkage of wavelet coefficients (Chang et al., 2000)."""
-    return denoise_wavelet(image, sigma=sigma, wavelet="sym4", rescale_sigma=True)
+    return denoise_wavelet(image, sigma=sigma, wavelet="db2", rescale_sigma=True)
 
 
 restored["non-local means"] = best(non_local_means, "h", [0.05, 0.06, 0.08])

@@ -67,7 +67,7 @@ print("autoencoder", np.round(psnr(larger), 2), "dB")
 
 # %%
 figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), layout="constrained")
-details = [np.s_[60:160, 150:300], np.s_[60:160, 250:400]]
+details = [np.s_[60:160, 150:300], np.s_[230:330, 320:470]]
 for line, detail, *images in zip(axes, details, bicubic, larger, test, strict=True):
     for ax, image in zip(line, images, strict=True):
         ax.imshow(image[detail], cmap="gray", vmin=0, vmax=255)
@@ -97,7 +97,7 @@ print(f"RMSE of the colors {error:.3f}, of gray {gray:.3f}")
 # Brown glands and blue nuclei beside them are told apart. Nuclei within the glands, which differ from them by little
 # but their color, are not.
 tiles = {"gray": rgb2gray(right), "autoencoder": colored, "section": right}
-figure, axes = plt.subplots(1, 3, figsize=(7.5, 7.9), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(7.5, 8), layout="constrained")
 for ax, (name, image) in zip(axes, tiles.items(), strict=True):
     ax.imshow(image, cmap="gray", vmin=0, vmax=1)
     ax.set_title(name)
