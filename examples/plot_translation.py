@@ -97,7 +97,7 @@ print(f"RMSE of the colors {error:.3f}, of gray {gray:.3f}")
 # Brown glands and blue nuclei beside them are told apart. Nuclei within the glands, which differ from them by little
 # but their color, are not.
 tiles = {"gray": rgb2gray(right), "autoencoder": colored, "section": right}
-figure, axes = plt.subplots(1, 3, figsize=(7.5, 8), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(7.5, 8.3), layout="constrained")
 for ax, (name, image) in zip(axes, tiles.items(), strict=True):
     ax.imshow(image, cmap="gray", vmin=0, vmax=1)
     ax.set_title(name)
