@@ -86,6 +86,7 @@ def draw_tiles(
             picture[bottom - h : bottom, left : left + w] = rgb.repeat(factor, axis=0).repeat(factor, axis=1)
     if ax is None:
         ax = new_axes((width / scale + 1.1, len(picture) / scale + 0.6))
+        ax.figure.set_layout_engine("compressed")  # 'constrained' may cut off labels of axes of a fixed aspect
     image = ax.imshow(picture, **{"interpolation": "nearest" if small else None, **kwargs})
     centers = lefts + (sides[:, 1] - 1) / 2
     ax.set_xticks(centers, captions[-1], rotation=90 if upright else 0)

@@ -234,3 +234,11 @@ def test_from_estimator_with_images_of_any_size():
     assert texts(display) == decibels(X[:2], display.X_hat, 255)
     display = ReconstructionDisplay.from_estimator(AnySize(), np.stack([X[0], X[0]]), metric=None)
     assert display.X_hat.shape == (2, 3, 70, 80)
+
+
+@pytest.mark.parametrize("size", [(160, 60), (60, 160)])
+def test_labels_are_within_the_figure(size):
+    X = np.random.default_rng(0).random((1, *size))
+    display = ReconstructionDisplay.from_predictions(X, X, zoom=(20, 20, 30, 30))
+    display.figure_.canvas.draw()
+    assert min(label.get_window_extent().x0 for label in display.ax_.get_yticklabels()) >= 0
