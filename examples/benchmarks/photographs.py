@@ -28,6 +28,7 @@ from sklearn import config_context
 from sklearn.datasets import load_sample_images
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 from skorch.callbacks import Callback
+from torch.nn.functional import interpolate
 
 from skae import AutoencoderTransformer, ConvAutoencoder
 from skae.metrics import peak_signal_noise_ratio
@@ -214,6 +215,33 @@ def levels(args):
     table([*head, "difference", "a network for σ, fit"], rows)
 
 
+def halved(images):
+    """Images (n, height, width) of even sides at half the size: bicubic interpolation with an antialiasing filter."""
+    small = interpolate(torch.from_numpy(images)[:, None], scale_factor=0.5, mode="bicubic", antialias=True)
+    return small[:, 0].numpy()
+
+
+def super_resolution(args):
+    """Twice the size, from images at half of theirs."""
+    X = np.load(args.data)["X"].astype(np.float32)
+    # At the size of its input, whose every pixel counts; the last convolution makes four pixels of each.
+    network = NETWORK | {"module__downsampling": None}
+    watch = Stopwatch()
+    way = {"n_crops": max(1, args.batches // EPOCHS) * BATCH, "crop_size": 24}
+    ae = ConvAutoencoder(**network, **TRAINING | way).fit(halved(X), X_target=X)
+    fitting = watch.read()
+    rows = []
+    for name, image in photographs().items():
+        clean = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
+        small = halved(clean[None])
+        bicubic = interpolate(torch.from_numpy(small)[:, None], scale_factor=2, mode="bicubic")[0, 0].numpy()
+        rows.append([name, psnr(clean, bicubic), psnr(clean, ae.reconstruct(small)[0])])
+    rows.append(["mean", *np.mean([row[1:] for row in rows], axis=0)])
+    rows = [[name, f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"] for name, a, b in rows]
+    print(f"### Twice the size, PSNR in dB; fit: {fitting[0]:.0f} s, {fitting[1]:.0f} CPU s\n")
+    table(["photograph", "bicubic", "ConvAutoencoder", "difference"], rows)
+
+
 def one_photograph(args):
     """A color photograph with noise of σ = 25, of which the clean one, or its patches, are known."""
     rows = []
@@ -357,7 +385,7 @@ def large_image(shape):
     return ["×".join(map(str, shape)), *(f"{s:.0f}" for s in seconds), f"{before:.0f}", f"{peak:.0f}"]
 
 
-PARTS = {part.__name__: part for part in (denoise, levels, one_photograph, speed, memory)}
+PARTS = {part.__name__: part for part in (denoise, levels, super_resolution, one_photograph, speed, memory)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -367,7 +395,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=9, help="of the part speed")
     parser.add_argument("--picture", help="a file for a picture of the part denoise")
     arguments = parser.parse_args()
-    if arguments.data is None and {"denoise", "levels"} & set(arguments.only):
-        parser.error("denoise and levels need --data")
+    if arguments.data is None and {"denoise", "levels", "super_resolution"} & set(arguments.only):
+        parser.error("denoise, levels and super_resolution need --data")
     for name in arguments.only:
         PARTS[name](arguments)
