@@ -50,7 +50,6 @@ TRAINING = {
     "crop_size": 48,
     "augmentation": "flip_rotate",
     "batch_size": BATCH,
-    "lr": 4e-3,
     "max_epochs": EPOCHS,
     "early_stopping": False,
     "precision": "bf16",
@@ -391,7 +390,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="an .npz file with gray photographs as X, uint8, of one size")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--batches", type=int, default=6_000, help="of the training of each network")
+    parser.add_argument("--batches", type=int, default=4_000, help="of the training of each network")
     parser.add_argument("--rounds", type=int, default=9, help="of the part speed")
     parser.add_argument("--picture", help="a file for a picture of the part denoise")
     arguments = parser.parse_args()
