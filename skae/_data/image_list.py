@@ -19,7 +19,6 @@ from .chunked import extremes
 from .collections import column, is_pil_image, sample_array
 from .images import ImageLayout, find_channel_axis, is_auto
 
-_LIKELY_CHANNELS = (1, 3, 4)
 _RUN = 2**22  # values of equal images that are stacked
 
 

@@ -201,10 +201,10 @@ def _scanned(X: Any, name: str, est: Any, spec: ModelSpec) -> ImageList:
 
 def _holds_images(X: Any, est: Any) -> bool:
     """Whether X holds images as such, not flat rows."""
-    if is_image_list(X):
-        return True
-    shape = getattr(X, "shape", ())
     flat = getattr(est, "input_shape", None) is not None
+    if is_image_list(X):
+        return not flat
+    shape = getattr(X, "shape", ())
     if not flat and len(shape) == 3 and isinstance(est.channel_axis, str):
         refuse_one_image(tuple(shape[1:]))
     return len(shape) in (3, 4) and not flat and not isinstance(X, LazyArray)

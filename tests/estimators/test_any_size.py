@@ -159,6 +159,12 @@ def test_every_kind_of_sequence_is_fitted_and_encoded_alike(fitted, photographs,
         np.testing.assert_array_equal(found, expected)
 
 
+def test_flat_rows_of_a_dataset_are_read_as_before():
+    rows = Files([smooth((8, 6), seed).ravel() for seed in range(20)])
+    ae = spatial(input_shape=(8, 6)).fit(rows)
+    assert ae.transform(rows).shape == (20, 3 * 4 * 3)
+
+
 def test_pil_images_of_different_sizes(photographs):
     arrays = [(image * 255).astype(np.uint8) for image in photographs]
     X = [Image.fromarray(image) for image in arrays]
