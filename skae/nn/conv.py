@@ -62,6 +62,10 @@ class Conv(nn.Module):
         Normalization before the activation of each stage and in residual blocks.
     n_residual_blocks : int, default=0
         Number of residual blocks (He et al., 2016) after each stage of the encoder, and before each of the decoder.
+        Their last layer is initialized to zero (Zhang, Dauphin and Ma, 2019).
+
+        .. versionchanged:: 0.3
+           It was initialized at random.
     activation : {'silu', 'relu', 'leaky_relu', 'gelu', 'elu', 'tanh', 'identity'}, default='silu'
         Activation function after each hidden layer; upper and lower case are equivalent. Code and output are linear.
     hidden_layer_sizes : int or sequence of int, default=(256,)
@@ -101,6 +105,8 @@ class Conv(nn.Module):
     feature extraction. ICANN.
 
     K. He, X. Zhang, S. Ren and J. Sun, 2016. Identity mappings in deep residual networks. ECCV.
+
+    H. Zhang, Y. N. Dauphin and T. Ma, 2019. Fixup initialization: residual learning without normalization. ICLR.
 
     W. Shi, J. Caballero, F. Huszár, J. Totz, A. P. Aitken, R. Bishop, D. Rueckert and Z. Wang, 2016. Real-time single
     image and video super-resolution using an efficient sub-pixel convolutional neural network. CVPR.
@@ -280,7 +286,9 @@ class Conv(nn.Module):
         return nn.Conv2d(n_in, n_out, self._kernel_size, stride=stride, padding=self._kernel_size // 2)
 
     def _residual_block(self, width: int) -> nn.Module:
-        return _Residual(*self._after(width), self._same(width, width), *self._after(width), self._same(width, width))
+        last = self._same(width, width)
+        zero_(last)  # the block starts as the identity, or a deep network without normalization may diverge
+        return _Residual(*self._after(width), self._same(width, width), *self._after(width), last)
 
     def _halve(self, n_in: int, n_out: int) -> list[nn.Module]:
         pooling: list[nn.Module] = []

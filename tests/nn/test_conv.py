@@ -297,10 +297,12 @@ def _halves(network):
     return network.encoder, network.decoder
 
 
-def test_residual_block_adds_its_input():
+def test_residual_block_starts_as_identity_and_adds_its_input():
     network = Conv((1, 6, 6), 2, channels=(4,), n_residual_blocks=1, normalization="group")
     for block in layers(network, _Residual):
         x = torch.randn(2, 4, 6, 6)
+        torch.testing.assert_close(block(x), x)
+    for block in layers(disturb(network), _Residual):
         assert not torch.allclose(block(x), x, atol=1e-3)
         with torch.no_grad():
             block[-1].weight.zero_()
