@@ -321,7 +321,7 @@ class Conv(nn.Module):
         return h if self.skip is None else h + self.skip.encode(x)
 
     def decode(self, z: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """Map codes, as `encode` returns them, to images (n, channels, *size); ``size`` is `input_shape`'s when None.
+        """Map codes, as `encode` returns them, to images of ``size``, (height, width); that of `input_shape` when None.
 
         Only a network of ``any_size`` takes another size, of which ``z`` has ⌈side / stride⌉ positions along each side.
         Where ``target_shape`` is a multiple of ``input_shape``, ``size`` is that of the input.
