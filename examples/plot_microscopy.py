@@ -48,9 +48,10 @@ ae = ConvAutoencoder(
 
 noisy = expose(lower)
 restored = {"autoencoder": ae.reconstruct([noisy])[0].clip(0, 1)}
-ReconstructionDisplay.from_predictions(
+display = ReconstructionDisplay.from_predictions(
     [noisy.clip(0, 1)], [restored["autoencoder"]], X_target=[lower], zoom=(60, 150, 60, 90)
 )
+display.ax_.set_title("The lower part of the section: noisy, restored by the autoencoder, and without noise")
 plt.show()
 
 # %%

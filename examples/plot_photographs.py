@@ -50,9 +50,10 @@ ae = ConvAutoencoder(
 rng = np.random.default_rng(0)
 noisy = [image + rng.normal(scale=sigma, size=image.shape) for image in test]
 restored = {"autoencoder": [image.clip(0, 255) for image in ae.reconstruct(noisy)]}
-ReconstructionDisplay.from_predictions(
+display = ReconstructionDisplay.from_predictions(
     [image.clip(0, 255) for image in noisy], restored["autoencoder"], X_target=test, zoom=(185, 235, 60, 60)
 )
+display.ax_.set_title("Three photographs: noisy, restored by the autoencoder, and without noise")
 plt.show()
 
 # %%
