@@ -50,7 +50,6 @@ TRAINING = {
     "crop_size": 48,
     "augmentation": "flip_rotate",
     "batch_size": BATCH,
-    "lr": 4e-3,
     "max_epochs": EPOCHS,
     "early_stopping": False,
     "precision": "bf16",

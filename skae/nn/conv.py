@@ -287,7 +287,9 @@ class Conv(nn.Module):
 
     def _residual_block(self, width: int) -> nn.Module:
         last = self._same(width, width)
-        zero_(last)  # the block starts as the identity, or a deep network without normalization may diverge
+        zero_(
+            last
+        )  # the block starts as the identity, which makes the training of deep networks without normalization steadier
         return _Residual(*self._after(width), self._same(width, width), *self._after(width), last)
 
     def _halve(self, n_in: int, n_out: int) -> list[nn.Module]:
