@@ -597,7 +597,7 @@ class Autoencoder(nn.Module):
         Of images that of the part ``inner``, rows and columns.
         """
         # In float64, as `reconstruct` adds values up: an error may be far smaller than float32's steps.
-        target = self._standardize(target, True) if self.loss.domain is None else self._without_empty(target)
+        target = self._standardize(target, True) if self.loss.domain is None else self._without_empty(target.double())
         target = self._within(target, inner)
         error = (self.loss.link(self._within(self._raw(x, c), inner)).to(target.dtype) - target).square().flatten(1)
         known = ~target.isnan().flatten(1) if self.may_have_nan else torch.ones_like(error, dtype=torch.bool)

@@ -160,7 +160,7 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
     if not (any_size or asks) or not est._reads_images(spec.network):
         return None
     if not _holds_images(X, est):
-        shape: tuple[int, ...] = getattr(X, "shape", ())
+        shape = _shape_of(X)
         side = math.isqrt(shape[1]) if len(shape) == 2 else 0
         if any_size and shape == (side**2, side**2) and getattr(est, "input_shape", None) is None:
             raise ValueError(
@@ -173,7 +173,7 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
                 "them, and X has flat rows: reshape it."
             )
         return None
-    row_shape = tuple(getattr(X, "shape", ()))[1:]
+    row_shape = _shape_of(X)[1:]
     if not asks and row_shape and X.dtype != object:
         sides = [side for side in row_shape if side not in (3, 4)]
         # `partial_fit` and `warm_start` on images of the size of before are as before.
@@ -187,9 +187,17 @@ def _asks_for_crops(est: Any) -> bool:
     return est.augmentation is not None or est.crop_size != "auto" or est.n_crops != "auto"
 
 
+def _shape_of(A: Any) -> tuple[int, ...]:
+    """Return the shape of an array; () of anything that has none, such as a nested tensor."""
+    try:
+        return tuple(getattr(A, "shape", ()))
+    except RuntimeError:
+        return ()
+
+
 def _is_of_other_shape(X_target: Any, X: Any) -> bool:
     """Whether X and ``X_target`` are arrays of images of different shapes."""
-    shapes = [tuple(getattr(A, "shape", ())) for A in (X, X_target)]
+    shapes = [_shape_of(A) for A in (X, X_target)]
     return all(len(shape) in (3, 4) for shape in shapes) and shapes[0] != shapes[1]
 
 
@@ -204,7 +212,7 @@ def _holds_images(X: Any, est: Any) -> bool:
     flat = getattr(est, "input_shape", None) is not None
     if is_image_list(X):
         return not flat
-    shape = getattr(X, "shape", ())
+    shape = _shape_of(X)
     if not flat and len(shape) == 3 and isinstance(est.channel_axis, str):
         refuse_one_image(tuple(shape[1:]))
     return len(shape) in (3, 4) and not flat and not isinstance(X, LazyArray)
