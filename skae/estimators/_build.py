@@ -133,9 +133,8 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
     """Return how X is standardized, as parameters of `Autoencoder`; that of an ``earlier`` net stays."""
     by_channel = spec.reads_padding
     if earlier is None and data.crops is not None:
-        pixels = data.X.transpose(0, 2, 3, 1).reshape(len(data.X), -1, data.X.shape[1])
-        mean, scale = mean_and_scale(pixels, by_channel=True)
-        found = {"mean": mean[:, None, None], "scale": scale, "returns_double": is_double(data.X)}
+        mean, scale = _mean_and_scale_of_images(data.X)
+        found = {"mean": mean, "scale": scale, "returns_double": is_double(data.X)}
         return found | (_target_scaling(data, found) if data.target_layout is not None else {})
     if earlier is None:
         mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
@@ -151,15 +150,20 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
     }
 
 
+def _mean_and_scale_of_images(images: Any) -> tuple[Any, float]:
+    """Return one mean for each channel of images (n, channels, height, width), (channels, 1, 1), and their scale."""
+    pixels = images.transpose(0, 2, 3, 1).reshape(len(images), -1, images.shape[1])
+    mean, scale = mean_and_scale(pixels, by_channel=True)
+    return mean[:, None, None], scale
+
+
 def _target_scaling(data: FitData, of_x: dict[str, Any]) -> dict[str, Any]:
     """Return shape, mean and scale of targets that have another shape than samples."""
     targets = data.X_target
     if targets.shape[1] == data.X.shape[1]:  # in the units of X, so that interpolation is a start
         mean, scale = of_x["mean"], of_x["scale"]
     else:
-        pixels = targets.transpose(0, 2, 3, 1).reshape(len(targets), -1, targets.shape[1])
-        mean, scale = mean_and_scale(pixels, by_channel=True)
-        mean = mean[:, None, None]
+        mean, scale = _mean_and_scale_of_images(targets)
     return dict(zip(_OF_TARGETS, (targets.shape[1:], mean, scale), strict=True))
 
 

@@ -287,9 +287,7 @@ class Conv(nn.Module):
 
     def _residual_block(self, width: int) -> nn.Module:
         last = self._same(width, width)
-        zero_(
-            last
-        )  # the block starts as the identity, which makes the training of deep networks without normalization steadier
+        zero_(last)  # the block starts as the identity, so that deep networks without normalization train steadily
         return _Residual(*self._after(width), self._same(width, width), *self._after(width), last)
 
     def _halve(self, n_in: int, n_out: int) -> list[nn.Module]:
