@@ -53,6 +53,9 @@ class Bottleneck(Component):
         n * n_positions rows for n samples, and penalties are summed over the positions of a sample.
     draws : bool
         Whether `forward` may draw random numbers.
+    reads_maps : bool
+        Whether `forward` gets a spatial code as a map (n, n_outputs, h, w), or (n, n_outputs, n_positions, 1) where its
+        height and width are not known, and returns such a map. The other methods get vectors in any case.
     discrete : bool
         Whether codes come from a finite set, with `indices` and `from_indices`. ``inverse_transform`` then decodes the
         nearest valid code, as `project` finds it.
@@ -62,6 +65,7 @@ class Bottleneck(Component):
 
     _abstract = True
     per_position: bool = False
+    reads_maps: bool = False
     draws: bool = True
     discrete: bool = False
     standard_normal: bool = False
@@ -139,6 +143,14 @@ class Bottleneck(Component):
     def from_indices(self, indices: Tensor) -> Tensor:
         """Return the codes (n, n_components) that have these ``indices``, for a discrete bottleneck."""
         raise NotImplementedError(f"{type(self).__name__} does not define from_indices: its codes are not discrete.")
+
+    def quantize(self, h: Tensor, quality: float = 0.0) -> Tensor:
+        """Return the indices of the codes of the encoder's output; a ``quality`` other than 0 is for `Rounded`."""
+        return self.indices(self.code(h))
+
+    def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
+        """Return the codes that have these ``indices``, which are of a ``quality``."""
+        return self.from_indices(indices)
 
     # ---------------------------------------------------------------- during training
 
