@@ -1,6 +1,7 @@
 """Bottlenecks: what happens to the code between encoder and decoder."""
 
 from .base import Bottleneck, Latent
+from .fsq import FSQ
 from .gaussian import Gaussian
 from .identity import Identity
 from .k_sparse import KSparse
@@ -8,8 +9,10 @@ from .mmd import MMD
 from .sparse import Sparse
 from .squared_norm import SquaredNorm
 from .total_correlation import TotalCorrelation
+from .vector_quantizer import VectorQuantizer
 
 __all__ = [
+    "FSQ",
     "MMD",
     "Bottleneck",
     "Gaussian",
@@ -19,4 +22,5 @@ __all__ = [
     "Sparse",
     "SquaredNorm",
     "TotalCorrelation",
+    "VectorQuantizer",
 ]
