@@ -6,6 +6,7 @@ from .gaussian import Gaussian
 from .identity import Identity
 from .k_sparse import KSparse
 from .mmd import MMD
+from .rounded import Rounded
 from .sparse import Sparse
 from .squared_norm import SquaredNorm
 from .total_correlation import TotalCorrelation
@@ -19,6 +20,7 @@ __all__ = [
     "Identity",
     "KSparse",
     "Latent",
+    "Rounded",
     "Sparse",
     "SquaredNorm",
     "TotalCorrelation",

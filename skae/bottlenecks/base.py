@@ -53,6 +53,9 @@ class Bottleneck(Component):
         n * n_positions rows for n samples, and penalties are summed over the positions of a sample.
     draws : bool
         Whether `forward` may draw random numbers.
+    reads_maps : bool
+        Whether `forward` gets a spatial code as a map (n, n_outputs, h, w), or (n, n_outputs, n_positions, 1) where its
+        height and width are not known, and returns such a map. The other methods get vectors in any case.
     discrete : bool
         Whether codes come from a countable set, with `indices` and `from_indices`. ``inverse_transform`` then decodes
         the nearest valid code, as `project` finds it. With an `alphabet` estimators have integer codes too.
@@ -62,6 +65,7 @@ class Bottleneck(Component):
 
     _abstract = True
     per_position: bool = False
+    reads_maps: bool = False
     draws: bool = True
     discrete: bool = False
     standard_normal: bool = False
@@ -151,7 +155,7 @@ class Bottleneck(Component):
         """Return the codes (n, n_components) that have these ``indices``, for a discrete bottleneck."""
         raise NotImplementedError(f"{type(self).__name__} does not define from_indices: its codes are not discrete.")
 
-    def quantize(self, h: Tensor, quality: float = 0) -> Tensor:
+    def quantize(self, h: Tensor, quality: float = 0.0) -> Tensor:
         """Return the integers, int64 (n, n_integers), of the encoder's output (n, n_outputs), for a discrete one.
 
         ``quality`` is for bottlenecks that have more than one; 0 is that of `code`.
@@ -159,7 +163,7 @@ class Bottleneck(Component):
         self._check_quality(quality)
         return self.indices(self.code(h))
 
-    def dequantize(self, indices: Tensor, quality: float = 0) -> Tensor:
+    def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
         """Return the codes (n, n_components) of what `quantize` returns, at the same ``quality``."""
         self._check_quality(quality)
         return self.from_indices(indices)
