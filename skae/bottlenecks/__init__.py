@@ -1,6 +1,7 @@
 """Bottlenecks: what happens to the code between encoder and decoder."""
 
 from .base import Bottleneck, Latent
+from .fsq import FSQ
 from .gaussian import Gaussian
 from .identity import Identity
 from .k_sparse import KSparse
@@ -9,8 +10,10 @@ from .rounded import Rounded
 from .sparse import Sparse
 from .squared_norm import SquaredNorm
 from .total_correlation import TotalCorrelation
+from .vector_quantizer import VectorQuantizer
 
 __all__ = [
+    "FSQ",
     "MMD",
     "Bottleneck",
     "Gaussian",
@@ -21,4 +24,5 @@ __all__ = [
     "Sparse",
     "SquaredNorm",
     "TotalCorrelation",
+    "VectorQuantizer",
 ]
