@@ -211,10 +211,10 @@ def check_estimator(estimator: Any) -> None:
     check_is_fitted(estimator)
     module = estimator.module_
     name = type(estimator).__name__
-    if not module.bottleneck.discrete:
+    if not module.bottleneck.alphabet:
         raise ValueError(
-            f"estimator must have a discrete bottleneck, got {type(module.bottleneck).__name__}, whose codes are no "
-            f"integers: fit {name} with bottleneck='rounded' or 'fsq'."
+            f"estimator must have a discrete bottleneck with an alphabet, got {type(module.bottleneck).__name__}, whose "
+            f"codes are no integers: fit {name} with bottleneck='rounded' or 'fsq'."
         )
     if vars(estimator).get("code_model_") is None:
         raise ValueError("estimator must have a code_model_, the probabilities of its codes: fit it again.")
