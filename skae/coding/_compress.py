@@ -96,7 +96,7 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
     if is_list:
         sizes = [tuple(X.read(i).shape[1:]) for i in range(len(X))]
     header = Header(digest_of(estimator), quality, _dtype_of(X), is_list, len(X), sizes).pack()
-    return pack(header, encoder.finish(seal_of(header)))
+    return pack(header, encoder.finish(seal_of(header, (group.codes for group in groups))))
 
 
 def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
@@ -147,7 +147,7 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
         shape = (len(index), len(module.bottleneck.alphabet), *module.map_size(size))
         codes = _drawn(estimator.code_model_, shape, header.quality, decoder.draw)
         groups.append(_Group(index, size, codes))
-    decoder.finish(seal_of(head))
+    decoder.finish(seal_of(head, (group.codes for group in groups)))
     decoded = ((group.members, _decoded(estimator, group, header)) for group in groups)
     return _in_order(decoded, header)
 
@@ -213,8 +213,8 @@ def check_estimator(estimator: Any) -> None:
     name = type(estimator).__name__
     if not module.bottleneck.alphabet:
         raise ValueError(
-            f"estimator must have a discrete bottleneck with an alphabet, got {type(module.bottleneck).__name__}, whose "
-            f"codes are no integers: fit {name} with bottleneck='rounded' or 'fsq'."
+            f"estimator must have a discrete bottleneck with an alphabet, got {type(module.bottleneck).__name__}, "
+            f"whose codes are no integers: fit {name} with bottleneck='rounded' or 'fsq'."
         )
     if vars(estimator).get("code_model_") is None:
         raise ValueError("estimator must have a code_model_, the probabilities of its codes: fit it again.")
@@ -342,7 +342,10 @@ def _decoded(estimator: Any, group: _Group, header: Header) -> np.ndarray:
         codes = torch.from_numpy(group.codes).to(estimator.net_.device)
         z = module.dequantize(codes, header.quality).cpu()
     X_hat = as_array(estimator._decode(z, project=False, size=group.size))
-    dtype = np.dtype(header.dtype)
+    return _as_dtype(X_hat, np.dtype(header.dtype))
+
+
+def _as_dtype(X_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind == "u":
         # The largest float below 2^bits, as there is none for the largest uint64; the conversion cuts digits off.
         X_hat = np.rint(X_hat.astype(np.float64)).clip(0, np.nextafter(2.0 ** (8 * dtype.itemsize), 0))
