@@ -152,6 +152,13 @@ class Bottleneck(Component):
         """Return the codes that have these ``indices``, which are of a ``quality``."""
         return self.from_indices(indices)
 
+    def code_model(self) -> Any:
+        """Return the model of the probabilities of the integers that was trained with the bottleneck, None if none was.
+
+        `skae.coding` codes with it; of other discrete bottlenecks it counts integers.
+        """
+        return None
+
     # ---------------------------------------------------------------- during training
 
     def metrics(self) -> dict[str, float]:
