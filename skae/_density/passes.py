@@ -140,7 +140,7 @@ class ContextModel(nn.Module):
             n_own = p.last - p.first if p.refines else 0
             kernel_size = 1 if dense else (5 if n_own else 3)
             if p.name not in nets:
-                nets[p.name] = ContextNet(p.first + n_own + 2, p.last - p.first, width, kernel_size)
+                nets[p.name] = ContextNet(p.first + n_own + 3, p.last - p.first, width, kernel_size)
         self.nets = nn.ModuleDict(nets)
         # Of each channel: what known values are divided by, and the log-scale before training.
         self.register_buffer("unit", torch.ones(n_channels))
@@ -164,7 +164,8 @@ class ContextModel(nn.Module):
         if p.refines:
             own = seen[:, p.first :] * p.known(height, width).to(seen)
             seen = torch.cat([seen[:, : p.first], own], 1)
-        told = torch.stack([quality / 4, torch.full_like(quality, p.level)], 1)[:, :, None, None]
+        ones = torch.ones_like(quality)  # beside the zeros that convolutions see beyond the border
+        told = torch.stack([quality / 4, p.level * ones, ones], 1)[:, :, None, None]
         return torch.cat([seen, told.expand(-1, -1, height, width)], 1)
 
     def forward(self, noisy: Tensor, known: Tensor, quality: Tensor) -> Tensor:

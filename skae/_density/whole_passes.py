@@ -166,8 +166,9 @@ class Passes(BaseEstimator):
         seen = _rounded(seen, self.unit_bits_[: seen.shape[1], None, None])
         if p.refines:
             seen[:, p.first :] *= p.known(top + height, width).numpy()[top:]
-        told = [round(2**_ACTIVATION * (self.qualities_[0] + at / QUALITY_STEPS) / 4), p.level << _ACTIVATION]
-        planes = np.broadcast_to(np.array(told)[:, None, None], (n, 2, height, width))
+        one = 1 << _ACTIVATION
+        told = [round(one * (self.qualities_[0] + at / QUALITY_STEPS) / 4), p.level * one, one]
+        planes = np.broadcast_to(np.array(told)[:, None, None], (n, len(told), height, width))
         return torch.from_numpy(np.concatenate([seen, planes], 1)).double()
 
     def _run(self, p: Pass, x: Tensor) -> Tensor:
