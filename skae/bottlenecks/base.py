@@ -176,6 +176,13 @@ class Bottleneck(Component):
         if quality != 0:
             raise ValueError(f"quality == {quality}, must be 0: {type(self).__name__} has one quality.")
 
+    def code_model(self) -> Any:
+        """Return the model of the probabilities of the integers that was trained with the bottleneck, None if none was.
+
+        `skae.coding` codes with it; of other discrete bottlenecks it counts integers.
+        """
+        return None
+
     # ---------------------------------------------------------------- during training
 
     def metrics(self) -> dict[str, float]:

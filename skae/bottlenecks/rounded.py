@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .._density.passes import ContextModel
+from .._density.whole_passes import Passes
 from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
@@ -152,3 +153,7 @@ class Rounded(Bottleneck):
 
     def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
         return (self._by_channel(indices) * self._steps(quality)[:, None]).flatten(1)
+
+    def code_model(self) -> Passes:
+        """Return the probability model of the integers, as `skae.coding` uses it."""
+        return Passes.of(self.context, (self.qualities[0], self.qualities[1]))
