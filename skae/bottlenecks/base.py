@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +60,8 @@ class Bottleneck(Component):
     discrete : bool
         Whether codes come from a countable set, with `indices` and `from_indices`. ``inverse_transform`` then decodes
         the nearest valid code, as `project` finds it. With an `alphabet` estimators have integer codes too.
+    qualities : (float, float)
+        Range of the qualities of `quantize` and `dequantize`.
     standard_normal : bool
         Whether codes are meant to be distributed as N(0, I), so that new samples may be decoded from it.
     """
@@ -68,6 +71,7 @@ class Bottleneck(Component):
     reads_maps: bool = False
     draws: bool = True
     discrete: bool = False
+    qualities: Sequence[float] = (0, 0)
     standard_normal: bool = False
 
     @property
