@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed
+from .integer_codes import check_integer_codes
 from .tables import LARGEST_ALPHABET, PRECISION, Step, Tables, bits, frequencies_of, read
 
 _MOST_POSITIONS = 2**12  # that may have tables of their own
@@ -239,24 +240,10 @@ class Factorized(BaseEstimator):
         return state.digest()
 
 
-def check_integer_codes(codes: Any, alphabet: Sequence[int | None] | None) -> tuple[np.ndarray, tuple[int | None, ...]]:
-    """Return codes as int64 (n, n_integers, h, w), and the alphabet; None stands for integers without bounds."""
-    codes = np.asarray(codes)
-    if codes.dtype.kind not in "iu":
-        raise TypeError(f"codes must be integers, as quantize returns them, got {codes.dtype}.")
-    if codes.ndim != 4 or not codes.size:
-        raise ValueError(f"codes must be of shape (n, n_integers, h, w), none of them 0, got {codes.shape}.")
-    alphabet = (None,) * codes.shape[1] if alphabet is None else tuple(alphabet)
-    if len(alphabet) != codes.shape[1]:
-        raise ValueError(f"codes must have {len(alphabet)} integers at each position, got {codes.shape[1]}.")
-    for k, n_levels in enumerate(alphabet):
-        if n_levels is None:
-            continue
-        check_number(f"alphabet[{k}]", n_levels, numbers.Integral, 1, LARGEST_ALPHABET)
-        low, high = int(codes[:, k].min()), int(codes[:, k].max())
-        if low < 0 or high >= n_levels:
-            raise ValueError(f"codes[:, {k}] must be from 0 to {n_levels - 1}, got values from {low} to {high}.")
-    return codes.astype(np.int64, copy=False), alphabet
+def _tempered(tables: Tables, temperature: float) -> Tables:
+    """Return tables of probabilities raised to the power 1 / temperature."""
+    relative = tables.frequencies / tables.frequencies.max(1, keepdims=True)
+    return Tables(_frequencies(relative ** (1 / temperature), np.count_nonzero(tables.frequencies, axis=1)))
 
 
 class _Spread:
