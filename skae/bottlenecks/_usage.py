@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .._density.usage import usage_and_perplexity
+from .._density.integer_codes import usage_and_perplexity
 
 
 def count_levels(counts: Tensor, indices: Tensor) -> None:

@@ -81,7 +81,7 @@ class Bottleneck(Component):
 
     @property
     def alphabet(self) -> tuple[int | None, ...]:
-        """The integers of a code, after `setup`: the number of levels of each, or None for one without bounds.
+        """The integers of a code at a position, after `setup`: the number of levels of each, or None for one without bounds.
 
         () by default: a bottleneck that is not discrete, or one whose `indices` are only its own.
         """

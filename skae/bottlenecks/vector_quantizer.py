@@ -142,7 +142,9 @@ class VectorQuantizer(Bottleneck):
         if torch.compiler.is_exporting():  # in an order of operations that ONNX has
             return (z[:, None] - self.codebook).square().sum(2).argmin(1, keepdim=True)
         # By differences: a vector of the codebook is at distance 0 from itself, and from no other.
-        return torch.cdist(z.detach(), self.codebook, compute_mode="donot_use_mm_for_euclid_dist").argmin(1, keepdim=True)
+        return torch.cdist(z.detach(), self.codebook, compute_mode="donot_use_mm_for_euclid_dist").argmin(
+            1, keepdim=True
+        )
 
     def from_indices(self, indices: Tensor) -> Tensor:
         """Return the vectors with the numbers (n, 1)."""

@@ -1,11 +1,36 @@
-"""How many of the symbols of integer codes are in use."""
+"""Integer codes: checks, and how many of their symbols are in use."""
 
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from .._utils.checks import check_number
+from .tables import LARGEST_ALPHABET
+
+
+def check_integer_codes(codes: Any, alphabet: Sequence[int | None] | None, name: str = "codes") -> tuple[np.ndarray, tuple[int | None, ...]]:
+    """Return codes as int64 (n, n_integers, h, w), and the alphabet; None stands for integers without bounds."""
+    codes = np.asarray(codes)
+    if codes.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {codes.dtype}.")
+    if codes.ndim != 4 or not codes.size:
+        raise ValueError(f"{name} must be of shape (n, n_integers, h, w), none of them 0, got {codes.shape}.")
+    alphabet = (None,) * codes.shape[1] if alphabet is None else tuple(alphabet)
+    if len(alphabet) != codes.shape[1]:
+        raise ValueError(f"{name} must have {len(alphabet)} integers at each position, got {codes.shape[1]}.")
+    for k, n_levels in enumerate(alphabet):
+        if n_levels is None:
+            continue
+        check_number(f"alphabet[{k}]", n_levels, numbers.Integral, 1, LARGEST_ALPHABET)
+        low, high = int(codes[:, k].min()), int(codes[:, k].max())
+        if low < 0 or high >= n_levels:
+            raise ValueError(f"{name}[:, {k}] must be from 0 to {n_levels - 1}, got values from {low} to {high}.")
+    return codes.astype(np.int64, copy=False), alphabet
 
 
 def count_symbols(codes: np.ndarray, alphabet: Sequence[int | None]) -> list[np.ndarray]:
