@@ -38,6 +38,11 @@ class Tables:
         self.starts = np.cumsum(self.frequencies, 1) - self.frequencies
         self.edges = (self.starts + (np.arange(len(self.starts)) << PRECISION)[:, None]).ravel()
 
+    def find(self, which: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        """Return the symbols whose ranges in the tables ``which`` hold ``slots``, from 0 to ``2 ** PRECISION - 1``."""
+        entries = self.edges.searchsorted((which << PRECISION) + slots, side="right") - 1
+        return entries - which * self.frequencies.shape[1]
+
 
 class Step(NamedTuple):
     """Integers of a code that are coded together, and the tables that they are coded with.

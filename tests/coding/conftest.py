@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from stubs import with_counts
+from stubs import photographs, with_counts
 
 import skae
 from skae.bottlenecks import FSQ, Rounded
@@ -23,20 +23,6 @@ def levels():
     X = load_digits().data[:400].astype(np.float32)
     est = skae.AutoencoderTransformer(4, bottleneck=FSQ((8, 5, 5, 3)), max_epochs=2, random_state=0)
     return with_counts(est.fit(X), X)
-
-
-def photographs(n, sizes, seed=0, channels=()):
-    """Smooth images of several sizes, of uint8."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for i in range(n):
-        h, w = sizes[i % len(sizes)]
-        y, x = np.mgrid[:h, :w]
-        waves = [np.sin(a * y + b * x + c) for a, b, c in rng.normal(size=(3, 3)) * (0.5, 0.5, 3)]
-        image = 128 + 40 * np.sum(waves, 0)
-        image = image[..., None] * rng.uniform(0.5, 1, channels) if channels else image
-        found.append(image.clip(0, 255).astype(np.uint8))
-    return found
 
 
 @pytest.fixture(scope="session")

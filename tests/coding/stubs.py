@@ -65,3 +65,17 @@ def with_counts(est, X):
         codes = module.quantize(module.outputs(x), module._size_of(x)).numpy()
     est.code_model_ = Counted(module.bottleneck.alphabet).fit(codes)
     return est
+
+
+def photographs(n, sizes, seed=0, channels=()):
+    """Smooth images of several sizes, of uint8."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for i in range(n):
+        h, w = sizes[i % len(sizes)]
+        y, x = np.mgrid[:h, :w]
+        waves = [np.sin(a * y + b * x + c) for a, b, c in rng.normal(size=(3, 3)) * (0.5, 0.5, 3)]
+        image = 128 + 40 * np.sum(waves, 0)
+        image = image[..., None] * rng.uniform(0.5, 1, channels) if channels else image
+        found.append(image.clip(0, 255).astype(np.uint8))
+    return found
