@@ -21,7 +21,7 @@ class Pass(NamedTuple):
     """Channels from ``first`` up to ``last``, at the positions of one phase of a grid of every ``2 ** level``-th.
 
     The phases: 'coarse' is every second position of the grid along each axis, 'diagonal' those between four of these,
-    'rest' what is left, and 'all' everything.
+    'rest' what is left, 'even' all but the rest, and 'all' everything.
     """
 
     first: int
@@ -46,7 +46,10 @@ class Pass(NamedTuple):
 
     def mask(self, height: int, width: int) -> Tensor:
         """Return True where a grid of this size has the phase."""
-        return _parity(height, width) == _PHASES[self.phase] if self.phase != "all" else _parity(height, width) >= 0
+        parity = _parity(height, width)
+        if self.phase in _PHASES:
+            return parity == _PHASES[self.phase]
+        return parity < (2 if self.phase == "even" else 3)
 
     def known(self, height: int, width: int) -> Tensor:
         """Return True where the channels of this pass are known before it, on a grid of this size."""
@@ -75,7 +78,7 @@ def passes_of(n_channels: int, *, dense: bool) -> list[Pass]:
     for group, (a, b) in enumerate(zip(edges, [*edges[1:], n_channels], strict=True)):
         n_levels = _N_LEVELS[group] if group < len(_N_LEVELS) else 0
         if not n_levels:
-            passes.append(Pass(a, b, 0, "all"))
+            passes += [Pass(a, b, 0, "even"), Pass(a, b, 0, "rest")]
             continue
         passes.append(Pass(a, b, n_levels - 1, "coarse"))
         passes += [Pass(a, b, level, phase) for level in range(n_levels)[::-1] for phase in ("diagonal", "rest")]

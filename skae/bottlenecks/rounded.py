@@ -16,7 +16,7 @@ from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
-_TILT = 3 / 8  # of the density of qualities in training
+_TILT = 1 / 4  # of the density of qualities in training
 
 
 class Rounded(Bottleneck):
