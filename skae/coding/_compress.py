@@ -132,6 +132,21 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
     See Also
     --------
     compress : Encode X.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> from skae.coding import compress, decompress
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, bottleneck="fsq", max_epochs=1, random_state=0).fit(X)
+    >>> data = compress(ae, X)
+    >>> bool((decompress(ae, data) == ae.reconstruct(X)).all())
+    True
+    >>> decompress(ae, data[:100])
+    Traceback (most recent call last):
+        ...
+    ValueError: data was cut or changed: its checksum is wrong.
     """
     check_estimator(estimator)
     check_number("max_pixels", max_pixels, numbers.Integral, 1)
@@ -182,6 +197,17 @@ def n_bits(estimator: Any, X: Any, *, quality: float = 0) -> np.ndarray:
     See Also
     --------
     compress : Encode X.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> from skae.coding import compress, n_bits
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, bottleneck="fsq", max_epochs=1, random_state=0).fit(X)
+    >>> ideal = n_bits(ae, X).sum() / 8
+    >>> bool(len(compress(ae, X)) < 1.02 * ideal + 30)
+    True
     """
     check_estimator(estimator)
     quality = _on_grid(estimator, quality)
