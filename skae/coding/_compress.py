@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._data.arrays import as_array
-from .._data.chunked import check_finite, is_double
+from .._data.chunked import is_double
 from .._data.image_list import ImageList
 from .._density.tables import Tables, bits, read, write
 from .._utils.checks import check_number
 from ..estimators._base import BaseAutoencoder
+from ..estimators._integer_codes import integers_of
 from ._container import DIGEST_SIZE, DTYPES, QUALITY_GRID, Header, pack, seal_of, unpack
 from ._rans import Decoder, Encoder
 
@@ -52,7 +53,7 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
         list of them.
     quality : float, default=0
         The higher, the more exact and the longer: from ``qualities[0]`` to ``qualities[1]`` of a bottleneck that has
-        them, which is `Rounded`. It counts in steps of 1/64.
+        them, which is `Rounded`. It counts in steps of 1/8.
 
     Returns
     -------
@@ -115,7 +116,8 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
     data : bytes-like
         What `compress` returned.
     max_pixels : int, default=2**26
-        Largest number of pixels, of all images together, to decode; for samples that are no images of values.
+        Largest number of pixels, of all images together, to decode; for samples that are no images, of values. Images
+        whose sides are no multiples of the network's stride count as if they were enlarged to such.
 
     Returns
     -------
@@ -279,8 +281,11 @@ def _sizes_in(header: Header, module: Any, max_pixels: int) -> list[tuple[int, .
     """Return the size of each sample of a header, or one for all, after a check of their pixels in all."""
     if bool(header.sizes) is not module.any_size or (header.is_list and not module.any_size):
         raise ValueError("data is damaged: its samples are of another kind than those of the estimator.")
-    of_one = math.prod(module.input_shape[1:] if len(module.input_shape) == 3 else module.input_shape)
-    pixels = [math.prod(size) for size in header.sizes] if header.sizes else [of_one]
+    if header.sizes:
+        # The memory that is needed is that of the code, which has a position for a whole block of pixels.
+        pixels = [math.prod(module.code_size(size)) * module.network.stride**2 for size in header.sizes]
+    else:
+        pixels = [math.prod(module.input_shape[1:] if len(module.input_shape) == 3 else module.input_shape)]
     n_pixels = sum(pixels) * (header.n_samples if len(pixels) == 1 else 1)
     if n_pixels > max_pixels:
         raise ValueError(
@@ -298,9 +303,9 @@ def digest_of(estimator: Any) -> bytes:
     module = estimator.module_
     found = hashlib.blake2b(estimator.code_model_.digest(), digest_size=DIGEST_SIZE)
     arrays = {name: tensor.cpu().numpy() for name, tensor in module.state_dict().items()}
-    arrays |= {"mean": np.float64(module.mean), "scale": np.float64(module.scale)}
+    arrays |= {name: np.asarray(getattr(module, name), np.float64) for name in ("mean", "scale")}
     for name in sorted(arrays):
-        A = np.asarray(arrays[name])
+        A = arrays[name]
         found.update(f"{name} {A.dtype.name} {A.shape} ".encode())
         found.update(np.ascontiguousarray(A, A.dtype.newbyteorder("<")).tobytes())
     layout = estimator._layout
@@ -316,8 +321,7 @@ def _encoded(estimator: Any, X: Any, quality: float) -> list[_Group]:
     def quantized(x: Tensor) -> Tensor:
         if x.isnan().any():
             raise ValueError("X must have no NaN, which codes do not keep: fill missing values, by reconstruct, first.")
-        h = check_finite(module.outputs(x), "X")
-        return module.quantize(h, module._size_of(x), quality).flatten(1)
+        return integers_of(module, x, quality)
 
     found = estimator._run(quantized, X, dtype=torch.int64, gives="code")
     if isinstance(X, ImageList):

@@ -1,7 +1,7 @@
 """What stands around coded symbols: which model and which samples they are of, and a checksum.
 
 The format of version 1, frozen: the magic number (4 bytes), the version (1), the digest of the model (8), the quality
-in 64ths, the dtype of X (1), the kind (1), the number of samples, heights and widths where images may have any (none,
+in eighths, the dtype of X (1), the kind (1), the number of samples, heights and widths where images may have any (none,
 those of all, or those of each, as the kind says), the coded symbols, and the CRC-32 of everything before it (4).
 Numbers have seven bits in a byte, the lowest first; all bytes but the last have the highest bit set. The quality is
 2 * q, or -2 * q - 1 for a negative q. What the coder begins with is the lower half of the CRC-32 of the header and of
@@ -19,7 +19,7 @@ import numpy as np
 MAGIC = b"SKAC"
 VERSION = 1
 DIGEST_SIZE = 8
-QUALITY_GRID = 64
+QUALITY_GRID = 8
 DTYPES = ("float32", "float64", "uint8", "uint16", "uint32", "uint64")
 _ARRAY, _IMAGES, _LIST, _LIST_OF_SIZES = range(4)  # kinds
 _START = len(MAGIC) + 1 + DIGEST_SIZE

@@ -40,8 +40,8 @@ def test_equal_sizes_are_kept_once():
 
 def test_format_is_frozen():
     header = Header(DIGEST, -1.25, "uint8", True, 2, [(321, 7), (5, 6)])
-    wanted = "534b41430100010203040506079f01020302c102070506"
-    assert header.pack().hex() == wanted
+    wanted = bytes.fromhex("534b4143 01 0001020304050607 13 02 03 02 c102 07 05 06")
+    assert header.pack() == wanted
     assert pack(header.pack(), BODY) == header.pack() + BODY + zlib.crc32(header.pack() + BODY).to_bytes(4, "little")
     codes = [np.array([[1, -2]]), np.array([2**31 - 1])]
     assert (

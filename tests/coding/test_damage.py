@@ -140,6 +140,7 @@ def test_memory_is_that_of_the_stream_whatever_its_header_says(table, images):
         (table, forged(table, 2**26 // 64 + 1, [], False)),
         (est, forged(est, 1, [(2**40, 2**40)], False)),
         (est, forged(est, 2**40, [(2, 2)], True)),
+        (est, forged(est, 2**22 + 1, [(1, 1)], True)),  # as each has a position of the code, 4 by 4 pixels
         (est, forged(est, 3, [(2**13, 2**13), (1, 1), (2, 2)], True)),
     ]
     tracemalloc.start()
