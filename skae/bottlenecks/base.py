@@ -26,12 +26,15 @@ class Latent(NamedTuple):
         the commitment loss of a vector quantizer, whose unit moves with the encoder.
     indices : Tensor of shape (n, n_integers) and dtype int64, default=None
         Integers of discrete codes, for those who call `forward` themselves; training does not use them.
+    gradient_weight : Tensor of shape (n,), default=None
+        What the gradients of the loss and of the penalty of each sample are multiplied by in training.
     """
 
     z: Tensor
     penalty: Tensor
     aux: Tensor | float = 0.0
     indices: Tensor | None = None
+    gradient_weight: Tensor | None = None
 
 
 class Bottleneck(Component):
