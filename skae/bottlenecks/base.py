@@ -84,9 +84,9 @@ class Bottleneck(Component):
 
     @property
     def alphabet(self) -> tuple[int | None, ...]:
-        """The integers of a code at a position, after `setup`: the number of levels of each, or None for one without bounds.
+        """The integers of a code at each position, after `setup`: the number of levels of each, or None if unbounded.
 
-        () by default: a bottleneck that is not discrete, or one whose `indices` are only its own.
+        () by default: a bottleneck that is not discrete, or one whose `indices` are for itself alone.
         """
         return ()
 
@@ -154,7 +154,8 @@ class Bottleneck(Component):
     def indices(self, z: Tensor) -> Tensor:
         """Return the integers, int64 (n, n_integers), of valid codes (n, n_components), for a discrete bottleneck.
 
-        There are as many of them as `alphabet` has entries.
+        There are as many of them as `alphabet` has entries; without ``per_position`` as many at each position, those of
+        the first integer first.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define indices(z): its codes are not discrete.")
 
