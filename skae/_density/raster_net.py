@@ -59,8 +59,8 @@ class _Block(nn.Module):
         self.context = _Masked(width, width, kernel_size, itself=True, groups=width)
         self.hidden = nn.Conv2d(width, 2 * width, 1)
         self.out = nn.Conv2d(2 * width, width, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for value in self.out.parameters():
+            nn.init.zeros_(value)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.out(F.relu(self.hidden(self.context(x))))
@@ -99,14 +99,15 @@ class RasterNet(nn.Module):
         self.heads = _Heads(self.n_features, n_hidden)
         self.logits = nn.ModuleList(nn.Conv2d(n_hidden, n, 1) for n in n_levels)
         for layer in self.logits:
-            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(next(layer.parameters()))  # the weight
 
     def start_from(self, symbols: np.ndarray) -> None:
         """Start with the frequencies of each integer's values in ``symbols`` (n, n_integers, h, w)."""
         with torch.no_grad():
             for k, layer in enumerate(self.logits):
-                counts = np.bincount(symbols[:, k].ravel(), minlength=len(layer.bias)) + 0.5
-                layer.bias.copy_(torch.from_numpy(np.log(counts / counts.max())))
+                _, bias = layer.parameters()
+                counts = np.bincount(symbols[:, k].ravel(), minlength=len(bias)) + 0.5
+                bias.copy_(torch.from_numpy(np.log(counts / counts.max())))
 
     def embed(self, symbols: Tensor) -> Tensor:
         """Return the numbers that stand for symbols (n, n_integers, h, w), and ones, which tell where the border is."""

@@ -168,6 +168,10 @@ class WholeRaster:
                     embedded[0, starts[k] : starts[k + 1], :, 0] = found.T
                 first.put(j, embedded)
 
+    def n_cached(self, width: int) -> int:
+        """Return how many numbers `walk` keeps for a code of a width."""
+        return sum(_Rows(conv, width, 1).size for conv in (self.first, *(context for context, _, _ in self.blocks)))
+
 
 class _Rows:
     """The last rows of a map, with zeros around them, that a masked convolution sees."""
@@ -178,6 +182,11 @@ class _Rows:
         n_channels = conv.weight.shape[1] * conv.groups
         self._rows = torch.zeros(n_channels, self._center + 1, width + 2 * self._center, n, dtype=torch.float64)
         self._weight = conv.weight[:, :, : self._center + 1]
+
+    @property
+    def size(self) -> int:
+        """How many numbers are kept."""
+        return self._rows.numel()
 
     def next(self) -> None:
         """Begin a row."""
