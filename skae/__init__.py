@@ -8,11 +8,12 @@ from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, 
 from .persistence import load, save
 
 if TYPE_CHECKING:
-    from . import bottlenecks, datasets, estimators, export, losses, metrics, nn, noise, persistence, plotting  # noqa: F401
+    from . import bottlenecks, coding, datasets, estimators, export, losses, metrics, nn, noise, persistence, plotting  # noqa: F401
 
 __all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]
 _MODULES = (
     "bottlenecks",
+    "coding",
     "datasets",
     "estimators",
     "export",

@@ -15,12 +15,12 @@ LAYERS = [
     ["_module"],
     ["_training"],
     ["estimators"],
-    ["datasets", "export", "metrics", "persistence", "plotting"],
+    ["coding", "datasets", "export", "metrics", "persistence", "plotting"],
     [""],  # skae/__init__.py
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 # Satellites that use others of their layer.
-ALSO = {"plotting": {"metrics"}, "persistence": set(), "export": set()}
+ALSO = {"coding": {"persistence"}, "plotting": {"metrics"}, "persistence": set(), "export": set()}
 CORE = {"joblib", "numpy", "safetensors", "scipy", "sklearn", "skorch", "threadpoolctl", "torch"}
 FILES = sorted(ROOT.rglob("*.py"))
 

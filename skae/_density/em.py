@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
-from sklearn.cluster import kmeans_plusplus
 from sklearn.mixture import GaussianMixture
 
+from .k_means import k_means
+
 _MAX_ITER, _TOL = 50, 1e-3  # of EM; the tolerance is that of GaussianMixture
-_MAX_MOVES = 30  # iterations of k-means, which initializes EM
 
 
 class Mixture(NamedTuple):
@@ -88,18 +88,5 @@ def _maximized(rows: np.ndarray, weight: np.ndarray, shares: np.ndarray, reg_cov
 
 
 def _clusters(rows: np.ndarray, weight: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Run weighted k-means and return one-hot assignments, (n, k)."""
-    if n_clusters == 1:
-        return np.ones((len(rows), 1))
-    centers, _ = kmeans_plusplus(rows, n_clusters, sample_weight=weight, random_state=seed)
-    norms, labels = np.einsum("ij,ij->i", rows, rows), np.full(len(rows), -1)
-    for _ in range(_MAX_MOVES):
-        squares = norms[:, np.newaxis] + np.einsum("ij,ij->i", centers, centers) - 2 * rows @ centers.T
-        before, labels = labels, squares.argmin(axis=1)
-        if np.array_equal(labels, before):
-            break
-        shares = np.equal.outer(labels, np.arange(n_clusters)) * weight[:, np.newaxis]
-        counts = shares.sum(axis=0)
-        occupied = counts > 0  # centers of empty clusters are kept
-        centers[occupied] = (shares.T @ rows)[occupied] / counts[occupied, np.newaxis]
-    return np.equal.outer(labels, np.arange(n_clusters)).astype(np.float64)
+    """Return one-hot assignments of k-means, (n, k)."""
+    return np.ones((len(rows), 1)) if n_clusters == 1 else k_means(rows, weight, n_clusters, seed)[1]

@@ -21,6 +21,14 @@ class Tables:
     frequencies : sequence of ndarray of ints, or ndarray of shape (n_tables, n_symbols)
         Frequencies of the symbols 0, 1, ... of each table: at least 1, and of sum ``2 ** PRECISION``. Rows of a matrix
         may end in zeros.
+
+    Attributes
+    ----------
+    starts : ndarray of int64 of shape (n_tables, n_symbols)
+        Sums of the frequencies before each symbol, where its range begins.
+    edges : ndarray of int64 of shape (n_tables * n_symbols,)
+        Where the ranges begin if the tables, each ``2 ** PRECISION`` wide, follow one another: an increasing sequence,
+        in which ``searchsorted`` finds symbols.
     """
 
     def __init__(self, frequencies: Sequence[np.ndarray] | np.ndarray) -> None:
@@ -28,15 +36,8 @@ class Tables:
         self.frequencies = np.zeros((len(frequencies), width), np.int64)
         for row, given in zip(self.frequencies, frequencies, strict=True):
             row[: len(given)] = given
-        starts = np.cumsum(self.frequencies, 1) - self.frequencies
-        self.starts = starts
-        self._edges = (starts + (np.arange(len(starts)) << PRECISION)[:, None]).ravel()
-
-    def find(self, which: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """Return the symbols whose ranges in the tables ``which`` hold ``slots``, from 0 to ``2 ** PRECISION - 1``."""
-        # All tables are one increasing sequence.
-        found = np.searchsorted(self._edges, (which << PRECISION) + slots, side="right") - 1
-        return found - which * self.frequencies.shape[1]
+        self.starts = np.cumsum(self.frequencies, 1) - self.frequencies
+        self.edges = (self.starts + (np.arange(len(self.starts)) << PRECISION)[:, None]).ravel()
 
 
 class Step(NamedTuple):

@@ -424,17 +424,29 @@ class Autoencoder(nn.Module):
         """
         if self._passes_on:
             return h, h.new_zeros(h.shape[0])
+        if self.bottleneck.reads_maps:
+            latent = Latent(*self.bottleneck(h if h.ndim == 4 or self.n_positions == 1 else self._as_column(h)))
+            z = latent.z if h.ndim == 4 else latent.z.flatten(1)
+            return z, self._whole_penalty(latent)
         h = self._flat(h)
         latent = Latent(*self.bottleneck(self._h_to_bottleneck(h)))
-        penalty = latent.penalty
-        if self.training and isinstance(latent.aux, Tensor):
-            penalty = penalty + latent.aux
+        penalty = self._whole_penalty(latent)
         if not self.bottleneck.per_position:
             return latent.z, penalty
         # Several codes of each sample, where there are such, come one after the other.
         n_positions = h.shape[1] // self.bottleneck.n_outputs(self.n_components)
         n = latent.z.shape[0] // n_positions
         return self._from_bottleneck(latent.z, n), self._by_sample(penalty, n).sum(1)
+
+    def _whole_penalty(self, latent: Latent) -> Tensor:
+        """Return the penalty, in training with the auxiliary loss."""
+        if self.training and isinstance(latent.aux, Tensor):
+            return latent.penalty + latent.aux
+        return latent.penalty
+
+    def _as_column(self, h: Tensor) -> Tensor:
+        """Return flat spatial codes whose height and width are not known as maps (n, width, n_positions, 1)."""
+        return h.unflatten(1, (-1, self.n_positions, 1))
 
     @property
     def _passes_on(self) -> bool:
@@ -455,6 +467,26 @@ class Autoencoder(nn.Module):
         n = indices.shape[0]
         indices = indices.flatten(0, 1) if self.bottleneck.per_position else indices
         return self._from_bottleneck(self.bottleneck.from_indices(indices), n)
+
+    def quantize(self, h: Tensor, size: Sequence[int] | None = None, quality: float = 0.0) -> Tensor:
+        """Return the integers (n, n_integers, h, w) of the encoder's flat output; of images of ``size``."""
+        found = self._by_sample(self.bottleneck.quantize(self._h_to_bottleneck(h), quality), h.shape[0])
+        if found.ndim == 3:  # (n, n_positions, n_integers)
+            found = found.transpose(1, 2)
+        return found.reshape(h.shape[0], len(self.bottleneck.alphabet), *self.map_size(size))
+
+    def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
+        """Return the flat codes (n, n_codes) of integers, which are as `quantize` returns them."""
+        n = indices.shape[0]
+        flat = indices.flatten(2)
+        flat = flat.transpose(1, 2).flatten(0, 1) if self.bottleneck.per_position else flat.flatten(1)
+        return self._from_bottleneck(self.bottleneck.dequantize(flat, quality), n)
+
+    def map_size(self, size: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Return height and width of a code as a map: of images of ``size``, those of `fit` when None."""
+        if self.any_size:
+            return self.code_size(self.input_shape[1:] if size is None else size)
+        return self.n_positions, 1
 
     # ---------------------------------------------------------------- training
 

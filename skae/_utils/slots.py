@@ -22,6 +22,7 @@ _SHORT_NAMES = {
         **dict.fromkeys(("vae", "beta_vae"), "gaussian"),
         **dict.fromkeys(("wae", "wae_mmd"), "mmd"),
         "beta_tc_vae": "total_correlation",
+        **dict.fromkeys(("vq", "vq_vae"), "vector_quantizer"),
     },
     "loss": {
         **dict.fromkeys(("mse", "mse_loss", "mean_squared_error", "l2"), "squared_error"),

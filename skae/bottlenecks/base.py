@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -23,8 +24,8 @@ class Latent(NamedTuple):
     aux : Tensor of shape (n,) or float, default=0.0
         Part of the training loss alone. It is for terms that shape the training without measuring the model, such as
         the commitment loss of a vector quantizer, whose unit moves with the encoder.
-    indices : Tensor of shape (n,) and dtype int64, default=None
-        Indices of discrete codes, for those who call `forward` themselves; training does not use them.
+    indices : Tensor of shape (n, n_integers) and dtype int64, default=None
+        Integers of discrete codes, for those who call `forward` themselves; training does not use them.
     """
 
     z: Tensor
@@ -53,23 +54,38 @@ class Bottleneck(Component):
         n * n_positions rows for n samples, and penalties are summed over the positions of a sample.
     draws : bool
         Whether `forward` may draw random numbers.
+    reads_maps : bool
+        Whether `forward` gets a spatial code as a map (n, n_outputs, h, w), or (n, n_outputs, n_positions, 1) where its
+        height and width are not known, and returns such a map. The other methods get vectors in any case.
     discrete : bool
-        Whether codes come from a finite set, with `indices` and `from_indices`. ``inverse_transform`` then decodes the
-        nearest valid code, as `project` finds it.
+        Whether codes come from a countable set, with `indices` and `from_indices`. ``inverse_transform`` then decodes
+        the nearest valid code, as `project` finds it. With an `alphabet` estimators have integer codes too.
+    qualities : (float, float)
+        Range of the qualities of `quantize` and `dequantize`.
     standard_normal : bool
         Whether codes are meant to be distributed as N(0, I), so that new samples may be decoded from it.
     """
 
     _abstract = True
     per_position: bool = False
+    reads_maps: bool = False
     draws: bool = True
     discrete: bool = False
+    qualities: Sequence[float] = (0, 0)
     standard_normal: bool = False
 
     @property
     def has_penalty(self) -> bool:
         """Whether `forward` is overridden; the default has no penalty."""
         return type(self).forward is not Bottleneck.forward
+
+    @property
+    def alphabet(self) -> tuple[int | None, ...]:
+        """The integers of a code at a position, after `setup`: the number of levels of each, or None for one without bounds.
+
+        () by default: a bottleneck that is not discrete, or one whose `indices` are only its own.
+        """
+        return ()
 
     @property
     def is_variational(self) -> bool:
@@ -133,12 +149,32 @@ class Bottleneck(Component):
         raise NotImplementedError(f"{type(self).__name__} does not define distribution(h): its codes are points.")
 
     def indices(self, z: Tensor) -> Tensor:
-        """Return the indices, int64, of valid codes (n, n_components), for a discrete bottleneck."""
+        """Return the integers, int64 (n, n_integers), of valid codes (n, n_components), for a discrete bottleneck.
+
+        There are as many of them as `alphabet` has entries.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define indices(z): its codes are not discrete.")
 
     def from_indices(self, indices: Tensor) -> Tensor:
         """Return the codes (n, n_components) that have these ``indices``, for a discrete bottleneck."""
         raise NotImplementedError(f"{type(self).__name__} does not define from_indices: its codes are not discrete.")
+
+    def quantize(self, h: Tensor, quality: float = 0.0) -> Tensor:
+        """Return the integers, int64 (n, n_integers), of the encoder's output (n, n_outputs), for a discrete one.
+
+        ``quality`` is for bottlenecks that have more than one; 0 is that of `code`.
+        """
+        self._check_quality(quality)
+        return self.indices(self.code(h))
+
+    def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
+        """Return the codes (n, n_components) of what `quantize` returns, at the same ``quality``."""
+        self._check_quality(quality)
+        return self.from_indices(indices)
+
+    def _check_quality(self, quality: float) -> None:
+        if quality != 0:
+            raise ValueError(f"quality == {quality}, must be 0: {type(self).__name__} has one quality.")
 
     # ---------------------------------------------------------------- during training
 

@@ -47,6 +47,13 @@ from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
 from ._html import documented
 from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled, width_of_draws
+from ._integer_codes import (
+    as_user_has_them,
+    codes_of_integers,
+    describe_integer_codes,
+    has_integer_codes,
+    integers_of,
+)
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
 from ._warnings import renamed_argument, warn
 
@@ -54,6 +61,7 @@ from ._warnings import renamed_argument, warn
 _FITTED = (
     *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
     *("_condition", "classes_"),
+    *("alphabet_", "code_model_", "code_usage_", "code_perplexity_"),
     *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
 )
 
@@ -278,6 +286,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
         earlier = vars(self).get("prior_") if goes_on else None
         described = self._describe_codes(net, data, net.stream.draw_seed(), earlier)
+        described |= describe_integer_codes(net, data)
         if goes_on:
             n_iter = best_epoch = self.n_iter_ + 1
             loss_curve = [*self.loss_curve_, *loss_curve]
@@ -533,6 +542,65 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             found.append(self._decode(codes, None if c is None else c[start:stop], project=project, size=own))
         is_list = isinstance(Z, list | tuple) and len(getattr(Z[0], "shape", ())) == 3
         return [as_array(image[0]) for image in found] if is_list else found[0]
+
+    @available_if(has_integer_codes)
+    @return_input_type
+    def indices(self, X: Any) -> Any:
+        """Encode X as integers, for a discrete bottleneck.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
+            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+
+        Returns
+        -------
+        indices : ndarray or Tensor, or list of ndarray, int64
+            As many integers as ``alphabet_`` has entries: (n_samples, n_integers), and for a spatial code that many at
+            each position, (n_samples, n_integers, h, w), or (n_samples, n_integers, n_positions, 1) where positions
+            have no height and width. A list of images of any size gives a list of maps (n_integers, h, w).
+
+        Raises
+        ------
+        ValueError
+            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+        """
+        X = self._check_fitted_rows(X)
+
+        def integers(x: Tensor) -> Tensor:
+            return integers_of(self.module_, x)
+
+        found = self._run(integers, X, gives="code", dtype=torch.int64)
+        if isinstance(found, Tensor):
+            return as_user_has_them(self, found, self._size_of(X))
+        sizes = [X.read(i).shape[1:] for i in range(len(X))]
+        return [as_array(as_user_has_them(self, flat[None], size)[0]) for flat, size in zip(found, sizes, strict=True)]
+
+    @available_if(has_integer_codes)
+    @return_input_type
+    def from_indices(self, indices: Any, *, size: Any = None) -> Any:
+        """Decode integer codes, for a discrete bottleneck.
+
+        Parameters
+        ----------
+        indices : array-like of shape (n_samples, n_integers) or (n_samples, n_integers, h, w), or list of arrays
+            Integers, as `indices` returns them.
+        size : int, (height, width) or list of such, default=None
+            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
+            size, as many pixels as the map stands for when None.
+
+        Returns
+        -------
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
+            Reconstructed samples, as `inverse_transform` returns them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the arguments do not fit.
+        """
+        check_is_fitted(self)
+        return self._decode_given(codes_of_integers(self, indices), None, size)
 
     def _refuse_to_decode(self) -> None:
         if self.module_.translates:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
@@ -31,6 +32,7 @@ from ._base import BaseAutoencoder
 from ._fit_data import FitData
 from ._hints import names_arguments
 from ._image_arguments import check_image_size, width_of_draws
+from ._integer_codes import codes_of_integers, has_integer_codes
 from ._resolve import ModelSpec, declares, find_network, find_prior
 from ._warnings import renamed_argument, warn
 
@@ -571,6 +573,34 @@ class VAEGenerator(BaseAutoencoder):
             If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
         """
         return self._decode_given(X, y, size)
+
+    @available_if(has_integer_codes)
+    @return_input_type
+    def from_indices(self, indices: Any, y: Any = None, *, size: Any = None) -> Any:
+        """Decode integer codes, for a discrete bottleneck.
+
+        Parameters
+        ----------
+        indices : array-like of shape (n_samples, n_integers) or (n_samples, n_integers, h, w), or list of arrays
+            Integers, as `indices` returns them.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
+            Classes or targets of the rows, for a conditional estimator.
+        size : int, (height, width) or list of such, default=None
+            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
+            size, as many pixels as the map stands for when None.
+
+        Returns
+        -------
+        X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
+            Decoded samples, as `inverse_transform` returns them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the arguments do not fit.
+        """
+        check_is_fitted(self)
+        return self._decode_given(codes_of_integers(self, indices), y, size)
 
     @return_input_type
     def reconstruct(self, X: Any, y: Any = None, *, keep_observed: bool = False) -> Any:

@@ -17,6 +17,7 @@ from .. import nn as networks
 from .._data.images import ImageLayout
 from .._data.sequences import SequenceLayout
 from .._data.targets import Classes, Targets
+from .._density.factorized import Factorized
 from .._module.autoencoder import Autoencoder
 from .._training.net import AutoencoderNet
 from ..nn import conv, gru, tcn
@@ -34,6 +35,8 @@ _SKLEARN = {
 }
 # They copy the layer that they are given, which need not be laid out without memory.
 _COPIERS = (torch.nn.TransformerEncoder, torch.nn.TransformerDecoder)
+# Code models, which `skae.coding` makes public.
+_CODE_MODELS = (Factorized,)
 # What fitted estimators hold besides parts.
 STATE = (AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets)
 # What a pickle names where a network of ours stands beside a part of the user's, and is pickled layer by layer.
@@ -77,6 +80,7 @@ def _public_classes() -> dict[str, type]:
     found = {f"skae.{name}": getattr(estimators, name) for name in estimators.__all__}
     for package in (bottlenecks, losses, networks, noise):
         found |= {f"{package.__name__}.{name}": getattr(package, name) for name in package.__all__}
+    found |= {f"skae.coding.{cls.__name__}": cls for cls in _CODE_MODELS}
     return {name: thing for name, thing in found.items() if isinstance(thing, type)}
 
 

@@ -1,0 +1,198 @@
+"""A probability model of integer codes in a few parallel passes, trained together with the codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LARGEST_KNOWN = 127.0  # known values beyond it count as it, so that sums have a bound
+LEAST_LOG_SCALE, LARGEST_LOG_SCALE = -3.5, 6.0
+_EDGES = (0, 4, 16)  # where groups of channels begin; the later ones are each as wide as all before it
+_N_LEVELS = (3, 1)  # of the first groups: how often their grid is refined by half
+_MOST_GROUPS = 64  # of a dense code, whose channels are coded one by one
+_LEAST_P = 1e-7
+
+
+class Pass(NamedTuple):
+    """Channels from ``first`` up to ``last``, at the positions of one phase of a grid of every ``2 ** level``-th.
+
+    The phases: 'coarse' is every second position of the grid along each axis, 'diagonal' those between four of these,
+    'rest' what is left, and 'all' everything.
+    """
+
+    first: int
+    last: int
+    level: int
+    phase: str
+
+    def grid(self, maps: Tensor) -> Tensor:
+        """Return the part of maps (..., h, w) on the grid of this pass."""
+        every = 2**self.level
+        return maps[..., ::every, ::every]
+
+    def mask(self, height: int, width: int) -> Tensor:
+        """Return True where a grid of this size has the phase."""
+        return _parity(height, width) == _PHASES[self.phase] if self.phase != "all" else _parity(height, width) >= 0
+
+    def known(self, height: int, width: int) -> Tensor:
+        """Return True where the channels of this pass are known before it, on a grid of this size."""
+        return _parity(height, width) < _PHASES.get(self.phase, 0)
+
+
+_PHASES = {"coarse": 0, "diagonal": 1, "rest": 2}
+
+
+def _parity(height: int, width: int) -> Tensor:
+    """Return 0 at even rows and columns, 1 at odd ones, and 2 elsewhere."""
+    odd_row, odd_column = torch.arange(height)[:, None] % 2, torch.arange(width)[None] % 2
+    return torch.where(odd_row == odd_column, odd_row, 2)
+
+
+def passes_of(n_channels: int, *, dense: bool) -> list[Pass]:
+    """Return the passes over a code of so many channels: those of a dense code have a channel each."""
+    if dense:
+        edges = sorted({round(i * n_channels / min(n_channels, _MOST_GROUPS)) for i in range(_MOST_GROUPS + 1)})
+        edges = [edge for edge in edges if edge < n_channels]
+        return [Pass(a, b, 0, "all") for a, b in zip(edges, [*edges[1:], n_channels], strict=True)]
+    edges = [edge for edge in _EDGES if edge < n_channels]
+    while 0 < 2 * edges[-1] < n_channels:
+        edges.append(2 * edges[-1])
+    passes = []
+    for group, (a, b) in enumerate(zip(edges, [*edges[1:], n_channels], strict=True)):
+        n_levels = _N_LEVELS[group] if group < len(_N_LEVELS) else 0
+        if not n_levels:
+            passes.append(Pass(a, b, 0, "all"))
+            continue
+        passes.append(Pass(a, b, n_levels - 1, "coarse"))
+        passes += [Pass(a, b, level, phase) for level in range(n_levels)[::-1] for phase in ("diagonal", "rest")]
+    return passes
+
+
+class ContextNet(nn.Module):
+    """Mean and log-scale of the values of a pass, from those that are known before it.
+
+    It has ReLU and no normalization, so that `skae.coding` can run it in whole numbers.
+    """
+
+    def __init__(self, n_known: int, n_channels: int, width: int, kernel_size: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                nn.Conv2d(n_known, width, kernel_size, padding=kernel_size // 2),
+                nn.Conv2d(width, width, 1),
+                nn.Conv2d(width, 2 * n_channels, 1),
+            ]
+        )
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, known: Tensor) -> Tensor:
+        first, second, last = self.layers
+        return last(F.relu(second(F.relu(first(known)))))
+
+
+class ContextModel(nn.Module):
+    r"""The probability of integers given those that passes before theirs have coded.
+
+    A value of a pass has a logistic distribution, integrated over the interval of half an integer on both sides. Its
+    mean and scale are computed by a small network from all channels before its group, and from the part of its own
+    group that is known around it: a checkerboard (He et al., 2021), refined from coarse to fine for the channels of
+    largest variance.
+
+    Codes of a quality q are :math:`2^{q/4}` times those of quality 0. The networks see them in the unit of quality 0,
+    beside q itself.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the code.
+    dense : bool
+        Whether there is a single position.
+    width : int
+        Width of the networks.
+
+    References
+    ----------
+    D. He, Y. Zheng, B. Sun, Y. Wang and H. Qin, 2021. Checkerboard context model for efficient learned image
+    compression. CVPR.
+    """
+
+    def __init__(self, n_channels: int, *, dense: bool, width: int) -> None:
+        super().__init__()
+        self.passes = passes_of(n_channels, dense=dense)
+        self.names = [f"{p.phase}_{p.first}" for p in self.passes]  # levels share a network
+        nets: dict[str, nn.Module] = {}
+        for p, name in zip(self.passes, self.names, strict=True):
+            n_own = p.last - p.first if p.phase in ("diagonal", "rest") else 0
+            kernel_size = 1 if dense else (5 if n_own else 3)
+            if name not in nets:
+                nets[name] = ContextNet(p.first + n_own + 2, p.last - p.first, width, kernel_size)
+        self.nets = nn.ModuleDict(nets)
+        # Of each channel: what known values are divided by, and the log-scale before training.
+        self.register_buffer("unit", torch.ones(n_channels))
+        self.register_buffer("base", torch.zeros(n_channels))
+
+    unit: Tensor
+    base: Tensor
+
+    @torch.no_grad()
+    def init_from(self, y: Tensor) -> None:
+        """Start from codes (n, n_channels, h, w) of quality 0: every value by the variance of its channel alone."""
+        deviation = y.transpose(0, 1).flatten(1).std(1).clamp(min=0.05)
+        self.unit.copy_(torch.exp2(deviation.clamp(min=1.0).log2().round()))  # a power of 2 is exact in whole numbers
+        self.base.copy_((deviation * math.sqrt(3) / math.pi).log())
+
+    def inputs(self, p: Pass, values: Tensor, quality: Tensor) -> Tensor:
+        """Return what the network of a pass sees: known ``values`` (n, n_channels, h, w) in the unit of quality 0."""
+        seen = p.grid(values[:, : p.last if p.phase in ("diagonal", "rest") else p.first])
+        height, width = p.grid(values).shape[2:]
+        seen = seen.clamp(-LARGEST_KNOWN, LARGEST_KNOWN) / self.unit[: seen.shape[1], None, None]
+        if p.phase in ("diagonal", "rest"):
+            own = seen[:, p.first :] * p.known(height, width).to(seen)
+            seen = torch.cat([seen[:, : p.first], own], 1)
+        told = torch.stack([quality / 4, torch.full_like(quality, p.level)], 1)[:, :, None, None]
+        return torch.cat([seen, told.expand(-1, -1, height, width)], 1)
+
+    def forward(self, noisy: Tensor, known: Tensor, quality: Tensor) -> Tensor:
+        """Return minus the log-probability (n,), in nats, of values.
+
+        Parameters
+        ----------
+        noisy : Tensor of shape (n, n_channels, h, w)
+            The values: integers, or integers with noise from [-1/2, 1/2] in their place.
+        known : Tensor of shape (n, n_channels, h, w)
+            The integers, for the networks.
+        quality : Tensor of shape (n,)
+            Quality of each code.
+        """
+        scaled = known * torch.exp2(-quality / 4)[:, None, None, None]
+        total = noisy.new_zeros(len(noisy))
+        for p, name in zip(self.passes, self.names, strict=True):
+            v = p.grid(noisy[:, p.first : p.last])
+            mask = p.mask(*v.shape[2:])
+            if not mask.any():
+                continue
+            mean, log_scale = self.nets[name](self.inputs(p, scaled, quality)).chunk(2, 1)
+            mean = mean * (self.unit[p.first : p.last, None, None] * torch.exp2(quality / 4)[:, None, None, None])
+            log_scale = log_scale + self.base[p.first : p.last, None, None]
+            log_scale = log_scale + (quality * (math.log(2) / 4))[:, None, None, None]
+            nats = _nats(v, mean, log_scale)
+            total = total + (nats * mask.to(nats)).flatten(1).sum(1)
+        return total
+
+    def __iter__(self) -> Iterator[tuple[Pass, ContextNet]]:
+        for p, name in zip(self.passes, self.names, strict=True):
+            yield p, self.nets[name]  # type: ignore[misc]
+
+
+def _nats(v: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """Return minus the log-probability of the interval from v - 1/2 to v + 1/2 of a logistic distribution."""
+    inverse = torch.exp(-log_scale.clamp(LEAST_LOG_SCALE, LARGEST_LOG_SCALE))
+    below = -(v - mean).abs()  # on the side where differences of the sigmoid keep their digits
+    p = torch.sigmoid((below + 0.5) * inverse) - torch.sigmoid((below - 0.5) * inverse)
+    return -torch.log(p.clamp(min=_LEAST_P))

@@ -1,0 +1,154 @@
+"""Integer codes with a price on their information: rate-distortion optimization."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._density.passes import ContextModel
+from .._utils.checks import check_number
+from .base import Bottleneck, Latent
+
+_SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
+_TILT = 3 / 8  # of the density of qualities in training
+
+
+class Rounded(Bottleneck):
+    r"""Codes that are rounded to integers, whose information content is the penalty (Ballé et al., 2017).
+
+    A code h is rounded to the multiple :math:`z = s \, [h / s]` of the step s of its channel. The objective is
+
+    .. math:: D + \lambda \, R, \qquad R = -\log p\left([h / s]\right), \qquad \lambda = \mathtt{step}^2 / 6
+
+    where D is the loss and R the information, in nats, of the integers under a model that is trained at the same time:
+    a logistic distribution of each, given those coded before it. λ is the price at which, for a squared error, the
+    given step is the best one for small errors. In training R is that of integers with uniform noise in place of the
+    rounding error, and gradients pass through the rounding as if it were not there.
+
+    One model serves a range of qualities q: steps are :math:`2^{-q/4} s`, the price is :math:`2^{-q/2} \lambda`, and q
+    is drawn anew for each sample in training. ``transform`` and the validation loss are of quality 0. A fitted
+    estimator turns data into bytes with `skae.coding.compress`.
+
+    Parameters
+    ----------
+    step : float, default=0.5
+        Step of quality 0 before training, in standard deviations of the data where the network starts as PCA, and in
+        standard deviations of each channel otherwise; greater than 0. The root mean squared error of what is kept is
+        about ``step / 12 ** 0.5``; λ follows from it.
+    qualities : (low, high), default=(-4, 4)
+        Range of the qualities; it includes 0. (0, 0) trains for quality 0 alone.
+    width : int, default=48
+        Width of the networks of the probability model.
+
+    References
+    ----------
+    J. Ballé, V. Laparra and E. P. Simoncelli, 2017. End-to-end optimized image compression. ICLR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> part = Rounded(step=0.5).eval()
+    >>> part.setup(n_components=2)
+    >>> part.code(torch.tensor([[0.2, -1.3]]))
+    tensor([[ 0.0000, -1.5000]], grad_fn=...)
+    >>> part.indices(torch.tensor([[0.2, -1.3]]))
+    tensor([[ 0, -3]])
+    """
+
+    discrete = True
+    reads_maps = True
+
+    def __init__(self, step: float = 0.5, qualities: Sequence[float] = (-4, 4), width: int = 48) -> None:
+        super().__init__()
+        self.step = step
+        self.qualities = qualities
+        self.width = width
+
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
+        self._check_number("step", numbers.Real, 0, bounds="neither")
+        self._check_number("width", numbers.Integral, 1)
+        low, high = self.qualities if len(self.qualities) == 2 else (1, 0)
+        if not low <= 0 <= high:
+            raise ValueError(f"Rounded: qualities must be a range (low, high) with 0 in it, got {self.qualities!r}.")
+        self.n_channels = n_components
+        self.log_step = torch.nn.Parameter(torch.full((n_components,), math.log(self.step) / _SLOWER))
+        self.context = ContextModel(n_components, dense=n_positions == 1, width=self.width)
+
+    @property
+    def alphabet(self) -> tuple[None, ...]:
+        return (None,) * self.n_channels
+
+    def init_skip(self, skip: Any, x: Any) -> bool:
+        """Start as PCA with components in the units of the data, so that one step serves all."""
+        axes = skip.principal_axes(x, min(skip.decoder.in_features, skip.encoder.out_features))
+        same = torch.ones(len(axes.variances), dtype=torch.float64)
+        skip.set_axes(axes, to_code=same, to_data=same)
+        self._in_units_of_data = True
+        return True
+
+    @torch.no_grad()
+    def init_from(self, h: Tensor, generator: torch.Generator | None = None) -> bool:
+        channels = self._by_channel(h)
+        if not self._in_units_of_data:
+            deviation = channels.transpose(0, 1).flatten(1).std(1).clamp(min=1e-6)
+            self.log_step.copy_((self.step * deviation).log() / _SLOWER)
+        self.context.init_from(channels[..., None] / self._steps()[:, None, None])
+        return False
+
+    _in_units_of_data = False
+
+    def _steps(self, quality: float = 0.0) -> Tensor:
+        """Return the steps of the channels, (n_channels,)."""
+        return torch.exp(_SLOWER * self.log_step - quality * (math.log(2) / 4))
+
+    def _by_channel(self, h: Tensor) -> Tensor:
+        return h.unflatten(1, (self.n_channels, -1))
+
+    @property
+    def price(self) -> float:
+        """Price λ of a nat, in the unit of the loss."""
+        return self.step**2 / 6
+
+    def forward(self, h: Tensor) -> Latent:
+        """Map (n, n_channels, height, width), or vectors of a dense code, to codes and the price of their rate."""
+        maps = h if h.ndim == 4 else h[:, :, None, None]
+        quality = self._draw_qualities(maps)
+        steps = self._steps()[:, None, None] * torch.exp2(-quality / 4)[:, None, None, None]
+        y = maps / steps
+        known = y + (y.round() - y).detach()
+        noisy = y + torch.rand_like(y) - 0.5 if self.training else known
+        penalty = self.price * torch.exp2(-quality / 2) * self.context(noisy, known, quality)
+        return Latent((known * steps).view_as(h), penalty)
+
+    def _draw_qualities(self, like: Tensor) -> Tensor:
+        """Return qualities (n,): 0 in evaluation mode, else draws, of which each n-th part of the range has one."""
+        n, (low, high) = len(like), self.qualities
+        if not self.training or low == high:
+            return like.new_zeros(n)
+        places = (torch.randperm(n, device=like.device) + torch.rand(n, device=like.device)) / n
+        # Errors, and with them gradients, are larger for low qualities, which are therefore drawn less often.
+        bottom, top = 2 ** (_TILT * low), 2 ** (_TILT * high)
+        return torch.log2(bottom + (top - bottom) * places) / _TILT
+
+    def code(self, h: Tensor) -> Tensor:
+        return self.dequantize(self.quantize(h))
+
+    def project(self, z: Tensor) -> Tensor:
+        return self.code(z)
+
+    def indices(self, z: Tensor) -> Tensor:
+        return self.quantize(z)
+
+    def from_indices(self, indices: Tensor) -> Tensor:
+        return self.dequantize(indices)
+
+    def quantize(self, h: Tensor, quality: float = 0.0) -> Tensor:
+        return (self._by_channel(h) / self._steps(quality)[:, None]).round().flatten(1).long()
+
+    def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
+        return (self._by_channel(indices) * self._steps(quality)[:, None]).flatten(1)

@@ -1,0 +1,160 @@
+"""Discrete codes from a codebook that follows the encoder."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._density.k_means import k_means
+from .._density.tables import LARGEST_ALPHABET
+from ._usage import count_levels, usage_metrics
+from .base import Bottleneck, Latent
+
+_ROWS_OF_A_CODE = 16  # that k-means gets for each of its centers, at most
+
+
+class VectorQuantizer(Bottleneck):
+    r"""A code that is the nearest vector of a codebook (van den Oord et al., 2017).
+
+    The gradient of the code goes to the encoder's output h unchanged. The codebook follows h as moving averages of the
+    vectors that are assigned to each of its codes e (ibid., appendix A.1), without a gradient,
+
+    .. math::
+        N_k \leftarrow \gamma N_k + (1 - \gamma) n_k, \quad
+        m_k \leftarrow \gamma m_k + (1 - \gamma) \sum_{i: k_i = k} h_i, \quad e_k = m_k / N_k,
+
+    and the encoder is kept near it by the commitment loss :math:`\beta \, \lVert h - e \rVert^2`, which counts in
+    training alone. The codebook starts as the centers of k-means. A code that falls out of use starts again as a vector
+    of the batch, drawn at random.
+
+    Each position of a spatial code has a code of its own, from one codebook. ``net_.history`` has the share of the
+    codes in use as ``bottleneck_usage``, and as ``bottleneck_perplexity`` how many codes, used equally often, would
+    carry as much.
+
+    Parameters
+    ----------
+    n_codes : int, default=512
+        Number of vectors in the codebook, from 2 to 4096.
+    decay : float, default=0.99
+        Share γ of the moving averages that stays at each step, in [0, 1).
+    commitment : float, default=0.25
+        Weight β of the commitment loss; at least 0.
+    restart_below : float, default=0.05
+        A code starts again where its moving average of uses falls below this share of that of all codes, in [0, 1]; 0
+        for never.
+
+    References
+    ----------
+    A. van den Oord, O. Vinyals and K. Kavukcuoglu, 2017. Neural discrete representation learning. NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> part = VectorQuantizer(n_codes=2)
+    >>> part.setup(n_components=2)
+    >>> _ = part.init_from(torch.tensor([[0.0, 1.0], [0.0, 1.0], [4.0, 4.0]]))
+    >>> part.code(torch.tensor([[0.5, 0.5]]))
+    tensor([[0., 1.]])
+    """
+
+    per_position = True
+    discrete = True
+
+    def __init__(
+        self, n_codes: int = 512, decay: float = 0.99, commitment: float = 0.25, restart_below: float = 0.05
+    ) -> None:
+        super().__init__()
+        self.n_codes = n_codes
+        self.decay = decay
+        self.commitment = commitment
+        self.restart_below = restart_below
+
+    def setup(self, n_components: int, n_positions: int = 1) -> None:
+        self._check_number("n_codes", numbers.Integral, 2, LARGEST_ALPHABET)
+        self._check_number("decay", numbers.Real, 0, 1, "left")
+        self._check_number("commitment", numbers.Real, 0)
+        self._check_number("restart_below", numbers.Real, 0, 1)
+        # For those who leave out `init_from`; only sums and numbers say where a code is, as of its last step.
+        self.register_buffer("codebook", _spread(self.n_codes, n_components))
+        self.register_buffer("uses", torch.ones(self.n_codes))
+        self.register_buffer("sums", self.codebook.clone())
+        self.register_buffer("counts", torch.zeros(1, self.n_codes), persistent=False)
+
+    @property
+    def alphabet(self) -> tuple[int, ...]:
+        return (len(self.codebook),)
+
+    def init_from(self, h: Tensor, generator: torch.Generator | None = None) -> bool:
+        """Start the codebook from k-means of the encoder's output; PCA that is quantized is no PCA."""
+        index = torch.randperm(len(h), generator=generator)[: _ROWS_OF_A_CODE * self.n_codes]
+        seed = int(torch.randint(2**31 - 1, (), generator=generator))
+        rows = np.unique(h[index.to(h.device)].cpu().double().numpy(), axis=0)
+        if len(rows) > self.n_codes:
+            rows, _ = k_means(rows, np.ones(len(rows)), self.n_codes, seed)
+        # Where there are fewer vectors than codes, some are there more than once, of which one is used.
+        centers = np.resize(rows, (self.n_codes, rows.shape[1]))
+        self.codebook.copy_(torch.from_numpy(centers))
+        self.sums.copy_(self.codebook)
+        self.uses.fill_(1)
+        return False
+
+    def forward(self, h: Tensor) -> Latent:
+        indices = self.indices(h)
+        z = self.from_indices(indices)
+        penalty = h.new_zeros(h.shape[0])
+        if not self.training:
+            return Latent(z, penalty, indices=indices)
+        aux = self.commitment * (h - z).square().sum(1)
+        z = h + (z - h).detach()
+        count_levels(self.counts, indices)
+        self._follow(h.detach(), indices[:, 0])
+        return Latent(z, penalty, aux, indices)
+
+    def _follow(self, h: Tensor, indices: Tensor) -> None:
+        """Move the codebook towards the vectors of a batch, and start codes again that are out of use.
+
+        Nothing here depends on values by a branch of Python, so that it may be part of a recorded graph.
+        """
+        n_codes, share = len(self.codebook), 1 - self.decay
+        # In units of the mean use, which is 1 at the start, so that batches may differ in size.
+        each = torch.full_like(indices, n_codes / len(h), dtype=h.dtype)
+        self.uses.lerp_(torch.zeros_like(self.uses).index_add_(0, indices, each), share)
+        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, indices, each[:, None] * h), share)
+        drawn = h[torch.randint(len(h), (n_codes,), device=h.device)]
+        dead = self.uses < self.restart_below
+        self.uses.copy_(torch.where(dead, 1.0, self.uses))
+        self.sums.copy_(torch.where(dead[:, None], drawn, self.sums))
+        # A code that nothing has used for long stays where it is.
+        used = (self.uses > torch.finfo(h.dtype).tiny)[:, None]
+        self.codebook.copy_(torch.where(used, self.sums / self.uses[:, None], self.codebook))
+
+    def code(self, h: Tensor) -> Tensor:
+        return self.project(h)
+
+    def project(self, z: Tensor) -> Tensor:
+        return self.from_indices(self.indices(z))
+
+    def indices(self, z: Tensor) -> Tensor:
+        """Return the numbers (n, 1) of the nearest codes."""
+        if torch.compiler.is_exporting():  # in an order of operations that ONNX has
+            return (z[:, None] - self.codebook).square().sum(2).argmin(1, keepdim=True)
+        # By differences: a vector of the codebook is at distance 0 from itself, and from no other.
+        return torch.cdist(z.detach(), self.codebook, compute_mode="donot_use_mm_for_euclid_dist").argmin(
+            1, keepdim=True
+        )
+
+    def from_indices(self, indices: Tensor) -> Tensor:
+        """Return the vectors with the numbers (n, 1)."""
+        return self.codebook[indices[:, 0]]
+
+    def metrics(self) -> dict[str, float]:
+        """Return the share of the codes in use, and their perplexity."""
+        return usage_metrics(self.counts, self.alphabet)
+
+
+def _spread(n_codes: int, n_components: int) -> Tensor:
+    """Return codes drawn from N(0, I), always the same."""
+    return torch.randn(n_codes, n_components, generator=torch.Generator().manual_seed(0))
