@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._utils.checks import check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.threads import threads_for
+from .integer_codes import check_integer_codes
 from .raster_net import RasterNet
 from .raster_training import train
 from .tables import LARGEST_ALPHABET, PRECISION, Step, Tables, bits
@@ -161,7 +162,7 @@ class Autoregressive(BaseEstimator):
             When the loss is not finite.
         """
         self._check_params()
-        codes = _as_codes(codes)
+        codes, alphabet = check_integer_codes(codes, self.alphabet)
         weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         if weight.shape != (len(codes),) or not np.isfinite(weight).all() or (weight < 0).any():
             raise ValueError(
@@ -170,8 +171,6 @@ class Autoregressive(BaseEstimator):
         codes, weight = codes[weight > 0], weight[weight > 0]
         if len(codes) < 2:
             raise ValueError(f"codes must hold at least 2 codes of positive weight, got {len(codes)}.")
-        alphabet = self._find_alphabet(codes.shape[1])
-        _check_alphabet(codes, alphabet)
         low, n_levels = _ranges(codes, alphabet)
         symbols = _symbols(codes, low, n_levels)
         seed = draw_seed(self.random_state)
@@ -217,18 +216,6 @@ class Autoregressive(BaseEstimator):
         check_number("batch_size", self.batch_size, numbers.Integral, 1)
         check_number("validation_fraction", self.validation_fraction, numbers.Real, 0, 1, bounds="left")
 
-    def _find_alphabet(self, n_integers: int) -> tuple[int | None, ...]:
-        if self.alphabet is None:
-            return (None,) * n_integers
-        for number in self.alphabet:
-            if number is not None:
-                check_number(f"alphabet (each of {self.alphabet!r})", number, numbers.Integral, 1, LARGEST_ALPHABET)
-        if len(self.alphabet) != n_integers:
-            raise ValueError(
-                f"alphabet must have {n_integers} entries, one for each integer of a position, got {self.alphabet!r}."
-            )
-        return tuple(None if number is None else int(number) for number in self.alphabet)
-
     def _hold_out(self, n: int, seed: int) -> np.ndarray:
         held_out = np.zeros(n, bool)
         if n >= _FEW and self.validation_fraction > 0:
@@ -261,7 +248,8 @@ class Autoregressive(BaseEstimator):
         ValueError, TypeError
             If ``codes`` are not such codes.
         """
-        codes = self._check_codes(codes)
+        check_is_fitted(self)
+        codes, _ = check_integer_codes(codes, self.alphabet_)
         net = WholeRaster(self.weights_)
         n, _, h, w = codes.shape
         found = np.zeros(n)
@@ -314,14 +302,6 @@ class Autoregressive(BaseEstimator):
         if self.alphabet_[k] is not None:
             return Step(index, tables, which)
         return Step(index, tables, which, *(np.full(len(index), v) for v in (self.low_[k], self.n_levels_[k])))
-
-    def _check_codes(self, codes: Any) -> np.ndarray:
-        check_is_fitted(self)
-        codes = _as_codes(codes)
-        if codes.shape[1] != len(self.alphabet_):
-            raise ValueError(f"codes must have {len(self.alphabet_)} integers at a position, got {codes.shape[1]}.")
-        _check_alphabet(codes, self.alphabet_)
-        return codes
 
     def digest(self) -> bytes:
         """Return a digest of all numbers that probabilities are computed from."""
@@ -385,23 +365,6 @@ class Autoregressive(BaseEstimator):
             symbols = (edges <= rng.random((len(edges), 1)) * edges[:, -1:]).sum(1)
             flat[step.index] = symbols if step.low is None else step.low + symbols
         return codes
-
-
-def _as_codes(codes: Any) -> np.ndarray:
-    """Return integer codes as int64."""
-    found = np.asarray(codes)
-    if not np.issubdtype(found.dtype, np.integer):
-        raise TypeError(f"codes must be integers, as indices of a discrete bottleneck are, got {found.dtype}.")
-    if found.ndim != 4 or 0 in found.shape[1:]:
-        raise ValueError(f"codes must have the shape (n, n_integers, h, w), got {found.shape}.")
-    return np.ascontiguousarray(found, dtype=np.int64)
-
-
-def _check_alphabet(codes: np.ndarray, alphabet: Sequence[int | None]) -> None:
-    for k, n_levels in enumerate(alphabet):
-        own = codes[:, k]
-        if n_levels is not None and own.size and not (own.min() >= 0 and own.max() < n_levels):
-            raise ValueError(f"codes must be from 0 to {n_levels - 1} in integer {k}, got {own.min()} to {own.max()}.")
 
 
 def _ranges(codes: np.ndarray, alphabet: Sequence[int | None]) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from .._density.passes import ContextModel
-from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
