@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._utils.checks import check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.threads import threads_for
-from .integer_codes import check_integer_codes
+from .integer_codes import check_integer_codes, table_ranges
 from .raster_net import RasterNet
 from .raster_training import train
 from .tables import LARGEST_ALPHABET, PRECISION, Step, Tables, bits
@@ -171,7 +171,8 @@ class Autoregressive(BaseEstimator):
         codes, weight = codes[weight > 0], weight[weight > 0]
         if len(codes) < 2:
             raise ValueError(f"codes must hold at least 2 codes of positive weight, got {len(codes)}.")
-        low, n_levels = _ranges(codes, alphabet)
+        low, span = table_ranges(codes, alphabet)
+        n_levels = tuple(span.tolist())
         symbols = _symbols(codes, low, n_levels)
         seed = draw_seed(self.random_state)
         size = (codes.shape[2], codes.shape[3])
@@ -365,23 +366,6 @@ class Autoregressive(BaseEstimator):
             symbols = (edges <= rng.random((len(edges), 1)) * edges[:, -1:]).sum(1)
             flat[step.index] = symbols if step.low is None else step.low + symbols
         return codes
-
-
-def _ranges(codes: np.ndarray, alphabet: Sequence[int | None]) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return the first values and the numbers of values of the tables.
-
-    For integers without bounds the first and last symbol are of values that were not seen, as what lies beyond is
-    coded by them and a distance.
-    """
-    low, n_levels = np.zeros(len(alphabet), np.int64), []
-    for k, number in enumerate(alphabet):
-        if number is None:
-            own = codes[:, k]
-            center = int(np.median(own))
-            low[k] = max(int(own.min()) - 1, center - LARGEST_ALPHABET // 2)
-            number = min(int(own.max()) + 1 - int(low[k]) + 1, LARGEST_ALPHABET)
-        n_levels.append(number)
-    return low, tuple(n_levels)
 
 
 def _symbols(codes: np.ndarray, low: np.ndarray, n_levels: Sequence[int]) -> np.ndarray:
