@@ -84,6 +84,14 @@ def test_steps_name_each_integer_once(model):
     assert all((step.tables.frequencies.sum(1) == 1 << PRECISION).all() for step in steps)
 
 
+def test_codes_too_wide_for_memory_are_refused(monkeypatch):
+    model = small(alphabet=(4,)).fit(random_codes(20, (4,), (2, 2)))
+    wide = np.zeros((1, 1, 1, 2**20), np.int64)
+    monkeypatch.setattr("skae._density.autoregressive._MOST_CACHED_OF_ONE", 2**20)
+    with pytest.raises(ValueError, match="codes must be narrower than 1048576 positions"):
+        next(model.steps(wide))
+
+
 def test_codes_of_other_sizes_have_probabilities(model):
     h, w = model.size_
     codes = random_codes(3, model.alphabet_, (h + 2, w + 1))
@@ -155,9 +163,9 @@ def test_it_learns_a_markov_chain():
 
 
 def test_later_integers_of_a_position_follow_earlier_ones():
-    a = np.random.default_rng(0).integers(0, 5, (400, 1, 1, 1))
+    a = np.random.default_rng(0).integers(0, 5, (200, 1, 1, 1))
     codes = np.concatenate([a, (a + 2) % 5], 1)
-    model = small(alphabet=(5, 5), max_epochs=60, lr=0.02, width=16).fit(codes)
+    model = small(alphabet=(5, 5), max_epochs=40, lr=0.04, batch_size=32, width=16).fit(codes)
     assert -np.log(5) - 0.2 < model.score(codes) < -np.log(5) + 0.02
 
 

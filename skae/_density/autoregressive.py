@@ -19,7 +19,7 @@ from .._utils.threads import threads_for
 from .integer_codes import check_integer_codes, table_ranges
 from .raster_net import RasterNet
 from .raster_training import train
-from .tables import LARGEST_ALPHABET, PRECISION, Step, Tables, bits
+from .tables import PRECISION, Step, Tables, bits
 from .whole_raster import WholeRaster, exponentials, frequencies, whole_weights
 
 _FEW = 20  # codes, of which none are held out
@@ -28,6 +28,7 @@ _BATCHES = 1000  # of a fit by default
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 100
 _DROPPED = 1 / 8  # share of the codes trained on without the biases of their positions
 _MOST_CACHED = 2**24  # numbers; it decides how many codes go side by side, and so is part of the format of files
+_MOST_CACHED_OF_ONE = 2**27  # 1 GB
 _RARELY = 1e-6  # a frequency for draws, so that there is something to draw
 _MOST_POSITIONS = 2**14  # that are scored at once
 
@@ -91,6 +92,10 @@ class Autoregressive(BaseEstimator):
     loss_curve_, validation_loss_curve_ : list of float
         Mean negative log-likelihood of a code in nats: of the codes trained on, in each epoch; and of those held out,
         before the first epoch and after each. The second is empty where none are.
+
+    See Also
+    --------
+    Factorized : Tables of counts, without a network.
 
     References
     ----------
@@ -264,7 +269,20 @@ class Autoregressive(BaseEstimator):
         return -math.log(2) * found
 
     def score(self, codes: Any, y: Any = None) -> float:
-        """Compute the mean of `score_samples`: the mean log-probability of a code in nats."""
+        """Compute the mean of `score_samples`.
+
+        Parameters
+        ----------
+        codes : array-like of int of shape (n, n_integers, h, w)
+            Integer codes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            The mean log-probability of a code in nats; the greater the better.
+        """
         return float(self.score_samples(codes).mean())
 
     def steps(self, codes: np.ndarray, quality: float = 0) -> Iterator[Step]:
@@ -282,12 +300,23 @@ class Autoregressive(BaseEstimator):
         ------
         step : Step
             One integer of each of several codes.
+
+        Raises
+        ------
+        ValueError
+            If codes are so wide that rows of the network would take more than 1 GB.
         """
         check_is_fitted(self)
         net = WholeRaster(self.weights_)
         n, _, h, w = codes.shape
         flat = np.arange(codes.size).reshape(codes.shape)
-        together = max(1, _MOST_CACHED // net.n_cached(w))
+        n_cached = net.n_cached(w)
+        if n_cached > _MOST_CACHED_OF_ONE:
+            raise ValueError(
+                f"codes must be narrower than {w} positions for this model, whose rows would take {8 * n_cached} "
+                "bytes: cut the images into smaller ones."
+            )
+        together = max(1, _MOST_CACHED // n_cached)
         for start in range(0, n, together):
             part, index = codes[start : start + together], flat[start : start + together]
 
@@ -305,7 +334,13 @@ class Autoregressive(BaseEstimator):
         return Step(index, tables, which, *(np.full(len(index), v) for v in (self.low_[k], self.n_levels_[k])))
 
     def digest(self) -> bytes:
-        """Return a digest of all numbers that probabilities are computed from."""
+        """Return a digest of all numbers that probabilities are computed from.
+
+        Returns
+        -------
+        digest : bytes
+            32 bytes.
+        """
         check_is_fitted(self)
         found = hashlib.blake2b(digest_size=32)
         numbers_of = {**self.weights_, "low": self.low_, "exponentials": self.exponentials_}

@@ -249,7 +249,7 @@ def _tempered(tables: Tables, temperature: float) -> Tables:
 class _Spread:
     """The values that have symbols of their own: for each integer the lowest, and how many there are."""
 
-    def __init__(self, low: Sequence[int], span: Sequence[int]) -> None:
+    def __init__(self, low: Any, span: Any) -> None:
         self.low, self.span = np.array(low, np.int64), np.array(span, np.int64)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -170,7 +171,8 @@ class WholeRaster:
 
     def n_cached(self, width: int) -> int:
         """Return how many numbers `walk` keeps for a code of a width."""
-        return sum(_Rows(conv, width, 1).size for conv in (self.first, *(context for context, _, _ in self.blocks)))
+        convs = (self.first, *(context for context, _, _ in self.blocks))
+        return sum(math.prod(_Rows.shape_for(conv, width, 1)) for conv in convs)
 
 
 class _Rows:
@@ -179,14 +181,14 @@ class _Rows:
     def __init__(self, conv: WholeConv2d, width: int, n: int) -> None:
         self._conv, self._kernel_size = conv, conv.weight.shape[2]
         self._center = self._kernel_size // 2
-        n_channels = conv.weight.shape[1] * conv.groups
-        self._rows = torch.zeros(n_channels, self._center + 1, width + 2 * self._center, n, dtype=torch.float64)
+        self._rows = torch.zeros(self.shape_for(conv, width, n), dtype=torch.float64)
         self._weight = conv.weight[:, :, : self._center + 1]
 
-    @property
-    def size(self) -> int:
-        """How many numbers are kept."""
-        return self._rows.numel()
+    @staticmethod
+    def shape_for(conv: WholeConv2d, width: int, n: int) -> tuple[int, int, int, int]:
+        """Return the shape of the rows of ``n`` codes of a width: channels, rows, columns, codes."""
+        center = conv.weight.shape[2] // 2
+        return conv.weight.shape[1] * conv.groups, center + 1, width + 2 * center, n
 
     def next(self) -> None:
         """Begin a row."""

@@ -128,11 +128,12 @@ class VAEGenerator(BaseAutoencoder):
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
         Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
         value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
-    prior : {'mixture', None} or density estimator, default='mixture'
+    prior : {'mixture', 'autoregressive', None} or density estimator, default='mixture'
         What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
         codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
         estimator such as ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is
-        fitted for each; for real targets a mixture is fitted to codes and targets together.
+        fitted for each; for real targets a mixture is fitted to codes and targets together. 'autoregressive' is for the
+        integer codes of a discrete bottleneck (`skae.coding.Autoregressive`); ``prior__*`` are its parameters.
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
@@ -788,7 +789,8 @@ class VAEGenerator(BaseAutoencoder):
                The default was False.
         size : int or (height, width), default=None
             Size of the images, for a network that takes any (``module='conv', module__dense=False``); that of `fit`
-            when None. After training on crops the vectors at the positions of a code are drawn independently.
+            when None. After training on crops the vectors at the positions of a code are drawn independently, but for
+            ``prior='autoregressive'``, which draws codes of any size after any training.
 
         Returns
         -------
