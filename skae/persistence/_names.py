@@ -17,6 +17,7 @@ from .. import nn as networks
 from .._data.images import ImageLayout
 from .._data.sequences import SequenceLayout
 from .._data.targets import Classes, Targets
+from .._density.autoregressive import Autoregressive
 from .._density.factorized import Factorized
 from .._module.autoencoder import Autoencoder
 from .._training.net import AutoencoderNet
@@ -36,7 +37,7 @@ _SKLEARN = {
 # They copy the layer that they are given, which need not be laid out without memory.
 _COPIERS = (torch.nn.TransformerEncoder, torch.nn.TransformerDecoder)
 # Code models, which `skae.coding` makes public.
-_CODE_MODELS = (Factorized,)
+_CODE_MODELS = (Autoregressive, Factorized)
 # What fitted estimators hold besides parts.
 STATE = (AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets)
 # What a pickle names where a network of ours stands beside a part of the user's, and is pickled layer by layer.
