@@ -63,7 +63,8 @@ class Passes(BaseEstimator):
         found.to_base_ = np.rint(np.exp2(_FACTOR - grid / 4)).astype(np.int64)
         found.from_base_ = np.rint(np.exp2(_FACTOR + grid / 4)).astype(np.int64)
         found.log_factors_ = np.rint(grid * (math.log(2) / 4) * 2**_SUM).astype(np.int64)
-        found.frequencies_, found.reach_ = _logistic_tables()
+        frequencies, found.reach_ = _logistic_tables()
+        found.frequencies_ = frequencies[frequencies > 0].astype(np.uint16)  # one table after the other: a tenth of it
         return found
 
     def digest(self) -> bytes:
@@ -78,7 +79,8 @@ class Passes(BaseEstimator):
 
     @cached_property
     def _tables(self) -> Tables:
-        return Tables(self.frequencies_)
+        lengths = np.repeat(2 * self.reach_ + 2, _MEANS)
+        return Tables(np.split(self.frequencies_, np.cumsum(lengths)[:-1]))
 
     @cached_property
     def _passes(self) -> list[Pass]:

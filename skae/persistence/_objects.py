@@ -119,7 +119,9 @@ class ObjectEncoder(ValueEncoder):
     def _estimator(self, value: BaseEstimator, where: str) -> dict[str, Any]:
         params = value.get_params(deep=False)
         params |= {"checkpoint": None} if "checkpoint" in params else {}  # a file of this machine
-        fitted = {name: v for name, v in vars(value).items() if name not in params and name not in _OF_A_PROCESS}
+        left_out = (*params, *_OF_A_PROCESS)
+        kept = value.__getstate__()  # without what an estimator computes again
+        fitted = {name: v for name, v in vars(value).items() if name in kept and name not in left_out}
         if isinstance(value, KernelDensity) and "tree_" in fitted:
             fitted = dict(zip(("rows", "sample_weight"), samples_of(value), strict=True))
         return {

@@ -14,7 +14,7 @@ def stored(path):
     """The integers that a file holds, and the samples that they were decoded to."""
     with np.load(path.with_suffix(".npz")) as arrays:
         names = sorted(arrays.files, key=lambda name: int(name.rpartition("_")[2]))
-        return ([arrays[name] for name in names if name.startswith(kind)] for kind in ("integers", "X_hat"))
+        return [[arrays[name] for name in names if name.startswith(kind)] for kind in ("integers", "X_hat")]
 
 
 def test_every_case_has_its_files():
@@ -40,4 +40,4 @@ def test_streams_decode_to_the_same_integers(path, n_threads):
 
 
 def test_stored_streams_are_small():
-    assert all(path.stat().st_size < 60_000 for path in FILES.iterdir())
+    assert all(path.stat().st_size < 400_000 for path in FILES.iterdir())
