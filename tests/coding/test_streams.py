@@ -6,6 +6,7 @@ import torch
 from make_streams import CASES, FILES, integers_in
 
 import skae
+from skae._density.whole_numbers import WholeConv2d
 
 STORED = sorted(FILES.glob("*.skc"))
 
@@ -22,10 +23,12 @@ def test_every_case_has_its_files():
     assert {path.stem for path in STORED} == set(CASES)
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("way", ["one thread", "two threads", "matrix products"])
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_streams_decode_to_the_same_integers(path, n_threads):
-    before = torch.get_num_threads()
+def test_streams_decode_to_the_same_integers(path, way, monkeypatch):
+    before, n_threads = torch.get_num_threads(), 2 if way == "two threads" else 1
+    if way == "matrix products":
+        monkeypatch.setattr(WholeConv2d, "__call__", WholeConv2d.by_matmul)
     try:
         torch.set_num_threads(n_threads)
         integers, images = integers_in(skae.load(path.with_suffix(".skae")), path.read_bytes())
