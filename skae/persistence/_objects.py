@@ -120,6 +120,8 @@ class ObjectEncoder(ValueEncoder):
         params = value.get_params(deep=False)
         params |= {"checkpoint": None} if "checkpoint" in params else {}  # a file of this machine
         fitted = {name: v for name, v in vars(value).items() if name not in params and name not in _OF_A_PROCESS}
+        if fitted.get("code_model_") is not None and fitted["code_model_"] is fitted.get("prior_"):
+            fitted["code_model_"] = None  # one object, which is saved once
         if isinstance(value, KernelDensity) and "tree_" in fitted:
             fitted = dict(zip(("rows", "sample_weight"), samples_of(value), strict=True))
         return {
@@ -252,6 +254,8 @@ class ObjectDecoder(ValueDecoder):
             else:
                 vars(found)[name] = attribute
         if isinstance(found, BaseAutoencoder):
+            if "code_model_" in fitted and fitted["code_model_"] is None:
+                vars(found)["code_model_"] = fitted["prior_"]
             found._keep_former_defaults()
         return found
 

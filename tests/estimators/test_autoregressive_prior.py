@@ -115,6 +115,7 @@ def test_files_and_pickles_have_the_same_probabilities(spatial, images, tmp_path
     skae.save(spatial, tmp_path / "model.skae")
     codes = spatial.indices(images)
     for same in (skae.load(tmp_path / "model.skae"), pickle.loads(pickle.dumps(spatial))):
+        assert same.code_model_ is same.prior_
         assert same.code_model_.digest() == spatial.code_model_.digest()
         np.testing.assert_array_equal(same.code_model_.score_samples(codes), spatial.code_model_.score_samples(codes))
         np.testing.assert_array_equal(same.sample(3, random_state=0), spatial.sample(3, random_state=0))
