@@ -41,7 +41,10 @@ class FiniteScalarQuantizer(Bottleneck):
         if len(levels) != n_components or levels.min() < 2:
             raise ValueError(f"{type(self).__name__}: levels needs {n_components} entries >= 2, got {self.levels!r}.")
         self.register_buffer("n_levels", levels)
-        self.register_buffer("strides", torch.cumprod(levels, 0) // levels)
+
+    @property
+    def alphabet(self):
+        return tuple(self.n_levels.tolist())
 
     def init_from(self, h, generator=None):
         return False  # PCA that is rounded is no PCA
@@ -58,10 +61,10 @@ class FiniteScalarQuantizer(Bottleneck):
         return self._value(self._level(z))
 
     def indices(self, z):
-        return (self._level(z).long() * self.strides).sum(1)
+        return self._level(z).long()
 
     def from_indices(self, indices):
-        return self._value(indices[:, None] // self.strides % self.n_levels)
+        return self._value(indices)
 
     def _level(self, z):
         return ((z.clamp(-1, 1) + 1) / 2 * (self.n_levels - 1)).round()
@@ -96,6 +99,10 @@ class VectorQuantizer(Bottleneck):
         self.codebook = nn.Parameter(torch.zeros(self.n_codes, n_components))
         self.register_buffer("counts", torch.zeros(self.n_codes))
 
+    @property
+    def alphabet(self):
+        return (self.n_codes,)
+
     def init_from(self, h, generator=None):
         some = h[torch.randperm(len(h), generator=generator)[:2000]].cpu().numpy()
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
@@ -105,9 +112,9 @@ class VectorQuantizer(Bottleneck):
 
     def forward(self, h):
         indices = self.indices(h)
-        z = self.codebook[indices]
+        z = self.from_indices(indices)
         if self.training:
-            self.counts += torch.bincount(indices, minlength=self.n_codes)
+            self.counts += torch.bincount(indices[:, 0], minlength=self.n_codes)
         aux = (z - h.detach()).square().sum(1) + self.commitment * (h - z.detach()).square().sum(1)
         return Latent(h + (z - h).detach(), h.new_zeros(len(h)), aux, indices)
 
@@ -115,13 +122,13 @@ class VectorQuantizer(Bottleneck):
         return self.project(h)
 
     def project(self, z):
-        return self.codebook[self.indices(z)]
+        return self.from_indices(self.indices(z))
 
     def indices(self, z):
-        return (z[:, None] - self.codebook).square().sum(2).argmin(1)
+        return (z[:, None] - self.codebook).square().sum(2).argmin(1, keepdim=True)
 
     def from_indices(self, indices):
-        return self.codebook[indices]
+        return self.codebook[indices[:, 0]]
 
     def metrics(self):
         share = self.counts / self.counts.sum()
@@ -245,8 +252,18 @@ def test_indices_stand_for_the_codes_of_all_positions(model, network, X):
     Z = torch.from_numpy(model.transform(data_for(network, X)))
     indices = model.module_.indices(Z)
     assert indices.dtype == torch.int64
-    assert indices.shape == (len(Z), POSITIONS[network])
+    assert indices.shape == (len(Z), POSITIONS[network], len(model.alphabet_))
     assert torch.equal(model.module_.from_indices(indices), Z)
+
+
+@by_network
+@by_quantizer
+def test_estimators_have_integer_codes_and_a_model_of_them(model, network, X):
+    X = data_for(network, X)
+    indices = model.indices(X)
+    assert indices.shape == (len(X), len(model.alphabet_), *((2, 2) if network == "spatial" else ()))
+    np.testing.assert_allclose(model.from_indices(indices), model.reconstruct(X), rtol=1e-5, atol=1e-5)
+    assert np.isfinite(model.code_model_.score_samples(indices.reshape(len(X), len(model.alphabet_), -1, 1))).all()
 
 
 @by_network

@@ -205,6 +205,11 @@ def test_noise_of_strength_zero_is_none(cls):
 # ------------------------------------------------------------------ bottlenecks
 
 
+def width_of_vectors(part, n_components, n_positions):
+    """The width of the vectors that a bottleneck sees."""
+    return n_components * (1 if part.per_position else n_positions)
+
+
 @by_name(BOTTLENECKS)
 @given(n=rows, seed=seeds)
 @settings(max_examples=25)
@@ -230,9 +235,10 @@ def test_bottleneck_contract(cls, n, seed):
 def test_projection_leaves_codes_and_its_own_results_unchanged(cls, n, seed, training):
     part = cls().train(training)
     part.setup(6, n_positions=2)
-    code = part.code(draw(seed, n, part.n_outputs(12)) - 0.5)
+    width = width_of_vectors(part, 6, 2)
+    code = part.code(draw(seed, n, part.n_outputs(width)) - 0.5)
     assert torch.equal(part.project(code), code)
-    projected = part.project(draw(seed + 1, n, 12) - 0.5)
+    projected = part.project(draw(seed + 1, n, width) - 0.5)
     assert torch.equal(part.project(projected), projected)
 
 
@@ -240,10 +246,11 @@ def test_projection_leaves_codes_and_its_own_results_unchanged(cls, n, seed, tra
 def test_bottleneck_declares_its_abilities(cls):
     part = cls()
     part.setup(4, n_positions=3)
-    h = draw(0, 5, part.n_outputs(12))
+    width = width_of_vectors(part, 4, 3)
+    h = draw(0, 5, part.n_outputs(width))
     assert all(isinstance(value, float) for value in part.metrics().values())
     if part.is_variational:
-        assert [values.shape for values in part.distribution(h)] == [(5, 12)] * 2
+        assert [values.shape for values in part.distribution(h)] == [(5, width)] * 2
     else:
         with pytest.raises(NotImplementedError, match=cls.__name__):
             part.distribution(h)
@@ -252,6 +259,38 @@ def test_bottleneck_declares_its_abilities(cls):
             part.indices(part.code(h))
         with pytest.raises(NotImplementedError, match=cls.__name__):
             part.from_indices(torch.zeros(5, dtype=torch.int64))
+    assert bool(part.alphabet) is part.discrete
+
+
+@by_name([cls for cls in BOTTLENECKS if cls.discrete])
+@given(n=rows, seed=seeds, started=st.booleans())
+@settings(max_examples=25)
+def test_integers_are_of_the_alphabet_and_stand_for_the_code(cls, n, seed, started):
+    part, n_positions = cls(), 3
+    part.setup(4, n_positions=n_positions)
+    h = 3 * draw(seed, 20 + n, part.n_outputs(width_of_vectors(part, 4, n_positions))) - 1
+    if started:
+        part.init_from(h)
+    part.eval()
+    indices = part.quantize(h)
+    n_integers = width_of_vectors(part, len(part.alphabet), n_positions)
+    assert indices.dtype == torch.int64
+    assert indices.shape == (20 + n, n_integers)
+    for values, n_levels in zip(indices.unflatten(1, (len(part.alphabet), -1)).unbind(1), part.alphabet, strict=True):
+        assert n_levels is None or (values.min() >= 0 and values.max() < n_levels)
+    code = part.code(h)
+    assert torch.equal(part.dequantize(indices), code)
+    assert torch.equal(part.indices(code), indices)
+    assert torch.equal(part.indices(part.from_indices(indices)), indices)
+
+
+@by_name([cls for cls in BOTTLENECKS if cls.discrete and "qualities" not in inspect.signature(cls).parameters])
+def test_a_bottleneck_of_one_quality_refuses_others(cls):
+    part = cls()
+    part.setup(4)
+    for of_quality in (lambda q: part.quantize(draw(0, 5, 4), q), lambda q: part.dequantize(part.quantize(draw(0, 5, 4)), q)):
+        with pytest.raises(ValueError, match=rf"quality == 1, must be 0: {cls.__name__} has one quality"):
+            of_quality(1)
 
 
 # ------------------------------------------------------------------ networks

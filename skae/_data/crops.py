@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -16,7 +17,9 @@ from .batches import Batch, InMemoryDataset
 from .chunked import to_tensor
 from .image_list import ImageList
 
-AUGMENTATIONS = {None: 1, "flip": 2, "flip_rotate": 8}  # and the number of ways in which a crop is turned
+# And the number of ways in which a crop is turned.
+AUGMENTATIONS = {None: 1, "flip": 2, "flip_rotate": 8, "flip_rotate_scale": 8}
+_LARGEST_SCALE = 2.0  # of crops that are resampled, and one over the smallest
 _FEW_IMAGES = 10  # of fewer, parts are held out instead of whole images
 _BATCHES_AT_ONCE = 8  # whose crops are cut together, where images are read
 
@@ -34,8 +37,9 @@ class CropSource:
         The images that reconstructions are compared with, ``factor`` times higher and wider; scanned.
     size : tuple of int
         Height and width of a crop.
-    augmentation : {None, 'flip', 'flip_rotate'}
+    augmentation : {None, 'flip', 'flip_rotate', 'flip_rotate_scale'}
         How crops are turned: not, mirrored left to right at random, or by any of the eight flips and quarter turns.
+        Those with a scale are windows of half to twice their size, resampled.
     weight : ndarray of shape (n_images,), default=None
         How often crops come from an image, relative to its area.
     regions : ndarray of shape (n_regions, 5), default=None
@@ -103,20 +107,25 @@ class CropSource:
         return CropSource(self.images, self.targets, self.size, self.augmentation, self.weight, regions)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw ``n`` crops: the number of the image, top, left and the number of the turn of each, (n, 4)."""
+        """Draw ``n`` crops: the number of the image, top, left, the number of the turn and height of each, (n, 5)."""
         # Systematic sampling: every region gets its share of crops, up to one.
         points = (rng.permutation(n) + rng.random()) / n
         region = self.regions[np.searchsorted(self._edges, points).clip(max=len(self.regions) - 1)]
-        corner = region[:, 1:3] + rng.integers(0, region[:, 3:] - self.size + 1)
+        window = np.tile(self.size, (n, 1))
+        if self.augmentation == "flip_rotate_scale":
+            most = np.minimum((region[:, 3:] / self.size).min(1), _LARGEST_SCALE)
+            scale = np.exp(rng.uniform(-np.log(_LARGEST_SCALE), np.log(most)))[:, None]
+            window = np.minimum(np.maximum(1, np.rint(scale * self.size)), region[:, 3:]).astype(np.int64)
+        corner = region[:, 1:3] + rng.integers(0, region[:, 3:] - window + 1)
         turn = rng.integers(0, AUGMENTATIONS[self.augmentation], n)
-        return np.column_stack([region[:, 0], corner, turn])
+        return np.column_stack([region[:, 0], corner, turn, window[:, 0]])
 
     def cut(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the crops at ``places``, (n, channels, *size), and those of the targets."""
         x = self._cut(self.images, places, self.size)
         if self.targets is None:
             return x, None
-        scaled = places * (1, self.factor, self.factor, 1)
+        scaled = places * (1, self.factor, self.factor, 1, self.factor)
         return x, self._cut(self.targets, scaled, [self.factor * side for side in self.size])
 
     @staticmethod
@@ -127,11 +136,26 @@ class CropSource:
         order: Any = range(len(places)) if images.is_held else np.argsort(places[:, 0], kind="stable").tolist()
         rows = places.tolist()
         for k in order:
-            i, top, left, turn = rows[k]
+            i, top, left, turn, window = rows[k]
             if i != last:
                 last, image = i, images.read(i)
-            out[k] = _turned(image[:, top : top + height, left : left + width], turn)
+            if window == height:
+                crop = image[:, top : top + height, left : left + width]
+            else:
+                crop = image[:, top : top + window, left : left + round(window * width / height)]
+                crop = _resampled(crop, size, images.dtype)
+            out[k] = _turned(crop, turn)
         return out
+
+
+def _resampled(crop: np.ndarray, size: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Resample a crop to a ``size``, by bicubic interpolation without aliasing; integers stay in their range."""
+    x = to_tensor(np.ascontiguousarray(crop))[None]
+    x = F.interpolate(x if x.dtype == torch.float64 else x.float(), tuple(size), mode="bicubic", antialias=True)[0]
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        return x.double().round().clamp(limits.min, limits.max).numpy()
+    return x.numpy()
 
 
 def _turned(crop: np.ndarray, turn: int) -> np.ndarray:

@@ -214,12 +214,9 @@ class Factorized(BaseEstimator):
         codes = np.zeros((n_samples, len(self.alphabet_), *shape), np.int64)
 
         def draw(tables: Tables, which: np.ndarray) -> np.ndarray:
-            if temperature != 1:
-                logs = np.log(
-                    tables.frequencies, where=tables.frequencies > 0, out=np.full(tables.frequencies.shape, -np.inf)
-                )
-                tables = Tables(frequencies_of(np.exp((logs - logs.max(1, keepdims=True)) / temperature)))
-            return tables.find(which, rng.randint(1 << PRECISION, size=len(which)))
+            tables = tables if temperature == 1 else _tempered(tables, temperature)
+            slots = (which << PRECISION) + rng.randint(1 << PRECISION, size=len(which))
+            return np.searchsorted(tables.edges, slots, side="right") - 1 - which * tables.frequencies.shape[1]
 
         for step in self.steps(codes):
             codes.reshape(-1)[step.index] = read(step, draw)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 LARGEST_KNOWN = 127.0  # known values beyond it count as it, so that sums have a bound
+LARGEST_ACTIVATION = 128.0  # likewise
 LEAST_LOG_SCALE, LARGEST_LOG_SCALE = -3.5, 6.0
 _EDGES = (0, 4, 16)  # where groups of channels begin; the later ones are each as wide as all before it
 _N_LEVELS = (3, 1)  # of the first groups: how often their grid is refined by half
@@ -22,13 +21,23 @@ class Pass(NamedTuple):
     """Channels from ``first`` up to ``last``, at the positions of one phase of a grid of every ``2 ** level``-th.
 
     The phases: 'coarse' is every second position of the grid along each axis, 'diagonal' those between four of these,
-    'rest' what is left, and 'all' everything.
+    'rest' what is left, 'even' all but the rest, and 'all' everything.
     """
 
     first: int
     last: int
     level: int
     phase: str
+
+    @property
+    def refines(self) -> bool:
+        """Whether some positions of its channels are known before it."""
+        return self.phase in ("diagonal", "rest")
+
+    @property
+    def name(self) -> str:
+        """Name of its network, which levels share."""
+        return f"{self.phase}_{self.first}"
 
     def grid(self, maps: Tensor) -> Tensor:
         """Return the part of maps (..., h, w) on the grid of this pass."""
@@ -37,7 +46,10 @@ class Pass(NamedTuple):
 
     def mask(self, height: int, width: int) -> Tensor:
         """Return True where a grid of this size has the phase."""
-        return _parity(height, width) == _PHASES[self.phase] if self.phase != "all" else _parity(height, width) >= 0
+        parity = _parity(height, width)
+        if self.phase in _PHASES:
+            return parity == _PHASES[self.phase]
+        return parity < (2 if self.phase == "even" else 3)
 
     def known(self, height: int, width: int) -> Tensor:
         """Return True where the channels of this pass are known before it, on a grid of this size."""
@@ -66,7 +78,7 @@ def passes_of(n_channels: int, *, dense: bool) -> list[Pass]:
     for group, (a, b) in enumerate(zip(edges, [*edges[1:], n_channels], strict=True)):
         n_levels = _N_LEVELS[group] if group < len(_N_LEVELS) else 0
         if not n_levels:
-            passes.append(Pass(a, b, 0, "all"))
+            passes += [Pass(a, b, 0, "even"), Pass(a, b, 0, "rest")]
             continue
         passes.append(Pass(a, b, n_levels - 1, "coarse"))
         passes += [Pass(a, b, level, phase) for level in range(n_levels)[::-1] for phase in ("diagonal", "rest")]
@@ -93,7 +105,8 @@ class ContextNet(nn.Module):
 
     def forward(self, known: Tensor) -> Tensor:
         first, second, last = self.layers
-        return last(F.relu(second(F.relu(first(known)))))
+        h = first(known).clamp(0, LARGEST_ACTIVATION)
+        return last(second(h).clamp(0, LARGEST_ACTIVATION))
 
 
 class ContextModel(nn.Module):
@@ -124,14 +137,13 @@ class ContextModel(nn.Module):
 
     def __init__(self, n_channels: int, *, dense: bool, width: int) -> None:
         super().__init__()
-        self.passes = passes_of(n_channels, dense=dense)
-        self.names = [f"{p.phase}_{p.first}" for p in self.passes]  # levels share a network
+        self.dense, self.passes = dense, passes_of(n_channels, dense=dense)
         nets: dict[str, nn.Module] = {}
-        for p, name in zip(self.passes, self.names, strict=True):
-            n_own = p.last - p.first if p.phase in ("diagonal", "rest") else 0
+        for p in self.passes:
+            n_own = p.last - p.first if p.refines else 0
             kernel_size = 1 if dense else (5 if n_own else 3)
-            if name not in nets:
-                nets[name] = ContextNet(p.first + n_own + 2, p.last - p.first, width, kernel_size)
+            if p.name not in nets:
+                nets[p.name] = ContextNet(p.first + n_own + 3, p.last - p.first, width, kernel_size)
         self.nets = nn.ModuleDict(nets)
         # Of each channel: what known values are divided by, and the log-scale before training.
         self.register_buffer("unit", torch.ones(n_channels))
@@ -149,13 +161,14 @@ class ContextModel(nn.Module):
 
     def inputs(self, p: Pass, values: Tensor, quality: Tensor) -> Tensor:
         """Return what the network of a pass sees: known ``values`` (n, n_channels, h, w) in the unit of quality 0."""
-        seen = p.grid(values[:, : p.last if p.phase in ("diagonal", "rest") else p.first])
+        seen = p.grid(values[:, : p.last if p.refines else p.first])
         height, width = p.grid(values).shape[2:]
         seen = seen.clamp(-LARGEST_KNOWN, LARGEST_KNOWN) / self.unit[: seen.shape[1], None, None]
-        if p.phase in ("diagonal", "rest"):
+        if p.refines:
             own = seen[:, p.first :] * p.known(height, width).to(seen)
             seen = torch.cat([seen[:, : p.first], own], 1)
-        told = torch.stack([quality / 4, torch.full_like(quality, p.level)], 1)[:, :, None, None]
+        ones = torch.ones_like(quality)  # beside the zeros that convolutions see beyond the border
+        told = torch.stack([quality / 4, p.level * ones, ones], 1)[:, :, None, None]
         return torch.cat([seen, told.expand(-1, -1, height, width)], 1)
 
     def forward(self, noisy: Tensor, known: Tensor, quality: Tensor) -> Tensor:
@@ -172,22 +185,18 @@ class ContextModel(nn.Module):
         """
         scaled = known * torch.exp2(-quality / 4)[:, None, None, None]
         total = noisy.new_zeros(len(noisy))
-        for p, name in zip(self.passes, self.names, strict=True):
+        for p in self.passes:
             v = p.grid(noisy[:, p.first : p.last])
             mask = p.mask(*v.shape[2:])
             if not mask.any():
                 continue
-            mean, log_scale = self.nets[name](self.inputs(p, scaled, quality)).chunk(2, 1)
+            mean, log_scale = self.nets[p.name](self.inputs(p, scaled, quality)).chunk(2, 1)
             mean = mean * (self.unit[p.first : p.last, None, None] * torch.exp2(quality / 4)[:, None, None, None])
             log_scale = log_scale + self.base[p.first : p.last, None, None]
             log_scale = log_scale + (quality * (math.log(2) / 4))[:, None, None, None]
             nats = _nats(v, mean, log_scale)
             total = total + (nats * mask.to(nats)).flatten(1).sum(1)
         return total
-
-    def __iter__(self) -> Iterator[tuple[Pass, ContextNet]]:
-        for p, name in zip(self.passes, self.names, strict=True):
-            yield p, self.nets[name]  # type: ignore[misc]
 
 
 def _nats(v: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ import numpy as np
 
 PRECISION = 14  # bits: the frequencies of a table add up to 2 ** PRECISION
 LARGEST_ALPHABET = 2**12  # symbols of a table, each of which has a frequency of at least 1
-_GEOMETRIC = 64  # symbols of the table for the distance of a value from its table's range; the last announces bytes
-_N_BYTES = 4  # of a distance that is larger
+_N_LENGTHS = 40  # of distances from a table's range, in binary digits
 
 
 class Tables:
@@ -41,6 +40,11 @@ class Tables:
                 row[: len(given)] = given
         self.starts = np.cumsum(self.frequencies, 1) - self.frequencies
         self.edges = (self.starts + (np.arange(len(self.starts)) << PRECISION)[:, None]).ravel()
+
+    def find(self, which: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        """Return the symbols whose ranges in the tables ``which`` hold ``slots``, from 0 to ``2 ** PRECISION - 1``."""
+        entries = self.edges.searchsorted((which << PRECISION) + slots, side="right") - 1
+        return entries - which * self.frequencies.shape[1]
 
 
 class Step(NamedTuple):
@@ -76,12 +80,13 @@ def write(step: Step, values: np.ndarray, emit: Callable[[Tables, np.ndarray, np
     at_edge = (symbols == 0) | (symbols == step.span - 1)
     if not at_edge.any():
         return
-    distance = np.abs(values - step.low - symbols)[at_edge]
-    emit(_DISTANCES, np.zeros(len(distance), np.int64), distance.clip(max=_GEOMETRIC - 1))
-    far = distance[distance >= _GEOMETRIC - 1]
-    if len(far):
-        digits = (far[:, None] >> (8 * np.arange(_N_BYTES))) & 255
-        emit(_BYTES, np.zeros(digits.size, np.int64), digits.ravel())
+    # The distance by its number of binary digits, then the digits after the first (Elias, 1975).
+    beyond = np.abs(values - step.low - symbols)[at_edge] + 1
+    lengths = np.frexp(beyond.astype(np.float64))[1].astype(np.int64)
+    emit(_LENGTHS, np.zeros(len(beyond), np.int64), lengths - 1)
+    if lengths.max() > 1:
+        owner, place = _digits(lengths)
+        emit(_DIGITS, np.zeros(len(owner), np.int64), (beyond[owner] >> place) & 1)
 
 
 def read(step: Step, draw: Callable[[Tables, np.ndarray], np.ndarray]) -> np.ndarray:
@@ -92,34 +97,37 @@ def read(step: Step, draw: Callable[[Tables, np.ndarray], np.ndarray]) -> np.nda
     at_edge = (symbols == 0) | (symbols == step.span - 1)
     values = step.low + symbols
     if at_edge.any():
-        distance = draw(_DISTANCES, np.zeros(int(at_edge.sum()), np.int64))
-        far = distance == _GEOMETRIC - 1
-        if far.any():
-            digits = draw(_BYTES, np.zeros(_N_BYTES * int(far.sum()), np.int64)).reshape(-1, _N_BYTES)
-            distance[far] = (digits << (8 * np.arange(_N_BYTES))).sum(1)
-        values[at_edge] += np.where(symbols[at_edge] == 0, -distance, distance)
+        lengths = draw(_LENGTHS, np.zeros(int(at_edge.sum()), np.int64)) + 1
+        beyond = np.ones(len(lengths), np.int64) << (lengths - 1)
+        if lengths.max() > 1:
+            owner, place = _digits(lengths)
+            np.add.at(beyond, owner, draw(_DIGITS, np.zeros(len(owner), np.int64)) << place)
+        values[at_edge] += np.where(symbols[at_edge] == 0, 1 - beyond, beyond - 1)
     return values
 
 
 def bits(step: Step, values: np.ndarray) -> np.ndarray:
     """Return the ideal length in bits of each of the ``values`` of a step, (m,)."""
-    found = np.zeros(len(values))
-    at = np.arange(len(values))
+    found, owner = np.zeros(len(values)), np.arange(len(values))
 
     def emit(tables: Tables, which: np.ndarray, symbols: np.ndarray) -> None:
-        nonlocal at
-        cost = PRECISION - np.log2(tables.frequencies[which, symbols])
-        if tables is _BYTES:
-            cost = cost.reshape(-1, _N_BYTES).sum(1)
-        np.add.at(found, at[: len(cost)], cost)
-        # What follows are the distances of those at an edge, then the bytes of those far out.
+        nonlocal owner
+        np.add.at(found, owner, PRECISION - np.log2(tables.frequencies[which, symbols]))
+        # The next ones are the lengths of the distances of those at an edge, then their digits.
         if tables is step.tables and step.span is not None:
-            at = at[(symbols == 0) | (symbols == step.span - 1)]
-        elif tables is _DISTANCES:
-            at = at[symbols == _GEOMETRIC - 1]
+            owner = owner[(symbols == 0) | (symbols == step.span - 1)]
+        elif tables is _LENGTHS:
+            owner = owner[_digits(symbols + 1)[0]]
 
     write(step, values, emit)
     return found
+
+
+def _digits(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return whose digits follow each other, and the place of each, for numbers of so many binary digits."""
+    n_digits = lengths - 1
+    owner = np.repeat(np.arange(len(lengths)), n_digits)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(n_digits) - n_digits, n_digits)
 
 
 def frequencies_of(probabilities: np.ndarray) -> np.ndarray:
@@ -133,12 +141,6 @@ def frequencies_of(probabilities: np.ndarray) -> np.ndarray:
     return found
 
 
-def _geometric() -> np.ndarray:
-    """Return the frequencies of a geometric distribution, computed in whole numbers."""
-    found = np.array([max(1, 6**k * 2**PRECISION * 4 // (10 * 10**k)) for k in range(_GEOMETRIC)], np.int64)
-    found[0] += (1 << PRECISION) - found.sum()
-    return found
-
-
-_DISTANCES = Tables([_geometric()])
-_BYTES = Tables([np.full(256, 1 << (PRECISION - 8))])
+# Whole numbers throughout: half of the distances are 0, a quarter has two digits, and so on.
+_LENGTHS = Tables([np.array([2**13 - _N_LENGTHS + 13, *(max(1, 2**12 >> k) for k in range(_N_LENGTHS - 1))], np.int64)])
+_DIGITS = Tables([np.full(2, 1 << (PRECISION - 1))])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -373,11 +374,19 @@ class Autoencoder(nn.Module):
         """Run one half of the network; ``observed`` is for one that reads padding."""
         x = x if self._spares_input else x.clone()
         args = (x, observed) if self.reads_padding else (x,)
-        if self.precision == "float32" or not self.network.training:
-            return half(*args)
+        with self._autocast(x):
+            found = half(*args)
+        return found.float() if self._is_low_precision else found
+
+    @property
+    def _is_low_precision(self) -> bool:
+        return self.precision != "float32" and self.network.training
+
+    def _autocast(self, x: Tensor) -> Any:
+        """Return the context of the network's arithmetic."""
         # Every weight is used once in a pass, so that a cache of its cast would only take memory.
-        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
-            return half(*args).float()
+        low = self._is_low_precision
+        return torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False) if low else nullcontext()
 
     def _with_condition(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Append the condition to the codes: at every position, where they are spatial."""
@@ -416,27 +425,29 @@ class Autoencoder(nn.Module):
         """Bring (n * n_positions, ...) into (n, n_positions, ...) if the bottleneck is per position."""
         return values.unflatten(0, (n, -1)) if self.bottleneck.per_position else values
 
-    def _latent(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return codes and penalties (n,) of the encoder's output; in training with the auxiliary loss.
+    def _latent(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return codes, penalties (n,), in training with the auxiliary loss, and weights of gradients, None for 1.
 
         Codes are (n, n_codes), or the map (n, n_components, h, w) that a bottleneck passes on unchanged: to flatten and
         unflatten it would copy it twice, as the network has its channels last in memory.
         """
         if self._passes_on:
-            return h, h.new_zeros(h.shape[0])
+            return h, h.new_zeros(h.shape[0]), None
         if self.bottleneck.reads_maps:
-            latent = Latent(*self.bottleneck(h if h.ndim == 4 or self.n_positions == 1 else self._as_column(h)))
+            maps = h if h.ndim == 4 or self.n_positions == 1 else self._as_column(h)
+            with self._autocast(h):
+                latent = Latent(*self.bottleneck(maps))
             z = latent.z if h.ndim == 4 else latent.z.flatten(1)
-            return z, self._whole_penalty(latent)
+            return z, self._whole_penalty(latent), latent.gradient_weight
         h = self._flat(h)
         latent = Latent(*self.bottleneck(self._h_to_bottleneck(h)))
         penalty = self._whole_penalty(latent)
         if not self.bottleneck.per_position:
-            return latent.z, penalty
+            return latent.z, penalty, None
         # Several codes of each sample, where there are such, come one after the other.
         n_positions = h.shape[1] // self.bottleneck.n_outputs(self.n_components)
         n = latent.z.shape[0] // n_positions
-        return self._from_bottleneck(latent.z, n), self._by_sample(penalty, n).sum(1)
+        return self._from_bottleneck(latent.z, n), self._by_sample(penalty, n).sum(1), None
 
     def _whole_penalty(self, latent: Latent) -> Tensor:
         """Return the penalty, in training with the auxiliary loss."""
@@ -504,12 +515,14 @@ class Autoencoder(nn.Module):
         observed, noisy, hidden = self._observed(u), u, None
         if self.training and self.noise is not None:
             noisy, hidden = self.corrupt_and_hide(u)
-        z, penalty = self._latent(self._encode(self._fill(noisy), observed))
+        z, penalty, weight = self._latent(self._encode(self._fill(noisy), observed))
         k = z.shape[0] // u.shape[0]  # `len` would fix the number of samples in an exported program
         if k > 1:
             c = None if c is None else c.repeat(k, 1)
             observed = None if observed is None else observed.repeat(k, *[1] * (u.ndim - 1))
         raw = self._decode(z, observed, c, self._size_of(u))
+        if weight is not None:
+            raw, penalty = _with_gradients(raw, weight), _with_gradients(penalty, weight)
         if hidden is not None and self.noise.hidden_only:
             return raw, z, penalty, hidden
         return raw, z, penalty
@@ -637,6 +650,12 @@ class Autoencoder(nn.Module):
 
     def _raw(self, x: Tensor, c: Tensor | None) -> Tensor:
         return self._decode(self._codes(x), self._observed(x), c, self._size_of(x))
+
+
+def _with_gradients(values: Tensor, weight: Tensor) -> Tensor:
+    """Return the same values, whose gradients are multiplied by ``weight``, one for each sample."""
+    weighted = values * weight.view(-1, *[1] * (values.ndim - 1))
+    return weighted + (values - weighted).detach()
 
 
 def _mask(shape: Sequence[int], indices: Sequence[int]) -> Tensor:

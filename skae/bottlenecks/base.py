@@ -26,12 +26,15 @@ class Latent(NamedTuple):
         the commitment loss of a vector quantizer, whose unit moves with the encoder.
     indices : Tensor of shape (n, n_integers) and dtype int64, default=None
         Integers of discrete codes, for those who call `forward` themselves; training does not use them.
+    gradient_weight : Tensor of shape (n,), default=None
+        What the gradients of the loss and of the penalty of each sample are multiplied by in training.
     """
 
     z: Tensor
     penalty: Tensor
     aux: Tensor | float = 0.0
     indices: Tensor | None = None
+    gradient_weight: Tensor | None = None
 
 
 class Bottleneck(Component):
@@ -81,9 +84,9 @@ class Bottleneck(Component):
 
     @property
     def alphabet(self) -> tuple[int | None, ...]:
-        """The integers of a code at a position, after `setup`: the number of levels of each, or None for one without bounds.
+        """The integers of a code at each position, after `setup`: the number of levels of each, or None if unbounded.
 
-        () by default: a bottleneck that is not discrete, or one whose `indices` are only its own.
+        () by default: a bottleneck that is not discrete, or one whose `indices` are for itself alone.
         """
         return ()
 
@@ -151,7 +154,8 @@ class Bottleneck(Component):
     def indices(self, z: Tensor) -> Tensor:
         """Return the integers, int64 (n, n_integers), of valid codes (n, n_components), for a discrete bottleneck.
 
-        There are as many of them as `alphabet` has entries.
+        There are as many of them as `alphabet` has entries; without ``per_position`` as many at each position, those of
+        the first integer first.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define indices(z): its codes are not discrete.")
 
@@ -175,6 +179,13 @@ class Bottleneck(Component):
     def _check_quality(self, quality: float) -> None:
         if quality != 0:
             raise ValueError(f"quality == {quality}, must be 0: {type(self).__name__} has one quality.")
+
+    def code_model(self) -> Any:
+        """Return the model of the probabilities of the integers that was trained with the bottleneck, None if none was.
+
+        `skae.coding` codes with it; of other discrete bottlenecks it counts integers.
+        """
+        return None
 
     # ---------------------------------------------------------------- during training
 

@@ -14,10 +14,11 @@ from .._utils.checks import check_number
 from ._usage import count_levels, usage_metrics
 from .base import Bottleneck, Latent
 
-_MOMENTUM = 0.05  # of the running statistics
+_MOMENTUM = 0.2  # of the running statistics; with 0.05 fast trainings leave them behind, and levels unused
+_LEAST_VARIANCE = 1e-30  # of which float32 takes the root without losing digits
 # By so much of a standard deviation u, tanh(u) is multiplied: the least-squares fit to u ~ N(0, 1) of k tanh(u).
 _SPREAD = 1.54
-_LEAST_SCALE = 1e-3  # of a component, relative to that of all: one that starts constant may become useful
+_LEAST_SCALE = 0.03  # of a component, relative to that of all: one that starts constant may become useful
 
 
 class FSQ(Bottleneck):
@@ -34,7 +35,8 @@ class FSQ(Bottleneck):
     number is odd. Mean μ and standard deviation σ of every component follow training as running statistics, so that
     codes cannot leave the range that the levels are spread over, where they would have no gradient and fall on one
     level. The scale s is 1.54 times the standard deviation at the start, so that z is near h, and a decoder that starts
-    as PCA starts well.
+    as PCA starts well. Where all components start with less variance than the data, as random weights make them, it is
+    that much larger.
 
     Each position of a spatial code is quantized alike. ``net_.history`` has the share of the levels in use as
     ``bottleneck_usage``, and as ``bottleneck_perplexity`` how many levels of a component, used equally often, would
@@ -104,8 +106,8 @@ class FSQ(Bottleneck):
         variance = (h - self.mean).square().mean(0)
         self.variance.copy_(variance)
         of_all = variance.mean().sqrt()
-        scale = torch.where(of_all > 0, variance.sqrt().clamp(min=_LEAST_SCALE * of_all), 1.0)
-        self.scale.copy_(_SPREAD * scale)
+        scale = variance.sqrt().clamp(min=_LEAST_SCALE * of_all) / of_all.clamp(max=1)
+        self.scale.copy_(_SPREAD * torch.where(of_all > 0, scale, 1.0))
         return False
 
     def forward(self, h: Tensor) -> Latent:
@@ -127,8 +129,7 @@ class FSQ(Bottleneck):
 
     def _bounded(self, h: Tensor) -> Tensor:
         """Return the encoder's output within (-1, 1)."""
-        # The least variance that float32 takes the root of without losing digits keeps constants from becoming NaN.
-        return ((h - self.mean) * self.variance.clamp(min=1e-30).rsqrt()).tanh()
+        return ((h - self.mean) * self.variance.clamp(min=_LEAST_VARIANCE).rsqrt()).tanh()
 
     def _round(self, bounded: Tensor) -> Tensor:
         return ((bounded + 1) / 2 * (self.n_levels - 1)).round().long()

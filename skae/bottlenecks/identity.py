@@ -10,7 +10,7 @@ class Identity(Bottleneck):
     --------
     >>> import torch
     >>> Identity()(torch.tensor([[1.0, -2.0]]))
-    Latent(z=tensor([[ 1., -2.]]), penalty=tensor([0.]), aux=0.0, indices=None)
+    Latent(z=tensor([[ 1., -2.]]), penalty=tensor([0.]), aux=0.0, indices=None, gradient_weight=None)
     """
 
     draws = False

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from .._density.passes import ContextModel
+from .._density.whole_passes import Passes
+from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
-_TILT = 3 / 8  # of the density of qualities in training
+_EQUALIZER = 3 / 8  # by 2 to this times the quality gradients are multiplied
 
 
 class Rounded(Bottleneck):
@@ -122,7 +124,9 @@ class Rounded(Bottleneck):
         known = y + (y.round() - y).detach()
         noisy = y + torch.rand_like(y) - 0.5 if self.training else known
         penalty = self.price * torch.exp2(-quality / 2) * self.context(noisy, known, quality)
-        return Latent((known * steps).view_as(h), penalty)
+        # Errors of low qualities are larger, and without weights they alone would be learned from.
+        weight = torch.exp2(_EQUALIZER * quality) if self.training else None
+        return Latent((known * steps).view_as(h), penalty, gradient_weight=weight)
 
     def _draw_qualities(self, like: Tensor) -> Tensor:
         """Return qualities (n,): 0 in evaluation mode, else draws, of which each n-th part of the range has one."""
@@ -130,9 +134,7 @@ class Rounded(Bottleneck):
         if not self.training or low == high:
             return like.new_zeros(n)
         places = (torch.randperm(n, device=like.device) + torch.rand(n, device=like.device)) / n
-        # Errors, and with them gradients, are larger for low qualities, which are therefore drawn less often.
-        bottom, top = 2 ** (_TILT * low), 2 ** (_TILT * high)
-        return torch.log2(bottom + (top - bottom) * places) / _TILT
+        return low + (high - low) * places
 
     def code(self, h: Tensor) -> Tensor:
         return self.dequantize(self.quantize(h))
@@ -151,3 +153,7 @@ class Rounded(Bottleneck):
 
     def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
         return (self._by_channel(indices) * self._steps(quality)[:, None]).flatten(1)
+
+    def code_model(self) -> Passes:
+        """Return the probability model of the integers, as `skae.coding` uses it."""
+        return Passes.of(self.context, (self.qualities[0], self.qualities[1]))

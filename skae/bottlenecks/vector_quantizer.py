@@ -14,6 +14,8 @@ from ._usage import count_levels, usage_metrics
 from .base import Bottleneck, Latent
 
 _ROWS_OF_A_CODE = 16  # that k-means gets for each of its centers, at most
+_MOMENTUM = 0.2  # of the running mean and variance
+_LEAST_VARIANCE = 1e-30  # of which float32 takes the root without losing digits
 
 
 class VectorQuantizer(Bottleneck):
@@ -28,7 +30,10 @@ class VectorQuantizer(Bottleneck):
 
     and the encoder is kept near it by the commitment loss :math:`\beta \, \lVert h - e \rVert^2`, which counts in
     training alone. The codebook starts as the centers of k-means. A code that falls out of use starts again as a vector
-    of the batch, drawn at random.
+    of the batch, drawn at random. Above, h is the encoder's output less its mean, divided by its standard deviation, one
+    for all components; both follow training as running statistics, since the output of random weights moves faster than
+    a codebook can follow. It is multiplied by the standard deviation at the start, or by 1 where that is less than that
+    of the data.
 
     Each position of a spatial code has a code of its own, from one codebook. ``net_.history`` has the share of the
     codes in use as ``bottleneck_usage``, and as ``bottleneck_perplexity`` how many codes, used equally often, would
@@ -38,10 +43,11 @@ class VectorQuantizer(Bottleneck):
     ----------
     n_codes : int, default=512
         Number of vectors in the codebook, from 2 to 4096.
-    decay : float, default=0.99
-        Share γ of the moving averages that stays at each step, in [0, 1).
-    commitment : float, default=0.25
-        Weight β of the commitment loss; at least 0.
+    decay : float, default=0.9
+        Share γ of the moving averages that stays at each step, in [0, 1). 0.99, as in the paper, is for long trainings:
+        a codebook that lags behind the encoder loses its codes.
+    commitment : float, default=1.0
+        Weight β of the commitment loss; at least 0. The paper has 0.25.
     restart_below : float, default=0.05
         A code starts again where its moving average of uses falls below this share of that of all codes, in [0, 1]; 0
         for never.
@@ -64,7 +70,7 @@ class VectorQuantizer(Bottleneck):
     discrete = True
 
     def __init__(
-        self, n_codes: int = 512, decay: float = 0.99, commitment: float = 0.25, restart_below: float = 0.05
+        self, n_codes: int = 512, decay: float = 0.9, commitment: float = 1.0, restart_below: float = 0.05
     ) -> None:
         super().__init__()
         self.n_codes = n_codes
@@ -77,10 +83,13 @@ class VectorQuantizer(Bottleneck):
         self._check_number("decay", numbers.Real, 0, 1, "left")
         self._check_number("commitment", numbers.Real, 0)
         self._check_number("restart_below", numbers.Real, 0, 1)
-        # For those who leave out `init_from`; only sums and numbers say where a code is, as of its last step.
+        # A start for those who leave out `init_from`.
         self.register_buffer("codebook", _spread(self.n_codes, n_components))
         self.register_buffer("uses", torch.ones(self.n_codes))
         self.register_buffer("sums", self.codebook.clone())
+        self.register_buffer("mean", torch.zeros(n_components))
+        self.register_buffer("variance", torch.ones(()))
+        self.register_buffer("size", torch.ones(()))
         self.register_buffer("counts", torch.zeros(1, self.n_codes), persistent=False)
 
     @property
@@ -89,6 +98,11 @@ class VectorQuantizer(Bottleneck):
 
     def init_from(self, h: Tensor, generator: torch.Generator | None = None) -> bool:
         """Start the codebook from k-means of the encoder's output; PCA that is quantized is no PCA."""
+        self.mean.copy_(h.mean(0))
+        variance = (h - self.mean).square().mean()
+        self.variance.copy_(torch.where(variance > 0, variance, 1.0))
+        self.size.copy_(self.variance.sqrt().clamp(min=1))
+        h = self._scaled(h)
         index = torch.randperm(len(h), generator=generator)[: _ROWS_OF_A_CODE * self.n_codes]
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
         rows = np.unique(h[index.to(h.device)].cpu().double().numpy(), axis=0)
@@ -101,7 +115,19 @@ class VectorQuantizer(Bottleneck):
         self.uses.fill_(1)
         return False
 
+    def _scaled(self, h: Tensor) -> Tensor:
+        """Return the encoder's output in the size of the codebook."""
+        return (h - self.mean) * (self.size * self.variance.clamp(min=_LEAST_VARIANCE).rsqrt())
+
+    def _follow_scale(self, h: Tensor) -> None:
+        """Move the running statistics towards those of a batch."""
+        self.mean.lerp_(h.mean(0), _MOMENTUM)
+        self.variance.lerp_((h - self.mean).square().mean(), _MOMENTUM)
+
     def forward(self, h: Tensor) -> Latent:
+        if self.training:
+            self._follow_scale(h.detach())
+        h = self._scaled(h)
         indices = self.indices(h)
         z = self.from_indices(indices)
         penalty = h.new_zeros(h.shape[0])
@@ -132,7 +158,7 @@ class VectorQuantizer(Bottleneck):
         self.codebook.copy_(torch.where(used, self.sums / self.uses[:, None], self.codebook))
 
     def code(self, h: Tensor) -> Tensor:
-        return self.project(h)
+        return self.project(self._scaled(h))
 
     def project(self, z: Tensor) -> Tensor:
         return self.from_indices(self.indices(z))

@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._data.arrays import as_array
-from .._data.chunked import check_finite, is_double
+from .._data.chunked import is_double
 from .._data.image_list import ImageList
 from .._density.tables import Tables, bits, read, write
 from .._utils.checks import check_number
 from ..estimators._base import BaseAutoencoder
+from ..estimators._integer_codes import integers_of
 from ._container import DIGEST_SIZE, DTYPES, QUALITY_GRID, Header, pack, seal_of, unpack
 from ._rans import Decoder, Encoder
 
@@ -52,7 +53,7 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
         list of them.
     quality : float, default=0
         The higher, the more exact and the longer: from ``qualities[0]`` to ``qualities[1]`` of a bottleneck that has
-        them, which is `Rounded`. It counts in steps of 1/64.
+        them, which is `Rounded`. It counts in steps of 1/8.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
     if is_list:
         sizes = [tuple(X.read(i).shape[1:]) for i in range(len(X))]
     header = Header(digest_of(estimator), quality, _dtype_of(X), is_list, len(X), sizes).pack()
-    return pack(header, encoder.finish(seal_of(header)))
+    return pack(header, encoder.finish(seal_of(header, (group.codes for group in groups))))
 
 
 def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
@@ -115,7 +116,8 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
     data : bytes-like
         What `compress` returned.
     max_pixels : int, default=2**26
-        Largest number of pixels, of all images together, to decode; for samples that are no images of values.
+        Largest number of pixels, of all images together, to decode; for samples that are no images, of values. Images
+        whose sides are no multiples of the network's stride count as if they were enlarged to such.
 
     Returns
     -------
@@ -132,6 +134,21 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
     See Also
     --------
     compress : Encode X.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> from skae.coding import compress, decompress
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, bottleneck="fsq", max_epochs=1, random_state=0).fit(X)
+    >>> data = compress(ae, X)
+    >>> bool((decompress(ae, data) == ae.reconstruct(X)).all())
+    True
+    >>> decompress(ae, data[:100])
+    Traceback (most recent call last):
+        ...
+    ValueError: data was cut or changed: its checksum is wrong.
     """
     check_estimator(estimator)
     check_number("max_pixels", max_pixels, numbers.Integral, 1)
@@ -147,7 +164,7 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
         shape = (len(index), len(module.bottleneck.alphabet), *module.map_size(size))
         codes = _drawn(estimator.code_model_, shape, header.quality, decoder.draw)
         groups.append(_Group(index, size, codes))
-    decoder.finish(seal_of(head))
+    decoder.finish(seal_of(head, (group.codes for group in groups)))
     decoded = ((group.members, _decoded(estimator, group, header)) for group in groups)
     return _in_order(decoded, header)
 
@@ -182,6 +199,17 @@ def n_bits(estimator: Any, X: Any, *, quality: float = 0) -> np.ndarray:
     See Also
     --------
     compress : Encode X.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> from skae.coding import compress, n_bits
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, bottleneck="fsq", max_epochs=1, random_state=0).fit(X)
+    >>> ideal = n_bits(ae, X).sum() / 8
+    >>> bool(len(compress(ae, X)) < 1.02 * ideal + 30)
+    True
     """
     check_estimator(estimator)
     quality = _on_grid(estimator, quality)
@@ -211,10 +239,10 @@ def check_estimator(estimator: Any) -> None:
     check_is_fitted(estimator)
     module = estimator.module_
     name = type(estimator).__name__
-    if not module.bottleneck.discrete:
+    if not module.bottleneck.alphabet:
         raise ValueError(
-            f"estimator must have a discrete bottleneck, got {type(module.bottleneck).__name__}, whose codes are no "
-            f"integers: fit {name} with bottleneck='rounded' or 'fsq'."
+            f"estimator must have a discrete bottleneck with an alphabet, got {type(module.bottleneck).__name__}, "
+            f"whose codes are no integers: fit {name} with bottleneck='rounded' or 'fsq'."
         )
     if vars(estimator).get("code_model_") is None:
         raise ValueError("estimator must have a code_model_, the probabilities of its codes: fit it again.")
@@ -253,8 +281,11 @@ def _sizes_in(header: Header, module: Any, max_pixels: int) -> list[tuple[int, .
     """Return the size of each sample of a header, or one for all, after a check of their pixels in all."""
     if bool(header.sizes) is not module.any_size or (header.is_list and not module.any_size):
         raise ValueError("data is damaged: its samples are of another kind than those of the estimator.")
-    of_one = math.prod(module.input_shape[1:] if len(module.input_shape) == 3 else module.input_shape)
-    pixels = [math.prod(size) for size in header.sizes] if header.sizes else [of_one]
+    if header.sizes:
+        # The memory that is needed is that of the code, which has a position for a whole block of pixels.
+        pixels = [math.prod(module.code_size(size)) * module.network.stride**2 for size in header.sizes]
+    else:
+        pixels = [math.prod(module.input_shape[1:] if len(module.input_shape) == 3 else module.input_shape)]
     n_pixels = sum(pixels) * (header.n_samples if len(pixels) == 1 else 1)
     if n_pixels > max_pixels:
         raise ValueError(
@@ -272,9 +303,9 @@ def digest_of(estimator: Any) -> bytes:
     module = estimator.module_
     found = hashlib.blake2b(estimator.code_model_.digest(), digest_size=DIGEST_SIZE)
     arrays = {name: tensor.cpu().numpy() for name, tensor in module.state_dict().items()}
-    arrays |= {"mean": np.float64(module.mean), "scale": np.float64(module.scale)}
+    arrays |= {name: np.asarray(getattr(module, name), np.float64) for name in ("mean", "scale")}
     for name in sorted(arrays):
-        A = np.asarray(arrays[name])
+        A = arrays[name]
         found.update(f"{name} {A.dtype.name} {A.shape} ".encode())
         found.update(np.ascontiguousarray(A, A.dtype.newbyteorder("<")).tobytes())
     layout = estimator._layout
@@ -290,8 +321,7 @@ def _encoded(estimator: Any, X: Any, quality: float) -> list[_Group]:
     def quantized(x: Tensor) -> Tensor:
         if x.isnan().any():
             raise ValueError("X must have no NaN, which codes do not keep: fill missing values, by reconstruct, first.")
-        h = check_finite(module.outputs(x), "X")
-        return module.quantize(h, module._size_of(x), quality).flatten(1)
+        return integers_of(module, x, quality)
 
     found = estimator._run(quantized, X, dtype=torch.int64, gives="code")
     if isinstance(X, ImageList):
@@ -342,7 +372,10 @@ def _decoded(estimator: Any, group: _Group, header: Header) -> np.ndarray:
         codes = torch.from_numpy(group.codes).to(estimator.net_.device)
         z = module.dequantize(codes, header.quality).cpu()
     X_hat = as_array(estimator._decode(z, project=False, size=group.size))
-    dtype = np.dtype(header.dtype)
+    return _as_dtype(X_hat, np.dtype(header.dtype))
+
+
+def _as_dtype(X_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind == "u":
         # The largest float below 2^bits, as there is none for the largest uint64; the conversion cuts digits off.
         X_hat = np.rint(X_hat.astype(np.float64)).clip(0, np.nextafter(2.0 ** (8 * dtype.itemsize), 0))

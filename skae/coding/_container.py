@@ -1,22 +1,25 @@
 """What stands around coded symbols: which model and which samples they are of, and a checksum.
 
 The format of version 1, frozen: the magic number (4 bytes), the version (1), the digest of the model (8), the quality
-in 64ths, the dtype of X (1), the kind (1), the number of samples, heights and widths where images may have any (none,
+in eighths, the dtype of X (1), the kind (1), the number of samples, heights and widths where images may have any (none,
 those of all, or those of each, as the kind says), the coded symbols, and the CRC-32 of everything before it (4).
 Numbers have seven bits in a byte, the lowest first; all bytes but the last have the highest bit set. The quality is
-2 * q, or -2 * q - 1 for a negative q.
+2 * q, or -2 * q - 1 for a negative q. What the coder begins with is the lower half of the CRC-32 of the header and of
+all integers, of 32 bits each, by size in the order of the first sample of each.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 MAGIC = b"SKAC"
 VERSION = 1
 DIGEST_SIZE = 8
-QUALITY_GRID = 64
+QUALITY_GRID = 8
 DTYPES = ("float32", "float64", "uint8", "uint16", "uint32", "uint64")
 _ARRAY, _IMAGES, _LIST, _LIST_OF_SIZES = range(4)  # kinds
 _START = len(MAGIC) + 1 + DIGEST_SIZE
@@ -66,9 +69,15 @@ class Header(NamedTuple):
         )
 
 
-def seal_of(header: bytes) -> int:
-    """Return what the coder's first state says of the header: another header is noticed when symbols are decoded."""
-    return zlib.crc32(header) & 0xFFFF
+def seal_of(header: bytes, codes: Iterable[np.ndarray]) -> int:
+    """Return what the coder begins with: part of the CRC-32 of the header and of the integers that are coded.
+
+    It costs no bytes, and tells whether the integers that come out are those that went in.
+    """
+    found = zlib.crc32(header)
+    for integers in codes:
+        found = zlib.crc32(integers.astype("<i4").tobytes(), found)
+    return found & 0xFFFF
 
 
 def pack(header: bytes, body: bytes) -> bytes:

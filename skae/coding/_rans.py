@@ -53,16 +53,13 @@ class Encoder:
 
     def n_bits(self) -> float:
         """Return the ideal length of the stream."""
-        counts = np.zeros((1 << PRECISION) + 1, np.int64)
-        for frequencies in self._frequencies:
-            counts += np.bincount(frequencies, minlength=len(counts))
+        counts = np.bincount(_joined(self._frequencies))
         used = np.flatnonzero(counts)
         return float(counts[used] @ (PRECISION - np.log2(used)))
 
     def finish(self, seal: int = 0, n_lanes: int | None = None) -> bytes:
         """Return the stream of all symbols; the decoder has to know the ``seal``, from 0 to 65535."""
-        frequencies = np.concatenate(self._frequencies or [np.zeros(0, np.uint16)])
-        starts = np.concatenate(self._starts or [np.zeros(0, np.uint16)])
+        frequencies, starts = _joined(self._frequencies), _joined(self._starts)
         n = len(frequencies)
         if n_lanes is None:
             n_lanes = int(self.n_bits() / 8 * _LANE_SHARE / _LANE_BYTES)
@@ -81,12 +78,16 @@ class Encoder:
                 full = (x >= limits[row]).nonzero()[0]
                 if len(full):
                     large = x.take(full)
-                    words.append(large.astype("<u2"))  # their lower 16 bits
+                    words.append(large.astype(np.uint16))  # their lower 16 bits
                     x[full] = large >> 16
                 x += x // f * rest[row]
                 x += c_all[row]
         head = np.array([n_lanes], "<u2").tobytes() + states.astype("<u4").tobytes()
-        return head + np.concatenate(words[::-1] or [np.zeros(0, "<u2")]).tobytes()
+        return head + _joined(words[::-1]).astype("<u2").tobytes()
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.uint16), *parts])
 
 
 class Decoder:

@@ -246,8 +246,8 @@ def _crop_size(est: Any, images: ImageList, earlier: Any, *, any_size: bool) -> 
     else:
         size = tuple(est.crop_size) if isinstance(est.crop_size, tuple | list) else (est.crop_size,) * 2
     _refuse_small(images, size)
-    if est.augmentation == "flip_rotate" and size[0] != size[1]:
-        raise ValueError(f"augmentation='flip_rotate' needs crops that are square, got crops of size {size}.")
+    if str(est.augmentation).startswith("flip_rotate") and size[0] != size[1]:
+        raise ValueError(f"augmentation={est.augmentation!r} needs crops that are square, got crops of size {size}.")
     return int(size[0]), int(size[1])
 
 

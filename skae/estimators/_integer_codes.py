@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._data.arrays import as_array, as_tensor
+from .._data.chunked import check_finite
 from .._density.factorized import Factorized
 from .._density.integer_codes import check_integer_codes, count_symbols, usage_and_perplexity
 from .._density.integer_prior import INTEGER_DENSITIES, IntegerPrior
@@ -25,9 +26,10 @@ def has_integer_codes(est: Any) -> bool:
     return True
 
 
-def integers_of(module: Any, x: Tensor) -> Tensor:
+def integers_of(module: Any, x: Tensor, quality: float = 0.0) -> Tensor:
     """Return the integer codes of samples in data units, flat (n, n_integers * n_positions), integer by integer."""
-    return module.quantize(module.outputs(x), module._size_of(x)).flatten(1)
+    h = check_finite(module.outputs(x), "X")  # as integers do not show it
+    return module.quantize(h, module._size_of(x), quality).flatten(1)
 
 
 def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any]:
