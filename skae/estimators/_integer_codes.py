@@ -45,9 +45,11 @@ def describe_integer_codes(net: Any, data: FitData) -> dict[str, Any]:
     codes = flat.reshape(len(flat), len(alphabet), *module.map_size())
     present = slice(None) if data.sample_weight is None else data.sample_weight > 0
     usage, perplexity = usage_and_perplexity(count_symbols(codes[present], alphabet), alphabet)
-    # Positions of crops are no positions of images.
-    by_position = "auto" if not getattr(data.layout, "any_size", False) else False
-    model = Factorized(alphabet, by_position).fit(codes, data.sample_weight)
+    model = module.bottleneck.code_model()
+    if model is None:
+        # Positions of crops are no positions of images.
+        by_position = "auto" if not getattr(data.layout, "any_size", False) else False
+        model = Factorized(alphabet, by_position).fit(codes, data.sample_weight)
     return {"alphabet_": alphabet, "code_usage_": usage, "code_perplexity_": perplexity, "code_model_": model}
 
 
@@ -78,7 +80,9 @@ def _codes(est: Any, given: Any, name: str) -> Any:
     if found.ndim != (4 if is_spatial(module) else 2):
         wanted = f"(n, {n_integers}, h, w)" if is_spatial(module) else f"(n, {n_integers})"
         raise ValueError(f"{name} must be of shape {wanted}, as indices returns them, got {found.shape}.")
-    found, _ = check_integer_codes(found.reshape(*found.shape, *[1] * (4 - found.ndim)), module.bottleneck.alphabet, name)
+    found, _ = check_integer_codes(
+        found.reshape(*found.shape, *[1] * (4 - found.ndim)), module.bottleneck.alphabet, name
+    )
     shape = found.shape[2:]
     if not module.any_size and shape != module.map_size():
         raise ValueError(f"{name} must have {module.map_size()} positions, as in fit, got {shape}.")
