@@ -162,7 +162,7 @@ def test_other_bottlenecks_have_no_integers(digits):
     assert hasattr(clone(model), "indices"), "what it is to be is not known before fit"
     model.fit(digits[:50])
     for name in ("indices", "from_indices"):
-        with pytest.raises(AttributeError, match="integer codes need a discrete bottleneck, .*got Identity"):
+        with pytest.raises(AttributeError, match=r"integer codes need a discrete bottleneck, .*got Identity"):
             getattr(model, name)
     for name in ("alphabet_", "code_model_", "code_usage_", "code_perplexity_"):
         assert not hasattr(model, name)
