@@ -81,7 +81,7 @@ class Factorized(BaseEstimator):
 
         Parameters
         ----------
-        codes : ndarray of shape (n, n_integers, h, w) and an integer dtype
+        codes : ndarray of shape (n, n_integers, h, w) and dtype int
             Codes.
         sample_weight : array-like of shape (n,), default=None
             Weights; their mean counts as one.
@@ -156,7 +156,7 @@ class Factorized(BaseEstimator):
 
         Parameters
         ----------
-        codes : ndarray of shape (n, n_integers, h, w) and an integer dtype
+        codes : ndarray of shape (n, n_integers, h, w) and dtype int
             Codes, of any height and width.
 
         Returns

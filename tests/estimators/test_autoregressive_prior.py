@@ -167,3 +167,11 @@ def test_a_discrete_bottleneck_may_have_other_priors(images):
     ae = ConvAutoencoder(2, prior="mixture", module__channels=(4, 8), **FAST).fit(images)
     assert type(ae.code_model_) is Factorized
     assert ae.sample(3, random_state=0).shape == (3, 8, 8)
+
+
+def test_a_model_trained_with_the_bottleneck_stays_the_code_model(images):
+    ae = ConvAutoencoder(2, prior="autoregressive", bottleneck="rounded", max_epochs=1, random_state=0, **named(SMALL))
+    ae.fit(images)
+    assert type(ae.prior_) is Autoregressive
+    assert type(ae.code_model_) is type(ae.module_.bottleneck.code_model())
+    assert ae.sample(3, random_state=0).shape == (3, 8, 8)
