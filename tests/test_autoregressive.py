@@ -317,7 +317,7 @@ def test_constant_codes_cost_almost_nothing():
 
 def test_epochs_follow_the_number_of_codes():
     model = Autoregressive()
-    assert [model._n_epochs(n) for n in (10, 640, 3200, 10**6)] == [100, 100, 20, 4]
+    assert [model._n_epochs(n) for n in (10, 480, 4800, 10**6)] == [100, 100, 10, 2]
     assert small(max_epochs=3)._n_epochs(10) == 3
 
 

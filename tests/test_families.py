@@ -288,7 +288,10 @@ def test_integers_are_of_the_alphabet_and_stand_for_the_code(cls, n, seed, start
 def test_a_bottleneck_of_one_quality_refuses_others(cls):
     part = cls()
     part.setup(4)
-    for of_quality in (lambda q: part.quantize(draw(0, 5, 4), q), lambda q: part.dequantize(part.quantize(draw(0, 5, 4)), q)):
+    for of_quality in (
+        lambda q: part.quantize(draw(0, 5, 4), q),
+        lambda q: part.dequantize(part.quantize(draw(0, 5, 4)), q),
+    ):
         with pytest.raises(ValueError, match=rf"quality == 1, must be 0: {cls.__name__} has one quality"):
             of_quality(1)
 

@@ -24,8 +24,8 @@ from .whole_raster import WholeRaster, exponentials, frequencies, whole_weights
 
 _FEW = 20  # codes, of which none are held out
 _MOST_HELD_OUT = 1000
-_BATCHES = 1000  # of a fit by default
-_FEWEST_EPOCHS, _MOST_EPOCHS = 4, 100
+_BATCHES = 1500  # of a fit by default
+_FEWEST_EPOCHS, _MOST_EPOCHS = 2, 100
 _DROPPED = 1 / 8  # share of the codes trained on without the biases of their positions
 _MOST_CACHED = 2**24  # numbers; it decides how many codes go side by side, and so is part of the format of files
 _MOST_CACHED_OF_ONE = 2**27  # 1 GB
@@ -58,10 +58,10 @@ class Autoregressive(BaseEstimator):
     kernel_size : int, default=5
         Side of the convolutions; odd.
     max_epochs : int or 'auto', default='auto'
-        Passes over the codes. 'auto' takes as many as make 1,000 batches, from 4 to 100.
-    lr : float, default=4e-3
+        Passes over the codes. 'auto' takes as many as make 1,500 batches, from 2 to 100.
+    lr : float, default=1e-2
         The highest learning rate.
-    batch_size : int, default=64
+    batch_size : int, default=32
         Codes in a batch, at most.
     validation_fraction : float, default=0.1
         Share of the codes, at most 1,000, that is held out to choose the best weights, in [0, 1). Fewer than 20 codes
@@ -124,8 +124,8 @@ class Autoregressive(BaseEstimator):
         kernel_size: int = 5,
         *,
         max_epochs: int | str = "auto",
-        lr: float = 4e-3,
-        batch_size: int = 64,
+        lr: float = 1e-2,
+        batch_size: int = 32,
         validation_fraction: float = 0.1,
         position_biases: bool = True,
         alphabet: Sequence[int | None] | None = None,

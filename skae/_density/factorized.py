@@ -81,7 +81,7 @@ class Factorized(BaseEstimator):
 
         Parameters
         ----------
-        codes : ndarray of shape (n, n_integers, h, w) and an integer dtype
+        codes : ndarray of shape (n, n_integers, h, w) and dtype int
             Codes.
         sample_weight : array-like of shape (n,), default=None
             Weights; their mean counts as one.
@@ -156,7 +156,7 @@ class Factorized(BaseEstimator):
 
         Parameters
         ----------
-        codes : ndarray of shape (n, n_integers, h, w) and an integer dtype
+        codes : ndarray of shape (n, n_integers, h, w) and dtype int
             Codes, of any height and width.
 
         Returns
@@ -214,12 +214,9 @@ class Factorized(BaseEstimator):
         codes = np.zeros((n_samples, len(self.alphabet_), *shape), np.int64)
 
         def draw(tables: Tables, which: np.ndarray) -> np.ndarray:
-            if temperature != 1:
-                logs = np.log(
-                    tables.frequencies, where=tables.frequencies > 0, out=np.full(tables.frequencies.shape, -np.inf)
-                )
-                tables = Tables(frequencies_of(np.exp((logs - logs.max(1, keepdims=True)) / temperature)))
-            return tables.find(which, rng.randint(1 << PRECISION, size=len(which)))
+            tables = tables if temperature == 1 else _tempered(tables, temperature)
+            slots = (which << PRECISION) + rng.randint(1 << PRECISION, size=len(which))
+            return np.searchsorted(tables.edges, slots, side="right") - 1 - which * tables.frequencies.shape[1]
 
         for step in self.steps(codes):
             codes.reshape(-1)[step.index] = read(step, draw)

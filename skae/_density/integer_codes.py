@@ -13,7 +13,9 @@ from .._utils.checks import check_number
 from .tables import LARGEST_ALPHABET
 
 
-def check_integer_codes(codes: Any, alphabet: Sequence[int | None] | None, name: str = "codes") -> tuple[np.ndarray, tuple[int | None, ...]]:
+def check_integer_codes(
+    codes: Any, alphabet: Sequence[int | None] | None, name: str = "codes"
+) -> tuple[np.ndarray, tuple[int | None, ...]]:
     """Return codes as int64 (n, n_integers, h, w), and the alphabet; None stands for integers without bounds."""
     codes = np.asarray(codes)
     if codes.dtype.kind not in "iu":

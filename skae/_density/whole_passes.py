@@ -132,7 +132,9 @@ class Passes(BaseEstimator):
             n_digits = _SUM - _ACTIVATION + _FACTOR
             mean = _rounded(mean * self.from_base_[at] * _MEANS, n_digits)
             log_scale = log_scale + self.base_[p.first : p.last, None] + self.log_factors_[at]
-            scale = _rounded((log_scale - round(LEAST_LOG_SCALE * 2**_SUM)) * _SCALES, _SUM).clip(0, len(self.reach_) - 1)
+            scale = _rounded((log_scale - round(LEAST_LOG_SCALE * 2**_SUM)) * _SCALES, _SUM).clip(
+                0, len(self.reach_) - 1
+            )
             yield Step(
                 index[:, p.first : p.last, ::every, ::every][:, :, mask].ravel(),
                 self._tables,

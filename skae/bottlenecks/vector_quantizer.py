@@ -14,6 +14,7 @@ from ._usage import count_levels, usage_metrics
 from .base import Bottleneck, Latent
 
 _ROWS_OF_A_CODE = 16  # that k-means gets for each of its centers, at most
+_MOST_DISTANCES = 2**24  # between rows and centers; with so many codes that no rows remain, these are the start
 _MOMENTUM = 0.2  # of the running mean and variance
 _LEAST_VARIANCE = 1e-30  # of which float32 takes the root without losing digits
 
@@ -30,10 +31,10 @@ class VectorQuantizer(Bottleneck):
 
     and the encoder is kept near it by the commitment loss :math:`\beta \, \lVert h - e \rVert^2`, which counts in
     training alone. The codebook starts as the centers of k-means. A code that falls out of use starts again as a vector
-    of the batch, drawn at random. Above, h is the encoder's output less its mean, divided by its standard deviation, one
-    for all components; both follow training as running statistics, since the output of random weights moves faster than
-    a codebook can follow. It is multiplied by the standard deviation at the start, or by 1 where that is less than that
-    of the data.
+    of the batch, drawn at random. Above, h is the encoder's output less its mean, and divided by its standard
+    deviation, one for all components. Both follow training as running statistics, since the output of random weights
+    moves faster than a codebook can follow. It is multiplied by the standard deviation at the start, or by 1 where that
+    is less than that of the data.
 
     Each position of a spatial code has a code of its own, from one codebook. ``net_.history`` has the share of the
     codes in use as ``bottleneck_usage``, and as ``bottleneck_perplexity`` how many codes, used equally often, would
@@ -103,7 +104,8 @@ class VectorQuantizer(Bottleneck):
         self.variance.copy_(torch.where(variance > 0, variance, 1.0))
         self.size.copy_(self.variance.sqrt().clamp(min=1))
         h = self._scaled(h)
-        index = torch.randperm(len(h), generator=generator)[: _ROWS_OF_A_CODE * self.n_codes]
+        n_rows = min(_ROWS_OF_A_CODE * self.n_codes, max(self.n_codes, _MOST_DISTANCES // self.n_codes))
+        index = torch.randperm(len(h), generator=generator)[:n_rows]
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
         rows = np.unique(h[index.to(h.device)].cpu().double().numpy(), axis=0)
         if len(rows) > self.n_codes:

@@ -35,8 +35,8 @@ def integers_of(module: Any, x: Tensor, quality: float = 0.0) -> Tensor:
 def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any]:
     """Return the fitted attributes of discrete codes: their alphabet, their use, and a code model.
 
-    That is the fitted ``prior``, where it is a density of integer codes and there is one for all classes; else what was
-    trained with the bottleneck, or counts.
+    The model is the bottleneck's own, if it has trained one; or else the fitted ``prior``, where it is a density of
+    integer codes and there is one for all classes.
     """
     alphabet = net.module_.bottleneck.alphabet
     if not alphabet:
@@ -44,10 +44,12 @@ def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any
     codes = _integer_codes(net, data)
     present = slice(None) if data.sample_weight is None else data.sample_weight > 0
     usage, perplexity = usage_and_perplexity(count_symbols(codes[present], alphabet), alphabet)
-    # Positions of crops are no positions of images.
-    by_position = "auto" if not getattr(data.layout, "any_size", False) else False
-    model = prior if isinstance(prior, INTEGER_DENSITIES) else net.module_.bottleneck.code_model()
+    model = net.module_.bottleneck.code_model()
+    if model is None and isinstance(prior, INTEGER_DENSITIES):
+        model = prior
     if model is None:
+        # Positions of crops are no positions of images.
+        by_position = "auto" if not getattr(data.layout, "any_size", False) else False
         model = Factorized(alphabet, by_position).fit(codes, data.sample_weight)
     return {"alphabet_": alphabet, "code_usage_": usage, "code_perplexity_": perplexity, "code_model_": model}
 

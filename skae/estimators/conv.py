@@ -51,7 +51,7 @@ class ConvAutoencoder(BaseAutoencoder):
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
         ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
         say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
-    bottleneck : {'identity', 'sparse', 'k_sparse', 'squared_norm', 'mmd', ...}, class or object of \
+    bottleneck : {'identity', 'sparse', 'k_sparse', 'fsq', 'squared_norm', ...}, class or object of \
 `skae.bottlenecks`, default=None
         Regularization or transformation of the code; 'identity' when None. `VAEGenerator` is the estimator for
         variational ones.
@@ -143,6 +143,15 @@ default='squared_error'
     prior_ : density estimator
         The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
         it is that of the latest rows.
+    alphabet_ : tuple of int or None
+        For a discrete bottleneck, the integers of a code at each position: the number of levels of each, None without
+        bounds.
+    code_usage_ : float
+        Share of these levels that occur in the codes of X; of integers without bounds, of those that are not constant.
+    code_perplexity_ : float
+        exp(H), where H is the mean entropy of these integers: so many levels, used equally often, would tell as much.
+    code_model_ : object
+        Probabilities of the integer codes, such as `skae.coding.Factorized`, by which `skae.coding.compress` codes them.
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
     layout_ : ImageLayout

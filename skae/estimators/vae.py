@@ -206,6 +206,15 @@ class VAEGenerator(BaseAutoencoder):
         The fitted ``prior``; for classes one for each of ``classes_``. After `partial_fit` that of the latest rows.
     active_units_ : int
         Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
+    alphabet_ : tuple of int or None
+        For a discrete bottleneck, the integers of a code at each position: the number of levels of each, None without
+        bounds.
+    code_usage_ : float
+        Share of these levels that occur in the codes of X; of integers without bounds, of those that are not constant.
+    code_perplexity_ : float
+        exp(H), where H is the mean entropy of these integers: so many levels, used equally often, would tell as much.
+    code_model_ : object
+        Probabilities of the integer codes, such as `skae.coding.Factorized`, by which `skae.coding.compress` codes them.
     classes_ : ndarray of shape (n_classes,)
         The classes in y, sorted; only for an estimator that is conditional on classes.
     input_shape_ : tuple of int

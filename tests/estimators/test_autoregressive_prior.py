@@ -115,6 +115,7 @@ def test_files_and_pickles_have_the_same_probabilities(spatial, images, tmp_path
     skae.save(spatial, tmp_path / "model.skae")
     codes = spatial.indices(images)
     for same in (skae.load(tmp_path / "model.skae"), pickle.loads(pickle.dumps(spatial))):
+        assert same.code_model_ is same.prior_
         assert same.code_model_.digest() == spatial.code_model_.digest()
         np.testing.assert_array_equal(same.code_model_.score_samples(codes), spatial.code_model_.score_samples(codes))
         np.testing.assert_array_equal(same.sample(3, random_state=0), spatial.sample(3, random_state=0))
@@ -165,4 +166,12 @@ def test_sizes_need_a_density_of_any_size(images):
 def test_a_discrete_bottleneck_may_have_other_priors(images):
     ae = ConvAutoencoder(2, prior="mixture", module__channels=(4, 8), **FAST).fit(images)
     assert type(ae.code_model_) is Factorized
+    assert ae.sample(3, random_state=0).shape == (3, 8, 8)
+
+
+def test_a_model_trained_with_the_bottleneck_stays_the_code_model(images):
+    ae = ConvAutoencoder(2, prior="autoregressive", bottleneck="rounded", max_epochs=1, random_state=0, **named(SMALL))
+    ae.fit(images)
+    assert type(ae.prior_) is Autoregressive
+    assert type(ae.code_model_) is type(ae.module_.bottleneck.code_model())
     assert ae.sample(3, random_state=0).shape == (3, 8, 8)

@@ -34,6 +34,7 @@ import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses, noise
 from skae._training.net import AutoencoderNet
 from skae._utils.rng import Stream
+from skae.coding import Autoregressive, Factorized
 from skae.nn import EncoderDecoder
 
 # ------------------------------------------------------------------ what users write
@@ -349,6 +350,8 @@ BOTTLENECKS = members(bottlenecks, bottlenecks.Bottleneck) | {
     "MMD": late(bottlenecks.MMD, weight=3.0),
     "Gaussian": late(bottlenecks.Gaussian, beta=2.0, warmup=0.7, free_bits=0.1),
     "TotalCorrelation": late(bottlenecks.TotalCorrelation, beta=2.0, warmup=0.9),
+    "FSQ": late(bottlenecks.FSQ, levels=(4, 3)),
+    "VectorQuantizer": late(bottlenecks.VectorQuantizer, n_codes=5, decay=0.5, commitment=0.3, restart_below=0.1),
 }
 LOSSES = members(losses, losses.Loss) | {
     "Huber": late(losses.Huber, delta=0.3),
@@ -409,6 +412,15 @@ for kind, name, prior in (
     (vae, "GaussianMixture class", GaussianMixture),
 ):
     add(f"{kind.__name__} prior {name}", late(kind, prior=prior))
+_raster = {"n_layers": 1, "width": 4, "kernel_size": 3, "max_epochs": 1}
+for name, prior in (("autoregressive", Autoregressive(**_raster)), ("Factorized class", Factorized)):
+    add(f"ae prior {name}", late(ae, prior=prior, bottleneck="fsq"))
+    add(f"conv prior {name}", late(conv, prior=prior, bottleneck="fsq", module__dense=False), lambda: images(6, 6))
+add(
+    "told classes autoregressive",
+    late(vae, conditional="classes", bottleneck="fsq", prior="autoregressive", prior__width=4, prior__max_epochs=1),
+    y=Y["str"],
+)
 add("weighted KernelDensity", late(vae, prior=KernelDensity(bandwidth=0.3)), sample_weight=np.arange(N) % 3 + 0.5)
 
 # y
