@@ -37,6 +37,15 @@ class Passes(BaseEstimator):
         None for each channel: its integers have no bounds.
     qualities_ : tuple of float
         Lowest and highest quality.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, bottleneck="rounded", max_epochs=1, random_state=0).fit(X)
+    >>> ae.code_model_
+    Passes()
     """
 
     alphabet_: tuple[None, ...]
@@ -44,7 +53,20 @@ class Passes(BaseEstimator):
 
     @classmethod
     def of(cls, context: ContextModel, qualities: tuple[float, float]) -> Passes:
-        """Return the model of a trained network."""
+        """Return the model of a trained network.
+
+        Parameters
+        ----------
+        context : ContextModel
+            The network.
+        qualities : tuple of float
+            Lowest and highest quality.
+
+        Returns
+        -------
+        model : Passes
+            The same in whole numbers.
+        """
         found = cls()
         found.n_channels_, found.dense_ = len(context.unit), context.dense
         found.alphabet_ = (None,) * found.n_channels_
@@ -68,7 +90,13 @@ class Passes(BaseEstimator):
         return found
 
     def digest(self) -> bytes:
-        """Return a digest of all numbers that codes depend on."""
+        """Return a digest of all numbers that codes depend on.
+
+        Returns
+        -------
+        digest : bytes
+            16 bytes.
+        """
         found = hashlib.blake2b(digest_size=16)
         for name in sorted(vars(self)):
             value = vars(self)[name]
@@ -116,6 +144,11 @@ class Passes(BaseEstimator):
             The integers.
         quality : float, default=0.0
             Their quality, a multiple of 1/8.
+
+        Yields
+        ------
+        step : Step
+            The integers of a pass.
         """
         at = round(QUALITY_STEPS * (quality - self.qualities_[0]))
         n, _, height, width = codes.shape
