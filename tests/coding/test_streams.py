@@ -7,6 +7,7 @@ from make_streams import CASES, FILES, integers_in
 
 import skae
 from skae._density.whole_numbers import WholeConv2d
+from skae.coding import compress, decompress
 
 STORED = sorted(FILES.glob("*.skc"))
 
@@ -44,3 +45,15 @@ def test_streams_decode_to_the_same_integers(path, way, monkeypatch):
 
 def test_stored_streams_are_small():
     assert all(path.stat().st_size < 400_000 for path in FILES.iterdir())
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_devices_code_and_decode_the_same_integers(path, device):
+    est = skae.load(path.with_suffix(".skae"), device=device)
+    integers, _ = integers_in(est, path.read_bytes())
+    for found, expected in zip(integers, stored(path)[0], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    again = compress(est, decompress(est, path.read_bytes()), quality=CASES[path.stem][3])
+    on_cpu = skae.load(path.with_suffix(".skae"), device="cpu")
+    for a, b in zip(integers_in(est, again)[0], integers_in(on_cpu, again)[0], strict=True):
+        np.testing.assert_array_equal(a, b)
