@@ -106,6 +106,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     device: Any
     net_: Any
     prior_: Any
+    code_model_: Any
     input_shape_: tuple[int, ...]
 
     __metadata_request__inverse_transform: ClassVar[dict[str, Any]] = {"size": UNUSED}  # a pipeline has no use for it

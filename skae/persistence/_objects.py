@@ -257,7 +257,7 @@ class ObjectDecoder(ValueDecoder):
                 vars(found)[name] = attribute
         if isinstance(found, BaseAutoencoder):
             if "code_model_" in fitted and fitted["code_model_"] is None:
-                vars(found)["code_model_"] = fitted.get("prior_")
+                found.code_model_ = fitted.get("prior_")
             found._keep_former_defaults()
         return found
 
