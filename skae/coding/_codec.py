@@ -19,7 +19,8 @@ _PARTS: dict[str, Any] = {
     "n_crops": 800,
     "augmentation": "flip_rotate_scale",
     "batch_size": 8,
-    "early_stopping": False,
+    "lr": 1e-3,
+    "optimizer__betas": (0.9, 0.95),  # the usual 0.999 follows too slowly as gradients grow, and trainings diverged
 }
 
 
