@@ -108,7 +108,9 @@ def fitted(args, *, color, batches, **params):
     images = list(np.load(args.data)["X"])
     if color:  # which the file does not have: the bundled ones but the one that is held out
         raise SystemExit
-    codec = make_codec(max_epochs=batches // EPOCH, n_crops=EPOCH * make_codec().batch_size, random_state=0, **params)
+    codec = make_codec(
+        max_epochs=batches // EPOCH, n_crops=EPOCH * make_codec().batch_size, random_state=0, **params
+    )
     start = time.process_time()
     codec.fit(images)
     return codec, time.process_time() - start

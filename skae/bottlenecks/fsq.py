@@ -69,6 +69,11 @@ class FSQ(Bottleneck):
     per_position = True
     discrete = True
     draws = False
+    n_levels: Tensor
+    mean: Tensor
+    variance: Tensor
+    scale: Tensor
+    counts: Tensor
 
     def __init__(self, levels: int | Sequence[int] = 8) -> None:
         super().__init__()

@@ -69,6 +69,13 @@ class VectorQuantizer(Bottleneck):
 
     per_position = True
     discrete = True
+    codebook: Tensor
+    uses: Tensor
+    sums: Tensor
+    mean: Tensor
+    variance: Tensor
+    size: Tensor
+    counts: Tensor
 
     def __init__(
         self, n_codes: int = 512, decay: float = 0.9, commitment: float = 1.0, restart_below: float = 0.05
