@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed
-from .integer_codes import check_integer_codes
-from .tables import LARGEST_ALPHABET, PRECISION, Step, Tables, bits, frequencies_of, read
+from .integer_codes import check_integer_codes, table_ranges
+from .tables import PRECISION, Step, Tables, bits, frequencies_of, read
 
 _MOST_POSITIONS = 2**12  # that may have tables of their own
 _MOST_FREQUENCIES = 2**20  # in all tables of positions: 2 MB of a file
@@ -246,25 +246,12 @@ def _tempered(tables: Tables, temperature: float) -> Tables:
 class _Spread:
     """The values that have symbols of their own: for each integer the lowest, and how many there are."""
 
-    def __init__(self, low: Sequence[int], span: Sequence[int]) -> None:
+    def __init__(self, low: Any, span: Any) -> None:
         self.low, self.span = np.array(low, np.int64), np.array(span, np.int64)
 
     @classmethod
     def of(cls, codes: np.ndarray, alphabet: Sequence[int | None]) -> _Spread:
-        low, span = [], []
-        for values, n_levels in zip(codes.swapaxes(0, 1), alphabet, strict=True):
-            if n_levels is not None:
-                low.append(0)
-                span.append(n_levels)
-                continue
-            first, last = int(values.min()) - 1, int(values.max()) + 1  # what lies beyond costs extra
-            if last - first >= LARGEST_ALPHABET:
-                middle = int(np.median(values))
-                first = max(first, middle - LARGEST_ALPHABET // 2)
-                last = min(last, first + LARGEST_ALPHABET - 1)
-            low.append(first)
-            span.append(last - first + 1)
-        return cls(low, span)
+        return cls(*table_ranges(codes, alphabet))
 
 
 def _by_integer(codes: np.ndarray, spread: _Spread, weight: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -35,6 +35,26 @@ def check_integer_codes(
     return codes.astype(np.int64, copy=False), alphabet
 
 
+def table_ranges(codes: np.ndarray, alphabet: Sequence[int | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each integer of codes the value of the first symbol of its table, and the number of its symbols.
+
+    For an integer without bounds these are the values that occur, and one on either side, for what lies beyond.
+    """
+    ranges = []
+    for values, n_levels in zip(codes.swapaxes(0, 1), alphabet, strict=True):
+        if n_levels is not None:
+            ranges.append((0, n_levels))
+            continue
+        first, last = int(values.min()) - 1, int(values.max()) + 1  # what lies beyond costs extra
+        if last - first >= LARGEST_ALPHABET:
+            middle = int(np.median(values))
+            first = max(first, middle - LARGEST_ALPHABET // 2)
+            last = min(last, first + LARGEST_ALPHABET - 1)
+        ranges.append((first, last - first + 1))
+    low, span = np.array(ranges, np.int64).T
+    return low, span
+
+
 def count_symbols(codes: np.ndarray, alphabet: Sequence[int | None]) -> list[np.ndarray]:
     """Count the values of each integer of codes (n, n_integers, ...).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -112,19 +113,32 @@ class LatentPrior:
         return (vectors[index], *others)  # type: ignore[return-value]
 
     def _draw(self, density: Any, c: np.ndarray | None, n_samples: int, n_components: int, seed: int) -> np.ndarray:
-        if isinstance(self.condition, Classes):
-            assert c is not None
-            codes = np.empty((n_samples, n_components), np.float32)
-            for label, of_class in enumerate(density):
-                rows = np.flatnonzero(c[:, label])
-                if len(rows):
-                    if of_class is None:
-                        raise ValueError(f"Class {self.condition.classes.tolist()[label]!r} had no rows to learn from.")
-                    codes[rows] = sample_prior(of_class, len(rows), seed + label)
-            return codes
         if c is not None and isinstance(density, GaussianMixture) and density.n_features_in_ > n_components:
             return sample_given(density, c, seed)
-        return sample_prior(density, n_samples, seed)
+        return self._by_class(density, c, n_samples, sample_prior, seed)
+
+    def _by_class(
+        self,
+        density: Any,
+        c: np.ndarray | None,
+        n_samples: int,
+        draw: Callable[[Any, int, int], np.ndarray],
+        seed: int,
+    ) -> np.ndarray:
+        """Return the draws of ``draw(density, n_samples, seed)``, for classes from the density of each."""
+        if not isinstance(self.condition, Classes):
+            return draw(density, n_samples, seed)
+        assert c is not None
+        codes: Any = None
+        for label, of_class in enumerate(density):
+            rows = np.flatnonzero(c[:, label])
+            if len(rows):
+                if of_class is None:
+                    raise ValueError(f"Class {self.condition.classes.tolist()[label]!r} had no rows to learn from.")
+                drawn = draw(of_class, len(rows), seed + label)
+                codes = np.empty((n_samples, *drawn.shape[1:]), drawn.dtype) if codes is None else codes
+                codes[rows] = drawn
+        return codes
 
 
 def _is_full_mixture(prior: Any) -> bool:

@@ -137,9 +137,9 @@ class ContextModel(nn.Module):
 
     def __init__(self, n_channels: int, *, dense: bool, width: int) -> None:
         super().__init__()
-        self.dense, self.passes = dense, passes_of(n_channels, dense=dense)
+        self.dense, passes = dense, passes_of(n_channels, dense=dense)
         nets: dict[str, nn.Module] = {}
-        for p in self.passes:
+        for p in passes:
             n_own = p.last - p.first if p.refines else 0
             kernel_size = 1 if dense else (5 if n_own else 3)
             if p.name not in nets:
@@ -151,6 +151,11 @@ class ContextModel(nn.Module):
 
     unit: Tensor
     base: Tensor
+
+    @property
+    def passes(self) -> list[Pass]:
+        """The passes, in their order."""
+        return passes_of(len(self.unit), dense=self.dense)
 
     @torch.no_grad()
     def init_from(self, y: Tensor) -> None:

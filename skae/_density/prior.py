@@ -15,22 +15,32 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._utils.slots import did_you_mean, find_name
 from .._utils.threads import threads_for
+from .autoregressive import Autoregressive
 from .mixture import choose_mixture
 
+_NAMES = ("mixture", "autoregressive")
 _SHORT_NAMES = {"gmm": "mixture", "gaussian_mixture": "mixture"}
 # Codes are NumPy arrays whatever X is, and with dispatch GaussianMixture supports fewer options.
 _in_numpy = config_context(array_api_dispatch=False)
 
 
 def check_prior(prior: Any) -> None:
-    """Check that ``prior`` is 'mixture' or a density estimator, given as a class or an instance."""
-    if isinstance(prior, str) and find_name(prior, ("mixture",), _SHORT_NAMES):
+    """Check that ``prior`` is the name of one or a density estimator, given as a class or an instance."""
+    if isinstance(prior, str) and find_name(prior, _NAMES, _SHORT_NAMES):
         return
     if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
         raise TypeError(
             "prior must be None, 'mixture' or a scikit-learn density estimator with fit and sample, "
-            f"such as GaussianMixture(10) or KernelDensity(), got {prior!r}.{did_you_mean(prior, ('mixture',))}"
+            "such as GaussianMixture(10) or KernelDensity(), or 'autoregressive' for the integer codes of a discrete "
+            f"bottleneck, got {prior!r}.{did_you_mean(prior, _NAMES)}"
         )
+
+
+def class_of(prior: Any) -> Any:
+    """Return the class that a name stands for; anything else, and 'mixture', which has none, as it is."""
+    if isinstance(prior, str) and find_name(prior, _NAMES, _SHORT_NAMES) == "autoregressive":
+        return Autoregressive
+    return prior
 
 
 @_in_numpy

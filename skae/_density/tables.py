@@ -31,10 +31,13 @@ class Tables:
     """
 
     def __init__(self, frequencies: Sequence[np.ndarray] | np.ndarray) -> None:
-        width = max(len(row) for row in frequencies)
-        self.frequencies = np.zeros((len(frequencies), width), np.int64)
-        for row, given in zip(self.frequencies, frequencies, strict=True):
-            row[: len(given)] = given
+        if isinstance(frequencies, np.ndarray):
+            self.frequencies = frequencies.astype(np.int64, copy=False)
+        else:
+            width = max(len(row) for row in frequencies)
+            self.frequencies = np.zeros((len(frequencies), width), np.int64)
+            for row, given in zip(self.frequencies, frequencies, strict=True):
+                row[: len(given)] = given
         self.starts = np.cumsum(self.frequencies, 1) - self.frequencies
         self.edges = (self.starts + (np.arange(len(self.starts)) << PRECISION)[:, None]).ravel()
 

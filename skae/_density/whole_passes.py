@@ -37,6 +37,15 @@ class Passes(BaseEstimator):
         None for each channel: its integers have no bounds.
     qualities_ : tuple of float
         Lowest and highest quality.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import skae
+    >>> X = load_digits().data
+    >>> ae = skae.AutoencoderTransformer(4, bottleneck="rounded", max_epochs=1, random_state=0).fit(X)
+    >>> ae.code_model_
+    Passes()
     """
 
     alphabet_: tuple[None, ...]
@@ -44,7 +53,20 @@ class Passes(BaseEstimator):
 
     @classmethod
     def of(cls, context: ContextModel, qualities: tuple[float, float]) -> Passes:
-        """Return the model of a trained network."""
+        """Return the model of a trained network.
+
+        Parameters
+        ----------
+        context : ContextModel
+            The network.
+        qualities : tuple of float
+            Lowest and highest quality.
+
+        Returns
+        -------
+        model : Passes
+            The same in whole numbers.
+        """
         found = cls()
         found.n_channels_, found.dense_ = len(context.unit), context.dense
         found.alphabet_ = (None,) * found.n_channels_
@@ -63,11 +85,18 @@ class Passes(BaseEstimator):
         found.to_base_ = np.rint(np.exp2(_FACTOR - grid / 4)).astype(np.int64)
         found.from_base_ = np.rint(np.exp2(_FACTOR + grid / 4)).astype(np.int64)
         found.log_factors_ = np.rint(grid * (math.log(2) / 4) * 2**_SUM).astype(np.int64)
-        found.frequencies_, found.reach_ = _logistic_tables()
+        frequencies, found.reach_ = _logistic_tables()
+        found.frequencies_ = frequencies[frequencies > 0].astype(np.uint16)  # one table after the other: a tenth of it
         return found
 
     def digest(self) -> bytes:
-        """Return a digest of all numbers that codes depend on."""
+        """Return a digest of all numbers that codes depend on.
+
+        Returns
+        -------
+        digest : bytes
+            16 bytes.
+        """
         found = hashlib.blake2b(digest_size=16)
         for name in sorted(vars(self)):
             value = vars(self)[name]
@@ -78,7 +107,8 @@ class Passes(BaseEstimator):
 
     @cached_property
     def _tables(self) -> Tables:
-        return Tables(self.frequencies_)
+        lengths = np.repeat(2 * self.reach_ + 2, _MEANS)
+        return Tables(np.split(self.frequencies_, np.cumsum(lengths)[:-1]))
 
     @cached_property
     def _passes(self) -> list[Pass]:
@@ -114,6 +144,11 @@ class Passes(BaseEstimator):
             The integers.
         quality : float, default=0.0
             Their quality, a multiple of 1/8.
+
+        Yields
+        ------
+        step : Step
+            The integers of a pass.
         """
         at = round(QUALITY_STEPS * (quality - self.qualities_[0]))
         n, _, height, width = codes.shape

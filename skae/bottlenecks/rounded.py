@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .._density.passes import ContextModel
 from .._density.whole_passes import Passes
-from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks

@@ -38,7 +38,7 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
     """Encode X as bytes, from which `decompress` reconstructs it.
 
     The integers that X is encoded as are coded with the probabilities of ``code_model_``, in nearly as many bits as
-    `n_bits` tells. Around them stand 25 bytes or more: what the samples are, which model made them, and a checksum. So
+    `n_bits` tells. Around them stand about 30 bytes: what the samples are, which model made them, and a checksum. So
     compress many small samples at once.
 
     **The fitted estimator is the key**: only it decodes the bytes. Keep it with `skae.save`; a new fit, even on the

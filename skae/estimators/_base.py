@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -46,13 +47,25 @@ from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data
 from ._hints import explain_missing, names_arguments
 from ._html import documented
-from ._image_arguments import as_any_size, by_image, code_maps, count_values, pooled, width_of_draws
+from ._image_arguments import (
+    as_any_size,
+    by_image,
+    check_image_size,
+    code_maps,
+    count_values,
+    pooled,
+    width_of_draws,
+)
 from ._integer_codes import (
     as_user_has_them,
+    check_integer_prior,
     codes_of_integers,
     describe_integer_codes,
+    draw_integer_codes,
+    fit_integer_prior,
     has_integer_codes,
     integers_of,
+    is_integer_density,
 )
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
 from ._warnings import renamed_argument, warn
@@ -93,6 +106,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     device: Any
     net_: Any
     prior_: Any
+    code_model_: Any
     input_shape_: tuple[int, ...]
 
     __metadata_request__inverse_transform: ClassVar[dict[str, Any]] = {"size": UNUSED}  # a pipeline has no use for it
@@ -269,9 +283,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _resolve(self) -> ModelSpec:
         """Check the parameters and look up the parts."""
         _extra.check_extra_names(self)
-        find_prior(self)
+        prior = find_prior(self)
         check_crop_params(self)
         spec = resolve_parameters(self)
+        check_integer_prior(prior, spec.bottleneck)
         if spec.bottleneck.is_variational and not self._has_likelihoods:
             warn(
                 f"bottleneck={type(spec.bottleneck).__name__} makes codes distributions, of which "
@@ -286,7 +301,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
         earlier = vars(self).get("prior_") if goes_on else None
         described = self._describe_codes(net, data, net.stream.draw_seed(), earlier)
-        described |= describe_integer_codes(net, data)
+        described |= describe_integer_codes(net, data, described.get("prior_"))
         if goes_on:
             n_iter = best_epoch = self.n_iter_ + 1
             loss_curve = [*self.loss_curve_, *loss_curve]
@@ -318,8 +333,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if self.prior is None:
             return {}
         codes = BatchRunner(net.module_, net.device).run(net.module_.encode, data.X).numpy()
-        prior = LatentPrior(find_prior(self), data.condition, width_of_draws(net.module_, data.layout))
-        return {"prior_": prior.fit(codes, data.c, data.sample_weight, seed, earlier)}
+        return {"prior_": self._fit_prior(codes, net, data, seed, earlier)}
+
+    def _fit_prior(self, codes: np.ndarray, net: Any, data: FitData, seed: int, earlier: Any) -> Any:
+        prior = find_prior(self)
+        if is_integer_density(prior):
+            return fit_integer_prior(prior, net, data, seed, earlier)
+        prior = LatentPrior(prior, data.condition, width_of_draws(net.module_, data.layout))
+        return prior.fit(codes, data.c, data.sample_weight, seed, earlier)
 
     def _warn_of_data(self, X: Any, data: FitData, y: Any, *, new: bool) -> None:
         """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
@@ -818,7 +839,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     # ---------------------------------------------------------------- sampling
 
     @available_if(_has_prior)
-    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, *, size: Any = None
+    ) -> np.ndarray:
         """Draw rows: codes from ``prior_``, decoded.
 
         Parameters
@@ -827,6 +850,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             Number of rows.
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same rows at every call.
+        size : int or (height, width), default=None
+            Size of the images, for a network that takes any (``module__dense=False``); that of `fit` when None. It
+            needs an estimator that was fitted on crops, or ``prior='autoregressive'``.
 
         Returns
         -------
@@ -841,9 +867,37 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             If ``n_samples`` or ``random_state`` is not what it has to be.
         """
         self._check_sampling(n_samples)
-        prior = LatentPrior(self.prior, NO_CONDITION, width_of_draws(self.module_, self._layout))
-        codes = prior.sample(self.prior_, None, n_samples, self.n_components_, draw_seed(random_state))
-        return self._decode(codes).numpy()
+        size = self._sample_size(size)
+        return self._decode(self._draw_codes(n_samples, None, draw_seed(random_state), size), size=size).numpy()
+
+    def _sample_size(self, size: Any) -> tuple[int, int] | None:
+        """Check the size of images to draw; None for that of `fit`."""
+        if size is None:
+            return None
+        size = check_image_size(size)
+        if not self.module_.any_size:
+            raise ValueError("size needs a network that takes images of any size: module='conv', module__dense=False.")
+        if size == tuple(self.module_.input_shape[1:]):
+            return None
+        of_wholes = self.prior is not None and width_of_draws(self.module_, self._layout) is None
+        if of_wholes and not is_integer_density(self.prior_):
+            raise ValueError(
+                f"size={size} needs {self._priors_of_any_size}, or an estimator that was fitted on crops: prior_ is a "
+                f"density of the codes of whole images of the size {tuple(self.module_.input_shape[1:])}."
+            )
+        return size
+
+    _priors_of_any_size = "prior='autoregressive'"
+
+    def _draw_codes(self, n: int, c: np.ndarray | None, seed: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Draw codes from ``prior_``, given conditions, for images of ``size``."""
+        if is_integer_density(self.prior_):
+            return draw_integer_codes(self, c, n, size, seed)
+        width = self.n_components_
+        if size is not None:
+            width = self.module_.n_components * math.prod(self.module_.code_size(size))
+        prior = LatentPrior(self.prior, self._context, width_of_draws(self.module_, self._layout))
+        return prior.sample(self.prior_, c, n, width, seed)
 
     def _check_sampling(self, n_samples: int) -> None:
         check_is_fitted(self)

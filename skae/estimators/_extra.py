@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._density.prior import class_of
 from .._utils.sklearn_compat import parameter_names
 from .._utils.slots import check_names, without_part
 from ._hints import parameter_hint
@@ -43,6 +44,7 @@ def _is_extra(est: Any, name: str, params: dict[str, Any]) -> bool:
     """Whether ``name`` is kept for a string or a class, rather than set on a part that is an object."""
     slot, _, rest = name.partition("__")
     part = params.get(slot, getattr(est, slot, None))
+    part = class_of(part) if slot == "prior" else part
     # 'mixture' is no class, and chooses for itself.
     if rest and ((slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior") and part is None)):
         raise ValueError(without_part(name, slot, part))

@@ -12,6 +12,7 @@ from .._data.arrays import as_array, as_tensor
 from .._data.chunked import check_finite
 from .._density.factorized import Factorized
 from .._density.integer_codes import check_integer_codes, count_symbols, usage_and_perplexity
+from .._density.integer_prior import INTEGER_DENSITIES, IntegerPrior
 from .._module.runner import BatchRunner
 from ._fit_data import FitData
 
@@ -31,26 +32,81 @@ def integers_of(module: Any, x: Tensor, quality: float = 0.0) -> Tensor:
     return module.quantize(h, module._size_of(x), quality).flatten(1)
 
 
-def describe_integer_codes(net: Any, data: FitData) -> dict[str, Any]:
-    """Return the fitted attributes of discrete codes: their alphabet, their use, and a code model."""
-    module = net.module_
-    alphabet = module.bottleneck.alphabet
+def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any]:
+    """Return the fitted attributes of discrete codes: their alphabet, their use, and a code model.
+
+    The model is the bottleneck's own, if it has trained one; or else the fitted ``prior``, where it is a density of
+    integer codes and there is one for all classes.
+    """
+    alphabet = net.module_.bottleneck.alphabet
     if not alphabet:
         return {}
-
-    def integers(x: Tensor) -> Tensor:
-        return integers_of(module, x)
-
-    flat = BatchRunner(module, net.device).run(integers, data.X, dtype=torch.int64).numpy()
-    codes = flat.reshape(len(flat), len(alphabet), *module.map_size())
+    codes = _integer_codes(net, data)
     present = slice(None) if data.sample_weight is None else data.sample_weight > 0
     usage, perplexity = usage_and_perplexity(count_symbols(codes[present], alphabet), alphabet)
-    model = module.bottleneck.code_model()
+    model = net.module_.bottleneck.code_model()
+    if model is None and isinstance(prior, INTEGER_DENSITIES):
+        model = prior
     if model is None:
         # Positions of crops are no positions of images.
         by_position = "auto" if not getattr(data.layout, "any_size", False) else False
         model = Factorized(alphabet, by_position).fit(codes, data.sample_weight)
     return {"alphabet_": alphabet, "code_usage_": usage, "code_perplexity_": perplexity, "code_model_": model}
+
+
+def _integer_codes(net: Any, data: FitData) -> np.ndarray:
+    """Return the integer codes of the samples of a fit, (n, n_integers, h, w)."""
+    module = net.module_
+
+    def integers(x: Tensor) -> Tensor:
+        return integers_of(module, x)
+
+    flat = BatchRunner(module, net.device).run(integers, data.X, dtype=torch.int64).numpy()
+    return flat.reshape(len(flat), len(module.bottleneck.alphabet), *module.map_size())
+
+
+def check_integer_prior(prior: Any, bottleneck: Any) -> None:
+    """Refuse a density of integer codes where a bottleneck has none."""
+    if isinstance(prior, INTEGER_DENSITIES) and not bottleneck.discrete:
+        raise ValueError(
+            f"prior={type(prior).__name__} is a density of integer codes: it needs a discrete bottleneck, such as "
+            f"bottleneck='fsq', got {type(bottleneck).__name__}."
+        )
+
+
+def is_integer_density(density: Any) -> bool:
+    """Whether a fitted prior, or one for each class, is of integer codes."""
+    return any(isinstance(one, INTEGER_DENSITIES) for one in (density if isinstance(density, list) else [density]))
+
+
+def fit_integer_prior(prior: Any, net: Any, data: FitData, seed: int, earlier: Any) -> Any:
+    """Return a density of the integer codes of the samples of a fit, or a list of one for each class."""
+    alphabet = net.module_.bottleneck.alphabet
+    if not alphabet:
+        raise ValueError(
+            f"prior={type(prior).__name__} needs a bottleneck with an alphabet, such as bottleneck='fsq', got "
+            f"{net.module_.bottleneck!r}."
+        )
+    of_crops = getattr(data.layout, "any_size", False)
+    found = IntegerPrior(prior, data.condition, alphabet, of_crops=of_crops)
+    return found.fit(_integer_codes(net, data), data.c, data.sample_weight, seed, earlier)
+
+
+def draw_integer_codes(est: Any, c: np.ndarray | None, n: int, size: Any, seed: int) -> np.ndarray:
+    """Draw from ``prior_``, a density of integer codes; return flat codes (n, n_codes), of images of ``size``."""
+    module = est.module_
+    prior = IntegerPrior(est.prior_, est._context, est.alphabet_, of_crops=False)
+    integers = prior.draw_integers(est.prior_, c, n, module.map_size(size), seed)
+    return _dequantized(est, integers, "the codes").numpy()
+
+
+def _dequantized(est: Any, integers: np.ndarray, name: str) -> Tensor:
+    """Return the flat codes (n, n_codes) of integers (n, n_integers, h, w)."""
+
+    def codes_of(integers: Tensor) -> Tensor:
+        return est.module_.dequantize(integers.long())
+
+    return BatchRunner(est.module_, est.net_.device).run(codes_of, integers, name=name)
 
 
 def as_user_has_them(est: Any, flat: Tensor, size: Any) -> Tensor:
@@ -86,10 +142,6 @@ def _codes(est: Any, given: Any, name: str) -> Any:
     shape = found.shape[2:]
     if not module.any_size and shape != module.map_size():
         raise ValueError(f"{name} must have {module.map_size()} positions, as in fit, got {shape}.")
-
-    def codes_of(integers: Tensor) -> Tensor:
-        return module.dequantize(integers.long())
-
-    flat = BatchRunner(module, est.net_.device).run(codes_of, found, name=name)
+    flat = _dequantized(est, found, name)
     maps = flat.unflatten(1, (-1, *shape)) if module.any_size else flat
     return maps.to(given.device) if isinstance(given, Tensor) else maps.numpy()

@@ -20,7 +20,7 @@ from .. import nn as networks
 from .. import noise as noises
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import step_axis_of
-from .._density.prior import check_prior
+from .._density.prior import check_prior, class_of
 from .._training.callbacks import SCHEDULES, check_callbacks
 from .._utils.checks import check_choice, check_device, check_number
 from .._utils.files import check_path
@@ -173,6 +173,7 @@ def find_prior(est: Any) -> Any:
     prior, own = est.prior, select(est._extra, "prior")
     if prior is not None:
         check_prior(prior)
+    prior = class_of(prior)
     if own and (prior is None or isinstance(prior, str)):
         raise ValueError(without_part(f"prior__{next(iter(own))}", "prior", prior))
     if isinstance(prior, type):

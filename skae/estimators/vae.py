@@ -17,7 +17,6 @@ from .._data.arrays import as_array, return_input_type
 from .._data.chunked import slices, to_tensor
 from .._data.layout import NO_LAYOUT
 from .._data.validation import check_same_shape, check_sample_weight
-from .._density.latent_prior import LatentPrior
 from .._module.bounds import common_noise, lower_bound
 from .._module.runner import BatchRunner
 from .._utils.checks import check_choice, check_number
@@ -31,9 +30,8 @@ from ._advice import warn_of_target
 from ._base import BaseAutoencoder
 from ._fit_data import FitData
 from ._hints import names_arguments
-from ._image_arguments import check_image_size, width_of_draws
 from ._integer_codes import codes_of_integers, has_integer_codes
-from ._resolve import ModelSpec, declares, find_network, find_prior
+from ._resolve import ModelSpec, declares, find_network
 from ._warnings import renamed_argument, warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
@@ -130,11 +128,12 @@ class VAEGenerator(BaseAutoencoder):
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
         Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
         value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
-    prior : {'mixture', None} or density estimator, default='mixture'
+    prior : {'mixture', 'autoregressive', None} or density estimator, default='mixture'
         What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
         codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
         estimator such as ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is
-        fitted for each; for real targets a mixture is fitted to codes and targets together.
+        fitted for each; for real targets a mixture is fitted to codes and targets together. 'autoregressive' is for the
+        integer codes of a discrete bottleneck (`skae.coding.Autoregressive`); ``prior__*`` are its parameters.
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
@@ -520,8 +519,7 @@ class VAEGenerator(BaseAutoencoder):
         else:
             codes = runner.run(module.encode, data.X).numpy()
         if self.prior is not None:
-            prior = LatentPrior(find_prior(self), data.condition, width_of_draws(module, data.layout))
-            described["prior_"] = prior.fit(codes, data.c, data.sample_weight, seed, earlier)
+            described["prior_"] = self._fit_prior(codes, net, data, seed, earlier)
         return described
 
     # ---------------------------------------------------------------- encoding and decoding
@@ -800,7 +798,8 @@ class VAEGenerator(BaseAutoencoder):
                The default was False.
         size : int or (height, width), default=None
             Size of the images, for a network that takes any (``module='conv', module__dense=False``); that of `fit`
-            when None. After training on crops the vectors at the positions of a code are drawn independently.
+            when None. After training on crops the vectors at the positions of a code are drawn independently, but for
+            ``prior='autoregressive'``, which draws codes of any size after any training.
 
         Returns
         -------
@@ -829,31 +828,16 @@ class VAEGenerator(BaseAutoencoder):
         codes = self._draw_codes(n_samples, c, int(seeds[1]), size)
         return self._decode_seeded(codes, c, int(seeds[2]), noisy, size=size).numpy()
 
-    def _sample_size(self, size: Any) -> tuple[int, int] | None:
-        """Check the size of images to draw; None for that of `fit`."""
-        if size is None:
-            return None
-        size = check_image_size(size)
-        if not self.module_.any_size:
-            raise ValueError("size needs a network that takes images of any size: module='conv', module__dense=False.")
-        if size == tuple(self.module_.input_shape[1:]):
-            return None
-        if self.prior is not None and width_of_draws(self.module_, self._layout) is None:
-            raise ValueError(
-                f"size={size} needs prior=None, or an estimator that was fitted on crops: prior_ is a density of the "
-                f"codes of whole images of the size {tuple(self.module_.input_shape[1:])}."
-            )
-        return size
+    _priors_of_any_size = "prior=None or 'autoregressive'"
 
     def _draw_codes(self, n: int, c: np.ndarray | None, seed: int, size: tuple[int, int] | None = None) -> np.ndarray:
         """Draw codes from ``prior_``, or from N(0, I), given conditions, for images of ``size``."""
+        if self.prior is not None:
+            return super()._draw_codes(n, c, seed, size)
         width = self.n_components_
         if size is not None:
             width = self.module_.n_components * math.prod(self.module_.code_size(size))
-        if self.prior is None:
-            return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
-        prior = LatentPrior(self.prior, self._context, width_of_draws(self.module_, self._layout))
-        return prior.sample(self.prior_, c, n, width, seed)
+        return np.random.default_rng(seed).standard_normal((n, width)).astype(np.float32)
 
     def _decode_seeded(
         self,

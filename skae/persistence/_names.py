@@ -17,7 +17,9 @@ from .. import nn as networks
 from .._data.images import ImageLayout
 from .._data.sequences import SequenceLayout
 from .._data.targets import Classes, Targets
+from .._density.autoregressive import Autoregressive
 from .._density.factorized import Factorized
+from .._density.whole_passes import Passes
 from .._module.autoencoder import Autoencoder
 from .._training.net import AutoencoderNet
 from ..nn import conv, gru, tcn
@@ -36,7 +38,7 @@ _SKLEARN = {
 # They copy the layer that they are given, which need not be laid out without memory.
 _COPIERS = (torch.nn.TransformerEncoder, torch.nn.TransformerDecoder)
 # Code models, which `skae.coding` makes public.
-_CODE_MODELS = (Factorized,)
+_CODE_MODELS = (Autoregressive, Factorized, Passes)
 # What fitted estimators hold besides parts.
 STATE = (AutoencoderNet, Classes, ImageLayout, SequenceLayout, Targets)
 # What a pickle names where a network of ours stands beside a part of the user's, and is pickled layer by layer.

@@ -119,7 +119,11 @@ class ObjectEncoder(ValueEncoder):
     def _estimator(self, value: BaseEstimator, where: str) -> dict[str, Any]:
         params = value.get_params(deep=False)
         params |= {"checkpoint": None} if "checkpoint" in params else {}  # a file of this machine
-        fitted = {name: v for name, v in vars(value).items() if name not in params and name not in _OF_A_PROCESS}
+        left_out = (*params, *_OF_A_PROCESS)
+        kept = value.__getstate__()  # without what an estimator computes again
+        fitted = {name: v for name, v in vars(value).items() if name in kept and name not in left_out}
+        if fitted.get("code_model_") is not None and fitted["code_model_"] is fitted.get("prior_"):
+            fitted["code_model_"] = None  # one object, which is saved once
         if isinstance(value, KernelDensity) and "tree_" in fitted:
             fitted = dict(zip(("rows", "sample_weight"), samples_of(value), strict=True))
         return {
@@ -252,6 +256,8 @@ class ObjectDecoder(ValueDecoder):
             else:
                 vars(found)[name] = attribute
         if isinstance(found, BaseAutoencoder):
+            if "code_model_" in fitted and fitted["code_model_"] is None:
+                found.code_model_ = fitted.get("prior_")
             found._keep_former_defaults()
         return found
 

@@ -13,7 +13,7 @@ from stubs import photographs
 
 import skae
 from skae.bottlenecks import FSQ, Rounded, VectorQuantizer
-from skae.coding import _compress, compress, decompress
+from skae.coding import Autoregressive, _compress, compress, decompress
 
 FILES = Path(__file__).parent / "files"
 DIGITS = load_digits()
@@ -37,6 +37,15 @@ CASES = {
     ),
     "images_fsq": (
         skae.ConvAutoencoder(3, bottleneck=FSQ((5, 4, 3)), **SPATIAL),
+        *(DIGITS.images[:200], DIGITS.images[200:260], 0),
+    ),
+    "images_autoregressive": (
+        skae.ConvAutoencoder(
+            2,
+            bottleneck=FSQ((5, 4)),
+            prior=Autoregressive(n_layers=1, width=8, max_epochs=2, random_state=0),
+            **SPATIAL,
+        ),
         *(DIGITS.images[:200], DIGITS.images[200:260], 0),
     ),
     "photographs_fsq": (skae.ConvAutoencoder(2, bottleneck=FSQ((5, 4)), **SPATIAL, **CROPS), *PHOTOGRAPHS, 0),

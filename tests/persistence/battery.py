@@ -34,6 +34,7 @@ import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses, noise
 from skae._training.net import AutoencoderNet
 from skae._utils.rng import Stream
+from skae.coding import Autoregressive, Factorized
 from skae.nn import EncoderDecoder
 
 # ------------------------------------------------------------------ what users write
@@ -411,6 +412,15 @@ for kind, name, prior in (
     (vae, "GaussianMixture class", GaussianMixture),
 ):
     add(f"{kind.__name__} prior {name}", late(kind, prior=prior))
+_raster = {"n_layers": 1, "width": 4, "kernel_size": 3, "max_epochs": 1}
+for name, prior in (("autoregressive", Autoregressive(**_raster)), ("Factorized class", Factorized)):
+    add(f"ae prior {name}", late(ae, prior=prior, bottleneck="fsq"))
+    add(f"conv prior {name}", late(conv, prior=prior, bottleneck="fsq", module__dense=False), lambda: images(6, 6))
+add(
+    "told classes autoregressive",
+    late(vae, conditional="classes", bottleneck="fsq", prior="autoregressive", prior__width=4, prior__max_epochs=1),
+    y=Y["str"],
+)
 add("weighted KernelDensity", late(vae, prior=KernelDensity(bandwidth=0.3)), sample_weight=np.arange(N) % 3 + 0.5)
 
 # y
