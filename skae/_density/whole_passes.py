@@ -227,7 +227,7 @@ def _rounded(values: np.ndarray, n_digits: Any) -> np.ndarray:
 
 
 def _logistic_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Return frequencies for each scale and fraction of the mean, (n_tables, n_symbols), and the reach of the scales."""
+    """Return frequencies of each scale and fraction of the mean, (n_tables, n_symbols), and the reach of the scales."""
     n_scales = round((LARGEST_LOG_SCALE - LEAST_LOG_SCALE) * _SCALES) + 1
     scales = np.exp(LEAST_LOG_SCALE + np.arange(n_scales) / _SCALES)
     reach = np.clip(np.ceil(7 * scales), 2, _MOST_VALUES).astype(np.int64)
