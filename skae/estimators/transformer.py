@@ -135,7 +135,7 @@ default='squared_error'
     code_perplexity_ : float
         exp(H), where H is the mean entropy of these integers: so many levels, used equally often, would tell as much.
     code_model_ : object
-        Probabilities of the integer codes, such as `skae.coding.Factorized`; `skae.coding.compress` codes with them.
+        Probabilities of integer codes, such as `skae.coding.Factorized`, by which `skae.coding.compress` codes them.
     input_shape_ : tuple of int
         Shape of one row.
     layout_ : SequenceLayout or ImageLayout

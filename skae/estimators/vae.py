@@ -214,7 +214,7 @@ class VAEGenerator(BaseAutoencoder):
     code_perplexity_ : float
         exp(H), where H is the mean entropy of these integers: so many levels, used equally often, would tell as much.
     code_model_ : object
-        Probabilities of the integer codes, such as `skae.coding.Factorized`; `skae.coding.compress` codes with them.
+        Probabilities of integer codes, such as `skae.coding.Factorized`, by which `skae.coding.compress` codes them.
     classes_ : ndarray of shape (n_classes,)
         The classes in y, sorted; only for an estimator that is conditional on classes.
     input_shape_ : tuple of int
