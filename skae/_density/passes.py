@@ -100,7 +100,7 @@ class ContextNet(nn.Module):
                 nn.Conv2d(width, 2 * n_channels, 1),
             ]
         )
-        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
     def forward(self, known: Tensor) -> Tensor:

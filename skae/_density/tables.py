@@ -63,7 +63,7 @@ class Step(NamedTuple):
         symbol are coded as these and their distance. Other integers are symbols themselves.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]
     tables: Tables
     which: np.ndarray
     low: np.ndarray | None = None

@@ -74,7 +74,7 @@ class Passes(BaseEstimator):
         found.weights_ = {
             f"{name}_{i}_{kind}": _whole(getattr(layer, kind), _WEIGHT if kind == "weight" else _SUM)
             for name, net in context.nets.items()
-            for i, layer in enumerate(net.layers)  # type: ignore[union-attr, arg-type]
+            for i, layer in enumerate(net.layers)  # type: ignore[arg-type]
             for kind in ("weight", "bias")
         }
         found.unit_bits_ = context.unit.cpu().double().log2().round().long().numpy()
@@ -151,7 +151,7 @@ class Passes(BaseEstimator):
             The integers of a pass.
         """
         at = round(QUALITY_STEPS * (quality - self.qualities_[0]))
-        n, _, height, width = codes.shape
+        height, width = codes.shape[2:]
         index = np.arange(codes.size).reshape(codes.shape)
         for p in self._passes:
             every = 2**p.level
@@ -227,7 +227,7 @@ def _rounded(values: np.ndarray, n_digits: Any) -> np.ndarray:
 
 
 def _logistic_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Return frequencies for each scale and fraction of the mean, (n_tables, n_symbols), and the reach of each scale."""
+    """Return frequencies of each scale and fraction of the mean, (n_tables, n_symbols), and the reach of the scales."""
     n_scales = round((LARGEST_LOG_SCALE - LEAST_LOG_SCALE) * _SCALES) + 1
     scales = np.exp(LEAST_LOG_SCALE + np.arange(n_scales) / _SCALES)
     reach = np.clip(np.ceil(7 * scales), 2, _MOST_VALUES).astype(np.int64)
