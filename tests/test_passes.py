@@ -103,7 +103,7 @@ def test_the_network_sees_nothing_of_what_it_predicts():
     known = y.round()
     every = known.clone().requires_grad_()
     for p in model.passes:
-        seen = model.inputs(p, every, torch.zeros(len(y)))
+        seen = model.inputs(p, model.seen(every, torch.zeros(len(y))), torch.zeros(len(y)))
         (gradient,) = torch.autograd.grad(seen.sum(), every, retain_graph=True)
         part = p.grid(gradient)[:, p.first : p.last]
         assert (part[:, :, p.mask(*part.shape[2:])] == 0).all()

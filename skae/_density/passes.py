@@ -6,12 +6,14 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 LARGEST_KNOWN = 127.0  # known values beyond it count as it, so that sums have a bound
 LARGEST_ACTIVATION = 128.0  # likewise
 LEAST_LOG_SCALE, LARGEST_LOG_SCALE = -3.5, 6.0
 _EDGES = (0, 4, 16)  # where groups of channels begin; the later ones are each as wide as all before it
+_MOST_WIDE = 16  # channels whose neighbors are looked at in windows of 5 × 5, others in 3 × 3
 _N_LEVELS = (3, 1)  # of the first groups: how often their grid is refined by half
 _MOST_GROUPS = 64  # of a dense code, whose channels are coded one by one
 _LEAST_P = 1e-7
@@ -103,10 +105,13 @@ class ContextNet(nn.Module):
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
-    def forward(self, known: Tensor) -> Tensor:
+    def forward(self, known: Tensor, places: Tensor) -> Tensor:
+        """Return the output (n, n_places, 2 * n_channels) at the ``places`` of maps, by their flat indices."""
         first, second, last = self.layers
-        h = first(known).clamp(0, LARGEST_ACTIVATION)
-        return last(second(h).clamp(0, LARGEST_ACTIVATION))
+        h = F.hardtanh(first(known), 0, LARGEST_ACTIVATION)
+        h = h.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, places)
+        h = F.hardtanh(F.linear(h, second.weight.flatten(1), second.bias), 0, LARGEST_ACTIVATION)  # type: ignore
+        return F.linear(h, last.weight.flatten(1), last.bias)  # type: ignore
 
 
 class ContextModel(nn.Module):
@@ -141,7 +146,7 @@ class ContextModel(nn.Module):
         nets: dict[str, nn.Module] = {}
         for p in passes:
             n_own = p.last - p.first if p.refines else 0
-            kernel_size = 1 if dense else (5 if n_own else 3)
+            kernel_size = 1 if dense else (5 if n_own and p.last <= _MOST_WIDE else 3)
             if p.name not in nets:
                 nets[p.name] = ContextNet(p.first + n_own + 3, p.last - p.first, width, kernel_size)
         self.nets = nn.ModuleDict(nets)
@@ -164,17 +169,20 @@ class ContextModel(nn.Module):
         self.unit.copy_(torch.exp2(deviation.clamp(min=1.0).log2().round()))  # a power of 2 is exact in whole numbers
         self.base.copy_((deviation * math.sqrt(3) / math.pi).log())
 
-    def inputs(self, p: Pass, values: Tensor, quality: Tensor) -> Tensor:
-        """Return what the network of a pass sees: known ``values`` (n, n_channels, h, w) in the unit of quality 0."""
-        seen = p.grid(values[:, : p.last if p.refines else p.first])
-        height, width = p.grid(values).shape[2:]
-        seen = seen.clamp(-LARGEST_KNOWN, LARGEST_KNOWN) / self.unit[: seen.shape[1], None, None]
+    def seen(self, known: Tensor, quality: Tensor) -> Tensor:
+        """Return integers (n, n_channels, h, w) as the networks see them: in the unit of quality 0, and small."""
+        scaled = known * torch.exp2(-quality / 4)[:, None, None, None]
+        return scaled.clamp(-LARGEST_KNOWN, LARGEST_KNOWN) / self.unit[:, None, None]
+
+    def inputs(self, p: Pass, seen: Tensor, quality: Tensor) -> Tensor:
+        """Return the input of the network of a pass: the part of ``seen`` that is known before it."""
+        height, width = p.grid(seen).shape[2:]
+        parts = [p.grid(seen[:, : p.first])]
         if p.refines:
-            own = seen[:, p.first :] * p.known(height, width).to(seen)
-            seen = torch.cat([seen[:, : p.first], own], 1)
+            parts.append(p.grid(seen[:, p.first : p.last]) * p.known(height, width).to(seen))
         ones = torch.ones_like(quality)  # beside the zeros that convolutions see beyond the border
         told = torch.stack([quality / 4, p.level * ones, ones], 1)[:, :, None, None]
-        return torch.cat([seen, told.expand(-1, -1, height, width)], 1)
+        return torch.cat([*parts, told.expand(-1, -1, height, width)], 1).contiguous(memory_format=torch.channels_last)
 
     def forward(self, noisy: Tensor, known: Tensor, quality: Tensor) -> Tensor:
         """Return minus the log-probability (n,), in nats, of values.
@@ -188,25 +196,25 @@ class ContextModel(nn.Module):
         quality : Tensor of shape (n,)
             Quality of each code.
         """
-        scaled = known * torch.exp2(-quality / 4)[:, None, None, None]
-        total = noisy.new_zeros(len(noisy))
+        seen = self.seen(known, quality)
+        values, means, log_scales = [], [], []
         for p in self.passes:
             v = p.grid(noisy[:, p.first : p.last])
-            mask = p.mask(*v.shape[2:])
-            if not mask.any():
+            places = p.mask(*v.shape[2:]).flatten().nonzero()[:, 0].to(v.device)
+            if not len(places):
                 continue
-            mean, log_scale = self.nets[p.name](self.inputs(p, scaled, quality)).chunk(2, 1)
-            mean = mean * (self.unit[p.first : p.last, None, None] * torch.exp2(quality / 4)[:, None, None, None])
-            log_scale = log_scale + self.base[p.first : p.last, None, None]
-            log_scale = log_scale + (quality * (math.log(2) / 4))[:, None, None, None]
-            nats = _nats(v, mean, log_scale)
-            total = total + (nats * mask.to(nats)).flatten(1).sum(1)
-        return total
+            mean, log_scale = self.nets[p.name](self.inputs(p, seen, quality), places).float().chunk(2, 2)
+            values.append(v.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, places).flatten(1))
+            means.append((mean * self.unit[p.first : p.last]).flatten(1))
+            log_scales.append((log_scale + self.base[p.first : p.last]).flatten(1))
+        mean = torch.cat(means, 1) * torch.exp2(quality / 4)[:, None]
+        log_scale = torch.cat(log_scales, 1) + (quality * (math.log(2) / 4))[:, None]
+        return _nats(torch.cat(values, 1), mean, log_scale).sum(1)
 
 
 def _nats(v: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     """Return minus the log-probability of the interval from v - 1/2 to v + 1/2 of a logistic distribution."""
-    inverse = torch.exp(-log_scale.clamp(LEAST_LOG_SCALE, LARGEST_LOG_SCALE))
+    inverse = torch.exp(-F.hardtanh(log_scale, LEAST_LOG_SCALE, LARGEST_LOG_SCALE))
     below = -(v - mean).abs()  # on the side where differences of the sigmoid keep their digits
     p = torch.sigmoid((below + 0.5) * inverse) - torch.sigmoid((below - 0.5) * inverse)
     return -torch.log(p.clamp(min=_LEAST_P))

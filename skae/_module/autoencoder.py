@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -374,19 +373,11 @@ class Autoencoder(nn.Module):
         """Run one half of the network; ``observed`` is for one that reads padding."""
         x = x if self._spares_input else x.clone()
         args = (x, observed) if self.reads_padding else (x,)
-        with self._autocast(x):
-            found = half(*args)
-        return found.float() if self._is_low_precision else found
-
-    @property
-    def _is_low_precision(self) -> bool:
-        return self.precision != "float32" and self.network.training
-
-    def _autocast(self, x: Tensor) -> Any:
-        """Return the context of the network's arithmetic."""
+        if self.precision == "float32" or not self.network.training:
+            return half(*args)
         # Every weight is used once in a pass, so that a cache of its cast would only take memory.
-        low = self._is_low_precision
-        return torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False) if low else nullcontext()
+        with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
+            return half(*args).float()
 
     def _with_condition(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Append the condition to the codes: at every position, where they are spatial."""
@@ -435,8 +426,7 @@ class Autoencoder(nn.Module):
             return h, h.new_zeros(h.shape[0]), None
         if self.bottleneck.reads_maps:
             maps = h if h.ndim == 4 or self.n_positions == 1 else self._as_column(h)
-            with self._autocast(h):
-                latent = Latent(*self.bottleneck(maps))
+            latent = Latent(*self.bottleneck(maps))
             z = latent.z if h.ndim == 4 else latent.z.flatten(1)
             return z, self._whole_penalty(latent), latent.gradient_weight
         h = self._flat(h)
