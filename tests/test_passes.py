@@ -181,7 +181,7 @@ def test_matrix_products_strips_and_threads_give_the_same(shape, monkeypatch):
     steps = walked(model, codes)
     monkeypatch.setattr(WholeConv2d, "__call__", WholeConv2d.by_matmul)
     assert_same(walked(model, codes), steps)
-    monkeypatch.setattr(whole_passes, "_AT_ONCE", 10)
+    monkeypatch.setattr(whole_passes, "_AT_ONCE", 3 * shape[2])
     assert_same(walked(model, codes), steps)
     n_threads = torch.get_num_threads()
     try:
