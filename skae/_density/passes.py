@@ -9,13 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .dense_context import MOST_KNOWN, DenseNets
+
 LARGEST_KNOWN = 127.0  # known values beyond it count as it, so that sums have a bound
 LARGEST_ACTIVATION = 128.0  # likewise
 LEAST_LOG_SCALE, LARGEST_LOG_SCALE = -3.5, 6.0
 _EDGES = (0, 4, 16)  # where groups of channels begin; the later ones are each as wide as all before it
 _MOST_WIDE = 16  # channels whose neighbors are looked at in windows of 5 × 5, others in 3 × 3
 _N_LEVELS = (3, 1)  # of the first groups: how often their grid is refined by half
-_MOST_GROUPS = 64  # of a dense code, whose channels are coded one by one
+_N_TOLD = 3  # values beside the channels that a network sees
 _LEAST_P = 1e-7
 
 
@@ -23,13 +25,15 @@ class Pass(NamedTuple):
     """Channels from ``first`` up to ``last``, at the positions of one phase of a grid of every ``2 ** level``-th.
 
     The phases: 'coarse' is every second position of the grid along each axis, 'diagonal' those between four of these,
-    'rest' what is left, 'even' all but the rest, and 'all' everything.
+    'rest' what is left, 'even' all but the rest, and 'all' everything. Its network sees the channels before ``first``
+    from ``begin`` on.
     """
 
     first: int
     last: int
     level: int
     phase: str
+    begin: int = 0
 
     @property
     def refines(self) -> bool:
@@ -70,9 +74,7 @@ def _parity(height: int, width: int) -> Tensor:
 def passes_of(n_channels: int, *, dense: bool) -> list[Pass]:
     """Return the passes over a code of so many channels: those of a dense code have a channel each."""
     if dense:
-        edges = sorted({round(i * n_channels / min(n_channels, _MOST_GROUPS)) for i in range(_MOST_GROUPS + 1)})
-        edges = [edge for edge in edges if edge < n_channels]
-        return [Pass(a, b, 0, "all") for a, b in zip(edges, [*edges[1:], n_channels], strict=True)]
+        return [Pass(c, c + 1, 0, "all", max(0, c - MOST_KNOWN)) for c in range(n_channels)]
     edges = [edge for edge in _EDGES if edge < n_channels]
     while 0 < 2 * edges[-1] < n_channels:
         edges.append(2 * edges[-1])
@@ -142,13 +144,15 @@ class ContextModel(nn.Module):
 
     def __init__(self, n_channels: int, *, dense: bool, width: int) -> None:
         super().__init__()
-        self.dense, passes = dense, passes_of(n_channels, dense=dense)
+        self.dense = dense
         nets: dict[str, nn.Module] = {}
-        for p in passes:
+        if dense:  # a network for each channel; together they are three products
+            nets["all"] = DenseNets(n_channels, width, _N_TOLD, LARGEST_ACTIVATION)
+        for p in [] if dense else passes_of(n_channels, dense=False):
             n_own = p.last - p.first if p.refines else 0
-            kernel_size = 1 if dense else (5 if n_own and p.last <= _MOST_WIDE else 3)
+            kernel_size = 5 if n_own and p.last <= _MOST_WIDE else 3
             if p.name not in nets:
-                nets[p.name] = ContextNet(p.first + n_own + 3, p.last - p.first, width, kernel_size)
+                nets[p.name] = ContextNet(p.first + n_own + _N_TOLD, p.last - p.first, width, kernel_size)
         self.nets = nn.ModuleDict(nets)
         # Of each channel: what known values are divided by, and the log-scale before training.
         self.register_buffer("unit", torch.ones(n_channels))
@@ -177,11 +181,10 @@ class ContextModel(nn.Module):
     def inputs(self, p: Pass, seen: Tensor, quality: Tensor) -> Tensor:
         """Return the input of the network of a pass: the part of ``seen`` that is known before it."""
         height, width = p.grid(seen).shape[2:]
-        parts = [p.grid(seen[:, : p.first])]
+        parts = [p.grid(seen[:, p.begin : p.first])]
         if p.refines:
             parts.append(p.grid(seen[:, p.first : p.last]) * p.known(height, width).to(seen))
-        ones = torch.ones_like(quality)  # beside the zeros that convolutions see beyond the border
-        told = torch.stack([quality / 4, p.level * ones, ones], 1)[:, :, None, None]
+        told = _told(quality, p.level)[:, :, None, None]
         return torch.cat([*parts, told.expand(-1, -1, height, width)], 1).contiguous(memory_format=torch.channels_last)
 
     def forward(self, noisy: Tensor, known: Tensor, quality: Tensor) -> Tensor:
@@ -197,6 +200,9 @@ class ContextModel(nn.Module):
             Quality of each code.
         """
         seen = self.seen(known, quality)
+        if self.dense:
+            mean, log_scale = self.nets["all"](seen.flatten(1), _told(quality, 0)).unbind(2)
+            return self._nats(noisy.flatten(1), mean * self.unit, log_scale + self.base, quality)
         values, means, log_scales = [], [], []
         for p in self.passes:
             v = p.grid(noisy[:, p.first : p.last])
@@ -207,9 +213,25 @@ class ContextModel(nn.Module):
             values.append(v.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, places).flatten(1))
             means.append((mean * self.unit[p.first : p.last]).flatten(1))
             log_scales.append((log_scale + self.base[p.first : p.last]).flatten(1))
-        mean = torch.cat(means, 1) * torch.exp2(quality / 4)[:, None]
-        log_scale = torch.cat(log_scales, 1) + (quality * (math.log(2) / 4))[:, None]
-        return _nats(torch.cat(values, 1), mean, log_scale).sum(1)
+        return self._nats(torch.cat(values, 1), torch.cat(means, 1), torch.cat(log_scales, 1), quality)
+
+    @staticmethod
+    def _nats(v: Tensor, mean: Tensor, log_scale: Tensor, quality: Tensor) -> Tensor:
+        """Return the sums of minus the log-probabilities, given means and scales in the unit of quality 0."""
+        mean = mean * torch.exp2(quality / 4)[:, None]
+        return _nats(v, mean, log_scale + (quality * (math.log(2) / 4))[:, None]).sum(1)
+
+    def layers_of(self, p: Pass) -> list[tuple[Tensor, Tensor]]:
+        """Return weights and biases of the network of a pass, as those of convolutions."""
+        if self.dense:
+            return self.nets["all"].layers_of(p.first)  # type: ignore[operator, no-any-return]
+        return [(layer.weight, layer.bias) for layer in self.nets[p.name].layers]  # type: ignore[union-attr, misc]
+
+
+def _told(quality: Tensor, level: int) -> Tensor:
+    """Return what networks see beside channels, (n, 3)."""
+    ones = torch.ones_like(quality)  # beside the zeros that convolutions see beyond the border
+    return torch.stack([quality / 4, level * ones, ones], 1)
 
 
 def _nats(v: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -72,10 +72,10 @@ class Passes(BaseEstimator):
         found.alphabet_ = (None,) * found.n_channels_
         found.qualities_ = (float(qualities[0]), float(qualities[1]))
         found.weights_ = {
-            f"{name}_{i}_{kind}": _whole(getattr(layer, kind), _WEIGHT if kind == "weight" else _SUM)
-            for name, net in context.nets.items()
-            for i, layer in enumerate(net.layers)  # type: ignore[arg-type]
-            for kind in ("weight", "bias")
+            f"{p.name}_{i}_{kind}": _whole(values, _WEIGHT if kind == "weight" else _SUM)
+            for p in context.passes
+            for i, layer in enumerate(context.layers_of(p))
+            for kind, values in zip(("weight", "bias"), layer, strict=True)
         }
         found.unit_bits_ = context.unit.cpu().double().log2().round().long().numpy()
         found.base_ = _whole(context.base, _SUM)
@@ -198,9 +198,9 @@ class Passes(BaseEstimator):
         """Return what the network of a pass sees of rows from ``top`` on, see `ContextModel.inputs`."""
         n, _, height, width = codes.shape
         limit = int(LARGEST_KNOWN) << _ACTIVATION
-        seen = codes[:, : p.last if p.refines else p.first].clip(-(2**31), 2**31) * self.to_base_[at]
+        seen = codes[:, p.begin : p.last if p.refines else p.first].clip(-(2**31), 2**31) * self.to_base_[at]
         seen = _rounded(seen, _FACTOR - _ACTIVATION).clip(-limit, limit)
-        seen = _rounded(seen, self.unit_bits_[: seen.shape[1], None, None])
+        seen = _rounded(seen, self.unit_bits_[p.begin : p.begin + seen.shape[1], None, None])
         if p.refines:
             seen[:, p.first :] *= p.known(top + height, width).numpy()[top:]
         one = 1 << _ACTIVATION
