@@ -224,8 +224,8 @@ class ContextModel(nn.Module):
     def layers_of(self, p: Pass) -> list[tuple[Tensor, Tensor]]:
         """Return weights and biases of the network of a pass, as those of convolutions."""
         if self.dense:
-            return self.nets["all"].layers_of(p.first)  # type: ignore[operator, no-any-return]
-        return [(layer.weight, layer.bias) for layer in self.nets[p.name].layers]  # type: ignore[union-attr, misc]
+            return self.nets["all"].layers_of(p.first)  # type: ignore[operator]
+        return [(layer.weight, layer.bias) for layer in self.nets[p.name].layers]  # type: ignore[union-attr]
 
 
 def _told(quality: Tensor, level: int) -> Tensor:
