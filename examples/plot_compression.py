@@ -43,7 +43,8 @@ codec = make_codec(
 
 # %%
 # One codec serves all qualities: ``quality=`` says how exactly the photograph is kept. JPEG gets the highest quality
-# whose file is no larger. All sizes are those of whole files, headers included.
+# whose file is no larger. All sizes are those of whole files, headers included; the fitted codec itself, which has to
+# be kept to decode them, is not counted.
 
 
 def psnr(image):
@@ -89,7 +90,10 @@ for ax in axes.flat:
 plt.show()
 
 # %%
-# The decibels are those of the whole photograph, at more rates and beside WebP too.
+# The decibels are those of the whole photograph, here at more rates and beside WebP. So seconds of training reach more
+# than JPEG and less than WebP, on one photograph, and the blocks that the codec started from, 8 × 8 pixels, can still be
+# seen at the lowest rate. What minutes reach, on many photographs, is in the guide, on the page
+# :doc:`Compress to bytes </guide/compression>`.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (name, found), style in zip(codecs.items(), ("-o", "--", ":"), strict=True):
     ax.plot([8 * size / cat.size for size, _ in found], [psnr(image) for _, image in found], style, label=name)
