@@ -8,8 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from skae._density import whole_passes
+from skae._density.factorized import Factorized
 from skae._density.passes import ContextModel, passes_of
 from skae._density.tables import PRECISION, bits, read, write
 from skae._density.whole_numbers import WholeConv2d
@@ -109,6 +111,30 @@ def test_the_network_sees_nothing_of_what_it_predicts():
         assert (part[:, :, p.mask(*part.shape[2:])] == 0).all()
 
 
+def smooth_codes(n, seed):
+    """Two channels of integers that are like their neighbors, the second like the first."""
+    x = gaussian_filter(np.random.default_rng(seed).standard_normal((n, 1, 8, 8)), (0, 0, 1.5, 1.5))
+    x = 4 * np.concatenate([x, x], 1) / x.std()
+    return np.rint(x + np.random.default_rng(seed).normal(0, 0.3, x.shape)).astype(np.int64)
+
+
+def test_training_finds_what_neighbors_and_channels_tell():
+    train, test = smooth_codes(200, 0), smooth_codes(100, 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = ContextModel(2, dense=False, width=16)
+        values = torch.from_numpy(train).float()
+        model.init_from(values)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+        for _ in range(60):
+            loss = model(values + torch.rand_like(values) - 0.5, values, torch.zeros(len(values))).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    counted = -Factorized((None, None)).fit(train).score_samples(test).mean() / math.log(2)
+    assert lengths(Passes.of(model, (0, 0)), test).mean() < 0.6 * counted
+
+
 # ------------------------------------------------------------------ whole numbers
 
 
@@ -155,7 +181,7 @@ def test_matrix_products_strips_and_threads_give_the_same(shape, monkeypatch):
     steps = walked(model, codes)
     monkeypatch.setattr(WholeConv2d, "__call__", WholeConv2d.by_matmul)
     assert_same(walked(model, codes), steps)
-    monkeypatch.setattr(whole_passes, "_AT_ONCE", 10)
+    monkeypatch.setattr(whole_passes, "_AT_ONCE", 3 * shape[2])
     assert_same(walked(model, codes), steps)
     n_threads = torch.get_num_threads()
     try:

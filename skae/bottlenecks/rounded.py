@@ -12,8 +12,10 @@ from torch import Tensor
 
 from .._density.passes import ContextModel
 from .._density.whole_passes import Passes
+from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
+_MOST_QUALITY = 32  # 256 times the error, or a 256th of it
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
 _EQUALIZER = 3 / 8  # by 2 to this times the quality gradients are multiplied
 
@@ -72,9 +74,11 @@ class Rounded(Bottleneck):
     def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("step", numbers.Real, 0, bounds="neither")
         self._check_number("width", numbers.Integral, 1)
-        low, high = self.qualities if len(self.qualities) == 2 else (1, 0)
-        if not low <= 0 <= high:
-            raise ValueError(f"Rounded: qualities must be a range (low, high) with 0 in it, got {self.qualities!r}.")
+        if not isinstance(self.qualities, tuple | list) or len(self.qualities) != 2:
+            raise ValueError(f"Rounded: qualities must be a range (low, high), got {self.qualities!r}.")
+        low, high = self.qualities
+        check_number(f"Rounded: qualities {self.qualities!r}: low", low, numbers.Real, -_MOST_QUALITY, 0)
+        check_number(f"Rounded: qualities {self.qualities!r}: high", high, numbers.Real, 0, _MOST_QUALITY)
         self.n_channels = n_components
         self.log_step = torch.nn.Parameter(torch.full((n_components,), math.log(self.step) / _SLOWER))
         self.context = ContextModel(n_components, dense=n_positions == 1, width=self.width)
