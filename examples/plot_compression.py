@@ -90,7 +90,7 @@ for ax in axes.flat:
 plt.show()
 
 # %%
-# The decibels are those of the whole photograph, here at more rates and beside WebP. Seconds of training reach more than
+# The decibels are those of the whole photograph, here at more rates and with WebP. Seconds of training reach more than
 # JPEG and less than WebP, on this photograph; at the lowest rate the blocks of 8 × 8 pixels that the codec started from
 # can still be seen. What minutes reach, on many photographs, is in :doc:`the guide </guide/compression>`.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
