@@ -1,6 +1,6 @@
 """
-Compression: a digit as eight numbers
-=====================================
+Dimensionality reduction: a digit as eight numbers
+==================================================
 
 The code of an autoencoder is a compressed row, and PCA's is the linear one to compare with. How much is lost, for
 codes of which size?
@@ -67,7 +67,7 @@ plt.show()
 # What a code takes. Codes are float32, four bytes a number; a pixel with 17 grey values fits in one byte. The decoder,
 # without which nobody can read the codes, has to be counted once: for a few thousand images of 64 bytes it takes more
 # than it saves. Compression of this kind pays for many rows, or where small codes are wanted for their own sake, for a
-# search for neighbours, say.
+# search for neighbors, say. Codes of integers take far fewer bytes: see :doc:`/auto_examples/plot_compression`.
 ae = AutoencoderTransformer(8, max_epochs=0).fit(X_train)
 image = X_test[:1].astype(np.uint8).nbytes
 code = ae.transform(X_test[:1]).nbytes
