@@ -73,24 +73,26 @@ def epoch(data, sizes, seed):
 
 sides = st.integers(3, 12)
 shapes = st.lists(st.tuples(sides, sides), min_size=1, max_size=4)
+TURNS = [augmentation for augmentation in AUGMENTATIONS if augmentation != "flip_rotate_scale"]  # pixels stay as they are
 
 # ------------------------------------------------------------------ places
 
 
 @given(
     shapes=shapes, size=st.tuples(st.integers(1, 3), st.integers(1, 3)), n=st.integers(1, 40),
-    augmentation=st.sampled_from(list(AUGMENTATIONS)), seed=st.integers(0, 99),
+    augmentation=st.sampled_from(TURNS), seed=st.integers(0, 99),
 )  # fmt: skip
 @settings(max_examples=40)
 def test_a_crop_is_the_part_of_its_image_turned(shapes, size, n, augmentation, seed):
     size = (size[0], size[0]) if augmentation == "flip_rotate" else size
     crops = source(shapes, size, augmentation)
     places = crops.draw(n, np.random.default_rng(seed))
-    assert places.shape == (n, 4)
+    assert places.shape == (n, 5)
     x, target = crops.cut(places)
     assert target is None
     assert x.shape == (n, 3, *size)
-    for crop, (i, top, left, turn) in zip(x, places, strict=True):
+    for crop, (i, top, left, turn, height) in zip(x, places, strict=True):
+        assert height == size[0]
         assert 0 <= top <= shapes[i][0] - size[0]
         assert 0 <= left <= shapes[i][1] - size[1]
         whole = crops.images[i][:, top : top + size[0], left : left + size[1]]
@@ -139,6 +141,35 @@ def test_turns_are_distinct_and_as_likely(augmentation, n_turns):
     if augmentation == "flip":
         image = crops.images[0]
         assert set(views) == {image.tobytes(), np.ascontiguousarray(image[:, :, ::-1]).tobytes()}
+
+
+def test_windows_of_half_to_twice_the_size_are_resampled():
+    shapes, side = [(40, 60), (10, 30), (8, 8)], 8
+    crops = source(shapes, (side, side), "flip_rotate_scale")
+    places = crops.draw(600, np.random.default_rng(0))
+    for (i, top, left, _, window), (height, width) in zip(places, np.array(shapes)[places[:, 0]], strict=True):
+        assert side / 2 <= window <= min(2 * side, height, width), i
+        assert 0 <= top <= height - window
+        assert 0 <= left <= width - window
+    assert places[places[:, 0] == 0, 4].max() > 1.8 * side
+    x, _ = crops.cut(places)
+    assert x.shape == (600, 3, side, side)
+    # Of an image of column numbers the mean of a crop is the center of its window.
+    plain = places[places[:, 3] == 0]
+    ramps = CropSource(listed([np.tile(np.arange(60.0), (1, 60, 1))] * 3), None, (side, side), "flip_rotate_scale")
+    x, _ = ramps.cut(plain)
+    np.testing.assert_allclose(x.mean((1, 2, 3)), plain[:, 2] + (plain[:, 4] - 1) / 2, atol=0.05 * side)
+
+
+def test_resampled_integers_stay_in_their_range():
+    noise = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (1, 40, 40))
+    crops = CropSource(listed([noise]), None, (16, 16), "flip_rotate_scale")
+    x, _ = crops.cut(crops.draw(50, np.random.default_rng(1)))
+    assert x.dtype == np.uint8
+    assert (x == 0).mean() > 0.05, "values beyond the range are clipped, not wrapped"
+    means = x.mean((1, 2, 3))
+    assert means.min() > 90
+    assert means.max() < 165
 
 
 def test_crops_that_cover_the_images_are_counted():
@@ -202,7 +233,7 @@ def test_targets_are_cut_at_the_same_places(augmentation):
     np.testing.assert_array_equal(target, -x)
 
 
-@pytest.mark.parametrize("augmentation", list(AUGMENTATIONS))
+@pytest.mark.parametrize("augmentation", TURNS)
 def test_targets_of_twice_the_size_show_the_same_part(augmentation):
     images = numbered([(5, 7), (4, 4)], 1)
     larger = [np.repeat(np.repeat(image, 2, 1), 2, 2) for image in images]
