@@ -17,9 +17,8 @@ from .batches import Batch, InMemoryDataset
 from .chunked import to_tensor
 from .image_list import ImageList
 
-# And the number of ways in which a crop is turned.
-AUGMENTATIONS = {None: 1, "flip": 2, "flip_rotate": 8, "flip_rotate_scale": 8}
-_LARGEST_SCALE = 2.0  # of crops that are resampled, and one over the smallest
+AUGMENTATIONS = {None: 1, "flip": 2, "flip_rotate": 8, "flip_rotate_scale": 8}  # and the number of ways to turn a crop
+_LARGEST_SCALE = 2.0  # of the side of a window, relative to its crop; the smallest is its inverse
 _FEW_IMAGES = 10  # of fewer, parts are held out instead of whole images
 _BATCHES_AT_ONCE = 8  # whose crops are cut together, where images are read
 
@@ -39,7 +38,7 @@ class CropSource:
         Height and width of a crop.
     augmentation : {None, 'flip', 'flip_rotate', 'flip_rotate_scale'}
         How crops are turned: not, mirrored left to right at random, or by any of the eight flips and quarter turns.
-        Those with a scale are windows of half to twice their size, resampled.
+        'flip_rotate_scale' also cuts windows of half to twice the size of a crop, and resamples them to that size.
     weight : ndarray of shape (n_images,), default=None
         How often crops come from an image, relative to its area.
     regions : ndarray of shape (n_regions, 5), default=None
@@ -107,7 +106,7 @@ class CropSource:
         return CropSource(self.images, self.targets, self.size, self.augmentation, self.weight, regions)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw ``n`` crops: the number of the image, top, left, the number of the turn and height of each, (n, 5)."""
+        """Draw ``n`` crops: image number, top, left, number of the turn, and height of the window, (n, 5)."""
         # Systematic sampling: every region gets its share of crops, up to one.
         points = (rng.permutation(n) + rng.random()) / n
         region = self.regions[np.searchsorted(self._edges, points).clip(max=len(self.regions) - 1)]
