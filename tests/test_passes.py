@@ -213,6 +213,15 @@ def test_extremes_stay_within_the_bounds():
             assert (span >= 2).all()
 
 
+@pytest.mark.parametrize("qualities", [(-3.3125, 4.125), (-0.45, 0.3), (-1, 2.9)])
+def test_a_range_between_the_steps_of_qualities_has_the_same_steps(qualities):
+    model, y = context((5, 4, 4))
+    wide, narrow = Passes.of(model, (-8, 8)), Passes.of(model, qualities)
+    for at in (math.ceil(8 * qualities[0]), -1, 0, 1, math.floor(8 * qualities[1])):
+        codes = integers(y, at / 8)
+        assert_same(walked(narrow, codes, at / 8), walked(wide, codes, at / 8))
+
+
 def test_weights_without_a_bound_are_refused():
     model, y = context((3, 4, 4))
     next(iter(model.nets.values())).layers[1].weight.data.fill_(1e9)

@@ -80,8 +80,7 @@ class Passes(BaseEstimator):
         found.unit_bits_ = context.unit.cpu().double().log2().round().long().numpy()
         found.base_ = _whole(context.base, _SUM)
         # Powers of 2 and logarithms are computed once, as other machines may round them differently.
-        low, high = (round(QUALITY_STEPS * q) for q in found.qualities_)
-        grid = np.arange(low, high + 1) / QUALITY_STEPS
+        grid = np.arange(found._lowest, round(QUALITY_STEPS * found.qualities_[1]) + 1) / QUALITY_STEPS
         found.to_base_ = np.rint(np.exp2(_FACTOR - grid / 4)).astype(np.int64)
         found.from_base_ = np.rint(np.exp2(_FACTOR + grid / 4)).astype(np.int64)
         found.log_factors_ = np.rint(grid * (math.log(2) / 4) * 2**_SUM).astype(np.int64)
@@ -104,6 +103,11 @@ class Passes(BaseEstimator):
                 if isinstance(part[1], np.ndarray):
                     found.update(part[0].encode() + np.ascontiguousarray(part[1], dtype="<i8").tobytes())
         return found.digest()
+
+    @property
+    def _lowest(self) -> int:
+        """The lowest quality, in steps of 1 / `QUALITY_STEPS`."""
+        return round(QUALITY_STEPS * self.qualities_[0])
 
     @cached_property
     def _tables(self) -> Tables:
@@ -150,7 +154,7 @@ class Passes(BaseEstimator):
         step : Step
             The integers of a pass.
         """
-        at = round(QUALITY_STEPS * (quality - self.qualities_[0]))
+        at = round(QUALITY_STEPS * quality) - self._lowest
         height, width = codes.shape[2:]
         index = np.arange(codes.size).reshape(codes.shape)
         for p in self._passes:
@@ -204,7 +208,7 @@ class Passes(BaseEstimator):
         if p.refines:
             seen[:, p.first :] *= p.known(top + height, width).numpy()[top:]
         one = 1 << _ACTIVATION
-        told = [round(one * (self.qualities_[0] + at / QUALITY_STEPS) / 4), p.level * one, one]
+        told = [round(one * (self._lowest + at) / (4 * QUALITY_STEPS)), p.level * one, one]
         planes = np.broadcast_to(np.array(told)[:, None, None], (n, len(told), height, width))
         return torch.from_numpy(np.concatenate([seen, planes], 1)).double()
 

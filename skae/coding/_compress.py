@@ -263,7 +263,8 @@ def _check_quality(estimator: Any, quality: float, name: str) -> None:
 def _on_grid(estimator: Any, quality: Any) -> float:
     """Check a quality, and return the multiple of 1 / `QUALITY_GRID` next to it on the side of 0."""
     check_number("quality", quality, numbers.Real, -math.inf)
-    _check_quality(estimator, float(quality), "quality")
+    quality = float(quality)  # NumPy's scalars have no `trunc`
+    _check_quality(estimator, quality, "quality")
     return math.trunc(quality * QUALITY_GRID) / QUALITY_GRID
 
 

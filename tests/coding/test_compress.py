@@ -55,6 +55,12 @@ def test_codes_are_exact_at_every_quality(table, quality, monkeypatch):
     np.testing.assert_array_equal(decompress(table, data), X_hat)
 
 
+def test_a_quality_is_any_real_number(table):
+    X = DIGITS.data[400:410]
+    for quality in (1, np.int64(1), np.float32(1), np.float64(1.1)):
+        assert compress(table, X, quality=quality) == compress(table, X, quality=1.0)
+
+
 def test_higher_quality_is_longer_and_nearer(table):
     X = DIGITS.data[400:600]
     streams = [compress(table, X, quality=quality) for quality in (-2, 0, 2, 4)]
