@@ -131,6 +131,7 @@ def test_the_digest_is_that_of_everything_that_codes_are_coded_with():
     codes = draws()
     model = Factorized((3, 5)).fit(codes)
     same = [clone(model).fit(codes), pickle.loads(pickle.dumps(model))]
+    same.append(Factorized(tuple(np.array([3, 5]))).fit(codes))  # whatever the type of its numbers
     others = [Factorized().fit(codes), Factorized((3, 6)).fit(codes), Factorized((3, 5)).fit(codes[:-1])]
     assert {found.digest() for found in same} == {model.digest()}
     assert len({found.digest() for found in [model, *others]}) == 4
@@ -154,6 +155,21 @@ def test_codes_that_do_not_fit_are_refused():
         Factorized((3,), True).fit(np.zeros((2, 1, 70, 70), np.int64))
     with pytest.raises(NotFittedError):
         Factorized((3, 5)).sample(2)
+
+
+def test_weights_and_shapes_that_do_not_fit_are_refused():
+    codes = draws()
+    for weight in (np.ones(5), -np.ones(len(codes)), np.full(len(codes), np.nan)):
+        with pytest.raises(ValueError, match="sample_weight must be 200 finite numbers, none negative"):
+            Factorized((3, 5)).fit(codes, weight)
+    with pytest.raises(ValueError, match="sample_weight must not be 0 for all codes"):
+        Factorized((3, 5)).fit(codes, np.zeros(len(codes)))
+    model = Factorized((3, 5)).fit(codes)
+    for shape in (5, "ab", (2,)):
+        with pytest.raises(TypeError, match=r"shape must be \(height, width\), got"):
+            model.sample(2, shape=shape)
+    with pytest.raises(ValueError, match="shape"):
+        model.sample(2, shape=(0, 2))
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=50))

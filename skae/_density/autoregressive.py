@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._utils.checks import check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.threads import threads_for
-from .integer_codes import check_integer_codes, table_ranges
+from .integer_codes import check_integer_codes, check_shape, check_weights, table_ranges
 from .raster_net import RasterNet
 from .raster_training import train
 from .tables import PRECISION, Step, Tables, bits
@@ -168,11 +168,7 @@ class Autoregressive(BaseEstimator):
         """
         self._check_params()
         codes, alphabet = check_integer_codes(codes, self.alphabet)
-        weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        if weight.shape != (len(codes),) or not np.isfinite(weight).all() or (weight < 0).any():
-            raise ValueError(
-                f"sample_weight must be {len(codes)} finite numbers, none negative, got {sample_weight!r}."
-            )
+        weight = check_weights(sample_weight, len(codes))
         codes, weight = codes[weight > 0], weight[weight > 0]
         if len(codes) < 2:
             raise ValueError(f"codes must hold at least 2 codes of positive weight, got {len(codes)}.")
@@ -384,11 +380,7 @@ class Autoregressive(BaseEstimator):
         check_is_fitted(self)
         check_number("n_samples", n_samples, numbers.Integral, 1)
         check_number("temperature", temperature, numbers.Real, 0, bounds="neither")
-        shape = self.size_ if shape is None else shape
-        if not isinstance(shape, Sequence) or len(shape) != 2:
-            raise TypeError(f"shape must be (height, width), got {shape!r}.")
-        for side in shape:
-            check_number("shape", side, numbers.Integral, 1)
+        shape = check_shape(self.size_ if shape is None else shape)
         rng = np.random.default_rng(draw_seed(random_state))
         codes = np.zeros((n_samples, len(self.alphabet_), *shape), np.int64)
         flat = codes.reshape(-1)

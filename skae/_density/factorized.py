@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed
-from .integer_codes import check_integer_codes, table_ranges
+from .integer_codes import check_integer_codes, check_shape, check_weights, table_ranges
 from .tables import PRECISION, Step, Tables, bits, frequencies_of, read
 
 _MOST_POSITIONS = 2**12  # that may have tables of their own
@@ -84,7 +84,7 @@ class Factorized(BaseEstimator):
         codes : ndarray of shape (n, n_integers, h, w) and dtype int
             Codes.
         sample_weight : array-like of shape (n,), default=None
-            Weights; their mean counts as one.
+            Weights, none negative and not all 0; their mean counts as one.
 
         Returns
         -------
@@ -94,11 +94,13 @@ class Factorized(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For codes that are not integers of the alphabet, and parameters that are not what they have to be.
+            For codes that are not integers of the alphabet, and weights or parameters that do not fit.
         """
         check_choice("by_position", self.by_position, ("auto", True, False))
         codes, alphabet = check_integer_codes(codes, self.alphabet)
-        weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        weight = check_weights(sample_weight, len(codes))
+        if not weight.any():
+            raise ValueError("sample_weight must not be 0 for all codes.")
         weight = weight / weight.mean()
         spread = _Spread.of(codes, alphabet)
         width, shape = int(spread.span.max()), codes.shape[2:]
@@ -210,13 +212,12 @@ class Factorized(BaseEstimator):
         check_number("n_samples", n_samples, numbers.Integral, 1)
         check_number("temperature", temperature, numbers.Real, 0, bounds="neither")
         rng = check_seed(random_state)
-        shape = (self.shape_ or (1, 1)) if shape is None else shape
+        shape = check_shape((self.shape_ or (1, 1)) if shape is None else shape)
         codes = np.zeros((n_samples, len(self.alphabet_), *shape), np.int64)
 
         def draw(tables: Tables, which: np.ndarray) -> np.ndarray:
             tables = tables if temperature == 1 else _tempered(tables, temperature)
-            slots = (which << PRECISION) + rng.randint(1 << PRECISION, size=len(which))
-            return np.searchsorted(tables.edges, slots, side="right") - 1 - which * tables.frequencies.shape[1]
+            return tables.find(which, rng.randint(1 << PRECISION, size=len(which)))
 
         for step in self.steps(codes):
             codes.reshape(-1)[step.index] = read(step, draw)

@@ -32,7 +32,25 @@ def check_integer_codes(
         low, high = int(codes[:, k].min()), int(codes[:, k].max())
         if low < 0 or high >= n_levels:
             raise ValueError(f"{name}[:, {k}] must be from 0 to {n_levels - 1}, got values from {low} to {high}.")
-    return codes.astype(np.int64, copy=False), alphabet
+    # Digests are of the alphabet too, which must not depend on the type of its numbers.
+    return codes.astype(np.int64, copy=False), tuple(None if n is None else int(n) for n in alphabet)
+
+
+def check_weights(sample_weight: Any, n: int) -> np.ndarray:
+    """Return weights of n codes, float64, ones when None."""
+    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n,) or not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError(f"sample_weight must be {n} finite numbers, none negative, got {sample_weight!r}.")
+    return weight
+
+
+def check_shape(shape: Any) -> tuple[int, int]:
+    """Return height and width of codes."""
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or len(shape) != 2:
+        raise TypeError(f"shape must be (height, width), got {shape!r}.")
+    for side in shape:
+        check_number("shape", side, numbers.Integral, 1)
+    return int(shape[0]), int(shape[1])
 
 
 def table_ranges(codes: np.ndarray, alphabet: Sequence[int | None]) -> tuple[np.ndarray, np.ndarray]:

@@ -131,7 +131,7 @@ def _digits(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def frequencies_of(probabilities: np.ndarray) -> np.ndarray:
-    """Return integer frequencies (..., n_symbols) near ``probabilities``, none of which need be positive."""
+    """Return integer frequencies (..., n_symbols) near ``probabilities``, some of which may be 0."""
     p = np.asarray(probabilities, dtype=np.float64)
     total = 1 << PRECISION
     found = np.floor(p / p.sum(-1, keepdims=True) * (total - p.shape[-1])).astype(np.int64) + 1

@@ -93,9 +93,8 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
         for step in estimator.code_model_.steps(group.codes, quality):
             write(step, flat[step.index], encoder.emit)
     is_list = isinstance(X, ImageList)
-    sizes = [group.size for group in groups if group.size is not None]
-    if is_list:
-        sizes = [tuple(X.read(i).shape[1:]) for i in range(len(X))]
+    by_sample = sorted((i, group.size) for group in groups if group.size for i in group.members.tolist())
+    sizes = [size for _, size in by_sample]
     header = Header(digest_of(estimator), quality, _dtype_of(X), is_list, len(X), sizes).pack()
     return pack(header, encoder.finish(seal_of(header, (group.codes for group in groups))))
 
