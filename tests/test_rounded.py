@@ -83,12 +83,12 @@ def digits():
     return X[:1400], X[1400:]
 
 
-def bits_and_error(ae, X, quality=0):
+def bits_and_error(ae, X):
     codes = ae.indices(X)
     module = ae.module_
     z = module.dequantize(torch.from_numpy(codes).view(len(X), module.n_components, *module.map_size()))
     error = np.square(ae._decode(z, project=False).numpy() - X).mean()
-    return n_bits(ae, X, quality=quality).mean(), error
+    return n_bits(ae, X).mean(), error
 
 
 @pytest.mark.parametrize("spatial", [False, True])

@@ -21,7 +21,7 @@ from skae import ConvAutoencoder
 from skae.bottlenecks import FSQ, Rounded, VectorQuantizer
 from skae.coding import Factorized
 
-N_TRAINED, N_JUDGED = 20_000, 5_000
+N_TRAINED, N_TEST = 20_000, 5_000
 QUANTIZERS = {
     "fsq, 4 levels": FSQ(4),
     "fsq, 8 levels": FSQ(8),
@@ -69,7 +69,7 @@ def n_bits(code_model, indices):
     return -code_model.score_samples(as_maps(indices)).mean() / math.log(2)
 
 
-def judged(network, bottleneck, X, X_new, seconds, seed):
+def evaluated(network, bottleneck, X, X_new, seconds, seed):
     """Figures of one model."""
     model, used = trained(network, bottleneck, X, seconds, seed)
     indices = model.indices(X_new)
@@ -101,12 +101,12 @@ def main():
     args = parser.parse_args()
     X = load_mnist(args.data)
     X = X.reshape(len(X), *[math.isqrt(X.shape[1])] * 2)
-    X_new, X = X[-N_JUDGED:], X[:-N_JUDGED][:N_TRAINED]
+    X_new, X = X[-N_TEST:], X[:-N_TEST][:N_TRAINED]
     for title, network in NETWORKS.items():
         rows = []
         for name, bottleneck in QUANTIZERS.items():
             if name.startswith(args.only):
-                found = [judged(network, bottleneck, X, X_new, args.seconds, seed) for seed in range(args.seeds)]
+                found = [evaluated(network, bottleneck, X, X_new, args.seconds, seed) for seed in range(args.seeds)]
                 rows.append(row_of(name, found))
         print(f"### {title}; {args.seconds:.0f} CPU seconds each, {args.seeds} seeds\n")
         header = ["bottleneck", "bits", "own model", "PSNR", "usage", "perplexity", "epochs", "CPU s"]
