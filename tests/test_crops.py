@@ -161,6 +161,21 @@ def test_windows_of_half_to_twice_the_size_are_resampled():
     np.testing.assert_allclose(x.mean((1, 2, 3)), plain[:, 2] + (plain[:, 4] - 1) / 2, atol=0.05 * side)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_resampled_floats_stay_in_their_range(dtype):
+    noise = np.random.default_rng(0).choice(np.array([0, 1], dtype), (1, 40, 40))
+    noise[0, :8, :8] = np.nan
+    images = ImageList([noise], channel_axis=0, nan=True)
+    images.scan()
+    crops = CropSource(images, None, (16, 16), "flip_rotate_scale")
+    x, _ = crops.cut(crops.draw(50, np.random.default_rng(1)))
+    known = x[~np.isnan(x)]
+    assert x.dtype == dtype
+    assert 0.5 < known.size / x.size < 1
+    assert (known.min(), known.max()) == (0, 1)
+    assert 0.3 < known.mean() < 0.7
+
+
 def test_resampled_integers_stay_in_their_range():
     noise = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (1, 40, 40))
     crops = CropSource(listed([noise]), None, (16, 16), "flip_rotate_scale")

@@ -148,13 +148,14 @@ class CropSource:
 
 
 def _resampled(crop: np.ndarray, size: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    """Resample a crop to a ``size``, by bicubic interpolation without aliasing; integers stay in their range."""
+    """Resample a crop to a ``size``, by bicubic interpolation without aliasing, and without values beyond its range."""
     x = to_tensor(np.ascontiguousarray(crop))[None]
     x = F.interpolate(x if x.dtype == torch.float64 else x.float(), tuple(size), mode="bicubic", antialias=True)[0]
     if dtype.kind in "ui":
         limits = np.iinfo(dtype)
         return x.double().round().clamp(limits.min, limits.max).numpy()
-    return x.numpy()
+    # Some losses need a range, such as [0, 1]; NaN is not part of it.
+    return x.clamp(float(np.fmin.reduce(crop, None)), float(np.fmax.reduce(crop, None))).numpy()
 
 
 def _turned(crop: np.ndarray, turn: int) -> np.ndarray:
