@@ -39,6 +39,15 @@ def test_codes_are_the_nearest_vectors(n_codes, k, seed):
     assert torch.equal(part.codebook[part.indices(h)[:, 0]], part.code(h))
 
 
+@pytest.mark.parametrize("n_rows", [0, 1, 100])
+def test_many_rows_are_compared_in_parts(n_rows, monkeypatch):
+    part, h = prepared(8, 3, normal(100, 3)), normal(n_rows, 3, seed=1)
+    whole = part.indices(h)
+    monkeypatch.setattr("skae.bottlenecks.vector_quantizer._MOST_DISTANCES", 8 * 7)
+    assert torch.equal(part.indices(h), whole)
+    assert whole.shape == (n_rows, 1)
+
+
 def test_the_codebook_starts_as_the_centers_of_clusters():
     centers = 10 * normal(8, 3, seed=1)
     h = (centers + 0.1 * normal(200, 8, 3)).flatten(0, 1)

@@ -14,7 +14,7 @@ from ._usage import count_levels, usage_metrics
 from .base import Bottleneck, Latent
 
 _ROWS_OF_A_CODE = 16  # that k-means gets for each of its centers, at most
-_MOST_DISTANCES = 2**24  # between rows and centers; with so many codes that no rows remain, these are the start
+_MOST_DISTANCES = 2**24  # between rows and codes that are held at once
 _MOMENTUM = 0.2  # of the running mean and variance
 _LEAST_VARIANCE = 1e-30  # of which float32 takes the root without losing digits
 
@@ -111,6 +111,7 @@ class VectorQuantizer(Bottleneck):
         self.variance.copy_(torch.where(variance > 0, variance, 1.0))
         self.size.copy_(self.variance.sqrt().clamp(min=1))
         h = self._scaled(h)
+        # With so many codes that there are no more rows than these, the rows are the start.
         n_rows = min(_ROWS_OF_A_CODE * self.n_codes, max(self.n_codes, _MOST_DISTANCES // self.n_codes))
         index = torch.randperm(len(h), generator=generator)[:n_rows]
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
@@ -177,9 +178,9 @@ class VectorQuantizer(Bottleneck):
         if torch.compiler.is_exporting():  # in an order of operations that ONNX has
             return (z[:, None] - self.codebook).square().sum(2).argmin(1, keepdim=True)
         # By differences: a vector of the codebook is at distance 0 from itself, and from no other.
-        return torch.cdist(z.detach(), self.codebook, compute_mode="donot_use_mm_for_euclid_dist").argmin(
-            1, keepdim=True
-        )
+        parts = z.detach().split(max(1, _MOST_DISTANCES // len(self.codebook)))
+        exact = "donot_use_mm_for_euclid_dist"
+        return torch.cat([torch.cdist(h, self.codebook, compute_mode=exact).argmin(1, keepdim=True) for h in parts])
 
     def from_indices(self, indices: Tensor) -> Tensor:
         """Return the vectors with the numbers (n, 1)."""
