@@ -29,7 +29,7 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 2, 100
 _DROPPED = 1 / 8  # share of the codes trained on without the biases of their positions
 _MOST_CACHED = 2**24  # numbers; it decides how many codes go side by side, and so is part of the format of files
 _MOST_CACHED_OF_ONE = 2**27  # 1 GB
-_RARELY = 1e-6  # a frequency for draws, so that there is something to draw
+_RARELY = 1e-6  # is added to frequencies less 1, of which all may be 0
 _MOST_POSITIONS = 2**14  # that are scored at once
 
 

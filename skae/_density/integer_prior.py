@@ -14,7 +14,7 @@ from .factorized import Factorized
 from .latent_prior import LatentPrior
 
 INTEGER_DENSITIES = (Autoregressive, Factorized)
-_BY_POSITION = {"position_biases": False, "by_position": False}  # what they call it
+_BY_POSITION = {"position_biases": False, "by_position": False}  # their parameters for it
 
 
 class IntegerPrior(LatentPrior):

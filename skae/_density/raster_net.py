@@ -15,7 +15,7 @@ _MOST_FEATURES = 256
 
 
 class _Masked(nn.Conv2d):
-    """A convolution that sees the rows above, and what is left of its position; and that too with ``itself``."""
+    """A convolution over the rows above and the positions to the left; with ``itself``, over its own position too."""
 
     mask: Tensor
 

@@ -12,7 +12,7 @@ LARGEST = 2**52  # of sums; float64 holds all whole numbers up to 2 ** 53
 
 
 class WholeConv2d:
-    r"""Convolution of whole numbers that are held in float64, as large as its input, with zeros around it.
+    r"""Convolution of whole numbers that are held in float64, padded with zeros: its output has the size of its input.
 
     A whole number x of the input stands for :math:`x / 2^{b}` with b = ``n_bits_in``, a weight w for :math:`w / 2^{S}`
     with S = ``n_bits_weight``, and a sum for its :math:`2^{-(b + S)}`-fold. No sum, and no part of one, exceeds

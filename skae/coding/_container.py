@@ -1,4 +1,4 @@
-"""What stands around coded symbols: which model and which samples they are of, and a checksum.
+"""Header and checksum of a stream: its model, its samples, and whether it is complete.
 
 The format of version 1, frozen: the magic number (4 bytes), the version (1), the digest of the model (8), the quality
 in eighths, the dtype of X (1), the kind (1), the number of samples, heights and widths where images may have any (none,
