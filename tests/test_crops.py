@@ -73,18 +73,17 @@ def epoch(data, sizes, seed):
 
 sides = st.integers(3, 12)
 shapes = st.lists(st.tuples(sides, sides), min_size=1, max_size=4)
-TURNS = [None, "flip", "flip_rotate"]  # pixels stay as they are
 
 # ------------------------------------------------------------------ places
 
 
 @given(
     shapes=shapes, size=st.tuples(st.integers(1, 3), st.integers(1, 3)), n=st.integers(1, 40),
-    augmentation=st.sampled_from(TURNS), seed=st.integers(0, 99),
+    augmentation=st.sampled_from(list(AUGMENTATIONS)), seed=st.integers(0, 99),
 )  # fmt: skip
 @settings(max_examples=40)
 def test_a_crop_is_the_part_of_its_image_turned(shapes, size, n, augmentation, seed):
-    size = (size[0], size[0]) if augmentation == "flip_rotate" else size
+    size = (size[0], size[0]) if str(augmentation).startswith("flip_rotate") else size
     crops = source(shapes, size, augmentation)
     places = crops.draw(n, np.random.default_rng(seed))
     assert places.shape == (n, 5)
@@ -92,13 +91,36 @@ def test_a_crop_is_the_part_of_its_image_turned(shapes, size, n, augmentation, s
     assert target is None
     assert x.shape == (n, 3, *size)
     for crop, (i, top, left, turn, height) in zip(x, places, strict=True):
-        assert height == size[0]
-        assert 0 <= top <= shapes[i][0] - size[0]
-        assert 0 <= left <= shapes[i][1] - size[1]
-        whole = crops.images[i][:, top : top + size[0], left : left + size[1]]
-        np.testing.assert_array_equal(undone(crop, turn), whole)
+        width = round(height * size[1] / size[0])
+        assert augmentation == "flip_rotate_scale" or height == size[0]
+        assert 1 <= height <= 2 * size[0]
+        assert 0 <= top <= shapes[i][0] - height
+        assert 0 <= left <= shapes[i][1] - width
+        whole = crops.images[i][:, top : top + height, left : left + width]
+        if height == size[0]:
+            np.testing.assert_array_equal(undone(crop, turn), whole)
     again = crops.draw(n, np.random.default_rng(seed))
     np.testing.assert_array_equal(again, places)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_crops_of_another_scale_are_resampled_without_aliasing(dtype):
+    rows, columns = np.mgrid[:64, :80]
+    wave = (100 + 50 * np.sin(rows / 9) + 50 * np.cos(columns / 11)).astype(dtype)
+    stripes = (255 * (columns % 2)).astype(dtype)
+    crops = CropSource(listed([wave[None], stripes[None]]), None, (16, 16), "flip_rotate_scale")
+    places = crops.draw(200, np.random.default_rng(0))
+    x, _ = crops.cut(places)
+    assert x.dtype == dtype
+    heights = places[:, 4]
+    assert heights.min() < 10 < 28 < heights.max() <= 32
+    for crop, (i, top, left, turn, height) in zip(x[:, 0], places, strict=True):
+        if i == 0:  # smooth: what was between the pixels
+            at = (np.arange(16) + 0.5) * height / 16 - 0.5
+            expected = 100 + 50 * np.sin((top + at)[:, None] / 9) + 50 * np.cos((left + at) / 11)
+            np.testing.assert_allclose(undone(crop[None], turn)[0, 2:-2, 2:-2], expected[2:-2, 2:-2], atol=3)
+        elif height >= 30:
+            assert np.ptp(crop[2:-2, 2:-2].astype(float)) < 100, "stripes of single pixels become gray"
 
 
 @given(shapes=shapes, n=st.integers(1, 60), seed=st.integers(0, 99))
@@ -248,7 +270,7 @@ def test_targets_are_cut_at_the_same_places(augmentation):
     np.testing.assert_array_equal(target, -x)
 
 
-@pytest.mark.parametrize("augmentation", TURNS)
+@pytest.mark.parametrize("augmentation", [None, "flip", "flip_rotate"])
 def test_targets_of_twice_the_size_show_the_same_part(augmentation):
     images = numbered([(5, 7), (4, 4)], 1)
     larger = [np.repeat(np.repeat(image, 2, 1), 2, 2) for image in images]

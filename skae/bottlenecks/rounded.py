@@ -74,11 +74,12 @@ class Rounded(Bottleneck):
     def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("step", numbers.Real, 0, bounds="neither")
         self._check_number("width", numbers.Integral, 1)
+        name = f"{type(self).__name__}: qualities"
         if not isinstance(self.qualities, tuple | list) or len(self.qualities) != 2:
-            raise ValueError(f"Rounded: qualities must be a range (low, high), got {self.qualities!r}.")
+            raise ValueError(f"{name} must be a range (low, high) with 0 in it, got {self.qualities!r}.")
         low, high = self.qualities
-        check_number(f"Rounded: qualities {self.qualities!r}: low", low, numbers.Real, -_MOST_QUALITY, 0)
-        check_number(f"Rounded: qualities {self.qualities!r}: high", high, numbers.Real, 0, _MOST_QUALITY)
+        check_number(f"{name}, {self.qualities!r}: low", low, numbers.Real, -_MOST_QUALITY, 0)
+        check_number(f"{name}, {self.qualities!r}: high", high, numbers.Real, 0, _MOST_QUALITY)
         self.n_channels = n_components
         self.log_step = torch.nn.Parameter(torch.full((n_components,), math.log(self.step) / _SLOWER))
         self.context = ContextModel(n_components, dense=n_positions == 1, width=self.width)

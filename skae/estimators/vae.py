@@ -104,8 +104,8 @@ class VAEGenerator(BaseAutoencoder):
         at most 16,384, or one for each image where these are more.
     augmentation : {None, 'flip', 'flip_rotate', 'flip_rotate_scale'}, default=None
         How crops, or whole images, are turned at random: 'flip' mirrors left and right; 'flip_rotate' takes one of the
-        eight flips and quarter turns, for square crops; 'flip_rotate_scale' also resamples them, from windows of half
-        their size to twice that, or as large as the image.
+        eight flips and quarter turns, for square crops; 'flip_rotate_scale' also resamples windows of half to twice
+        the size of a crop, as far as the image goes.
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
         The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
         does every class with an attribute ``reads_images = True``. It goes without its linear skip unless
