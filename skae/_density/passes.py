@@ -13,6 +13,7 @@ from .dense_context import MOST_KNOWN, DenseNets
 
 LARGEST_KNOWN = 127.0  # known values beyond it count as it, so that sums have a bound
 LARGEST_ACTIVATION = 128.0  # likewise
+LARGEST_UNIT = 2.0**16  # likewise
 LEAST_LOG_SCALE, LARGEST_LOG_SCALE = -3.5, 6.0
 _EDGES = (0, 4, 16)  # where groups of channels begin; the later ones are each as wide as all before it
 _MOST_WIDE = 16  # channels whose neighbors are looked at in windows of 5 × 5, others in 3 × 3
@@ -170,7 +171,8 @@ class ContextModel(nn.Module):
     def init_from(self, y: Tensor) -> None:
         """Start from codes (n, n_channels, h, w) of quality 0: every value by the variance of its channel alone."""
         deviation = y.transpose(0, 1).flatten(1).std(1).clamp(min=0.05)
-        self.unit.copy_(torch.exp2(deviation.clamp(min=1.0).log2().round()))  # a power of 2 is exact in whole numbers
+        # A power of 2 is exact in whole numbers.
+        self.unit.copy_(torch.exp2(deviation.clamp(1, LARGEST_UNIT).log2().round()))
         self.base.copy_((deviation * math.sqrt(3) / math.pi).log())
 
     def seen(self, known: Tensor, quality: Tensor) -> Tensor:

@@ -86,6 +86,7 @@ class Passes(BaseEstimator):
         found.log_factors_ = np.rint(grid * (math.log(2) / 4) * 2**_SUM).astype(np.int64)
         frequencies, found.reach_ = _logistic_tables()
         found.frequencies_ = frequencies[frequencies > 0].astype(np.uint16)  # one table after the other: a tenth of it
+        _ = found._nets  # which checks the bounds of their sums
         return found
 
     def digest(self) -> bytes:
@@ -222,7 +223,10 @@ class Passes(BaseEstimator):
 
 def _whole(values: Tensor, n_digits: int) -> np.ndarray:
     """Return values as multiples of ``2 ** -n_digits``, int64."""
-    return np.rint(values.detach().cpu().double().numpy() * 2.0**n_digits).astype(np.int64)
+    found = np.rint(values.detach().cpu().double().numpy() * 2.0**n_digits)
+    if not np.isfinite(found).all():
+        raise ValueError("The weights of the probability model must be finite, got NaN or infinity: try a lower lr.")
+    return found.astype(np.int64)
 
 
 def _rounded(values: np.ndarray, n_digits: Any) -> np.ndarray:

@@ -55,8 +55,12 @@ def _read(path: str, model: Any) -> np.ndarray:
     n_channels = model.module_.input_shape[0]
     if not model._layout.is_image or n_channels not in _MODES:
         raise ValueError(f"model must be fitted on images with 1, 3 or 4 channels, got {model._layout}.")
-    with _pillow().open(path) as image:
-        pixels = np.asarray(image.convert(_MODES[n_channels]))
+    pillow = _pillow()
+    try:
+        with pillow.open(path) as image:
+            pixels = np.asarray(image.convert(_MODES[n_channels]))
+    except pillow.DecompressionBombError as error:
+        raise ValueError(f"source {path}: {error}") from error
     return model._layout.restore(pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)[None])
 
 

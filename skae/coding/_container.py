@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._density.whole_passes import QUALITY_STEPS as QUALITY_GRID
+
 MAGIC = b"SKAC"
 VERSION = 1
 DIGEST_SIZE = 8
-QUALITY_GRID = 8
 DTYPES = ("float32", "float64", "uint8", "uint16", "uint32", "uint64")
 _ARRAY, _IMAGES, _LIST, _LIST_OF_SIZES = range(4)  # kinds
 _START = len(MAGIC) + 1 + DIGEST_SIZE
