@@ -254,6 +254,7 @@ def test_nothing_of_the_format_changes(shape, wanted):
         spread = 2**18 if name.endswith("bias") else 600
         model.weights_[name] = rng.randint(-spread, spread, values.shape)
     model.unit_bits_, model.base_ = rng.randint(0, 4, shape[0]), rng.randint(-(2**20), 2**20, shape[0])
+    model = pickle.loads(pickle.dumps(model))  # without the layers of the weights before
     codes = rng.randint(-9, 10, (2, *shape))
     digest = hashlib.blake2b(digest_size=8)
     for step in model.steps(codes, -2.5):
