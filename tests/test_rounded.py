@@ -9,8 +9,8 @@ from sklearn.datasets import load_digits
 
 from skae import AutoencoderTransformer, ConvAutoencoder
 from skae._utils.rng import Stream
-from skae.bottlenecks import Rounded
-from skae.coding import n_bits
+from skae.bottlenecks import Bottleneck, Rounded
+from skae.coding import compress, decompress, n_bits
 
 
 def part(n_components=3, n_positions=1, **params):
@@ -83,12 +83,11 @@ def digits():
     return X[:1400], X[1400:]
 
 
-def bits_and_error(ae, X):
-    codes = ae.indices(X)
-    module = ae.module_
-    z = module.dequantize(torch.from_numpy(codes).view(len(X), module.n_components, *module.map_size()))
-    error = np.square(ae._decode(z, project=False).numpy() - X).mean()
-    return n_bits(ae, X).mean(), error
+def cost(ae, X, quality=0):
+    """Mean objective of stored samples: squared error in standard deviations of the data, and the price of the bits."""
+    error = np.square(decompress(ae, compress(ae, X, quality=quality)) - X).sum() / len(X) / ae.module_.scale**2
+    price = ae.module_.bottleneck.price * 2 ** (-quality / 2)
+    return error + price * math.log(2) * n_bits(ae, X, quality=quality).mean()
 
 
 @pytest.mark.parametrize("spatial", [False, True])
@@ -102,9 +101,20 @@ def test_training_lowers_rate_and_distortion_together(spatial, digits):
     params |= {"bottleneck": bottleneck, "random_state": 0, "n_components": 4 if spatial else 16}
     start = cls(max_epochs=0, **params).fit(train)
     trained = cls(max_epochs=12, lr=1e-3, **params).fit(train)
-    # The price of a bit, of the sum of squared errors in standard deviations of the data.
-    cost = []
-    for ae in (start, trained):
-        bits, error = bits_and_error(ae, test)
-        cost.append(error * test[0].size / ae.module_.scale**2 + bottleneck.price * math.log(2) * bits)
-    assert cost[1] < 0.93 * cost[0]
+    assert cost(trained, test) < 0.93 * cost(start, test)
+
+
+@pytest.mark.parametrize(("spatial", "quality", "most"), [(False, -4, 1.0), (True, -4, 0.99), (True, 0, 1.0)])
+def test_economical_integers_cost_less(spatial, quality, most, digits, monkeypatch):
+    train, test = digits
+    bottleneck = Rounded(step=0.5, width=16)
+    if spatial:
+        params = {"module__dense": False, "module__channels": (16,)}
+        ae = ConvAutoencoder(4, bottleneck=bottleneck, max_epochs=3, lr=1e-3, random_state=0, **params)
+    else:
+        train, test = (A.reshape(len(A), -1) for A in digits)
+        ae = AutoencoderTransformer(16, bottleneck=bottleneck, max_epochs=3, lr=1e-3, random_state=0)
+    ae.fit(train)
+    economical = cost(ae, test, quality)
+    monkeypatch.setattr(Rounded, "economize", Bottleneck.economize)
+    assert economical < most * cost(ae, test, quality)

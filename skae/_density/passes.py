@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -203,25 +204,47 @@ class ContextModel(nn.Module):
         """
         seen = self.seen(known, quality)
         if self.dense:
-            mean, log_scale = self.nets["all"](seen.flatten(1), _told(quality, 0)).unbind(2)
-            return self._nats(noisy.flatten(1), mean * self.unit, log_scale + self.base, quality)
+            mean, log_scale = self._predicted_dense(seen, quality)
+            return self._nats(noisy.flatten(1), mean, log_scale, quality).sum(1)
         values, means, log_scales = [], [], []
+        for p, places, mean, log_scale in self._predicted(seen, quality):
+            v = p.grid(noisy[:, p.first : p.last]).permute(0, 2, 3, 1).flatten(1, 2)
+            values.append(v.index_select(1, places).flatten(1))
+            means.append(mean.flatten(1))
+            log_scales.append(log_scale.flatten(1))
+        return self._nats(torch.cat(values, 1), torch.cat(means, 1), torch.cat(log_scales, 1), quality).sum(1)
+
+    def each(self, values: list[Tensor], known: Tensor, quality: Tensor) -> list[Tensor]:
+        """Return minus the log-probability of each of several ``values`` in the place of ``known``, in their shape."""
+        seen = self.seen(known, quality)
+        if self.dense:
+            mean, log_scale = self._predicted_dense(seen, quality)
+        else:
+            mean, log_scale = torch.empty_like(known), torch.empty_like(known)
+            for p, places, *found in self._predicted(seen, quality):
+                for maps, part in zip((mean, log_scale), found, strict=True):
+                    grid = p.grid(maps[:, p.first : p.last]).permute(0, 2, 3, 1)
+                    grid[:, places // grid.shape[2], places % grid.shape[2]] = part
+        mean, log_scale = mean.flatten(1), log_scale.flatten(1)
+        return [self._nats(v.flatten(1), mean, log_scale, quality).view_as(v) for v in values]
+
+    def _predicted(self, seen: Tensor, quality: Tensor) -> Iterator[tuple[Pass, Tensor, Tensor, Tensor]]:
+        """Yield each pass, its places on its grid, and means and log-scales (n, n_places, n_channels) of quality 0."""
         for p in self.passes:
-            v = p.grid(noisy[:, p.first : p.last])
-            places = p.mask(*v.shape[2:]).flatten().nonzero()[:, 0].to(v.device)
-            if not len(places):
-                continue
-            mean, log_scale = self.nets[p.name](self.inputs(p, seen, quality), places).float().chunk(2, 2)
-            values.append(v.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, places).flatten(1))
-            means.append((mean * self.unit[p.first : p.last]).flatten(1))
-            log_scales.append((log_scale + self.base[p.first : p.last]).flatten(1))
-        return self._nats(torch.cat(values, 1), torch.cat(means, 1), torch.cat(log_scales, 1), quality)
+            places = p.mask(*p.grid(seen).shape[2:]).flatten().nonzero()[:, 0].to(seen.device)
+            if len(places):
+                mean, log_scale = self.nets[p.name](self.inputs(p, seen, quality), places).float().chunk(2, 2)
+                yield p, places, mean * self.unit[p.first : p.last], log_scale + self.base[p.first : p.last]
+
+    def _predicted_dense(self, seen: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_scale = self.nets["all"](seen.flatten(1), _told(quality, 0)).unbind(2)
+        return mean * self.unit, log_scale + self.base
 
     @staticmethod
     def _nats(v: Tensor, mean: Tensor, log_scale: Tensor, quality: Tensor) -> Tensor:
-        """Return the sums of minus the log-probabilities, given means and scales in the unit of quality 0."""
+        """Return minus the log-probabilities of values, given means and scales of quality 0."""
         mean = mean * torch.exp2(quality / 4)[:, None]
-        return _nats(v, mean, log_scale + (quality * (math.log(2) / 4))[:, None]).sum(1)
+        return _nats(v, mean, log_scale + (quality * (math.log(2) / 4))[:, None])
 
     def layers_of(self, p: Pass) -> list[tuple[Tensor, Tensor]]:
         """Return weights and biases of the network of a pass, as those of convolutions."""

@@ -469,12 +469,20 @@ class Autoencoder(nn.Module):
         indices = indices.flatten(0, 1) if self.bottleneck.per_position else indices
         return self._from_bottleneck(self.bottleneck.from_indices(indices), n)
 
-    def quantize(self, h: Tensor, size: Sequence[int] | None = None, quality: float = 0.0) -> Tensor:
-        """Return the integers (n, n_integers, h, w) of the encoder's flat output; of images of ``size``."""
+    def quantize(
+        self, h: Tensor, size: Sequence[int] | None = None, quality: float = 0.0, *, economical: bool = False
+    ) -> Tensor:
+        """Return the integers (n, n_integers, h, w) of the encoder's flat output; of images of ``size``.
+
+        Those that are ``economical`` cost fewer bits for little more error.
+        """
         found = self._by_sample(self.bottleneck.quantize(self._h_to_bottleneck(h), quality), h.shape[0])
         if found.ndim == 3:  # (n, n_positions, n_integers)
             found = found.transpose(1, 2)
-        return found.reshape(h.shape[0], len(self.bottleneck.alphabet), *self.map_size(size))
+        found = found.reshape(h.shape[0], len(self.bottleneck.alphabet), *self.map_size(size))
+        if not economical:
+            return found
+        return self.bottleneck.economize(found, h.reshape(h.shape[0], -1, *self.map_size(size)), quality)
 
     def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
         """Return the flat codes (n, n_codes) of integers, which are as `quantize` returns them."""

@@ -180,6 +180,13 @@ class Bottleneck(Component):
         if quality != 0:
             raise ValueError(f"quality == {quality}, must be 0: {type(self).__name__} has one quality.")
 
+    def economize(self, indices: Tensor, h: Tensor, quality: float = 0.0) -> Tensor:
+        """Return integers that cost fewer bits than ``indices`` for little more error; these themselves by default.
+
+        `skae.coding` encodes them. Both are maps (n, n_integers, height, width), ``h`` of the encoder's output.
+        """
+        return indices
+
     def code_model(self) -> Any:
         """Return the model of the probabilities of the integers that was trained with the bottleneck, None if none was.
 

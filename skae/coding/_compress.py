@@ -121,9 +121,9 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
     Returns
     -------
     X_hat : ndarray of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-        Reconstructions, as ``estimator.reconstruct(X)`` returns them: a list for a list of images that may have any
-        size, in the layout of the X that was fitted. If X was of unsigned integers they are rounded to these, and of
-        its dtype.
+        Reconstructions from the integers that were encoded, in the form of ``estimator.reconstruct(X)``: a list for a
+        list of images that may have any size, in the layout of the X that was fitted. If X was of unsigned integers
+        they are rounded to these, and of its dtype.
 
     Raises
     ------
@@ -321,7 +321,7 @@ def _encoded(estimator: Any, X: Any, quality: float) -> list[_Group]:
     def quantized(x: Tensor) -> Tensor:
         if x.isnan().any():
             raise ValueError("X must have no NaN, which codes do not keep: fill missing values, by reconstruct, first.")
-        return integers_of(module, x, quality)
+        return integers_of(module, x, quality, economical=True)
 
     found = estimator._run(quantized, X, dtype=torch.int64, gives="code")
     if isinstance(X, ImageList):

@@ -26,10 +26,10 @@ def has_integer_codes(est: Any) -> bool:
     return True
 
 
-def integers_of(module: Any, x: Tensor, quality: float = 0.0) -> Tensor:
+def integers_of(module: Any, x: Tensor, quality: float = 0.0, *, economical: bool = False) -> Tensor:
     """Return the integer codes of samples in data units, flat (n, n_integers * n_positions), integer by integer."""
     h = check_finite(module.outputs(x), "X")  # as integers do not show it
-    return module.quantize(h, module._size_of(x), quality).flatten(1)
+    return module.quantize(h, module._size_of(x), quality, economical=economical).flatten(1)
 
 
 def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from stubs import with_counts
 
 import skae
 from skae._density import tables
-from skae.bottlenecks import FSQ, Rounded
+from skae.bottlenecks import FSQ, Bottleneck, Rounded
 from skae.coding import _compress as coding
 from skae.coding import compress, decompress, n_bits
 
@@ -25,12 +25,12 @@ DIGITS = load_digits()
 
 
 def decoded(est, X, quality=0):
-    """What the codes of an array stand for, without bytes; like what `reconstruct` returns for quality 0."""
+    """The integers that are coded of an array, and what they stand for, without bytes."""
     module = est.module_
     with torch.no_grad():
         x = est._layout.arrange(torch.as_tensor(np.asarray(X)))
         size = module._size_of(x)
-        codes = module.quantize(module.outputs(x), size, quality)
+        codes = module.quantize(module.outputs(x), size, quality, economical=True)
         z = module.dequantize(codes, quality)
     return codes.numpy(), est._decode(z, project=False, size=size).numpy()
 
@@ -69,7 +69,8 @@ def test_higher_quality_is_longer_and_nearer(table):
     assert errors == sorted(set(errors), reverse=True)
 
 
-def test_quality_0_is_what_reconstruct_returns(table, levels, stack):
+def test_quality_0_is_what_reconstruct_returns(table, levels, stack, monkeypatch):
+    monkeypatch.setattr(Rounded, "economize", Bottleneck.economize)
     for est, X in ((table, DIGITS.data[400:500]), (levels, DIGITS.data[:50].astype("f4")), (stack, DIGITS.images[:50])):
         X_hat = decompress(est, compress(est, X))
         wanted = est.reconstruct(X)
@@ -199,6 +200,14 @@ def test_large_images_are_coded_tile_by_tile(images, monkeypatch):
     monkeypatch.setattr("skae._module.tiles.working_memory", lambda share: 2**16)
     assert len(est._runner._tiles(X.shape[1:])) > 1
     tiled = compress(est, X)
+    assert abs(len(tiled) - len(whole)) <= 0.02 * len(whole), "what integers save is seen within a tile"
+    errors = [np.square(decompress(est, data) - X.astype(float)).mean() for data in (tiled, whole)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.02)
+    monkeypatch.setattr(Rounded, "economize", Bottleneck.economize)
+    tiled = compress(est, X)
+    monkeypatch.undo()
+    monkeypatch.setattr(Rounded, "economize", Bottleneck.economize)
+    whole = compress(est, X)
     assert abs(len(tiled) - len(whole)) <= 8, "floats of tiles may be rounded to another integer"
     np.testing.assert_allclose(decompress(est, tiled).astype(int), decompress(est, whole).astype(int), atol=1)
 
