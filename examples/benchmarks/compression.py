@@ -9,8 +9,8 @@ Codecs are trained on X, uint8, and compared on the photographs of scikit-image 
 crops of 320 × 320 pixels from their corners. All sizes are those of complete files, decoded again; the rate and the
 PSNR of a codec at a quality are means over the images, and codecs are compared at equal rates, by linear interpolation
 in the logarithm of the rate. ``--batches`` is how long codecs are trained; CPU seconds are those of all cores. Needs
-Pillow 11.3 or later and scikit-image; ``--picture FILE`` draws parts of two photographs, with matplotlib, and
-``--keep FILE`` saves the codec.
+Pillow 11.3 or later and scikit-image; ``--picture FILE`` draws parts of two photographs, with matplotlib,
+``--keep FILE`` saves the codec, and ``--load FILE`` measures it again.
 """
 
 import argparse
@@ -126,15 +126,20 @@ def color(args):
 def photographs_of(args, *, color):
     """Rate and distortion of a codec that is fitted now, and of the others, on photographs that it has not seen."""
     training = list(np.load(args.data)["X"])
-    codec = make_codec(max_epochs=max(1, args.batches // EPOCH), precision="bf16", random_state=0)
     params = {"n_components": 96} if color else {}
-    codec, seconds = stopwatch(codec.set_params(**params).fit, training)
+    if args.load:
+        codec, seconds = skae.load(args.load), 0
+    else:
+        epochs = max(1, args.batches // EPOCH)
+        codec = make_codec(max_epochs=epochs, precision="bf16", random_state=0, **params)
+        codec, seconds = stopwatch(codec.fit, training)
     start = make_codec(max_epochs=0, random_state=0, **params).fit(training)
     if args.keep:
         skae.save(codec, args.keep)
     images = photographs(color=color)
     sets = {"photographs": list(images.values()), "crops": corners(images.values())}
-    print(f"### {'Color' if color else 'Gray'}, trained for {args.batches} batches, {seconds:.0f} CPU seconds\n")
+    kind = "Color" if color else "Gray"
+    print(f"### {kind}, trained for {EPOCH * codec.n_iter_} batches, {seconds:.0f} CPU seconds in this run\n")
     for name, members in sets.items():
         curves = {"skae": curve(members, encoder(codec), QUALITIES)}
         curves["block PCA"] = curve(members, encoder(start), QUALITIES[::3])  # the same before its training
@@ -282,6 +287,7 @@ if __name__ == "__main__":
     parser.add_argument("--batches", type=int, default=6_000, help="of the training")
     parser.add_argument("--picture", help="a file for a picture")
     parser.add_argument("--keep", help="a file for the fitted codec")
+    parser.add_argument("--load", help="a file of --keep, to be measured again without training")
     arguments = parser.parse_args()
     if arguments.data is None and arguments.only != "tables":
         parser.error(f"{arguments.only} needs --data")
