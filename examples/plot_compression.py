@@ -71,6 +71,11 @@ codecs = {
     "WebP": [by_pillow("WebP", quality, method=6) for quality in range(0, 60, 5)],
 }
 
+for size, image in codecs["skae"]:
+    print(f"{size:6,} bytes, {8 * size / cat.size:.2f} bits a pixel, {psnr(image):.1f} dB")
+
+# %%
+# Beside JPEG at two of these qualities:
 height, width = 120, 180
 top, left = 55, 75
 detail = slice(top, top + height), slice(left, left + width)

@@ -64,7 +64,7 @@ class VectorQuantizer(Bottleneck):
     >>> part.setup(n_components=2)
     >>> _ = part.init_from(torch.tensor([[0.0, 1.0], [0.0, 1.0], [4.0, 4.0]]))
     >>> part.code(torch.tensor([[0.5, 0.5]]))
-    tensor([[0., 1.]])
+    tensor([[-1.3333, -1.0000]])
     """
 
     per_position = True
