@@ -252,6 +252,12 @@ def one_class(args):
     table(["in a mosaic", "quality", "bytes an image", "mean PSNR"], rows)
 
 
+def size_at(points, error):
+    """The bytes at an error, from points (error, bytes); nan where they do not reach it."""
+    errors, sizes = np.array(sorted(points)).T
+    return np.interp(np.log(error), np.log(errors), sizes, left=np.nan, right=np.nan)
+
+
 def tables(_):
     """Dense codes of tables in bytes: an autoencoder, and PCA with the same coder, at equal error."""
     rows = []
@@ -269,11 +275,10 @@ def tables(_):
                 content = compress(ae, test, quality=quality)
                 error = np.square(decompress(ae, content) - test).mean() / test.var()
                 found[other].append((error, len(content) / len(test)))
-        for error in (0.2, 0.1, 0.05):
-            sizes = [
-                np.interp(np.log(error), *zip(*sorted((np.log(e), n) for e, n in found[o]), strict=True)) for o in found
-            ]
-            rows.append([name, error, *(f"{size:.2f}" for size in sizes), f"{sizes[0] / sizes[1]:.2f}"])
+        for error in (0.1, 0.05, 0.03, 0.02):
+            sizes = [size_at(points, error) for points in found.values()]
+            if not np.isnan(sizes).any():
+                rows.append([name, error, *(f"{size:.2f}" for size in sizes), f"{sizes[0] / sizes[1]:.2f}"])
     print("### Tables: bytes a held-out sample in one stream, at equal error\n")
     table(["data", "error / variance", "autoencoder", "PCA", "ratio"], rows)
 
