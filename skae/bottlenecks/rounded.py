@@ -15,6 +15,7 @@ from .._density.whole_passes import Passes
 from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
+_MOST_WIDE = 1024
 _MOST_QUALITY = 32  # 256 times the error, or a 256th of it
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
 _THRIFT = 0.5  # of the bits that a smaller integer saves, how many are believed
@@ -47,7 +48,7 @@ class Rounded(Bottleneck):
     qualities : (low, high), default=(-4, 4)
         Range of the qualities; it includes 0. (0, 0) trains for quality 0 alone.
     width : int, default=48
-        Width of the networks of the probability model.
+        Width of the networks of the probability model; at most 1024.
 
     References
     ----------
@@ -77,7 +78,7 @@ class Rounded(Bottleneck):
 
     def setup(self, n_components: int, n_positions: int = 1) -> None:
         self._check_number("step", numbers.Real, 0, bounds="neither")
-        self._check_number("width", numbers.Integral, 1)
+        self._check_number("width", numbers.Integral, 1, _MOST_WIDE)
         name = f"{type(self).__name__}: qualities"
         if not isinstance(self.qualities, tuple | list) or len(self.qualities) != 2:
             raise ValueError(f"{name} must be a range (low, high) with 0 in it, got {self.qualities!r}.")

@@ -98,6 +98,10 @@ def reconstruction_error(
     return float(squares) / float(counts)
 
 
+def _is_list_of_arrays(X: Any) -> bool:
+    return isinstance(X, list | tuple) and len(X) > 0 and hasattr(X[0], "shape")
+
+
 def _takes_lists(metric: Callable[..., Any]) -> Callable[..., Any]:
     """Let a metric of images take lists of images of different sizes, which it compares one by one."""
 
@@ -105,7 +109,7 @@ def _takes_lists(metric: Callable[..., Any]) -> Callable[..., Any]:
     def of_lists(
         X: Any, X_hat: Any, *, data_range: float | None = None, per_sample: bool = False, **kwargs: Any
     ) -> Any:
-        shapes = {np.shape(image) for image in X} if isinstance(X, list | tuple) and hasattr(X[0], "shape") else set()
+        shapes = {np.shape(image) for image in X} if _is_list_of_arrays(X) else set()
         if len(shapes) < 2:
             return metric(X, X_hat, data_range=data_range, per_sample=per_sample, **kwargs)
         check_choice("per_sample", per_sample, (True, False))
