@@ -88,7 +88,7 @@ class Passes(BaseEstimator):
         found.frequencies_ = frequencies[frequencies > 0].astype(np.uint16)  # one table after the other: a tenth of it
         _ = found._nets  # which checks the bounds of their sums
         for name in ("_nets", "_passes"):
-            del vars(found)[name]
+            delattr(found, name)
         return found
 
     def digest(self) -> bytes:
