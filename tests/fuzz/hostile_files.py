@@ -31,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
+import skae.coding  # a submodule on access, which is loaded where a name in an archive is of it
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from skae._utils import files as _files
 from skae._utils.files import _digest as digest
