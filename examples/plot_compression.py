@@ -96,8 +96,8 @@ plt.show()
 
 # %%
 # The decibels are those of the whole photograph, here at more rates and with WebP. Seconds of training reach more than
-# JPEG and less than WebP, on this photograph; at the lowest rate the blocks of 8 × 8 pixels that the codec started from
-# can still be seen. What minutes reach, on many photographs, is in :doc:`the guide </guide/compression>`.
+# JPEG on this photograph, and as much as WebP at low rates; at the lowest the blocks of 8 × 8 pixels that the codec
+# started from can still be seen. What minutes reach, on many photographs, is in :doc:`the guide </guide/compression>`.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (name, found), style in zip(codecs.items(), ("-o", "--", ":"), strict=True):
     ax.plot([8 * size / cat.size for size, _ in found], [psnr(image) for _, image in found], style, label=name)
