@@ -150,6 +150,8 @@ def test_lengths_are_those_of_the_float_model(shape, quality):
         nats = model(known, known, torch.full((len(y),), quality))
     exact = lengths(Passes.of(model, (-4, 4)), codes, quality)
     np.testing.assert_allclose(exact, nats / math.log(2), rtol=0.02, atol=1)
+    scores = Passes.of(model, (-4, 4)).score_samples(codes, quality)
+    np.testing.assert_allclose(scores, -math.log(2) * exact, rtol=1e-12)
 
 
 @by_shape

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from .passes import LARGEST_ACTIVATION, LARGEST_KNOWN, LARGEST_LOG_SCALE, LEAST_LOG_SCALE, ContextModel, Pass, passes_of
-from .tables import Step, Tables, frequencies_of
+from .tables import Step, Tables, bits, frequencies_of
 from .whole_numbers import WholeConv2d, shift
 
 QUALITY_STEPS = 8  # to which qualities are rounded, of 1
@@ -182,6 +182,27 @@ class Passes(BaseEstimator):
                 (mean // _MEANS - self.reach_[scale]).ravel(),
                 (2 * self.reach_[scale] + 2).ravel(),
             )
+
+    def score_samples(self, codes: np.ndarray, quality: float = 0.0) -> np.ndarray:
+        """Compute the log-probabilities of codes, as they are coded.
+
+        Parameters
+        ----------
+        codes : ndarray of int64 of shape (n, n_channels, h, w)
+            The integers.
+        quality : float, default=0.0
+            Their quality, a multiple of 1/8.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n,), float64
+            In nats.
+        """
+        found = np.zeros(len(codes))
+        for step in self.steps(codes, quality):
+            cost = bits(step, codes.reshape(-1)[step.index])
+            found -= np.bincount(step.index // codes[0].size, cost, len(codes))
+        return found * math.log(2)
 
     def _sums(self, p: Pass, codes: np.ndarray, at: int, mask: np.ndarray) -> np.ndarray:
         """Return the sums of the last layer at the positions of ``mask``, int64 (n, n_outputs, n_positions)."""
