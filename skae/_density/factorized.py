@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed
 from .integer_codes import check_integer_codes, check_shape, check_weights, table_ranges
-from .tables import PRECISION, Step, Tables, bits, frequencies_of, read
+from .tables import PRECISION, Step, Tables, frequencies_of, read, sample_bits
 
 _MOST_POSITIONS = 2**12  # that may have tables of their own
 _MOST_FREQUENCIES = 2**20  # in all tables of positions: 2 MB of a file
@@ -173,10 +173,7 @@ class Factorized(BaseEstimator):
         """
         check_is_fitted(self)
         codes, _ = check_integer_codes(codes, self.alphabet_)
-        of_each = np.empty(codes.size)
-        for step in self.steps(codes):
-            of_each[step.index] = bits(step, codes.ravel()[step.index])
-        return -math.log(2) * of_each.reshape(len(codes), -1).sum(1)
+        return -math.log(2) * sample_bits(self.steps(codes), codes)
 
     def sample(
         self,

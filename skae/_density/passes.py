@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ LEAST_LOG_SCALE, LARGEST_LOG_SCALE = -3.5, 6.0
 _EDGES = (0, 4, 16)  # where groups of channels begin; the later ones are each as wide as all before it
 _MOST_WIDE = 16  # channels whose neighbors are looked at in windows of 5 × 5, others in 3 × 3
 _N_LEVELS = (3, 1)  # of the first groups: how often their grid is refined by half
-_N_TOLD = 3  # values beside the channels that a network sees
+_N_BESIDE = 3  # values beside the channels that a network sees
 _LEAST_P = 1e-7
 
 
@@ -114,8 +114,12 @@ class ContextNet(nn.Module):
         first, second, last = self.layers
         h = F.hardtanh(first(known), 0, LARGEST_ACTIVATION)
         h = h.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, places)
-        h = F.hardtanh(F.linear(h, second.weight.flatten(1), second.bias), 0, LARGEST_ACTIVATION)  # type: ignore
-        return F.linear(h, last.weight.flatten(1), last.bias)  # type: ignore
+        return _at_each(last, F.hardtanh(_at_each(second, h), 0, LARGEST_ACTIVATION))
+
+
+def _at_each(layer: Any, h: Tensor) -> Tensor:
+    """Apply a convolution of 1 × 1 to vectors (n, n_places, n_channels)."""
+    return F.linear(h, layer.weight.flatten(1), layer.bias)
 
 
 class ContextModel(nn.Module):
@@ -149,12 +153,12 @@ class ContextModel(nn.Module):
         self.dense = dense
         nets: dict[str, nn.Module] = {}
         if dense:  # a network for each channel; together they are three products
-            nets["all"] = DenseNets(n_channels, width, _N_TOLD, LARGEST_ACTIVATION)
+            nets["all"] = DenseNets(n_channels, width, _N_BESIDE, LARGEST_ACTIVATION)
         for p in [] if dense else passes_of(n_channels, dense=False):
             n_own = p.last - p.first if p.refines else 0
             kernel_size = 5 if n_own and p.last <= _MOST_WIDE else 3
             if p.name not in nets:
-                nets[p.name] = ContextNet(p.first + n_own + _N_TOLD, p.last - p.first, width, kernel_size)
+                nets[p.name] = ContextNet(p.first + n_own + _N_BESIDE, p.last - p.first, width, kernel_size)
         self.nets = nn.ModuleDict(nets)
         # Of each channel: what known values are divided by, and the log-scale before training.
         self.register_buffer("unit", torch.ones(n_channels))
@@ -187,8 +191,10 @@ class ContextModel(nn.Module):
         parts = [p.grid(seen[:, p.begin : p.first])]
         if p.refines:
             parts.append(p.grid(seen[:, p.first : p.last]) * p.known(height, width).to(seen))
-        told = _told(quality, p.level)[:, :, None, None]
-        return torch.cat([*parts, told.expand(-1, -1, height, width)], 1).contiguous(memory_format=torch.channels_last)
+        beside = _beside(quality, p.level)[:, :, None, None]
+        return torch.cat([*parts, beside.expand(-1, -1, height, width)], 1).contiguous(
+            memory_format=torch.channels_last
+        )
 
     def forward(self, noisy: Tensor, known: Tensor, quality: Tensor) -> Tensor:
         """Return minus the log-probability (n,), in nats, of values.
@@ -237,7 +243,7 @@ class ContextModel(nn.Module):
                 yield p, places, mean * self.unit[p.first : p.last], log_scale + self.base[p.first : p.last]
 
     def _predicted_dense(self, seen: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_scale = self.nets["all"](seen.flatten(1), _told(quality, 0)).unbind(2)
+        mean, log_scale = self.nets["all"](seen.flatten(1), _beside(quality, 0)).unbind(2)
         return mean * self.unit, log_scale + self.base
 
     @staticmethod
@@ -253,7 +259,7 @@ class ContextModel(nn.Module):
         return [(layer.weight, layer.bias) for layer in self.nets[p.name].layers]  # type: ignore[union-attr]
 
 
-def _told(quality: Tensor, level: int) -> Tensor:
+def _beside(quality: Tensor, level: int) -> Tensor:
     """Return what networks see beside channels, (n, 3)."""
     ones = torch.ones_like(quality)  # beside the zeros that convolutions see beyond the border
     return torch.stack([quality / 4, level * ones, ones], 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -120,6 +120,14 @@ def bits(step: Step, values: np.ndarray) -> np.ndarray:
             owner = owner[_digits(symbols + 1)[0]]
 
     write(step, values, emit)
+    return found
+
+
+def sample_bits(steps: Iterable[Step], codes: np.ndarray) -> np.ndarray:
+    """Return the ideal length in bits of each of the codes (n, n_integers, h, w) that ``steps`` are of, (n,)."""
+    flat, found = codes.reshape(-1), np.zeros(len(codes))
+    for step in steps:
+        found += np.bincount(step.index // codes[0].size, bits(step, flat[step.index]), len(codes))
     return found
 
 

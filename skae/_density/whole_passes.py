@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from .passes import LARGEST_ACTIVATION, LARGEST_KNOWN, LARGEST_LOG_SCALE, LEAST_LOG_SCALE, ContextModel, Pass, passes_of
-from .tables import Step, Tables, bits, frequencies_of
+from .tables import Step, Tables, frequencies_of, sample_bits
 from .whole_numbers import WholeConv2d, shift
 
 QUALITY_STEPS = 8  # to which qualities are rounded, of 1
@@ -198,11 +198,7 @@ class Passes(BaseEstimator):
         log_probability : ndarray of shape (n,), float64
             In nats.
         """
-        found = np.zeros(len(codes))
-        for step in self.steps(codes, quality):
-            cost = bits(step, codes.reshape(-1)[step.index])
-            found -= np.bincount(step.index // codes[0].size, cost, len(codes))
-        return found * math.log(2)
+        return -math.log(2) * sample_bits(self.steps(codes, quality), codes)
 
     def _sums(self, p: Pass, codes: np.ndarray, at: int, mask: np.ndarray) -> np.ndarray:
         """Return the sums of the last layer at the positions of ``mask``, int64 (n, n_outputs, n_positions)."""
@@ -232,8 +228,8 @@ class Passes(BaseEstimator):
         if p.refines:
             seen[:, p.first :] *= p.known(top + height, width).numpy()[top:]
         one = 1 << _ACTIVATION
-        told = [round(one * (self._lowest + at) / (4 * QUALITY_STEPS)), p.level * one, one]
-        planes = np.broadcast_to(np.array(told)[:, None, None], (n, len(told), height, width))
+        beside = [round(one * (self._lowest + at) / (4 * QUALITY_STEPS)), p.level * one, one]
+        planes = np.broadcast_to(np.array(beside)[:, None, None], (n, len(beside), height, width))
         return torch.from_numpy(np.concatenate([seen, planes], 1)).double()
 
     def _run(self, p: Pass, x: Tensor) -> Tensor:

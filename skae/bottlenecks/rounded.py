@@ -173,8 +173,8 @@ class Rounded(Bottleneck):
         """
         known = indices.float()
         smaller = known - known.sign()
-        told = torch.full((len(h),), quality, device=h.device)
-        now, then = self.context.each([known, smaller], known, told)
+        qualities = torch.full((len(h),), quality, device=h.device)
+        now, then = self.context.each([known, smaller], known, qualities)
         y = h / self._steps(quality)[:, None, None]
         # λ is a sixth of a squared step.
         worse = (y - smaller).square() - (y - known).square()

@@ -16,7 +16,7 @@ from torch import Tensor
 from .._data.arrays import as_array
 from .._data.chunked import is_double
 from .._data.image_list import ImageList
-from .._density.tables import Tables, bits, read, write
+from .._density.tables import Tables, read, sample_bits, write
 from .._utils.checks import check_number
 from ..estimators._base import BaseAutoencoder
 from ..estimators._integer_codes import integers_of
@@ -215,10 +215,7 @@ def n_bits(estimator: Any, X: Any, *, quality: float = 0) -> np.ndarray:
     X = _checked_samples(estimator, X)
     found = np.zeros(len(X))
     for members, _, codes in _encoded(estimator, X, quality):
-        flat = codes.reshape(-1)
-        for step in estimator.code_model_.steps(codes, quality):
-            cost = bits(step, flat[step.index])
-            found[members] += np.bincount(step.index // codes[0].size, cost, len(codes))
+        found[members] = sample_bits(estimator.code_model_.steps(codes, quality), codes)
     return found
 
 
