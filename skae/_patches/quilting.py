@@ -13,6 +13,7 @@ from .cuts import block_weights
 
 _DECAY = 0.97  # of the penalty on reuse, from block to block
 _BETTER = 0.98  # a repair is kept if it makes the seams so much cheaper
+_N_TRIED = 8  # blocks that are cut for a repair
 
 
 class Quilt(NamedTuple):
@@ -204,20 +205,36 @@ class _Quilting:
         ring[overlap:-overlap, overlap:-overlap] = 0
         patience = np.ones(self.size)  # with windows that nothing better was found for
         for _ in range(n_repairs):
-            costs = self._window_sums() * patience
-            row, column = np.unravel_index(costs.argmax(), self.size)
+            row, column = np.unravel_index((self._window_sums() * patience).argmax(), self.size)
             place = self._place(int(row), int(column), (overlap,) * 4)
-            label, cells = self._labels_of(place)[0]
-            before = [A[..., place.cells[0], place.cells[1]] for A in (self.origins, self.seams)]
-            values = self.values[place.cells]
-            distances = self.blocks.distances(values, ring, self._sources_of(label))
-            self._write(place, int(distances.argmin()), cells)
-            if self.seams[place.cells].sum() > _BETTER * before[1].sum():
-                self.values[place.cells] = values
-                self.origins[:, place.cells[0], place.cells[1]], self.seams[place.cells] = before
-                patience[row, column] = 0
+            if not self._replace(place, ring):
                 near = np.ix_((row + np.arange(-1, 2)) % self.size[0], (column + np.arange(-1, 2)) % self.size[1])
                 patience[near] *= 0.5
+                patience[row, column] = 0
+
+    def _replace(self, place: Place, ring: np.ndarray) -> bool:
+        """Write the block with the cheapest seams into a place, if they are cheaper than those that are there."""
+        label, cells = self._labels_of(place)[0]
+        distances = self.blocks.distances(self.values[place.cells], ring, self._sources_of(label))
+        candidates = np.argpartition(distances, min(_N_TRIED, len(distances) - 1))[:_N_TRIED]
+        before = self._state_of(place)
+        cheapest, kept = _BETTER * self.seams[place.cells].sum(), None
+        for candidate in candidates[np.isfinite(distances[candidates])]:
+            self._write(place, int(candidate), cells)
+            if self.seams[place.cells].sum() < cheapest:
+                cheapest, kept = self.seams[place.cells].sum(), self._state_of(place)
+            self._set_state(place, before)
+        if kept is not None:
+            self._set_state(place, kept)
+        return kept is not None
+
+    def _state_of(self, place: Place) -> tuple[np.ndarray, ...]:
+        row, column = place.cells
+        return self.values[row, column], self.origins[:, row, column], self.seams[row, column]
+
+    def _set_state(self, place: Place, state: tuple[np.ndarray, ...]) -> None:
+        row, column = place.cells
+        self.values[row, column], self.origins[:, row, column], self.seams[row, column] = state
 
     def _window_sums(self) -> np.ndarray:
         """Return the sum of seams inside the block that begins at each cell, -1 where it would leave a plane."""

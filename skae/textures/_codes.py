@@ -66,7 +66,7 @@ class CodeMaps:
         Shifts give blocks that begin between the cells of a code, which fit better to others.
         """
         pixels = self._in_network_layout(image)
-        shifts = sorted({0, self.stride // 2})
+        shifts = range(0, self.stride, max(1, self.stride // 4))
         return [self._source(pixels, row, column) for row in shifts for column in shifts]
 
     def _source(self, pixels: np.ndarray, row: int, column: int) -> Source:

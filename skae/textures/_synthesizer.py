@@ -51,8 +51,8 @@ class TextureSynthesizer(BaseEstimator):
         *,
         block_size="auto",
         overlap=0.3,
-        tolerance=0.1,
-        reuse=0.1,
+        tolerance=0.05,
+        reuse=0.03,
         n_repairs="auto",
         detail=True,
         channel_axis="auto",
@@ -121,7 +121,7 @@ class TextureSynthesizer(BaseEstimator):
                 shares = self.shares(mask, weights, cells, len(per))
                 labels = self.labels(shares, side, rng)
             step = side - max(1, round(self.overlap * side))
-            n_repairs = round(cells[0] * cells[1] / step**2 / 3) if self.n_repairs == "auto" else self.n_repairs
+            n_repairs = round(cells[0] * cells[1] / step**2) if self.n_repairs == "auto" else self.n_repairs
             q = quilt(
                 [s.codes for s in flat],
                 cells,
