@@ -28,7 +28,7 @@ class Textures(NamedTuple):
 def read_textures(X: Any, exemplar: Any, channel_axis: Any) -> Textures:
     """Check images X, one or several, and their exemplar, whose layout is that of X."""
     found, axis = _read_exemplar(exemplar, channel_axis)
-    images = _split(X, "X", axis)
+    images = _split(X, "X", axis, "exemplar")
     for name, image in images.items():
         if len(image) != len(found):
             raise ValueError(
@@ -68,13 +68,14 @@ def read_images(X: Any, channel_axis: Any) -> dict[str, np.ndarray]:
     return _split(X, "X", axis)
 
 
-def check_fits(textures: Textures, name: str, size: int, *, halves: bool = False) -> None:
-    """Check that patches or crops of a size fit into all images, or into halves of them."""
-    side = textures.shortest_side // 2 if halves else textures.shortest_side
-    if side < size:
-        owner = "exemplar" if min(textures.exemplar.shape[1:]) == textures.shortest_side else "X"
-        part = "half of the shortest side" if halves else "the shortest side"
-        raise ValueError(f"{name}={size} must be at most {part} of all images, {side}, which is that of {owner}.")
+def check_fits(textures: Textures, name: str, size: int, *, within: str = "at most the shortest side") -> None:
+    """Check that patches or crops of a size are ``within`` all images, which may be "at most half of ..."."""
+    shortest = textures.shortest_side
+    largest = shortest // 2 if "half" in within else shortest - ("less" in within)
+    if size > largest:
+        owner = "exemplar" if min(textures.exemplar.shape[1:]) == shortest else "X"
+        shown = shortest // 2 if "half" in within else shortest
+        raise ValueError(f"{name}={size} must be {within} of all images, {shown}, which is that of {owner}.")
 
 
 def _read_exemplar(exemplar: Any, channel_axis: Any) -> tuple[np.ndarray, int | None]:
@@ -92,18 +93,21 @@ def _read_exemplar(exemplar: Any, channel_axis: Any) -> tuple[np.ndarray, int | 
     return _channels_first(exemplar, axis), axis
 
 
-def _split(X: Any, name: str, axis: int | None) -> dict[str, np.ndarray]:
+def _split(X: Any, name: str, axis: int | None, reference: str = "the first") -> dict[str, np.ndarray]:
     """Return the images of X, which have their channels on ``axis``, by their names in messages."""
     n_axes = 2 if axis is None else 3
     if _is_list(X):
         images = {f"{name}[{i}]": check_values(_unwrapped(x, f"{name}[{i}]"), f"{name}[{i}]") for i, x in enumerate(X)}
     else:
         A = check_values(_unwrapped(X, name), name)
-        images = {name: A} if A.ndim == n_axes else {f"{name}[{i}]": image for i, image in enumerate(A)}
+        if reference == "exemplar" and axis is None and A.ndim == 3 and A.shape[-1] in (3, 4):
+            raise ValueError(f"{name} has the shape {A.shape}, that of a color image, but exemplar is gray.")
+        is_stack = A.ndim == n_axes + 1
+        images = {f"{name}[{i}]": image for i, image in enumerate(A)} if is_stack else {name: A}
     for key, image in images.items():
         if image.ndim != n_axes:
-            kind = "gray ones (height, width)" if axis is None else "with channels, of three axes"
-            raise ValueError(f"{key} must be an image as the exemplar or the first is, {kind}, got {image.shape}.")
+            kind = "a gray one (height, width)" if axis is None else "one with channels, of three axes"
+            raise ValueError(f"{key} must be an image as {reference} is, {kind}; got the shape {image.shape}.")
     return {key: _channels_first(image, axis) for key, image in images.items()}
 
 
