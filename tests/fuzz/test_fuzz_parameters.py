@@ -252,7 +252,7 @@ PAIRS = {
         "crop_size",
         "channel_axis",
         "random_state",
-    ),
+    ),  # fmt: skip
     "peak_signal_noise_ratio": ("X", "X_hat", "data_range", "per_sample"),
     "precision_recall_density_coverage": ("X", "X_generated", "features", "n_neighbors"),
     "reconstruction_error": ("X", "X_hat", "sample_weight", "multioutput", "per_sample"),
