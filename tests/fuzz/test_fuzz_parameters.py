@@ -233,6 +233,7 @@ def is_integer(value):
 
 # ------------------------------------------------------------------ metrics and made data
 
+SIZES = ("patch_size", "n_scales", "n_projections", "crop_size")
 PAIRS = {
     "active_units": ("Z", "threshold"),
     "copied_share": ("X", "exemplar", "patch_size", "crop_size", "channel_axis"),
@@ -243,16 +244,7 @@ PAIRS = {
     "kernel_distance": ("X", "X_generated", "features"),
     "memorization": ("X", "X_generated", "X_held_out", "features"),
     "mutual_information_gap": ("Z", "factors", "n_bins", "per_factor"),
-    "patch_distance": (
-        "X",
-        "exemplar",
-        "patch_size",
-        "n_scales",
-        "n_projections",
-        "crop_size",
-        "channel_axis",
-        "random_state",
-    ),  # fmt: skip
+    "patch_distance": ("X", "exemplar", *SIZES, "channel_axis", "random_state"),
     "peak_signal_noise_ratio": ("X", "X_hat", "data_range", "per_sample"),
     "precision_recall_density_coverage": ("X", "X_generated", "features", "n_neighbors"),
     "reconstruction_error": ("X", "X_hat", "sample_weight", "multioutput", "per_sample"),
