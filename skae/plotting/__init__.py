@@ -2,7 +2,16 @@
 
 from ._latent import LatentDisplay
 from ._reconstruction import ReconstructionDisplay
+from ._styles import StyleDisplay
+from ._textures import TextureDisplay
 from ._training_curve import TrainingCurveDisplay
 from ._traversal import TraversalDisplay
 
-__all__ = ["LatentDisplay", "ReconstructionDisplay", "TrainingCurveDisplay", "TraversalDisplay"]
+__all__ = [
+    "LatentDisplay",
+    "ReconstructionDisplay",
+    "StyleDisplay",
+    "TextureDisplay",
+    "TrainingCurveDisplay",
+    "TraversalDisplay",
+]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._data.arrays import as_array, check_array
 from .._data.chunked import extremes
-from .._data.collections import one_array
+from .._data.collections import is_pil_image, one_array
 from .._data.images import ImageLayout, find_layout, is_auto
 
 
@@ -70,3 +70,29 @@ def value_range(images: Any) -> tuple[float, float]:
         return 0.0, 255.0
     low, high = extremes(np.array([extremes(image) for image in images]))
     return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def picture_list(X: Any, channel_axis: Any, name: str, n_axes: int | None = None) -> list[np.ndarray]:
+    """Convert one image or several to a list, each as in `as_images`; ``n_axes`` as in `split_images`."""
+    return image_list(split_images(X, channel_axis, n_axes), None, channel_axis, name)
+
+
+def split_images(X: Any, channel_axis: Any, n_axes: int | None = None) -> list[Any]:
+    """Return the images of X, one or several, as they are.
+
+    An array of ``n_axes`` axes is one image. If None, one of two axes is, and one of three if it may have channels.
+    """
+    if is_pil_image(X):
+        return [X]
+    is_column = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    if is_column or (isinstance(X, list | tuple) and len(X) and _is_image(X[0])):
+        return list(X)
+    A = np.asarray(as_array(X))
+    if n_axes is None:
+        may_have_channels = A.ndim == 3 and bool({A.shape[0], A.shape[-1]} & {1, 3, 4})
+        n_axes = 3 if (may_have_channels if is_auto(channel_axis) else channel_axis is not None) else 2
+    return [A] if A.ndim == n_axes else list(A)
+
+
+def _is_image(item: Any) -> bool:
+    return is_pil_image(item) or len(getattr(item, "shape", ())) > 1

@@ -79,7 +79,7 @@ def draw_tiles(
     step = height + gap + math.ceil(between * scale * (text_width if upright else 1.2 * size))
     bottoms = np.arange(n_rows) * step + height
 
-    colors = [[_rgb(image, limits, cmap) for image in row] for row in rows]
+    colors = [[to_rgb(image, limits, cmap) for image in row] for row in rows]
     picture = np.ones((bottoms[-1], width, 3), np.float32)
     for bottom, row in zip(bottoms, colors, strict=True):
         for rgb, (h, w), left, factor in zip(row, sides, lefts, factors, strict=True):
@@ -118,7 +118,7 @@ def draw_tiles(
     return ax, image, details
 
 
-def _rgb(image: np.ndarray, limits: tuple[float, float], cmap: Any) -> np.ndarray:
+def to_rgb(image: np.ndarray, limits: tuple[float, float], cmap: Any) -> np.ndarray:
     """Return the colors of an image, with values outside of ``limits`` clipped."""
     low, high = limits
     scaled = ((image.astype(np.float64) - low) / ((high - low) or 1.0)).clip(0, 1)

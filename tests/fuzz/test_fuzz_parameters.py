@@ -233,8 +233,10 @@ def is_integer(value):
 
 # ------------------------------------------------------------------ metrics and made data
 
+SIZES = ("patch_size", "n_scales", "n_projections", "crop_size")
 PAIRS = {
     "active_units": ("Z", "threshold"),
+    "copied_share": ("X", "exemplar", "patch_size", "crop_size", "channel_axis"),
     "dci": ("Z", "factors", "random_state"),
     "disentanglement": ("Z", "factors", "random_state"),
     "explained_variance": ("X", "X_hat", "sample_weight", "multioutput"),
@@ -242,12 +244,16 @@ PAIRS = {
     "kernel_distance": ("X", "X_generated", "features"),
     "memorization": ("X", "X_generated", "X_held_out", "features"),
     "mutual_information_gap": ("Z", "factors", "n_bins", "per_factor"),
+    "patch_distance": ("X", "exemplar", *SIZES, "channel_axis", "random_state"),
     "peak_signal_noise_ratio": ("X", "X_hat", "data_range", "per_sample"),
     "precision_recall_density_coverage": ("X", "X_generated", "features", "n_neighbors"),
     "reconstruction_error": ("X", "X_hat", "sample_weight", "multioutput", "per_sample"),
+    "seam_ratio": ("X", "channel_axis"),
     "separated_attribute_predictability": ("Z", "factors", "per_factor"),
     "structural_similarity": ("X", "X_hat", "data_range", "channel_axis", "win_size", "per_sample"),
+    "two_sample_auc": ("X", "exemplar", "patch_size", "channel_axis", "random_state"),
 }
+SMALL_PATCHES = {"copied_share": {"patch_size": 5}, "two_sample_auc": {"patch_size": 12}}
 FAST_METRICS = sorted(set(PAIRS) - {"dci", "disentanglement"})  # these two fit forests
 
 
@@ -255,7 +261,9 @@ def good(metric):
     factors = np.indices((4, 5)).reshape(2, -1).T
     images = np.random.default_rng(1).random((3, 9, 9))
     values = {"Z": factors + 0.5, "factors": factors, "X": images, "X_hat": images + 0.1}
-    values |= {"X_generated": images[::-1] * 0.9, "X_held_out": images * 1.1}
+    values |= {"X_generated": images[::-1] * 0.9, "X_held_out": images * 1.1, "exemplar": images[0]}
+    if metric == "two_sample_auc":  # which has no patches below 12 × 12, from halves of images
+        values |= {"X": np.random.default_rng(1).random((2, 24, 24)), "exemplar": np.eye(24)}
     return {name: values[name] for name in PAIRS[metric] if name in values}
 
 
@@ -288,7 +296,7 @@ def test_metrics(data):
     else:
         args[argument] = data.draw(garbage(lambda value: not is_integer(value) or value <= 1000 or value > 2**63))
     note_case({metric: args})
-    result = outcome(metric, lambda: function(**args), *args.values())
+    result = outcome(metric, lambda: function(**SMALL_PATCHES.get(metric, {}) | args), *args.values())
     if isinstance(result, Refused):
         return
     for leaf in leaves(result):
