@@ -19,8 +19,8 @@ from ._tiles import are_small, to_rgb
 class TextureDisplay:
     """Plot of samples of a texture, tiled, beside the exemplars that they were made from.
 
-    All are drawn at one scale: a pixel of the exemplar is as large as one of a sample. Samples are repeated 2 × 2 times,
-    so that a seam would be seen if there is one. Fine ticks outside of the picture show where the tiles meet.
+    All are drawn at one scale: a pixel of the exemplar is as large as one of a sample. Samples are repeated 2 × 2
+    times, so that a seam is seen if there is one. Fine ticks outside of the picture show where the tiles meet.
 
     With ``sources``, a second picture of each sample has the color of the place in the exemplar that each cell comes
     from, and the exemplar is drawn in these colors too: hue runs from left to right, lightness from top to bottom. A
@@ -258,7 +258,9 @@ def _composed(columns: list[_Column], gap: int) -> tuple[np.ndarray, list[float]
     heights = [sum(len(image) * n for image in images) + gap * (len(images) - 1) for images, n in columns]
     widths = [max(image.shape[1] for image in images) * n for images, n in columns]
     picture = np.ones((max(heights), sum(widths) + gap * (len(columns) - 1), 3), np.float32)
-    centers, edges, left = [], [], 0
+    centers: list[float] = []
+    edges: list[tuple[float, ...]] = []
+    left = 0
     for (images, n), wide in zip(columns, widths, strict=True):
         top = 0
         for image in images:
