@@ -195,9 +195,10 @@ class TextureDisplay:
             names += [sample] * len(grid[0])
         else:
             grid = [
-                [*row, picture] for row, picture in zip(tiles, self._source_pictures(exemplars, samples), strict=True)
+                [*row, picture]
+                for row, picture in zip(tiles, self._source_pictures(shown, [row[0] for row in tiles]), strict=True)
             ]
-            colors = legends([image.shape for image in exemplars])
+            colors = legends(shown)
             left = [[*shown, *colors]] if len(shown) == 1 else [shown, colors]
             names += ["colors of places"] * (len(left) - 1) + [sample, "where it comes from"]
         columns = [_Column(images, 1) for images in left] + [_Column(list(c), n_tiles) for c in zip(*grid, strict=True)]
@@ -211,6 +212,8 @@ class TextureDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self.im_ = ax.imshow(picture, **{"interpolation": "nearest" if small else None, **kwargs})
         self.ticks_ = _draw_ticks(ax, edges, gap)
+        height, width = picture.shape[:2]
+        ax.set(xlim=(-0.5 - gap / 2, width - 0.5 + gap / 2), ylim=(height - 0.5 + gap / 2, -0.5 - gap / 2))
         ax.set_xticks(centers, names)
         ax.set_yticks([])
         ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
@@ -237,7 +240,7 @@ class TextureDisplay:
                     f"sources must have {cells[0]} x {cells[1]} cells of stride={stride} pixels for a sample of "
                     f"{image.shape[0]} x {image.shape[1]}, got {places.shape[1]} x {places.shape[2]}."
                 )
-            pictures.append(source_picture(places, shapes, stride, image.shape))
+            pictures.append(source_picture(image, places, shapes, stride))
         return pictures
 
 
@@ -287,4 +290,4 @@ def _draw_ticks(ax: Any, edges: list[tuple[float, ...]], gap: int) -> Any:
                 segments.append([(x, start), (x, start + end)])
             for start, end in ((left - 0.5, -length), (left + width - 0.5, length)):
                 segments.append([(start, y), (start + end, y)])
-    return ax.add_collection(LineCollection(segments, colors="0.2", linewidths=0.8, clip_on=False), autolim=False)
+    return ax.add_collection(LineCollection(segments, colors="0.2", linewidths=0.8), autolim=False)
