@@ -9,12 +9,13 @@ ROOT = Path(__file__).parents[1] / "skae"
 LAYERS = [
     ["_version"],
     ["_utils"],
-    ["_data"],
+    ["_data", "_patches"],
     ["_density"],
     ["nn", "bottlenecks", "losses", "noise"],
     ["_module"],
     ["_training"],
     ["estimators"],
+    ["textures"],
     ["coding", "datasets", "export", "metrics", "persistence", "plotting"],
     [""],  # skae/__init__.py
 ]

@@ -1,0 +1,5 @@
+"""New textures of any size from exemplars, and photographs in the style of other images, by codes of autoencoders."""
+
+from ._synthesizer import TextureSynthesizer
+
+__all__ = ["TextureSynthesizer"]
