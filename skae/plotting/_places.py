@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _LIGHTNESS = (0.45, 0.9)  # from the first row to the last
-_CHROMA = 0.12
+_CHROMA = 0.11
 _HUES = (0.4, 5.4)  # from the first column to the last, in radians; less than a turn, so that the ends differ
 # B. Ottosson, 2020. A perceptual color space for image processing (OKLab).
 _TO_CONES = np.array(

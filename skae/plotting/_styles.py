@@ -132,7 +132,7 @@ class StyleDisplay:
         check_number("n_samples", n_samples, numbers.Integral, 1)
         if is_auto(channel_axis):
             channel_axis = getattr(estimator, "channel_axis", "auto")
-        contents = split_images(X, channel_axis)[:n_samples]
+        contents = split_images(X, channel_axis, "X")[:n_samples]
         n_styles = len(estimator.styles_)
         shares = np.eye(n_styles) if weights is None else _check_weights(weights, n_styles)
         mixed, columns = copy.copy(estimator), []  # fitted attributes are shared, and only read

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._data.images import is_auto
 from .._utils.checks import check_number
 from ._common import new_axes
-from ._images import picture_list, value_range
+from ._images import picture_list, split_images, value_range
 from ._places import find_stride, legends, source_picture
 from ._tiles import are_small, to_rgb
 
@@ -183,7 +183,8 @@ class TextureDisplay:
         """
         check_number("n_tiles", n_tiles, numbers.Integral, 1)
         exemplars = picture_list(self.exemplars, self.channel_axis, "exemplars")
-        samples = picture_list(self.samples, self.channel_axis, "samples", _n_axes(self.exemplars))
+        n_axes = np.ndim(split_images(self.exemplars, self.channel_axis, "exemplars")[0])
+        samples = picture_list(self.samples, self.channel_axis, "samples", n_axes)
         limits = value_range(exemplars) if limits is None else limits
         shown = [to_rgb(image, limits, cmap) for image in exemplars]
         tiles = [[to_rgb(image, limits, cmap)] for image in samples]
@@ -249,11 +250,6 @@ class _Column(NamedTuple):
 
     images: list[np.ndarray]
     n_tiles: int
-
-
-def _n_axes(exemplars: Any) -> int | None:
-    """Return the number of axes of one image, if exemplars say so."""
-    return np.ndim(exemplars[0]) if isinstance(exemplars, list | tuple) and len(exemplars) else None
 
 
 def _composed(columns: list[_Column], gap: int) -> tuple[np.ndarray, list[float], list[tuple[float, ...]]]:
