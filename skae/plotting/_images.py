@@ -74,10 +74,10 @@ def value_range(images: Any) -> tuple[float, float]:
 
 def picture_list(X: Any, channel_axis: Any, name: str, n_axes: int | None = None) -> list[np.ndarray]:
     """Convert one image or several to a list, each as in `as_images`; ``n_axes`` as in `split_images`."""
-    return image_list(split_images(X, channel_axis, n_axes), None, channel_axis, name)
+    return image_list(split_images(X, channel_axis, name, n_axes), None, channel_axis, name)
 
 
-def split_images(X: Any, channel_axis: Any, n_axes: int | None = None) -> list[Any]:
+def split_images(X: Any, channel_axis: Any, name: str, n_axes: int | None = None) -> list[Any]:
     """Return the images of X, one or several, as they are.
 
     An array of ``n_axes`` axes is one image. If None, one of two axes is, and one of three if it may have channels.
@@ -88,6 +88,10 @@ def split_images(X: Any, channel_axis: Any, n_axes: int | None = None) -> list[A
     if is_column or (isinstance(X, list | tuple) and len(X) and _is_image(X[0])):
         return list(X)
     A = np.asarray(as_array(X))
+    if A.ndim not in (2, 3, 4):
+        raise ValueError(
+            f"{name} must be an image, (height, width) or with channels, or several, got an array of shape {A.shape}."
+        )
     if n_axes is None:
         may_have_channels = A.ndim == 3 and bool({A.shape[0], A.shape[-1]} & {1, 3, 4})
         n_axes = 3 if (may_have_channels if is_auto(channel_axis) else channel_axis is not None) else 2

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_LIGHTNESS = (0.4, 0.92)  # from the first row to the last
-_CHROMA = 0.13
+_LIGHTNESS = (0.45, 0.9)  # from the first row to the last
+_CHROMA = 0.11
 _HUES = (0.4, 5.4)  # from the first column to the last, in radians; less than a turn, so that the ends differ
 # B. Ottosson, 2020. A perceptual color space for image processing (OKLab).
 _TO_CONES = np.array(
@@ -40,18 +40,25 @@ def place_colors(sources: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> np.n
     return np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear).astype(np.float32)
 
 
-def legends(shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """Return the colors of all places of each image, (height, width, 3)."""
+def legends(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return images (height, width, 3) in the colors of their places."""
+    shapes = [image.shape for image in images]
     pixels = (np.indices(shape[:2]) for shape in shapes)
-    return [place_colors(np.stack([np.full_like(p[0], i), *p]), shapes) for i, p in enumerate(pixels)]
+    places = [np.stack([np.full_like(p[0], i), *p]) for i, p in enumerate(pixels)]
+    return [_tinted(image, place_colors(p, shapes)) for image, p in zip(images, places, strict=True)]
 
 
 def source_picture(
-    sources: np.ndarray, shapes: Sequence[tuple[int, ...]], stride: int, size: tuple[int, ...]
+    image: np.ndarray, sources: np.ndarray, shapes: Sequence[tuple[int, ...]], stride: int
 ) -> np.ndarray:
-    """Return the colors of a sample of a size (height, width, 3) whose cells of ``stride`` pixels have ``sources``."""
+    """Return an image (height, width, 3) in the colors of the places that its cells of ``stride`` pixels come from."""
     colors = place_colors(sources, shapes).repeat(stride, axis=0).repeat(stride, axis=1)
-    return colors[: size[0], : size[1]]
+    return _tinted(image, colors[: image.shape[0], : image.shape[1]])
+
+
+def _tinted(image: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Return colors with the light and shade of an image, so that the same pixel is known in both."""
+    return colors * (0.6 + 0.4 * image.mean(axis=2, keepdims=True))
 
 
 def find_stride(sources: np.ndarray, size: tuple[int, ...]) -> int:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._data.images import is_auto
 from .._utils.checks import check_number
 from ._common import new_axes
-from ._images import picture_list, value_range
+from ._images import picture_list, split_images, value_range
 from ._tiles import are_small, to_rgb
 
 _GAP = 0.06  # of the height of a cell
@@ -132,14 +132,13 @@ class StyleDisplay:
         check_number("n_samples", n_samples, numbers.Integral, 1)
         if is_auto(channel_axis):
             channel_axis = getattr(estimator, "channel_axis", "auto")
-        contents = split_images(X, channel_axis)[:n_samples]
+        contents = split_images(X, channel_axis, "X")[:n_samples]
         n_styles = len(estimator.styles_)
         shares = np.eye(n_styles) if weights is None else _check_weights(weights, n_styles)
-        columns = []
+        mixed, columns = copy.copy(estimator), []  # fitted attributes are shared, and only read
         for row in shares:
-            mixed = copy.copy(estimator)  # fitted attributes are shared, and only read
-            # One style needs no weights.
-            mixed.set_params(weights=tuple(row.tolist()) if n_styles > 1 else None)
+            if n_styles > 1:
+                mixed.set_params(weights=tuple(row.tolist()))
             columns.append(mixed.transform(list(contents)))
         display = cls(
             contents=contents,
@@ -223,13 +222,8 @@ class StyleDisplay:
         ax.set(xlim=(0, left + n_columns * (width + _GAP) - _GAP), ylim=(top + len(rows) * (1 + _GAP) - _GAP, 0))
         ax.set_aspect("equal")
         centers = [left + j * (width + _GAP) + width / 2 for j in range(n_columns)]
-        labels = (
-            []
-            if self.weights is None
-            else [
-                " : ".join(f"{share:g}" for share in row.round(2)) for row in _check_weights(self.weights, len(styles))
-            ]
-        )
+        shares: Any = [] if self.weights is None else _check_weights(self.weights, len(styles)).round(2)
+        labels = [" : ".join(f"{share:g}" for share in row) for row in shares]
         ax.set_xticks(centers if labels else [], labels)
         ax.set_yticks([])
         ax.tick_params(length=0)
@@ -253,7 +247,8 @@ def _check_weights(weights: Any, n_styles: int) -> np.ndarray:
 
 def _columns_of_styles(weights: np.ndarray) -> list[int | None]:
     """Return above which column each style stands: where its weight is largest; None if that is taken or 0."""
-    free, found = np.ones(len(weights), bool), []
+    free = np.ones(len(weights), bool)
+    found: list[int | None] = []
     for share in weights.T:
         column = int(np.argmax(np.where(free, share, -1)))
         taken = not free.any() or share[column] == 0

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._data.images import is_auto
 from .._utils.checks import check_number
 from ._common import new_axes
-from ._images import picture_list, value_range
+from ._images import picture_list, split_images, value_range
 from ._places import find_stride, legends, source_picture
 from ._tiles import are_small, to_rgb
 
@@ -19,8 +19,8 @@ from ._tiles import are_small, to_rgb
 class TextureDisplay:
     """Plot of samples of a texture, tiled, beside the exemplars that they were made from.
 
-    All are drawn at one scale: a pixel of the exemplar is as large as one of a sample. Samples are repeated 2 × 2 times,
-    so that a seam would be seen if there is one. Fine ticks outside of the picture show where the tiles meet.
+    All are drawn at one scale: a pixel of the exemplar is as large as one of a sample. Samples are repeated 2 × 2
+    times, so that a seam is seen if there is one. Fine ticks outside of the picture show where the tiles meet.
 
     With ``sources``, a second picture of each sample has the color of the place in the exemplar that each cell comes
     from, and the exemplar is drawn in these colors too: hue runs from left to right, lightness from top to bottom. A
@@ -183,7 +183,8 @@ class TextureDisplay:
         """
         check_number("n_tiles", n_tiles, numbers.Integral, 1)
         exemplars = picture_list(self.exemplars, self.channel_axis, "exemplars")
-        samples = picture_list(self.samples, self.channel_axis, "samples", _n_axes(self.exemplars))
+        n_axes = np.ndim(split_images(self.exemplars, self.channel_axis, "exemplars")[0])
+        samples = picture_list(self.samples, self.channel_axis, "samples", n_axes)
         limits = value_range(exemplars) if limits is None else limits
         shown = [to_rgb(image, limits, cmap) for image in exemplars]
         tiles = [[to_rgb(image, limits, cmap)] for image in samples]
@@ -195,9 +196,10 @@ class TextureDisplay:
             names += [sample] * len(grid[0])
         else:
             grid = [
-                [*row, picture] for row, picture in zip(tiles, self._source_pictures(exemplars, samples), strict=True)
+                [*row, picture]
+                for row, picture in zip(tiles, self._source_pictures(shown, [row[0] for row in tiles]), strict=True)
             ]
-            colors = legends([image.shape for image in exemplars])
+            colors = legends(shown)
             left = [[*shown, *colors]] if len(shown) == 1 else [shown, colors]
             names += ["colors of places"] * (len(left) - 1) + [sample, "where it comes from"]
         columns = [_Column(images, 1) for images in left] + [_Column(list(c), n_tiles) for c in zip(*grid, strict=True)]
@@ -211,6 +213,8 @@ class TextureDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self.im_ = ax.imshow(picture, **{"interpolation": "nearest" if small else None, **kwargs})
         self.ticks_ = _draw_ticks(ax, edges, gap)
+        height, width = picture.shape[:2]
+        ax.set(xlim=(-0.5 - gap / 2, width - 0.5 + gap / 2), ylim=(height - 0.5 + gap / 2, -0.5 - gap / 2))
         ax.set_xticks(centers, names)
         ax.set_yticks([])
         ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
@@ -237,7 +241,7 @@ class TextureDisplay:
                     f"sources must have {cells[0]} x {cells[1]} cells of stride={stride} pixels for a sample of "
                     f"{image.shape[0]} x {image.shape[1]}, got {places.shape[1]} x {places.shape[2]}."
                 )
-            pictures.append(source_picture(places, shapes, stride, image.shape))
+            pictures.append(source_picture(image, places, shapes, stride))
         return pictures
 
 
@@ -248,17 +252,14 @@ class _Column(NamedTuple):
     n_tiles: int
 
 
-def _n_axes(exemplars: Any) -> int | None:
-    """Return the number of axes of one image, if exemplars say so."""
-    return np.ndim(exemplars[0]) if isinstance(exemplars, list | tuple) and len(exemplars) else None
-
-
 def _composed(columns: list[_Column], gap: int) -> tuple[np.ndarray, list[float], list[tuple[float, ...]]]:
     """Return columns as one picture on white, their centers, and of tiled ones (left, top, height, width, n_tiles)."""
     heights = [sum(len(image) * n for image in images) + gap * (len(images) - 1) for images, n in columns]
     widths = [max(image.shape[1] for image in images) * n for images, n in columns]
     picture = np.ones((max(heights), sum(widths) + gap * (len(columns) - 1), 3), np.float32)
-    centers, edges, left = [], [], 0
+    centers: list[float] = []
+    edges: list[tuple[float, ...]] = []
+    left = 0
     for (images, n), wide in zip(columns, widths, strict=True):
         top = 0
         for image in images:
@@ -285,4 +286,4 @@ def _draw_ticks(ax: Any, edges: list[tuple[float, ...]], gap: int) -> Any:
                 segments.append([(x, start), (x, start + end)])
             for start, end in ((left - 0.5, -length), (left + width - 0.5, length)):
                 segments.append([(start, y), (start + end, y)])
-    return ax.add_collection(LineCollection(segments, colors="0.2", linewidths=0.8, clip_on=False), autolim=False)
+    return ax.add_collection(LineCollection(segments, colors="0.2", linewidths=0.8), autolim=False)

@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from pictures import Blocks, Colors
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -11,14 +13,28 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, plotting
 from skae._data.arrays import as_array
-from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay, TraversalDisplay
+from skae.plotting import (
+    LatentDisplay,
+    ReconstructionDisplay,
+    StyleDisplay,
+    TextureDisplay,
+    TrainingCurveDisplay,
+    TraversalDisplay,
+)
 
 DISPLAYS = [getattr(plotting, name) for name in plotting.__all__]
 OF_ROWS = [ReconstructionDisplay, LatentDisplay, TraversalDisplay]
 
 
+IMAGES = np.random.default_rng(0).random((2, 12, 16, 3))
+OF_IMAGES = {TextureDisplay: Blocks().fit(IMAGES), StyleDisplay: Colors().fit(IMAGES)}  # have estimators of their own
+
+
 def draw(display, estimator, X, **kwargs):
-    return display.from_estimator(estimator, **({} if display is TrainingCurveDisplay else {"X": X}), **kwargs)
+    if display in OF_IMAGES:
+        estimator, X = OF_IMAGES[display], IMAGES
+    without_x = display in (TextureDisplay, TrainingCurveDisplay)
+    return display.from_estimator(estimator, **({} if without_x else {"X": X}), **kwargs)
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
@@ -47,8 +63,9 @@ def test_plot_returns_self(display, autoencoder, few, axes):
 
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_unfitted_estimator_raises(display, few):
+    unfitted = clone(OF_IMAGES[display]) if display in OF_IMAGES else AutoencoderTransformer(2)
     with pytest.raises(NotFittedError):
-        draw(display, AutoencoderTransformer(2), few)
+        display.from_estimator(unfitted, **({} if display in (TextureDisplay, TrainingCurveDisplay) else {"X": few}))
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
