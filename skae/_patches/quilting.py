@@ -215,18 +215,21 @@ class _Quilting:
     def _replace(self, place: Place, ring: np.ndarray) -> bool:
         """Write the block with the cheapest seams into a place, if they are cheaper than those that are there."""
         label, cells = self._labels_of(place)[0]
-        distances = self.blocks.distances(self.values[place.cells], ring, self._sources_of(label))
+        distances = self.blocks.distances(self.values[place.cells], ring, self._sources_of(label)) / self.variance
+        distances += self.reuse * self.used
         candidates = np.argpartition(distances, min(_N_TRIED, len(distances) - 1))[:_N_TRIED]
         before = self._state_of(place)
-        cheapest, kept = _BETTER * self.seams[place.cells].sum(), None
+        cheapest, kept, chosen = _BETTER * self.seams[place.cells].sum(), None, None
         for candidate in candidates[np.isfinite(distances[candidates])]:
             self._write(place, int(candidate), cells)
             if self.seams[place.cells].sum() < cheapest:
-                cheapest, kept = self.seams[place.cells].sum(), self._state_of(place)
+                cheapest, kept, chosen = self.seams[place.cells].sum(), self._state_of(place), int(candidate)
             self._set_state(place, before)
-        if kept is not None:
-            self._set_state(place, kept)
-        return kept is not None
+        if kept is None:
+            return False
+        self._set_state(place, kept)
+        self._note_use(chosen)
+        return True
 
     def _state_of(self, place: Place) -> tuple[np.ndarray, ...]:
         row, column = place.cells

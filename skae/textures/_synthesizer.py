@@ -52,7 +52,7 @@ class TextureSynthesizer(BaseEstimator):
         block_size="auto",
         overlap=0.3,
         tolerance=0.05,
-        reuse=0.03,
+        reuse=0.1,
         n_repairs="auto",
         detail=True,
         channel_axis="auto",
