@@ -47,11 +47,11 @@ class Blocks:
         source, row, column = self.places[index]
         return self._sources[source][row : row + self.side, column : column + self.side]
 
-    def distances(self, block: np.ndarray, known: np.ndarray, among: Sequence[int]) -> np.ndarray:
+    def distances(self, block: np.ndarray, known: np.ndarray, among: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the mean squared distance (n,) of all blocks to ``block`` (side, side, C) over its ``known`` cells.
 
-        ``known`` (side, side) holds a weight for each cell. For maps that are not ``among`` those of interest the distance is
-        infinite.
+        ``known`` (side, side) holds a weight for each cell. Of maps that are not ``among`` those of interest the
+        distance is infinite.
         """
         found = np.full(len(self), np.inf, np.float32)
         weighted = block * known[..., None]

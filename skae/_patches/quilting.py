@@ -33,7 +33,7 @@ class Place(NamedTuple):
     @property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Index of its cells."""
-        return np.ix_(self.rows, self.columns)
+        return self.rows[:, None], self.columns[None]
 
 
 def block_side(side: int, overlap: float, size: Sequence[int], *, tile: bool) -> tuple[int, int]:
@@ -102,18 +102,33 @@ def quilt(
     labels : ndarray of int (H, W)
         Which exemplar each cell is to come from; any when None.
     """
-    return _Quilting(sources, size, side, overlap, rng, tile, tolerance, reuse, owners, labels).run(n_repairs)
+    work = _Quilting(sources, size, side, overlap, rng, tile=tile, tolerance=tolerance, reuse=reuse)
+    work.owners = np.zeros(len(sources), int) if owners is None else np.asarray(owners)
+    work.labels = labels
+    return work.run(n_repairs)
 
 
 class _Quilting:
     """A quilt in the making."""
 
-    def __init__(self, sources, size, side, overlap, rng, tile, tolerance, reuse, owners, labels) -> None:  # type: ignore[no-untyped-def]
+    owners: np.ndarray
+    labels: np.ndarray | None
+
+    def __init__(
+        self,
+        sources: Sequence[np.ndarray],
+        size: Sequence[int],
+        side: int,
+        overlap: float,
+        rng: np.random.Generator,
+        *,
+        tile: bool,
+        tolerance: float,
+        reuse: float,
+    ) -> None:
         self.size, self.rng, self.tile, self.tolerance, self.reuse = tuple(size), rng, tile, tolerance, reuse
         self.side, self.overlap = block_side(side, overlap, size, tile=tile)
         self.blocks = Blocks(sources, self.side)
-        self.owners = np.zeros(len(sources), int) if owners is None else np.asarray(owners)
-        self.labels = labels
         cells = np.concatenate([source.reshape(len(source), -1) for source in sources], axis=1)
         self.variance = float(cells.var(axis=1, dtype=np.float64).sum()) or 1.0
         self.values = np.zeros((*self.size, len(cells)), np.float32)
@@ -159,11 +174,9 @@ class _Quilting:
     def _fill(self, place: Place, label: int | None, cells: np.ndarray) -> None:
         sources = self._sources_of(label)
         filled = self.filled[place.cells]
-        costs = np.where(np.isin(self.blocks.places[:, 0], sources), 0.0, np.inf).astype(np.float32)
-        if filled.any():
-            current = self.values[place.cells]
-            costs = self.blocks.distances(current, filled.astype(np.float32), sources) / self.variance
-        costs = costs + self.reuse * self.used
+        # Without a cell that is filled, all blocks fit alike.
+        costs = self.blocks.distances(self.values[place.cells], filled.astype(np.float32), sources) / self.variance
+        costs += self.reuse * self.used
         fitting = np.flatnonzero(costs <= costs.min() * (1 + self.tolerance) + 1e-9)
         chosen = int(self.rng.choice(fitting))
         self._note_use(chosen)
@@ -219,7 +232,7 @@ class _Quilting:
         distances += self.reuse * self.used
         candidates = np.argpartition(distances, min(_N_TRIED, len(distances) - 1))[:_N_TRIED]
         before = self._state_of(place)
-        cheapest, kept, chosen = _BETTER * self.seams[place.cells].sum(), None, None
+        cheapest, kept, chosen = _BETTER * self.seams[place.cells].sum(), None, -1
         for candidate in candidates[np.isfinite(distances[candidates])]:
             self._write(place, int(candidate), cells)
             if self.seams[place.cells].sum() < cheapest:

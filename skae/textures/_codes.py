@@ -11,9 +11,11 @@ from sklearn.base import clone
 
 from .._data.images import ImageLayout
 from .._utils.rng import draw_seed
+from .._utils.slots import unwrapped
 from ..estimators._base import BaseAutoencoder
 from ..estimators._crops import takes_any_size
 from ..estimators._resolve import find_network
+from ..nn import Conv
 
 RIM = 2  # cells along the border of a code map that padding marks
 
@@ -52,7 +54,7 @@ class CodeMaps:
         return np.ascontiguousarray(found, np.float32)
 
     def decode(self, codes: np.ndarray, *, wrap: bool = False) -> np.ndarray:
-        """Return the image (channels, h * stride, w * stride) of a code map (C, h, w); with ``wrap`` that on a torus."""
+        """Return the image (channels, h * stride, w * stride) of a code map (C, h, w), with ``wrap`` on a torus."""
         margin = self._margin if wrap else 0
         codes = np.pad(codes, ((0, 0), (margin, margin), (margin, margin)), mode="wrap")
         size = codes.shape[1] * self.stride, codes.shape[2] * self.stride
@@ -60,13 +62,13 @@ class CodeMaps:
         cut = slice(margin * self.stride, -margin * self.stride or None)
         return image[:, cut, cut]
 
-    def sources(self, image: np.ndarray) -> list[Source]:
-        """Return the code maps of an image in the user's layout, as it is and shifted by half a cell in each direction.
+    def sources(self, image: np.ndarray, step: int) -> list[Source]:
+        """Return the code maps of an image in the user's layout, at shifts of multiples of ``step`` pixels.
 
         Shifts give blocks that begin between the cells of a code, which fit better to others.
         """
         pixels = self._in_network_layout(image)
-        shifts = range(0, self.stride, max(1, self.stride // 4))
+        shifts = range(0, self.stride, step)
         return [self._source(pixels, row, column) for row in shifts for column in shifts]
 
     def _source(self, pixels: np.ndarray, row: int, column: int) -> Source:
@@ -104,6 +106,23 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
             "halo=None: leave out module__normalization='group'."
         )
     return fresh
+
+
+def check_cells(estimator: Any, shapes: Sequence[tuple[int, ...]], name: str) -> None:
+    """Refuse images that leave too few cells without a rim, before a fit, as far as the stride is known."""
+    if not isinstance(estimator, BaseAutoencoder):
+        return  # which `fitted_on` refuses
+    cls, given = unwrapped(find_network(estimator.module))
+    if not (isinstance(cls, type) and issubclass(cls, Conv)):
+        return
+    channels = (given | estimator._network_params()).get("channels", (16, 32))
+    least = (2 * RIM + 3) * 2 ** (len(channels) if isinstance(channels, Sequence) else 1)
+    for i, shape in enumerate(shapes):
+        if min(shape) < least:
+            raise ValueError(
+                f"{name}[{i}] is {shape[0]} × {shape[1]} pixels, but the code of estimator needs at least {least} × "
+                f"{least}: take a larger image, or fewer stages, module__channels."
+            )
 
 
 def lay(residuals: Sequence[np.ndarray], origins: np.ndarray, stride: int) -> np.ndarray:

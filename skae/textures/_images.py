@@ -42,10 +42,9 @@ def _as_list(X: Any, name: str, channel_axis: Any) -> Sequence[Any]:
     return [X]
 
 
-def value_range(images: ImageList) -> tuple[float, float]:
+def value_range(images: Sequence[np.ndarray]) -> tuple[float, float]:
     """Return the lowest and the highest value of images."""
-    extremes = [(image.min(), image.max()) for image in map(images.read, range(len(images)))]
-    return float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
+    return float(min(image.min() for image in images)), float(max(image.max() for image in images))
 
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, low: float, high: float) -> np.ndarray:

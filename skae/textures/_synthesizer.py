@@ -4,46 +4,110 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._patches.moments import mixed, moments, transported
 from .._patches.quilting import Quilt, quilt
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import draw_seed
+from ..estimators._html import documented
 from ..estimators._image_arguments import check_image_size
 from ..estimators.conv import ConvAutoencoder
-from ._codes import RIM, CodeMaps, Source, fitted_on, lay
+from ._codes import CodeMaps, Source, check_cells, fitted_on, lay
 from ._images import as_dtype, read_images, value_range
+from ._mixing import check_mask, check_weights, draw_labels, stretched
 
-_BLOCK = (24, 96)  # pixels, for block_size="auto"
-_N_REPAIRS = 1 / 3  # of a block, for n_repairs="auto"
-
-
-def default_estimator() -> ConvAutoencoder:
-    """Return what ``estimator=None`` stands for.
-
-    A code of few channels and a decoder with much width: the more exact the code, the more of the blocks' borders is seen.
-    """
-    return ConvAutoencoder(
-        6,
-        module__channels=(32, 64),
-        module__n_residual_blocks=1,
-        module__dense=False,
-        batch_size=8,
-        crop_size=64,
-        n_crops=600,
-        max_epochs=8,
-        lr=3e-3,
-        early_stopping=False,
-    )
+_LEAST_BLOCK, _USUAL_BLOCK = 8, (24, 96)  # pixels, for block_size="auto"
+_MOST_CELLS = 2**18  # of all code maps of exemplars and their shifts
 
 
+@documented
 class TextureSynthesizer(BaseEstimator):
-    """doc"""
+    """Synthesize textures of any size, which tile, from one exemplar or several.
+
+    An autoencoder with a spatial code is trained on crops of the exemplars. A sample is a quilt of blocks of their
+    codes (Efros and Freeman, 2001): each block is chosen among those that fit its neighbors where they overlap, and cut
+    along the cheapest path. The quilt is decoded, which blends the cuts, and the detail that the autoencoder loses is
+    added from where each code came from.
+
+    A sample is made of pieces of the exemplars, which it copies: `skae.metrics.copied_share` and
+    ``TextureDisplay(sources=True)`` show how much. That makes it sharp, and it means that images which are no textures,
+    such as faces, become collages.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        An autoencoder with a spatial code for images of any size, such as ``ConvAutoencoder(module__dense=False)``;
+        `fit` trains a clone. A narrow code and a wide decoder blend borders best. None is a `ConvAutoencoder` with 6
+        channels at every fourth pixel, trained on 4,096 crops of 64 × 64.
+    block_size : int or 'auto', default='auto'
+        Side of a block in pixels, rounded to whole cells of the code. It should exceed the largest element of the
+        texture, such as a stone, and is the parameter that matters. 'auto' takes a quarter of the shortest side of the
+        exemplars, within 24 to 96.
+    overlap : float, default=0.3
+        Share of a block's side that it overlaps its neighbors by, in (0, 0.5].
+    tolerance : float, default=0.05
+        Blocks that fit nearly as well as the best, by a cost at most so much larger relatively, are drawn from; at
+        least 0. More makes samples more varied, and seams worse.
+    reuse : float, default=0.1
+        Penalty on blocks that were used just before, at least 0, in units of the variance of the codes. More repeats
+        less.
+    n_repairs : int or 'auto', default='auto'
+        How often the place with the worst seams is tried to be replaced. 'auto' is the number of blocks.
+    detail : bool, default=True
+        Whether to add what the autoencoder loses of the exemplars. Without it samples are as smooth as reconstructions.
+    channel_axis : {'auto', 0, -1, None}, default='auto'
+        Which axis of an image holds its channels, as in `ConvAutoencoder`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the training, for an ``estimator`` without one.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted autoencoder.
+    exemplars_ : list of ndarray
+        The exemplars, as they came in.
+    block_size_ : int
+        Side of a block in pixels.
+    stride_ : int
+        Side of a cell of the code in pixels.
+
+    See Also
+    --------
+    StyleTransfer : Give photographs the style of other images.
+    skae.plotting.TextureDisplay : Show samples beside the exemplars.
+
+    Notes
+    -----
+    Codes at shifts of less than a cell are candidates too. The penalty on reuse decays by 3 % with each block, and with
+    the distance from the block that was used. A repair takes, of the blocks that fit all around, the one with the
+    cheapest cuts, if they are cheaper than before.
+
+    References
+    ----------
+    A. A. Efros and W. T. Freeman, 2001. Image quilting for texture synthesis and transfer. SIGGRAPH.
+
+    Y. Li, C. Fang, J. Yang, Z. Wang, X. Lu and M.-H. Yang, 2017. Universal style transfer via feature transforms.
+    NeurIPS. (The transport of statistics, for ``blend``.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import ConvAutoencoder
+    >>> from skae.textures import TextureSynthesizer
+    >>> rows, columns = np.indices((96, 96))
+    >>> waves = (np.sin(rows / 3 + np.sin(columns / 9)) * 100 + 128).astype(np.uint8)
+    >>> ae = ConvAutoencoder(4, module__dense=False, n_crops=32, max_epochs=1)
+    >>> synthesizer = TextureSynthesizer(ae, random_state=0).fit(waves)
+    >>> synthesizer.sample(2, random_state=0, size=(128, 160)).shape
+    (2, 128, 160)
+    """
+
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -69,94 +133,258 @@ class TextureSynthesizer(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> TextureSynthesizer:
+        """Train the autoencoder on exemplars.
+
+        Parameters
+        ----------
+        X : array-like of shape (height, width), (height, width, channels) or (channels, height, width), or list of such
+            One exemplar, or several with the same channels and dtype, as a list, a column or an array (n, height,
+            width, channels); PIL images too. Values of any range, without NaN; each of at least two blocks along each
+            side.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted synthesizer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or images that do not fit; the message names them. After any error the synthesizer is as it
+            was before.
+        """
         self._check_params()
         images = read_images(X, "X", self.channel_axis)
-        exemplars = [images.restore(images.read(i)) for i in range(len(images))]
-        estimator = default_estimator() if self.estimator is None else self.estimator
+        exemplars = [np.array(images.restore(images.read(i)), images.dtype) for i in range(len(images))]
+        shortest = min(min(shape) for shape in images.shapes)
+        block_size = self._block_size(shortest)
+        for i, (height, width) in enumerate(images.shapes):
+            if min(height, width) < 2 * block_size:
+                raise ValueError(
+                    f"X[{i}] is {height} × {width} pixels, but block_size={block_size} needs at least two blocks along "
+                    f"each side, {2 * block_size} × {2 * block_size}: lower block_size, or take a larger exemplar."
+                )
+        estimator = _default_estimator(shortest) if self.estimator is None else self.estimator
+        check_cells(estimator, images.shapes, "X")
         fitted = fitted_on(estimator, exemplars, images.layout.channel_axis, self.random_state)
-        found = {"estimator_": fitted, "exemplars_": exemplars, "stride_": fitted.module_.network.stride}
-        found["block_size_"] = self.block_size
-        if self.block_size == "auto":
-            side = min(min(shape) for shape in images.shapes)
-            found["block_size_"] = int(np.clip(side // 4, *_BLOCK))
-        vars(self).update(found)
-        self.__dict__.pop("_sources", None)
+        stride = fitted.module_.network.stride
+        found = {
+            "estimator_": fitted,
+            "exemplars_": exemplars,
+            "stride_": stride,
+            "block_size_": max(2, round(block_size / stride)) * stride,
+        }
+        self.__dict__ = {name: value for name, value in vars(self).items() if name != "_sources"} | found
         return self
 
-    def _check_params(self):
-        pass
+    def _check_params(self) -> None:
+        if not _is_auto(self.block_size):
+            check_number("block_size", self.block_size, numbers.Integral, _LEAST_BLOCK)
+        check_number("overlap", self.overlap, numbers.Real, 0, 0.5, "right")
+        check_number("tolerance", self.tolerance, numbers.Real, 0)
+        check_number("reuse", self.reuse, numbers.Real, 0)
+        if not _is_auto(self.n_repairs):
+            check_number("n_repairs", self.n_repairs, numbers.Integral, 0)
+        check_choice("detail", self.detail, (True, False))
 
-    def _kept_sources(self) -> list[list[Source]]:
-        if "_sources" not in vars(self):
-            maps = CodeMaps(self.estimator_)
-            self._sources = [maps.sources(exemplar) for exemplar in self.exemplars_]
-        return self._sources
+    def _block_size(self, shortest: int) -> int:
+        """Return the side of a block, in pixels, for exemplars of which the shortest side is given."""
+        if not _is_auto(self.block_size):
+            return int(self.block_size)
+        low, high = _USUAL_BLOCK
+        return max(_LEAST_BLOCK, min(high, max(low, shortest // 4), shortest // 3))
 
     def sample(
         self,
-        n_samples=1,
-        random_state=None,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
         *,
-        size=None,
-        tile=True,
-        mask=None,
-        weights=None,
-        blend=0.0,
-        return_sources=False,
-    ):
+        size: Any = None,
+        tile: bool = True,
+        mask: Any = None,
+        weights: Any = None,
+        blend: float = 0.0,
+        return_sources: bool = False,
+    ) -> Any:
+        """Synthesize textures.
+
+        Parameters of the constructor that concern blocks may be set after `fit`, but for ``block_size``.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of textures.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same textures at every call, to the bit.
+        size : int or (height, width), default=None
+            Size in pixels. None is that of ``mask``, or of the first exemplar, rounded down to what tiles.
+        tile : bool, default=True
+            Whether textures go on seamlessly at the opposite border. ``size`` must then be a multiple of ``stride_``.
+        mask : array-like of shape (height, width) or (n_exemplars, height, width), default=None
+            The share that each exemplar has at each place, in [0, 1], stretched to ``size``; for two exemplars that of
+            the second is enough. Shares between 0 and 1 become patches, about as wide as a block.
+        weights : array-like of shape (n_exemplars,), default=None
+            The share of the texture that comes from each exemplar, not negative, scaled to a sum of 1. With several
+            exemplars, and neither ``mask`` nor ``blend``, they are equal.
+        blend : float, default=0.0
+            Make a new material: the blocks are those of the first exemplar, and their codes are moved toward the mean
+            and covariance of those of the others, in [0, 1]; at 0.5 they are half way. What the autoencoder loses of
+            the first is added in the proportion that is left.
+        return_sources : bool, default=False
+            Whether to return where cells come from too.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, height, width) or with channels as in the exemplars
+            Textures in the layout, dtype and range of the exemplars.
+        sources : ndarray of int of shape (n_samples, 3, h, w)
+            For each cell of ``stride_`` × ``stride_`` pixels the index of its exemplar, and the row and the column in
+            pixels where it begins there; only with ``return_sources``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            If the arguments do not fit.
+        """
         check_is_fitted(self)
-        maps = CodeMaps(self.estimator_)
-        per = self._kept_sources()
-        flat = [s for group in per for s in group]
-        owners = [i for i, group in enumerate(per) for _ in group]
-        size = check_image_size(size)
-        cells = tuple(math.ceil(s / self.stride_) for s in size)
-        side = max(2, round(self.block_size_ / self.stride_))
-        seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(n_samples)
-        out, origins = [], []
-        for seed in seeds:
+        self._check_params()
+        check_number("n_samples", n_samples, numbers.Integral, 1)
+        check_choice("tile", tile, (True, False))
+        check_number("blend", blend, numbers.Real, 0, 1)
+        check_choice("return_sources", return_sources, (True, False))
+        shares = self._shares(mask, weights, blend)
+        size = self._sample_size(size, mask, tile=tile)
+        found = []
+        for seed in np.random.SeedSequence(draw_seed(random_state)).generate_state(n_samples):
             rng = np.random.default_rng(seed)
-            labels = None
-            if mask is not None or weights is not None or len(per) > 1:
-                shares = self.shares(mask, weights, cells, len(per))
-                labels = self.labels(shares, side, rng)
-            step = side - max(1, round(self.overlap * side))
-            n_repairs = round(cells[0] * cells[1] / step**2) if self.n_repairs == "auto" else self.n_repairs
-            q = quilt(
-                [s.codes for s in flat],
-                cells,
-                side,
-                self.overlap,
-                rng,
-                tile=tile,
-                tolerance=self.tolerance,
-                reuse=self.reuse,
-                n_repairs=n_repairs,
-                owners=owners,
-                labels=labels,
-            )
-            image = maps.decode(q.values, wrap=tile)
-            if self.detail:
-                image = image + lay([s.residual for s in flat], q.origins, self.stride_)
-            out.append(image[:, : size[0], : size[1]])
-            origins.append(q.origins)
-        x = np.stack(out)
-        low, high = min(e.min() for e in self.exemplars_), max(e.max() for e in self.exemplars_)
-        x = as_dtype(maps.layout.restore(x), self.exemplars_[0].dtype, low, high)
-        return (x, np.stack(origins)) if return_sources else x
+            laid = self._lay_out(size, shares, rng, tile=tile)
+            found.append((self._painted(laid, blend, tile=tile)[:, : size[0], : size[1]], self._origins(laid)))
+        layout, dtype = self.estimator_.layout_, self.exemplars_[0].dtype
+        X = as_dtype(layout.restore(np.stack([image for image, _ in found])), dtype, *value_range(self.exemplars_))
+        return (X, np.stack([origins for _, origins in found])) if return_sources else X
 
-    def shares(self, mask, weights, cells, n):
+    def _shares(self, mask: Any, weights: Any, blend: float) -> np.ndarray:
+        """Return the share of each exemplar, (n,) or, for a mask, (n, height, width)."""
+        n = len(self.exemplars_)
+        arguments = {"mask": mask is not None, "weights": weights is not None, "blend": blend > 0}
+        given = [name for name, is_given in arguments.items() if is_given]
+        if len(given) > 1:
+            raise ValueError(f"Only one of mask, weights and blend can be given, got {' and '.join(given)}.")
         if mask is not None:
-            mask = np.asarray(mask, float)
-            r, c = [((np.arange(k) + 0.5) * m / k).astype(int) for k, m in zip(cells, mask.shape[-2:])]
-            m = mask[..., r[:, None], c]
-            return np.stack([1 - m, m]) if m.ndim == 2 else m / m.sum(0)
-        w = np.ones(n) if weights is None else np.asarray(weights, float)
-        return np.broadcast_to((w / w.sum())[:, None, None], (n, *cells))
+            return check_mask(mask, n, "exemplars")
+        if blend > 0:
+            if n < 2:
+                raise ValueError(f"blend={blend} needs at least two exemplars, got {n} in fit.")
+            return np.eye(n)[0]
+        return check_weights(weights, n, "exemplars")
 
-    def labels(self, shares, side, rng):
-        noise = gaussian_filter(rng.standard_normal(shares.shape[1:]), side / 2, mode="wrap")
-        ranks = np.empty(noise.size)
-        ranks[np.argsort(noise, axis=None)] = (np.arange(noise.size) + 0.5) / noise.size
-        u = ranks.reshape(noise.shape)
-        return (u >= np.cumsum(shares, 0)[:-1]).sum(0)
+    def _sample_size(self, size: Any, mask: Any, *, tile: bool) -> tuple[int, int]:
+        """Return height and width of a sample, in pixels."""
+        stride = self.stride_
+        if size is not None:
+            height, width = check_image_size(size)
+            if tile and (height % stride or width % stride):
+                nearest = " or ".join(
+                    str(tuple(stride * max(1, rounded(side / stride)) for side in (height, width)))
+                    for rounded in (math.floor, math.ceil)
+                )
+                raise ValueError(
+                    f"size must be a multiple of {stride} pixels along each side to tile, got {(height, width)}: take "
+                    f"{nearest}, or tile=False."
+                )
+            return height, width
+        first = self.estimator_.layout_.arrange(self.exemplars_[0][None]).shape[2:]
+        height, width = first if mask is None else np.shape(mask)[-2:]
+        return (max(1, height // stride) * stride, max(1, width // stride) * stride) if tile else (height, width)
+
+    def _lay_out(self, size: tuple[int, int], shares: np.ndarray, rng: np.random.Generator, *, tile: bool) -> Quilt:
+        """Return a quilt of codes."""
+        cells = tuple(math.ceil(side / self.stride_) for side in size)
+        side = self.block_size_ // self.stride_
+        owners = [i for i, sources in enumerate(self._kept_sources()) for _ in sources]
+        everywhere = shares if shares.ndim == 3 else np.broadcast_to(shares[:, None, None], (len(shares), 1, 1))
+        labels = draw_labels(stretched(everywhere, cells), side / 2, rng) if len(shares) > 1 else None
+        n_repairs = self.n_repairs
+        if _is_auto(n_repairs):
+            step = side * (1 - self.overlap)
+            n_repairs = math.ceil(cells[0] / step) * math.ceil(cells[1] / step)
+        return quilt(
+            [source.codes for source in self._flat_sources()],
+            cells,
+            side,
+            self.overlap,
+            rng,
+            tile=tile,
+            tolerance=self.tolerance,
+            reuse=self.reuse,
+            n_repairs=n_repairs,
+            owners=owners,
+            labels=labels,
+        )
+
+    def _painted(self, laid: Quilt, blend: float, *, tile: bool) -> np.ndarray:
+        """Return the image (channels, height, width) of a quilt."""
+        codes, detail = laid.values, float(self.detail)
+        if blend:
+            parts = [moments(source.codes) for sources in self._kept_sources()[1:] for source in sources]
+            target = mixed(parts, [1 / len(parts)] * len(parts))
+            codes = (1 - blend) * codes + blend * transported(codes, target)
+            detail *= 1 - blend
+        image = CodeMaps(self.estimator_).decode(codes, wrap=tile)
+        if detail:
+            residuals = [source.residual for source in self._flat_sources()]
+            image = image + detail * lay(residuals, laid.origins, self.stride_)
+        return image
+
+    def _origins(self, laid: Quilt) -> np.ndarray:
+        """Return the exemplar, the row and the column in pixels that cells come from, (3, h, w)."""
+        owners = np.array([i for i, sources in enumerate(self._kept_sources()) for _ in sources])
+        offsets = np.array([source.offset for source in self._flat_sources()]).T
+        source = laid.origins[0]
+        return np.stack([owners[source], *(laid.origins[1:] * self.stride_ + offsets[:, source])])
+
+    def _kept_sources(self) -> list[list[Source]]:
+        """Return the code maps of each exemplar, which are computed once."""
+        if "_sources" not in vars(self):
+            maps, stride = CodeMaps(self.estimator_), self.stride_
+            n_cells = sum(maps.layout.arrange(exemplar[None])[0, 0].size for exemplar in self.exemplars_) / stride**2
+            steps = [step for step in (1, 2, 4) if step < stride and n_cells * (stride / step) ** 2 <= _MOST_CELLS]
+            self._sources = [maps.sources(exemplar, min(steps, default=stride)) for exemplar in self.exemplars_]
+        return self._sources
+
+    def _flat_sources(self) -> list[Source]:
+        return [source for sources in self._kept_sources() for source in sources]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_sources"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.no_validation = True
+        return tags
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _default_estimator(shortest: int) -> ConvAutoencoder:
+    """Return what ``estimator=None`` is: the more exact a code, the more of the borders of blocks is seen."""
+    return ConvAutoencoder(
+        6,
+        module__channels=(32, 64),
+        module__n_residual_blocks=1,
+        module__dense=False,
+        batch_size=8,
+        crop_size=min(64, shortest),
+        n_crops=512,
+        max_epochs=8,
+        lr=3e-3,
+        early_stopping=False,
+    )

@@ -1,0 +1,65 @@
+"""Which exemplar each cell of a texture comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from sklearn.utils import check_array
+
+
+def check_weights(weights: Any, n: int, what: str) -> np.ndarray:
+    """Return ``weights`` of ``n`` exemplars or styles as shares; equal ones for None."""
+    if weights is None:
+        return np.full(n, 1 / n)
+    shares = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="weights")
+    if shares.shape != (n,) or shares.min() < 0 or not shares.sum() > 0:
+        raise ValueError(
+            f"weights must hold a number for each of the {n} {what}, none negative and not all 0, got {weights!r}."
+        )
+    return shares / shares.sum()
+
+
+def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
+    """Return ``mask`` as the shares (n, height, width) of exemplars or styles at each place."""
+    if n < 2:
+        raise ValueError(f"mask needs at least two {what}, got {n} in fit.")
+    found = check_array(mask, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="mask")
+    if n == 2 and found.ndim == 2:
+        found = np.stack([1 - found, found])
+    if found.ndim != 3 or len(found) != n:
+        first = "(height, width), the share of the second of them, or " * (n == 2)
+        raise ValueError(
+            f"mask must have the shape {first}({n}, height, width), the shares of the {n} {what}, got {np.shape(mask)}."
+        )
+    if found.min() < 0 or found.max() > 1:
+        values = np.asarray(mask)
+        raise ValueError(f"mask must lie in [0, 1], got values from {values.min():g} to {values.max():g}.")
+    total = found.sum(axis=0)
+    if total.min() <= 0:
+        row, column = np.unravel_index(total.argmin(), total.shape)
+        raise ValueError(f"mask must give each pixel to some of the {n} {what}, but [{row}, {column}] has only zeros.")
+    return found / total
+
+
+def stretched(shares: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Return shares (n, height, width) at ``size`` cells, each that of the pixel at its center."""
+    height, width = (
+        ((np.arange(cells) + 0.5) * pixels / cells).astype(int)
+        for cells, pixels in zip(size, shares.shape[1:], strict=True)
+    )
+    return shares[:, height[:, None], width]
+
+
+def draw_labels(shares: np.ndarray, patch: float, rng: np.random.Generator) -> np.ndarray:
+    """Return labels (H, W) that each have their share (n, H, W), in patches about ``patch`` cells wide.
+
+    A periodic smooth field whose values are uniform on (0, 1) exactly is compared with the cumulative shares. So
+    constant shares are met to one cell, and shares of 0 and 1 everywhere.
+    """
+    noise = gaussian_filter(rng.standard_normal(shares.shape[1:]), patch, mode="wrap")
+    uniform = np.empty(noise.size)
+    uniform[noise.argsort(axis=None)] = (np.arange(noise.size) + 0.5) / noise.size
+    return (uniform.reshape(noise.shape) >= shares.cumsum(axis=0)[:-1]).sum(axis=0)
