@@ -95,7 +95,7 @@ def by_pixels(image, seed, ours, size=SIZE):
     return np.rint(values.clip(0, 255)).astype(np.uint8).transpose(1, 2, 0).reshape(*size, *image.shape[2:])
 
 
-def gpdm(image, seed, size=SIZE, *, steps=(300, 75), n_levels=6, n_projections=24, content=None, weight=0.0):
+def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=24, content=None, weight=0.0):
     """Generate patch distributions directly (GPDM; Elnekave and Weiss, 2022).
 
     From noise, the pixels are optimized until the values of their 7 × 7 patches, on fresh random directions in each

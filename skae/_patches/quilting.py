@@ -153,7 +153,7 @@ class _Quilting:
             before[0] = 0
             after[:-1] = 0
             # The last block of a torus meets the first.
-            after[-1] = after[-1] + length if self.tile and len(first) > 1 else 0
+            after[-1] = after[-1] - length if self.tile and len(first) > 1 else 0
             grids.append(list(zip(first, before, after, strict=True)))
         return [
             self._place(r, c, (top, bottom, left, right)) for r, top, bottom in grids[0] for c, left, right in grids[1]
