@@ -81,7 +81,7 @@ def fitted(images, seed):
 def by_pixels(image, seed, ours, size=SIZE):
     """Quilt pixels, with the blocks, overlap, reuse and number of repairs of a TextureSynthesizer."""
     maps = np.moveaxis(np.atleast_3d(image), -1, 0).astype(np.float32)
-    step = ours.block_size_ - round(ours.overlap * ours.block_size_)
+    step = ours.block_size_ * (1 - ours.overlap)
     values, _ = quilt(
         [maps],
         size,
@@ -90,7 +90,7 @@ def by_pixels(image, seed, ours, size=SIZE):
         np.random.default_rng(seed),
         tolerance=ours.tolerance,
         reuse=ours.reuse,
-        n_repairs=round(math.prod(size) / step**2) if ours.n_repairs == "auto" else ours.n_repairs,
+        n_repairs=math.prod(math.ceil(side / step) for side in size),
     )
     return np.rint(values.clip(0, 255)).astype(np.uint8).transpose(1, 2, 0).reshape(*size, *image.shape[2:])
 
