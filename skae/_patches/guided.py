@@ -48,7 +48,7 @@ def guided_quilt(
     """
     size, side = guide.shape[1:], blocks.side
     _, shared = block_side(side, overlap, size, tile=False)
-    step = side - shared
+    step = max(1, side - shared)
     starts = [_starts(length, side, step) for length in size]
     query = blocks.query(guide).reshape(*blocks.grid(size), -1)[np.ix_(*starts)]
     rows, columns = query.shape[:2]
@@ -58,7 +58,8 @@ def guided_quilt(
     guide_costs = costs.numpy().reshape(rows, columns, -1) / blocks.variance
     query = query.reshape(rows, columns, -1)
     places = blocks.places.numpy()
-    used = [np.zeros(source.shape[1:], np.float32) for source in sources]
+    # The sources are shifts of one picture, so that a use counts in all of them.
+    used = np.zeros(np.max([source.shape[1:] for source in sources], axis=0), np.float32)
     layered = [np.ascontiguousarray(np.moveaxis(source, 0, -1)) for source in sources]
     variance = blocks.variance / side**2  # of a cell
     values = np.zeros((*size, len(guide)), np.float32)
@@ -85,16 +86,12 @@ def guided_quilt(
             if known:
                 seam = errors[:, :top].sum((1, 2)) + errors[:, top:, :left].sum((1, 2))
                 cost = cost + seam / known
-            if reuse:
-                middle = side // 2
-                cost = cost + reuse * np.array(
-                    [used[s][r + middle, c + middle] for s, r, c in zip(source, y, x, strict=True)]
-                )
+            cost = cost + reuse * used[y + side // 2, x + side // 2]
             cost = np.maximum(cost, 0)
             pick = int(rng.choice(np.flatnonzero(cost <= cost.min() * (1 + tolerance) + 1e-9)))
             s, r, c = source[pick], y[pick], x[pick]
             chosen[i, j] = found[pick]
-            _note(used, s, r, c, side)
+            _note(used, r + side // 2, c + side // 2, max(1, side // 4))
             weights = block_weights(errors[pick], (top, 0, left, 0))
             values[row : row + side, column : column + side] = (
                 weights[..., None] * patches[pick] + (1 - weights[..., None]) * here
@@ -111,10 +108,6 @@ def _starts(length: int, side: int, step: int) -> np.ndarray:
     return found if found[-1] == length - side else np.append(found, length - side)
 
 
-def _note(used: list[np.ndarray], source: int, row: int, column: int, side: int) -> None:
-    """Count a use of the block, in the cells around its middle."""
-    middle, reach = side // 2, max(1, side // 4)
-    rows = slice(max(0, row + middle - reach), row + middle + reach + 1)
-    columns = slice(max(0, column + middle - reach), column + middle + reach + 1)
-    for counts in used:  # shifts of one picture
-        counts[rows, columns] += 1
+def _note(used: np.ndarray, row: int, column: int, reach: int) -> None:
+    """Count a use of the block around a cell."""
+    used[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1] += 1

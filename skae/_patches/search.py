@@ -18,6 +18,8 @@ _N_SAMPLES = 8192  # patches that these are computed from
 # one first lets regions grow; the last one decides which of them stay.
 _PAIR_COSTS = (0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1)
 _NEIGHBORS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+# Where the same patch again would be seen as a pattern.
+_REPEATS = (*_NEIGHBORS, (-1, -1), (-1, 1), (1, -1), (1, 1), (-2, 0), (2, 0), (0, -2), (0, 2))
 
 
 class Patches:
@@ -90,8 +92,9 @@ class Patches:
         """Return indices (rows, columns) of patches that are near to the queries and continue each other.
 
         Minimizes, cell by cell on a checkerboard, the squared distance and a cost for each pair of neighbors that are
-        not neighbors in a source (iterated conditional modes; Besag, 1986). Each cell may have its ``nearest`` patch, or
-        what continues the patch of one of its neighbors.
+        not neighbors in a source, and the same again for the same patch close by, which would be seen as a pattern
+        (iterated conditional modes; Besag, 1986). Each cell may have its ``nearest`` patch, or what continues the patch of one of
+        its neighbors.
         """
         nearest, query = nearest.reshape(grid), query.reshape(*grid, -1)
         chosen = nearest.clone()
@@ -101,9 +104,10 @@ class Patches:
             for field in fields:
                 at = rows[field], columns[field]
                 around = torch.stack([self._continued(chosen, *at, *offset) for offset in _NEIGHBORS])
+                same = torch.stack([_shifted(chosen, *at, *offset) for offset in _REPEATS])
                 candidates = torch.cat([torch.stack([chosen[field], nearest[field]]), around])
                 energy = self.distances(query[field], candidates.clamp(min=0)) / self.variance
-                energy -= cost * (candidates[:, None] == around[None]).sum(1)
+                energy += cost * ((candidates[:, None] == same).sum(1) - (candidates[:, None] == around).sum(1))
                 energy[candidates < 0] = torch.inf
                 chosen[field] = candidates.gather(0, energy.argmin(0, keepdim=True))[0]
         return chosen
@@ -123,12 +127,9 @@ class Patches:
         return found
 
     def _continued(self, chosen: Tensor, rows: Tensor, columns: Tensor, down: int, right: int) -> Tensor:
-        """Return what continues, in the cells of these rows and columns, the patch of a neighbor of each."""
-        height, width = chosen.shape
-        y, x = rows + down, columns + right
-        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        neighbor = chosen[y.clamp(0, height - 1), x.clamp(0, width - 1)]
-        return torch.where(inside, self.moved(neighbor, -down, -right), -1)
+        """Return what continues, in some cells, the patch of a neighbor of each; -1 for nothing."""
+        neighbor = _shifted(chosen, rows, columns, down, right)
+        return torch.where(neighbor < 0, -1, self.moved(neighbor.clamp(min=0), -down, -right))
 
     def _samples(self, values: Tensor, n_maps: int) -> Tensor:
         patches = values.unfold(1, self.side, 1).unfold(2, self.side, 1)  # a view
@@ -139,6 +140,14 @@ class Patches:
 
     def _projected(self, values: Tensor, step: int = 1) -> Tensor:
         return F.conv2d(values[None], self._kernels, -self._shift, stride=step)[0].flatten(1).T.contiguous()
+
+
+def _shifted(chosen: Tensor, rows: Tensor, columns: Tensor, down: int, right: int) -> Tensor:
+    """Return what is chosen so far from some cells; -1 beyond the border."""
+    height, width = chosen.shape
+    y, x = rows + down, columns + right
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return torch.where(inside, chosen[y.clamp(0, height - 1), x.clamp(0, width - 1)], -1)
 
 
 class Collage:
@@ -196,5 +205,10 @@ class Collage:
 
 
 def smooth_window(unit: int) -> np.ndarray:
-    """Return weights of a window twice as wide as a cell, which sum to 1 where windows of neighbors overlap."""
+    """Return weights of a window twice as wide as a cell, which sum to 1 where windows of neighbors overlap.
+
+    A cell of a single value has a window of one.
+    """
+    if unit == 1:
+        return np.ones(1)
     return np.sin(np.pi * (np.arange(2 * unit) + 0.5) / (2 * unit)) ** 2

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import as_array
-from .._data.collections import is_pil_image
+from .._data.collections import is_pil_image, sample_array
 from .._data.image_list import ImageList, is_image_list, listed
 from .._patches.guided import guided_quilt
 from .._patches.moments import Moments, mixed, moments, transported
@@ -25,6 +25,7 @@ from ._codes import RIM, CodeMaps, fitted_on
 from ._images import as_dtype, read_images
 
 _METHODS = ("swap", "quilting", "statistics")
+_CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -83,11 +84,11 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
     guidance : float, default=6.0
         Weight of the resemblance to the image against that of neighboring blocks, in 'quilting'; more than 0.
     keep_colors : bool, default=False
-        Whether the image keeps its colors, and only its luminance is changed (Gatys et al., 2017). Images of other than
-        3 or 4 channels have no colors to keep.
+        Whether the image keeps its colors, and only its luminance is changed (Gatys et al., 2017). Images of other
+        than 3 or 4 channels have no colors to keep.
     detail : bool, default=True
-        Whether the pixels of the style that the codes stand for are laid along, blended where they overlap, so that what
-        the decoder would lose is not lost. False decodes the codes. 'statistics' always decodes.
+        Whether the pixels of the style that the codes stand for are laid along, blended where they overlap, so that
+        what the decoder would lose is not lost. False decodes the codes. 'statistics' always decodes.
     style_scale : float, default=1.0
         Factor by which styles are resampled before: larger ones give larger strokes.
     channel_axis : {'auto', 0, -1, None}, default='auto'
@@ -183,7 +184,8 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         styles : array, PIL image or list of these
-            One picture, (height, width) or with channels, a list of pictures of any sizes, or an array (n, ...) of them.
+            One picture, (height, width) or with channels, a list of pictures of any sizes, or an array (n, ...) of
+            them.
         y : None
             Ignored.
         contents : array, PIL image or list of these, default=None
@@ -198,6 +200,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         check_seed(self.random_state)
         images = read_images(styles, "styles", self.channel_axis)
         pictures = [images.restore(images.read(i)) for i in range(len(images))]
+        self._check_weights(len(pictures))
         learned, shapes = list(pictures), list(images.shapes)
         if contents is not None:
             more = read_images(contents, "contents", images.layout.channel_axis)
@@ -209,7 +212,6 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         fitted = fitted_on(estimator, learned, images.layout.channel_axis, seed)
         found = _Fitted(fitted, pictures, fitted.module_.network.stride)
         self._check_sizes(found.styles, found.stride, images.layout)
-        self._check_weights(len(pictures))
         self.estimator_, self.styles_, self.stride_ = found
         self._seed = seed
         self.__dict__.pop("_kept", None)
@@ -230,8 +232,8 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         Returns
         -------
         images : ndarray (n, ...) or list of ndarray
-            Images of the sizes, the layout and the dtype of X, within the range of the image and the styles; a list for a
-            list.
+            Images of the sizes, the layout and the dtype of X, within the range of the image and the styles; a list for
+            a list.
         """
         check_is_fitted(self)
         self._check_params()
@@ -286,54 +288,46 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     def _collage(self, maps: CodeMaps, codes: np.ndarray, styles: list[_Style], shares: np.ndarray) -> tuple:
         """Return codes and a picture made of patches of the styles, and the share that each style got."""
-        laid = self._quilted if self.method == "quilting" else self._swapped
+        size = codes.shape[1:]
         guides = [transported(codes, style.moments) for style in styles]
-        labels = assign(self._costs(guides, styles), shares)
-        results, pictures = np.zeros_like(codes), None
-        window = np.ones(self.patch_size if self.method == "swap" else 1)
-        origins = np.zeros((3, *codes.shape[1:]), int)
+        quilts = self.method == "quilting"
+        matches = (
+            [] if quilts and len(styles) == 1 else [self._match(*pair) for pair in zip(guides, styles, strict=True)]
+        )
+        costs = np.stack([match.costs for match in matches]) if matches else np.zeros((1, *size))
+        labels = assign(costs, shares)
+        origins = np.zeros((3, *size), int)
         sources: list[np.ndarray] = []
-        for i, (style, guide) in enumerate(zip(styles, guides, strict=True)):
-            found = laid(style, guide)
+        for i, style in enumerate(styles):
+            found = self._quilted(style, guides[i]) if quilts else matches[i].coherent(size)
             found[0] += len(sources)
             origins = np.where(labels == i, found, origins)
             sources += style.sources
-        results = Collage(sources).blend(origins, window)
+        results = Collage(sources).blend(origins, np.ones(1 if quilts else self.patch_size))
+        picture = None
         if self.detail:
             owners = np.repeat(np.arange(len(styles)), [len(style.sources) for style in styles])
             offsets = np.concatenate([style.offsets for style in styles])[origins[0]]
             places = [owners[origins[0]], *(origins[1:] * self.stride_ + np.moveaxis(offsets, -1, 0))]
             collage = Collage([style.image for style in styles], self.stride_)
-            pictures = collage.blend(np.stack(places), smooth_window(self.stride_))
-        return results, pictures, np.bincount(labels.ravel(), minlength=len(styles)) / labels.size
+            picture = collage.blend(np.stack(places), smooth_window(self.stride_))
+        return results, picture, np.bincount(labels.ravel(), minlength=len(styles)) / labels.size
 
-    def _costs(self, guides: list[np.ndarray], styles: list[_Style]) -> np.ndarray:
-        """Return how badly the nearest patch of each style fits in each cell, (n, h, w)."""
-        size = guides[0].shape[1:]
-        if len(styles) == 1:
-            return np.zeros((1, *size), np.float32)
-        found = []
-        for style, guide in zip(styles, guides, strict=True):
-            patches = style.patches(self.patch_size)
-            grid = patches.grid(size)
-            _, distances = patches.nearest(patches.query(guide))
-            middle = self.patch_size // 2
-            rows, columns = [np.clip(np.arange(n) - middle, 0, m - 1) for n, m in zip(size, grid, strict=True)]
-            found.append(distances.numpy().reshape(grid)[rows[:, None], columns] / patches.variance)
-        return np.stack(found)
-
-    def _swapped(self, style: _Style, guide: np.ndarray) -> np.ndarray:
-        """Return where the cells of a swap come from, (3, h, w)."""
+    def _match(self, guide: np.ndarray, style: _Style) -> _Match:
+        """Find the patches of a style that are nearest to those of a code map."""
         patches = style.patches(self.patch_size)
         query = patches.query(guide)
-        nearest, _ = patches.nearest(query)
-        size = guide.shape[1:]
-        return patches.origins(patches.coherent(query, nearest, patches.grid(size)), size)
+        nearest, distances = patches.nearest(query)
+        found = distances.numpy().reshape(patches.grid(guide.shape[1:])) / patches.variance
+        rows, columns = [
+            np.clip(np.arange(n) - self.patch_size // 2, 0, m - 1)
+            for n, m in zip(guide.shape[1:], found.shape, strict=True)
+        ]
+        return _Match(patches, query, nearest, found[rows[:, None], columns])
 
     def _quilted(self, style: _Style, guide: np.ndarray) -> np.ndarray:
         """Return where the cells of a guided quilt come from, (3, h, w)."""
-        limit = min(guide.shape[1:])
-        patches = style.patches(min(self._block_side(), limit))
+        patches = style.patches(min(self._block_side(), *guide.shape[1:]))
         rng = np.random.default_rng(self._seed)
         return guided_quilt(style.sources, guide, patches, rng, guidance=self.guidance)
 
@@ -371,20 +365,27 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
     def _read(self, X: Any, maps: CodeMaps) -> tuple[ImageList, bool]:
         """Return the images of X, and whether they came as a list."""
         X = listed(X)
-        axis = maps.layout.channel_axis
+        axis, n_channels = maps.layout.channel_axis, maps.layout.image_shape[maps.layout.channel_axis or 0]
+        n_axes = 2 if axis is None else 3
         is_list = is_image_list(X) and not is_pil_image(X)
-        if is_pil_image(X):
-            X = [X]
-        elif not is_list:
-            X = as_array(X)
-            n_axes = 2 if axis is None else 3
-            if getattr(X, "ndim", None) not in (n_axes, n_axes + 1):
-                got = f"an array of shape {X.shape}" if hasattr(X, "shape") else f"a {type(X).__name__}"
-                what = "(height, width)" if axis is None else "of three axes, one of them channels"
-                raise (ValueError if hasattr(X, "shape") else TypeError)(
-                    f"X must be an image {what}, as the styles are, an array (n, ...) or a list of such, got {got}."
+        if not is_list:
+            X = np.asarray(X) if is_pil_image(X) else as_array(X)
+            if not hasattr(X, "ndim"):
+                raise TypeError(f"X must be an image, an array (n, ...) or a list of images, got a {type(X).__name__}.")
+            is_color = axis is None and X.ndim == 3 and X.shape[-1] in (3, 4)
+            if X.ndim not in (n_axes, n_axes + 1) or is_color:
+                what = "gray" if axis is None else f"of {n_channels} channels"
+                raise ValueError(
+                    f"X must be an image like the styles, which are {what}, or an array (n, ...) of such, got an array "
+                    f"of shape {X.shape}: {_CONVERT}."
                 )
             X = [X] if X.ndim == n_axes else list(X)
+        if len(X) and (first := sample_array(X[0], "X[0]")).ndim in (2, 3) and first.ndim != n_axes:
+            gray, color = (
+                (f"X[0], of shape {first.shape},", "the styles") if first.ndim == 2 else ("the styles", "X[0]")
+            )
+            be = "are" if gray == "the styles" else "is"
+            raise ValueError(f"{gray} {be} gray and {color} {'is' if be == 'are' else 'are'} color: {_CONVERT}.")
         images = ImageList(X, "X", axis)
         images.scan()
         return images, is_list
@@ -451,7 +452,8 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         allowed = [(n, *shape)] + [tuple(shape)] * (n == 2)
         if mask.shape not in allowed:
             raise ValueError(
-                f"mask must have the shape {' or '.join(map(str, allowed))} for {n} styles and {name}, got {mask.shape}."
+                f"mask must have the shape {' or '.join(map(str, allowed))} for {n} styles and {name}, "
+                f"got {mask.shape}."
             )
         if not ((mask >= 0) & (mask <= 1)).all():
             raise ValueError(f"mask must be in [0, 1], got values from {mask.min()} to {mask.max()}.")
@@ -468,6 +470,19 @@ class _Fitted(NamedTuple):
     estimator: Any
     styles: list[np.ndarray]
     stride: int
+
+
+class _Match(NamedTuple):
+    """The patches of a style that are nearest to those of a code map."""
+
+    patches: Patches
+    query: Any  #: Tensor (n, n_axes)
+    nearest: Any  #: Tensor of int (n, 1)
+    costs: np.ndarray  #: their squared distance around each cell (h, w), in units of the variance of a patch
+
+    def coherent(self, size: tuple[int, ...]) -> np.ndarray:
+        """Return where the cells of a swap come from, (3, h, w)."""
+        return self.patches.origins(self.patches.coherent(self.query, self.nearest, self.patches.grid(size)), size)
 
 
 class _Style:
@@ -506,8 +521,7 @@ def _check_alike(images: ImageList, name: str, styles: ImageList, of: str) -> No
     """Refuse images of other channels or of another unit than the styles'."""
     if images.n_channels != styles.n_channels:
         raise ValueError(
-            f"{name} must have the channels of {of}, got {images.n_channels} and {styles.n_channels}: convert both to "
-            "gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do."
+            f"{name} must have the channels of {of}, got {images.n_channels} and {styles.n_channels}: {_CONVERT}."
         )
     if images.dtype != styles.dtype and not images.dtype.kind == styles.dtype.kind == "f":
         raise ValueError(
