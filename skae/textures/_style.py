@@ -1,0 +1,549 @@
+"""Images in the style of others."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .._data.arrays import as_array
+from .._data.collections import is_pil_image, sample_array
+from .._data.image_list import ImageList, is_image_list, listed
+from .._patches.guided import guided_quilt
+from .._patches.moments import Moments, mixed, moments, transported
+from .._patches.search import Collage, Patches, smooth_window
+from .._patches.shares import assign, cell_means
+from .._utils.checks import check_choice, check_number
+from .._utils.rng import check_seed, draw_seed
+from ..estimators.conv import ConvAutoencoder
+from ._codes import RIM, CodeMaps, fitted_on
+from ._images import as_dtype, read_images
+
+_METHODS = ("swap", "quilting", "statistics")
+_CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+def default_estimator(shortest: int = 64) -> ConvAutoencoder:
+    """Return what ``estimator=None`` stands for, for images whose shortest side has so many pixels.
+
+    Pictures are made of patches of codes that were seen, so the code may be wide, and training is short.
+    """
+    return ConvAutoencoder(
+        32,
+        module__channels=(32, 64),
+        module__dense=False,
+        batch_size=8,
+        crop_size=min(64, shortest),
+        n_crops=1000,
+        max_epochs=4,
+        lr=3e-3,
+        early_stopping=False,
+    )
+
+
+class StyleTransfer(TransformerMixin, BaseEstimator):
+    """Photographs in the style of other pictures, by the codes of an autoencoder.
+
+    An autoencoder with a spatial code is fitted to the styles, without any pretrained network. `transform` encodes an
+    image, gives its codes the mean and the covariance of the style's by whitening and coloring, and then
+
+    - ``method='swap'`` replaces every patch of codes by the nearest of the style's. Neighboring patches come from
+      neighboring places of the style where that costs little, so that strokes stay whole;
+    - ``method='quilting'`` lays larger blocks of the style side by side that resemble the codes and fit where they
+      overlap, cut where they fit best: strokes are crisp, and small things are lost;
+    - ``method='statistics'`` leaves it at the moments, which changes colors rather than strokes.
+
+    One fit serves any number of images of any size. All parameters except ``estimator``, ``channel_axis`` and
+    ``random_state`` are read by `transform` and may be set without fitting again.
+
+    Parameters
+    ----------
+    estimator : autoencoder, default=None
+        A skae estimator with a spatial code for images of any size, such as ``ConvAutoencoder(32,
+        module__dense=False)``, which is cloned and fitted. With None one of 32 channels at each 4 × 4 pixels, trained
+        for 500 batches of crops.
+    method : {'swap', 'quilting', 'statistics'}, default='swap'
+        How a style is applied; see above. Swapping keeps faces and contours, quilting shows brush strokes best.
+    alpha : float, default=1.0
+        Strength of the style, in [0, 1]: the codes decoded are ``alpha * styled + (1 - alpha) * content``. 0 gives the
+        image as it was.
+    weights : sequence of float, default=None
+        Share of the picture, for each style; at least 0, and divided by their sum. Each style gets the places where it
+        fits best in comparison with the others. With 'statistics' the styled codes are averaged with these weights.
+        None for equal shares.
+    patch_size : int, default=3
+        Side of the patches that 'swap' compares, in cells of the code, of 4 pixels by default; odd.
+    block_size : int, default=16
+        Side of the blocks of 'quilting', in pixels; of at least two cells.
+    guidance : float, default=6.0
+        Weight of the resemblance to the image against that of neighboring blocks, in 'quilting'; more than 0.
+    keep_colors : bool, default=False
+        Whether the image keeps its colors, and only its luminance is changed (Gatys et al., 2017). Images of other
+        than 3 or 4 channels have no colors to keep.
+    detail : bool, default=True
+        Whether the pixels of the style that the codes stand for are laid along, blended where they overlap, so that
+        what the decoder would lose is not lost. False decodes the codes. 'statistics' always decodes.
+    style_scale : float, default=1.0
+        Factor by which styles are resampled before: larger ones give larger strokes.
+    channel_axis : {'auto', 0, -1, None}, default='auto'
+        Which axis of an image holds its channels; see `ConvAutoencoder`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the training, and of the choice among blocks that fit equally well. With an int results repeat to the
+        bit. Global random streams are neither read nor moved.
+
+    Attributes
+    ----------
+    estimator_ : autoencoder
+        The fitted estimator.
+    styles_ : list of ndarray
+        The styles, as they were given.
+    stride_ : int
+        Pixels along the side of a cell of the code.
+
+    See Also
+    --------
+    TextureSynthesizer : New textures of any size from exemplars.
+    ConvAutoencoder : The autoencoder that codes come from.
+
+    Notes
+    -----
+    A style is a picture of strokes, contours or grain that is repeated; what it shows is not transferred. Where styles
+    are few and photographs of many kinds follow, ``contents`` in `fit` lets the autoencoder learn from some of them.
+
+    A channel of transparency is styled as the others are, except with ``keep_colors``, which leaves it as it was.
+
+    References
+    ----------
+    Y. Li, C. Fang, J. Yang, Z. Wang, X. Lu and M.-H. Yang, 2017. Universal style transfer via feature transforms.
+    NeurIPS.
+
+    T. Q. Chen and M. Schmidt, 2016. Fast patch-based style transfer of arbitrary style. arXiv:1612.04337.
+
+    A. A. Efros and W. T. Freeman, 2001. Image quilting for texture synthesis and transfer. SIGGRAPH.
+
+    L. A. Gatys, A. S. Ecker, M. Bethge, A. Hertzmann and E. Shechtman, 2017. Controlling perceptual factors in neural
+    style transfer. CVPR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_sample_images
+    >>> from skae import ConvAutoencoder
+    >>> from skae.textures import StyleTransfer
+    >>> china, flower = (image[::4, ::4] for image in load_sample_images().images)
+    >>> y, x = np.mgrid[:96, :96]
+    >>> waves = np.uint8(127 + 120 * np.sin(y / 3 + 2 * np.sin(x / 9)))
+    >>> waves = np.dstack([waves, waves // 2, 255 - waves])
+    >>> ae = ConvAutoencoder(12, module__dense=False, batch_size=8, crop_size=32, n_crops=64, max_epochs=1)
+    >>> style = StyleTransfer(ae, random_state=0).fit(waves)
+    >>> style.transform([china, flower])[0].shape  # a list for a list
+    (107, 160, 3)
+    >>> china.shape
+    (107, 160, 3)
+    >>> half = style.set_params(alpha=0.5, keep_colors=True).transform([china])  # no fit is needed
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        method="swap",
+        alpha=1.0,
+        weights=None,
+        patch_size=3,
+        block_size=16,
+        guidance=6.0,
+        keep_colors=False,
+        detail=True,
+        style_scale=1.0,
+        channel_axis="auto",
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.method = method
+        self.alpha = alpha
+        self.weights = weights
+        self.patch_size = patch_size
+        self.block_size = block_size
+        self.guidance = guidance
+        self.keep_colors = keep_colors
+        self.detail = detail
+        self.style_scale = style_scale
+        self.channel_axis = channel_axis
+        self.random_state = random_state
+
+    def fit(self, styles: Any, y: Any = None, *, contents: Any = None) -> StyleTransfer:
+        """Fit the autoencoder to styles.
+
+        Parameters
+        ----------
+        styles : array, PIL image or list of these
+            One picture, (height, width) or with channels, a list of pictures of any sizes, or an array (n, ...) of
+            them.
+        y : None
+            Ignored.
+        contents : array, PIL image or list of these, default=None
+            Images that the autoencoder is to learn from as well, such as some that are to be transformed.
+
+        Returns
+        -------
+        self : StyleTransfer
+            The fitted estimator.
+        """
+        self._check_params()
+        check_seed(self.random_state)
+        images = read_images(styles, "styles", self.channel_axis)
+        pictures = [images.restore(images.read(i)) for i in range(len(images))]
+        self._check_weights(len(pictures))
+        learned, shapes = list(pictures), list(images.shapes)
+        if contents is not None:
+            more = read_images(contents, "contents", images.layout.channel_axis)
+            _check_alike(more, "contents", images, "styles")
+            learned += [more.restore(more.read(i)) for i in range(len(more))]
+            shapes += more.shapes
+        estimator = default_estimator(min(map(min, shapes))) if self.estimator is None else self.estimator
+        seed = draw_seed(self.random_state)
+        fitted = fitted_on(estimator, learned, images.layout.channel_axis, seed)
+        found = _Fitted(fitted, pictures, fitted.module_.network.stride)
+        self._check_sizes(found.styles, found.stride, images.layout)
+        self.estimator_, self.styles_, self.stride_ = found
+        self._seed = seed
+        self.__dict__.pop("_kept", None)
+        return self
+
+    def transform(self, X: Any, *, mask: Any = None) -> Any:
+        """Return images in the styles.
+
+        Parameters
+        ----------
+        X : array (n, ...), PIL image or list of these
+            Images of any sizes, with the channels and the dtype of the styles; one image counts as n = 1.
+        mask : ndarray (height, width) or (n_styles, height, width), default=None
+            Where the styles are to be, for images of this size: for two styles the share of the second at each pixel,
+            in [0, 1]; otherwise a share for each, at least 0, which are divided by their sum. Takes the place of
+            ``weights``.
+
+        Returns
+        -------
+        images : ndarray (n, ...) or list of ndarray
+            Images of the sizes, the layout and the dtype of X, within the range of the image and the styles; a list for
+            a list.
+        """
+        check_is_fitted(self)
+        self._check_params()
+        maps = CodeMaps(self.estimator_)
+        self._check_sizes(self.styles_, self.stride_, maps.layout)
+        images, is_list = self._read(X, maps)
+        weights = self._check_weights(len(self.styles_))
+        shares = [self._shares(weights, mask, shape, f"{images.name}[{i}]") for i, shape in enumerate(images.shapes)]
+        self._check_contents(images)
+        pictures = []
+        for i, share in enumerate(shares):
+            content = images.read(i)
+            low, high = self._range(content)
+            styled = self._styled(maps, content.astype(np.float32), share)
+            pictures.append(images.restore(as_dtype(styled, content.dtype, low, high)))
+        return pictures if is_list else np.stack(pictures)
+
+    def _styled(self, maps: CodeMaps, content: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """Return an image (channels, height, width) in the styles, each of which has a share (n, h, w) of each cell."""
+        if self.alpha == 0:
+            return content
+        codes = maps.encode(maps.layout.restore(content[None])[0])
+        present = [i for i in range(len(shares)) if shares[i].any()]
+        shares = shares[present]
+        styles = [self._style(maps, i) for i in present]
+        make = self._mean_codes if self.method == "statistics" else self._collage
+        styled_codes, styled, got = make(maps, codes, styles, shares)
+        size = content.shape[1:]
+
+        def cropped(image: np.ndarray) -> np.ndarray:
+            return image[:, : size[0], : size[1]]
+
+        decoded = None if styled is not None and self.alpha == 1 else cropped(maps.decode(styled_codes))
+        picture = decoded if styled is None else cropped(styled)
+        assert picture is not None
+        if self.method != "quilting":  # whose pixels are the style's, unaveraged
+            picture = transported(picture, mixed([style.colors for style in styles], got))
+        if self.keep_colors:
+            picture = _with_luminance_of(picture, content)
+        if self.alpha == 1:
+            return picture
+        alpha = np.float32(self.alpha)
+        between = cropped(maps.decode(alpha * styled_codes + (1 - alpha) * codes))
+        # What is lost by decoding, and the colors, go along in the same shares.
+        lost = alpha * (picture - decoded) + (1 - alpha) * (content - cropped(maps.decode(codes)))
+        return between + lost
+
+    def _mean_codes(self, maps: CodeMaps, codes: np.ndarray, styles: list[_Style], shares: np.ndarray) -> tuple:
+        """Return codes with the moments of the styles, averaged by their shares, no picture, and the shares."""
+        mean = sum(share * transported(codes, style.moments) for style, share in zip(styles, shares, strict=True))
+        return np.asarray(mean, np.float32), None, shares.mean((1, 2))
+
+    def _collage(self, maps: CodeMaps, codes: np.ndarray, styles: list[_Style], shares: np.ndarray) -> tuple:
+        """Return codes and a picture made of patches of the styles, and the share that each style got."""
+        size = codes.shape[1:]
+        guides = [transported(codes, style.moments) for style in styles]
+        quilts = self.method == "quilting"
+        matches = (
+            [] if quilts and len(styles) == 1 else [self._match(*pair) for pair in zip(guides, styles, strict=True)]
+        )
+        costs = np.stack([match.costs for match in matches]) if matches else np.zeros((1, *size))
+        labels = assign(costs, shares)
+        origins = np.zeros((3, *size), int)
+        sources: list[np.ndarray] = []
+        for i, style in enumerate(styles):
+            found = self._quilted(style, guides[i]) if quilts else matches[i].coherent(size)
+            found[0] += len(sources)
+            origins = np.where(labels == i, found, origins)
+            sources += style.sources
+        results = Collage(sources).blend(origins, np.ones(1 if quilts else self.patch_size))
+        picture = None
+        if self.detail:
+            owners = np.repeat(np.arange(len(styles)), [len(style.sources) for style in styles])
+            offsets = np.concatenate([style.offsets for style in styles])[origins[0]]
+            places = [owners[origins[0]], *(origins[1:] * self.stride_ + np.moveaxis(offsets, -1, 0))]
+            collage = Collage([style.image for style in styles], self.stride_)
+            picture = collage.blend(np.stack(places), smooth_window(self.stride_))
+        return results, picture, np.bincount(labels.ravel(), minlength=len(styles)) / labels.size
+
+    def _match(self, guide: np.ndarray, style: _Style) -> _Match:
+        """Find the patches of a style that are nearest to those of a code map."""
+        patches = style.patches(self.patch_size)
+        query = patches.query(guide)
+        nearest, distances = patches.nearest(query)
+        found = distances.numpy().reshape(patches.grid(guide.shape[1:])) / patches.variance
+        rows, columns = [
+            np.clip(np.arange(n) - self.patch_size // 2, 0, m - 1)
+            for n, m in zip(guide.shape[1:], found.shape, strict=True)
+        ]
+        return _Match(patches, query, nearest, found[rows[:, None], columns])
+
+    def _quilted(self, style: _Style, guide: np.ndarray) -> np.ndarray:
+        """Return where the cells of a guided quilt come from, (3, h, w)."""
+        patches = style.patches(min(self._block_side(), *guide.shape[1:]))
+        rng = np.random.default_rng(self._seed)
+        return guided_quilt(style.sources, guide, patches, rng, guidance=self.guidance)
+
+    def _style(self, maps: CodeMaps, index: int) -> _Style:
+        """Return what is kept of a style, computed where it is not there yet."""
+        kept = self.__dict__.setdefault("_kept", {})
+        key = index, float(self.style_scale)
+        if key not in kept:
+            picture = maps.layout.arrange(np.asarray(self.styles_[index])[None])[0].astype(np.float32)
+            kept[key] = _Style(maps, _resampled(picture, self.style_scale))
+        return kept[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__().copy()
+        state.pop("_kept", None)
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = self.random_state is None
+        tags.no_validation = True
+        return tags
+
+    def _block_side(self) -> int:
+        """Return the side of a block in cells."""
+        return max(2, round(self.block_size / self.stride_))
+
+    def _range(self, content: np.ndarray) -> tuple[float, float]:
+        """Return the lowest and the highest value of an image and the styles."""
+        low = min(float(content.min()), *(float(style.min()) for style in self.styles_))
+        return low, max(float(content.max()), *(float(style.max()) for style in self.styles_))
+
+    def _read(self, X: Any, maps: CodeMaps) -> tuple[ImageList, bool]:
+        """Return the images of X, and whether they came as a list."""
+        X = listed(X)
+        axis, n_channels = maps.layout.channel_axis, maps.layout.image_shape[maps.layout.channel_axis or 0]
+        n_axes = 2 if axis is None else 3
+        is_list = is_image_list(X) and not is_pil_image(X)
+        if not is_list:
+            X = np.asarray(X) if is_pil_image(X) else as_array(X)
+            if not hasattr(X, "ndim"):
+                raise TypeError(f"X must be an image, an array (n, ...) or a list of images, got a {type(X).__name__}.")
+            is_color = axis is None and X.ndim == 3 and X.shape[-1] in (3, 4)
+            if X.ndim not in (n_axes, n_axes + 1) or is_color:
+                what = "gray" if axis is None else f"of {n_channels} channels"
+                raise ValueError(
+                    f"X must be an image like the styles, which are {what}, or an array (n, ...) of such, got an array "
+                    f"of shape {X.shape}: {_CONVERT}."
+                )
+            X = [X] if X.ndim == n_axes else list(X)
+        if len(X) and (first := sample_array(X[0], "X[0]")).ndim in (2, 3) and first.ndim != n_axes:
+            gray, color = (
+                (f"X[0], of shape {first.shape},", "the styles") if first.ndim == 2 else ("the styles", "X[0]")
+            )
+            be = "are" if gray == "the styles" else "is"
+            raise ValueError(f"{gray} {be} gray and {color} {'is' if be == 'are' else 'are'} color: {_CONVERT}.")
+        images = ImageList(X, "X", axis)
+        images.scan()
+        return images, is_list
+
+    def _check_params(self) -> None:
+        check_choice("method", self.method, _METHODS)
+        check_number("alpha", self.alpha, numbers.Real, 0, 1)
+        check_number("patch_size", self.patch_size, numbers.Integral, 1)
+        if self.patch_size % 2 == 0:
+            raise ValueError(f"patch_size must be odd, got {self.patch_size}.")
+        check_number("block_size", self.block_size, numbers.Integral, 1)
+        check_number("guidance", self.guidance, numbers.Real, 0, bounds="neither")
+        check_choice("keep_colors", self.keep_colors, (True, False))
+        check_choice("detail", self.detail, (True, False))
+        check_number("style_scale", self.style_scale, numbers.Real, 0, bounds="neither")
+
+    def _check_weights(self, n_styles: int) -> np.ndarray:
+        """Return the weights of the styles, which sum to 1."""
+        if self.weights is None:
+            return np.full(n_styles, 1 / n_styles)
+        try:
+            weights = np.asarray(self.weights, float)
+        except (TypeError, ValueError):
+            weights = np.zeros((0, 0))
+        if weights.shape != (n_styles,):
+            raise ValueError(f"weights must hold a number for each of {n_styles} styles, got {self.weights!r}.")
+        if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
+            raise ValueError(f"weights must be at least 0, and one of them more, got {self.weights!r}.")
+        return weights / weights.sum()
+
+    def _check_sizes(self, styles: list[np.ndarray], stride: int, layout: Any) -> None:
+        """Refuse styles that are smaller than a patch or a block."""
+        needed = self.patch_size * stride
+        if self.method == "quilting":
+            needed = max(needed, max(2, round(self.block_size / stride)) * stride)
+        for i, style in enumerate(styles):
+            height, width = layout.arrange(np.asarray(style)[None]).shape[2:]
+            if min(height, width) * self.style_scale < needed:
+                raise ValueError(
+                    f"styles[{i}] has {height} × {width} pixels, at style_scale={self.style_scale}, and "
+                    f"{'block_size' if needed > self.patch_size * stride else 'patch_size'} needs {needed} along each "
+                    "side: pass a larger style, or lower it."
+                )
+
+    def _check_contents(self, images: ImageList) -> None:
+        """Refuse images that differ in kind from the styles, or are too small."""
+        channel_axis = self.estimator_.layout_.channel_axis
+        styles = ImageList(self.styles_, "styles", channel_axis)
+        _check_alike(images, "X", styles, "styles")
+        needed = self.stride_ * (self.patch_size - 1) + 1 if self.method != "statistics" else 1
+        for i, (height, width) in enumerate(images.shapes):
+            if min(height, width) < needed:
+                raise ValueError(
+                    f"X[{i}] has {height} × {width} pixels, and patch_size={self.patch_size} needs {needed} along each "
+                    "side: lower patch_size, or enlarge the image."
+                )
+
+    def _shares(self, weights: np.ndarray, mask: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+        """Return the share of each style in each cell of an image, (n, h, w)."""
+        cells = tuple(-(-side // self.stride_) for side in shape)
+        if mask is None:
+            return np.broadcast_to(weights[:, None, None], (len(weights), *cells)).astype(np.float32)
+        mask, n = np.asarray(mask, float), len(weights)
+        allowed = [(n, *shape)] + [tuple(shape)] * (n == 2)
+        if mask.shape not in allowed:
+            raise ValueError(
+                f"mask must have the shape {' or '.join(map(str, allowed))} for {n} styles and {name}, "
+                f"got {mask.shape}."
+            )
+        if not ((mask >= 0) & (mask <= 1)).all():
+            raise ValueError(f"mask must be in [0, 1], got values from {mask.min()} to {mask.max()}.")
+        if mask.ndim == 2:
+            mask = np.stack([1 - mask, mask])
+        if not (mask.sum(0) > 0).all():
+            raise ValueError("mask must be more than 0 for one of the styles at each pixel.")
+        return cell_means(mask / mask.sum(0), self.stride_).astype(np.float32)
+
+
+class _Fitted(NamedTuple):
+    """What `fit` keeps."""
+
+    estimator: Any
+    styles: list[np.ndarray]
+    stride: int
+
+
+class _Match(NamedTuple):
+    """The patches of a style that are nearest to those of a code map."""
+
+    patches: Patches
+    query: Any  #: Tensor (n, n_axes)
+    nearest: Any  #: Tensor of int (n, 1)
+    costs: np.ndarray  #: their squared distance around each cell (h, w), in units of the variance of a patch
+
+    def coherent(self, size: tuple[int, ...]) -> np.ndarray:
+        """Return where the cells of a swap come from, (3, h, w)."""
+        return self.patches.origins(self.patches.coherent(self.query, self.nearest, self.patches.grid(size)), size)
+
+
+class _Style:
+    """A style: its picture (channels, height, width), code maps of its shifts, and their moments."""
+
+    def __init__(self, maps: CodeMaps, image: np.ndarray) -> None:
+        self.image = image
+        self.colors: Moments = moments(image)
+        self.sources: list[np.ndarray] = []
+        offsets = []
+        shifts = (0, maps.stride // 2) if maps.stride > 1 else (0,)
+        for row in shifts:
+            for column in shifts:
+                codes = maps.encode(maps.layout.restore(image[None, :, row:, column:])[0])
+                if not row and not column:  # in full, so that a style in its own style is itself
+                    self.moments = moments(codes)
+                    rim = 0
+                elif min(codes.shape[1:]) > 8 * RIM:
+                    rim = RIM
+                    codes = codes[:, rim:-rim, rim:-rim]
+                else:
+                    continue
+                self.sources.append(np.ascontiguousarray(codes))
+                offsets.append((row + rim * maps.stride, column + rim * maps.stride))
+        self.offsets = np.array(offsets)  #: row and column, in pixels, of the first cell of each source
+        self._patches: dict[int, Patches] = {}
+
+    def patches(self, side: int) -> Patches:
+        """Return the patches of its code maps, of a side in cells."""
+        if side not in self._patches:
+            self._patches[side] = Patches(self.sources, side)
+        return self._patches[side]
+
+
+def _check_alike(images: ImageList, name: str, styles: ImageList, of: str) -> None:
+    """Refuse images of other channels or of another unit than the styles'."""
+    if images.n_channels != styles.n_channels:
+        raise ValueError(
+            f"{name} must have the channels of {of}, got {images.n_channels} and {styles.n_channels}: {_CONVERT}."
+        )
+    if images.dtype != styles.dtype and not images.dtype.kind == styles.dtype.kind == "f":
+        raise ValueError(
+            f"{name} has the dtype {images.dtype} and {of} {styles.dtype}: convert both to one, as "
+            "skimage.util.img_as_float32 does."
+        )
+
+
+def _resampled(image: np.ndarray, scale: float) -> np.ndarray:
+    """Return an image (channels, height, width) that is larger by a factor."""
+    if scale == 1:
+        return image
+    size = [max(1, round(side * scale)) for side in image.shape[1:]]
+    found = F.interpolate(torch.from_numpy(image)[None], size, mode="bilinear", antialias=True, align_corners=False)
+    return found[0].numpy()
+
+
+def _with_luminance_of(styled: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Return ``content`` with the luminance of ``styled``, brought to the mean and the spread of its own."""
+    if len(content) not in (3, 4):
+        return styled
+    before, after = (np.tensordot(_LUMA, image[:3], 1)[None] for image in (content, styled))
+    found = content.copy()
+    found[:3] += transported(after, moments(before)) - before
+    return found
