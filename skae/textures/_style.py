@@ -367,7 +367,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         X = listed(X)
         axis, n_channels = maps.layout.channel_axis, maps.layout.image_shape[maps.layout.channel_axis or 0]
         n_axes = 2 if axis is None else 3
-        is_list = is_image_list(X) and not is_pil_image(X)
+        is_list = isinstance(X, list | tuple) or (is_image_list(X) and not is_pil_image(X))
         if not is_list:
             X = np.asarray(X) if is_pil_image(X) else as_array(X)
             if not hasattr(X, "ndim"):
