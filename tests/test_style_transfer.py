@@ -324,7 +324,7 @@ def test_wrong_images_are_refused(style, X, message):
 
 def test_color_for_gray_styles_is_refused(gray):
     for X in (CONTENT, [CONTENT]):
-        with pytest.raises(ValueError, match="gray.*convert both"):
+        with pytest.raises(ValueError, match=r"gray.*convert both"):
             gray.transform(X)
     # Several gray images are one array.
     assert gray.transform(np.stack([CONTENT[..., 0]] * 2)).shape == (2, 41, 50)
@@ -381,7 +381,7 @@ def test_failed_fit_leaves_the_estimator_as_it_was(style, fault):
     if fault == "weights":
         style.set_params(weights=(1, 2, 3, 4))
     styles = {"styles": nan_image(), "small": [picture(1, (30, 30)), picture(2, (30, 10))]}.get(fault, STYLES)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         style.fit(styles, contents=picture(1, n_channels=1) if fault == "contents" else None)
     style.set_params(weights=None)
     assert all(vars(style)[name] is value for name, value in before.items())
