@@ -31,16 +31,16 @@ print(f"blocks of {synthesizer.block_size_} pixels, codes at every {synthesizer.
 # %%
 # More gravel
 # -----------
-# ``weights`` asks for the first exemplar alone. The sample is drawn tiled 2 × 2; ticks mark where the tiles meet. To the
-# right is where its pixels come from: a texture is a quilt of blocks of the exemplar, cut where they fit best.
+# ``weights`` asks for the first exemplar alone. The sample is drawn tiled 2 × 2; ticks mark where the tiles meet. To
+# the right is where its pixels come from: a texture is a quilt of blocks of the exemplar, cut where they fit best.
 sample, sources = synthesizer.sample(size=(384, 384), weights=(1, 0), random_state=0, return_sources=True)
 display = TextureDisplay(exemplars=[gravel], samples=sample, sources=sources, stride=synthesizer.stride_).plot()
 display.figure_.suptitle("Gravel, synthesized and tiled")
 plt.show()
 
 # %%
-# Figures compare a sample with the exemplar: patches that are distributed as in crops of the exemplar have a distance of
-# about 1, and a classifier that cannot tell them apart an AUC of 0.5. Most of it is copied, by design.
+# Figures compare a sample with the exemplar: patches that are distributed as in crops of the exemplar have a distance
+# of about 1, and a classifier that cannot tell them apart an AUC of 0.5. Most of it is copied, by design.
 copied = copied_share(sample, gravel)
 print(f"patch distance  {patch_distance(sample, gravel):.2f}")
 print(f"two-sample AUC  {two_sample_auc(sample, gravel):.2f}")
@@ -50,8 +50,8 @@ print(f"seam ratio      {seam_ratio(sample):.2f}")
 # %%
 # Both at once
 # ------------
-# A mask says where the second exemplar is to be, and is respected to the cell; a soft one gives patches. ``weights`` are
-# shares of the whole. The decoder blends the borders.
+# A mask says where the second exemplar is to be, and is respected to the cell; a soft one gives patches. ``weights``
+# are shares of the whole. The decoder blends the borders.
 rows, columns = np.indices((256, 256)) / 255
 disk = np.hypot(rows - 0.5, columns - 0.5) < 0.32
 mixes = {
@@ -87,4 +87,5 @@ for ax in axes:
 plt.show()
 
 # %%
-# What is synthesized is made of pieces of the exemplar. Of an image that is no texture, such as a face, one gets a collage.
+# What is synthesized is made of pieces of the exemplar. Of an image that is no texture, such as a face, one gets a
+# collage.

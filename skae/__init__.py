@@ -8,20 +8,8 @@ from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, 
 from .persistence import load, save
 
 if TYPE_CHECKING:
-    from . import (
-        bottlenecks,
-        coding,
-        datasets,
-        estimators,
-        export,
-        losses,
-        metrics,
-        nn,
-        noise,
-        persistence,
-        plotting,
-        textures,
-    )  # noqa: F401
+    from . import bottlenecks, coding, datasets, estimators, export, losses, metrics, nn, noise  # noqa: F401
+    from . import persistence, plotting, textures  # noqa: F401
 
 __all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]
 _MODULES = (
