@@ -8,8 +8,20 @@ from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, 
 from .persistence import load, save
 
 if TYPE_CHECKING:
-    from . import bottlenecks, coding, datasets, estimators, export, losses, metrics, nn, noise  # noqa: F401
-    from . import persistence, plotting, textures  # noqa: F401
+    from . import (  # noqa: F401  # noqa: F401
+        bottlenecks,
+        coding,
+        datasets,
+        estimators,
+        export,
+        losses,
+        metrics,
+        nn,
+        noise,
+        persistence,
+        plotting,
+        textures,
+    )
 
 __all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]
 _MODULES = (
