@@ -8,7 +8,7 @@ from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, 
 from .persistence import load, save
 
 if TYPE_CHECKING:
-    from . import (  # noqa: F401  # noqa: F401
+    from . import (  # noqa: F401
         bottlenecks,
         coding,
         datasets,
