@@ -249,7 +249,7 @@ def mixes(args):
             shown["weights=(.5, .5)"] = ours.sample(1, seed, size=SIZE, weights=(0.5, 0.5))[0]
             shown["blend=.5"] = ours.sample(1, seed, size=SIZE, blend=0.5)[0]
             pair = np.hstack([bundled()[name] for name in names])
-            save_sheets(args.sheet, "mixes", pair, shown)
+            save_sheets(args.sheet, "mixes", pair, shown, rolled=False)
     print("### Gravel and grass: shares of the first, and masks\n")
     table(["asked", "seed", "share", "difference"], rows)
 
@@ -272,16 +272,17 @@ def speed(args):
     table(head, rows)
 
 
-def save_sheets(folder, name, image, samples):
+def save_sheets(folder, name, image, samples, *, rolled=True):
     """Save an exemplar beside samples: with the border of the tile in the middle, and tiled 2 × 2 at half the size."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    rolled = {title: np.roll(sample, [side // 2 for side in SIZE], (0, 1)) for title, sample in samples.items()}
-    sheet({"exemplar": image, **rolled}).save(folder / f"{name}.png")
-    for_page = {title: scaled(sample, 0.75) for title, sample in {"exemplar": image, **rolled}.items()}
-    sheet(for_page, ticks=0.75 * SIZE[0] / 2).save(folder / f"{name}.jpg", quality=85, optimize=True)
+    middle = [side // 2 for side in SIZE] if rolled else (0, 0)
+    shown = {"exemplar": image} | {title: np.roll(sample, middle, (0, 1)) for title, sample in samples.items()}
+    sheet(shown, ticks=middle[0]).save(folder / f"{name}.png")
+    for_page = {title: scaled(sample, 0.75) for title, sample in shown.items()}
+    sheet(for_page, ticks=0.75 * middle[0]).save(folder / f"{name}.jpg", quality=85, optimize=True)
     tiled = {title: scaled(np.concatenate([np.hstack([x, x])] * 2), 0.5) for title, x in samples.items()}
-    sheet({"exemplar": scaled(image, 0.5), **tiled}).save(folder / f"{name}-tiled.png")
+    sheet({"exemplar": scaled(image, 0.5), **tiled}, ticks=SIZE[0] / 2).save(folder / f"{name}-tiled.png")
 
 
 def scaled(image, share):
@@ -290,8 +291,8 @@ def scaled(image, share):
     return np.rint(255 * resize(image, size, anti_aliasing=True)).astype(np.uint8)
 
 
-def sheet(images, ticks=SIZE[0] / 2, margin=18, gap=8):
-    """Images side by side with their names above, and ticks where the borders of tiles are."""
+def sheet(images, *, ticks, margin=18, gap=8):
+    """Images side by side with their names above, and ticks where the borders of tiles are (0 for none)."""
     height = max(len(image) for image in images.values())
     width = sum(image.shape[1] for image in images.values()) + gap * (len(images) + 1)
     found = Image.new("RGB", (width, height + margin + gap), "white")
@@ -299,7 +300,7 @@ def sheet(images, ticks=SIZE[0] / 2, margin=18, gap=8):
     for title, image in images.items():
         found.paste(Image.fromarray(image), (left, margin))
         draw.text((left, 1), title, fill="black", font=font)
-        if title != "exemplar":
+        if ticks and title != "exemplar":
             draw.line([(left + ticks, margin - 5), (left + ticks, margin - 1)], fill="black")
             draw.line([(left - 5, margin + ticks), (left - 1, margin + ticks)], fill="black")
         left += image.shape[1] + gap
