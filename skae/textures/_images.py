@@ -22,7 +22,7 @@ def read_images(X: Any, name: str, channel_axis: Any) -> ImageList:
     if is_pil_image(X):
         X = [X]
     elif not is_image_list(X):
-        X = _as_list(as_array(X), name, channel_axis)
+        X = _as_list(sample_array(X, name) if isinstance(X, list | tuple) else as_array(X), name, channel_axis)
     images = ImageList(X, name, channel_axis)
     images.scan()
     return images
@@ -33,7 +33,7 @@ def _as_list(X: Any, name: str, channel_axis: Any) -> Sequence[Any]:
     if shape is None or len(shape) not in (2, 3, 4):
         got = f"a {type(X).__name__}" if shape is None else f"an array of shape {shape}"
         raise TypeError(f"{name} must be an image, (height, width) or with channels, or a list of images, got {got}.")
-    if len(shape) == 4:
+    if len(shape) == 4 or (len(shape) == 3 and channel_axis is None):
         return list(X)
     if len(shape) == 3 and is_auto(channel_axis) and not {shape[0], shape[-1]} & set(_LIKELY_CHANNELS):
         raise ValueError(
@@ -89,6 +89,10 @@ def value_range(images: Sequence[np.ndarray]) -> tuple[float, float]:
 
 def as_dtype(values: np.ndarray, dtype: np.dtype, low: float, high: float) -> np.ndarray:
     """Return values within [low, high] in the dtype of the user's images; integers are rounded."""
+    if dtype.kind in "iu":
+        values = values.astype(np.float64)
+        if high > np.iinfo(dtype).max:  # which the next float64 is, of integers of 64 bits
+            high = np.nextafter(high, 0)
     values = np.clip(values, low, high)
     if dtype.kind == "b":
         return values >= 0.5

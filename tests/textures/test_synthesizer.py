@@ -258,7 +258,12 @@ def test_estimator_may_be_any_with_a_spatial_code(estimator):
         ({"estimator": "conv"}, None, TypeError, "estimator must be an autoencoder of skae.*got 'conv'"),
         ({"estimator": small(module__normalization="group")}, None, ValueError, "leave out module__normalization"),
         ({"block_size": 40}, grains(), ValueError, r"X\[0\] is 72 × 80 pixels, but block_size=40 needs .*80 × 80"),
-        ({"block_size": 8}, grains(size=(20, 80)), ValueError, r"X\[0\] is 20 × 80 pixels, but the code .*28 × 28"),
+        (
+            {"block_size": 8},
+            grains(size=(20, 80)),
+            ValueError,
+            r"X\[0\] is 20 × 80 pixels, but .* need at least 27 × 27",
+        ),
         ({}, [grains(), grains()[..., None].repeat(3, -1)], ValueError, r"X\[1\] has the shape .*gray"),
         ({}, [grains(), grains().astype(float)], ValueError, r"X\[1\] has the dtype float64 and X\[0\]"),
         ({}, np.where(grains() > 200, np.nan, 1.0), ValueError, r"X\[0\] contains NaN"),
