@@ -96,6 +96,8 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
             f"estimator must have a spatial code for images of any size, got {estimator!r}: pass "
             "module__dense=False to ConvAutoencoder, or to VAEGenerator with module='conv'."
         )
+    if getattr(estimator, "pooling", None) is not None:
+        raise ValueError(f"estimator must keep all positions of its code: set pooling=None, got {estimator.pooling!r}.")
     fresh = clone(estimator).set_params(channel_axis=channel_axis)
     if fresh.random_state is None:
         fresh.set_params(random_state=draw_seed(random_state))
