@@ -366,6 +366,7 @@ def test_wrong_masks_are_refused(style, mask, message):
 def test_estimators_without_a_spatial_code_are_refused():
     with pytest.raises(ValueError, match="module__dense=False"):
         StyleTransfer(ConvAutoencoder(4)).fit(STYLES)
+    assert StyleTransfer(small_estimator(pooling="mean")).fit(STYLES).estimator_.pooling is None
     with pytest.raises(TypeError, match="estimator must be an autoencoder of skae"):
         StyleTransfer("conv").fit(STYLES)
 

@@ -14,9 +14,12 @@ def check_weights(weights: Any, n: int, what: str) -> np.ndarray:
     """Return ``weights`` of ``n`` exemplars or styles as shares; equal ones for None."""
     if weights is None:
         return np.full(n, 1 / n)
-    shares = np.zeros(0)
-    if not isinstance(weights, str):
-        shares = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="weights")
+    try:
+        shares = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        shares = np.empty(0)  # no numbers, which is refused below
+    if shares.shape == (n,):
+        check_array(shares, ensure_2d=False, input_name="weights")
     if shares.shape != (n,) or shares.min() < 0 or not shares.max() > 0:
         raise ValueError(
             f"weights must hold a number for each of the {n} {what}, none negative and not all 0, got {weights!r}."

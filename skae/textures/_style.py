@@ -19,7 +19,7 @@ from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed, draw_seed
 from ..estimators._html import documented
 from ..estimators.conv import ConvAutoencoder
-from ._codes import CodeMaps, fitted_on
+from ._codes import CodeMaps, find_stride, fitted_on
 from ._images import as_dtype, check_alike, read_contents, read_images, value_range
 from ._mixing import check_mask, check_weights, stretched
 from ._style_codes import Match, StyleCodes, resampled
@@ -209,6 +209,9 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
             shapes += more.shapes
         estimator = default_estimator(min(map(min, shapes))) if self.estimator is None else self.estimator
         seed = draw_seed(self.random_state)
+        stride = find_stride(estimator)
+        if stride is not None:  # an error before the training is better than one after it
+            self._check_sizes(pictures, stride, images.layout)
         fitted = fitted_on(estimator, learned, images.layout.channel_axis, seed)
         stride = fitted.module_.network.stride
         self._check_sizes(pictures, stride, images.layout)
@@ -301,7 +304,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
             found[0] += len(sources)
             origins = np.where(labels == i, found, origins)
             sources += style.sources
-        results = Collage(sources).blend(origins, np.ones(1 if quilts else self.patch_size))
+        results = Collage(sources).blend(origins, np.ones(1 if quilts else int(self.patch_size)))
         picture = None
         if self.detail:
             owners = np.repeat(np.arange(len(styles)), [len(style.sources) for style in styles])
@@ -313,12 +316,12 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     def _match(self, guide: np.ndarray, style: StyleCodes) -> Match:
         """Find the patches of a style that are nearest to those of a code map."""
-        patches = style.patches(self.patch_size)
+        patches = style.patches(int(self.patch_size))
         query = patches.query(guide)
         nearest, distances = patches.nearest(query)
         found = distances.numpy().reshape(patches.grid(guide.shape[1:])) / patches.variance
         rows, columns = [
-            np.clip(np.arange(n) - self.patch_size // 2, 0, m - 1)
+            np.clip(np.arange(n) - int(self.patch_size) // 2, 0, m - 1)
             for n, m in zip(guide.shape[1:], found.shape, strict=True)
         ]
         return Match(patches, query, nearest, found[rows[:, None], columns])
@@ -353,7 +356,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     def _block_side(self) -> int:
         """Return the side of a block in cells."""
-        return max(2, round(self.block_size / self.stride_))
+        return max(2, round(int(self.block_size) / self.stride_))
 
     def _check_params(self) -> None:
         check_choice("method", self.method, _METHODS)
@@ -369,16 +372,16 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     def _check_sizes(self, styles: list[np.ndarray], stride: int, layout: Any) -> None:
         """Refuse styles that are smaller than a patch or a block."""
-        needed = self.patch_size * stride
+        needed = int(self.patch_size) * stride
         if self.method == "quilting":
-            needed = max(needed, max(2, round(self.block_size / stride)) * stride)
+            needed = max(needed, max(2, round(int(self.block_size) / stride)) * stride)
         for i, style in enumerate(styles):
             height, width = layout.arrange(np.asarray(style)[None]).shape[2:]
             if min(height, width) * self.style_scale < needed:
+                name = "block_size" if needed > int(self.patch_size) * stride else "patch_size"
                 raise ValueError(
                     f"styles[{i}] has {height} × {width} pixels, at style_scale={self.style_scale}, and "
-                    f"{'block_size' if needed > self.patch_size * stride else 'patch_size'} needs {needed} along each "
-                    "side: pass a larger style, or lower it."
+                    f"{name} needs {needed} along each side: pass a larger style, or lower it."
                 )
 
     def _check_contents(self, images: ImageList) -> None:
@@ -386,7 +389,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         channel_axis = self.estimator_.layout_.channel_axis
         styles = ImageList(self.styles_, "styles", channel_axis)
         check_alike(images, "X", styles, "styles")
-        needed = self.stride_ * (self.patch_size - 1) + 1 if self.method != "statistics" else 1
+        needed = self.stride_ * (int(self.patch_size) - 1) + 1 if self.method != "statistics" else 1
         for i, (height, width) in enumerate(images.shapes):
             if min(height, width) < needed:
                 raise ValueError(
