@@ -123,7 +123,7 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
         optimizer = torch.optim.Adam([found], lr=0.05)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n, eta_min=0.005)
         for _ in range(n):
-            loss = sliced_distance(found, small, n_projections)
+            loss = sliced_distance(circular(found, 7) if periodic else found, small, n_projections)
             if guide is not None:
                 loss = loss + weight * F.mse_loss(gradients(found), guide)
             optimizer.zero_grad()
@@ -162,7 +162,7 @@ def sliced_distance(x, y, n_projections, patch_size=7):
     """The sliced Wasserstein distance of the patches of two images, of x as many as y has."""
     directions = torch.randn(n_projections, x.shape[1], patch_size, patch_size)
     directions /= directions.flatten(1).norm(dim=1)[:, None, None, None]
-    x, y = (F.conv2d(images, directions)[0].flatten(1) for images in (circular(x, patch_size), y))
+    x, y = (F.conv2d(images, directions)[0].flatten(1) for images in (x, y))
     n = min(x.shape[1], y.shape[1])
     x, y = (values if values.shape[1] == n else values[:, torch.randperm(values.shape[1])[:n]] for values in (x, y))
     # In NumPy, which sorts with vector instructions.
