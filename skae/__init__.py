@@ -8,7 +8,7 @@ from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, 
 from .persistence import load, save
 
 if TYPE_CHECKING:
-    from . import (
+    from . import (  # noqa: F401
         bottlenecks,
         coding,
         datasets,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         persistence,
         plotting,
         textures,
-    )  # noqa: F401
+    )
 
 __all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]
 _MODULES = (

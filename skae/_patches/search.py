@@ -91,10 +91,10 @@ class Patches:
     def coherent(self, query: Tensor, nearest: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return indices (rows, columns) of patches that are near to the queries and continue each other.
 
-        Minimizes, cell by cell on a checkerboard, the squared distance and a cost for each pair of neighbors that are
-        not neighbors in a source, and the same again for the same patch close by, which would be seen as a pattern
-        (iterated conditional modes; Besag, 1986). Each cell may have its ``nearest`` patch, or what continues the patch of one of
-        its neighbors.
+        Minimizes, cell by cell on a checkerboard, the squared distance, a cost for each pair of neighbors that are not
+        neighbors in a source, and the same again for the same patch close by, which would be seen as a pattern
+        (iterated conditional modes; Besag, 1986). Each cell may have its ``nearest`` patch, or what continues the patch
+        of one of its neighbors.
         """
         nearest, query = nearest.reshape(grid), query.reshape(*grid, -1)
         chosen = nearest.clone()

@@ -8,7 +8,8 @@ from ._latent import active_units
 from ._neighbors import memorization, precision_recall_density_coverage
 from ._reconstruction import peak_signal_noise_ratio, reconstruction_error, structural_similarity
 from ._seams import seam_ratio
-from ._textures import patch_distance, two_sample_auc
+from ._textures import patch_distance
+from ._two_sample import two_sample_auc
 from ._variance import explained_variance
 
 __all__ = [

@@ -25,6 +25,7 @@ from ._codes import RIM, CodeMaps, fitted_on
 from ._images import as_dtype, read_images
 
 _METHODS = ("swap", "quilting", "statistics")
+_MANY = 10_000  # cells of a style; of one with more a single shift, diagonal, offers patches enough
 _CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -367,7 +368,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         X = listed(X)
         axis, n_channels = maps.layout.channel_axis, maps.layout.image_shape[maps.layout.channel_axis or 0]
         n_axes = 2 if axis is None else 3
-        is_list = is_image_list(X) and not is_pil_image(X)
+        is_list = isinstance(X, list | tuple) or (is_image_list(X) and not is_pil_image(X))
         if not is_list:
             X = np.asarray(X) if is_pil_image(X) else as_array(X)
             if not hasattr(X, "ndim"):
@@ -494,8 +495,11 @@ class _Style:
         self.sources: list[np.ndarray] = []
         offsets = []
         shifts = (0, maps.stride // 2) if maps.stride > 1 else (0,)
+        n_cells = image[0].size / maps.stride**2
         for row in shifts:
             for column in shifts:
+                if row != column and n_cells > _MANY:
+                    continue
                 codes = maps.encode(maps.layout.restore(image[None, :, row:, column:])[0])
                 if not row and not column:  # in full, so that a style in its own style is itself
                     self.moments = moments(codes)

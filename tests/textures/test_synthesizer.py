@@ -97,20 +97,20 @@ def test_sources_lie_within_their_exemplars(pair):
     assert sources.shape == (2, 3, 16, 18)
     for i, exemplar in enumerate(pair.exemplars_):
         rows, columns = sources[:, 1][sources[:, 0] == i], sources[:, 2][sources[:, 0] == i]
-        assert 0 <= rows.min()
+        assert rows.min() >= 0
         assert rows.max() + pair.stride_ <= exemplar.shape[0]
         assert columns.max() + pair.stride_ <= exemplar.shape[1]
 
 
 def test_equal_seeds_give_equal_bits(fitted):
-    state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     again = synthesizer().fit(grains())
     X = fitted.sample(3, 5)
     np.testing.assert_array_equal(X, again.sample(3, 5))
     np.testing.assert_array_equal(X[:2], fitted.sample(2, 5))
     assert (X[0] != X[1]).any()
-    assert (X != fitted.sample(3, 6)).any()
-    np.testing.assert_array_equal(state[0], np.random.get_state()[1])
+    assert (fitted.sample(3, 6) != X).any()
+    np.testing.assert_array_equal(state[0], np.random.get_state()[1])  # noqa: NPY002
     assert torch.equal(state[1], torch.get_rng_state())
 
 
@@ -310,7 +310,7 @@ def test_sample_refuses_what_does_not_fit(pair, arguments, error, message):
 
 
 def test_one_exemplar_cannot_be_mixed(fitted):
-    with pytest.raises(ValueError, match="blend=0.5 needs at least two exemplars, got 1"):
+    with pytest.raises(ValueError, match=r"blend=0\.5 needs at least two exemplars, got 1"):
         fitted.sample(blend=0.5)
     with pytest.raises(ValueError, match="mask needs at least two exemplars, got 1"):
         fitted.sample(mask=np.ones((64, 64)))
