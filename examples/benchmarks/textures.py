@@ -104,8 +104,8 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
     ``size``, that is the start, and its gradients of luminance are kept, with a weight.
     """
     torch.manual_seed(seed)
-    target, std = as_tensor(image)
-    around = None if content is None else (as_tensor(content)[0] * as_tensor(content)[1] / std)
+    target = as_tensor(image)
+    around = None if content is None else as_tensor(content)
     found, periodic = None, content is None
     for level in range(n_levels)[::-1]:
         share = 2 ** (-level / 2)
@@ -115,7 +115,7 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
         if found is not None:
             found = upsampled(found, (height, width), periodic=periodic)
         elif content is None:
-            found = small.mean((2, 3), keepdim=True) + torch.randn(1, target.shape[1], height, width)
+            found = 0.75 * torch.randn(1, target.shape[1], height, width)
         else:
             found = resized(around, (height, width))
         found = found.contiguous().requires_grad_()
@@ -130,15 +130,14 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
             loss.backward()
             optimizer.step()
             schedule.step()
-        found = found.detach()
-    values = found[0].permute(1, 2, 0).numpy() * std * 255
+        found = found.detach().clip(-1, 1)
+    values = 127.5 * (found[0].permute(1, 2, 0).numpy() + 1)
     return np.rint(values.clip(0, 255)).astype(np.uint8).reshape(*size, *image.shape[2:])
 
 
 def as_tensor(image):
-    """An image as (1, channels, height, width), over its standard deviation, and the latter."""
-    found = torch.from_numpy(np.atleast_3d(image) / np.float32(255)).permute(2, 0, 1)[None]
-    return found / found.std(), float(found.std())
+    """An image as (1, channels, height, width), in -1..1."""
+    return torch.from_numpy(np.atleast_3d(image) / np.float32(127.5) - 1).permute(2, 0, 1)[None]
 
 
 def resized(x, size):
