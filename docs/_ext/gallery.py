@@ -19,6 +19,8 @@ FIRST = [
     "generation",
     "conditional",
     "synthesis",
+    "textures",
+    "styles",
     "disentanglement",
     "sequences",
     "own_module",

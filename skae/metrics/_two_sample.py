@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.preprocessing import StandardScaler
+from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.stats import rankdata
 from torch.nn import functional as F
 
 from .._utils.checks import check_number
@@ -18,6 +18,7 @@ from ._texture_images import Textures, check_fits, read_textures
 
 _N_FILTERS = (48, 96)  # of the two layers
 _FARTHEST = 1e6  # standard deviations, of features in single precision
+_C = 0.01  # inverse strength of regularization, as in scikit-learn
 _CELL = 4  # side in pixels; patches are of whole cells, at every second one
 
 
@@ -139,7 +140,28 @@ def _pool(x: torch.Tensor, size: int, cell: int) -> tuple[torch.Tensor, ...]:
 
 def _auc(train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> float:
     """Return the area under the ROC curve of a regression trained on one half."""
-    scaler = StandardScaler().fit(train[0])
-    model = LogisticRegression(C=0.01, max_iter=300, class_weight="balanced")
-    model.fit(scaler.transform(train[0]), train[1])
-    return roc_auc_score(test[1], model.decision_function(scaler.transform(test[0])))
+    center, deviation = train[0].mean(axis=0), train[0].std(axis=0)
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    weight = _logistic_regression((train[0] - center) * scale, train[1])
+    of_x = test[1]
+    ranks = rankdata(((test[0] - center) * scale) @ weight)[of_x].sum()
+    n, m = of_x.sum(), (~of_x).sum()
+    return float((ranks - n * (n + 1) / 2) / (n * m))
+
+
+def _logistic_regression(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the coefficients of a regularized logistic regression with classes of equal weight.
+
+    That of scikit-learn is recorded as the user's model by tools that watch `fit`, such as mlflow's autologging.
+    """
+    sign = np.where(labels, 1.0, -1.0)
+    share = _C * len(labels) / 2 / np.where(labels, labels.sum(), (~labels).sum())
+
+    def loss(weight: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = sign * (features @ weight[:-1] + weight[-1])
+        slope = -share * sign * expit(-margin)
+        gradient = np.append(features.T @ slope + weight[:-1], slope.sum())
+        return float(share @ np.logaddexp(0, -margin) + weight[:-1] @ weight[:-1] / 2), gradient
+
+    found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    return found.x[:-1]

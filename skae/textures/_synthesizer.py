@@ -256,6 +256,7 @@ class TextureSynthesizer(BaseEstimator):
         check_choice("tile", tile, (True, False))
         check_number("blend", blend, numbers.Real, 0, 1)
         check_choice("return_sources", return_sources, (True, False))
+        blend = float(blend)
         shares = self._shares(mask, weights, blend)
         size = self._sample_size(size, mask, tile=tile)
         found = []
@@ -310,17 +311,17 @@ class TextureSynthesizer(BaseEstimator):
         labels = draw_labels(stretched(everywhere, cells), side / 2, rng) if len(shares) > 1 else None
         n_repairs = self.n_repairs
         if _is_auto(n_repairs):
-            step = side * (1 - self.overlap)
+            step = side * (1 - float(self.overlap))
             n_repairs = math.ceil(cells[0] / step) * math.ceil(cells[1] / step)
         return quilt(
             [source.codes for source in self._flat_sources()],
             cells,
             side,
-            self.overlap,
+            float(self.overlap),
             rng,
             tile=tile,
-            tolerance=self.tolerance,
-            reuse=self.reuse,
+            tolerance=float(self.tolerance),
+            reuse=float(self.reuse),
             n_repairs=n_repairs,
             owners=owners,
             labels=labels,

@@ -39,6 +39,7 @@ from skae import (
 )
 from skae.datasets import make_sprites
 from skae.nn import GRU, MLP, TCN, Conv
+from skae.textures import StyleTransfer, TextureSynthesizer
 
 # Work that these ask for is done, however long it takes: there is no wrong answer to look for.
 LONG = {"max_epochs": 5, "n_residual_blocks": 3, "n_layers": 5, "importance_samples": 50, "n_blocks": 50}
@@ -187,6 +188,32 @@ def test_parameters_of_reconstructor(data):
     params = {"estimator": AutoencoderTransformer(2, **NARROW)} | {parameter: value}
     estimator = Reconstructor(**params)
     outcome("fit", lambda: estimator.fit(table(4)), estimator=estimator, errors=FROM_FIT, changes=True)
+
+
+TEXTURES = {"n_repairs": 20, "style_scale": 4}  # more takes longer, and is right
+EXEMPLARS = np.random.default_rng(0).integers(0, 256, (2, 36, 40, 3)).astype(np.uint8)
+SPATIAL = ConvAutoencoder(
+    2, module__channels=(4,), module__dense=False, crop_size=12, n_crops=4, batch_size=4, max_epochs=1
+)
+
+
+@pytest.mark.parametrize("cls", [TextureSynthesizer, StyleTransfer])
+@fuzzed("textures", 8, 300, 2)
+@given(data=st.data())
+def test_parameters_of_textures(cls, data):
+    parameter = data.draw(st.sampled_from(parameters(cls)))
+    bound = TEXTURES.get(parameter, np.inf)
+    value = data.draw(garbage(lambda value: not isinstance(value, numbers.Real) or value <= bound or value > 2**63))
+    note_case({parameter: value})
+    method = {"method": data.draw(st.sampled_from(["swap", "quilting"]))} if cls is StyleTransfer else {}
+    estimator = cls(**{"estimator": SPATIAL, "block_size": 12} | method | {parameter: value})
+    result = outcome("fit", lambda: estimator.fit(EXEMPLARS), estimator=estimator, errors=FROM_FIT, changes=True)
+    if isinstance(result, Refused):
+        return
+    use = (lambda: estimator.sample(1, 0)) if cls is TextureSynthesizer else (lambda: estimator.transform(EXEMPLARS))
+    found = outcome("use", use)
+    if not isinstance(found, Refused):
+        assert found.shape[1:] == (36, 40, 3)
 
 
 # ------------------------------------------------------------------ arguments of methods

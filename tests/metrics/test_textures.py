@@ -9,9 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from skae.metrics import copied_share, patch_distance, seam_ratio, two_sample_auc
 from skae.metrics._copies import _largest_square, _moves_together
+from skae.metrics._two_sample import _auc, _logistic_regression
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -104,6 +108,25 @@ def test_two_sample_auc_of_one_texture_is_near_half():
 @pytest.mark.parametrize("changed", [lambda x: gaussian_filter(x, 1), noisy, shuffled])
 def test_two_sample_auc_distinguishes_other_textures(changed):
     assert two_sample_auc(changed(spots(1)), spots(0), patch_size=24) > 0.95
+
+
+def test_logistic_regression_equals_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(90, 20)), np.arange(90) < 30
+    features[labels] += 0.5
+    expected = LogisticRegression(C=0.01, class_weight="balanced", tol=1e-8).fit(features, labels).coef_[0]
+    np.testing.assert_allclose(_logistic_regression(features, labels), expected, atol=1e-5)
+    half = features[::2], labels[::2]
+    other = features[1::2], labels[1::2]
+    scaler = StandardScaler().fit(half[0])
+    model = LogisticRegression(C=0.01, class_weight="balanced", tol=1e-8).fit(scaler.transform(half[0]), half[1])
+    area = roc_auc_score(other[1], model.decision_function(scaler.transform(other[0])))
+    assert _auc(half, other) == pytest.approx(area)
+
+
+def test_no_public_fit_is_called(fits):
+    two_sample_auc(spots(1, (40, 40)), spots(0, (40, 40)), patch_size=12)
+    assert fits == []
 
 
 # ------------------------------------------------------------------ copied_share
