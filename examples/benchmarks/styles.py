@@ -6,7 +6,7 @@
 
 Photographs are those that come with scikit-image and scikit-learn, and styles are made patterns and a micrograph, all
 reduced to 256 × 256 pixels. Seconds are CPU seconds of one thread. Whether strokes and contours of a style are seen no
-figure says: ``--sheet DIR`` saves NAME.png for each style, and styles.jpg, a smaller one for pages.
+figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and styles.jpg, a smaller one for pages.
 """
 
 import argparse
@@ -184,7 +184,7 @@ def unseen(args):
     table(["photograph", "fitted to styles alone", "fitted to it, too", "difference"], rows)
     if args.sheet:
         columns = {"photograph": list(photographs().values())} | shown
-        save(grid(columns), args.sheet, "unseen.png")
+        save(grid(columns), args.sheet, "styles-unseen.png")
 
 
 def shares(_):
@@ -217,7 +217,7 @@ def pictures(args):
             photo = photographs()[photo_name]
             found = {method: with_style(transfer, index, method=method).transform([photo])[0] for method in METHODS}
             found["histogram matching"] = np.rint(match_histograms(photo, style, channel_axis=-1)).astype(np.uint8)
-            found["GPDM"] = gpdm(style, 0, photo.shape[:2], content=photo, weight=0.2)
+            found["GPDM"] = gpdm(style, 0, photo.shape[:2], steps=(300, 150), content=photo, weight=0.2)
             columns["photograph"].append(photo)
             for method, image in found.items():
                 columns.setdefault(method, []).append(image)
@@ -226,7 +226,7 @@ def pictures(args):
                 for title, image in ({"style": style, "photograph": photo} | found).items():
                     pairs.setdefault(title, []).append(image)
         if args.sheet:
-            save(grid({"style": [style], **columns}), args.sheet, f"{name}.png")
+            save(grid({"style": [style], **columns}), args.sheet, f"styles-{name}.png")
     if args.sheet:
         small = {title: [to_side(image, 184) for image in images] for title, images in pairs.items()}
         save(grid(small, gap=5), args.sheet, "styles.jpg")

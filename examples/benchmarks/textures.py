@@ -6,8 +6,8 @@
 
 Exemplars are 256 × 256 pixels, from images that come with scikit-image; those of ``--images`` are reduced to this size.
 Samples are 512 × 512 pixels and tile. Seconds are CPU seconds of one thread. ``--sheet DIR`` saves pictures of the
-first seed: NAME.png, all at one scale; NAME-tiled.png, tiled 2 × 2; NAME.jpg, a smaller one for pages. The figures do
-not replace a look at them: optimized pixels have the best patch distance, and are no stones.
+first seed: textures-NAME.png at one scale, with the tile's border in the middle; textures-NAME-tiled.png, tiled 2 × 2;
+textures-NAME.jpg, a smaller one for pages. The figures do not replace a look at them.
 """
 
 import argparse
@@ -277,11 +277,11 @@ def save_sheets(folder, name, image, samples, *, rolled=True):
     folder.mkdir(parents=True, exist_ok=True)
     middle = [side // 2 for side in SIZE] if rolled else (0, 0)
     shown = {"exemplar": image} | {title: np.roll(sample, middle, (0, 1)) for title, sample in samples.items()}
-    sheet(shown, ticks=middle[0]).save(folder / f"{name}.png")
+    sheet(shown, ticks=middle[0]).save(folder / f"textures-{name}.png")
     for_page = {title: scaled(sample, 0.75) for title, sample in shown.items()}
-    sheet(for_page, ticks=0.75 * middle[0]).save(folder / f"{name}.jpg", quality=85, optimize=True)
+    sheet(for_page, ticks=0.75 * middle[0]).save(folder / f"textures-{name}.jpg", quality=85, optimize=True)
     tiled = {title: scaled(np.concatenate([np.hstack([x, x])] * 2), 0.5) for title, x in samples.items()}
-    sheet({"exemplar": scaled(image, 0.5), **tiled}, ticks=SIZE[0] / 2).save(folder / f"{name}-tiled.png")
+    sheet({"exemplar": scaled(image, 0.5), **tiled}, ticks=SIZE[0] / 2).save(folder / f"textures-{name}-tiled.png")
 
 
 def scaled(image, share):
