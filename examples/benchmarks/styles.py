@@ -6,7 +6,8 @@
 
 Photographs are those that come with scikit-image and scikit-learn, and styles are made patterns and a micrograph, all
 reduced to 256 × 256 pixels. Seconds are CPU seconds of one thread. Whether strokes and contours of a style are seen no
-figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and styles.jpg, a smaller one for pages.
+figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and
+textures-styles.jpg, a smaller one of several for pages.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from skimage import data
 from skimage.exposure import match_histograms
 from skimage.transform import resize
 from sklearn.datasets import load_sample_images
-from textures import SIDE, gpdm, reduced, stopwatch
+from textures import SIDE, gpdm, reduced, save_small, scaled, stopwatch
 
 from skae.metrics import patch_distance
 from skae.textures import StyleTransfer
@@ -222,14 +223,16 @@ def pictures(args):
             for method, image in found.items():
                 columns.setdefault(method, []).append(image)
                 results.setdefault(method, []).append((patch_distance(image, style), contours(photo, image)))
-            if number == index % len(args.photographs):
+            if number == index:
                 for title, image in ({"style": style, "photograph": photo} | found).items():
                     pairs.setdefault(title, []).append(image)
         if args.sheet:
             save(grid({"style": [style], **columns}), args.sheet, f"styles-{name}.png")
     if args.sheet:
-        small = {title: [to_side(image, 184) for image in images] for title, images in pairs.items()}
-        save(grid(small, gap=5), args.sheet, "styles.jpg")
+        save_small(
+            lambda share: grid({title: [scaled(x, share) for x in images] for title, images in pairs.items()}),
+            Path(args.sheet) / "textures-styles.jpg",
+        )
     rows = [[method, *(f"{value:.2f}" for value in np.mean(values, axis=0))] for method, values in results.items()]
     n = len(args.photographs), len(styles(args))
     print(f"### Means over {n[0]} photographs × {n[1]} styles. The lower the distance the better? Look at the sheets\n")
@@ -261,7 +264,7 @@ def grid(columns, margin=18, gap=8):
 def save(picture, folder, name):
     """Save a picture in a folder."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    picture.save(Path(folder) / name, **({"quality": 85, "optimize": True} if name.endswith("jpg") else {}))
+    picture.save(Path(folder) / name)
 
 
 PARTS = {part.__name__: part for part in (speed, identity, unseen, shares, pictures)}

@@ -278,10 +278,20 @@ def save_sheets(folder, name, image, samples, *, rolled=True):
     middle = [side // 2 for side in SIZE] if rolled else (0, 0)
     shown = {"exemplar": image} | {title: np.roll(sample, middle, (0, 1)) for title, sample in samples.items()}
     sheet(shown, ticks=middle[0]).save(folder / f"textures-{name}.png")
-    for_page = {title: scaled(sample, 0.75) for title, sample in shown.items()}
-    sheet(for_page, ticks=0.75 * middle[0]).save(folder / f"textures-{name}.jpg", quality=85, optimize=True)
+    save_small(
+        lambda share: sheet({title: scaled(x, share) for title, x in shown.items()}, ticks=share * middle[0]),
+        folder / f"textures-{name}.jpg",
+    )
     tiled = {title: scaled(np.concatenate([np.hstack([x, x])] * 2), 0.5) for title, x in samples.items()}
     sheet({"exemplar": scaled(image, 0.5), **tiled}, ticks=SIZE[0] / 2).save(folder / f"textures-{name}-tiled.png")
+
+
+def save_small(draw, path, limit=150_000):
+    """Save what ``draw(share)`` returns as JPEG, at the largest share of its size that takes so many bytes."""
+    for share in np.arange(0.8, 0.3, -0.05):
+        draw(share).save(path, quality=85, optimize=True)
+        if path.stat().st_size <= limit:
+            return
 
 
 def scaled(image, share):
