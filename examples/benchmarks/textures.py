@@ -6,8 +6,8 @@
 
 Exemplars are 256 × 256 pixels, from images that come with scikit-image; those of ``--images`` are reduced to this size.
 Samples are 512 × 512 pixels and tile. Seconds are CPU seconds of one thread. ``--sheet DIR`` saves pictures of the
-first seed: NAME.png, all at one scale; NAME-tiled.png, tiled 2 × 2; NAME.jpg, a smaller one for pages. The figures do
-not replace a look at them: optimized pixels have the best patch distance, and are no stones.
+first seed: textures-NAME.png at one scale, with the tile's border in the middle; textures-NAME-tiled.png, tiled 2 × 2;
+textures-NAME.jpg, a smaller one for pages. The figures do not replace a look at them.
 """
 
 import argparse
@@ -104,8 +104,8 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
     ``size``, that is the start, and its gradients of luminance are kept, with a weight.
     """
     torch.manual_seed(seed)
-    target, std = as_tensor(image)
-    around = None if content is None else (as_tensor(content)[0] * as_tensor(content)[1] / std)
+    target = as_tensor(image)
+    around = None if content is None else as_tensor(content)
     found, periodic = None, content is None
     for level in range(n_levels)[::-1]:
         share = 2 ** (-level / 2)
@@ -115,7 +115,7 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
         if found is not None:
             found = upsampled(found, (height, width), periodic=periodic)
         elif content is None:
-            found = small.mean((2, 3), keepdim=True) + torch.randn(1, target.shape[1], height, width)
+            found = 0.75 * torch.randn(1, target.shape[1], height, width)
         else:
             found = resized(around, (height, width))
         found = found.contiguous().requires_grad_()
@@ -123,22 +123,21 @@ def gpdm(image, seed, size=SIZE, *, steps=(240, 60), n_levels=6, n_projections=2
         optimizer = torch.optim.Adam([found], lr=0.05)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n, eta_min=0.005)
         for _ in range(n):
-            loss = sliced_distance(found, small, n_projections)
+            loss = sliced_distance(circular(found, 7) if periodic else found, small, n_projections)
             if guide is not None:
                 loss = loss + weight * F.mse_loss(gradients(found), guide)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-        found = found.detach()
-    values = found[0].permute(1, 2, 0).numpy() * std * 255
+        found = found.detach().clip(-1, 1)
+    values = 127.5 * (found[0].permute(1, 2, 0).numpy() + 1)
     return np.rint(values.clip(0, 255)).astype(np.uint8).reshape(*size, *image.shape[2:])
 
 
 def as_tensor(image):
-    """An image as (1, channels, height, width), over its standard deviation, and the latter."""
-    found = torch.from_numpy(np.atleast_3d(image) / np.float32(255)).permute(2, 0, 1)[None]
-    return found / found.std(), float(found.std())
+    """An image as (1, channels, height, width), in -1..1."""
+    return torch.from_numpy(np.atleast_3d(image) / np.float32(127.5) - 1).permute(2, 0, 1)[None]
 
 
 def resized(x, size):
@@ -162,7 +161,7 @@ def sliced_distance(x, y, n_projections, patch_size=7):
     """The sliced Wasserstein distance of the patches of two images, of x as many as y has."""
     directions = torch.randn(n_projections, x.shape[1], patch_size, patch_size)
     directions /= directions.flatten(1).norm(dim=1)[:, None, None, None]
-    x, y = (F.conv2d(images, directions)[0].flatten(1) for images in (circular(x, patch_size), y))
+    x, y = (F.conv2d(images, directions)[0].flatten(1) for images in (x, y))
     n = min(x.shape[1], y.shape[1])
     x, y = (values if values.shape[1] == n else values[:, torch.randperm(values.shape[1])[:n]] for values in (x, y))
     # In NumPy, which sorts with vector instructions.
@@ -278,11 +277,21 @@ def save_sheets(folder, name, image, samples, *, rolled=True):
     folder.mkdir(parents=True, exist_ok=True)
     middle = [side // 2 for side in SIZE] if rolled else (0, 0)
     shown = {"exemplar": image} | {title: np.roll(sample, middle, (0, 1)) for title, sample in samples.items()}
-    sheet(shown, ticks=middle[0]).save(folder / f"{name}.png")
-    for_page = {title: scaled(sample, 0.75) for title, sample in shown.items()}
-    sheet(for_page, ticks=0.75 * middle[0]).save(folder / f"{name}.jpg", quality=85, optimize=True)
+    sheet(shown, ticks=middle[0]).save(folder / f"textures-{name}.png")
+    save_small(
+        lambda share: sheet({title: scaled(x, share) for title, x in shown.items()}, ticks=share * middle[0]),
+        folder / f"textures-{name}.jpg",
+    )
     tiled = {title: scaled(np.concatenate([np.hstack([x, x])] * 2), 0.5) for title, x in samples.items()}
-    sheet({"exemplar": scaled(image, 0.5), **tiled}, ticks=SIZE[0] / 2).save(folder / f"{name}-tiled.png")
+    sheet({"exemplar": scaled(image, 0.5), **tiled}, ticks=SIZE[0] / 2).save(folder / f"textures-{name}-tiled.png")
+
+
+def save_small(draw, path, limit=150_000):
+    """Save what ``draw(share)`` returns as JPEG, at the largest share of its size that takes so many bytes."""
+    for share in np.arange(0.8, 0.3, -0.05):
+        draw(share).save(path, quality=85, optimize=True)
+        if path.stat().st_size <= limit:
+            return
 
 
 def scaled(image, share):
