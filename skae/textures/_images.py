@@ -13,6 +13,7 @@ from .._data.image_list import ImageList, is_image_list, listed
 from .._data.images import ImageLayout, is_auto
 
 _LIKELY_CHANNELS = (1, 3, 4)
+_FILL = "Fill it in first, with skimage.restoration.inpaint_biharmonic, say."
 _CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
 
 
@@ -23,7 +24,7 @@ def read_images(X: Any, name: str, channel_axis: Any) -> ImageList:
         X = [X]
     elif not is_image_list(X):
         X = _as_list(sample_array(X, name) if isinstance(X, list | tuple) else as_array(X), name, channel_axis)
-    images = ImageList(X, name, channel_axis)
+    images = ImageList(X, name, channel_axis, remedy=_FILL)
     images.scan()
     return images
 
@@ -64,7 +65,7 @@ def read_contents(X: Any, layout: ImageLayout) -> tuple[ImageList, bool]:
     if len(X) and (first := sample_array(X[0], "X[0]")).ndim in (2, 3) and first.ndim != n_axes:
         kinds = ["gray", "color"] if first.ndim == 2 else ["color", "gray"]
         raise ValueError(f"X[0], of shape {first.shape}, is {kinds[0]}, and the styles are {kinds[1]}: {_CONVERT}.")
-    images = ImageList(X, "X", axis)
+    images = ImageList(X, "X", axis, remedy=_FILL)
     images.scan()
     return images, is_list
 

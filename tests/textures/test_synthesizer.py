@@ -266,7 +266,7 @@ def test_estimator_may_be_any_with_a_spatial_code(estimator):
         ),
         ({}, [grains(), grains()[..., None].repeat(3, -1)], ValueError, r"X\[1\] has the shape .*gray"),
         ({}, [grains(), grains().astype(float)], ValueError, r"X\[1\] has the dtype float64 and X\[0\]"),
-        ({}, np.where(grains() > 200, np.nan, 1.0), ValueError, r"X\[0\] contains NaN"),
+        ({}, np.where(grains() > 200, np.nan, 1.0), ValueError, r"X\[0\] contains NaN. Fill it in first"),
         ({}, np.zeros((20, 72, 80)), ValueError, "X has the shape .20, 72, 80., which is no color image"),
         ({}, "brick.png", TypeError, "X must be an image.*got a str"),
         ({}, np.zeros(9), TypeError, r"X must be an image.*shape \(9,\)"),
