@@ -90,7 +90,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         Whether the pixels of the style that the codes stand for are laid along, blended where they overlap, so that
         what the decoder would lose is not lost. False decodes the codes. 'statistics' always decodes.
     style_scale : float, default=1.0
-        Factor by which styles are resampled before: larger ones give larger strokes.
+        Factor by which styles are resampled before, in (0, 16]: larger ones give larger strokes.
     channel_axis : {'auto', 0, -1, None}, default='auto'
         Which axis of an image holds its channels; see `ConvAutoencoder`.
     random_state : int, RandomState instance or None, default=None
@@ -193,8 +193,14 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        self : StyleTransfer
+        self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or images that do not fit; the message names them. After any error the estimator is as it was
+            before.
         """
         self._check_params()
         check_seed(self.random_state)
@@ -235,6 +241,13 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         images : ndarray (n, ...) or list of ndarray
             Images of the sizes, the layout and the dtype of X, within the range of the image and the styles; a list for
             a list.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For parameters, images or a mask that do not fit; the message names them.
         """
         check_is_fitted(self)
         self._check_params()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -107,8 +107,6 @@ class TextureSynthesizer(BaseEstimator):
     >>> synthesizer.sample(2, random_state=0, size=(128, 160)).shape
     (2, 128, 160)
     """
-
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
