@@ -158,7 +158,7 @@ def style_shares(style, content):
     codes = maps.encode(content)
     present = np.flatnonzero(np.ones(3) if style.weights is None else style.weights)
     shares = stretched(style._shares(None), codes.shape[1:])
-    _, painted, _ = style._collage(maps, codes, [style._style(maps, i) for i in present], shares[present])
+    _, painted, _ = style._collage(codes, [style._style(maps, i) for i in present], shares[present])
     return painted.mean((1, 2))
 
 

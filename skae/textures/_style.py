@@ -274,7 +274,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         shares = shares[present]
         styles = [self._style(maps, i) for i in present]
         make = self._mean_codes if self.method == "statistics" else self._collage
-        styled_codes, styled, got = make(maps, codes, styles, shares)
+        styled_codes, styled, got = make(codes, styles, shares)
         size = content.shape[1:]
 
         def cropped(image: np.ndarray) -> np.ndarray:
@@ -295,12 +295,12 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         lost = alpha * (picture - decoded) + (1 - alpha) * (content - cropped(maps.decode(codes)))
         return between + lost
 
-    def _mean_codes(self, maps: CodeMaps, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
+    def _mean_codes(self, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
         """Return codes with the moments of the styles, averaged by their shares, no picture, and the shares."""
         mean = sum(share * transported(codes, style.moments) for style, share in zip(styles, shares, strict=True))
         return np.asarray(mean, np.float32), None, shares.mean((1, 2))
 
-    def _collage(self, maps: CodeMaps, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
+    def _collage(self, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
         """Return codes and a picture made of patches of the styles, and the share that each style got."""
         size = codes.shape[1:]
         guides = [transported(codes, style.moments) for style in styles]
