@@ -198,7 +198,7 @@ SPATIAL = ConvAutoencoder(
 
 
 @pytest.mark.parametrize("cls", [TextureSynthesizer, StyleTransfer])
-@fuzzed("textures", 8, 300, 2)
+@fuzzed("textures", 8, 100, 2)
 @given(data=st.data())
 def test_parameters_of_textures(cls, data):
     parameter = data.draw(st.sampled_from(parameters(cls)))
