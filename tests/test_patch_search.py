@@ -7,7 +7,7 @@ from sklearn import config_context
 
 from skae._patches.guided import guided_quilt
 from skae._patches.search import Collage, Patches, smooth_window
-from skae._patches.shares import assign, cell_means
+from skae._patches.shares import assign
 
 
 def random_maps(seed=0, sizes=((12, 15), (9, 11)), n_channels=3):
@@ -139,11 +139,6 @@ def test_certain_shares_are_obeyed():
     shares[0, :3], shares[1, 3:5], shares[2, 5:] = 1, 1, 1
     labels = assign(np.random.default_rng(0).random((3, 10, 10)), shares)
     np.testing.assert_array_equal(labels, shares.argmax(0))
-
-
-def test_cell_means_pad_by_the_edge():
-    found = cell_means(np.arange(15.0).reshape(1, 3, 5), 2)
-    np.testing.assert_allclose(found, [[[3, 5, 6.5], [10.5, 12.5, 14]]])
 
 
 def test_guided_quilt_of_a_map_by_itself_is_itself():

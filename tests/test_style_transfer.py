@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 from skae import ConvAutoencoder
 from skae.textures import StyleTransfer
 from skae.textures._codes import CodeMaps
+from skae.textures._images import value_range
+from skae.textures._mixing import stretched
 from skae.textures._style import default_estimator
 
 
@@ -155,8 +157,8 @@ def style_shares(style, content):
         image[i] = 1
     codes = maps.encode(content)
     present = np.flatnonzero(np.ones(3) if style.weights is None else style.weights)
-    shares = style._shares(style._check_weights(3), None, content.shape[:2], "X")
-    _, painted, _ = style._collage(maps, codes, [style._style(maps, i) for i in present], shares[present])
+    shares = stretched(style._shares(None), codes.shape[1:])
+    _, painted, _ = style._collage(codes, [style._style(maps, i) for i in present], shares[present])
     return painted.mean((1, 2))
 
 
@@ -188,7 +190,7 @@ def test_keep_colors_changes_luminance_alone(style):
     style.set_params(keep_colors=True)
     found = style.transform(CONTENT)[0].astype(float)
     difference = found - CONTENT
-    low, high = style._range(CONTENT)
+    low, high = value_range([CONTENT, *STYLES])
     inside = ((found > low) & (found < high)).all(-1)
     np.testing.assert_allclose(np.ptp(difference[inside], axis=-1), 0, atol=1.01)
     assert np.abs(difference).mean() > 2
@@ -280,11 +282,11 @@ def test_not_fitted():
         ({"style_scale": 0.0}, "style_scale"),
         ({"keep_colors": "yes"}, "keep_colors must be one of True, False"),
         ({"detail": None}, "detail must be one of"),
-        ({"weights": (1, 2)}, "weights must hold a number for each of 3 styles"),
-        ({"weights": "abc"}, "weights must hold a number for each of 3 styles"),
-        ({"weights": (1, -1, 2)}, "weights must be at least 0"),
-        ({"weights": (0, 0, 0)}, "weights must be at least 0, and one of them more"),
-        ({"weights": (1, np.nan, 0)}, "weights must be at least 0"),
+        ({"weights": (1, 2)}, "weights must hold a number for each of the 3 styles"),
+        ({"weights": "abc"}, "weights must hold a number for each of the 3 styles"),
+        ({"weights": (1, -1, 2)}, "weights must hold .* none negative"),
+        ({"weights": (0, 0, 0)}, "weights must hold .* not all 0"),
+        ({"weights": (1, np.nan, 0)}, "weights contains NaN"),
         ({"patch_size": 31}, r"styles\[0\] has 48 × 52 pixels.*patch_size needs 124"),
         ({"method": "quilting", "block_size": 49}, r"styles\[1\] has 60 × 40 pixels.*block_size needs 48"),
         ({"style_scale": 0.1}, r"style_scale=0.1, and patch_size needs 12"),
@@ -309,7 +311,7 @@ def nan_image():
     ("X", "message"),
     [
         (CONTENT[..., 0], "styles.*gray"),
-        ([CONTENT[..., 0]], r"X\[0\].* gray and the styles are color: convert both"),
+        ([CONTENT[..., 0]], r"X\[0\].* gray, and the styles are color: convert both"),
         (picture(1, n_channels=4), "X must have the channels of styles, got 4 and 3: convert both to gray"),
         (CONTENT.astype(np.float32), "X has the dtype float32 and styles uint8: convert both"),
         (CONTENT[:8], r"X\[0\] has 8 × 50 pixels, and patch_size=3 needs 9"),
@@ -349,11 +351,11 @@ def test_nan_is_refused():
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros((41, 50)), r"mask must have the shape \(3, 41, 50\) for 3 styles and X\[0\], got \(41, 50\)"),
-        (np.ones((3, 40, 50)), r"got \(3, 40, 50\)"),
-        (np.full((3, 41, 50), 1.2), r"mask must be in \[0, 1\], got values from 1.2"),
-        (np.full((3, 41, 50), np.nan), "mask must be in"),
-        (np.zeros((3, 41, 50)), "mask must be more than 0 for one of the styles"),
+        (np.zeros((41, 50)), r"mask must have the shape \(3, height, width\).*3 styles, got \(41, 50\)"),
+        (np.ones((2, 40, 50)), r"got \(2, 40, 50\)"),
+        (np.full((3, 41, 50), 1.2), r"mask must lie in \[0, 1\], got values from 1.2"),
+        (np.full((3, 41, 50), np.nan), "mask contains NaN"),
+        (np.zeros((3, 41, 50)), r"mask must give each pixel to some .*\[0, 0\]"),
     ],
 )
 def test_wrong_masks_are_refused(style, mask, message):
@@ -364,6 +366,7 @@ def test_wrong_masks_are_refused(style, mask, message):
 def test_estimators_without_a_spatial_code_are_refused():
     with pytest.raises(ValueError, match="module__dense=False"):
         StyleTransfer(ConvAutoencoder(4)).fit(STYLES)
+    assert StyleTransfer(small_estimator(pooling="mean")).fit(STYLES).estimator_.pooling is None
     with pytest.raises(TypeError, match="estimator must be an autoencoder of skae"):
         StyleTransfer("conv").fit(STYLES)
 

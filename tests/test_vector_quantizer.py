@@ -185,3 +185,9 @@ def test_codes_of_a_table_do_not_collapse(digits):
     model.fit(digits[:500])
     assert len(np.unique(model.indices(digits[:500]))) >= 29
     assert model.code_perplexity_ > 16
+
+
+def test_small_integers_of_numpy_count():
+    """A product of them with a Python integer would overflow."""
+    part = prepared(np.uint8(200), 2, normal(300, 2))
+    assert part.codebook.shape == (200, 2)

@@ -20,6 +20,7 @@ from .collections import column, is_pil_image, sample_array
 from .images import ImageLayout, find_channel_axis, is_auto
 
 _RUN = 2**22  # values of equal images that are stacked
+_MASK = "Set missing='mask' to treat NaN as missing values, or fill them first."
 
 
 class ImageList:
@@ -36,10 +37,14 @@ class ImageList:
         As the user gives it; that of the first image is kept for all.
     nan : bool
         Whether values may be NaN.
+    remedy : str
+        Last sentence of the message about NaN where they may not.
     """
 
-    def __init__(self, source: Any, name: str = "X", channel_axis: Any = "auto", *, nan: bool = False) -> None:
-        self._source, self.name, self._nan = source, name, nan
+    def __init__(
+        self, source: Any, name: str = "X", channel_axis: Any = "auto", *, nan: bool = False, remedy: str = _MASK
+    ) -> None:
+        self._source, self.name, self._nan, self._remedy = source, name, nan, remedy
         self._kept: list[np.ndarray] | None = None
         if not len(source):
             raise ValueError(f"{name} must hold at least one image, got none.")
@@ -89,8 +94,7 @@ class ImageList:
         place = f"{self.name}[{index}]"
         if math.isnan(low) or (not self._nan and np.isnan(image).any()):
             advice = "must hold at least one value that is not NaN" if self._nan else "contains NaN"
-            remedy = "" if self._nan else " Set missing='mask' to treat NaN as missing values, or fill them first."
-            raise ValueError(f"{place} {advice}.{remedy}")
+            raise ValueError(f"{place} {advice}.{'' if self._nan else ' ' + self._remedy}")
         if max(-low, high) > LARGEST:
             what = "infinity" if math.isinf(max(-low, high)) else f"values up to {max(-low, high):g}"
             raise ValueError(f"{place} contains {what}, which float32 does not hold: remove or divide it first.")

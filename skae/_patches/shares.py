@@ -27,10 +27,3 @@ def assign(costs: np.ndarray, shares: np.ndarray) -> np.ndarray:
         labels[taken] = i
         free &= ~taken
     return labels
-
-
-def cell_means(values: np.ndarray, side: int) -> np.ndarray:
-    """Return the means (n, ⌈height/side⌉, ⌈width/side⌉) of cells of side × side pixels of maps (n, height, width)."""
-    _, height, width = values.shape
-    values = np.pad(values, ((0, 0), (0, -height % side), (0, -width % side)), mode="edge")
-    return values.reshape(len(values), values.shape[1] // side, side, -1, side).mean((2, 4))

@@ -87,7 +87,7 @@ class Rounded(Bottleneck):
         check_number(f"{name}, {self.qualities!r}: high", high, numbers.Real, 0, _MOST_QUALITY)
         self.n_channels = n_components
         self.log_step = torch.nn.Parameter(torch.full((n_components,), math.log(self.step) / _SLOWER))
-        self.context = ContextModel(n_components, dense=n_positions == 1, width=self.width)
+        self.context = ContextModel(n_components, dense=n_positions == 1, width=int(self.width))
 
     @property
     def alphabet(self) -> tuple[None, ...]:

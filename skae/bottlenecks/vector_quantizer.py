@@ -112,14 +112,15 @@ class VectorQuantizer(Bottleneck):
         self.size.copy_(self.variance.sqrt().clamp(min=1))
         h = self._scaled(h)
         # With so many codes that there are no more rows than these, the rows are the start.
-        n_rows = min(_ROWS_OF_A_CODE * self.n_codes, max(self.n_codes, _MOST_DISTANCES // self.n_codes))
+        n_codes = len(self.codebook)
+        n_rows = min(_ROWS_OF_A_CODE * n_codes, max(n_codes, _MOST_DISTANCES // n_codes))
         index = torch.randperm(len(h), generator=generator)[:n_rows]
         seed = int(torch.randint(2**31 - 1, (), generator=generator))
         rows = np.unique(h[index.to(h.device)].cpu().double().numpy(), axis=0)
-        if len(rows) > self.n_codes:
-            rows, _ = k_means(rows, np.ones(len(rows)), self.n_codes, seed)
+        if len(rows) > n_codes:
+            rows, _ = k_means(rows, np.ones(len(rows)), n_codes, seed)
         # Where there are fewer vectors than codes, some are there more than once, of which one is used.
-        centers = np.resize(rows, (self.n_codes, rows.shape[1]))
+        centers = np.resize(rows, (n_codes, rows.shape[1]))
         self.codebook.copy_(torch.from_numpy(centers))
         self.sums.copy_(self.codebook)
         self.uses.fill_(1)

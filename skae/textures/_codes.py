@@ -96,33 +96,35 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
             f"estimator must have a spatial code for images of any size, got {estimator!r}: pass "
             "module__dense=False to ConvAutoencoder, or to VAEGenerator with module='conv'."
         )
-    fresh = clone(estimator).set_params(channel_axis=channel_axis)
+    if getattr(estimator, "conditional", False):
+        raise ValueError(f"estimator must have conditional=False, since images come without y, got {estimator!r}.")
+    # The layout is that of the images, and codes are maps.
+    layout = {"channel_axis": channel_axis, "input_shape": None, "pooling": None}
+    fresh = clone(estimator)
+    fresh.set_params(**{name: value for name, value in layout.items() if name in fresh.get_params(deep=False)})
     if fresh.random_state is None:
         fresh.set_params(random_state=draw_seed(random_state))
     fresh.fit(list(images))
-    if fresh.module_.network.halo is None:
+    if getattr(fresh.module_.network, "halo", None) is None:
         raise ValueError(
-            "estimator must have a network in which each pixel depends on its surroundings alone, got one with "
-            "halo=None: leave out module__normalization='group'."
+            "estimator must have a network in which each pixel depends on its surroundings alone, got one without a "
+            "halo: leave out module__normalization='group', or give a network of yours the attribute halo."
         )
     return fresh
 
 
-def check_cells(estimator: Any, shapes: Sequence[tuple[int, ...]], name: str) -> None:
-    """Refuse images that leave too few cells without a rim, before a fit, as far as the stride is known."""
+def find_stride(estimator: Any) -> int | None:
+    """Return the stride of an estimator's code before a fit; None if only the fit says it."""
     if not isinstance(estimator, BaseAutoencoder):
-        return  # which `fitted_on` refuses
+        return None  # which `fitted_on` refuses
     cls, given = unwrapped(find_network(estimator.module))
     if not (isinstance(cls, type) and issubclass(cls, Conv)):
-        return
-    channels = (given | estimator._network_params()).get("channels", (16, 32))
-    least = (2 * RIM + 3) * 2 ** (len(channels) if isinstance(channels, Sequence) else 1)
-    for i, shape in enumerate(shapes):
-        if min(shape) < least:
-            raise ValueError(
-                f"{name}[{i}] is {shape[0]} × {shape[1]} pixels, but the code of estimator needs at least {least} × "
-                f"{least}: take a larger image, or fewer stages, module__channels."
-            )
+        return None
+    params = given | estimator._network_params()
+    channels = params.get("channels", (16, 32))
+    if params.get("downsampling", "stride") is None:
+        return 1
+    return 2 ** (len(channels) if isinstance(channels, Sequence) else 1)
 
 
 def lay(residuals: Sequence[np.ndarray], origins: np.ndarray, stride: int) -> np.ndarray:

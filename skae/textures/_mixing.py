@@ -14,11 +14,17 @@ def check_weights(weights: Any, n: int, what: str) -> np.ndarray:
     """Return ``weights`` of ``n`` exemplars or styles as shares; equal ones for None."""
     if weights is None:
         return np.full(n, 1 / n)
-    shares = check_array(weights, ensure_2d=False, dtype=np.float64, input_name="weights")
-    if shares.shape != (n,) or shares.min() < 0 or not shares.sum() > 0:
+    try:
+        shares = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        shares = np.empty(0)  # no numbers, which is refused below
+    if shares.shape == (n,):
+        check_array(shares, ensure_2d=False, input_name="weights")
+    if shares.shape != (n,) or shares.min() < 0 or not shares.max() > 0:
         raise ValueError(
             f"weights must hold a number for each of the {n} {what}, none negative and not all 0, got {weights!r}."
         )
+    shares = shares / shares.max()  # the sum of large ones may overflow
     return shares / shares.sum()
 
 
@@ -29,14 +35,15 @@ def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
     found = check_array(mask, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="mask")
     if n == 2 and found.ndim == 2:
         found = np.stack([1 - found, found])
-    if found.ndim != 3 or len(found) != n:
+    if found.ndim != 3 or len(found) != n or not found.size:
         first = "(height, width), the share of the second of them, or " * (n == 2)
         raise ValueError(
             f"mask must have the shape {first}({n}, height, width), the shares of the {n} {what}, got {np.shape(mask)}."
         )
     if found.min() < 0 or found.max() > 1:
         values = np.asarray(mask)
-        raise ValueError(f"mask must lie in [0, 1], got values from {values.min():g} to {values.max():g}.")
+        remedy = ": divide it by 255" if found.min() >= 0 and found.max() == 255 else ""
+        raise ValueError(f"mask must lie in [0, 1], got values from {values.min():g} to {values.max():g}{remedy}.")
     total = found.sum(axis=0)
     if total.min() <= 0:
         row, column = np.unravel_index(total.argmin(), total.shape)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import numbers
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._data.arrays import as_array
-from .._data.collections import is_pil_image, sample_array
-from .._data.image_list import ImageList, is_image_list, listed
+from .._data.image_list import ImageList
 from .._patches.guided import guided_quilt
-from .._patches.moments import Moments, mixed, moments, transported
-from .._patches.search import Collage, Patches, smooth_window
-from .._patches.shares import assign, cell_means
+from .._patches.moments import mixed, moments, transported
+from .._patches.search import Collage, smooth_window
+from .._patches.shares import assign
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed, draw_seed
+from ..estimators._html import documented
 from ..estimators.conv import ConvAutoencoder
-from ._codes import RIM, CodeMaps, fitted_on
-from ._images import as_dtype, read_images
+from ._codes import CodeMaps, find_stride, fitted_on
+from ._images import as_dtype, check_alike, read_contents, read_images, value_range
+from ._mixing import check_mask, check_weights, stretched
+from ._style_codes import Match, StyleCodes, resampled
 
 _METHODS = ("swap", "quilting", "statistics")
-_MANY = 10_000  # cells of a style; of one with more a single shift, diagonal, offers patches enough
-_CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -48,6 +46,7 @@ def default_estimator(shortest: int = 64) -> ConvAutoencoder:
     )
 
 
+@documented
 class StyleTransfer(TransformerMixin, BaseEstimator):
     """Photographs in the style of other pictures, by the codes of an autoencoder.
 
@@ -91,7 +90,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         Whether the pixels of the style that the codes stand for are laid along, blended where they overlap, so that
         what the decoder would lose is not lost. False decodes the codes. 'statistics' always decodes.
     style_scale : float, default=1.0
-        Factor by which styles are resampled before: larger ones give larger strokes.
+        Factor by which styles are resampled before, in (0, 16]: larger ones give larger strokes.
     channel_axis : {'auto', 0, -1, None}, default='auto'
         Which axis of an image holds its channels; see `ConvAutoencoder`.
     random_state : int, RandomState instance or None, default=None
@@ -194,28 +193,36 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        self : StyleTransfer
+        self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or images that do not fit; the message names them. After any error the estimator is as it was
+            before.
         """
         self._check_params()
         check_seed(self.random_state)
         images = read_images(styles, "styles", self.channel_axis)
-        pictures = [images.restore(images.read(i)) for i in range(len(images))]
-        self._check_weights(len(pictures))
+        pictures = [np.array(images.restore(images.read(i)), images.dtype) for i in range(len(images))]
+        check_weights(self.weights, len(pictures), "styles")
         learned, shapes = list(pictures), list(images.shapes)
         if contents is not None:
             more = read_images(contents, "contents", images.layout.channel_axis)
-            _check_alike(more, "contents", images, "styles")
+            check_alike(more, "contents", images, "styles")
             learned += [more.restore(more.read(i)) for i in range(len(more))]
             shapes += more.shapes
         estimator = default_estimator(min(map(min, shapes))) if self.estimator is None else self.estimator
         seed = draw_seed(self.random_state)
+        stride = find_stride(estimator)
+        if stride is not None:  # an error before the training is better than one after it
+            self._check_sizes(pictures, stride, images.layout)
         fitted = fitted_on(estimator, learned, images.layout.channel_axis, seed)
-        found = _Fitted(fitted, pictures, fitted.module_.network.stride)
-        self._check_sizes(found.styles, found.stride, images.layout)
-        self.estimator_, self.styles_, self.stride_ = found
-        self._seed = seed
-        self.__dict__.pop("_kept", None)
+        stride = fitted.module_.network.stride
+        self._check_sizes(pictures, stride, images.layout)
+        found = {"estimator_": fitted, "styles_": pictures, "stride_": stride, "_seed": seed}
+        self.__dict__ = {name: value for name, value in vars(self).items() if name != "_kept"} | found
         return self
 
     def transform(self, X: Any, *, mask: Any = None) -> Any:
@@ -225,30 +232,36 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         ----------
         X : array (n, ...), PIL image or list of these
             Images of any sizes, with the channels and the dtype of the styles; one image counts as n = 1.
-        mask : ndarray (height, width) or (n_styles, height, width), default=None
-            Where the styles are to be, for images of this size: for two styles the share of the second at each pixel,
-            in [0, 1]; otherwise a share for each, at least 0, which are divided by their sum. Takes the place of
-            ``weights``.
+        mask : array-like of shape (height, width) or (n_styles, height, width), default=None
+            The share that each style has at each place, in [0, 1], stretched to the size of the image; for two styles
+            that of the second is enough. Takes the place of ``weights``.
 
         Returns
         -------
         images : ndarray (n, ...) or list of ndarray
             Images of the sizes, the layout and the dtype of X, within the range of the image and the styles; a list for
             a list.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError, TypeError
+            For parameters, images or a mask that do not fit; the message names them.
         """
         check_is_fitted(self)
         self._check_params()
         maps = CodeMaps(self.estimator_)
         self._check_sizes(self.styles_, self.stride_, maps.layout)
-        images, is_list = self._read(X, maps)
-        weights = self._check_weights(len(self.styles_))
-        shares = [self._shares(weights, mask, shape, f"{images.name}[{i}]") for i, shape in enumerate(images.shapes)]
+        images, is_list = read_contents(X, maps.layout)
+        wanted = self._shares(mask)
         self._check_contents(images)
         pictures = []
-        for i, share in enumerate(shares):
+        for i, shape in enumerate(images.shapes):
             content = images.read(i)
-            low, high = self._range(content)
-            styled = self._styled(maps, content.astype(np.float32), share)
+            cells = [math.ceil(side / self.stride_) for side in shape]
+            low, high = value_range([content, *self.styles_])
+            styled = self._styled(maps, content.astype(np.float32), stretched(wanted, cells))
             pictures.append(images.restore(as_dtype(styled, content.dtype, low, high)))
         return pictures if is_list else np.stack(pictures)
 
@@ -261,7 +274,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         shares = shares[present]
         styles = [self._style(maps, i) for i in present]
         make = self._mean_codes if self.method == "statistics" else self._collage
-        styled_codes, styled, got = make(maps, codes, styles, shares)
+        styled_codes, styled, got = make(codes, styles, shares)
         size = content.shape[1:]
 
         def cropped(image: np.ndarray) -> np.ndarray:
@@ -282,12 +295,12 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         lost = alpha * (picture - decoded) + (1 - alpha) * (content - cropped(maps.decode(codes)))
         return between + lost
 
-    def _mean_codes(self, maps: CodeMaps, codes: np.ndarray, styles: list[_Style], shares: np.ndarray) -> tuple:
+    def _mean_codes(self, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
         """Return codes with the moments of the styles, averaged by their shares, no picture, and the shares."""
         mean = sum(share * transported(codes, style.moments) for style, share in zip(styles, shares, strict=True))
         return np.asarray(mean, np.float32), None, shares.mean((1, 2))
 
-    def _collage(self, maps: CodeMaps, codes: np.ndarray, styles: list[_Style], shares: np.ndarray) -> tuple:
+    def _collage(self, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
         """Return codes and a picture made of patches of the styles, and the share that each style got."""
         size = codes.shape[1:]
         guides = [transported(codes, style.moments) for style in styles]
@@ -304,7 +317,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
             found[0] += len(sources)
             origins = np.where(labels == i, found, origins)
             sources += style.sources
-        results = Collage(sources).blend(origins, np.ones(1 if quilts else self.patch_size))
+        results = Collage(sources).blend(origins, np.ones(1 if quilts else int(self.patch_size)))
         picture = None
         if self.detail:
             owners = np.repeat(np.arange(len(styles)), [len(style.sources) for style in styles])
@@ -314,31 +327,31 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
             picture = collage.blend(np.stack(places), smooth_window(self.stride_))
         return results, picture, np.bincount(labels.ravel(), minlength=len(styles)) / labels.size
 
-    def _match(self, guide: np.ndarray, style: _Style) -> _Match:
+    def _match(self, guide: np.ndarray, style: StyleCodes) -> Match:
         """Find the patches of a style that are nearest to those of a code map."""
-        patches = style.patches(self.patch_size)
+        patches = style.patches(int(self.patch_size))
         query = patches.query(guide)
         nearest, distances = patches.nearest(query)
         found = distances.numpy().reshape(patches.grid(guide.shape[1:])) / patches.variance
         rows, columns = [
-            np.clip(np.arange(n) - self.patch_size // 2, 0, m - 1)
+            np.clip(np.arange(n) - int(self.patch_size) // 2, 0, m - 1)
             for n, m in zip(guide.shape[1:], found.shape, strict=True)
         ]
-        return _Match(patches, query, nearest, found[rows[:, None], columns])
+        return Match(patches, query, nearest, found[rows[:, None], columns])
 
-    def _quilted(self, style: _Style, guide: np.ndarray) -> np.ndarray:
+    def _quilted(self, style: StyleCodes, guide: np.ndarray) -> np.ndarray:
         """Return where the cells of a guided quilt come from, (3, h, w)."""
         patches = style.patches(min(self._block_side(), *guide.shape[1:]))
         rng = np.random.default_rng(self._seed)
         return guided_quilt(style.sources, guide, patches, rng, guidance=self.guidance)
 
-    def _style(self, maps: CodeMaps, index: int) -> _Style:
+    def _style(self, maps: CodeMaps, index: int) -> StyleCodes:
         """Return what is kept of a style, computed where it is not there yet."""
         kept = self.__dict__.setdefault("_kept", {})
         key = index, float(self.style_scale)
         if key not in kept:
             picture = maps.layout.arrange(np.asarray(self.styles_[index])[None])[0].astype(np.float32)
-            kept[key] = _Style(maps, _resampled(picture, self.style_scale))
+            kept[key] = StyleCodes(maps, resampled(picture, self.style_scale))
         return kept[key]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -356,40 +369,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     def _block_side(self) -> int:
         """Return the side of a block in cells."""
-        return max(2, round(self.block_size / self.stride_))
-
-    def _range(self, content: np.ndarray) -> tuple[float, float]:
-        """Return the lowest and the highest value of an image and the styles."""
-        low = min(float(content.min()), *(float(style.min()) for style in self.styles_))
-        return low, max(float(content.max()), *(float(style.max()) for style in self.styles_))
-
-    def _read(self, X: Any, maps: CodeMaps) -> tuple[ImageList, bool]:
-        """Return the images of X, and whether they came as a list."""
-        X = listed(X)
-        axis, n_channels = maps.layout.channel_axis, maps.layout.image_shape[maps.layout.channel_axis or 0]
-        n_axes = 2 if axis is None else 3
-        is_list = isinstance(X, list | tuple) or (is_image_list(X) and not is_pil_image(X))
-        if not is_list:
-            X = np.asarray(X) if is_pil_image(X) else as_array(X)
-            if not hasattr(X, "ndim"):
-                raise TypeError(f"X must be an image, an array (n, ...) or a list of images, got a {type(X).__name__}.")
-            is_color = axis is None and X.ndim == 3 and X.shape[-1] in (3, 4)
-            if X.ndim not in (n_axes, n_axes + 1) or is_color:
-                what = "gray" if axis is None else f"of {n_channels} channels"
-                raise ValueError(
-                    f"X must be an image like the styles, which are {what}, or an array (n, ...) of such, got an array "
-                    f"of shape {X.shape}: {_CONVERT}."
-                )
-            X = [X] if X.ndim == n_axes else list(X)
-        if len(X) and (first := sample_array(X[0], "X[0]")).ndim in (2, 3) and first.ndim != n_axes:
-            gray, color = (
-                (f"X[0], of shape {first.shape},", "the styles") if first.ndim == 2 else ("the styles", "X[0]")
-            )
-            be = "are" if gray == "the styles" else "is"
-            raise ValueError(f"{gray} {be} gray and {color} {'is' if be == 'are' else 'are'} color: {_CONVERT}.")
-        images = ImageList(X, "X", axis)
-        images.scan()
-        return images, is_list
+        return max(2, round(int(self.block_size) / self.stride_))
 
     def _check_params(self) -> None:
         check_choice("method", self.method, _METHODS)
@@ -403,40 +383,26 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         check_choice("detail", self.detail, (True, False))
         check_number("style_scale", self.style_scale, numbers.Real, 0, bounds="neither")
 
-    def _check_weights(self, n_styles: int) -> np.ndarray:
-        """Return the weights of the styles, which sum to 1."""
-        if self.weights is None:
-            return np.full(n_styles, 1 / n_styles)
-        try:
-            weights = np.asarray(self.weights, float)
-        except (TypeError, ValueError):
-            weights = np.zeros((0, 0))
-        if weights.shape != (n_styles,):
-            raise ValueError(f"weights must hold a number for each of {n_styles} styles, got {self.weights!r}.")
-        if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
-            raise ValueError(f"weights must be at least 0, and one of them more, got {self.weights!r}.")
-        return weights / weights.sum()
-
     def _check_sizes(self, styles: list[np.ndarray], stride: int, layout: Any) -> None:
         """Refuse styles that are smaller than a patch or a block."""
-        needed = self.patch_size * stride
+        needed = int(self.patch_size) * stride
         if self.method == "quilting":
-            needed = max(needed, max(2, round(self.block_size / stride)) * stride)
+            needed = max(needed, max(2, round(int(self.block_size) / stride)) * stride)
         for i, style in enumerate(styles):
             height, width = layout.arrange(np.asarray(style)[None]).shape[2:]
             if min(height, width) * self.style_scale < needed:
+                name = "block_size" if needed > int(self.patch_size) * stride else "patch_size"
                 raise ValueError(
                     f"styles[{i}] has {height} × {width} pixels, at style_scale={self.style_scale}, and "
-                    f"{'block_size' if needed > self.patch_size * stride else 'patch_size'} needs {needed} along each "
-                    "side: pass a larger style, or lower it."
+                    f"{name} needs {needed} along each side: pass a larger style, or lower it."
                 )
 
     def _check_contents(self, images: ImageList) -> None:
         """Refuse images that differ in kind from the styles, or are too small."""
         channel_axis = self.estimator_.layout_.channel_axis
         styles = ImageList(self.styles_, "styles", channel_axis)
-        _check_alike(images, "X", styles, "styles")
-        needed = self.stride_ * (self.patch_size - 1) + 1 if self.method != "statistics" else 1
+        check_alike(images, "X", styles, "styles")
+        needed = self.stride_ * (int(self.patch_size) - 1) + 1 if self.method != "statistics" else 1
         for i, (height, width) in enumerate(images.shapes):
             if min(height, width) < needed:
                 raise ValueError(
@@ -444,103 +410,12 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
                     "side: lower patch_size, or enlarge the image."
                 )
 
-    def _shares(self, weights: np.ndarray, mask: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-        """Return the share of each style in each cell of an image, (n, h, w)."""
-        cells = tuple(-(-side // self.stride_) for side in shape)
-        if mask is None:
-            return np.broadcast_to(weights[:, None, None], (len(weights), *cells)).astype(np.float32)
-        mask, n = np.asarray(mask, float), len(weights)
-        allowed = [(n, *shape)] + [tuple(shape)] * (n == 2)
-        if mask.shape not in allowed:
-            raise ValueError(
-                f"mask must have the shape {' or '.join(map(str, allowed))} for {n} styles and {name}, "
-                f"got {mask.shape}."
-            )
-        if not ((mask >= 0) & (mask <= 1)).all():
-            raise ValueError(f"mask must be in [0, 1], got values from {mask.min()} to {mask.max()}.")
-        if mask.ndim == 2:
-            mask = np.stack([1 - mask, mask])
-        if not (mask.sum(0) > 0).all():
-            raise ValueError("mask must be more than 0 for one of the styles at each pixel.")
-        return cell_means(mask / mask.sum(0), self.stride_).astype(np.float32)
-
-
-class _Fitted(NamedTuple):
-    """What `fit` keeps."""
-
-    estimator: Any
-    styles: list[np.ndarray]
-    stride: int
-
-
-class _Match(NamedTuple):
-    """The patches of a style that are nearest to those of a code map."""
-
-    patches: Patches
-    query: Any  #: Tensor (n, n_axes)
-    nearest: Any  #: Tensor of int (n, 1)
-    costs: np.ndarray  #: their squared distance around each cell (h, w), in units of the variance of a patch
-
-    def coherent(self, size: tuple[int, ...]) -> np.ndarray:
-        """Return where the cells of a swap come from, (3, h, w)."""
-        return self.patches.origins(self.patches.coherent(self.query, self.nearest, self.patches.grid(size)), size)
-
-
-class _Style:
-    """A style: its picture (channels, height, width), code maps of its shifts, and their moments."""
-
-    def __init__(self, maps: CodeMaps, image: np.ndarray) -> None:
-        self.image = image
-        self.colors: Moments = moments(image)
-        self.sources: list[np.ndarray] = []
-        offsets = []
-        shifts = (0, maps.stride // 2) if maps.stride > 1 else (0,)
-        n_cells = image[0].size / maps.stride**2
-        for row in shifts:
-            for column in shifts:
-                if row != column and n_cells > _MANY:
-                    continue
-                codes = maps.encode(maps.layout.restore(image[None, :, row:, column:])[0])
-                if not row and not column:  # in full, so that a style in its own style is itself
-                    self.moments = moments(codes)
-                    rim = 0
-                elif min(codes.shape[1:]) > 8 * RIM:
-                    rim = RIM
-                    codes = codes[:, rim:-rim, rim:-rim]
-                else:
-                    continue
-                self.sources.append(np.ascontiguousarray(codes))
-                offsets.append((row + rim * maps.stride, column + rim * maps.stride))
-        self.offsets = np.array(offsets)  #: row and column, in pixels, of the first cell of each source
-        self._patches: dict[int, Patches] = {}
-
-    def patches(self, side: int) -> Patches:
-        """Return the patches of its code maps, of a side in cells."""
-        if side not in self._patches:
-            self._patches[side] = Patches(self.sources, side)
-        return self._patches[side]
-
-
-def _check_alike(images: ImageList, name: str, styles: ImageList, of: str) -> None:
-    """Refuse images of other channels or of another unit than the styles'."""
-    if images.n_channels != styles.n_channels:
-        raise ValueError(
-            f"{name} must have the channels of {of}, got {images.n_channels} and {styles.n_channels}: {_CONVERT}."
-        )
-    if images.dtype != styles.dtype and not images.dtype.kind == styles.dtype.kind == "f":
-        raise ValueError(
-            f"{name} has the dtype {images.dtype} and {of} {styles.dtype}: convert both to one, as "
-            "skimage.util.img_as_float32 does."
-        )
-
-
-def _resampled(image: np.ndarray, scale: float) -> np.ndarray:
-    """Return an image (channels, height, width) that is larger by a factor."""
-    if scale == 1:
-        return image
-    size = [max(1, round(side * scale)) for side in image.shape[1:]]
-    found = F.interpolate(torch.from_numpy(image)[None], size, mode="bilinear", antialias=True, align_corners=False)
-    return found[0].numpy()
+    def _shares(self, mask: Any) -> np.ndarray:
+        """Return the share of each style at each place, (n, height, width), or (n, 1, 1) where all are alike."""
+        n = len(self.styles_)
+        if mask is not None:
+            return check_mask(mask, n, "styles")
+        return check_weights(self.weights, n, "styles")[:, None, None]
 
 
 def _with_luminance_of(styled: np.ndarray, content: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -17,7 +18,7 @@ from .._utils.rng import draw_seed
 from ..estimators._html import documented
 from ..estimators._image_arguments import check_image_size
 from ..estimators.conv import ConvAutoencoder
-from ._codes import CodeMaps, Source, check_cells, fitted_on, lay
+from ._codes import RIM, CodeMaps, Source, find_stride, fitted_on, lay
 from ._images import as_dtype, read_images, value_range
 from ._mixing import check_mask, check_weights, draw_labels, stretched
 
@@ -107,8 +108,6 @@ class TextureSynthesizer(BaseEstimator):
     (2, 128, 160)
     """
 
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {}
-
     def __init__(
         self,
         estimator=None,
@@ -167,14 +166,17 @@ class TextureSynthesizer(BaseEstimator):
                     f"each side, {2 * block_size} × {2 * block_size}: lower block_size, or take a larger exemplar."
                 )
         estimator = _default_estimator(shortest) if self.estimator is None else self.estimator
-        check_cells(estimator, images.shapes, "X")
+        stride = find_stride(estimator)
+        if stride is not None:  # an error before the training is better than one after it
+            _check_cells(images.shapes, block_size, stride)
         fitted = fitted_on(estimator, exemplars, images.layout.channel_axis, self.random_state)
         stride = fitted.module_.network.stride
+        _check_cells(images.shapes, block_size, stride)
         found = {
             "estimator_": fitted,
             "exemplars_": exemplars,
             "stride_": stride,
-            "block_size_": max(2, round(block_size / stride)) * stride,
+            "block_size_": _n_cells(block_size, stride) * stride,
         }
         self.__dict__ = {name: value for name, value in vars(self).items() if name != "_sources"} | found
         return self
@@ -373,6 +375,23 @@ class TextureSynthesizer(BaseEstimator):
 
 def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
+
+
+def _n_cells(block_size: int, stride: int) -> int:
+    """Return the side of a block in cells."""
+    return max(2, round(block_size / stride))
+
+
+def _check_cells(shapes: Sequence[tuple[int, ...]], block_size: int, stride: int) -> None:
+    """Check that a block fits into the code of each exemplar without its rim, at all shifts of less than a cell."""
+    least = (_n_cells(block_size, stride) + 2 * RIM + 1) * stride - 1
+    for i, (height, width) in enumerate(shapes):
+        if min(height, width) < least:
+            raise ValueError(
+                f"X[{i}] is {height} × {width} pixels, but block_size={block_size} and a code with a stride of "
+                f"{stride} need at least {least} × {least}: lower block_size, take a larger exemplar, or give the "
+                "estimator fewer stages (module__channels)."
+            )
 
 
 def _default_estimator(shortest: int) -> ConvAutoencoder:
