@@ -6,8 +6,8 @@
 
 Photographs are those that come with scikit-image and scikit-learn, and styles are made patterns and a micrograph, all
 reduced to 256 × 256 pixels. Seconds are CPU seconds of one thread. Whether strokes and contours of a style are seen no
-figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and
-textures-styles.jpg, a smaller one of several for pages.
+figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and textures-styles.jpg, a smaller one
+of several for pages.
 """
 
 import argparse
