@@ -6,8 +6,7 @@
 
 Photographs are those that come with scikit-image and scikit-learn, and styles are made patterns and a micrograph, all
 reduced to 256 × 256 pixels. Seconds are CPU seconds of one thread. Whether strokes and contours of a style are seen no
-figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and textures-styles.jpg, a smaller one
-of several for pages.
+figure says: ``--sheet DIR`` saves styles-NAME.png for each style, and styles.jpg, a smaller one for pages.
 """
 
 import argparse
@@ -223,7 +222,7 @@ def pictures(args):
             for method, image in found.items():
                 columns.setdefault(method, []).append(image)
                 results.setdefault(method, []).append((patch_distance(image, style), contours(photo, image)))
-            if number == index:
+            if number == index % len(args.photographs):
                 for title, image in ({"style": style, "photograph": photo} | found).items():
                     pairs.setdefault(title, []).append(image)
         if args.sheet:
@@ -231,7 +230,8 @@ def pictures(args):
     if args.sheet:
         save_small(
             lambda share: grid({title: [scaled(x, share) for x in images] for title, images in pairs.items()}),
-            Path(args.sheet) / "textures-styles.jpg",
+            Path(args.sheet) / "styles.jpg",
+            limit=190_000,
         )
     rows = [[method, *(f"{value:.2f}" for value in np.mean(values, axis=0))] for method, values in results.items()]
     n = len(args.photographs), len(styles(args))
@@ -245,7 +245,7 @@ def contours(photo, image):
     return float(np.corrcoef(gradients)[0, 1])
 
 
-def grid(columns, margin=18, gap=8):
+def grid(columns, margin=18, gap=5):
     """Columns of images, with a name above each."""
     height = max(sum(len(image) + gap for image in images) for images in columns.values())
     widths = [max(image.shape[1] for image in images) for images in columns.values()]
