@@ -8,6 +8,7 @@ import numpy as np
 
 from .._data.arrays import as_array
 from .._data.collections import is_pil_image, sample_array
+from .._data.image_list import is_image_list, listed
 from .._data.images import find_channel_axis, is_auto
 from .._utils.checks import LARGEST
 from ._checks import check_values
@@ -28,7 +29,7 @@ class Textures(NamedTuple):
 def read_textures(X: Any, exemplar: Any, channel_axis: Any) -> Textures:
     """Check images X, one or several, and their exemplar, whose layout is that of X."""
     found, axis = _read_exemplar(exemplar, channel_axis)
-    images = _split(X, "X", axis, "exemplar")
+    images = _split(_given(X), "X", axis, "exemplar")
     for name, image in images.items():
         if len(image) != len(found):
             raise ValueError(
@@ -54,8 +55,9 @@ def read_images(X: Any, channel_axis: Any) -> dict[str, np.ndarray]:
 
     Three axes are one color image if the last has 3 or 4 entries or ``channel_axis`` is given, else a stack.
     """
-    if _is_list(X):
-        first = np.shape(X[0])
+    X = _given(X)
+    if is_image_list(X):
+        first = np.shape(as_array(X[0]))
         axis = find_channel_axis(first, channel_axis, "X[0] has the shape") if len(first) in (2, 3) else None
         return _split(X, "X", axis)
     X = check_values(X, "X")
@@ -80,11 +82,12 @@ def check_fits(textures: Textures, name: str, size: int, *, within: str = "at mo
 
 def _read_exemplar(exemplar: Any, channel_axis: Any) -> tuple[np.ndarray, int | None]:
     """Return the exemplar (channels, height, width) and the axis of its channels."""
-    if _is_list(exemplar) or np.ndim(as_array(exemplar)) == 4:
+    exemplar = _given(exemplar)
+    if is_image_list(exemplar) or np.ndim(exemplar) == 4:
         if len(exemplar) != 1:
             raise ValueError(f"exemplar must be one image, got {len(exemplar)}: compare with one after the other.")
         exemplar = exemplar[0]
-    exemplar = check_values(_unwrapped(exemplar, "exemplar"), "exemplar")
+    exemplar = check_values(exemplar, "exemplar")
     if exemplar.ndim not in (2, 3):
         raise ValueError(f"exemplar must be one image with 2 axes, or 3 with channels, got the shape {exemplar.shape}.")
     if exemplar.ndim == 3 and channel_axis is None:
@@ -96,10 +99,10 @@ def _read_exemplar(exemplar: Any, channel_axis: Any) -> tuple[np.ndarray, int | 
 def _split(X: Any, name: str, axis: int | None, reference: str = "the first") -> dict[str, np.ndarray]:
     """Return the images of X, which have their channels on ``axis``, by their names in messages."""
     n_axes = 2 if axis is None else 3
-    if _is_list(X):
-        images = {f"{name}[{i}]": check_values(_unwrapped(x, f"{name}[{i}]"), f"{name}[{i}]") for i, x in enumerate(X)}
+    if is_image_list(X):
+        images = {f"{name}[{i}]": check_values(_given(image), f"{name}[{i}]") for i, image in enumerate(X)}
     else:
-        A = check_values(_unwrapped(X, name), name)
+        A = check_values(X, name)
         if reference == "exemplar" and axis is None and A.ndim == 3 and A.shape[-1] in (3, 4):
             raise ValueError(f"{name} has the shape {A.shape}, that of a color image, but exemplar is gray.")
         is_stack = A.ndim == n_axes + 1
@@ -116,15 +119,6 @@ def _channels_first(image: np.ndarray, axis: int | None) -> np.ndarray:
     return np.ascontiguousarray(image, dtype=np.float64)
 
 
-def _is_list(X: Any) -> bool:
-    """Whether X is a collection of images, rather than an array."""
-    is_column = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    return (isinstance(X, list | tuple) or is_column) and len(X) > 0 and _is_image(X[0])
-
-
-def _is_image(item: Any) -> bool:
-    return is_pil_image(item) or len(getattr(item, "shape", ())) > 1
-
-
-def _unwrapped(X: Any, name: str) -> Any:
-    return sample_array(X, name) if is_pil_image(X) else X
+def _given(X: Any) -> Any:
+    """Return tensors and PIL images as arrays, and a column of images as a list; anything else unchanged."""
+    return sample_array(X, "X") if is_pil_image(X) else listed(as_array(X))

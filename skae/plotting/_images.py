@@ -9,6 +9,7 @@ import numpy as np
 from .._data.arrays import as_array, check_array
 from .._data.chunked import extremes
 from .._data.collections import is_pil_image, one_array
+from .._data.image_list import is_image_list, listed
 from .._data.images import ImageLayout, find_layout, is_auto
 
 
@@ -82,10 +83,10 @@ def split_images(X: Any, channel_axis: Any, name: str, n_axes: int | None = None
 
     An array of ``n_axes`` axes is one image. If None, one of two axes is, and one of three if it may have channels.
     """
+    X = listed(X)
     if is_pil_image(X):
         return [X]
-    is_column = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    if is_column or (isinstance(X, list | tuple) and len(X) and _is_image(X[0])):
+    if is_image_list(X):
         return list(X)
     A = np.asarray(as_array(X))
     if A.ndim not in (2, 3, 4):
@@ -96,7 +97,3 @@ def split_images(X: Any, channel_axis: Any, name: str, n_axes: int | None = None
         may_have_channels = A.ndim == 3 and bool({A.shape[0], A.shape[-1]} & {1, 3, 4})
         n_axes = 3 if (may_have_channels if is_auto(channel_axis) else channel_axis is not None) else 2
     return [A] if A.ndim == n_axes else list(A)
-
-
-def _is_image(item: Any) -> bool:
-    return is_pil_image(item) or len(getattr(item, "shape", ())) > 1

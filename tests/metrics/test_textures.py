@@ -3,6 +3,7 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -221,7 +222,7 @@ def test_layouts_and_containers(metric):
     X, exemplar = spots(1, (40, 32, 3)), spots(0, (36, 40, 3))
     expected = call(metric, X, exemplar, SMALL)
     first, exemplar_first = np.moveaxis(X, -1, 0), np.moveaxis(exemplar, -1, 0)
-    for images in (X[None], [X], torch.tensor(X)):
+    for images in (X[None], [X], torch.tensor(X), pd.Series([X])):
         np.testing.assert_allclose(call(metric, images, exemplar, SMALL), expected)
         np.testing.assert_allclose(call(metric, images, exemplar[None], SMALL, channel_axis=-1), expected)
     twice = [call(metric, images, exemplar, SMALL) for images in ((X, X), np.stack([X, X]))]
@@ -234,15 +235,14 @@ def test_layouts_and_containers(metric):
     np.testing.assert_allclose(call(metric, X[..., :1], exemplar[..., :1], SMALL), gray)
     two = call(metric, X[..., :2], exemplar[..., :2], SMALL, channel_axis=-1)
     np.testing.assert_allclose(call(metric, first[:2], exemplar_first[:2], SMALL, channel_axis=0), two)
-    sizes = [X, X[:36]]
-    call(metric, sizes, exemplar, SMALL)
+    call(metric, pd.Series([X, X[:36]]), exemplar, SMALL)
 
 
 def test_layouts_of_seam_ratio():
     X = spots(0, (24, 30, 3))
     first = np.moveaxis(X, -1, 0)
     expected = seam_ratio(X)
-    for same in (X[None], [X, X], first[None], [first], torch.tensor(X)):
+    for same in (X[None], [X, X], first[None], [first], torch.tensor(X), pd.Series([X, X]), [torch.tensor(X)]):
         assert seam_ratio(same) == pytest.approx(expected)
     assert seam_ratio(first, channel_axis=0) == pytest.approx(expected)
     gray = np.mean([seam_ratio(x) for x in first])

@@ -1,6 +1,7 @@
 """TextureDisplay and StyleDisplay: scales, tiles, colors of places, weights."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pictures import Blocks, Colors
 
@@ -100,6 +101,8 @@ def test_layouts_of_textures(channel_axis):
     np.testing.assert_array_equal(pixels(drawn), pixels(expected))
     again = TextureDisplay(exemplars=exemplar, samples=drawn.samples[0], sources=drawn.sources[0])
     again.channel_axis = channel_axis
+    np.testing.assert_array_equal(pixels(again.plot()), pixels(expected))
+    again.exemplars = pd.Series([exemplar])
     np.testing.assert_array_equal(pixels(again.plot()), pixels(expected))
 
 
