@@ -86,7 +86,7 @@ def _read_exemplar(exemplar: Any, channel_axis: Any) -> tuple[np.ndarray, int | 
     if is_image_list(exemplar) or np.ndim(exemplar) == 4:
         if len(exemplar) != 1:
             raise ValueError(f"exemplar must be one image, got {len(exemplar)}: compare with one after the other.")
-        exemplar = exemplar[0]
+        exemplar = _given(exemplar[0])
     exemplar = check_values(exemplar, "exemplar")
     if exemplar.ndim not in (2, 3):
         raise ValueError(f"exemplar must be one image with 2 axes, or 3 with channels, got the shape {exemplar.shape}.")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
@@ -350,3 +351,9 @@ def test_only_arrays_may_be_given_by_position():
     for metric in METRICS:
         kinds = [p.kind for p in inspect.signature(metric).parameters.values() if p.name not in ("X", "exemplar")]
         assert set(kinds) == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_palette_images_are_read_in_their_colors():
+    exemplar = Image.fromarray((128 + 200 * spots(0, (36, 40, 3))).clip(0, 255).astype(np.uint8)).convert("P")
+    X = (128 + 200 * spots(1, (40, 32, 3))).clip(0, 255).astype(np.uint8)
+    assert copied_share(X, [exemplar], patch_size=5) == copied_share(X, exemplar, patch_size=5)
