@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-_LIKELY_CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
+LIKELY_CHANNELS = (1, 3, 4)  # gray, RGB, RGBA
 _NARROW = 16  # a stack of gray images with 3 or 4 columns and at most this height is not mistaken for one color image
 
 
@@ -130,7 +130,7 @@ def find_channel_axis(image_shape: tuple[int, ...], channel_axis: Any, source: s
             "pass input_shape."
         )
     if automatic:
-        first, last = (image_shape[axis] in _LIKELY_CHANNELS for axis in (0, -1))
+        first, last = (image_shape[axis] in LIKELY_CHANNELS for axis in (0, -1))
         if first == last and image_shape != (1, 1, 1):  # only an image of one pixel is the same either way
             raise ValueError(
                 f"{source} {image_shape}, and such images may have their channels first or last: pass channel_axis=0 "

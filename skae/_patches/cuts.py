@@ -32,12 +32,14 @@ def block_weights(errors: np.ndarray, overlaps: tuple[int, int, int, int]) -> np
     """
     weights = np.ones_like(errors)
     top, bottom, left, right = overlaps
-    for width, turned in ((left, False), (top, True)):
+    # Turned so that each side in turn is at the left.
+    sides = (
+        (left, errors, weights),
+        (top, errors.T, weights.T),
+        (right, errors[:, ::-1], weights[:, ::-1]),
+        (bottom, errors.T[:, ::-1], weights.T[:, ::-1]),
+    )
+    for width, E, W in sides:
         if width:
-            E, W = (errors.T, weights.T) if turned else (errors, weights)
             W[:, :width] = np.minimum(W[:, :width], min_cut(E[:, :width]))
-    for width, turned in ((right, False), (bottom, True)):
-        if width:
-            E, W = (errors.T, weights.T) if turned else (errors, weights)
-            W[:, -width:] = np.minimum(W[:, -width:], min_cut(E[:, : -width - 1 : -1])[:, ::-1])
     return weights

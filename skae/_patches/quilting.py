@@ -70,7 +70,7 @@ def quilt(
     tolerance: float = 0.1,
     reuse: float = 0.0,
     n_repairs: int = 0,
-    owners: Sequence[int] | None = None,
+    owners: Sequence[int] | np.ndarray | None = None,
     labels: np.ndarray | None = None,
 ) -> Quilt:
     """Lay blocks of ``sources`` side by side so that they fit where they overlap, and cut them where they fit best.

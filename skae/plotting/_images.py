@@ -10,7 +10,7 @@ from .._data.arrays import as_array, check_array
 from .._data.chunked import extremes
 from .._data.collections import is_pil_image, one_array
 from .._data.image_list import is_image_list, listed
-from .._data.images import ImageLayout, find_layout, is_auto
+from .._data.images import LIKELY_CHANNELS, ImageLayout, find_layout, is_auto
 
 
 def as_images(X: Any, input_shape: Any = None, channel_axis: Any = "auto", name: str = "X") -> np.ndarray:
@@ -94,6 +94,6 @@ def split_images(X: Any, channel_axis: Any, name: str, n_axes: int | None = None
             f"{name} must be an image, (height, width) or with channels, or several, got an array of shape {A.shape}."
         )
     if n_axes is None:
-        may_have_channels = A.ndim == 3 and bool({A.shape[0], A.shape[-1]} & {1, 3, 4})
+        may_have_channels = A.ndim == 3 and bool({A.shape[0], A.shape[-1]} & set(LIKELY_CHANNELS))
         n_axes = 3 if (may_have_channels if is_auto(channel_axis) else channel_axis is not None) else 2
     return [A] if A.ndim == n_axes else list(A)

@@ -10,9 +10,8 @@ import numpy as np
 from .._data.arrays import as_array
 from .._data.collections import is_pil_image, sample_array
 from .._data.image_list import ImageList, is_image_list, listed
-from .._data.images import ImageLayout, is_auto
+from .._data.images import LIKELY_CHANNELS, ImageLayout, is_auto
 
-_LIKELY_CHANNELS = (1, 3, 4)
 _FILL = "Fill it in first, with skimage.restoration.inpaint_biharmonic, say."
 _CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
 
@@ -36,7 +35,7 @@ def _as_list(X: Any, name: str, channel_axis: Any) -> Sequence[Any]:
         raise TypeError(f"{name} must be an image, (height, width) or with channels, or a list of images, got {got}.")
     if len(shape) == 4 or (len(shape) == 3 and channel_axis is None):
         return list(X)
-    if len(shape) == 3 and is_auto(channel_axis) and not {shape[0], shape[-1]} & set(_LIKELY_CHANNELS):
+    if len(shape) == 3 and is_auto(channel_axis) and not {shape[0], shape[-1]} & set(LIKELY_CHANNELS):
         raise ValueError(
             f"{name} has the shape {shape}, which is no color image: pass several gray images as a list, or "
             "channel_axis for an image of other channels than 1, 3 or 4."

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._data.images import is_auto
 from .._patches.moments import mixed, moments, transported
 from .._patches.quilting import Quilt, quilt
 from .._utils.checks import check_choice, check_number
@@ -182,18 +183,18 @@ class TextureSynthesizer(BaseEstimator):
         return self
 
     def _check_params(self) -> None:
-        if not _is_auto(self.block_size):
+        if not is_auto(self.block_size):
             check_number("block_size", self.block_size, numbers.Integral, _LEAST_BLOCK)
         check_number("overlap", self.overlap, numbers.Real, 0, 0.5, "right")
         check_number("tolerance", self.tolerance, numbers.Real, 0)
         check_number("reuse", self.reuse, numbers.Real, 0)
-        if not _is_auto(self.n_repairs):
+        if not is_auto(self.n_repairs):
             check_number("n_repairs", self.n_repairs, numbers.Integral, 0)
         check_choice("detail", self.detail, (True, False))
 
     def _block_size(self, shortest: int) -> int:
         """Return the side of a block, in pixels, for exemplars of which the shortest side is given."""
-        if not _is_auto(self.block_size):
+        if not is_auto(self.block_size):
             return int(self.block_size)
         low, high = _USUAL_BLOCK
         return max(_LEAST_BLOCK, min(high, max(low, shortest // 4), shortest // 3))
@@ -308,11 +309,10 @@ class TextureSynthesizer(BaseEstimator):
         """Return a quilt of codes."""
         cells = tuple(math.ceil(side / self.stride_) for side in size)
         side = self.block_size_ // self.stride_
-        owners = [i for i, sources in enumerate(self._kept_sources()) for _ in sources]
         everywhere = shares if shares.ndim == 3 else np.broadcast_to(shares[:, None, None], (len(shares), 1, 1))
         labels = draw_labels(stretched(everywhere, cells), side / 2, rng) if len(shares) > 1 else None
         n_repairs = self.n_repairs
-        if _is_auto(n_repairs):
+        if is_auto(n_repairs):
             step = side * (1 - float(self.overlap))
             n_repairs = math.ceil(cells[0] / step) * math.ceil(cells[1] / step)
         return quilt(
@@ -325,7 +325,7 @@ class TextureSynthesizer(BaseEstimator):
             tolerance=float(self.tolerance),
             reuse=float(self.reuse),
             n_repairs=n_repairs,
-            owners=owners,
+            owners=self._owners(),
             labels=labels,
         )
 
@@ -345,10 +345,9 @@ class TextureSynthesizer(BaseEstimator):
 
     def _origins(self, laid: Quilt) -> np.ndarray:
         """Return the exemplar, the row and the column in pixels that cells come from, (3, h, w)."""
-        owners = np.array([i for i, sources in enumerate(self._kept_sources()) for _ in sources])
         offsets = np.array([source.offset for source in self._flat_sources()]).T
         source = laid.origins[0]
-        return np.stack([owners[source], *(laid.origins[1:] * self.stride_ + offsets[:, source])])
+        return np.stack([self._owners()[source], *(laid.origins[1:] * self.stride_ + offsets[:, source])])
 
     def _kept_sources(self) -> list[list[Source]]:
         """Return the code maps of each exemplar, which are computed once."""
@@ -358,6 +357,10 @@ class TextureSynthesizer(BaseEstimator):
             steps = [step for step in (1, 2, 4) if step < stride and n_cells * (stride / step) ** 2 <= _MOST_CELLS]
             self._sources = [maps.sources(exemplar, min(steps, default=stride)) for exemplar in self.exemplars_]
         return self._sources
+
+    def _owners(self) -> np.ndarray:
+        """Return the exemplar that each of the flat sources is of."""
+        return np.array([i for i, sources in enumerate(self._kept_sources()) for _ in sources])
 
     def _flat_sources(self) -> list[Source]:
         return [source for sources in self._kept_sources() for source in sources]
@@ -371,10 +374,6 @@ class TextureSynthesizer(BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.no_validation = True
         return tags
-
-
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"
 
 
 def _n_cells(block_size: int, stride: int) -> int:
