@@ -107,6 +107,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("matplotlib", "gallery.be_strict"),
     "download_all_examples": False,
     "show_memory": False,
+    "parallel": 2,  # processes, of one thread each where there are two cores
     "write_computation_times": False,  # its page takes a table from another host
     "show_signature": False,
     "remove_config_comments": True,
