@@ -72,6 +72,7 @@ def _all_as_fitted(est: Any, X: Any) -> bool:
 
 def check_image_size(size: Any) -> tuple[int, int]:
     """Check a height and width; an int is both."""
+    size = size.tolist() if isinstance(size, np.ndarray) else size
     sides = size if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2:
         raise ValueError(f"size must be an int or (height, width), got {size!r}.")

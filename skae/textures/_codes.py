@@ -104,13 +104,20 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
     fresh.set_params(**{name: value for name, value in layout.items() if name in fresh.get_params(deep=False)})
     if fresh.random_state is None:
         fresh.set_params(random_state=draw_seed(random_state))
+    _, given = unwrapped(find_network(estimator.module))
+    params = given | estimator._network_params()
+    _check_halo(params.get("normalization") != "group")  # an error before the training is better than one after it
     fresh.fit(list(images))
-    if getattr(fresh.module_.network, "halo", None) is None:
+    _check_halo(getattr(fresh.module_.network, "halo", None) is not None)
+    return fresh
+
+
+def _check_halo(has_halo: bool) -> None:
+    if not has_halo:
         raise ValueError(
             "estimator must have a network in which each pixel depends on its surroundings alone, got one without a "
             "halo: leave out module__normalization='group', or give a network of yours the attribute halo."
         )
-    return fresh
 
 
 def find_stride(estimator: Any) -> int | None:

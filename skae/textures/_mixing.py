@@ -32,7 +32,11 @@ def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
     """Return ``mask`` as the shares (n, height, width) of exemplars or styles at each place."""
     if n < 2:
         raise ValueError(f"mask needs at least two {what}, got {n} in fit.")
-    found = check_array(mask, ensure_2d=False, allow_nd=True, dtype=np.float64, input_name="mask")
+    try:
+        values = np.asarray(mask, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"mask must hold numbers in [0, 1], got {mask!r:.80}.") from error
+    found = check_array(values, ensure_2d=False, allow_nd=True, input_name="mask")
     if n == 2 and found.ndim == 2:
         found = np.stack([1 - found, found])
     if found.ndim != 3 or len(found) != n or not found.size:
@@ -41,7 +45,6 @@ def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
             f"mask must have the shape {first}({n}, height, width), the shares of the {n} {what}, got {np.shape(mask)}."
         )
     if found.min() < 0 or found.max() > 1:
-        values = np.asarray(mask)
         remedy = ": divide it by 255" if found.min() >= 0 and found.max() == 255 else ""
         raise ValueError(f"mask must lie in [0, 1], got values from {values.min():g} to {values.max():g}{remedy}.")
     total = found.sum(axis=0)

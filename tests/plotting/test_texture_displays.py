@@ -128,6 +128,12 @@ def test_range_is_that_of_exemplars():
         ({}, {"n_tiles": 0}, "n_tiles == 0, must be >= 1"),
         ({"exemplars": COLOR[..., :2]}, {}, "exemplars|channel"),
         ({"samples": GRAY[0]}, {}, r"samples must be an image, .* or several, got an array of shape \(20,\)"),
+        (
+            {"samples": np.empty((0, 24, 20))},
+            {},
+            r"samples must hold at least one image, of 2 axes, got .*\(0, 24",
+        ),
+        ({"exemplars": COLOR, "samples": GRAY}, {}, "samples must hold at least one image, of 3 axes"),
         ({"sources": np.zeros((2, 3, 6, 5), int)}, {}, r"sources must have the shape \(1, 3, n_rows, n_columns\)"),
         ({"sources": np.zeros((2, 6, 5), int)}, {}, "sources must have the shape"),
         ({"sources": np.zeros((3, 6, 4), int), "stride": 4}, {}, "sources must have 6 x 5 cells .* got 6 x 4"),

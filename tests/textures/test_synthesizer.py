@@ -55,7 +55,7 @@ def test_samples_have_the_size_dtype_and_range_of_the_exemplar(fitted, size):
     assert grains().min() <= X.min() < X.max() <= grains().max()
 
 
-@pytest.mark.parametrize("size", [(61, 83), (5, 7), (1, 1)])
+@pytest.mark.parametrize("size", [(61, 83), (5, 7), (1, 1), np.array([9, 6])])
 def test_plane_samples_have_any_size(fitted, size):
     assert fitted.sample(size=size, tile=False, random_state=0).shape == (1, *size)
 
@@ -306,6 +306,7 @@ def test_fit_refuses_what_does_not_fit(params, X, error, message):
             r"mask must have the shape .*\(2, height, width\).*got \(3, 8, 8\)",
         ),
         ({"mask": np.zeros((2, 8, 8))}, ValueError, r"mask must give each pixel to some .*\[0, 0\]"),
+        ({"mask": "left"}, TypeError, r"mask must hold numbers in \[0, 1\], got 'left'"),
         ({"random_state": "a"}, ValueError, "random_state"),
     ],
 )
