@@ -96,8 +96,6 @@ def split_images(X: Any, channel_axis: Any, name: str, n_axes: int | None = None
     if n_axes is None:
         may_have_channels = A.ndim == 3 and bool({A.shape[0], A.shape[-1]} & set(LIKELY_CHANNELS))
         n_axes = 3 if (may_have_channels if is_auto(channel_axis) else channel_axis is not None) else 2
-    if A.ndim not in (n_axes, n_axes + 1) or not len(A):
-        raise ValueError(
-            f"{name} must hold images of {n_axes} axes each, at least one, got an array of shape {A.shape}."
-        )
+    if A.ndim < n_axes or not len(A):
+        raise ValueError(f"{name} must hold at least one image, of {n_axes} axes, got an array of shape {A.shape}.")
     return [A] if A.ndim == n_axes else list(A)
