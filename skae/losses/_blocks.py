@@ -58,8 +58,8 @@ class Block(Columns):
     """
 
     def __init__(self, loss: Loss, places: list[int], groups: list[int], n_components: int) -> None:
-        self_made = type(loss).forward is not Loss.forward  # no sum over values: a single term
-        super().__init__(places, groups[:1] if self_made else groups)
+        is_sum = type(loss).forward is Loss.forward  # else it is a single term
+        super().__init__(places, groups if is_sum else groups[:1])
         self.loss = copy.deepcopy(loss)
         of_shape = {"target_shape": (len(places),)} if takes(loss.setup, "target_shape") else {}
         self.loss.setup(n_components, **of_shape)
@@ -75,17 +75,18 @@ class Block(Columns):
 
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
         """Initialize the loss."""
-        raw, x, observed = raw[:, self.columns], x[:, self.columns], None if observed is None else observed[:, self.columns]
-        if type(self.loss).set_units is Loss.set_units and not (self._is_standardized or self.loss.identity_link):
-            if self._is_sum:
-                self.tangent.flatten(lambda placed: self.loss.values(placed, x, observed), raw)
-        self.loss.init_from(*self._compared(raw, x, observed))
+        placed, x, observed = self._compared(raw, x, observed)
+        starts_itself = type(self.loss).set_units is not Loss.set_units
+        if self._is_sum and not (starts_itself or self.loss.identity_link or self._is_standardized):
+            self.tangent.flatten(lambda placed: self.loss.values(placed, x, observed), raw[:, self.columns])
+            placed = self._placed(raw)
+        self.loss.init_from(placed, x, observed)
 
     def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         """Compute the loss of each value, or all of it if it is no sum, (n, n_terms)."""
         raw, x, observed = self._compared(raw, x, observed)
-        of_scale = self.slope.log() if self._is_standardized and isinstance(self.loss, Likelihood) else None
-        if type(self.loss).forward is Loss.forward:
+        of_scale = self.tangent.slope.log() if self._is_standardized and isinstance(self.loss, Likelihood) else None
+        if self._is_sum:
             terms = self.loss.values(raw, x, observed)
             if of_scale is None:
                 return terms
@@ -108,6 +109,10 @@ class Block(Columns):
         return self._in_data_units(self.loss.sample if isinstance(self.loss, Likelihood) else self.loss.link, raw)
 
     @property
+    def _is_sum(self) -> bool:
+        return type(self.loss).forward is Loss.forward
+
+    @property
     def _is_standardized(self) -> bool:
         return self.loss.domain is None
 
@@ -115,12 +120,12 @@ class Block(Columns):
         """Return what the loss compares."""
         x, observed = x[:, self.columns], None if observed is None else observed[:, self.columns]
         if self._is_standardized:
-            return raw[:, self.columns], (x - self.location) / self.slope, observed
+            return raw[:, self.columns], (x - self.tangent.location) / self.tangent.slope, observed
         return self._placed(raw), x, observed
 
     def _in_data_units(self, function: Any, raw: Tensor) -> Tensor:
         if self._is_standardized:
-            return self.location + self.slope * function(raw[:, self.columns])
+            return self.tangent(function(raw[:, self.columns]))
         return function(self._placed(raw))
 
 

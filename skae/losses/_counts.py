@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -38,10 +37,9 @@ class Counts(Likelihood):
     def feature_scales(self, std: np.ndarray) -> np.ndarray | None:
         return std if std.ndim == 1 else None  # images and sequences have one unit
 
-    def set_units(self, mean: Any, scale: Any) -> None:
+    def set_units(self, mean: Tensor, scale: Tensor) -> None:
         shape = self.straight.shape
-        mean, scale = (_of_parameters(torch.from_numpy(np.array(A, np.float64)), shape) for A in (mean, scale))
-        self.tangent.start(self, mean, scale)
+        self.tangent.start(self, _of_parameters(mean, shape), _of_parameters(scale, shape))
 
     @torch.no_grad()
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
