@@ -25,7 +25,8 @@ from skae.losses import AbsoluteError, Bernoulli, Huber, Loss, SquaredError
 from skae.noise import BlockMasking, Compose, GaussianNoise, MaskingNoise, Noise, SaltAndPepper
 
 nan = float("nan")
-LOSSES = [cls() for cls in members(losses, Loss)] + [Huber(0.1)]
+# Losses of values; one of a whole row is missing with any of them: tests/test_mixed.py.
+LOSSES = [cls() for cls in members(losses, Loss) if cls not in (losses.Categorical, losses.Mixed)] + [Huber(0.1)]
 for _loss in LOSSES:
     _loss.setup(n_components=2)
     _loss.eval()  # while training the scale of a likelihood may be that of the batch, which joins its rows

@@ -88,7 +88,7 @@ class Loss(Component):
         return [(self, None)]
 
     def joint_columns(self) -> list[list[int]]:
-        """Return groups of columns of which one tells the others, so that a noise masks them together; none by default."""
+        """Return groups of columns of which one tells the others, for a noise to mask together; none by default."""
         return []
 
     # ---------------------------------------------------------------- values

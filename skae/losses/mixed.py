@@ -67,6 +67,9 @@ class Mixed(Likelihood):
     identity_link = False
     linear_start = True
 
+    blocks: Any  # whose methods torch does not know
+    order: Tensor
+
     def __init__(self, groups: Sequence[tuple[Any, Any]]) -> None:
         super().__init__()
         self.groups = groups
