@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import numbers
 from typing import Any
 
@@ -131,7 +132,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self._library, self._columns, self.groups_, self.kinds_ = library_of(table), [], [], {}
         start = 0
         for column in read_columns(table):
-            with _named(column.name):
+            with named(column.name):
                 found = fit_codec(column, kinds.get(column.name), params)
             kind, state, width = None, {}, 0
             if found is not None:
@@ -186,7 +187,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         parts = [np.empty((len(columns[0].values), 0))]
         for column, known in zip(columns, self._columns, strict=True):
             if known["kind"] is not None:
-                with _named(column.name):
+                with named(column.name):
                     parts.append(self._encode(column, known))
         return np.hstack(parts)
 
@@ -234,22 +235,26 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ValueError
             If X does not have the columns that `transform` returns.
         """
-        return self._decode(X)
+        return self._write(self._decode(X))
 
-    def _decode(self, X: Any, rng: np.random.Generator | None = None) -> Any:
-        """Decode a table; with ``rng`` rare categories are drawn."""
+    def _write(self, columns: list[Column]) -> Any:
+        """Return columns as a table of the library of `fit`."""
+        return write_table(columns, self._library)
+
+    def _decode(self, X: Any, rng: np.random.Generator | None = None) -> list[Column]:
+        """Decode columns; with ``rng`` rare categories are drawn."""
         check_is_fitted(self)
         Z = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_features=0, input_name="X")
         width = sum(known["width"] for known in self._columns)
         if Z.shape[1] != width:
             raise ValueError(f"X must have the {width} columns that transform returns, got {Z.shape[1]}.")
-        columns, start = [], 0
-        for known in self._columns:
-            part = Z[:, start : start + known["width"]]
-            start += known["width"]
-            missing = np.isnan(part).any(axis=1) if known["width"] else np.ones(len(Z), bool)
-            columns.append(_decoded(part, missing, known, rng))
-        return write_table(columns, self._library)
+        places = self._places()
+        return [_decoded(Z[:, place], known, rng) for place, known in zip(places, self._columns, strict=True)]
+
+    def _places(self) -> list[slice]:
+        """Return where the columns of the array are that belong to each column of the table."""
+        ends = np.cumsum([0, *(known["width"] for known in self._columns)]).tolist()
+        return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Get the names of the columns of the array.
@@ -294,8 +299,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _decoded(part: np.ndarray, missing: np.ndarray, known: dict[str, Any], rng: Any) -> Column:
+def _decoded(part: np.ndarray, known: dict[str, Any], rng: Any) -> Column:
+    """Return a column of the table from its columns in the array; one without any is missing."""
     record = known["record"]
+    missing = np.isnan(part).any(axis=1) if known["width"] else np.ones(len(part), bool)
     if missing.all():
         empty = {"float": np.float64, "bool": bool, "object": object}.get(record["form"], np.int64)
         return Column(known["name"], np.zeros(len(part), empty), missing, record)
@@ -305,7 +312,7 @@ def _decoded(part: np.ndarray, missing: np.ndarray, known: dict[str, Any], rng: 
     return Column(known["name"], values, missing, record)
 
 
-class _named:
+class named:
     """A context in which errors name a column."""
 
     def __init__(self, name: Any) -> None:

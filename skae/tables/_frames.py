@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .._data.arrays import as_array, check_array
-from ._pandas import pandas_column, pandas_frame
-from ._plain import plain_column, plain_frame
-from ._polars import polars_column, polars_frame
+from ._pandas import pandas_column, pandas_dates, pandas_frame
+from ._plain import object_column, plain_column, plain_frame
+from ._polars import polars_column, polars_dates, polars_frame
 
 
 @dataclass
@@ -96,6 +96,14 @@ def read_columns(X: Any) -> list[Column]:
         except (TypeError, ValueError) as error:
             raise type(error)(f"Column {name!r}: {error}") from error
     return columns
+
+
+def read_values(name: Any, values: list, library: str, record: dict[str, Any]) -> Column:
+    """Return single values, such as a user writes down, as a column like the one of ``record``."""
+    if record["form"] != "date":
+        return Column(name, *object_column(np.fromiter(values, object, len(values))))
+    series = {"pandas": pandas_dates, "polars": polars_dates}[library](values, record)
+    return Column(name, *_READERS[library](series))
 
 
 def write_table(columns: list[Column], library: str) -> Any:

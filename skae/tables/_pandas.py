@@ -114,3 +114,14 @@ def _date_array(ticks: np.ndarray, dtype: Any) -> Any:
     if getattr(dtype, "tz", None) is not None:
         return pd.Series(ticks).dt.tz_localize("UTC").astype(dtype)
     return pd.array(ticks).astype(dtype)
+
+
+def pandas_dates(values: list, record: dict[str, Any]) -> Any:
+    """Return a Series of dates or durations like those of ``record``, from these or from strings."""
+    import pandas as pd
+
+    dtype = pd.api.types.pandas_dtype(record["dtype"])
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        return pd.Series(pd.to_timedelta(values)).astype(dtype)
+    dates, zone = pd.Series(pd.to_datetime(values)), getattr(dtype, "tz", None)
+    return (dates.dt.tz_localize(zone) if zone is not None and dates.dt.tz is None else dates).astype(dtype)

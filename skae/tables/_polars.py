@@ -51,12 +51,31 @@ def polars_frame(names: list, columns: list[Parts]) -> Any:
 def _series(name: str, values: np.ndarray, missing: np.ndarray, record: dict[str, Any]) -> Any:
     import polars as pl
 
-    dtype: Any = getattr(pl, record["dtype"])
+    dtype = _dtype(record)
     if record["form"] == "float" and record["missing"] == "nan":
         return pl.Series(name, np.where(missing, np.nan, values)).cast(dtype)
-    if record["dtype"] == "Enum":
-        dtype = pl.Enum(record["categories"])
-    elif record["dtype"] in ("Datetime", "Duration"):
-        dtype = dtype(record["unit"], record["zone"]) if record["dtype"] == "Datetime" else dtype(record["unit"])
     between = {"date": pl.Int64, "object": pl.String}.get(record["form"], dtype)
     return pl.Series(name, as_objects(values, missing, None).tolist(), dtype=between).cast(dtype)
+
+
+def _dtype(record: dict[str, Any]) -> Any:
+    import polars as pl
+
+    dtype: Any = getattr(pl, record["dtype"])
+    if record["dtype"] == "Enum":
+        return pl.Enum(record["categories"])
+    if record["dtype"] == "Datetime":
+        return dtype(record["unit"], record["zone"])
+    return dtype(record["unit"]) if record["dtype"] == "Duration" else dtype
+
+
+def polars_dates(values: list, record: dict[str, Any]) -> Any:
+    """Return a Series of dates, times or durations like those of ``record``, from these or from strings."""
+    import polars as pl
+
+    series, zone = pl.Series(values), record["zone"]
+    if series.dtype == pl.String:
+        series = series.str.to_time() if record["dtype"] == "Time" else series.str.to_datetime()
+    if zone is not None and getattr(series.dtype, "time_zone", None) is None:
+        series = series.cast(pl.Datetime(record["unit"])).dt.replace_time_zone(zone)
+    return series.cast(_dtype(record))
