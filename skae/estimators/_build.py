@@ -137,13 +137,15 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
         found = {"mean": mean, "scale": scale, "returns_double": is_double(data.X)}
         return found | (_target_scaling(data, found) if data.target_layout is not None else {})
     if earlier is None:
-        mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
+        own = spec.loss.scales_features
+        mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel, by_feature=own)
+        scale = spec.loss.feature_scales(scale) if own else scale
         empty = find_empty_features(data, by_channel=by_channel) if spec.missing else ()
         return {"mean": mean, "scale": scale, "empty_features": empty, "returns_double": is_double(data.X)}
     module = earlier.module_
     return {
         "mean": module.mean if isinstance(module.mean, float) else module.mean.numpy(),
-        "scale": module.scale,
+        "scale": module.scale if isinstance(module.scale, float) else module.scale.numpy(),
         "empty_features": check_still_empty(data, module.empty, by_channel=by_channel),
         "returns_double": module.returns_double,
         **({name: earlier.get_params_for("module")[name] for name in _OF_TARGETS} if module.translates else {}),
