@@ -42,6 +42,8 @@ class Columns(nn.Module):
 
     def _start(self, loss: Loss, mean: Tensor, scale: Tensor) -> None:
         """Start where ``raw = (x - mean) / scale`` is right to first order."""
+        if self.columns.is_meta:  # laid out for a file, which brings the values
+            return
         mean, scale = mean[self.columns.cpu()], scale[self.columns.cpu()]
         if loss.domain is not None:
             mean, derivative = loss.at_mean(mean)

@@ -142,7 +142,7 @@ class Mixed(Likelihood):
     def set_units(self, mean: Any, scale: Any) -> None:
         if np.ndim(mean) == 1:
             for block in self.blocks:
-                block.set_units(*(torch.as_tensor(values, dtype=torch.float64) for values in (mean, scale)))
+                block.set_units(*(torch.from_numpy(np.array(values, np.float64)) for values in (mean, scale)))
 
     @torch.no_grad()
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
