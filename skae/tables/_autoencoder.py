@@ -89,6 +89,8 @@ class TableAutoencoder(
 
     encoder_: TableEncoder
     estimator_: Any
+    _holes: np.ndarray
+    _n_holes: np.ndarray
 
     def __init__(self, estimator, *, encoder=None, loss="mixed"):
         self.estimator = estimator
@@ -142,7 +144,9 @@ class TableAutoencoder(
             estimator.set_params(loss=Mixed(self.encoder_.groups_))
         self.estimator_ = estimator  # of which `_encode` asks what it takes
         given = {name: self._encode(value) for name, value in params.items() if name in _TABLES and value is not None}
-        fit_part(context, owner, estimator, "estimator", self._encode(X), **params | given)
+        encoded = self._encode(X)
+        self._holes, self._n_holes = self._patterns(encoded)
+        fit_part(context, owner, estimator, "estimator", encoded, **params | given)
 
     def _check_params(self) -> None:
         if not isinstance(self.estimator, BaseAutoencoder):
@@ -160,16 +164,19 @@ class TableAutoencoder(
         """Return a table in numbers, after a check that the estimator takes its missing entries."""
         encoded = self.encoder_.transform(X)
         if self.estimator_.missing != "mask" and np.isnan(encoded).any():
-            holes = [
-                known["name"]
-                for known, place in zip(self.encoder_._columns, self.encoder_._places(), strict=True)
-                if np.isnan(encoded[:, place]).any()
-            ]
+            holes = [self.encoder_._columns[i]["name"] for i in np.flatnonzero(self._patterns(encoded)[0].any(axis=0))]
             raise ValueError(
                 f"X has missing entries in {', '.join(map(repr, holes[:10]))}: give the estimator missing='mask' and "
                 "noise='masking_noise', so that it learns to fill them in."
             )
         return encoded
+
+    def _patterns(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which columns are missing together, (n_patterns, n_features), and in how many rows."""
+        places = [place for place in self.encoder_._places() if place.start < place.stop]
+        holes = np.zeros((len(encoded), len(self.encoder_._columns)), bool)
+        holes[:, self.encoder_._encoded()] = np.isnan(encoded[:, [place.start for place in places]])
+        return np.unique(holes, axis=0, return_counts=True)
 
     # ---------------------------------------------------------------- encoding and decoding
 
@@ -294,7 +301,12 @@ class TableAutoencoder(
     # ---------------------------------------------------------------- sampling
 
     def sample(
-        self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, *, given: Any = None
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        given: Any = None,
+        missing: bool = False,
     ) -> Any:
         """Draw new rows, of all columns or given some of them.
 
@@ -313,12 +325,15 @@ class TableAutoencoder(
         given : dict, default=None
             Values of columns by name, such as ``{"smoker": "yes", "age": 40}``: a value for all rows, or an array with
             one for each, whose length ``n_samples`` need not repeat.
+        missing : bool, default=False
+            Whether entries are missing as they were in `fit`: each row gets the holes of a row drawn at random, without
+            regard to its values. Where what is missing depends on values, these rows do not tell. Given values stay.
 
         Returns
         -------
         table : DataFrame or ndarray of shape (n_samples, n_features)
-            Rows of the library, the columns and the dtypes of `fit`, within the bounds seen there. They are complete:
-            what entries are missing is not modelled.
+            Rows of the library, the columns and the dtypes of `fit`, within the bounds seen there. Without ``missing``
+            they are complete, but for columns without a known value in `fit`.
 
         Raises
         ------
@@ -332,6 +347,7 @@ class TableAutoencoder(
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, numbers.Integral, 1)
+        check_choice("missing", missing, (True, False))
         estimator, conditions = self.estimator_, None
         estimator.sample  # noqa: B018 an AttributeError says what it takes
         estimator._check_sampling(n_samples)
@@ -346,6 +362,10 @@ class TableAutoencoder(
         with Stream(int(rng.integers(2**31)), estimator.net_.device):
             rows = estimator._decode(codes, noisy=isinstance(estimator.module_.loss, Likelihood)).numpy()
         columns: list[Column] = self.encoder_._decode(rows, rng)
+        if missing:
+            share = self._n_holes / self._n_holes.sum()
+            for column, holes in zip(columns, self._holes[rng.choice(len(share), n_samples, p=share)].T, strict=True):
+                column.missing = column.missing | holes
         if conditions is not None:
             conditions.insert(columns)
         return self.encoder_._write(columns)

@@ -256,6 +256,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ends = np.cumsum([0, *(known["width"] for known in self._columns)]).tolist()
         return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
+    def _encoded(self) -> list[int]:
+        """Return the numbers of the columns of the table that have columns in the array."""
+        return [i for i, known in enumerate(self._columns) if known["width"]]
+
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Get the names of the columns of the array.
 

@@ -65,7 +65,7 @@ class Given:
 
     def groups(self) -> list[int]:
         """Return the numbers of the given columns among those that are encoded."""
-        encoded = [i for i, known in enumerate(self.encoder._columns) if known["kind"] is not None]
+        encoded = self.encoder._encoded()
         return [encoded.index(i) for i in self.columns]
 
     def insert(self, table: list[Column]) -> None:
