@@ -150,7 +150,9 @@ class TableAutoencoder(
 
     def _check_params(self) -> None:
         if not isinstance(self.estimator, BaseAutoencoder):
-            raise TypeError(f"estimator must be an autoencoder of skae, such as VAEGenerator(8), got {self.estimator!r}.")
+            raise TypeError(
+                f"estimator must be an autoencoder of skae, such as VAEGenerator(8), got {self.estimator!r}."
+            )
         if not (self.encoder is None or isinstance(self.encoder, TableEncoder)):
             raise TypeError(f"encoder must be a TableEncoder or None, got {self.encoder!r}.")
         check_choice("loss", self.loss, ("mixed", None))
@@ -162,7 +164,7 @@ class TableAutoencoder(
 
     def _encode(self, X: Any) -> np.ndarray:
         """Return a table in numbers, after a check that the estimator takes its missing entries."""
-        encoded = self.encoder_.transform(X)
+        encoded = np.asarray(self.encoder_.transform(X))  # whatever `set_output` says
         if self.estimator_.missing != "mask" and np.isnan(encoded).any():
             holes = [self.encoder_._columns[i]["name"] for i in np.flatnonzero(self._patterns(encoded)[0].any(axis=0))]
             raise ValueError(

@@ -84,9 +84,9 @@ class Category(Codec):
 
 
 def _rare(labels: list, counts: Counter, max_categories: Any, min_frequency: Any, n: int) -> list:
-    """Return the labels that share a column, as `sklearn.preprocessing.OneHotEncoder` finds them; none for one alone."""
-    fewest = min_frequency or 0
-    fewest = fewest if isinstance(fewest, numbers.Integral) else fewest * n
+    """Return the labels that share a column, as OneHotEncoder of scikit-learn finds them; none for one alone."""
+    fewest = 0 if min_frequency is None else min_frequency
+    fewest = int(fewest) if isinstance(fewest, numbers.Integral) else fewest * n
     rare = {label for label in labels if counts[label] < fewest}
     if max_categories is not None and len(labels) - len(rare) + bool(rare) > max_categories:
         by_count = sorted(labels, key=lambda label: -counts[label])

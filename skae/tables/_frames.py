@@ -32,7 +32,7 @@ class Column:
     missing : ndarray of bool, of shape (n,)
         Where no value is known.
     record : dict
-        Plain values that say what to make of it on the way back: ``form``, ``dtype``, ``missing`` and others.
+        Plain values that say what to make of it as it is decoded: ``form``, ``dtype``, ``missing`` and others.
     """
 
     name: Any
@@ -69,7 +69,7 @@ def check_names(names: list) -> None:
     """Check that the names of columns are strings or integers, and differ."""
     for name in names:
         if not isinstance(name, str | int | np.integer) or isinstance(name, bool):
-            raise TypeError(f"Names of columns must be strings or integers, got {name!r}: rename them, as by X.columns.")
+            raise TypeError(f"Names of columns must be strings or integers, got {name!r}: rename them.")
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"Names of columns must differ, got several columns {twice[0]!r}.")

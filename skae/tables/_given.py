@@ -60,7 +60,9 @@ class Given:
                 )
                 if np.isnan(rows[:, places[i]]).any():
                     labels = known["state"]["labels"] + known["state"]["rare"]
-                    raise ValueError(f"given {column.values[0]!r}, which was not there in `fit`: there are {labels[:9]}.")
+                    raise ValueError(
+                        f"given {column.values[0]!r}, which was not there in `fit`: there are {labels[:9]}."
+                    )
         return rows
 
     def groups(self) -> list[int]:
@@ -72,7 +74,9 @@ class Given:
         """Set the given columns of a table to their values."""
         for i, column in self.columns.items():
             values = np.broadcast_to(column.values, len(table[i].values))
-            table[i] = Column(column.name, in_form(values, table[i].record), np.zeros(len(values), bool), table[i].record)
+            table[i] = Column(
+                column.name, in_form(values, table[i].record), np.zeros(len(values), bool), table[i].record
+            )
 
 
 def _listed(value: Any) -> list:

@@ -1,4 +1,4 @@
-"""Numbers in one column of mean near 0 and scale near 1: standardized, or by their quantiles to a normal distribution."""
+"""Numbers in one column: standardized, or mapped by their quantiles to a normal distribution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DIGITS = 15  # that float64 holds of any decimal number
 
 
 class Number(Codec):
-    """One column of float64, clipped on the way back to the bounds seen and rounded to the decimals seen."""
+    """One column of float64, decoded within the bounds seen and with the decimals seen."""
 
     group = "gaussian"
     low: float
@@ -91,7 +91,7 @@ def _quantile_map(values: np.ndarray) -> dict[str, np.ndarray]:
     distinct, counts = np.unique(values, return_counts=True)
     total = np.cumsum(counts) / len(values)
     before = total - counts / len(values)
-    is_spike = (counts >= max(_FEWEST, _SPIKE * len(values)))
+    is_spike = counts >= max(_FEWEST, _SPIKE * len(values))
     single = np.flatnonzero(~is_spike)
     if len(single) > _MOST_KNOTS:
         wanted = np.linspace(total[single[0]], total[single[-1]], _MOST_KNOTS)

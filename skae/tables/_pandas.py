@@ -47,7 +47,12 @@ def _categorical(series: Any, missing: np.ndarray) -> Parts:
     labels = [plain_label(label) for label in categories]
     values = np.empty(len(series), object)
     values[:] = [labels[code] if code >= 0 else None for code in series.cat.codes]
-    record = {"dtype": "category", "of": str(categories.dtype), "categories": labels, "ordered": bool(series.cat.ordered)}
+    record = {
+        "dtype": "category",
+        "of": str(categories.dtype),
+        "categories": labels,
+        "ordered": bool(series.cat.ordered),
+    }
     return values, missing, record | {"form": "object"}
 
 
@@ -66,7 +71,7 @@ def _checked(record: dict[str, Any], dtype: Any) -> dict[str, Any]:
 
 def _unsupported(dtype: Any) -> TypeError:
     return TypeError(
-        f"dtype {dtype} is not supported: convert the column to numbers, bools, strings, categories or dates, or drop it."
+        f"dtype {dtype} is not supported: convert the column to numbers, bools, strings or dates, or drop it."
     )
 
 

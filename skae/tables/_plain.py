@@ -89,7 +89,7 @@ def as_objects(values: np.ndarray, missing: np.ndarray, mark: Any) -> np.ndarray
 
 def plain_frame(names: list, columns: list[Parts]) -> np.ndarray:
     """Return a two-dimensional array of columns."""
-    dtype = np.dtype("O" if columns[0][2]["dtype"] == "object" else columns[0][2]["dtype"])
+    dtype: Any = np.dtype(columns[0][2]["dtype"])
     if dtype.kind == "O":
         marks = {"none": None, "nan": np.nan, "na": None, "nat": None}
         return np.column_stack([as_objects(v, m, marks[record["missing"]])[:, None] for v, m, record in columns])

@@ -31,13 +31,15 @@ def polars_column(series: Any) -> Parts:
         return series.to_physical().cast(pl.Int64).fill_null(0).to_numpy(), missing, record
     if dtype == pl.Enum or dtype == pl.Categorical or dtype == pl.String:
         record |= {"categories": dtype.categories.to_list()} if dtype == pl.Enum else {}
-        return as_objects(np.array(series.cast(pl.String).to_list(), object), missing, None), missing, record | {
-            "form": "object"
-        }
+        return (
+            as_objects(np.array(series.cast(pl.String).to_list(), object), missing, None),
+            missing,
+            record | {"form": "object"},
+        )
     if dtype == pl.Null:
         return *object_column(np.full(len(series), None))[:2], record | {"form": "object"}
     raise TypeError(
-        f"dtype {dtype} is not supported: cast the column to numbers, Boolean, String, Categorical or dates, or drop it."
+        f"dtype {dtype} is not supported: cast the column to numbers, Boolean, String or dates, or drop it."
     )
 
 

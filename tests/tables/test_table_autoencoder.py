@@ -155,15 +155,18 @@ def trained_tightly():
     X = np.hstack([t, t + 0.001 * rng.normal(size=t.shape)])
     X[0] = 9.0
     df = pd.DataFrame(X, columns=[f"x{i}" for i in range(8)])
-    return TableAutoencoder(VAEGenerator(4, max_epochs=30, random_state=0), encoder=TableEncoder(numbers="standard")).fit(
-        df
-    )
+    return TableAutoencoder(
+        VAEGenerator(4, max_epochs=30, random_state=0), encoder=TableEncoder(numbers="standard")
+    ).fit(df)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"smoker": "maybe"}, r"Column 'smoker': given 'maybe', which was not there in `fit`: there are \['no', 'yes'\]"),
+        (
+            {"smoker": "maybe"},
+            r"Column 'smoker': given 'maybe', which was not there in `fit`: there are \['no', 'yes'\]",
+        ),
         ({"region": "e"}, "Column 'region': given 'e', which was not there"),
         ({"age": 400}, "Column 'age': given 400, but there are whole numbers from 18 to 79"),
         ({"age": 40.5}, "Column 'age': given 40.5, but there are whole numbers"),
@@ -185,7 +188,9 @@ def test_impossible_conditions_are_refused(model, given, message):
 def test_errors_name_the_remedy_and_leave_the_model_alone(model):
     df, holed = table(), with_holes(table())
     plain = TableAutoencoder(VAEGenerator(2, **TINY))
-    with pytest.raises(ValueError, match="X has missing entries in 'smoker', 'region', 'day', 'cost': give .*missing='mask'"):
+    with pytest.raises(
+        ValueError, match=r"X has missing entries in 'smoker', 'region', 'day', 'cost': give .*missing='mask'"
+    ):
         plain.fit(holed)
     assert not hasattr(plain, "estimator_")
     plain.fit(df)
@@ -246,4 +251,6 @@ def test_rare_categories_are_drawn():
 def test_nothing_is_warned_of_in_an_ordinary_fit():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        TableAutoencoder(VAEGenerator(2, **MASK, **TINY)).fit(with_holes(table()).assign(constant=1.0, huge=table().cost * 1e6))
+        TableAutoencoder(VAEGenerator(2, **MASK, **TINY)).fit(
+            with_holes(table()).assign(constant=1.0, huge=table().cost * 1e6)
+        )
