@@ -150,10 +150,11 @@ class Autoencoder(nn.Module):
         self._set_scaling(mean, scale)
         if self.translates:
             self.target_mean, self.target_scale = torch.from_numpy(np.array(target_mean)), target_scale
-        self.loss.set_units(*((target_mean, target_scale) if self.translates else (mean, scale)))
+        of_target = (target_mean, target_scale) if self.translates else (mean, scale)
+        self.loss.set_units(*(torch.from_numpy(np.array(values, dtype=np.float64)) for values in of_target))
         for part in () if noise is None else self.noise.modules():  # a noise within another need not be passed it
             if isinstance(part, Noise):
-                part.data_scale = self.scale
+                part.data_scale = self.scale if isinstance(self.scale, float) else self.scale.numpy()
         self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
         self.n_weights = sum(p.numel() for p in self.parameters())
         costs = inspect_network(self) if costs is None else costs

@@ -16,11 +16,11 @@ def find_columns(columns: Any, names: Sequence[str] | None, n_features: int, own
 
     ``names`` are those of the features of X, None where it has none; ``owner`` begins the messages.
     """
-    if isinstance(columns, slice):
-        return list(range(n_features)[columns])
     if isinstance(columns, str | numbers.Integral):
         columns = [columns]
     try:
+        if isinstance(columns, slice):
+            return list(range(n_features)[columns])
         columns = list(columns)
     except TypeError:
         raise TypeError(f"{owner} must be a column, a slice or a list of columns, got {columns!r}.") from None

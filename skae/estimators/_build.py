@@ -137,9 +137,11 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
         found = {"mean": mean, "scale": scale, "returns_double": is_double(data.X)}
         return found | (_target_scaling(data, found) if data.target_layout is not None else {})
     if earlier is None:
-        own = spec.loss.scales_features
-        mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel, by_feature=own)
-        scale = spec.loss.feature_scales(scale) if own else scale
+        mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
+        if spec.loss.scales_features:
+            std = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel, by_feature=True)[1]
+            own = spec.loss.feature_scales(std)
+            scale = scale if own is None else own
         empty = find_empty_features(data, by_channel=by_channel) if spec.missing else ()
         return {"mean": mean, "scale": scale, "empty_features": empty, "returns_double": is_double(data.X)}
     module = earlier.module_

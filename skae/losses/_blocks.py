@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._utils.slots import takes
+from ._tangent import Tangent
 from .base import Likelihood, Loss
 from .categorical import Categorical
 
-_STEEPEST = 2.0  # slope in a link at the start, where that of the tangent at the mean may be far steeper
 _NEVER = -1e9  # log-probability of a category that there is not
 
 
@@ -30,29 +30,25 @@ class Columns(nn.Module):
 
     columns: Tensor
     groups: Tensor
-    location: Tensor
-    slope: Tensor
 
     def __init__(self, places: list[int], groups: list[int]) -> None:
         super().__init__()
         self.register_buffer("columns", torch.tensor([max(0, place) for place in places]), persistent=False)
         self.register_buffer("groups", torch.tensor(groups), persistent=False)
-        self.register_buffer("location", torch.zeros(len(places)))
-        self.register_buffer("slope", torch.ones(len(places)))
-
-    def _start(self, loss: Loss, mean: Tensor, scale: Tensor) -> None:
-        """Start where ``raw = (x - mean) / scale`` is right to first order."""
-        if self.columns.is_meta:  # laid out for a file, which brings the values
-            return
-        mean, scale = mean[self.columns.cpu()], scale[self.columns.cpu()]
-        if loss.domain is not None:
-            mean, derivative = loss.at_mean(mean)
-            scale = scale / derivative if loss.identity_link else (scale / derivative).clamp(max=_STEEPEST)
-        self.location.copy_(mean)
-        self.slope.copy_(scale)
+        self.tangent = Tangent((len(places),))
 
     def _placed(self, raw: Tensor) -> Tensor:
-        return self.location + self.slope * raw[:, self.columns]
+        return self.tangent(raw[:, self.columns])
+
+    def set_units(self, mean: Tensor, scale: Tensor) -> None:
+        """Start at the mean of each column."""
+        if self.columns.is_meta:  # laid out for a file, which brings the values
+            return
+        columns = self.columns.cpu()
+        self._start(mean[columns], scale[columns])
+
+    def _start(self, mean: Tensor, scale: Tensor) -> None:
+        raise NotImplementedError
 
 
 class Block(Columns):
@@ -62,25 +58,35 @@ class Block(Columns):
     """
 
     def __init__(self, loss: Loss, places: list[int], groups: list[int], n_components: int) -> None:
-        self_made = type(loss).forward is not Loss.forward  # no sum over values: a single term
-        super().__init__(places, groups[:1] if self_made else groups)
+        is_sum = type(loss).forward is Loss.forward  # else it is a single term
+        super().__init__(places, groups if is_sum else groups[:1])
         self.loss = copy.deepcopy(loss)
         of_shape = {"target_shape": (len(places),)} if takes(loss.setup, "target_shape") else {}
         self.loss.setup(n_components, **of_shape)
 
-    def set_units(self, mean: Tensor, scale: Tensor) -> None:
-        """Start at the mean of each column."""
-        self._start(self.loss, mean, scale)
+    def _start(self, mean: Tensor, scale: Tensor) -> None:
+        if type(self.loss).set_units is not Loss.set_units:  # it starts by itself
+            self.loss.set_units(mean, scale)
+        elif self._is_standardized:
+            self.tangent.location.copy_(mean)
+            self.tangent.slope.copy_(scale)
+        else:
+            self.tangent.start(self.loss, mean, scale)
 
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
         """Initialize the loss."""
-        self.loss.init_from(*self._compared(raw, x, observed))
+        placed, x, observed = self._compared(raw, x, observed)
+        starts_itself = type(self.loss).set_units is not Loss.set_units
+        if self._is_sum and not (starts_itself or self.loss.identity_link or self._is_standardized):
+            self.tangent.flatten(lambda placed: self.loss.values(placed, x, observed), raw[:, self.columns])
+            placed = self._placed(raw)
+        self.loss.init_from(placed, x, observed)
 
     def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         """Compute the loss of each value, or all of it if it is no sum, (n, n_terms)."""
         raw, x, observed = self._compared(raw, x, observed)
-        of_scale = self.slope.log() if self._is_standardized and isinstance(self.loss, Likelihood) else None
-        if type(self.loss).forward is Loss.forward:
+        of_scale = self.tangent.slope.log() if self._is_standardized and isinstance(self.loss, Likelihood) else None
+        if self._is_sum:
             terms = self.loss.values(raw, x, observed)
             if of_scale is None:
                 return terms
@@ -103,6 +109,10 @@ class Block(Columns):
         return self._in_data_units(self.loss.sample if isinstance(self.loss, Likelihood) else self.loss.link, raw)
 
     @property
+    def _is_sum(self) -> bool:
+        return type(self.loss).forward is Loss.forward
+
+    @property
     def _is_standardized(self) -> bool:
         return self.loss.domain is None
 
@@ -110,12 +120,12 @@ class Block(Columns):
         """Return what the loss compares."""
         x, observed = x[:, self.columns], None if observed is None else observed[:, self.columns]
         if self._is_standardized:
-            return raw[:, self.columns], (x - self.location) / self.slope, observed
+            return raw[:, self.columns], (x - self.tangent.location) / self.tangent.slope, observed
         return self._placed(raw), x, observed
 
     def _in_data_units(self, function: Any, raw: Tensor) -> Tensor:
         if self._is_standardized:
-            return self.location + self.slope * function(raw[:, self.columns])
+            return self.tangent(function(raw[:, self.columns]))
         return function(self._placed(raw))
 
 
@@ -129,9 +139,8 @@ class Categories(Columns):
         absent = torch.tensor([place < 0 for place in places]).unflatten(0, (len(groups), -1))
         self.register_buffer("absent", absent, persistent=False)
 
-    def set_units(self, mean: Tensor, scale: Tensor) -> None:
-        """Start at the share of each category."""
-        self._start(Categorical(), mean, scale)
+    def _start(self, mean: Tensor, scale: Tensor) -> None:
+        self.tangent.start(Categorical(), mean, scale)
 
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
         """Do nothing."""

@@ -67,10 +67,10 @@ class Loss(Component):
         """Whether the network sees each feature divided by a scale of its own, as `feature_scales` says."""
         return type(self).feature_scales is not Loss.feature_scales
 
-    def set_units(self, mean: Any, scale: Any) -> None:
+    def set_units(self, mean: Tensor, scale: Tensor) -> None:
         """Learn what the network's samples are: X minus ``mean``, over ``scale``; do nothing by default.
 
-        Both are arrays that broadcast to the shape of a target, or numbers.
+        Both are float64 and broadcast to the shape of a target.
         """
 
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:

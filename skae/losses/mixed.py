@@ -139,10 +139,9 @@ class Mixed(Likelihood):
         order = [all_places.index(column) for column in range(len(all_places) - all_places.count(-1))]
         self.register_buffer("order", torch.tensor(order), persistent=False)
 
-    def set_units(self, mean: Any, scale: Any) -> None:
-        if np.ndim(mean) == 1:
-            for block in self.blocks:
-                block.set_units(*(torch.from_numpy(np.array(values, np.float64)) for values in (mean, scale)))
+    def set_units(self, mean: Tensor, scale: Tensor) -> None:
+        for block in self.blocks:
+            block.set_units(mean.expand(self.order.shape), scale.expand(self.order.shape))
 
     @torch.no_grad()
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
@@ -173,4 +172,7 @@ def _loss_of(loss: Any, name: str) -> Loss:
 
     if isinstance(loss, str) and loss in _NUMBERS:
         return _NUMBERS[loss](floor=FLOOR, per_feature=True)
-    return resolve(name, loss, losses, Loss)
+    try:
+        return resolve("loss", loss, losses, Loss)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None

@@ -64,6 +64,7 @@ class NegativeBinomial(Counts):
     @torch.no_grad()
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
         """Start with the dispersion of the largest likelihood, found by golden section search on its logarithm."""
+        super().init_from(raw, x, observed)
         if not isinstance(self.dispersion, str):
             return
         log_mean, x, shape = self._log_mean(raw).double(), x.double(), self.log_dispersion.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
 from .._utils.component import Component
@@ -16,7 +17,7 @@ class Noise(Component):
         Whether the training loss includes only masked values.
     draws : bool
         Whether the noise uses random numbers.
-    data_scale : float, or Tensor of shape (n_features,)
+    data_scale : float, or ndarray of shape (n_features,)
         What X is divided by where it is standardized, set before training: a level ``s`` in the units of X is
         ``s / data_scale`` in the samples that `corrupt` gets. A loss may ask for a scale of each feature.
     """
@@ -24,7 +25,7 @@ class Noise(Component):
     _abstract = True
     draws: bool = True
     hidden_only: bool = False
-    data_scale: float | Tensor = 1.0
+    data_scale: float | np.ndarray = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Corrupt ``x`` in training mode; return the same shape."""

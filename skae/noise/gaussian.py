@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,11 +72,10 @@ class GaussianNoise(Noise):
     def corrupt(self, x: Tensor) -> Tensor:
         unit = self.data_scale if self.unit == "data" else 1.0
         noise = torch.randn_like(x)
+        if isinstance(unit, np.ndarray):  # one for each feature
+            noise, unit = noise / torch.from_numpy(unit).to(x), 1.0
         if not isinstance(self.scale, tuple | list):
-            if isinstance(unit, Tensor):
-                return x + noise * (float(self.scale) / unit).to(x)
             return torch.add(x, noise, alpha=float(self.scale) / unit)
-        by_feature = isinstance(unit, Tensor)
-        low, high = (float(level) / (1.0 if by_feature else unit) for level in self.scale)
+        low, high = (float(level) / unit for level in self.scale)
         level = x.new_empty(len(x), *[1] * (x.ndim - 1)).uniform_(low, high)
-        return torch.addcmul(x, (level / unit).to(x) if by_feature else level, noise)
+        return torch.addcmul(x, level, noise)

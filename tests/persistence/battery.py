@@ -209,6 +209,16 @@ def levels():
     return (shares() * 15).round()
 
 
+def one_hot():
+    return np.eye(6)[table().argmax(1)]
+
+
+def of_all_kinds():
+    """A number, a category of three, a flag and a count."""
+    X = table()
+    return np.column_stack([1e3 * X[:, 0], np.eye(3)[X[:, 1:4].argmax(1)], X[:, 4] > 0, (9 * shares()[:, 5]).round()])
+
+
 Y = {
     "int": np.arange(N) % 3,
     "str": np.array(["a", "bb", "ccc"])[np.arange(N) % 3],
@@ -377,8 +387,14 @@ LOSSES = members(losses, losses.Loss) | {
     "Gaussian": late(losses.Gaussian, scale="learned", floor=1e-2),
     "Laplace": late(losses.Laplace, scale=0.4),
     "DiscretizedLogistic": late(losses.DiscretizedLogistic, n_levels=16, scale="learned"),
+    "Mixed": lambda: losses.Mixed(
+        [(losses.Laplace(per_feature=True), [0]), ("categorical", [1, 2, 3]), ("bernoulli", 4), ("poisson", [5])]
+    ),
 }
-DATA_OF = {"Bernoulli": shares, "DiscretizedLogistic": levels}
+DATA_OF = {
+    **{"Bernoulli": shares, "DiscretizedLogistic": levels, "Poisson": levels, "NegativeBinomial": levels},
+    **{"Categorical": one_hot, "Mixed": of_all_kinds},
+}
 NOISES = members(noise, noise.Noise) | {
     "GaussianNoise": late(noise.GaussianNoise, scale=(0.1, 0.3), unit="data"),
     "MaskingNoise": late(noise.MaskingNoise, fraction=0.5),
