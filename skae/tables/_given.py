@@ -99,6 +99,12 @@ def _read(values: list, known: dict[str, Any], library: str) -> Column:
     if kind in ("category", "flag"):
         return column
     found = known_values(column, kind, known["record"])
+    if kind == "level":
+        wrong = ~np.isin(found, known["state"]["labels"])
+        if wrong.any():
+            raise ValueError(f"given {found[wrong][0]:g}, but there are {known['state']['labels']} in `fit`.")
+        column.values = found
+        return column
     codec = codec_of(kind, known["state"])
     low, high = in_form(codec.decode(np.array([[-np.inf], [np.inf]])), known["record"])
     wrong = (found < low) | (found > high)

@@ -10,12 +10,14 @@ from ._categories import Category
 from ._codec import Codec
 from ._frames import Column
 from ._integers import Count, Integer
+from ._levels import Level, are_levels
 from ._numbers import Number
 
-KINDS = ("number", "integer", "count", "category", "flag", "date")
+KINDS = ("number", "integer", "level", "count", "category", "flag", "date")
 _CODECS: dict[str, type[Codec]] = {
     "number": Number,
     "integer": Integer,
+    "level": Level,
     "count": Count,
     "category": Category,
     "flag": Category,
@@ -44,6 +46,8 @@ def fit_codec(column: Column, kind: str | None, params: dict[str, Any]) -> tuple
     if kind == "date":
         return kind, Integer.fit(values, numbers=params["numbers"], unit=column.record["unit"])
     check_finite(values)
+    if kind == "level":
+        return kind, Level.fit_levels(values)
     if kind == "integer" and form != "float":
         return kind, Integer.fit(_wide(values), numbers=params["numbers"])
     values = values.astype(np.float64)
@@ -61,6 +65,8 @@ def _find_kind(values: np.ndarray, form: str) -> str:
         return {"bool": "flag", "object": "category", "date": "date"}[form]
     if len(np.unique(values)) == 2 and (values == np.round(values)).all():
         return "flag"
+    if are_levels(values):
+        return "level"
     return "integer" if form == "integer" else "number"
 
 

@@ -188,6 +188,23 @@ def test_what_is_decoded_keeps_bounds_whole_numbers_decimals_and_categories():
     assert found["never known"].isna().all()
 
 
+def test_numbers_of_few_values_are_levels():
+    rng = np.random.default_rng(0)
+    df = pd.DataFrame({"cylinders": rng.choice([4, 6, 8], 60), "price": rng.choice([1.69, 1.75, 2.5], 60)})
+    df["x"] = range(60)
+    encoder = TableEncoder().fit(df)
+    assert encoder.kinds_ == {"cylinders": "level", "price": "level", "x": "integer"}
+    assert encoder.groups_[:2] == [("categorical", [0, 1, 2]), ("categorical", [3, 4, 5])]
+    assert encoder.inverse_transform(encoder.transform(df)).equals(df)
+    between = encoder.transform(df.iloc[:1].assign(cylinders=7.2))
+    assert encoder.inverse_transform(between).cylinders.tolist() == [8]
+    probabilities = np.r_[0.5, 0.1, 0.4, between[0, 3:]][None]  # of mean 5.8
+    assert encoder.inverse_transform(probabilities).cylinders.tolist() == [6]
+    with pytest.raises(ValueError, match="Column 'cylinders': it holds 1 values .* 12.0: .* or kinds={'cylinders': 'number'}"):
+        encoder.transform(df.assign(cylinders=12))
+    assert TableEncoder(kinds={"cylinders": "integer"}).fit(df).kinds_["cylinders"] == "integer"
+
+
 def test_quantile_map_gives_a_normal_distribution():
     x = np.random.default_rng(0).lognormal(0, 2, 2000)
     z = TableEncoder().fit_transform(pd.DataFrame({"x": x})).ravel()
@@ -230,7 +247,7 @@ def test_unseen_categories_are_refused_or_missing():
     df = pd.DataFrame({"color": ["red", "blue", "red", "green"]})
     new = pd.DataFrame({"color": ["blue", "pink"]})
     with pytest.raises(
-        ValueError, match=r"Column 'color': it holds 1 categories .* 'pink': set handle_unknown='missing'"
+        ValueError, match=r"Column 'color': it holds 1 values .* 'pink': set handle_unknown='missing'"
     ):
         TableEncoder().fit(df).transform(new)
     encoder = TableEncoder(handle_unknown="missing").fit(df)
