@@ -65,7 +65,7 @@ def test_nested_parameters():
     assert copied.inner.scale == 0.7
     assert part.inner.scale == 0.1, "a clone shares nothing with the original"
     part.set_params(inner=MaskingNoise(), inner__fraction=0.9)
-    assert part.inner.get_params() == {"fraction": 0.9, "hidden_only": False}
+    assert part.inner.get_params() == {"fraction": 0.9, "hidden_only": False, "groups": None}
 
 
 def test_nested_component_is_submodule():

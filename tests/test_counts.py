@@ -55,7 +55,9 @@ def test_negative_binomial_agrees_with_scipy(x, log_mean, dispersion):
 
 def test_negative_binomial_of_little_dispersion_is_poisson():
     raw, x = torch.linspace(-3, 5, 9)[None], torch.arange(9.0)[None]
-    torch.testing.assert_close(prepared(NegativeBinomial, dispersion=1e-6)(raw, x), prepared(Poisson)(raw, x), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        prepared(NegativeBinomial, dispersion=1e-6)(raw, x), prepared(Poisson)(raw, x), rtol=1e-3, atol=0
+    )
 
 
 @by_counts
@@ -90,7 +92,9 @@ def test_draws_have_mean_and_variance(cls):
 
 def test_dispersion_starts_at_maximum_likelihood():
     rng = np.random.default_rng(0)
-    x = np.column_stack([rng.negative_binomial(2, 0.2, 500), rng.poisson(3, 500), rng.negative_binomial(0.2, 0.05, 500)])
+    x = np.column_stack(
+        [rng.negative_binomial(2, 0.2, 500), rng.poisson(3, 500), rng.negative_binomial(0.2, 0.05, 500)]
+    )
     loss = prepared(NegativeBinomial, (3,))
     loss.set_units(*map(torch.from_numpy, (x.mean(0), x.std(0))))
     loss.init_from(torch.zeros(500, 3), torch.from_numpy(x).float())
@@ -115,6 +119,7 @@ def test_fit_of_a_constant_rate_reaches_the_closed_form(cls):
     if cls is Poisson:
         closed = -stats.poisson.logpmf(X, X.mean()).mean()
     else:
+
         def value(log_r):
             r = math.exp(log_r)
             return -stats.nbinom.logpmf(X, r, r / (r + X.mean())).mean()
@@ -186,7 +191,10 @@ def test_missing_counts_are_filled_in():
 @by_counts
 @pytest.mark.parametrize(
     ("value", "match"),
-    [(-1.0, r"needs X in \[0, inf\], got values from -1 to .*, in column 2"), (0.5, "needs whole numbers in X, got others in column 2")],
+    [
+        (-1.0, r"needs X in \[0, inf\], got values from -1 to .*, in column 2"),
+        (0.5, "needs whole numbers in X, got others in column 2"),
+    ],
 )
 def test_targets_that_are_no_counts_are_refused(cls, value, match):
     X = table().astype(float)

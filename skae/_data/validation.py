@@ -300,7 +300,7 @@ def _check_sums(A: np.ndarray, name: str, loss: Any, columns: Any) -> None:
         what = "NaN in some of them and not in others" if partly[row] else f"a sum of {sums[row]:g}"
         raise ValueError(
             f"loss={type(loss).__name__} needs {name} to hold one-hot encoded categories, or shares that sum to 1, in "
-            f"{which}, got {what} in a row. OneHotEncoder makes such columns; missing categories are NaN in all of them."
+            f"{which}, got {what} in a row. OneHotEncoder makes such columns; a missing category is NaN in all of them."
         )
 
 

@@ -48,8 +48,8 @@ class Autoencoder(nn.Module):
     mean : ndarray that broadcasts to ``input_shape``, or float, default=0.0
         Subtracted from each feature. A single number, as in models of version 0.2, is subtracted in the precision of X.
     scale : float or ndarray of shape (n_features,), default=1.0
-        Standard deviation about ``mean``; that of each feature, for a loss that asks for it. Neither it nor ``mean`` is a buffer: they are exact whatever the precision of
-        the weights.
+        Standard deviation about ``mean``; one for each feature if the loss asks for it. Neither it nor ``mean`` is a
+        buffer: they are exact whatever the precision of the weights.
     network_params : dict
         The user's ``module__*``.
     missing : bool

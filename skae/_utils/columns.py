@@ -41,6 +41,6 @@ def _find_column(column: Any, names: Sequence[str] | None, n_features: int, owne
         return found[0]
     if isinstance(column, bool | np.bool_) or not isinstance(column, numbers.Integral):
         raise TypeError(f"{owner} must hold numbers or names of columns, got {column!r}.")
-    if not -n_features <= column < n_features:
+    if not -n_features <= int(column) < n_features:
         raise ValueError(f"{owner} holds the column {column}, but X has {n_features}, from 0 to {n_features - 1}.")
     return int(column) % n_features

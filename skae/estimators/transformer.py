@@ -44,7 +44,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         variational ones.
     loss : {'squared_error', 'absolute_error', 'huber', 'bernoulli', ...}, class or object of `skae.losses`, \
 default='squared_error'
-        What a reconstruction costs. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to 255.
+        What a reconstruction costs. 'bernoulli' needs X in [0, 1], 'discretized_logistic' integers from 0 to
+        255, 'poisson' and 'negative_binomial' counts; `~skae.losses.Mixed` has a loss for each group of columns.
     noise : {'gaussian_noise', 'masking_noise', ...}, class or object of `skae.noise`, default=None
         Corruption applied to the inputs while training, for a denoising autoencoder. Validation samples are corrupted
         once, so that the validation loss is that of denoising.

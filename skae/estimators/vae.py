@@ -120,7 +120,8 @@ class VAEGenerator(BaseAutoencoder):
         `~skae.bottlenecks.SquaredNorm` the regularized autoencoder of Ghosh et al. (2020).
     loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
         Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
-        'discretized_logistic' integers from 0 to 255.
+        'discretized_logistic' integers from 0 to 255, 'poisson' and 'negative_binomial' counts; `~skae.losses.Mixed`
+        has a loss for each group of columns.
     noise : {'gaussian_noise', 'masking_noise', ...}, class or object, default=None
         Corruption applied to the inputs while training, one of `skae.noise`, for a denoising autoencoder. Validation
         samples are corrupted once, so that the validation loss is that of denoising.

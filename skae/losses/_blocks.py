@@ -37,8 +37,11 @@ class Columns(nn.Module):
         self.register_buffer("groups", torch.tensor(groups), persistent=False)
         self.tangent = Tangent((len(places),))
 
+    def _own(self, values: Tensor) -> Tensor:
+        return values.index_select(1, self.columns)  # whose gradient takes less time than that of an index
+
     def _placed(self, raw: Tensor) -> Tensor:
-        return self.tangent(raw[:, self.columns])
+        return self.tangent(self._own(raw))
 
     def set_units(self, mean: Tensor, scale: Tensor) -> None:
         """Start at the mean of each column."""
@@ -78,7 +81,7 @@ class Block(Columns):
         placed, x, observed = self._compared(raw, x, observed)
         starts_itself = type(self.loss).set_units is not Loss.set_units
         if self._is_sum and not (starts_itself or self.loss.identity_link or self._is_standardized):
-            self.tangent.flatten(lambda placed: self.loss.values(placed, x, observed), raw[:, self.columns])
+            self.tangent.flatten(lambda placed: self.loss.values(placed, x, observed), self._own(raw))
             placed = self._placed(raw)
         self.loss.init_from(placed, x, observed)
 
@@ -118,14 +121,14 @@ class Block(Columns):
 
     def _compared(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return what the loss compares."""
-        x, observed = x[:, self.columns], None if observed is None else observed[:, self.columns]
+        x, observed = self._own(x), None if observed is None else self._own(observed)
         if self._is_standardized:
-            return raw[:, self.columns], (x - self.tangent.location) / self.tangent.slope, observed
+            return self._own(raw), (x - self.tangent.location) / self.tangent.slope, observed
         return self._placed(raw), x, observed
 
     def _in_data_units(self, function: Any, raw: Tensor) -> Tensor:
         if self._is_standardized:
-            return self.tangent(function(raw[:, self.columns]))
+            return self.tangent(function(self._own(raw)))
         return function(self._placed(raw))
 
 
@@ -147,10 +150,10 @@ class Categories(Columns):
 
     def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         """Compute the cross-entropy of each category, (n, n_categories); 0 where a column of it is not observed."""
-        terms = -(self._split(x[:, self.columns]) * self._log_probability(raw)).masked_fill(self.absent, 0).sum(2)
+        terms = -(self._split(self._own(x)) * self._log_probability(raw)).masked_fill(self.absent, 0).sum(2)
         if observed is None:
             return terms
-        return torch.where((self._split(observed[:, self.columns]) | self.absent).all(2), terms, 0)
+        return torch.where((self._split(self._own(observed)) | self.absent).all(2), terms, 0)
 
     def link(self, raw: Tensor) -> Tensor:
         """Return probabilities."""

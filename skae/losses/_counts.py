@@ -27,7 +27,10 @@ class Counts(Likelihood):
     domain = (0.0, math.inf)
     integer = True
     identity_link = False
-    linear_start = True  # type: ignore[assignment]
+    linear_start = True
+
+    straight: Tensor
+    tangent: Tangent
 
     def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
         shape = parameter_shape(target_shape)

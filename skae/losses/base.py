@@ -88,7 +88,7 @@ class Loss(Component):
         return [(self, None)]
 
     def joint_columns(self) -> list[list[int]]:
-        """Return groups of columns of which one tells the others, so that a noise masks them together; none by default."""
+        """Return groups of columns of which one tells the others, for a noise to mask together; none by default."""
         return []
 
     # ---------------------------------------------------------------- values
@@ -107,7 +107,7 @@ class Loss(Component):
 
     def total(self, raw: Tensor, x: Tensor) -> Tensor:
         """Compute the sum of `forward` over fully observed samples, in fewer operations if possible."""
-        if type(self).forward is not Loss.forward:
+        if type(self).forward is not Loss.forward or type(self).values is not Loss.values:
             return self(raw, x).sum()
         return self.elementwise(raw, x).sum()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -78,7 +79,7 @@ class Huber(Loss):
         super().__init__()
         self.delta = delta
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
         self._check_number("delta", numbers.Real, 0, bounds="neither")
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:

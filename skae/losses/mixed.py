@@ -67,6 +67,9 @@ class Mixed(Likelihood):
     identity_link = False
     linear_start = True
 
+    blocks: Any  # whose methods torch does not know
+    order: Tensor
+
     def __init__(self, groups: Sequence[tuple[Any, Any]]) -> None:
         super().__init__()
         self.groups = groups
@@ -160,11 +163,11 @@ class Mixed(Likelihood):
         return terms.new_zeros(len(terms), len(self.groups)).index_add_(1, groups, terms)
 
     def link(self, raw: Tensor) -> Tensor:
-        return torch.cat([block.link(raw) for block in self.blocks], 1)[:, self.order]
+        return torch.cat([block.link(raw) for block in self.blocks], 1).index_select(1, self.order)
 
     def sample(self, raw: Tensor) -> Tensor:
         """Sample each group; one whose loss is no likelihood has no noise."""
-        return torch.cat([block.sample(raw) for block in self.blocks], 1)[:, self.order]
+        return torch.cat([block.sample(raw) for block in self.blocks], 1).index_select(1, self.order)
 
 
 def _loss_of(loss: Any, name: str) -> Loss:

@@ -21,6 +21,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae.losses import Mixed
 
 SLOW = "SKAE_FUZZ" in os.environ
 PLANNED = Counter()  # the examples of the slow profile, by test
@@ -228,6 +229,15 @@ def zeros_for_nan(A):
 
 
 LABELS = np.arange(N) % 3
+OF_ALL_KINDS = [("gaussian", [0]), ("categorical", [1, 2]), ("negative_binomial", [3])]
+
+
+def of_all_kinds():
+    X = with_holes(table(4))
+    X[:, 3], X[:, 1] = np.abs(X[:, 3]).round(), X[:, 1] > 0
+    X[:, 2] = 1 - X[:, 1]
+    X[:2, 1:3] = np.nan
+    return X
 
 
 # By name: how to make it, what it is fitted on, and whether NaN is allowed anywhere or after an end.
@@ -261,6 +271,18 @@ ZOO = {
         np.random.default_rng(0).integers(0, 256, (N, 4)),
         {},
         "",
+    ),
+    "poisson": (
+        lambda: AutoencoderTransformer(2, loss="poisson", **NARROW),
+        np.random.default_rng(0).poisson(3, (N, 4)),
+        {},
+        "",
+    ),
+    "vae_mixed": (
+        lambda: VAEGenerator(2, loss=Mixed(OF_ALL_KINDS), missing="mask", **NARROW),
+        of_all_kinds(),
+        {},
+        "any",
     ),
     "vae_mask": (lambda: VAEGenerator(2, missing="mask", **NARROW), with_holes(table(4)), {}, "any"),
     "filled": (

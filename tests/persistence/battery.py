@@ -392,8 +392,12 @@ LOSSES = members(losses, losses.Loss) | {
     ),
 }
 DATA_OF = {
-    **{"Bernoulli": shares, "DiscretizedLogistic": levels, "Poisson": levels, "NegativeBinomial": levels},
-    **{"Categorical": one_hot, "Mixed": of_all_kinds},
+    "Bernoulli": shares,
+    "DiscretizedLogistic": levels,
+    "Poisson": levels,
+    "NegativeBinomial": levels,
+    "Categorical": one_hot,
+    "Mixed": of_all_kinds,
 }
 NOISES = members(noise, noise.Noise) | {
     "GaussianNoise": late(noise.GaussianNoise, scale=(0.1, 0.3), unit="data"),
