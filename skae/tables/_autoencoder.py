@@ -40,9 +40,10 @@ class TableAutoencoder(
     Parameters
     ----------
     estimator : estimator
-        An autoencoder of skae; `fit` trains a clone. For rows with missing entries it needs ``missing='mask'``, and to
-        fill them in well ``noise='masking_noise'`` too; for `sample` a `~skae.VAEGenerator` is meant. It need not be
-        conditional: make y a column, and give it to `sample`.
+        An autoencoder of skae; `fit` trains a clone. For rows with missing entries it needs ``missing='mask'``. To fill
+        them in well take an `~skae.AutoencoderTransformer` with ``noise=MaskingNoise(hidden_only=True)`` and an encoder
+        with ``numbers='standard'``, for `sample` a `~skae.VAEGenerator`. It need not be conditional: make y a column,
+        and give it to `sample`.
     encoder : TableEncoder, default=None
         Of which `fit` fits a clone; a `TableEncoder` with its defaults when None.
     loss : {'mixed', None}, default='mixed'
@@ -169,7 +170,7 @@ class TableAutoencoder(
             holes = [self.encoder_._columns[i]["name"] for i in np.flatnonzero(self._patterns(encoded)[0].any(axis=0))]
             raise ValueError(
                 f"X has missing entries in {', '.join(map(repr, holes[:10]))}: give the estimator missing='mask' and "
-                "noise='masking_noise', so that it learns to fill them in."
+                "noise=MaskingNoise(hidden_only=True), so that it learns to fill them in."
             )
         return encoded
 
