@@ -27,14 +27,14 @@ df = load_diabetes(as_frame=True, scaled=False).frame
 df = df.astype({"age": int, "target": int}).rename(columns={"target": "progression"})
 df["sex"] = df.sex.map({1.0: "first", 2.0: "second"}).astype("category")
 rows, others = train_test_split(df, random_state=0)
-rows
+print(rows.head(3))
 
 # %%
 # The autoencoder gets a likelihood for each column. What it draws has the columns, the dtypes, the categories, the
 # decimals and the bounds of the table.
 table = TableAutoencoder(VAEGenerator(8, random_state=0)).fit(rows)
 made = table.sample(len(rows), random_state=0)
-made
+print(made.head(3))
 
 # %%
 # Train on what was made, test on real rows.
@@ -59,7 +59,7 @@ print(f"Distance to the nearest row fitted: {found.ratio:.2f} times that of rows
 # Any columns can be given, and the others are drawn given these: here rows of a high body mass index.
 heavy = table.sample(300, random_state=0, given={"bmi": 35.0, "sex": "second"})
 like = df[df.bmi.between(33, 37)]
-print(f"Mean progression at a bmi near 35: {like.progression.mean():.0f} in the table, {heavy.progression.mean():.0f} made")
+print(f"Mean progression at a bmi near 35: {like.progression.mean():.0f} real, {heavy.progression.mean():.0f} made")
 
 # %%
 # The made rows keep how columns go together.

@@ -22,8 +22,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a table of numbers, categories, dates and missing values as numbers, and decode it exactly.
 
     A number becomes one column; a category, or a number of few values, one column for each value, of which one is 1 and
-    the others 0; and what has two values a single column of 0 and 1. NaN in all columns of an entry says that it is missing.
-    `inverse_transform` returns a DataFrame of the same library with the same columns, dtypes and categories, in which
+    the others 0; and what has two values a single column of 0 and 1. NaN in all columns of an entry says that it is
+    missing. `inverse_transform` returns a DataFrame of the same library with the same columns, dtypes and categories, in which
     numbers lie within the bounds seen in `fit`, and have no more decimals than there.
 
     Parameters
@@ -84,7 +84,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     >>> encoder.get_feature_names_out().tolist()
     ['age', 'color=red', 'member=True']
     >>> encoder.transform(df).round(2).tolist()
-    [[-0.5, 1.0, 1.0], [1.39, nan, 0.0], [-0.89, 0.0, 1.0]]
+    [[-0.49, 1.0, 1.0], [1.39, nan, 0.0], [-0.9, 0.0, 1.0]]
     >>> encoder.inverse_transform(encoder.transform(df)).equals(df)
     True
     """
