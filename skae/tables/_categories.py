@@ -88,7 +88,7 @@ def _rare(labels: list, counts: Counter, max_categories: Any, min_frequency: Any
     fewest = 0 if min_frequency is None else min_frequency
     fewest = int(fewest) if isinstance(fewest, numbers.Integral) else fewest * n
     rare = {label for label in labels if counts[label] < fewest}
-    if max_categories is not None and len(labels) - len(rare) + bool(rare) > max_categories:
+    if max_categories is not None and len(labels) - len(rare) + bool(rare) > int(max_categories):
         by_count = sorted(labels, key=lambda label: -counts[label])
         rare |= set(by_count[max(int(max_categories) - 1, 0) :])
     return [label for label in labels if label in rare] if len(rare) > 1 else []

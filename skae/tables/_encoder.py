@@ -23,8 +23,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     A number becomes one column; a category, or a number of few values, one column for each value, of which one is 1 and
     the others 0; and what has two values a single column of 0 and 1. NaN in all columns of an entry says that it is
-    missing. `inverse_transform` returns a DataFrame of the same library with the same columns, dtypes and categories, in which
-    numbers lie within the bounds seen in `fit`, and have no more decimals than there.
+    missing. `inverse_transform` returns a DataFrame of the same library with the same columns, dtypes and categories,
+    in which numbers lie within the bounds seen in `fit`, and have no more decimals than there.
 
     Parameters
     ----------
