@@ -50,7 +50,7 @@ def object_column(values: np.ndarray) -> Parts:
         if all(issubclass(kind, numbers.Integral) for kind in kinds) and _fits(known):
             return _filled(known.astype(np.int64), missing), missing, record | {"form": "integer"}
         if all(issubclass(kind, numbers.Real) for kind in kinds):
-            return _filled(known.astype(np.float64), missing), missing, record | {"form": "float"}
+            return _filled(_floats(known), missing), missing, record | {"form": "float"}
     found = np.empty(len(values), object)
     found[~missing] = [plain_label(value) for value in known]
     return found, missing, record | {"form": "object"}
@@ -67,6 +67,13 @@ def plain_label(value: Any) -> Any:
         f"argument must be a string or a number, got {value!r} of type {type(value).__name__}: convert the column to "
         "strings or numbers, or drop it."
     )
+
+
+def _floats(known: np.ndarray) -> np.ndarray:
+    try:
+        return known.astype(np.float64)
+    except OverflowError as error:  # integers of Python have no bounds
+        raise ValueError("it holds numbers that are too large for float64.") from error
 
 
 def _fits(known: np.ndarray) -> bool:
