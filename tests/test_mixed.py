@@ -252,7 +252,7 @@ def test_groups_of_a_noise_are_named():
     for groups, match in (
         ([["income", "visit"]], r"MaskingNoise: groups\[0\] names the column 'visit', .*Did you mean 'visits'"),
         ([[0, 9]], r"MaskingNoise: groups\[0\] holds the column 9, but X has 7, from 0 to 6"),
-        (7, "MaskingNoise: groups must be None or a list of lists of columns, got 7"),
+        (7, "MaskingNoise: groups must be a list of lists of columns, got 7"),
     ):
         with pytest.raises(ValueError, match=match):
             AutoencoderTransformer(2, noise=MaskingNoise(groups=groups), **QUICK).fit(X)

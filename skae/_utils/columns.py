@@ -11,6 +11,16 @@ import numpy as np
 from .slots import did_you_mean
 
 
+def list_of_groups(groups: Any, owner: str, items: str) -> list:
+    """Return ``groups`` as a list; ``items`` say what it must hold."""
+    try:
+        if isinstance(groups, str):
+            raise TypeError
+        return list(groups)
+    except TypeError:
+        raise ValueError(f"{owner}: groups must be a list of {items}, got {groups!r}.") from None
+
+
 def find_columns(columns: Any, names: Sequence[str] | None, n_features: int, owner: str) -> list[int]:
     """Return the numbers of ``columns``: a number, a name, a slice, a mask, or a list of numbers or names.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._utils.columns import find_columns
+from .._utils.columns import find_columns, list_of_groups
 from .._utils.slots import resolve
 from ._blocks import Block, Categories
 from .base import Likelihood, Loss
@@ -84,11 +84,9 @@ class Mixed(Likelihood):
         name = type(self).__name__
         if shape is None or len(shape) != 1:
             raise ValueError(f"{name} needs a table, (n_samples, n_features), got samples of shape {shape}.")
-        n_features, groups = shape[0], self.groups
-        if isinstance(groups, str) or not hasattr(groups, "__iter__"):
-            raise ValueError(f"{name}: groups must be a list of (loss, columns), got {groups!r}.")
+        n_features = shape[0]
         found = []
-        for i, group in enumerate(groups):
+        for i, group in enumerate(list_of_groups(self.groups, name, "(loss, columns)")):
             if not (isinstance(group, tuple | list) and len(group) == 2):
                 raise ValueError(f"{name}: groups[{i}] must be a pair (loss, columns), got {group!r}.")
             found.append((group[0], find_columns(group[1], names, n_features, f"{name}: groups[{i}]")))

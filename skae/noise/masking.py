@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .._utils.checks import check_choice, check_number
-from .._utils.columns import find_columns
+from .._utils.columns import find_columns, list_of_groups
 from .base import Noise
 
 
@@ -56,27 +56,22 @@ class MaskingNoise(Noise):
     def find_features(self, names: Sequence[str] | None, shape: Sequence[int]) -> None:
         if self.groups is None:
             return
-        name = type(self).__name__
-        self._check_groups()
+        name, groups = type(self).__name__, self._checked_groups()
         if len(shape) != 1:
             raise ValueError(f"{name}: groups needs a table, (n_samples, n_features), got samples of shape {shape}.")
-        self.groups = [
-            find_columns(group, names, shape[0], f"{name}: groups[{i}]") for i, group in enumerate(self.groups)
-        ]
+        self.groups = [find_columns(group, names, shape[0], f"{name}: groups[{i}]") for i, group in enumerate(groups)]
 
     def mask_together(self, groups: list[list[int]]) -> None:
         self.groups = groups if self.groups is None and groups else self.groups
 
-    def _check_groups(self) -> None:
-        if self.groups is not None and (isinstance(self.groups, str) or not isinstance(self.groups, Iterable)):
-            raise ValueError(
-                f"{type(self).__name__}: groups must be None or a list of lists of columns, got {self.groups!r}."
-            )
+    def _checked_groups(self) -> list:
+        """Return the groups as a list."""
+        return [] if self.groups is None else list_of_groups(self.groups, type(self).__name__, "lists of columns")
 
     def setup(self, n_components: int) -> None:
         self._check_number("fraction", numbers.Real, 0, 1)
         check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
-        self._check_groups()
+        self._checked_groups()
 
     def corrupt(self, x: Tensor) -> Tensor:
         draws = torch.rand_like(x)
