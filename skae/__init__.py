@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         noise,
         persistence,
         plotting,
+        tables,
         textures,
     )
 
@@ -36,6 +37,7 @@ _MODULES = (
     "noise",
     "persistence",
     "plotting",
+    "tables",
     "textures",
 )
 

@@ -1,10 +1,12 @@
 """Whatever a parameter is set to, `fit` trains, or refuses it by name and leaves the estimator as it was."""
 
+import functools
 import inspect
 import numbers
 import types
 
 import numpy as np
+import pandas as pd
 import pytest
 from cases import HOSTILE, garbage, hostile, tables
 from fuzzing import (
@@ -39,6 +41,7 @@ from skae import (
 )
 from skae.datasets import make_sprites
 from skae.nn import GRU, MLP, TCN, Conv
+from skae.tables import TableAutoencoder, TableEncoder
 from skae.textures import StyleTransfer, TextureSynthesizer
 
 # Work that these ask for is done, however long it takes: there is no wrong answer to look for.
@@ -214,6 +217,53 @@ def test_parameters_of_textures(cls, data):
     found = outcome("use", use)
     if not isinstance(found, Refused):
         assert found.shape[1:] == (36, 40, 3)
+
+
+MIXED = pd.DataFrame({"number": np.arange(24) / 7, "word": [*"abcabcabcaab"] * 2, "count": np.arange(24) % 5})
+
+
+@fuzzed("tables", 40, 600)
+@given(data=st.data())
+def test_parameters_of_tables(data):
+    parameter = data.draw(st.sampled_from(parameters(TableEncoder)))
+    value = data.draw(garbage())
+    value = data.draw(st.sampled_from([value, {"count": value}])) if parameter == "kinds" else value
+    note_case({parameter: value})
+    encoder = TableEncoder(**{parameter: value})
+    names = (parameter, "Column", "categories")
+    result = outcome(
+        "fit", lambda: encoder.fit(MIXED), estimator=encoder, errors=FROM_FIT, changes=True, names=names
+    )
+    if not isinstance(result, Refused):
+        found = encoder.inverse_transform(encoder.transform(MIXED))
+        assert found[["number", "count"]].equals(MIXED[["number", "count"]])
+
+
+@fuzzed("table autoencoders", 6, 100)
+@given(data=st.data())
+def test_parameters_of_table_autoencoders(data):
+    parameter = data.draw(st.sampled_from(parameters(TableAutoencoder)))
+    value = data.draw(garbage())
+    note_case({parameter: value})
+    estimator = TableAutoencoder(**{"estimator": VAEGenerator(2, **NARROW)} | {parameter: value})
+    outcome("fit", lambda: estimator.fit(MIXED), estimator=estimator, errors=FROM_FIT, changes=True)
+
+
+@fuzzed("given columns", 12, 200)
+@given(data=st.data())
+def test_columns_that_are_given(data):
+    model = synthesizer()
+    value, name = data.draw(garbage()), data.draw(st.sampled_from([*MIXED.columns]))
+    given = data.draw(st.sampled_from([value, {name: value}]))
+    note_case({"given": given})
+    result = outcome("sample", lambda: model.sample(2, 0, given=given), estimator=model, names=("given", "Column"))
+    if not isinstance(result, Refused):
+        assert result.dtypes.equals(MIXED.dtypes)
+
+
+@functools.cache
+def synthesizer():
+    return TableAutoencoder(VAEGenerator(2, **NARROW)).fit(MIXED)
 
 
 # ------------------------------------------------------------------ arguments of methods

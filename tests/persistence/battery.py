@@ -17,7 +17,7 @@ import pandas as pd
 import skops.io as sio
 import torch
 from sklearn import config_context
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
@@ -36,6 +36,7 @@ from skae._training.net import AutoencoderNet
 from skae._utils.rng import Stream
 from skae.coding import Autoregressive, Factorized
 from skae.nn import EncoderDecoder
+from skae.tables import TableAutoencoder, TableEncoder
 
 # ------------------------------------------------------------------ what users write
 
@@ -153,6 +154,24 @@ def holes():
 
 def frame():
     return pd.DataFrame(table(), columns=[f"column {i}" for i in range(6)])
+
+
+def mixed():
+    """A table of numbers, categories, a flag, counts and dates, with holes."""
+    rng = np.random.default_rng(6)
+    df = pd.DataFrame(
+        {
+            "number": rng.normal(size=N).round(2),
+            "zeros": np.where(rng.random(N) < 0.5, 0, rng.exponential(size=N)),
+            "count": rng.poisson(2.0, N),
+            "color": pd.Categorical(rng.choice(["red", "green", "blue", "gray"], N), ["gray", "blue", "green", "red"]),
+            "word": rng.choice(["a", "b"], N),
+            "day": pd.date_range("2026-01-01", periods=N, tz="UTC"),
+            "whole": pd.array(rng.integers(0, 9, N), dtype="Int64"),
+        }
+    )
+    df.loc[::5, ["number", "color", "word", "day", "whole"]] = None
+    return df
 
 
 def images(*shape):
@@ -516,6 +535,9 @@ add("reconstructor filling", lambda: Reconstructor(ae(missing="mask"), filling=S
 add("reconstructor neighbours", lambda: Reconstructor(vae(), filling=KNNImputer(), keep_observed=True), holes)
 add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
+ENCODER = TableEncoder(kinds={"count": "count"}, max_categories=3)
+add("table encoder", lambda: clone(ENCODER), mixed)
+add("table autoencoder", lambda: TableAutoencoder(vae(missing="mask", prior="mixture"), encoder=ENCODER), mixed)
 
 
 @functools.cache
@@ -613,6 +635,13 @@ def outputs(est, X, y=None, *, all_of_them=True):
     if hasattr(est, "get_feature_names_out"):
         found["names"] = est.get_feature_names_out()
     if isinstance(est, Reconstructor):
+        return found
+    if isinstance(est, TableEncoder):
+        return found | {"inverse_transform": est.inverse_transform(Z)}
+    if isinstance(est, TableAutoencoder):
+        found["given"] = est.sample(5, random_state=0, given={"word": "a"})
+        found["filled"] = est.reconstruct(X, keep_observed=True)
+        found["scores"] = est.score_samples(X)
         return found
     told = {} if getattr(est, "conditional", False) is False else {"y": y}
     if est.pooling is None:  # else there is nothing to decode
