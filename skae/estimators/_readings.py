@@ -1,0 +1,110 @@
+"""What a fitted estimator says of rows: their errors by feature, their codes, their likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from .._data.arrays import as_array, check_array
+from .._data.collections import one_array
+from .._data.sequences import step_axis_of
+from .._data.sources import load_if_small
+from ._base import BaseAutoencoder
+
+_MOST = 1e150  # beyond which squares overflow
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, fitted or not, without what is wrapped around it."""
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):  # of a search
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
+
+
+def seen_by_last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the last step of a fitted estimator, and X as this step sees it."""
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator, X
+
+
+def squared_errors(step: Any, X: Any) -> np.ndarray | list[np.ndarray]:
+    """Return the squared error of each value, of X's shape, NaN where X is; a list for images of different sizes.
+
+    An estimator of tables that are no arrays says its errors itself, by a method ``feature_losses``.
+    """
+    if hasattr(step, "feature_losses"):
+        return np.asarray(step.feature_losses(X), dtype=np.float64)
+    X = gathered(step, X)
+    found = step.reconstruct(X) if hasattr(step, "reconstruct") else step.inverse_transform(step.transform(X))
+    if isinstance(found, list):
+        return [_squared(as_array(X[i]), image) for i, image in enumerate(found)]
+    return _squared(X, found)
+
+
+def gathered(step: Any, X: Any) -> Any:
+    """Return a collection of samples as one array where the step reads it so."""
+    return step._gather(X) if isinstance(step, BaseAutoencoder) else one_array(X)
+
+
+def _squared(X: Any, X_hat: Any) -> np.ndarray:
+    X = load_if_small(as_array(X))
+    X = X.toarray() if issparse(X) else X
+    rules = {"allow_nd": True, "ensure_2d": False, "ensure_all_finite": "allow-nan", "dtype": np.float64}
+    X, X_hat = check_array(X, **rules), np.asarray(as_array(X_hat), dtype=np.float64)
+    X = X.reshape(X_hat.shape) if X.size == X_hat.size else X
+    return np.square(np.clip(X - X_hat, -_MOST, _MOST))
+
+
+def by_feature(step: Any, errors: np.ndarray | list[np.ndarray]) -> np.ndarray:
+    """Return errors as a matrix (n_samples, n_features): of images and sequences of any size those of each channel."""
+    axis = getattr(getattr(step, "layout_", None), "channel_axis", None)
+    if isinstance(errors, list):
+        return np.stack([_mean_of(error[None], axis)[0] for error in errors])
+    if isinstance(step, BaseAutoencoder) and step.module_.reads_padding:
+        return _mean_of(errors, 0 if step_axis_of(step) == 2 else -1 if errors.ndim > 2 else None)
+    return errors.reshape(len(errors), -1)
+
+
+def _mean_of(errors: np.ndarray, channel_axis: int | None) -> np.ndarray:
+    """Return the mean of known errors for each channel."""
+    errors = errors[..., None] if channel_axis is None else np.moveaxis(errors, channel_axis % errors[0].ndim + 1, -1)
+    return mean_of_known(errors.reshape(len(errors), -1, errors.shape[-1]), axis=1)
+
+
+def mean_of_known(A: np.ndarray, axis: int) -> np.ndarray:
+    """Return the mean of what is not NaN; NaN where nothing is known."""
+    known = ~np.isnan(A)
+    n = known.sum(axis=axis)
+    return np.where(n > 0, np.where(known, A, 0.0).sum(axis=axis) / np.maximum(n, 1), np.nan)
+
+
+def codes_of(step: Any, X: Any) -> np.ndarray:
+    """Return codes as a matrix in float64; of images of different sizes the mean over positions."""
+    codes = step.transform(gathered(step, X))
+    if isinstance(codes, list):
+        return np.stack([code.mean(axis=(1, 2)) for code in codes]).astype(np.float64)
+    codes = np.asarray(as_array(codes.toarray() if issparse(codes) else codes), dtype=np.float64)
+    return codes.reshape(len(codes), -1)
+
+
+def likelihood_of(step: Any, X: Any) -> np.ndarray:
+    """Return the log-likelihood of rows, or what the step has in its place."""
+    return np.asarray(as_array(step.score_samples(gathered(step, X))), dtype=np.float64)
