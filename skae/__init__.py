@@ -23,7 +23,15 @@ if TYPE_CHECKING:
         textures,
     )
 
-__all__ = ["AutoencoderTransformer", "ConvAutoencoder", "OutlierDetector", "Reconstructor", "VAEGenerator", "load", "save"]
+__all__ = [
+    "AutoencoderTransformer",
+    "ConvAutoencoder",
+    "OutlierDetector",
+    "Reconstructor",
+    "VAEGenerator",
+    "load",
+    "save",
+]
 _MODULES = (
     "bottlenecks",
     "coding",

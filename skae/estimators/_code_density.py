@@ -9,7 +9,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.mixture import GaussianMixture
 
 from .._density.em import Mixture
-from .._density.prior import check_prior, fit_prior
+from .._density.prior import fit_prior
 from ._integer_codes import is_integer_density
 
 _FLOOR = 1e-9  # of variances, as a share of the mean one
@@ -17,15 +17,13 @@ _FLOOR = 1e-9  # of variances, as a share of the mean one
 
 def check_density(density: Any) -> None:
     """Check the parameter: None, 'mixture', or a density estimator with `score_samples`."""
-    if density is None:
+    if density is None or (isinstance(density, str) and density == "mixture"):
         return
-    if isinstance(density, str) and density != "mixture" or not isinstance(density, str) and not _scores(density):
+    if not _scores(density):
         raise TypeError(
             "density must be None, 'mixture' or a density estimator with fit and score_samples, such as "
             f"GaussianMixture(3) or KernelDensity(), got {density!r}."
         )
-    if not isinstance(density, str) and hasattr(density, "sample"):
-        check_prior(density)
 
 
 def _scores(density: Any) -> bool:
@@ -49,7 +47,7 @@ def fit_density(density: Any, step: Any, codes: np.ndarray, seed: int) -> Any:
     variance = covariance.trace() / len(covariance)
     covariance.flat[:: len(covariance) + 1] += max(_FLOOR * variance, np.finfo(np.float32).tiny)
     root = np.linalg.inv(np.linalg.cholesky(covariance)).T
-    one = Mixture(np.ones(1), np.zeros((1, codes.shape[1])), covariance[None], root[None], bounds=(0.0,), converged=True)
+    one = Mixture(np.ones(1), 0 * origin[None], covariance[None], root[None], bounds=(0.0,), converged=True)
     return one.as_estimator(origin, reg_covar=0.0, random_state=seed)
 
 
@@ -60,11 +58,9 @@ def _takes(found: Any, width: int) -> bool:
 
 
 def distances(density: Any, codes: np.ndarray) -> np.ndarray:
-    """Return minus the log-density of codes; of a Gaussian above its least value, so that the result is not negative."""
+    """Return minus the log-density of codes (n,); that of a Gaussian or a mixture above its least, so not negative."""
     found = -np.asarray(density.score_samples(codes), dtype=np.float64)
-    if isinstance(density, GaussianMixture):
-        found = found - least(density)
-    return np.maximum(found, 0.0) if isinstance(density, GaussianMixture) else found
+    return np.maximum(found - least(density), 0.0) if isinstance(density, GaussianMixture) else found
 
 
 def least(density: GaussianMixture) -> float:

@@ -13,15 +13,15 @@ from ._outlier_scores import Calibration, Model, needs_density, needs_errors
 from ._readings import codes_of, gathered, likelihood_of, mean_of_known, seen_by_last_step, squared_errors
 
 
-def shares(score: str, model: Model, X: Any, calibration: Calibration, typical: np.ndarray | None) -> Any:
+def shares(score: str, model: Model, X: Any, calibration: Calibration) -> Any:
     """Return the shares, of the shape of X as the last step sees it; a list for images of different sizes.
 
     Errors are sums over features. What is not is split by occlusion: a feature counts by how much the score falls when
-    its value is replaced by ``typical``, the median of the rows of the fit.
+    its value is replaced by the median of the rows of the fit.
     """
     step, seen = seen_by_last_step(model.estimator, X)
     if not needs_errors(score) and not hasattr(step, "feature_losses"):
-        return _normalized(_occluded(score, step, model, seen, typical))
+        return _normalized(_occluded(score, step, model, seen))
     errors = squared_errors(step, seen)
     if isinstance(errors, list):
         if score != "reconstruction":
@@ -33,9 +33,9 @@ def shares(score: str, model: Model, X: Any, calibration: Calibration, typical: 
     if calibration.levels is not None and calibration.levels.size == errors[0].size:
         errors = errors / calibration.levels.reshape(errors.shape[1:])
     found = _normalized(errors)
-    if not needs_density(score) or typical is None:
+    if not needs_density(score) or model.typical is None:
         return found
-    by_code = _normalized(_occluded("code", step, model, seen, typical))
+    by_code = _normalized(_occluded("code", step, model, seen))
     error = mean_of_known(errors.reshape(len(errors), -1), 1) / calibration.error
     distance = distances(model.density, codes_of(step, seen)) / calibration.distance
     part = np.divide(error, error + distance, out=np.full(len(error), 0.5), where=error + distance > 0)
@@ -63,16 +63,16 @@ def _dense(A: Any) -> np.ndarray:
     return check_array(A, allow_nd=True, ensure_all_finite="allow-nan", dtype=np.float64)
 
 
-def _occluded(score: str, step: Any, model: Model, seen: Any, typical: np.ndarray | None) -> np.ndarray:
+def _occluded(score: str, step: Any, model: Model, seen: Any) -> np.ndarray:
     """Return by how much the score falls, not below 0, when one feature after the other is replaced."""
-    if typical is None or isinstance(seen, list):
+    if model.typical is None or isinstance(seen, list):
         raise ValueError(f"explain with score={score!r} needs X as one array of numbers: take score='reconstruction'.")
 
     def score_of(rows: np.ndarray) -> np.ndarray:
         return -likelihood_of(step, rows) if score == "likelihood" else distances(model.density, codes_of(step, rows))
 
     A = _dense(gathered(step, seen))
-    flat, middle = A.reshape(len(A), -1), typical.ravel()
+    flat, middle = A.reshape(len(A), -1), model.typical.ravel()
     whole, found = score_of(A), np.zeros(flat.shape)
     for j in range(flat.shape[1]):
         changed = flat.copy()

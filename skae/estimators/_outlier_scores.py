@@ -16,33 +16,49 @@ _TINY = 1e-30
 
 
 class Model(NamedTuple):
-    """A fitted estimator and the density of its codes, or None."""
+    """A fitted estimator, and what it is judged with."""
 
     estimator: Any
-    density: Any
+    density: Any = None  #: of its codes, if the score needs it
+    typical: np.ndarray | None = None  #: the median of each feature, of the rows as the last step sees them
 
 
 class Parts(NamedTuple):
     """What is known of rows before calibration; None where the score has no use for it."""
 
-    errors: np.ndarray | None = None  #: (n, n_features)
-    likelihood: np.ndarray | None = None  #: (n,)
-    distance: np.ndarray | None = None  #: (n,), of the codes
+    errors: Any = None  #: ndarray of shape (n, n_features)
+    likelihood: Any = None  #: ndarray of shape (n,)
+    distance: Any = None  #: ndarray of shape (n,), of the codes
 
-    def __len__(self) -> int:
-        return len(next(part for part in self if part is not None))
+    def of(self, rows: np.ndarray) -> Parts:
+        """Return the parts of some rows."""
+        return Parts(*(None if part is None else part[rows] for part in self))
 
-    def scattered(self, rows: np.ndarray, n: int) -> Parts:
-        """Return parts of ``n`` rows that are NaN but at ``rows``."""
 
-        def scatter(part: np.ndarray | None) -> np.ndarray | None:
-            if part is None:
-                return None
-            found = np.full((n, *part.shape[1:]), np.nan)
-            found[rows] = part
-            return found
+class PartsMean:
+    """The mean of the parts of each of ``n`` rows over the splits that held it out; NaN for a row that none did."""
 
-        return Parts(*map(scatter, self))
+    def __init__(self, n: int) -> None:
+        self._counts = np.zeros(n)
+        self._sums: list[np.ndarray | None] | None = None
+
+    def add(self, rows: np.ndarray, parts: Parts) -> None:
+        """Add the parts of the rows that a split holds out."""
+        n = len(self._counts)
+        if self._sums is None:
+            self._sums = [None if part is None else np.zeros((n, *part.shape[1:])) for part in parts]
+        self._counts[rows] += 1
+        for whole, part in zip(self._sums, parts, strict=True):
+            if whole is not None:
+                whole[rows] += part
+
+    def parts(self) -> Parts:
+        """Return the means."""
+        if self._sums is None:
+            raise ValueError("cv must give at least one split.")
+        counts = np.where(self._counts > 0, self._counts, np.nan)
+        means = (None if A is None else A / counts.reshape(-1, *[1] * (A.ndim - 1)) for A in self._sums)
+        return Parts(*means)
 
 
 class Calibration(NamedTuple):

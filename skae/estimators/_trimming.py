@@ -9,22 +9,25 @@ from scipy.sparse import issparse
 
 from .._data.arrays import as_array, check_array
 
-_MAD = 1.4826  # of a normal variable's standard deviation
+_MAD = 1.4826  # the standard deviation of a normal variable, in median absolute deviations
+_QUARTILES = 1.349  # the distance of its quartiles, in standard deviations
+_TINY = 1e-12
 _MOST_ROWS = 10_000  # to find directions with
 _MOST_FEATURES = 2_000
-_FLOOR = 1e-2  # of the spread along a direction, as a share of the median one
+_LEAST = 0.1  # of the spread of a feature, as a share of its standard deviation
 
 
 def outlyingness(X: Any, seed: int) -> np.ndarray | None:
-    r"""Return a robust squared distance of each row (n,), or None where X is no array of numbers.
+    """Return a robust distance of each row (n,), or None where X is no array of numbers.
 
-    Features are centered at their medians and divided by their median absolute deviations. The principal axes of the
-    rows' directions, each of length 1, are hardly moved by a minority (Locantore et al., 1999), and the spread along
-    each axis is measured by a median absolute deviation again, as in the deterministic start of Hubert et al. (2012).
-    A tight cluster far away thus lies far out along the axis that leads to it, instead of making that axis a wide one.
+    Features are centered at their medians and divided by a robust spread. The principal axes of the rows' directions,
+    each of length 1, are hardly moved by a minority (Locantore et al., 1999), and the spread along each axis is
+    measured by a median absolute deviation again, as in the deterministic starts of Hubert et al. (2012); the distance
+    is the largest along any axis. A tight cluster far away thus lies far out along the axis that leads to it, instead
+    of making that axis a wide one.
     """
     X = as_array(X)
-    if isinstance(X, list) or issparse(X) and X.shape[1] > _MOST_FEATURES:
+    if isinstance(X, list) or (issparse(X) and X.shape[1] > _MOST_FEATURES):
         return None
     try:
         X = X.toarray() if issparse(X) else X
@@ -47,15 +50,17 @@ def outlyingness(X: Any, seed: int) -> np.ndarray | None:
     along = A @ axes
     along -= np.median(along, axis=0)
     spread = _MAD * np.median(np.abs(along), axis=0)
-    spread = np.maximum(spread, _FLOOR * np.median(spread[spread > 0]) if (spread > 0).any() else 1.0)
-    return np.square(along / spread).sum(axis=1)
+    # No axis counts for more because next to nothing varies along it.
+    return (np.abs(along) / np.maximum(spread, max(float(np.median(spread)), _TINY))).max(axis=1)
 
 
 def _standardized(A: np.ndarray) -> np.ndarray:
-    """Divide by the median absolute deviation; by the standard deviation where more than half of the values are equal."""
+    """Center at medians and divide by a spread: of absolute deviations, or of quartiles where many values are equal."""
     away = A - np.nanmedian(A, axis=0)
-    spread = _MAD * np.nanmedian(np.abs(away), axis=0)
-    spread = np.where(spread > 0, spread, np.nanstd(A, axis=0))
+    lower, upper = np.nanquantile(A, [0.25, 0.75], axis=0)
+    robust = np.maximum(_MAD * np.nanmedian(np.abs(away), axis=0), (upper - lower) / _QUARTILES)
+    standard = np.nanstd(A, axis=0)
+    spread = np.where(robust > 0, np.maximum(robust, _LEAST * standard), standard)
     return away / np.where(spread > 0, spread, 1.0)
 
 

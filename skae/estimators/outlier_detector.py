@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import numbers
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from ._outlier_scores import (
     Calibration,
     Model,
     Parts,
+    PartsMean,
     calibrate,
     needs_density,
     needs_errors,
@@ -38,9 +40,10 @@ from ._outlier_scores import (
 from ._readings import codes_of, gathered, last_step, seen_by_last_step
 from ._trimming import keep_lowest, outlyingness
 
-_STEPS = 2  # of concentration
+_CORE = 0.5  # the share of rows that the first fit of a robust one leaves out
+_STEPS = 2  # of its concentration
 _FITTED = (
-    *("estimator_", "density_", "offset_", "threshold_", "held_out_scores_", "trimmed_", "noise_levels_"),
+    *("estimators_", "densities_", "offset_", "threshold_", "held_out_scores_", "trimmed_", "noise_levels_"),
     *("n_features_in_", "feature_names_in_", "_units", "_typical"),
 )
 
@@ -103,60 +106,64 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
         used = _of_weight(params, n)
         splitter = find_splitter(self.cv, n, seed)
-        kept = np.ones(n, bool)
-        start = outlyingness(X, seed) if self.trim else None
-        if start is not None:
-            kept = keep_lowest(start, self.trim)
-        for last in range(_STEPS if self.trim else 1):
-            if last:
-                kept = keep_lowest(scores, self.trim)
-            parts = self._held_out(X, kept, splitter, fit_model)
-            calibration = calibrate(self.score, Parts(*(None if part is None else part[used] for part in parts)))
-            scores = summed(self.score, parts, calibration)
-        model = fit_model(np.flatnonzero(kept))
+        kept = self._concentrated(X, seed, fit_model) if self.trim else np.ones(n, bool)
+        models, parts = self._held_out(X, kept, splitter, fit_model)
+        calibration = calibrate(self.score, parts.of(used))
+        scores = summed(self.score, parts, calibration)
         known = scores[used & ~np.isnan(scores)]
         if not len(known):
             raise ValueError("No row of X could be scored: each needs a known value, and cv must hold rows out.")
-        self.estimator_ = model.estimator
-        if model.density is not None:
-            self.density_ = model.density
-        if calibration.levels is not None:
-            self.noise_levels_ = calibration.levels
-        self._units = (calibration.error, calibration.distance)
-        self._typical = typical_of(*seen_by_last_step(model.estimator, X))
+        self._keep(models, calibration)
         self.trimmed_ = ~kept
         self.held_out_scores_ = -scores
         self.threshold_ = threshold_of(known, float(self.contamination))
         self.offset_ = -self.threshold_
 
-    def _held_out(self, X, kept, splitter, fit_model) -> Parts:
+    def _keep(self, models: list[Model], calibration: Calibration) -> None:
+        """Set the attributes that scores are computed from."""
+        self.estimators_ = [model.estimator for model in models]
+        if needs_density(self.score):
+            self.densities_ = [model.density for model in models]
+        if calibration.levels is not None:
+            self.noise_levels_ = calibration.levels
+        self._units = (calibration.error, calibration.distance)
+        self._typical = [model.typical for model in models]
+
+    def _concentrated(self, X: Any, seed: int, fit_model: Callable[[np.ndarray], Model]) -> np.ndarray:
+        """Return a mask of the rows to train on: what fits of a core of rows find usual, again and again."""
+        distance = outlyingness(X, seed)
+        kept = np.ones(count_rows(X), bool) if distance is None else keep_lowest(distance, _CORE)
+        for _ in range(_STEPS):
+            parts = read_parts(self.score, fit_model(np.flatnonzero(kept)), X)
+            kept = keep_lowest(summed(self.score, parts, calibrate(self.score, parts)), float(self.trim))
+        return kept
+
+    def _held_out(
+        self, X: Any, kept: np.ndarray, splitter: Any, fit_model: Callable[[np.ndarray], Model]
+    ) -> tuple[list[Model], Parts]:
+        """Return models of the rows that are ``kept``, and what those say that were not trained on a row."""
         n = len(kept)
         if splitter is None:
-            return read_parts(self.score, fit_model(np.flatnonzero(kept)), X)
-        sums, counts = None, np.zeros(n)
+            model = fit_model(np.flatnonzero(kept))
+            return [model], read_parts(self.score, model, X)
+        models, found = [], PartsMean(n)
         for train, held_out in splits_of(splitter, n):
-            model = fit_model(train[kept[train]])
-            found = read_parts(self.score, model, take(X, held_out))
-            counts[held_out] += 1
-            if sums is None:
-                sums = [None if part is None else np.zeros((n, *part.shape[1:])) for part in found]
-            for whole, part in zip(sums, found, strict=True):
-                if whole is not None:
-                    whole[held_out] += part
-        if sums is None:
-            raise ValueError("cv must give at least one split.")
-        n_times = np.where(counts > 0, counts, np.nan)
-        return Parts(*(None if A is None else A / n_times.reshape(-1, *[1] * (A.ndim - 1)) for A in sums))
+            models.append(fit_model(train[kept[train]]))
+            found.add(held_out, read_parts(self.score, models[-1], take(X, held_out)))
+        if len({id(model.estimator) for model in models}) == 1 and not needs_density(self.score):
+            models = models[:1]  # fitted before, and frozen
+        return models, found.parts()
 
-    def _fit_model(self, X, y, params, context, owner, seed) -> Model:
+    def _fit_model(self, X: Any, y: Any, params: dict[str, Any], context: Any, owner: Any, seed: int) -> Model:
         estimator = clone(self.estimator)
         if self.random_state is not None:
             _seed(estimator, seed)
         estimator = fit_part(context, owner, estimator, "estimator", X, y, **params)
-        if not needs_density(self.score):
-            return Model(estimator, None)
+        if self.score in ("reconstruction", "standardized"):
+            return Model(estimator)
         step, seen = seen_by_last_step(estimator, X)
-        return Model(estimator, fit_density(self.density, step, codes_of(step, seen), seed))
+        density = fit_density(self.density, step, codes_of(step, seen), seed) if needs_density(self.score) else None
+        return Model(estimator, density, typical_of(step, seen))
 
     def _note_features(self, X: Any) -> None:
         if isinstance(X, list):
@@ -185,18 +192,23 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     # ---------------------------------------------------------------- scores
 
     @property
-    def _model(self) -> Model:
-        return Model(self.estimator_, vars(self).get("density_"))
+    def _models(self) -> list[Model]:
+        n = len(self.estimators_)
+        return list(map(Model, self.estimators_, vars(self).get("densities_", [None] * n), self._typical))
 
     @property
     def _calibration(self) -> Calibration:
         return Calibration(vars(self).get("noise_levels_"), *self._units)
 
+    def _gathered(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return as_array(gathered(last_step(self.estimators_[0]), X))
+
     def score_samples(self, X: Any) -> np.ndarray:
         """Score."""
-        check_is_fitted(self)
-        X = as_array(gathered(last_step(self.estimator_), X))
-        return -summed(self.score, read_parts(self.score, self._model, X), self._calibration)
+        X = self._gathered(X)
+        scores = [summed(self.score, read_parts(self.score, model, X), self._calibration) for model in self._models]
+        return -np.mean(scores, axis=0)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Decide."""
@@ -223,9 +235,11 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     def explain(self, X: Any) -> Any:
         """Explain."""
-        check_is_fitted(self)
-        X = as_array(gathered(last_step(self.estimator_), X))
-        return shares(self.score, self._model, X, self._calibration, self._typical)
+        X = self._gathered(X)
+        found = [shares(self.score, model, X, self._calibration) for model in self._models]
+        if isinstance(found[0], list):
+            return [np.mean(of_image, axis=0) for of_image in zip(*found, strict=True)]
+        return np.mean(found, axis=0)
 
     # ---------------------------------------------------------------- routing and tags
 
