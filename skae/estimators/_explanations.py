@@ -13,27 +13,27 @@ from ._outlier_scores import Calibration, Model, needs_density, needs_errors
 from ._readings import codes_of, gathered, likelihood_of, mean_of_known, seen_by_last_step, squared_errors
 
 
-def shares(score: str, model: Model, X: Any, calibration: Calibration) -> Any:
+def shares(criterion: str, model: Model, X: Any, calibration: Calibration) -> Any:
     """Return the shares, of the shape of X as the last step sees it; a list for images of different sizes.
 
     Errors are sums over features. What is not is split by occlusion: a feature counts by how much the score falls when
     its value is replaced by the median of the rows of the fit.
     """
     step, seen = seen_by_last_step(model.estimator, X)
-    if not needs_errors(score) and not hasattr(step, "feature_losses"):
-        return _normalized(_occluded(score, step, model, seen))
+    if not needs_errors(criterion) and not hasattr(step, "feature_losses"):
+        return _normalized(_occluded(criterion, step, model, seen))
     errors = squared_errors(step, seen)
     if isinstance(errors, list):
-        if score != "reconstruction":
+        if criterion != "reconstruction":
             raise ValueError(
-                f"explain of images of different sizes needs score='reconstruction', got {score!r}: pass images of one "
-                "size, or take that score."
+                f"explain of images of different sizes needs criterion='reconstruction', got {criterion!r}: pass images "
+                "of one size, or take that criterion."
             )
         return [_normalized(error[None])[0] for error in errors]
     if calibration.levels is not None and calibration.levels.size == errors[0].size:
         errors = errors / calibration.levels.reshape(errors.shape[1:])
     found = _normalized(errors)
-    if not needs_density(score) or model.typical is None:
+    if not needs_density(criterion) or model.typical is None:
         return found
     by_code = _normalized(_occluded("code", step, model, seen))
     error = mean_of_known(errors.reshape(len(errors), -1), 1) / calibration.error
@@ -63,13 +63,17 @@ def _dense(A: Any) -> np.ndarray:
     return check_array(A, allow_nd=True, ensure_all_finite="allow-nan", dtype=np.float64)
 
 
-def _occluded(score: str, step: Any, model: Model, seen: Any) -> np.ndarray:
+def _occluded(criterion: str, step: Any, model: Model, seen: Any) -> np.ndarray:
     """Return by how much the score falls, not below 0, when one feature after the other is replaced."""
     if model.typical is None or isinstance(seen, list):
-        raise ValueError(f"explain with score={score!r} needs X as one array of numbers: take score='reconstruction'.")
+        raise ValueError(
+            f"explain with criterion={criterion!r} needs X as one array of numbers: take criterion='reconstruction'."
+        )
 
     def score_of(rows: np.ndarray) -> np.ndarray:
-        return -likelihood_of(step, rows) if score == "likelihood" else distances(model.density, codes_of(step, rows))
+        if criterion == "likelihood":
+            return -likelihood_of(step, rows)
+        return distances(model.density, codes_of(step, rows))
 
     A = _dense(gathered(step, seen))
     flat, middle = A.reshape(len(A), -1), model.typical.ravel()

@@ -9,7 +9,7 @@ import numpy as np
 from ._code_density import distances
 from ._readings import by_feature, codes_of, likelihood_of, mean_of_known, seen_by_last_step, squared_errors
 
-SCORES = ("reconstruction", "standardized", "likelihood", "code", "combined")
+CRITERIA = ("reconstruction", "standardized", "likelihood", "code", "combined")
 _HALF = 0.4549  # the median of the square of a standard normal variable
 _LEAST = 1e-3  # of the noise level of a feature, as a share of the mean one
 _TINY = 1e-30
@@ -19,12 +19,12 @@ class Model(NamedTuple):
     """A fitted estimator, and what it is judged with."""
 
     estimator: Any
-    density: Any = None  #: of its codes, if the score needs it
+    density: Any = None  #: of its codes, if the criterion needs it
     typical: np.ndarray | None = None  #: the median of each feature, of the rows as the last step sees them
 
 
 class Parts(NamedTuple):
-    """What is known of rows before calibration; None where the score has no use for it."""
+    """What is known of rows before calibration; None where the criterion has no use for it."""
 
     errors: Any = None  #: ndarray of shape (n, n_features)
     likelihood: Any = None  #: ndarray of shape (n,)
@@ -69,30 +69,30 @@ class Calibration(NamedTuple):
     distance: float = 1.0  #: the median of the distances of codes
 
 
-def needs_errors(score: str) -> bool:
-    """Whether a score is made of errors of features."""
-    return score in ("reconstruction", "standardized", "combined")
+def needs_errors(criterion: str) -> bool:
+    """Whether a criterion is made of errors of features."""
+    return criterion in ("reconstruction", "standardized", "combined")
 
 
-def needs_density(score: str) -> bool:
-    """Whether a score is made of the density of codes."""
-    return score in ("code", "combined")
+def needs_density(criterion: str) -> bool:
+    """Whether a criterion is made of the density of codes."""
+    return criterion in ("code", "combined")
 
 
-def read_parts(score: str, model: Model, X: Any) -> Parts:
-    """Return what ``score`` is made of."""
+def read_parts(criterion: str, model: Model, X: Any) -> Parts:
+    """Return what ``criterion`` is made of."""
     step, seen = seen_by_last_step(model.estimator, X)
     return Parts(
-        by_feature(step, squared_errors(step, seen)) if needs_errors(score) else None,
-        likelihood_of(step, seen) if score == "likelihood" else None,
-        distances(model.density, codes_of(step, seen)) if needs_density(score) else None,
+        by_feature(step, squared_errors(step, seen)) if needs_errors(criterion) else None,
+        likelihood_of(step, seen) if criterion == "likelihood" else None,
+        distances(model.density, codes_of(step, seen)) if needs_density(criterion) else None,
     )
 
 
-def calibrate(score: str, parts: Parts) -> Calibration:
+def calibrate(criterion: str, parts: Parts) -> Calibration:
     """Return the units of the parts of held-out rows, robust to outliers among these."""
-    levels = noise_levels(parts.errors) if score == "standardized" else None
-    if score != "combined":
+    levels = noise_levels(parts.errors) if criterion == "standardized" else None
+    if criterion != "combined":
         return Calibration(levels)
     error, distance = (max(float(np.nanmedian(A)), _TINY) for A in (mean_of_known(parts.errors, 1), parts.distance))
     return Calibration(levels, error, distance)
@@ -106,12 +106,12 @@ def noise_levels(errors: np.ndarray) -> np.ndarray:
     return np.maximum(levels, max(_LEAST * float(levels.mean()), _TINY))
 
 
-def summed(score: str, parts: Parts, calibration: Calibration) -> np.ndarray:
+def summed(criterion: str, parts: Parts, calibration: Calibration) -> np.ndarray:
     """Return the scores of rows (n,), the higher the more anomalous; NaN for a row without a known value."""
-    if score == "likelihood":
+    if criterion == "likelihood":
         return -parts.likelihood
-    if score == "code":
+    if criterion == "code":
         return parts.distance
     errors = parts.errors if calibration.levels is None else parts.errors / calibration.levels
     errors = mean_of_known(errors, axis=1)
-    return errors if score != "combined" else errors / calibration.error + parts.distance / calibration.distance
+    return errors if criterion != "combined" else errors / calibration.error + parts.distance / calibration.distance

@@ -61,6 +61,8 @@ def squared_errors(step: Any, X: Any) -> np.ndarray | list[np.ndarray]:
 
 def gathered(step: Any, X: Any) -> Any:
     """Return a collection of samples as one array where the step reads it so."""
+    if hasattr(X, "__array__") and not hasattr(X, "__len__"):
+        X = np.asarray(X)
     return step._gather(X) if isinstance(step, BaseAutoencoder) else one_array(X)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import numbers
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
@@ -23,10 +23,9 @@ from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fi
 from ._code_density import check_density, fit_density
 from ._explanations import shares, typical_of
 from ._held_out import count_rows, find_splitter, splits_of, tail_probabilities, take, take_params, threshold_of
-from ._hints import explain_missing
 from ._html import documented
 from ._outlier_scores import (
-    SCORES,
+    CRITERIA,
     Calibration,
     Model,
     Parts,
@@ -50,19 +49,118 @@ _FITTED = (
 
 @documented
 class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, BaseEstimator):
-    """x."""
+    r"""Decide which rows are outliers, by what an autoencoder, PCA or a pipeline that ends in one makes of them.
 
-    if not TYPE_CHECKING:  # where it would let any attribute pass
+    Every row is judged by models that were not trained on it: `fit` trains one on the rest of each fold, and the
+    threshold is a quantile of the scores of the rows held out. New rows are judged by the mean score of these models.
 
-        def __getattr__(self, name: str) -> Any:
-            return explain_missing(self, name)
+    Parameters
+    ----------
+    estimator : estimator
+        An autoencoder; or another estimator with ``reconstruct``, or with ``transform`` and ``inverse_transform``, such
+        as PCA; or a pipeline that ends in one. `fit` trains clones, so a `sklearn.frozen.FrozenEstimator` stays as it
+        was fitted, and the rows of `fit` only set the threshold.
+    contamination : float, default=0.1
+        Share of the rows, in (0, 0.5], that is called outliers, of rows like those of `fit`: the rate of false alarms
+        if these are clean.
+    criterion : {'combined', 'reconstruction', 'standardized', 'code', 'likelihood'}, default='combined'
+        What the score of a row measures, all in the units that the last step of a pipeline sees:
+
+        - 'reconstruction' is the mean squared error of the values that are known;
+        - 'standardized' is the mean squared error where each feature is divided by its own noise level first
+          (``noise_levels_``), for features that are reconstructed more and less exactly;
+        - 'code' is how unlikely the code is under ``density``: half the squared Mahalanobis distance for a Gaussian;
+        - 'combined' is COMBINED;
+        - 'likelihood' is minus the ``score_samples`` of the estimator: a bound of the log-likelihood of a
+          `VAEGenerator`, the loss of other autoencoders, the probabilistic model of PCA.
+    density : 'mixture' or density estimator, default=None
+        Density of the codes, for 'code' and 'combined': a mixture whose size is chosen, or an estimator with ``fit``
+        and ``score_samples``, of which clones are fitted. None is the ``prior_`` of the estimator, if it has one, or
+        else a Gaussian with a covariance shrunk as by Ledoit and Wolf (2004).
+    cv : int, splitter or iterable, default=5
+        Which rows are held out from which model: the number of shuffled folds; a splitter, such as
+        ``ShuffleSplit(1, test_size=0.2)`` for a single model; or pairs of indices (train, held out). None holds nothing
+        out: the threshold is then one of rows that were trained on, and too low for new ones.
+    trim : float, default=0.0
+        Share of the rows, in [0, 0.5), that models are not trained on, as the most anomalous. It keeps them from
+        learning what outliers have in common, such as a tight cluster. Take about twice the share that is expected.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds and of densities. If it is not None, it is also that of each ``random_state`` in ``estimator``
+        that is None.
+
+    Attributes
+    ----------
+    estimators_ : list of estimator
+        The fitted models, one for each fold.
+    densities_ : list of density estimator
+        The density of the codes of each model, where ``criterion`` needs one.
+    offset_ : float
+        Scores below it are those of outliers: ``decision_function(X)`` is ``score_samples(X) - offset_``.
+    threshold_ : float
+        Minus ``offset_``: the threshold of outlier scores, ``-score_samples(X)``, in the unit of ``criterion``.
+    held_out_scores_ : ndarray of shape (n_samples,)
+        What `score_samples` gives for each row of `fit`, by the models that were not trained on it alone; NaN for a row
+        that was never held out, and for one without a known value.
+    trimmed_ : ndarray of shape (n_samples,), bool
+        The rows that ``trim`` has left out.
+    noise_levels_ : ndarray of shape (n_features,)
+        Mean squared error of each feature in usual rows, by its median over rows held out; where ``criterion`` uses it.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X has string names for all of them.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Isolates rows by random cuts; quick, and without a model of the rows.
+    AutoencoderTransformer : Its ``score_samples`` are scores without a threshold.
+
+    Notes
+    -----
+    Of n scores of rows like the new ones, the i-th lowest is undercut with probability i / (n + 1), whatever their
+    distribution; ``offset_`` lies between two of them where ``contamination`` demands it. A share below 1 / (n + 1)
+    cannot be told by n rows. Under the mean of the models these hold nearly, as for the cross-conformal prediction of
+    Vovk (2015): a new row is judged by all models, a row held out by one.
+
+    With ``trim`` a first model is trained on the half of the rows that is nearest to the center, by robust distances
+    along robust axes. It ranks all rows, the next is trained on all but the share with the highest scores, as in the
+    concentration steps of Rousseeuw and Van Driessen (2006), and from there on these rows are not trained on. They have
+    scores as the others have, so ``contamination`` keeps its meaning.
+
+    Of images and sequences of any size ``criterion`` takes errors as the mean of each channel, and codes as the mean
+    over positions. A `fit` parameter with one entry for each row, such as ``sample_weight``, is cut as X is; rows of
+    weight 0 do not count for the threshold.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman, G. Shafer, *Algorithmic Learning in a Random World*, Springer, 2005.
+    V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Intelligence 74, 2015.
+    P. J. Rousseeuw, K. Van Driessen, "Computing LTS regression for large data sets", Data Mining and Knowledge
+    Discovery 12, 2006.
+    O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", Journal of
+    Multivariate Analysis 88, 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer, OutlierDetector
+    >>> X, y = load_digits(return_X_y=True)
+    >>> usual, strange = X[y != 0][:500], X[y == 0]
+    >>> ae = AutoencoderTransformer(8, max_epochs=2)
+    >>> detector = OutlierDetector(ae, contamination=0.05, cv=2, random_state=0).fit(usual)
+    >>> bool((detector.predict(strange) == -1).mean() > 3 * 0.05)
+    True
+    >>> bool(np.median(detector.p_values(strange)) < 0.25)
+    True
+    """
 
     def __init__(
         self,
         estimator,
         *,
         contamination=0.1,
-        score="combined",
+        criterion="combined",
         density=None,
         cv=5,
         trim=0.0,
@@ -70,7 +168,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     ):
         self.estimator = estimator
         self.contamination = contamination
-        self.score = score
+        self.criterion = criterion
         self.density = density
         self.cv = cv
         self.trim = trim
@@ -80,7 +178,28 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> OutlierDetector:
-        """Fit."""
+        """Fit the models and the threshold.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples as the estimator takes them, a DataFrame included; at least 2.
+        y : array-like, default=None
+            Handed to the estimator, which ignores it unless it is conditional.
+        **params : dict
+            For the `fit` of the estimator, such as ``sample_weight``; routed where metadata routing is enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` raises. After any error
+            the detector is as it was before.
+        """
         context = begin_fit(self, X, y, max_subtasks=None)
         fitted = copy.copy(self)  # a fit that fails leaves this one as it was
         fitted.__dict__ = {name: value for name, value in vars(self).items() if name not in _FITTED}
@@ -108,8 +227,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         splitter = find_splitter(self.cv, n, seed)
         kept = self._concentrated(X, seed, fit_model) if self.trim else np.ones(n, bool)
         models, parts = self._held_out(X, kept, splitter, fit_model)
-        calibration = calibrate(self.score, parts.of(used))
-        scores = summed(self.score, parts, calibration)
+        calibration = calibrate(self.criterion, parts.of(used))
+        scores = summed(self.criterion, parts, calibration)
         known = scores[used & ~np.isnan(scores)]
         if not len(known):
             raise ValueError("No row of X could be scored: each needs a known value, and cv must hold rows out.")
@@ -122,7 +241,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def _keep(self, models: list[Model], calibration: Calibration) -> None:
         """Set the attributes that scores are computed from."""
         self.estimators_ = [model.estimator for model in models]
-        if needs_density(self.score):
+        if needs_density(self.criterion):
             self.densities_ = [model.density for model in models]
         if calibration.levels is not None:
             self.noise_levels_ = calibration.levels
@@ -134,8 +253,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         distance = outlyingness(X, seed)
         kept = np.ones(count_rows(X), bool) if distance is None else keep_lowest(distance, _CORE)
         for _ in range(_STEPS):
-            parts = read_parts(self.score, fit_model(np.flatnonzero(kept)), X)
-            kept = keep_lowest(summed(self.score, parts, calibrate(self.score, parts)), float(self.trim))
+            parts = read_parts(self.criterion, fit_model(np.flatnonzero(kept)), X)
+            kept = keep_lowest(summed(self.criterion, parts, calibrate(self.criterion, parts)), float(self.trim))
         return kept
 
     def _held_out(
@@ -145,12 +264,12 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         n = len(kept)
         if splitter is None:
             model = fit_model(np.flatnonzero(kept))
-            return [model], read_parts(self.score, model, X)
+            return [model], read_parts(self.criterion, model, X)
         models, found = [], PartsMean(n)
         for train, held_out in splits_of(splitter, n):
             models.append(fit_model(train[kept[train]]))
-            found.add(held_out, read_parts(self.score, models[-1], take(X, held_out)))
-        if len({id(model.estimator) for model in models}) == 1 and not needs_density(self.score):
+            found.add(held_out, read_parts(self.criterion, models[-1], take(X, held_out)))
+        if len({id(model.estimator) for model in models}) == 1 and not needs_density(self.criterion):
             models = models[:1]  # fitted before, and frozen
         return models, found.parts()
 
@@ -159,11 +278,13 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         if self.random_state is not None:
             _seed(estimator, seed)
         estimator = fit_part(context, owner, estimator, "estimator", X, y, **params)
-        if self.score in ("reconstruction", "standardized"):
+        if self.criterion in ("reconstruction", "standardized"):
             return Model(estimator)
         step, seen = seen_by_last_step(estimator, X)
-        density = fit_density(self.density, step, codes_of(step, seen), seed) if needs_density(self.score) else None
-        return Model(estimator, density, typical_of(step, seen))
+        model = Model(estimator, typical=typical_of(step, seen))
+        if not needs_density(self.criterion):
+            return model
+        return model._replace(density=fit_density(self.density, step, codes_of(step, seen), seed))
 
     def _note_features(self, X: Any) -> None:
         if isinstance(X, list):
@@ -175,19 +296,22 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def _check_params(self) -> None:
         check_number("contamination", self.contamination, numbers.Real, 0, 0.5, "right")
         check_number("trim", self.trim, numbers.Real, 0, 0.5, "left")
-        check_choice("score", self.score, SCORES)
+        check_choice("criterion", self.criterion, CRITERIA)
         check_density(self.density)
         step = last_step(self.estimator)
-        if needs_errors(self.score) and not any(
+        if needs_errors(self.criterion) and not any(
             hasattr(step, name) for name in ("reconstruct", "inverse_transform", "feature_losses")
         ):
             raise TypeError(
-                f"estimator must have reconstruct or inverse_transform with score={self.score!r}, got "
+                f"estimator must have reconstruct or inverse_transform with criterion={self.criterion!r}, got "
                 f"{self.estimator!r}."
             )
-        for name, needed in (("score_samples", self.score == "likelihood"), ("transform", needs_density(self.score))):
+        methods = {"score_samples": self.criterion == "likelihood", "transform": needs_density(self.criterion)}
+        for name, needed in methods.items():
             if needed and not hasattr(step, name):
-                raise TypeError(f"estimator must have {name} with score={self.score!r}, got {self.estimator!r}.")
+                raise TypeError(
+                    f"estimator must have {name} with criterion={self.criterion!r}, got {self.estimator!r}."
+                )
 
     # ---------------------------------------------------------------- scores
 
@@ -205,21 +329,94 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         return as_array(gathered(last_step(self.estimators_[0]), X))
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Score."""
+        """Compute minus the outlier score of every row: the lower, the more anomalous.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples like those of `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            Minus the mean of what ``criterion`` says by each model; NaN for a row without a known value.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit.
+        """
         X = self._gathered(X)
-        scores = [summed(self.score, read_parts(self.score, model, X), self._calibration) for model in self._models]
-        return -np.mean(scores, axis=0)
+        parts = [read_parts(self.criterion, model, X) for model in self._models]
+        return -np.mean([summed(self.criterion, part, self._calibration) for part in parts], axis=0)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Decide."""
+        """Compute by how much the score of every row exceeds the threshold: outliers are below 0.
+
+        For `sklearn.metrics.roc_auc_score` and searches with ``scoring='roc_auc'`` the usual rows are the positive
+        class: labels are 1 for usual rows and -1 or 0 for outliers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples like those of `fit`.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            ``score_samples(X) - offset_``.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit.
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict."""
+        """Tell outliers from usual rows.
+
+        Rows of `fit` are not held out here: `fit_predict` judges them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples like those of `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for outliers and for rows without a known value, 1 for others.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit.
+        """
         return _decided(self.decision_function(X))
 
     def fit_predict(self, X: Any, y: Any = None, **params: Any) -> np.ndarray:
-        """Fit, and predict the rows of the fit."""
+        """Fit, and tell outliers from usual rows among the rows of the fit, by their held-out scores.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            As in `fit`.
+        y : array-like, default=None
+            As in `fit`.
+        **params : dict
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+            -1 for outliers, 1 for others. A row that was never held out is judged as `predict` does.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        """
         scores = self.fit(X, y, **params).held_out_scores_
         left = np.flatnonzero(np.isnan(scores))
         if len(left):
@@ -228,15 +425,66 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         return _decided(scores - self.offset_)
 
     def p_values(self, X: Any) -> np.ndarray:
-        """P."""
+        """Compute conformal p-values: how often a usual row would look at least as anomalous.
+
+        A p-value is (1 + k) / (n + 1), k of the n held-out scores being at most that of the row (Vovk et al., 2005).
+        Rows with a p-value of at most a are a share of at most a of new usual rows, nearly. To keep the share of false
+        alarms among all alarms low instead, take what `scipy.stats.false_discovery_control` adjusts to be small
+        (Bates et al., 2023).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples like those of `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples,), float64
+            In [1 / (n + 1), 1]; NaN for a row without a known value.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit.
+
+        References
+        ----------
+        V. Vovk, A. Gammerman, G. Shafer, *Algorithmic Learning in a Random World*, Springer, 2005.
+        R. Laxhammar, G. Falkman, "Conformal prediction for distribution-independent anomaly detection in streaming
+        vessel data", StreamKDD, 2010.
+        S. Bates, E. Candes, L. Lei, Y. Romano, M. Sesia, "Testing for outliers with conformal p-values", Annals of
+        Statistics 51, 2023.
+        """
         found = -self.score_samples(X)
         reference = -self.held_out_scores_
         return tail_probabilities(reference[~np.isnan(reference)], found)
 
     def explain(self, X: Any) -> Any:
-        """Explain."""
+        """Compute the share that each feature has in the score of every row.
+
+        A squared error is a sum over features, and each has its term. How unlikely a code or a row is, is not: there a
+        feature counts by how much the score falls where its value is replaced by its median in `fit`, and not at all
+        where it rises. That takes as many passes over X as it has features. Parts of 'combined' are split each by
+        itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
+            Samples like those of `fit`.
+
+        Returns
+        -------
+        shares : ndarray of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
+            Not negative, with the sum 1 for each row: of X's shape, or of that which the last step of a pipeline sees.
+            Missing values have the share 0.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit, or holds images of different sizes and ``criterion`` is more than their error.
+        """
         X = self._gathered(X)
-        found = [shares(self.score, model, X, self._calibration) for model in self._models]
+        found = [shares(self.criterion, model, X, self._calibration) for model in self._models]
         if isinstance(found[0], list):
             return [np.mean(of_image, axis=0) for of_image in zip(*found, strict=True)]
         return np.mean(found, axis=0)
