@@ -26,8 +26,8 @@ def shares(criterion: str, model: Model, X: Any, calibration: Calibration) -> An
     if isinstance(errors, list):
         if criterion != "reconstruction":
             raise ValueError(
-                f"explain of images of different sizes needs criterion='reconstruction', got {criterion!r}: pass images "
-                "of one size, or take that criterion."
+                f"explain of images of different sizes needs criterion='reconstruction', got {criterion!r}: take that, or "
+                "pass images of one size."
             )
         return [_normalized(error[None])[0] for error in errors]
     if calibration.levels is not None and calibration.levels.size == errors[0].size:
@@ -70,7 +70,9 @@ def _occluded(criterion: str, step: Any, model: Model, seen: Any) -> np.ndarray:
             f"explain with criterion={criterion!r} needs X as one array of numbers: take criterion='reconstruction'."
         )
 
-    def score_of(rows: np.ndarray) -> np.ndarray:
+    def score_of(rows: Any) -> np.ndarray:
+        if hasattr(seen, "columns"):  # whose names the step knows
+            rows = type(seen)(dict(zip(seen.columns, rows.T, strict=True)))
         if criterion == "likelihood":
             return -likelihood_of(step, rows)
         return distances(model.density, codes_of(step, rows))

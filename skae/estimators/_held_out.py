@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import KFold, check_cv
 
+from .._data.arrays import as_array
 from .._utils.checks import check_number
 
 
@@ -31,6 +32,12 @@ def splits_of(splitter: Any, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the rows to train on and those held out."""
     for train, held_out in splitter.split(np.zeros((n, 1))):
         yield np.asarray(train), np.asarray(held_out)
+
+
+def with_rows(A: Any) -> Any:
+    """Return an argument of `fit` as what rows can be taken of: tensors, and what is only like an array, as arrays."""
+    A = as_array(A)
+    return np.asarray(A) if hasattr(A, "__array__") and not hasattr(A, "__len__") else A
 
 
 def count_rows(X: Any) -> int:

@@ -22,7 +22,7 @@ from .._utils.rng import draw_seed
 from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
 from ._code_density import check_density, fit_density
 from ._explanations import shares, typical_of
-from ._held_out import count_rows, find_splitter, splits_of, tail_probabilities, take, take_params, threshold_of
+from ._held_out import count_rows, find_splitter, splits_of, tail_probabilities, take, take_params, threshold_of, with_rows
 from ._html import documented
 from ._outlier_scores import (
     CRITERIA,
@@ -210,8 +210,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any], owner: OutlierDetector) -> None:
         self._check_params()
-        X, y = as_array(gathered(last_step(self.estimator), X)), as_array(y)
-        params = {name: as_array(value) for name, value in params.items()}
+        X, y = as_array(gathered(last_step(self.estimator), X)), with_rows(y)
+        params = {name: with_rows(value) for name, value in params.items()}
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
         n = count_rows(X)

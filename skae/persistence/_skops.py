@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from torch import nn
 
 from .._utils.codec import check_random_state
 from .._utils.sklearn_compat import HARMLESS_TYPES
-from ..estimators import Reconstructor
+from ..estimators import OutlierDetector, Reconstructor
 from ..estimators._base import BaseAutoencoder
 from ..textures import StyleTransfer, TextureSynthesizer
 from ._metadata import from_archive, into_archive
@@ -24,6 +25,7 @@ from ._objects import forget_checkpoint, pack_estimator, unpack_estimator
 
 _PACKED = "_packed"
 _SPARE = 2**20  # bytes
+_ALONE = (BaseAutoencoder, OutlierDetector, Reconstructor, StyleTransfer, TextureSynthesizer)
 
 
 def dumps(estimator: Any, *, optimizer: bool, metadata: Mapping[str, Any] | None = None) -> bytes:
@@ -112,7 +114,9 @@ def _within(value: Any, seen: set[int]) -> Iterator[Any]:
 
 def stands_alone(estimator: Any) -> bool:
     """Whether a safetensors file can hold an estimator: it and the estimators in it are ours, or known."""
-    if not isinstance(estimator, BaseAutoencoder | Reconstructor | StyleTransfer | TextureSynthesizer):
+    if not isinstance(estimator, _ALONE):
         return False
-    inner = [type(found) for found in _within(estimator, set()) if isinstance(found, BaseEstimator)]
+    # Splitters are no estimators, and are made as skops makes them.
+    kinds = (BaseEstimator, BaseCrossValidator, BaseShuffleSplit)
+    inner = [type(found) for found in _within(estimator, set()) if isinstance(found, kinds)]
     return not any(cls.__module__.startswith("sklearn.") and name_of(cls) not in known_names() for cls in inner)

@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +32,16 @@ from skorch.history import History
 from torch import nn
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses, noise
+from skae import (
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    OutlierDetector,
+    Reconstructor,
+    VAEGenerator,
+    bottlenecks,
+    losses,
+    noise,
+)
 from skae._training.net import AutoencoderNet
 from skae._utils.rng import Stream
 from skae.coding import Autoregressive, Factorized
@@ -496,6 +506,13 @@ add("reconstructor filling", lambda: Reconstructor(ae(missing="mask"), filling=S
 add("reconstructor neighbours", lambda: Reconstructor(vae(), filling=KNNImputer(), keep_observed=True), holes)
 add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
+detector = functools.partial(OutlierDetector, cv=2, random_state=0)
+add("detector", lambda: detector(ae(), trim=0.1), frame)
+add("detector standardized splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes)
+add("detector code splitter", lambda: detector(ae(prior="mixture"), criterion="code", cv=ShuffleSplit(1, random_state=0)))
+add("detector likelihood", lambda: detector(vae(), criterion="likelihood"))
+add("detector images", lambda: detector(conv(module__dense=False), criterion="reconstruction"), lambda: sizes())
+add("detector pca", lambda: detector(PCA(2), density="mixture"))
 
 
 @functools.cache
@@ -585,6 +602,8 @@ KEEP_CALLBACKS = [name for name in WAYS if not name.startswith("save")]
 
 def outputs(est, X, y=None, *, all_of_them=True):
     """What an estimator says of X."""
+    if isinstance(est, OutlierDetector):
+        return {name: getattr(est, name)(X) for name in ("score_samples", "predict", "p_values", "explain")}
     found: dict[str, Any] = {"transform": est.transform(X)}
     if not all_of_them:
         return found
