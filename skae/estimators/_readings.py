@@ -18,31 +18,29 @@ from ._base import BaseAutoencoder
 _MOST = 1e150  # beyond which squares overflow
 
 
-def last_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, fitted or not, without what is wrapped around it."""
+def without_wrappers(estimator: Any) -> Any:
+    """Return what a frozen estimator or a fitted search stands for."""
     while True:
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
-        elif isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):  # of a search
+        elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         else:
             return estimator
 
 
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, fitted or not."""
+    estimator = without_wrappers(estimator)
+    return last_step(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+
+
 def seen_by_last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the last step of a fitted estimator, and X as this step sees it."""
-    while True:
-        if isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator, X
+    estimator = without_wrappers(estimator)
+    if not isinstance(estimator, Pipeline):
+        return estimator, X
+    return seen_by_last_step(estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X)
 
 
 def squared_errors(step: Any, X: Any) -> np.ndarray | list[np.ndarray]:

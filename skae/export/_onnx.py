@@ -9,9 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice
 from .._utils.files import write_atomically
+from ..estimators import OutlierDetector
 from ..estimators._base import BaseAutoencoder
 from ._parts import PARTS
 from ._program import model_of, require
+from ._score import Score
 
 
 def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstruct") -> None:
@@ -88,8 +90,10 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     >>> Z.shape, bool(abs(Z - ae.transform(X)).max() < 1e-5)
     ((150, 2), True)
     """
-    check_choice("part", part, tuple(PARTS))
-    if not isinstance(estimator, BaseAutoencoder):
+    if isinstance(estimator, OutlierDetector):
+        part = "score"
+    check_choice("part", part, (*PARTS, "score"))
+    if not isinstance(estimator, BaseAutoencoder if part != "score" else OutlierDetector):
         raise TypeError(
             f"to_onnx exports skae's autoencoders, got {type(estimator).__name__}. For pipelines and Reconstructor, "
             "call skae.export.register_skl2onnx(), and then skl2onnx.to_onnx."
@@ -98,4 +102,5 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     if part == "decoder":
         estimator._refuse_to_decode()
     require("onnx", "onnxscript")
-    write_atomically(path, model_of(PARTS[part](estimator)).SerializeToString())
+    made = Score(estimator) if part == "score" else PARTS[part](estimator)
+    write_atomically(path, model_of(made).SerializeToString())

@@ -548,7 +548,7 @@ def dumped(est, path, trusted=()):
 
 
 # What skops does not trust either where scikit-learn or a callback brings it.
-NOT_OURS = (np.dtype, print, GaussianMixture, nn.Linear, torch.device, torch.optim.Adamax)
+NOT_OURS = (np.dtype, print, GaussianMixture, KFold, ShuffleSplit, nn.Linear, torch.device, torch.optim.Adamax)
 
 
 def in_pipeline(way):
