@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from sklearn.covariance import ledoit_wolf
 from sklearn.mixture import GaussianMixture
 
-from .._density.em import Mixture
+from .._density.em import fit_mixture
 from .._density.prior import fit_prior
+from .._utils.threads import one_blas_thread
 from ._integer_codes import is_integer_density
 
-_FLOOR = 1e-9  # of variances, as a share of the mean one
+_SIZE = 5  # of the mixture
+_ROWS_FOR_EACH = 20  # of its components, at least
+_MOST = 2**19  # entries of all covariances
+_WIDTH = 1e-2  # added to all variances of whitened codes
+_FLOOR = 1e-9  # of variances before, as a share of the mean one
 
 
 def check_density(density: Any) -> None:
@@ -33,8 +39,7 @@ def _scores(density: Any) -> bool:
 def fit_density(density: Any, step: Any, codes: np.ndarray, seed: int) -> Any:
     """Return the density of codes (n, n_codes): that of the estimator if it has one and ``density`` is None.
 
-    Otherwise it is fitted; None is a Gaussian whose covariance is shrunk towards a multiple of the identity by the
-    amount of Ledoit and Wolf (2004), so that there may be more codes than rows.
+    Otherwise it is fitted; None is a mixture of `_SIZE` Gaussians of codes that are whitened first.
     """
     if density is not None:
         return fit_prior(density, codes, seed)
@@ -42,13 +47,17 @@ def fit_density(density: Any, step: Any, codes: np.ndarray, seed: int) -> Any:
     if _takes(found, codes.shape[1]):
         return found
     origin = codes.mean(axis=0)
-    away = codes - origin
-    covariance = ledoit_wolf(away, assume_centered=True)[0] if len(codes) > 1 else np.zeros((codes.shape[1],) * 2)
-    variance = covariance.trace() / len(covariance)
-    covariance.flat[:: len(covariance) + 1] += max(_FLOOR * variance, np.finfo(np.float32).tiny)
-    root = np.linalg.inv(np.linalg.cholesky(covariance)).T
-    one = Mixture(np.ones(1), 0 * origin[None], covariance[None], root[None], bounds=(0.0,), converged=True)
-    return one.as_estimator(origin, reg_covar=0.0, random_state=seed)
+    covariance = ledoit_wolf(codes - origin, assume_centered=True)[0] if len(codes) > 1 else np.eye(len(origin))
+    covariance.flat[:: len(origin) + 1] += max(_FLOOR * covariance.trace() / len(origin), np.finfo(np.float32).tiny)
+    root = np.linalg.cholesky(covariance)
+    white = solve_triangular(root, (codes - origin).T, lower=True).T
+    size = max(1, min(_SIZE, len(codes) // _ROWS_FOR_EACH, _MOST // covariance.size))
+    with one_blas_thread():
+        found = fit_mixture(white, np.ones(len(white)), size, _WIDTH, seed)
+    covariances = root @ found.covariances @ root.T
+    roots = np.linalg.inv(np.linalg.cholesky(covariances)).transpose(0, 2, 1)
+    colored = found._replace(means=found.means @ root.T, covariances=covariances, roots=roots)
+    return colored.as_estimator(origin, reg_covar=_WIDTH, random_state=seed)
 
 
 def _takes(found: Any, width: int) -> bool:

@@ -5,85 +5,77 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
-from .._data.arrays import as_array, check_array
 from ._code_density import distances
-from ._outlier_scores import Calibration, Model, needs_density, needs_errors
-from ._readings import codes_of, gathered, likelihood_of, mean_of_known, seen_by_last_step, squared_errors
+from ._outlier_scores import Calibration, Model, in_units, read_parts
+from ._readings import (
+    as_numbers,
+    codes_of,
+    deviations,
+    gathered,
+    likelihood_of,
+    seen_by_last_step,
+    squared_errors,
+)
 
 
-def shares(criterion: str, model: Model, X: Any, calibration: Calibration) -> Any:
+def shares(names: tuple[str, ...], model: Model, X: Any, calibration: Calibration) -> Any:
     """Return the shares, of the shape of X as the last step sees it; a list for images of different sizes.
 
-    Errors are sums over features. What is not is split by occlusion: a feature counts by how much the score falls when
-    its value is replaced by the median of the rows of the fit.
+    Of several parts it is that of the largest.
+    """
+    if len(names) == 1:
+        return _shares_in(names[0], model, X, calibration)
+    parts = read_parts(names, model, X)
+    largest = in_units(parts, calibration).argmax(axis=0)
+    found = [_shares_in(name, model, X, calibration) for name in parts]
+    if isinstance(found[0], list):
+        return [found[part][i] for i, part in enumerate(largest)]
+    return np.stack(found)[largest, np.arange(len(largest))]
+
+
+def _shares_in(name: str, model: Model, X: Any, calibration: Calibration) -> Any:
+    """Return the shares in one part.
+
+    Squares are summed over features. What is not is split by occlusion: a feature counts by how much the part falls
+    where its value is replaced by the mean of the rows of the fit.
     """
     step, seen = seen_by_last_step(model.estimator, X)
-    if not needs_errors(criterion) and not hasattr(step, "feature_losses"):
-        return _normalized(_occluded(criterion, step, model, seen))
-    errors = squared_errors(step, seen)
-    if isinstance(errors, list):
-        if criterion != "reconstruction":
-            raise ValueError(
-                f"explain of images of different sizes needs criterion='reconstruction', got {criterion!r}: take that, or "
-                "pass images of one size."
-            )
-        return [_normalized(error[None])[0] for error in errors]
-    if calibration.levels is not None and calibration.levels.size == errors[0].size:
-        errors = errors / calibration.levels.reshape(errors.shape[1:])
-    found = _normalized(errors)
-    if not needs_density(criterion) or model.typical is None:
-        return found
-    by_code = _normalized(_occluded("code", step, model, seen))
-    error = mean_of_known(errors.reshape(len(errors), -1), 1) / calibration.error
-    distance = distances(model.density, codes_of(step, seen)) / calibration.distance
-    part = np.divide(error, error + distance, out=np.full(len(error), 0.5), where=error + distance > 0)
-    part = part.reshape(-1, *[1] * (found.ndim - 1))
-    return part * found + (1 - part) * by_code
+    if name == "distance" and model.center is not None:
+        terms = deviations(step, seen, model.center)
+    elif name in ("reconstruction", "standardized", "distance") or hasattr(step, "feature_losses"):
+        terms = squared_errors(step, seen)
+    else:
+        terms = _occluded(name, step, model, seen)
+    if isinstance(terms, list):
+        return [_normalized(term[None])[0] for term in terms]
+    if name == "standardized" and calibration.levels is not None and calibration.levels.size == terms[0].size:
+        terms = terms / calibration.levels.reshape(terms.shape[1:])
+    return _normalized(terms)
 
 
-def typical_of(step: Any, seen: Any) -> np.ndarray | None:
-    """Return the median of each feature of rows as the last step sees them; None where they are no array."""
-    if hasattr(step, "feature_losses"):
-        return None
-    A = gathered(step, seen)
-    if isinstance(A, list | tuple):
-        return None
-    A = _dense(A)
-    known = ~np.isnan(A).all(axis=0)
-    found = np.zeros(A.shape[1:])
-    found[known] = np.nanmedian(A[:, known], axis=0)
-    return found
-
-
-def _dense(A: Any) -> np.ndarray:
-    A = as_array(A)
-    A = A.toarray() if issparse(A) else A
-    return check_array(A, allow_nd=True, ensure_all_finite="allow-nan", dtype=np.float64)
-
-
-def _occluded(criterion: str, step: Any, model: Model, seen: Any) -> np.ndarray:
-    """Return by how much the score falls, not below 0, when one feature after the other is replaced."""
-    if model.typical is None or isinstance(seen, list):
+def _occluded(name: str, step: Any, model: Model, seen: Any) -> np.ndarray:
+    """Return by how much a part falls, not below 0, when one feature after the other is replaced."""
+    A = None if model.center is None else as_numbers(gathered(step, seen))
+    if A is None or model.center is None:
         raise ValueError(
-            f"explain with criterion={criterion!r} needs X as one array of numbers: take criterion='reconstruction'."
+            f"explain of the part {name!r} of the criterion needs X as one array of numbers: take "
+            "criterion='reconstruction'."
         )
 
-    def score_of(rows: Any) -> np.ndarray:
+    def part_of(rows: Any) -> np.ndarray:
         if hasattr(seen, "columns"):  # whose names the step knows
             rows = type(seen)(dict(zip(seen.columns, rows.T, strict=True)))
-        if criterion == "likelihood":
+        if name == "likelihood":
             return -likelihood_of(step, rows)
         return distances(model.density, codes_of(step, rows))
 
-    A = _dense(gathered(step, seen))
-    flat, middle = A.reshape(len(A), -1), model.typical.ravel()
-    whole, found = score_of(A), np.zeros(flat.shape)
+    flat, middle = A.reshape(len(A), -1), np.broadcast_to(model.center, A.shape[1:]).ravel()
+    whole, found = part_of(A), np.zeros(flat.shape)
     for j in range(flat.shape[1]):
         changed = flat.copy()
         changed[:, j] = np.where(np.isnan(flat[:, j]), np.nan, middle[j])
-        found[:, j] = np.maximum(whole - score_of(changed.reshape(A.shape)), 0.0)
+        found[:, j] = np.maximum(whole - part_of(changed.reshape(A.shape)), 0.0)
     return found.reshape(A.shape)
 
 

@@ -1,4 +1,4 @@
-"""Scores of outliers from what an estimator says of rows: parts, their calibration on held-out rows, their sum."""
+"""Scores of outliers: what models say of rows, its units by held-out rows, and the largest of several."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._utils.slots import did_you_mean
 from ._code_density import distances
-from ._readings import by_feature, codes_of, likelihood_of, mean_of_known, seen_by_last_step, squared_errors
+from ._readings import (
+    by_feature,
+    codes_of,
+    deviations,
+    likelihood_of,
+    mean_of_known,
+    seen_by_last_step,
+    squared_errors,
+)
 
-CRITERIA = ("reconstruction", "standardized", "likelihood", "code", "combined")
+PARTS = ("reconstruction", "standardized", "code", "distance", "likelihood")
+COMBINED = ("reconstruction", "code", "distance")
 _HALF = 0.4549  # the median of the square of a standard normal variable
 _LEAST = 1e-3  # of the noise level of a feature, as a share of the mean one
 _TINY = 1e-30
+
+#: What is known of rows before calibration, by the name of the part: (n,), or (n, n_features) of 'standardized'.
+Parts = dict[str, np.ndarray]
 
 
 class Model(NamedTuple):
@@ -20,82 +33,60 @@ class Model(NamedTuple):
 
     estimator: Any
     density: Any = None  #: of its codes, if the criterion needs it
-    typical: np.ndarray | None = None  #: the median of each feature, of the rows as the last step sees them
-
-
-class Parts(NamedTuple):
-    """What is known of rows before calibration; None where the criterion has no use for it."""
-
-    errors: Any = None  #: ndarray of shape (n, n_features)
-    likelihood: Any = None  #: ndarray of shape (n,)
-    distance: Any = None  #: ndarray of shape (n,), of the codes
-
-    def of(self, rows: np.ndarray) -> Parts:
-        """Return the parts of some rows."""
-        return Parts(*(None if part is None else part[rows] for part in self))
-
-
-class PartsMean:
-    """The mean of the parts of each of ``n`` rows over the splits that held it out; NaN for a row that none did."""
-
-    def __init__(self, n: int) -> None:
-        self._counts = np.zeros(n)
-        self._sums: list[np.ndarray | None] | None = None
-
-    def add(self, rows: np.ndarray, parts: Parts) -> None:
-        """Add the parts of the rows that a split holds out."""
-        n = len(self._counts)
-        if self._sums is None:
-            self._sums = [None if part is None else np.zeros((n, *part.shape[1:])) for part in parts]
-        self._counts[rows] += 1
-        for whole, part in zip(self._sums, parts, strict=True):
-            if whole is not None:
-                whole[rows] += part
-
-    def parts(self) -> Parts:
-        """Return the means."""
-        if self._sums is None:
-            raise ValueError("cv must give at least one split.")
-        counts = np.where(self._counts > 0, self._counts, np.nan)
-        means = (None if A is None else A / counts.reshape(-1, *[1] * (A.ndim - 1)) for A in self._sums)
-        return Parts(*means)
+    center: np.ndarray | None = None  #: the mean of the rows as the last step sees them; None if they are no array
 
 
 class Calibration(NamedTuple):
     """What held-out rows say of the units of the parts."""
 
-    levels: np.ndarray | None = None  #: mean squared error of each feature of usual rows
-    error: float = 1.0  #: the median of the errors of rows
-    distance: float = 1.0  #: the median of the distances of codes
+    levels: np.ndarray | None  #: mean squared error of each feature of usual rows, for 'standardized'
+    units: dict[str, tuple[float, float]]  #: median and interquartile range of each part, if there are several
 
 
-def needs_errors(criterion: str) -> bool:
-    """Whether a criterion is made of errors of features."""
-    return criterion in ("reconstruction", "standardized", "combined")
+def parts_of(criterion: Any) -> tuple[str, ...]:
+    """Return the parts of a criterion, a name or several."""
+    names = COMBINED if isinstance(criterion, str) and criterion == "combined" else criterion
+    names = (names,) if isinstance(names, str) else names
+    known = isinstance(names, list | tuple) and all(isinstance(name, str) and name in PARTS for name in names)
+    if not (known and 0 < len({*names}) == len(names)):
+        hint = did_you_mean(criterion, (*PARTS, "combined", "auto"))
+        raise ValueError(
+            f"criterion must be 'auto', 'combined', one of {', '.join(map(repr, PARTS))}, or a list of different ones, "
+            f"got {criterion!r}.{hint}"
+        )
+    return tuple(map(str, names))
 
 
-def needs_density(criterion: str) -> bool:
-    """Whether a criterion is made of the density of codes."""
-    return criterion in ("code", "combined")
-
-
-def read_parts(criterion: str, model: Model, X: Any) -> Parts:
-    """Return what ``criterion`` is made of."""
+def read_parts(names: tuple[str, ...], model: Model, X: Any) -> Parts:
+    """Return what the parts are made of."""
     step, seen = seen_by_last_step(model.estimator, X)
-    return Parts(
-        by_feature(step, squared_errors(step, seen)) if needs_errors(criterion) else None,
-        likelihood_of(step, seen) if criterion == "likelihood" else None,
-        distances(model.density, codes_of(step, seen)) if needs_density(criterion) else None,
-    )
+    found: Parts = {}
+    if "reconstruction" in names or "standardized" in names:
+        errors = by_feature(step, squared_errors(step, seen))
+        if "standardized" in names:
+            found["standardized"] = errors
+        if "reconstruction" in names:
+            found["reconstruction"] = mean_of_known(errors, axis=1)
+    if "code" in names:
+        found["code"] = distances(model.density, codes_of(step, seen))
+    if "distance" in names:
+        terms = squared_errors(step, seen) if model.center is None else deviations(step, seen, model.center)
+        found["distance"] = mean_of_known(by_feature(step, terms), axis=1)
+    if "likelihood" in names:
+        found["likelihood"] = -likelihood_of(step, seen)
+    return found
 
 
-def calibrate(criterion: str, parts: Parts) -> Calibration:
+def calibrate(parts: Parts) -> Calibration:
     """Return the units of the parts of held-out rows, robust to outliers among these."""
-    levels = noise_levels(parts.errors) if criterion == "standardized" else None
-    if criterion != "combined":
-        return Calibration(levels)
-    error, distance = (max(float(np.nanmedian(A)), _TINY) for A in (mean_of_known(parts.errors, 1), parts.distance))
-    return Calibration(levels, error, distance)
+    levels = noise_levels(parts["standardized"]) if "standardized" in parts else None
+    if len(parts) == 1:
+        return Calibration(levels, {})
+    units = {}
+    for name, values in by_row(parts, levels).items():
+        low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75]) if not np.isnan(values).all() else (0.0, 0.0, 1.0)
+        units[name] = float(middle), max(float(high - low), 1e-9 * abs(float(middle)), _TINY)
+    return Calibration(levels, units)
 
 
 def noise_levels(errors: np.ndarray) -> np.ndarray:
@@ -106,12 +97,42 @@ def noise_levels(errors: np.ndarray) -> np.ndarray:
     return np.maximum(levels, max(_LEAST * float(levels.mean()), _TINY))
 
 
-def summed(criterion: str, parts: Parts, calibration: Calibration) -> np.ndarray:
+def by_row(parts: Parts, levels: np.ndarray | None) -> Parts:
+    """Return parts with one value for each row."""
+    if "standardized" not in parts:
+        return parts
+    return parts | {"standardized": mean_of_known(parts["standardized"] / levels, axis=1)}
+
+
+def in_units(parts: Parts, calibration: Calibration) -> np.ndarray:
+    """Return the parts of rows in comparable units, (n_parts, n); a single one as it is."""
+    values = by_row(parts, calibration.levels)
+    if len(values) == 1:
+        return np.stack([*values.values()])
+    return np.stack([(A - calibration.units[name][0]) / calibration.units[name][1] for name, A in values.items()])
+
+
+def largest(parts: Parts, calibration: Calibration) -> np.ndarray:
     """Return the scores of rows (n,), the higher the more anomalous; NaN for a row without a known value."""
-    if criterion == "likelihood":
-        return -parts.likelihood
-    if criterion == "code":
-        return parts.distance
-    errors = parts.errors if calibration.levels is None else parts.errors / calibration.levels
-    errors = mean_of_known(errors, axis=1)
-    return errors if criterion != "combined" else errors / calibration.error + parts.distance / calibration.distance
+    return in_units(parts, calibration).max(axis=0)
+
+
+class PartsMean:
+    """The mean of the parts of each of ``n`` rows over the splits that held it out; NaN for a row that none did."""
+
+    def __init__(self, n: int) -> None:
+        self._counts = np.zeros(n)
+        self._sums: Parts = {}
+
+    def add(self, rows: np.ndarray, parts: Parts) -> None:
+        """Add the parts of the rows that a split holds out."""
+        self._counts[rows] += 1
+        for name, part in parts.items():
+            self._sums.setdefault(name, np.zeros((len(self._counts), *part.shape[1:])))[rows] += part
+
+    def parts(self) -> Parts:
+        """Return the means."""
+        if not self._sums:
+            raise ValueError("cv must give at least one split.")
+        counts = np.where(self._counts > 0, self._counts, np.nan)
+        return {name: A / counts.reshape(-1, *[1] * (A.ndim - 1)) for name, A in self._sums.items()}

@@ -64,13 +64,60 @@ def gathered(step: Any, X: Any) -> Any:
     return step._gather(X) if isinstance(step, BaseAutoencoder) else one_array(X)
 
 
-def _squared(X: Any, X_hat: Any) -> np.ndarray:
+def deviations(step: Any, X: Any, center: np.ndarray) -> np.ndarray | list[np.ndarray]:
+    """Return the squared deviation of each value from ``center``, as `squared_errors` does."""
+    X = gathered(step, X)
+    rows = as_numbers(X)
+    return [_squared(as_array(X[i]), center) for i in range(len(X))] if rows is None else _squared(rows, center)
+
+
+def center_of(step: Any, X: Any) -> np.ndarray | None:
+    """Return the mean of the rows of an array of numbers, that of each channel where samples may have any size.
+
+    None for rows that are no array of numbers.
+    """
+    if hasattr(step, "feature_losses"):
+        return None
+    X = gathered(step, X)
+    rows = as_numbers(X)
+    if rows is None:
+        images = [np.asarray(as_array(X[i]), dtype=np.float64) for i in range(len(X))]
+        free = _free_axes(step, images[0].ndim)
+        return np.nanmean([np.nanmean(image, axis=free, keepdims=True) for image in images], axis=0)
+    free = _free_axes(step, rows.ndim - 1)
+    return mean_of_known(rows, axis=(0, *(axis + 1 for axis in free)), keepdims=True)[0]
+
+
+def _free_axes(step: Any, n_axes: int) -> tuple[int, ...]:
+    """Return the axes of a sample, of ``n_axes``, that may have any length."""
+    if not isinstance(step, BaseAutoencoder):
+        return ()
+    if step.module_.reads_padding:
+        return (step_axis_of(step) - 1,)
+    if not step.module_.any_size:
+        return ()
+    channel_axis = getattr(vars(step).get("layout_"), "channel_axis", None)
+    return tuple(axis for axis in range(n_axes) if channel_axis is None or axis != channel_axis % n_axes)
+
+
+def as_numbers(X: Any) -> np.ndarray | None:
+    """Return rows as a dense array in float64, or None if they are no array of numbers."""
     X = load_if_small(as_array(X))
+    if isinstance(X, list | tuple) and len({np.shape(row) for row in X}) > 1:  # images of different sizes
+        return None
+    if not (hasattr(X, "__array__") or isinstance(X, list | tuple)):  # what reads images one by one
+        return None
     X = X.toarray() if issparse(X) else X
-    rules = {"allow_nd": True, "ensure_2d": False, "ensure_all_finite": "allow-nan", "dtype": np.float64}
-    X, X_hat = check_array(X, **rules), np.asarray(as_array(X_hat), dtype=np.float64)
-    X = X.reshape(X_hat.shape) if X.size == X_hat.size else X
-    return np.square(np.clip(X - X_hat, -_MOST, _MOST))
+    return check_array(X, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan", dtype=np.float64)
+
+
+def _squared(X: Any, X_hat: Any) -> np.ndarray:
+    """Return (X - X_hat)^2, NaN where X is."""
+    rows, X_hat = as_numbers(X), np.asarray(as_array(X_hat), dtype=np.float64)
+    assert rows is not None
+    if rows.ndim < X_hat.ndim:  # a single sample
+        rows = rows.reshape(X_hat.shape)
+    return np.square(np.clip(rows - X_hat, -_MOST, _MOST))
 
 
 def by_feature(step: Any, errors: np.ndarray | list[np.ndarray]) -> np.ndarray:
@@ -89,11 +136,11 @@ def _mean_of(errors: np.ndarray, channel_axis: int | None) -> np.ndarray:
     return mean_of_known(errors.reshape(len(errors), -1, errors.shape[-1]), axis=1)
 
 
-def mean_of_known(A: np.ndarray, axis: int) -> np.ndarray:
+def mean_of_known(A: np.ndarray, axis: int | tuple[int, ...], keepdims: bool = False) -> np.ndarray:
     """Return the mean of what is not NaN; NaN where nothing is known."""
     known = ~np.isnan(A)
-    n = known.sum(axis=axis)
-    return np.where(n > 0, np.where(known, A, 0.0).sum(axis=axis) / np.maximum(n, 1), np.nan)
+    n = known.sum(axis=axis, keepdims=keepdims)
+    return np.where(n > 0, np.where(known, A, 0.0).sum(axis=axis, keepdims=keepdims) / np.maximum(n, 1), np.nan)
 
 
 def codes_of(step: Any, X: Any) -> np.ndarray:

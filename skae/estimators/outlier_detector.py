@@ -11,39 +11,41 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import as_array, validate_data
 from .._data.sources import as_lazy_array
-from .._utils.checks import check_choice, check_number
+from .._utils.checks import check_number
 from .._utils.rng import draw_seed
 from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
+from ..noise import MaskingNoise
 from ._code_density import check_density, fit_density
-from ._explanations import shares, typical_of
-from ._held_out import count_rows, find_splitter, splits_of, tail_probabilities, take, take_params, threshold_of, with_rows
-from ._html import documented
-from ._outlier_scores import (
-    CRITERIA,
-    Calibration,
-    Model,
-    Parts,
-    PartsMean,
-    calibrate,
-    needs_density,
-    needs_errors,
-    read_parts,
-    summed,
+from ._explanations import shares
+from ._held_out import (
+    count_rows,
+    find_splitter,
+    splits_of,
+    tail_probabilities,
+    take,
+    take_params,
+    threshold_of,
+    with_rows,
 )
-from ._readings import codes_of, gathered, last_step, seen_by_last_step
+from ._html import documented
+from ._outlier_scores import Calibration, Model, Parts, PartsMean, calibrate, largest, parts_of, read_parts
+from ._readings import center_of, codes_of, gathered, last_step, seen_by_last_step
 from ._trimming import keep_lowest, outlyingness
+from .transformer import AutoencoderTransformer
 
 _CORE = 0.5  # the share of rows that the first fit of a robust one leaves out
 _STEPS = 2  # of its concentration
 _FITTED = (
     *("estimators_", "densities_", "offset_", "threshold_", "held_out_scores_", "trimmed_", "noise_levels_"),
-    *("n_features_in_", "feature_names_in_", "_units", "_typical"),
+    *("n_features_in_", "feature_names_in_", "parts_", "_units", "_centers"),
 )
 
 
@@ -157,10 +159,10 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     def __init__(
         self,
-        estimator,
+        estimator=None,
         *,
         contamination=0.1,
-        criterion="combined",
+        criterion="auto",
         density=None,
         cv=5,
         trim=0.0,
@@ -210,7 +212,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any], owner: OutlierDetector) -> None:
         self._check_params()
-        X, y = as_array(gathered(last_step(self.estimator), X)), with_rows(y)
+        self.parts_ = self._parts()
+        X, y = as_array(gathered(last_step(self._to_fit()), X)), with_rows(y)
         params = {name: with_rows(value) for name, value in params.items()}
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
@@ -227,8 +230,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         splitter = find_splitter(self.cv, n, seed)
         kept = self._concentrated(X, seed, fit_model) if self.trim else np.ones(n, bool)
         models, parts = self._held_out(X, kept, splitter, fit_model)
-        calibration = calibrate(self.criterion, parts.of(used))
-        scores = summed(self.criterion, parts, calibration)
+        calibration = calibrate({name: part[used] for name, part in parts.items()})
+        scores = largest(parts, calibration)
         known = scores[used & ~np.isnan(scores)]
         if not len(known):
             raise ValueError("No row of X could be scored: each needs a known value, and cv must hold rows out.")
@@ -241,20 +244,20 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def _keep(self, models: list[Model], calibration: Calibration) -> None:
         """Set the attributes that scores are computed from."""
         self.estimators_ = [model.estimator for model in models]
-        if needs_density(self.criterion):
+        if "code" in self.parts_:
             self.densities_ = [model.density for model in models]
         if calibration.levels is not None:
             self.noise_levels_ = calibration.levels
-        self._units = (calibration.error, calibration.distance)
-        self._typical = [model.typical for model in models]
+        self._units = calibration.units
+        self._centers = [model.center for model in models]
 
     def _concentrated(self, X: Any, seed: int, fit_model: Callable[[np.ndarray], Model]) -> np.ndarray:
         """Return a mask of the rows to train on: what fits of a core of rows find usual, again and again."""
         distance = outlyingness(X, seed)
         kept = np.ones(count_rows(X), bool) if distance is None else keep_lowest(distance, _CORE)
         for _ in range(_STEPS):
-            parts = read_parts(self.criterion, fit_model(np.flatnonzero(kept)), X)
-            kept = keep_lowest(summed(self.criterion, parts, calibrate(self.criterion, parts)), float(self.trim))
+            parts = read_parts(self.parts_, fit_model(np.flatnonzero(kept)), X)
+            kept = keep_lowest(largest(parts, calibrate(parts)), float(self.trim))
         return kept
 
     def _held_out(
@@ -264,27 +267,41 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         n = len(kept)
         if splitter is None:
             model = fit_model(np.flatnonzero(kept))
-            return [model], read_parts(self.criterion, model, X)
+            return [model], read_parts(self.parts_, model, X)
         models, found = [], PartsMean(n)
         for train, held_out in splits_of(splitter, n):
             models.append(fit_model(train[kept[train]]))
-            found.add(held_out, read_parts(self.criterion, models[-1], take(X, held_out)))
-        if len({id(model.estimator) for model in models}) == 1 and not needs_density(self.criterion):
+            found.add(held_out, read_parts(self.parts_, models[-1], take(X, held_out)))
+        if len({id(model.estimator) for model in models}) == 1 and not {"code", "distance"} & {*self.parts_}:
             models = models[:1]  # fitted before, and frozen
         return models, found.parts()
 
     def _fit_model(self, X: Any, y: Any, params: dict[str, Any], context: Any, owner: Any, seed: int) -> Model:
-        estimator = clone(self.estimator)
+        estimator = clone(self._to_fit())
         if self.random_state is not None:
             _seed(estimator, seed)
         estimator = fit_part(context, owner, estimator, "estimator", X, y, **params)
-        if self.criterion in ("reconstruction", "standardized"):
+        if not {"code", "distance", "likelihood"} & {*self.parts_}:
             return Model(estimator)
         step, seen = seen_by_last_step(estimator, X)
-        model = Model(estimator, typical=typical_of(step, seen))
-        if not needs_density(self.criterion):
+        model = Model(estimator, center=center_of(step, seen))
+        if "code" not in self.parts_:
             return model
         return model._replace(density=fit_density(self.density, step, codes_of(step, seen), seed))
+
+    def _to_fit(self) -> Any:
+        """Return what is to be fitted, which None stands for."""
+        if self.estimator is not None:
+            return self.estimator
+        network = AutoencoderTransformer(16, noise=MaskingNoise(0.8), max_epochs=20)
+        return make_pipeline(StandardScaler(), network)
+
+    def _parts(self) -> tuple[str, ...]:
+        """Return the parts of the criterion."""
+        if isinstance(self.criterion, str) and self.criterion == "auto":
+            # What was trained on so few values reconstructs outliers no worse than others.
+            return parts_of("combined" if self.estimator is not None else ("code", "distance"))
+        return parts_of(self.criterion)
 
     def _note_features(self, X: Any) -> None:
         if isinstance(X, list):
@@ -296,19 +313,16 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def _check_params(self) -> None:
         check_number("contamination", self.contamination, numbers.Real, 0, 0.5, "right")
         check_number("trim", self.trim, numbers.Real, 0, 0.5, "left")
-        check_choice("criterion", self.criterion, CRITERIA)
         check_density(self.density)
-        step = last_step(self.estimator)
-        if needs_errors(self.criterion) and not any(
-            hasattr(step, name) for name in ("reconstruct", "inverse_transform", "feature_losses")
-        ):
+        step, parts = last_step(self._to_fit()), self._parts()
+        rebuilds = any(hasattr(step, name) for name in ("reconstruct", "inverse_transform", "feature_losses"))
+        if not rebuilds and {"reconstruction", "standardized"} & {*parts}:
             raise TypeError(
                 f"estimator must have reconstruct or inverse_transform with criterion={self.criterion!r}, got "
                 f"{self.estimator!r}."
             )
-        methods = {"score_samples": self.criterion == "likelihood", "transform": needs_density(self.criterion)}
-        for name, needed in methods.items():
-            if needed and not hasattr(step, name):
+        for part, name in (("likelihood", "score_samples"), ("code", "transform")):
+            if part in parts and not hasattr(step, name):
                 raise TypeError(
                     f"estimator must have {name} with criterion={self.criterion!r}, got {self.estimator!r}."
                 )
@@ -317,12 +331,12 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     @property
     def _models(self) -> list[Model]:
-        n = len(self.estimators_)
-        return list(map(Model, self.estimators_, vars(self).get("densities_", [None] * n), self._typical))
+        densities = vars(self).get("densities_", [None] * len(self.estimators_))
+        return list(map(Model, self.estimators_, densities, self._centers))
 
     @property
     def _calibration(self) -> Calibration:
-        return Calibration(vars(self).get("noise_levels_"), *self._units)
+        return Calibration(vars(self).get("noise_levels_"), self._units)
 
     def _gathered(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -347,8 +361,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
             If X does not fit.
         """
         X = self._gathered(X)
-        parts = [read_parts(self.criterion, model, X) for model in self._models]
-        return -np.mean([summed(self.criterion, part, self._calibration) for part in parts], axis=0)
+        calibration = self._calibration
+        return -np.mean([largest(read_parts(self.parts_, model, X), calibration) for model in self._models], axis=0)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute by how much the score of every row exceeds the threshold: outliers are below 0.
@@ -484,7 +498,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
             If X does not fit, or holds images of different sizes and ``criterion`` is more than their error.
         """
         X = self._gathered(X)
-        found = [shares(self.criterion, model, X, self._calibration) for model in self._models]
+        found = [shares(self.parts_, model, X, self._calibration) for model in self._models]
         if isinstance(found[0], list):
             return [np.mean(of_image, axis=0) for of_image in zip(*found, strict=True)]
         return np.mean(found, axis=0)
@@ -500,11 +514,11 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
             The routing.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+        return MetadataRouter(owner=self).add(estimator=self._to_fit(), method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
+        tags.input_tags = get_tags(self._to_fit()).input_tags
         return tags
 
 

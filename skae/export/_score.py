@@ -30,53 +30,60 @@ class Score(Part):
     output_names = ("score", "label")
 
     def __init__(self, detector: Any) -> None:
-        if detector.criterion == "likelihood":
-            raise TypeError("criterion='likelihood' cannot be exported: take another criterion.")
+        if "likelihood" in detector.parts_:
+            raise TypeError("The criterion 'likelihood' cannot be exported: take another one.")
         parts = [_taken_apart(estimator, detector.n_features_in_) for estimator in detector.estimators_]
         super().__init__(parts[0][1])
         densities = detector.__dict__.get("densities_", [None] * len(parts))
-        models = [_Model(*part, density) for part, density in zip(parts, densities, strict=True)]
+        triples = zip(parts, densities, detector._centers, strict=True)
+        models = [_Model(*part, density, center) for part, density, center in triples]
         self.models = nn.ModuleList(models)
         self.module = models[0].whole.module
-        self.criterion, self.offset = detector.criterion, detector.offset_
+        self.names, self.units, self.offset = detector.parts_, detector._units, detector.offset_
         levels = detector.__dict__.get("noise_levels_")
         self.levels = None if levels is None else torch.as_tensor(levels)
-        self.error, self.distance = detector._units
         self.eval()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (n,) and labels (n,) of samples (n, *row_shape)."""
-        score = torch.stack([self._score(*model(x)) for model in self.models]).mean(dim=0)
+        score = -torch.stack([self._largest(model, x) for model in self.models]).mean(dim=0)
         return score.float(), torch.where(score >= self.offset, 1, -1)
 
-    def _score(self, errors: Tensor, distance: Tensor) -> Tensor:
-        if self.criterion == "code":
-            return -distance
-        errors = errors if self.levels is None else errors / self.levels
-        known = ~errors.isnan()
-        error = torch.where(known, errors, 0.0).sum(1) / known.sum(1)
-        return -error if self.criterion != "combined" else -error / self.error - distance / self.distance
+    def _largest(self, model: Any, x: Tensor) -> Tensor:
+        x = model.scaled(x.double())
+        parts: dict[str, Tensor] = {}
+        if {"reconstruction", "standardized"} & {*self.names}:
+            errors = (x - model.whole(x).double()).square().flatten(1)
+            parts["reconstruction"] = _mean_of_known(errors)
+            if self.levels is not None:
+                parts["standardized"] = _mean_of_known(errors / self.levels)
+        if "code" in self.names:
+            parts["code"] = model.density(model.encoder(x).double().flatten(1))
+        if "distance" in self.names:
+            parts["distance"] = _mean_of_known((x - model.center).square().flatten(1))
+        if len(self.names) == 1:
+            return parts[self.names[0]]
+        in_units = [(parts[name] - self.units[name][0]) / self.units[name][1] for name in self.names]
+        return torch.stack(in_units).amax(dim=0)
 
 
 class _Model(nn.Module):
-    """What one model of a detector says of samples: squared errors (n, n_features), and distances of codes (n,)."""
+    """What one model of a detector consists of."""
 
-    def __init__(self, scalers: list[Any], estimator: Any, density: Any) -> None:
+    def __init__(self, scalers: list[Any], estimator: Any, density: Any, center: Any) -> None:
         super().__init__()
         self.scales = [tuple(map(torch.as_tensor, found)) for found in scalers]
         self.whole = Reconstruction(estimator, dtype=torch.float64)
-        self.encoder = None if density is None else Encoder(estimator, maps=False, dtype=torch.float64)
+        self.encoder = Encoder(estimator, maps=False, dtype=torch.float64)
+        self.encoder.module = self.whole.module  # once in the file
         self.density = None if density is None else _Mixture(density)
+        self.center = None if center is None else torch.as_tensor(center)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return errors and distances; 0 without a density."""
-        x = x.double()
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return samples as the autoencoder sees them."""
         for slope, shift in self.scales:
             x = x * slope + shift
-        errors = (x - self.whole(x).double()).square().flatten(1)
-        if self.encoder is None or self.density is None:
-            return errors, errors.new_zeros(())
-        return errors, self.density(self.encoder(x).double().flatten(1))
+        return x
 
 
 class _Mixture(nn.Module):
@@ -85,7 +92,7 @@ class _Mixture(nn.Module):
     def __init__(self, density: Any) -> None:
         super().__init__()
         if not (isinstance(density, GaussianMixture) and density.covariance_type == "full"):
-            raise TypeError(f"Only densities that are Gaussian mixtures with full covariances are exported, got {density!r}.")
+            raise TypeError(f"Only Gaussian mixtures with full covariances are exported as densities, got {density!r}.")
         self.means, self.roots = (torch.as_tensor(A) for A in (density.means_, density.precisions_cholesky_))
         logs = np.log(density.weights_) + np.log(np.diagonal(density.precisions_cholesky_, axis1=1, axis2=2)).sum(1)
         self.logs = torch.as_tensor(logs - 0.5 * density.means_.shape[1] * math.log(2 * math.pi))
@@ -95,6 +102,11 @@ class _Mixture(nn.Module):
         """Return minus the log-density of codes (n, n_codes), above its least."""
         away = torch.einsum("nkd,kde->nke", z[:, None] - self.means, self.roots)
         return (-torch.logsumexp(self.logs - 0.5 * away.square().sum(2), dim=1) - self.least).clamp(min=0)
+
+
+def _mean_of_known(values: Tensor) -> Tensor:
+    known = ~values.isnan()
+    return torch.where(known, values, 0.0).sum(1) / known.sum(1)
 
 
 def _taken_apart(estimator: Any, n_features: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], Any]:
