@@ -105,9 +105,9 @@ def as_numbers(X: Any) -> np.ndarray | None:
     X = load_if_small(as_array(X))
     if isinstance(X, list | tuple) and len({np.shape(row) for row in X}) > 1:  # images of different sizes
         return None
+    X = X.toarray() if issparse(X) else X
     if not (hasattr(X, "__array__") or isinstance(X, list | tuple)):  # what reads images one by one
         return None
-    X = X.toarray() if issparse(X) else X
     return check_array(X, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan", dtype=np.float64)
 
 

@@ -58,27 +58,34 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator, default=None
         An autoencoder; or another estimator with ``reconstruct``, or with ``transform`` and ``inverse_transform``, such
         as PCA; or a pipeline that ends in one. `fit` trains clones, so a `sklearn.frozen.FrozenEstimator` stays as it
-        was fitted, and the rows of `fit` only set the threshold.
+        was fitted, and the rows of `fit` only set the threshold. None is for tables: a `StandardScaler` and
+        ``AutoencoderTransformer(16, noise=MaskingNoise(0.8), max_epochs=20)``.
     contamination : float, default=0.1
         Share of the rows, in (0, 0.5], that is called outliers, of rows like those of `fit`: the rate of false alarms
         if these are clean.
-    criterion : {'combined', 'reconstruction', 'standardized', 'code', 'likelihood'}, default='combined'
-        What the score of a row measures, all in the units that the last step of a pipeline sees:
+    criterion : str or list of str, default='auto'
+        What the score of a row measures, in the units that the last step of a pipeline sees:
 
-        - 'reconstruction' is the mean squared error of the values that are known;
-        - 'standardized' is the mean squared error where each feature is divided by its own noise level first
+        - 'reconstruction': the mean squared error of the values that are known;
+        - 'standardized': the mean squared error, where each feature is divided by its own noise level first
           (``noise_levels_``), for features that are reconstructed more and less exactly;
-        - 'code' is how unlikely the code is under ``density``: half the squared Mahalanobis distance for a Gaussian;
-        - 'combined' is COMBINED;
-        - 'likelihood' is minus the ``score_samples`` of the estimator: a bound of the log-likelihood of a
+        - 'code': how unlikely the code is under ``density``, minus its logarithm, above the least that this can be;
+        - 'distance': the mean squared deviation from the mean of the rows of `fit`, which shows what an autoencoder
+          extrapolates to all too well;
+        - 'likelihood': minus the ``score_samples`` of the estimator: a bound of the log-likelihood of a
           `VAEGenerator`, the loss of other autoencoders, the probabilistic model of PCA.
+
+        Of a list the largest counts, each in its own unit: less its median, and divided by its interquartile range,
+        both over rows held out. 'combined' is ``['reconstruction', 'code', 'distance']``. 'auto' is the same for an
+        estimator that is given, and ``['code', 'distance']`` for that of None, which was trained on so few values
+        that it reconstructs outliers as well as others.
     density : 'mixture' or density estimator, default=None
-        Density of the codes, for 'code' and 'combined': a mixture whose size is chosen, or an estimator with ``fit``
-        and ``score_samples``, of which clones are fitted. None is the ``prior_`` of the estimator, if it has one, or
-        else a Gaussian with a covariance shrunk as by Ledoit and Wolf (2004).
+        Density of the codes, for the criterion 'code': a mixture whose size is chosen, or an estimator with ``fit`` and
+        ``score_samples``, of which clones are fitted. None is the ``prior_`` of the estimator, if it has one, or else
+        a mixture of five Gaussians, of fewer for less than 100 rows.
     cv : int, splitter or iterable, default=5
         Which rows are held out from which model: the number of shuffled folds; a splitter, such as
         ``ShuffleSplit(1, test_size=0.2)`` for a single model; or pairs of indices (train, held out). None holds nothing
@@ -95,7 +102,9 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     estimators_ : list of estimator
         The fitted models, one for each fold.
     densities_ : list of density estimator
-        The density of the codes of each model, where ``criterion`` needs one.
+        The density of the codes of each model, with the criterion 'code'.
+    parts_ : tuple of str
+        The parts of the criterion.
     offset_ : float
         Scores below it are those of outliers: ``decision_function(X)`` is ``score_samples(X) - offset_``.
     threshold_ : float
@@ -106,7 +115,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     trimmed_ : ndarray of shape (n_samples,), bool
         The rows that ``trim`` has left out.
     noise_levels_ : ndarray of shape (n_features,)
-        Mean squared error of each feature in usual rows, by its median over rows held out; where ``criterion`` uses it.
+        Mean squared error of each feature in usual rows, by its median over rows held out; with 'standardized'.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -129,9 +138,9 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     concentration steps of Rousseeuw and Van Driessen (2006), and from there on these rows are not trained on. They have
     scores as the others have, so ``contamination`` keeps its meaning.
 
-    Of images and sequences of any size ``criterion`` takes errors as the mean of each channel, and codes as the mean
-    over positions. A `fit` parameter with one entry for each row, such as ``sample_weight``, is cut as X is; rows of
-    weight 0 do not count for the threshold.
+    Of images and sequences of any size the criteria take errors as the mean of each channel, and codes as the mean
+    over positions. Of rows that are no array of numbers 'distance' is the error. A `fit` parameter with one entry for
+    each row, such as ``sample_weight``, is cut as X is; rows of weight 0 do not count for the threshold.
 
     References
     ----------
@@ -139,8 +148,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Intelligence 74, 2015.
     P. J. Rousseeuw, K. Van Driessen, "Computing LTS regression for large data sets", Data Mining and Knowledge
     Discovery 12, 2006.
-    O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", Journal of
-    Multivariate Analysis 88, 2004.
+    S. Hawkins, H. He, G. Williams, R. Baxter, "Outlier detection using replicator neural networks", DaWaK, 2002.
+    B. Zong et al., "Deep autoencoding Gaussian mixture model for unsupervised anomaly detection", ICLR, 2018.
 
     Examples
     --------
@@ -353,7 +362,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            Minus the mean of what ``criterion`` says by each model; NaN for a row without a known value.
+            Minus the mean over the models of what ``criterion`` measures; NaN for a row without a known value.
 
         Raises
         ------
@@ -476,10 +485,10 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def explain(self, X: Any) -> Any:
         """Compute the share that each feature has in the score of every row.
 
-        A squared error is a sum over features, and each has its term. How unlikely a code or a row is, is not: there a
-        feature counts by how much the score falls where its value is replaced by its median in `fit`, and not at all
-        where it rises. That takes as many passes over X as it has features. Parts of 'combined' are split each by
-        itself.
+        A squared error or deviation is a sum over features, and each has its term. How unlikely a code or a row is, is
+        not: there a feature counts by how much the score falls where its value is replaced by its mean in `fit`, and
+        not at all where it rises, which takes as many passes over X as it has features. Of several parts of the
+        criterion the share is that in the largest. The result is the mean over the models.
 
         Parameters
         ----------
@@ -495,7 +504,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         Raises
         ------
         ValueError
-            If X does not fit, or holds images of different sizes and ``criterion`` is more than their error.
+            If X does not fit, or is a list of images of different sizes and the criterion has 'code' or 'likelihood'.
         """
         X = self._gathered(X)
         found = [shares(self.parts_, model, X, self._calibration) for model in self._models]
