@@ -119,8 +119,8 @@ def skip_what_is_otherwise(estimator, check):
     """Skip checks that cannot hold, or not to the last digit."""
     name = repr(check)
     if isinstance(estimator, OutlierDetector) and estimator.cv is not None and "check_outliers" in name:
-        # They hold with cv=None, where rows are judged by the model that was trained on them.
-        pytest.skip("`fit_predict` judges rows by models that were not trained on them, and `predict` by all models")
+        # They hold with cv=None, where rows are scored by the model that was trained on them.
+        pytest.skip("`fit_predict` scores rows by models that were not trained on them, and `predict` by all models")
     if isinstance(estimator, OutlierDetector | Reconstructor) and "check_methods_subset_invariance" in name:
         # `Reconstructor` is held to a wider tolerance in tests/estimators/test_imputer_properties.py.
         pytest.skip("on some processors a batch of another size changes the last digit of float32")

@@ -1,4 +1,4 @@
-"""The density of codes that an outlier detector judges rows by."""
+"""The density of codes that an outlier detector scores rows by."""
 
 from __future__ import annotations
 

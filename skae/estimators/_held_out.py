@@ -77,7 +77,7 @@ def threshold_of(scores: np.ndarray, share: float) -> float:
     """Return the score above which a ``share`` of new rows is expected to lie.
 
     Of n scores of rows like the new ones the i-th largest is exceeded with probability i / (n + 1), whatever their
-    distribution; between two of them it is interpolated. No share less than 1 / (n + 1) can be told by n scores.
+    distribution; between two of them it is interpolated. No share less than 1 / (n + 1) can be resolved by n scores.
     """
     return float(np.quantile(scores, 1 - share, method="weibull"))
 

@@ -29,7 +29,7 @@ Parts = dict[str, np.ndarray]
 
 
 class Model(NamedTuple):
-    """A fitted estimator, and what it is judged with."""
+    """A fitted estimator, and what it is scored with."""
 
     estimator: Any
     density: Any = None  #: of its codes, if the criterion needs it

@@ -53,8 +53,8 @@ _FITTED = (
 class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, BaseEstimator):
     r"""Decide which rows are outliers, by what an autoencoder, PCA or a pipeline that ends in one makes of them.
 
-    Every row is judged by models that were not trained on it: `fit` trains one on the rest of each fold, and the
-    threshold is a quantile of the scores of the rows held out. New rows are judged by the mean score of these models.
+    Every row is scored by models that were not trained on it: `fit` trains one on the rest of each fold, and the
+    threshold is a quantile of the scores of the rows held out. New rows are scored by the mean score of these models.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     -----
     Of n scores of rows like the new ones, the i-th lowest is undercut with probability i / (n + 1), whatever their
     distribution; ``offset_`` lies between two of them where ``contamination`` demands it. A share below 1 / (n + 1)
-    cannot be told by n rows. Under the mean of the models these hold nearly, as for the cross-conformal prediction of
-    Vovk (2015): a new row is judged by all models, a row held out by one.
+    cannot be resolved by n rows. Under the mean of the models these hold nearly, as for the cross-conformal prediction of
+    Vovk (2015): a new row is scored by all models, a row held out by one.
 
     With ``trim`` a first model is trained on the half of the rows that is nearest to the center, by robust distances
     along robust axes. It ranks all rows, the next is trained on all but the share with the highest scores, as in the
@@ -399,7 +399,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def predict(self, X: Any) -> np.ndarray:
         """Tell outliers from usual rows.
 
-        Rows of `fit` are not held out here: `fit_predict` judges them.
+        Rows of `fit` are not held out here: `fit_predict` scores them.
 
         Parameters
         ----------
@@ -433,7 +433,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         Returns
         -------
         labels : ndarray of shape (n_samples,), int
-            -1 for outliers, 1 for others. A row that was never held out is judged as `predict` does.
+            -1 for outliers, 1 for others. A row that was never held out is scored as `predict` does.
 
         Raises
         ------

@@ -70,7 +70,7 @@ def test_scores_rank_and_the_threshold_decides(table, strange, criterion):
     assert is_outlier_detector(found)
 
 
-def test_each_row_is_judged_by_models_of_other_rows(table):
+def test_each_row_is_scored_by_models_of_other_rows(table):
     folds = KFold(3)
     found = detector(criterion="reconstruction", cv=folds).fit(table)
     assert len(found.estimators_) == 3
@@ -81,9 +81,7 @@ def test_each_row_is_judged_by_models_of_other_rows(table):
         np.testing.assert_allclose(found.held_out_scores_[held_out], -errors)
         np.testing.assert_allclose(model.components_, pca.components_)
     new = table + 0.1
-    of_each = [
-        np.square(new - pca.inverse_transform(pca.transform(new))).mean(axis=1) for pca in found.estimators_
-    ]
+    of_each = [np.square(new - pca.inverse_transform(pca.transform(new))).mean(axis=1) for pca in found.estimators_]
     np.testing.assert_allclose(found.score_samples(new), -np.mean(of_each, axis=0))
     assert not detector().fit(table).trimmed_.any()
 
@@ -142,7 +140,7 @@ def test_rate_of_false_alarms_on_new_rows(contamination):
     assert np.mean(rates) == pytest.approx(contamination, abs=0.02)
 
 
-def test_without_folds_the_rows_are_judged_by_their_own_model(table):
+def test_without_folds_the_rows_are_scored_by_their_own_model(table):
     found = detector(cv=None).fit(table)
     assert len(found.estimators_) == 1
     np.testing.assert_allclose(found.score_samples(table), found.held_out_scores_)

@@ -508,8 +508,13 @@ add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
 detector = functools.partial(OutlierDetector, cv=2, random_state=0)
 add("detector", lambda: detector(ae(), trim=0.1), frame)
-add("detector standardized splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes)
-add("detector code splitter", lambda: detector(ae(prior="mixture"), criterion="code", cv=ShuffleSplit(1, random_state=0)))
+add(
+    "detector standardized splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes
+)
+add(
+    "detector code splitter",
+    lambda: detector(ae(prior="mixture"), criterion="code", cv=ShuffleSplit(1, random_state=0)),
+)
 add("detector likelihood", lambda: detector(vae(), criterion="likelihood"))
 add("detector images", lambda: detector(conv(module__dense=False), criterion="reconstruction"), lambda: sizes())
 add("detector pca", lambda: detector(PCA(2), density="mixture"))
