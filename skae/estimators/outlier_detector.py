@@ -130,8 +130,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     -----
     Of n scores of rows like the new ones, the i-th lowest is undercut with probability i / (n + 1), whatever their
     distribution; ``offset_`` lies between two of them where ``contamination`` demands it. A share below 1 / (n + 1)
-    cannot be resolved by n rows. Under the mean of the models these hold nearly, as for the cross-conformal prediction of
-    Vovk (2015): a new row is scored by all models, a row held out by one.
+    cannot be resolved by n rows. Under the mean of the models these hold nearly, as for the cross-conformal prediction
+    of Vovk (2015): a new row is scored by all models, a row held out by one.
 
     With ``trim`` a first model is trained on the half of the rows that is nearest to the center, by robust distances
     along robust axes. It ranks all rows, the next is trained on all but the share with the highest scores, as in the

@@ -32,7 +32,7 @@ class Score(Part):
     def __init__(self, detector: Any) -> None:
         if "likelihood" in detector.parts_:
             raise TypeError("The criterion 'likelihood' cannot be exported: take another one.")
-        parts = [_taken_apart(estimator, detector.n_features_in_) for estimator in detector.estimators_]
+        parts = [_taken_apart(estimator) for estimator in detector.estimators_]
         super().__init__(parts[0][1])
         densities = detector.__dict__.get("densities_", [None] * len(parts))
         triples = zip(parts, densities, detector._centers, strict=True)
@@ -40,6 +40,9 @@ class Score(Part):
         self.models = nn.ModuleList(models)
         self.module = models[0].whole.module
         self.names, self.units, self.offset = detector.parts_, detector._units, detector.offset_
+        if "code" in self.names and self.needs_free_axes:
+            raise TypeError("The criterion 'code' of images of any size cannot be exported: take 'reconstruction'.")
+        self.any_size = self.any_size and "code" not in self.names  # a density is one of codes of one width
         levels = detector.__dict__.get("noise_levels_")
         self.levels = None if levels is None else torch.as_tensor(levels)
         self.eval()
@@ -109,7 +112,7 @@ def _mean_of_known(values: Tensor) -> Tensor:
     return torch.where(known, values, 0.0).sum(1) / known.sum(1)
 
 
-def _taken_apart(estimator: Any, n_features: int) -> tuple[list[tuple[np.ndarray, np.ndarray]], Any]:
+def _taken_apart(estimator: Any) -> tuple[list[tuple[np.ndarray, np.ndarray]], Any]:
     """Return slopes and shifts of the scalers of a pipeline, and the autoencoder at its end."""
     estimator = without_wrappers(estimator)
     scalers = []
@@ -118,7 +121,7 @@ def _taken_apart(estimator: Any, n_features: int) -> tuple[list[tuple[np.ndarray
             is_affine = isinstance(step, MaxAbsScaler | MinMaxScaler | RobustScaler | StandardScaler)
             if not is_affine or getattr(step, "clip", False):
                 raise TypeError(f"Before the autoencoder only scalers of scikit-learn are exported, got {step!r}.")
-            shift, sum_of_both = np.asarray(step.transform(np.arange(2.0)[:, None].repeat(n_features, axis=1)))
+            shift, sum_of_both = np.asarray(step.transform(np.arange(2.0)[:, None].repeat(step.n_features_in_, axis=1)))
             scalers.append((sum_of_both - shift, shift))
         estimator = without_wrappers(estimator.steps[-1][1])
     if not isinstance(estimator, BaseAutoencoder):
