@@ -702,7 +702,7 @@ def test_detectors_that_are_not_exported(tmp_path):
         to_onnx(detector, tmp_path / "score.onnx", part="encoder")
     with pytest.raises(TypeError, match="part='score' needs an OutlierDetector"):
         to_onnx(small().fit(X), tmp_path / "score.onnx", part="score")
-    crops = [rows(9, 8, seed=seed) for seed in range(4)]
+    crops = [rows(9, side, seed=side) for side in (8, 9, 10)]
     inner = ConvAutoencoder(2, module__dense=False, module__channels=(3,), **TRAINING)
     with pytest.raises(TypeError, match="'code' of images of any size"):
         to_onnx(OutlierDetector(inner, cv=None).fit(crops), tmp_path / "score.onnx")

@@ -40,8 +40,6 @@ class Score(Part):
         self.models = nn.ModuleList(models)
         self.module = models[0].whole.module
         self.names, self.units, self.offset = detector.parts_, detector._units, detector.offset_
-        if "code" in self.names and self.needs_free_axes:
-            raise TypeError("The criterion 'code' of images of any size cannot be exported: take 'reconstruction'.")
         self.any_size = self.any_size and "code" not in self.names  # a density is one of codes of one width
         levels = detector.__dict__.get("noise_levels_")
         self.levels = None if levels is None else torch.as_tensor(levels)
@@ -80,6 +78,8 @@ class _Model(nn.Module):
         self.encoder = Encoder(estimator, maps=False, dtype=torch.float64)
         self.encoder.module = self.whole.module  # once in the file
         self.density = None if density is None else _Mixture(density)
+        if density is not None and density.n_features_in_ != estimator.module_.n_codes:  # means over positions
+            raise TypeError("The criterion 'code' of images of any size cannot be exported: take 'reconstruction'.")
         self.center = None if center is None else torch.as_tensor(center)
 
     def scaled(self, x: Tensor) -> Tensor:
