@@ -652,8 +652,10 @@ def test_torch_export_of_stochastic_parts(name):
 
 DETECTORS = {
     "reconstruction": (lambda: small(), {"criterion": "reconstruction", "cv": None}),
-    "pipeline": (lambda: make_pipeline(RobustScaler(), MinMaxScaler(), small().set_params(prior="mixture")), {"cv": 2}),
-    "standardized": (lambda: small().set_params(missing="mask"), {"criterion": ["standardized", "distance"]}),
+    "pipeline": (
+        lambda: make_pipeline(RobustScaler(), MinMaxScaler(), small().set_params(missing="mask")),
+        {"criterion": ["standardized", "code", "distance"], "cv": 2},
+    ),
 }
 
 
@@ -668,13 +670,12 @@ def assert_detector_equal(detector, X, path):
     assert (score.dtype, label.dtype) == (np.float32, np.int64)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "reconstruction")) for n in DETECTORS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DETECTORS)
 def test_score_of_detector(name, tmp_path):
     make, params = DETECTORS[name]
     X = rows(60, 7) * np.arange(1, 8, dtype=np.float32) + 100
-    X[::5, 2] = np.nan if name == "standardized" else 0
+    X[::5, 2] = np.nan if name == "pipeline" else 0
     assert_detector_equal(OutlierDetector(make(), **{"cv": None, "random_state": 0} | params).fit(X), X, tmp_path)
 
 

@@ -87,7 +87,7 @@ DEFAULTS = [
     AutoencoderTransformer(),
     ConvAutoencoder(3, input_shape=(1, -1)),
     Reconstructor(AutoencoderTransformer(3, random_state=0)),
-    OutlierDetector(cv=2),
+    OutlierDetector(cv=None),
 ]
 
 LEFT_OUT = [

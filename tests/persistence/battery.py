@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -508,16 +508,7 @@ add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
 detector = functools.partial(OutlierDetector, cv=2, random_state=0)
 add("detector", lambda: detector(ae(), trim=0.1), frame)
-add(
-    "detector standardized splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes
-)
-add(
-    "detector code splitter",
-    lambda: detector(ae(prior="mixture"), criterion="code", cv=ShuffleSplit(1, random_state=0)),
-)
-add("detector likelihood", lambda: detector(vae(), criterion="likelihood"))
-add("detector images", lambda: detector(conv(module__dense=False), criterion="reconstruction"), lambda: sizes())
-add("detector pca", lambda: detector(PCA(2), density="mixture"))
+add("detector splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes)
 
 
 @functools.cache
@@ -553,7 +544,7 @@ def dumped(est, path, trusted=()):
 
 
 # What skops does not trust either where scikit-learn or a callback brings it.
-NOT_OURS = (np.dtype, print, GaussianMixture, KFold, ShuffleSplit, nn.Linear, torch.device, torch.optim.Adamax)
+NOT_OURS = (np.dtype, print, GaussianMixture, KFold, nn.Linear, torch.device, torch.optim.Adamax)
 
 
 def in_pipeline(way):
