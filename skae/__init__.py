@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         noise,
         persistence,
         plotting,
+        tables,
         textures,
     )
 
@@ -44,6 +45,7 @@ _MODULES = (
     "noise",
     "persistence",
     "plotting",
+    "tables",
     "textures",
 )
 

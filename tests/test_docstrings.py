@@ -5,9 +5,36 @@ import inspect
 from numpydoc.validate import validate
 
 import skae
-from skae import bottlenecks, coding, datasets, export, losses, metrics, nn, noise, persistence, plotting, textures
+from skae import (
+    bottlenecks,
+    coding,
+    datasets,
+    export,
+    losses,
+    metrics,
+    nn,
+    noise,
+    persistence,
+    plotting,
+    tables,
+    textures,
+)
 
-MODULES = [skae, nn, losses, noise, bottlenecks, coding, datasets, export, metrics, persistence, plotting, textures]
+MODULES = [
+    skae,
+    nn,
+    losses,
+    noise,
+    bottlenecks,
+    coding,
+    datasets,
+    export,
+    metrics,
+    persistence,
+    plotting,
+    tables,
+    textures,
+]
 PUBLIC = {f"{module.__name__}.{name}": getattr(module, name) for module in MODULES for name in module.__all__}
 del PUBLIC["skae.persistence.TRUSTED_TYPES"]  # a list, which the module describes
 

@@ -15,7 +15,7 @@ LAYERS = [
     ["_module"],
     ["_training"],
     ["estimators"],
-    ["textures"],
+    ["textures", "tables"],
     ["coding", "datasets", "export", "metrics", "persistence", "plotting"],
     [""],  # skae/__init__.py
 ]

@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
 from skae.bottlenecks import KSparse
 from skae.losses import Bernoulli, DiscretizedLogistic, Laplace
+from skae.tables import TableAutoencoder, TableEncoder
 
 
 class SquashedBernoulli(Bernoulli):
@@ -75,10 +76,12 @@ ESTIMATORS = [
     ConvAutoencoder(1, module__dense=False, module__normalization="batch", **CONV),
     Reconstructor(PCA(1), filling=SimpleImputer(keep_empty_features=True), keep_observed=True),
     Reconstructor(ConvAutoencoder(3, missing="mask", random_state=0, **CONV), keep_observed=True),
+    TableEncoder(),
+    TableAutoencoder(VAEGenerator(2, missing="mask", random_state=0, **TINY)),
 ]
-QUICK = [*(ESTIMATORS[i] for i in (0, 4, 5, 7, 9)), OutlierDetector(PCA(1), trim=0.1)]
+QUICK = [*(ESTIMATORS[i] for i in (0, 4, 5, 7, 9, 10)), OutlierDetector(PCA(1), trim=0.1)]
 OTHERS = [
-    *(ESTIMATORS[i] for i in (1, 2, 3, 6, 8)),
+    *(ESTIMATORS[i] for i in (1, 2, 3, 6, 8, 11)),
     OutlierDetector(AutoencoderTransformer(1, missing="mask", **TINY), criterion="standardized", cv=None),
 ]
 DEFAULTS = [
@@ -153,7 +156,7 @@ def test_check_estimator_with_defaults(estimator, check):
     "estimator",
     # One of each class is enough between commits.
     [
-        pytest.param(estimator, marks=[pytest.mark.slow] * (i not in (0, 5, 9)))
+        pytest.param(estimator, marks=[pytest.mark.slow] * (i not in (0, 5, 9, 10)))
         for i, estimator in enumerate(ESTIMATORS)
     ],
     ids=range(len(ESTIMATORS)),

@@ -16,7 +16,8 @@ _MOST = 3  # columns listed by name
 
 def in_columns(columns: Sequence[int] | np.ndarray, names: Any = None) -> str:
     """Format column indices: ``"column 'age'"``, ``"columns 0, 2, 3 and 5 more"``; ``names`` are all column names."""
-    shown = [repr(str(names[i])) if names is not None else str(i) for i in columns[:_MOST]]
+    named = columns if names is None else [names[i] for i in columns]
+    shown = [repr(str(name)) if isinstance(name, str) else str(name) for name in named[:_MOST]]
     rest = len(columns) - len(shown)
     text = ", ".join(shown[:-1] if len(shown) > 1 and not rest else shown)
     text += f" and {rest} more" if rest else f" and {shown[-1]}" if len(shown) > 1 else ""

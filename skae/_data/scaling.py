@@ -15,8 +15,8 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def mean_and_scale(
-    X: Any, sample_weight: np.ndarray | None = None, *, by_channel: bool = False
-) -> tuple[np.ndarray, float]:
+    X: Any, sample_weight: np.ndarray | None = None, *, by_channel: bool = False, by_feature: bool = False
+) -> tuple[np.ndarray, Any]:
     """Compute the mean of each feature and the standard deviation about these means, without NaN, in one pass.
 
     Computed in float64, so that large offsets of features lose no precision. Slices are combined as in Chan, Golub and
@@ -31,12 +31,15 @@ def mean_and_scale(
     by_channel : bool, default=False
         Whether X contains sequences (n_samples, length) or (n_samples, length, n_channels), with one mean per channel.
 
+    by_feature : bool, default=False
+        Whether each feature has a scale of its own.
+
     Returns
     -------
     mean : ndarray of shape X.shape[1:] or (n_channels,), float64
         0 for features without known values; exact for constant features.
-    scale : float
-        Root mean squared deviation over all known values; 1 if X is constant.
+    scale : float, or ndarray of the shape of ``mean``
+        Root mean squared deviation over all known values, or those of a feature; 1 if these are all equal.
     """
     shape = (X.shape[2:] or (1,)) if by_channel else X.shape[1:]
     n_features = math.prod(shape)
@@ -62,6 +65,10 @@ def mean_and_scale(
     # The sum of many equal values is subject to rounding.
     constant = (low == high) & (count > 0)
     mean[constant], square[constant] = low[constant], 0.0
+    if by_feature:
+        scales = np.sqrt(np.divide(square, count, out=np.zeros(n_features), where=count > 0))
+        scales[scales <= np.maximum(10 * _EPS * np.abs(mean), float(np.finfo(np.float32).tiny))] = 1.0
+        return mean.reshape(shape), scales.reshape(shape)
     scale = math.sqrt(square.sum() / count.sum())
     rounding = math.sqrt(((10 * _EPS * mean) ** 2 * count * ~constant).sum() / count.sum())
     if scale <= rounding or scale < float(np.finfo(np.float32).tiny):

@@ -16,7 +16,7 @@ from .._utils.checks import LARGEST
 from .arrays import as_array, as_tensor, check_array, is_float, is_nan, validate_data
 from .chunked import extremes, slices, tensor_extremes
 from .collections import one_array
-from .messages import is_frame, reason, refuse_dates, where
+from .messages import in_columns, is_frame, reason, refuse_dates, where
 from .nan_policy import NaNPolicy
 from .shapes import as_fitted, of_other_shape, same_shape
 from .sources import LazyArray, load_if_small
@@ -24,6 +24,7 @@ from .sparse import SparseRows, sparse_rows
 
 _REAL = numbers.Real
 NO_NAN = NaNPolicy()
+_SUM_TOLERANCE = 1e-3  # of shares, which may have been rounded
 _TAKE_NAN = " Set missing='mask' to treat NaN as missing values, or impute them first (sklearn.impute)."
 
 
@@ -248,11 +249,22 @@ def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None
     """
     if loss.domain is None:
         return A
-    if isinstance(A, SparseRows):
-        check_domain(A.values, name, loss)
+    parts = loss.by_columns()
+    if isinstance(A, SparseRows) and len(parts) == 1 and not loss.sums_to_one:
+        _check_part(A.values, name, loss)
         return A
     if isinstance(A, LazyArray):
         return A.checked(partial(check_domain, name=name, loss=loss, columns=columns))
+    for part, places in parts:
+        if places is None:
+            _check_part(A, name, part, columns)
+        elif places and part.domain is not None:
+            _check_part(A[:, places], name, part, places if columns is None else columns[places])
+    return A
+
+
+def _check_part(A: Any, name: str, loss: Any, columns: Any = None) -> None:
+    """Check the values in the columns of one loss."""
     low, high = loss.domain
     found = extremes(A)
     advice = "Shift it, widen the loss's range, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
@@ -263,15 +275,38 @@ def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None
             f"{found[1]:g}, in {where((values < low) | (values > high), columns)}. {advice} "
             "loss='squared_error' or 'gaussian', which accept any range."
         )
-    if loss.integer and is_float(A) and not all(_is_whole(A[s]) for s in slices(A)):
-        raise ValueError(f"loss={type(loss).__name__} needs whole numbers in {name}; round it, or take another loss.")
-    return A
+    if loss.integer and is_float(A):
+        for s in slices(A):
+            if (part := ~_is_whole(A[s])).any():
+                raise ValueError(
+                    f"loss={type(loss).__name__} needs whole numbers in {name}, got others in "
+                    f"{where(as_array(part), columns)}; round it, or take another loss."
+                )
+    if loss.sums_to_one:
+        for s in slices(A):
+            _check_sums(as_array(A[s]), name, loss, columns)
 
 
-def _is_whole(A: Any) -> bool:
-    """Return whether all values are integers or NaN."""
-    rounded = A.round() if isinstance(A, Tensor) else np.rint(A)
-    return bool(((A != A) | (rounded == A)).all())
+def _check_sums(A: np.ndarray, name: str, loss: Any, columns: Any) -> None:
+    """Check that the values of each sample sum to 1, or are all NaN."""
+    rows = A.reshape(len(A), -1)
+    known = ~np.isnan(rows)
+    partly = known.any(1) & ~known.all(1)
+    sums = np.where(known, rows, 0).sum(1, dtype=np.float64)
+    wrong = (np.abs(sums - 1) > _SUM_TOLERANCE) & known.all(1)
+    if partly.any() or wrong.any():
+        which = in_columns(range(rows.shape[1]), columns)
+        row = int((partly | wrong).argmax())
+        what = "NaN in some of them and not in others" if partly[row] else f"a sum of {sums[row]:g}"
+        raise ValueError(
+            f"loss={type(loss).__name__} needs {name} to hold one-hot encoded categories, or shares that sum to 1, in "
+            f"{which}, got {what} in a row. OneHotEncoder makes such columns; missing categories are NaN in all of them."
+        )
+
+
+def _is_whole(A: Any) -> Any:
+    """Return whether each value is an integer or NaN."""
+    return (A != A) | ((A.round() if isinstance(A, Tensor) else np.rint(A)) == A)
 
 
 def check_real(A: np.ndarray, name: str) -> None:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from .._data.pca import Samples
-from .._utils.slots import build_module, check_names
+from .._utils.slots import build_module, check_names, takes
 from ..bottlenecks import Bottleneck, Latent
 from ..losses import Loss
 from ..nn._sequence import ended
 from ..noise import Noise
 from . import initialization
-from .inspection import Costs, inspect_network, spares_input, takes
+from .inspection import Costs, inspect_network, spares_input
 
 _LEAST_SHARE = 1e-6  # of hidden values, where a mask has hidden none
 _STANDARDIZED = 2**17  # values standardized at once, so that their float64 intermediates stay in the caches
@@ -47,8 +47,8 @@ class Autoencoder(nn.Module):
         Shape of one sample, and latent size.
     mean : ndarray that broadcasts to ``input_shape``, or float, default=0.0
         Subtracted from each feature. A single number, as in models of version 0.2, is subtracted in the precision of X.
-    scale : float, default=1.0
-        Standard deviation about ``mean``. Neither it nor ``mean`` is a buffer: they are exact whatever the precision of
+    scale : float or ndarray of shape (n_features,), default=1.0
+        Standard deviation about ``mean``; that of each feature, for a loss that asks for it. Neither it nor ``mean`` is a buffer: they are exact whatever the precision of
         the weights.
     network_params : dict
         The user's ``module__*``.
@@ -93,6 +93,7 @@ class Autoencoder(nn.Module):
     loss: Any
     noise: Any
     mean: Tensor | float
+    scale: Tensor | float
     baseline: Tensor
     returns_double = False  # missing in pickles of version 0.2
     target_shape: tuple[int, ...] = ()  # likewise
@@ -109,7 +110,7 @@ class Autoencoder(nn.Module):
         input_shape: Sequence[int],
         n_components: int,
         mean: np.ndarray | float = 0.0,
-        scale: float = 1.0,
+        scale: np.ndarray | float = 1.0,
         network_params: Mapping[str, Any] | None = None,
         missing: bool = False,
         empty_features: Sequence[int] = (),
@@ -149,9 +150,11 @@ class Autoencoder(nn.Module):
         self._set_scaling(mean, scale)
         if self.translates:
             self.target_mean, self.target_scale = torch.from_numpy(np.array(target_mean)), target_scale
+        of_target = (target_mean, target_scale) if self.translates else (mean, scale)
+        self.loss.set_units(*(torch.from_numpy(np.array(values, dtype=np.float64)) for values in of_target))
         for part in () if noise is None else self.noise.modules():  # a noise within another need not be passed it
             if isinstance(part, Noise):
-                part.data_scale = self.scale
+                part.data_scale = self.scale if isinstance(self.scale, float) else self.scale.numpy()
         self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
         self.n_weights = sum(p.numel() for p in self.parameters())
         costs = inspect_network(self) if costs is None else costs
@@ -198,9 +201,10 @@ class Autoencoder(nn.Module):
             self.bottleneck.setup(self.n_components, n_positions=self.n_positions)
         else:
             self.bottleneck.setup(self.n_components if self.bottleneck.per_position else self.n_codes)
-        for part in (self.loss, self.noise):
-            if part is not None:
-                part.setup(self.n_codes)
+        of_shape = {"target_shape": self.target_shape} if takes(self.loss.setup, "target_shape") else {}
+        self.loss.setup(self.n_codes, **of_shape)
+        if self.noise is not None:
+            self.noise.setup(self.n_codes)
 
     def _check_loss(self) -> None:
         if self.loss_takes_observed:
@@ -215,13 +219,16 @@ class Autoencoder(nn.Module):
                 f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
             )
 
-    def _set_scaling(self, mean: Any, scale: float) -> None:
+    def _set_scaling(self, mean: Any, scale: Any) -> None:
         if np.ndim(mean) == 0:
             self.mean, self.scale = float(mean), float(scale)
             return
         mean = np.array(mean, dtype=np.float64)  # a copy: an array read from a file may not be writable
         if np.broadcast_shapes(mean.shape, self.input_shape) != self.input_shape:
             raise ValueError(f"mean must broadcast to rows of shape {self.input_shape}, got the shape {mean.shape}.")
+        if np.ndim(scale) > 0:
+            self.mean, self.scale = torch.from_numpy(mean), torch.from_numpy(np.array(scale, dtype=np.float64))
+            return
         if self.n_positions > 1 and mean.ndim > 1:
             channels = mean.mean(axis=tuple(range(1, mean.ndim)), keepdims=True)
             between = mean - channels
@@ -273,7 +280,7 @@ class Autoencoder(nn.Module):
         if isinstance(mean, float):
             return self._without_empty((x - mean) / scale)
         centered = torch.sub(x, mean.to(x.device))  # float64, and a new tensor, so that it may be overwritten
-        return self._without_empty(centered.div_(scale))
+        return self._without_empty(centered.div_(scale.to(x.device) if isinstance(scale, Tensor) else scale))
 
     def _without_empty(self, x: Tensor) -> Tensor:
         """Mark the values of features without a known value in training as missing."""
@@ -290,6 +297,7 @@ class Autoencoder(nn.Module):
         mean, scale = self._scaling(target=True)
         if isinstance(mean, float):
             return u * scale + mean
+        scale = scale.to(u.device) if isinstance(scale, Tensor) else scale
         return u.double() * scale + mean.to(u.device)
 
     def target(self, x: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from .._data.pca import Samples
+from .._utils.slots import takes
 from ..bottlenecks import Bottleneck
 from ..losses import Loss
 from ..nn._layers import LinearSkip
-from .inspection import takes
 
 _LOSS_SAMPLES = 4096  # enough for a scale
 
@@ -45,7 +45,8 @@ def init_from(module: Any, u: Tensor, c: Tensor | None = None, samples: Samples 
     filled = module._fill(u)
     if module.noise is not None:
         module.noise.init_from(filled)
-    trusted = module.loss.identity_link and _init_network(module, filled, samples)
+    # PCA is a model by itself only for a loss whose decoder's output is X.
+    trusted = module.loss.linear_start and _init_network(module, filled, samples) and module.loss.identity_link
     if type(module.bottleneck).init_from is not Bottleneck.init_from:
         h = module._h_to_bottleneck(module._flat(module._encode(filled, module._observed(u))))
         trusted = _init_bottleneck(module, h) is not False and trusted

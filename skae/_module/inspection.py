@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -41,11 +40,6 @@ class Costs:
             n_uses = math.prod(output.shape[1:-1])
         self.n_multiplications += n_uses * sum(p.numel() for p in module.parameters(recurse=False))
         self.n_values = max(self.n_values, output[:1].numel())
-
-
-def takes(function: Callable[..., Any], name: str) -> bool:
-    """Whether ``function`` has a parameter ``name``, which users' parts of earlier versions may lack."""
-    return name in inspect.signature(function).parameters
 
 
 def is_known(cls: type) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -43,6 +44,12 @@ class Component(ParamsMixin, nn.Module):
 
     def setup(self, n_components: int) -> None:
         """Create what depends on ``n_components``: the width of the code, at all positions together."""
+
+    def find_features(self, names: Sequence[str] | None, shape: Sequence[int]) -> None:
+        """Replace the names of features in the parameters by their numbers; do nothing by default.
+
+        `fit` calls it on its copy. ``names`` are those of X, None where it has none; ``shape`` is that of a sample.
+        """
 
     def _check_number(self, name: str, kind: type, low: float, high: float | None = None, bounds: str = "both") -> None:
         """Check that a parameter is a number of ``kind`` within bounds."""

@@ -28,6 +28,9 @@ _SHORT_NAMES = {
         **dict.fromkeys(("mse", "mse_loss", "mean_squared_error", "l2"), "squared_error"),
         **dict.fromkeys(("mae", "mean_absolute_error", "l1", "l1_loss"), "absolute_error"),
         **dict.fromkeys(("bce", "bce_loss", "binary_cross_entropy"), "bernoulli"),
+        **dict.fromkeys(("poisson_nll", "poisson_nll_loss"), "poisson"),
+        **dict.fromkeys(("nb", "negbinomial"), "negative_binomial"),
+        **dict.fromkeys(("cross_entropy", "cross_entropy_loss", "softmax"), "categorical"),
         **dict.fromkeys(("huber_loss", "smooth_l1", "smooth_l1_loss"), "huber"),
     },
     "noise": {
@@ -68,6 +71,11 @@ def did_you_mean(name: Any, choices: Iterable[Any], write: Callable[[str], str] 
     known = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
     close = difflib.get_close_matches(_letters(name), known, n=1) if isinstance(name, str) else []
     return f" Did you mean {write(known[close[0]])}?" if close else ""
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether ``function`` has a parameter ``name``, which users' parts of earlier versions may lack."""
+    return name in inspect.signature(function).parameters
 
 
 def select(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -271,7 +271,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         data = read_crops(self, spec, X, y, goes_on=goes_on, reset=reset, one_epoch=one_epoch, **arrays)
         if data is None:
             data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
-            self._warn_of_data(X, data, y, new=not goes_on)
+            self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
         data = as_network_takes_them(data)
         outcome = train(self, spec, data, earlier=self.net_ if goes_on else None, one_epoch=one_epoch, context=context)
         self._keep(outcome, data, goes_on=one_epoch and goes_on)
@@ -342,12 +342,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         prior = LatentPrior(prior, data.condition, width_of_draws(net.module_, data.layout))
         return prior.fit(codes, data.c, data.sample_weight, seed, earlier)
 
-    def _warn_of_data(self, X: Any, data: FitData, y: Any, *, new: bool) -> None:
-        """Warn of a y that was meant for X_target, and, as a net begins with it, of a table that wants scaling."""
+    def _warn_of_data(self, X: Any, data: FitData, y: Any, *, scales: bool) -> None:
+        """Warn of a y that was meant for X_target, and, where ``scales`` is true, of a table that wants scaling."""
         if data.X_target is None and not data.condition:
             warn_of_target(y, data.X, X, step_axis_of(self) - 1)
         is_table = data.X.ndim == 2 and data.layout is NO_LAYOUT and not self._may_read_padding()
-        if new and is_table and not isinstance(data.X, LazyArray):
+        if scales and is_table and not isinstance(data.X, LazyArray):
             warn_of_scales(data.X, data.feature_names)
 
     def _n_epochs_if_known(self) -> int | None:

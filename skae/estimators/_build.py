@@ -138,12 +138,16 @@ def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None)
         return found | (_target_scaling(data, found) if data.target_layout is not None else {})
     if earlier is None:
         mean, scale = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel)
+        if spec.loss.scales_features:
+            std = mean_and_scale(data.X, data.sample_weight, by_channel=by_channel, by_feature=True)[1]
+            own = spec.loss.feature_scales(std)
+            scale = scale if own is None else own
         empty = find_empty_features(data, by_channel=by_channel) if spec.missing else ()
         return {"mean": mean, "scale": scale, "empty_features": empty, "returns_double": is_double(data.X)}
     module = earlier.module_
     return {
         "mean": module.mean if isinstance(module.mean, float) else module.mean.numpy(),
-        "scale": module.scale,
+        "scale": module.scale if isinstance(module.scale, float) else module.scale.numpy(),
         "empty_features": check_still_empty(data, module.empty, by_channel=by_channel),
         "returns_double": module.returns_double,
         **({name: earlier.get_params_for("module")[name] for name in _OF_TARGETS} if module.translates else {}),

@@ -105,6 +105,7 @@ def read_fit_data(
     """
     scratch = _scratch(est)  # scikit-learn's validation writes to the estimator that it is given
     X = check_rows(scratch, X, reset=reset, min_rows=2 if reset else 1, nan=spec.nan)
+    _find_features(spec, getattr(scratch, "feature_names_in_", None), X.shape[1:])
     condition = _find_condition(est, y, X, sample_weight, classes, y_val, goes_on=goes_on)
     c, c_val = _conditions(est, condition, X, y, X_val, y_val)
     X, X_target, X_val, X_val_target = _check_beside(
@@ -126,6 +127,14 @@ def read_fit_data(
     features = {name: vars(scratch)[name] for name in _FEATURES if name in vars(scratch)}
     layout = _find_layout(est, spec, sample_shape, goes_on=goes_on) if layout is None else layout
     return FitData(X, X_target, X_val, X_val_target, sample_weight, c, c_val, sample_shape, layout, condition, features)
+
+
+def _find_features(spec: ModelSpec, names: Any, shape: tuple[int, ...]) -> None:
+    """Let the parts find the columns that they name."""
+    spec.loss.find_features(names, shape)
+    if spec.noise is not None:
+        spec.noise.find_features(names, shape)
+        spec.noise.mask_together(spec.loss.joint_columns())
 
 
 def as_network_takes_them(data: FitData) -> FitData:

@@ -56,7 +56,7 @@ def _sample_for_parts(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.
 
 def _all_samples(module: Any, rows: Any) -> Samples:
     """Return all samples with their weights, NaN filled, for a PCA."""
-    if isinstance(rows, StreamingDataset) and isinstance(rows.X, SparseRows):
+    if isinstance(rows, StreamingDataset) and isinstance(rows.X, SparseRows) and isinstance(module.scale, float):
         mean, fill = (
             np.broadcast_to(A.numpy(), module.input_shape).ravel() for A in (module.mean, module.baseline.cpu())
         )

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from .._utils.checks import check_choice
-from .base import Likelihood, row_sums
+from .base import Likelihood, parameter_shape
 
 _MEMORY = 0.95  # decay of the moving mean over the batches' scales, about the last twenty
 
 
 class LocationScale(Likelihood):
-    """Likelihood with the decoder's output as location and a single scale for all values.
+    """Likelihood with the decoder's output as location and a scale: a single one for all values, or one per feature.
 
     Sample weights do not affect the scale. A subclass defines the ``statistic`` of residuals from whose mean `scale_of`
     estimates the scale, and the density.
     """
+
+    per_feature = False  # of a subclass that does not take it, and in pickles of version 0.2
 
     def __init__(self, scale: str | float = "optimal", floor: float = 1e-3) -> None:
         super().__init__()
         self.scale = scale
         self.floor = floor
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
+        check_choice(f"{type(self).__name__}: per_feature", self.per_feature, (True, False))
         self._check_number("floor", numbers.Real, 0, bounds="neither")
         if isinstance(self.scale, str):
             check_choice(f"{type(self).__name__}: scale", self.scale, ("optimal", "learned"))
         else:
             self._check_number("scale", numbers.Real, 0, bounds="neither")
-        start = torch.tensor(0.0 if isinstance(self.scale, str) else math.log(self.scale))
+        shape = parameter_shape(target_shape) if self.per_feature else ()
+        start = torch.full(shape, 0.0 if isinstance(self.scale, str) else math.log(self.scale))
         if self.scale == "learned":
             self.log_scale = nn.Parameter(start)
         else:
@@ -42,9 +47,9 @@ class LocationScale(Likelihood):
         if isinstance(self.scale, str):
             self.log_scale.data.copy_(self._best(raw, x, observed).log())
 
-    def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
-        scale = self._scale(raw, x, observed)
-        return row_sums(self.negative_log_density(raw, x, scale), observed)
+    def values(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        values = self.negative_log_density(raw, x, self._scale(raw, x, observed))
+        return values if observed is None else torch.where(observed, values, 0)
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
         return self.negative_log_density(raw, x, self._scale(raw, x, None))
@@ -64,17 +69,20 @@ class LocationScale(Likelihood):
         scale = self._best(raw, x, observed)
         with torch.no_grad():
             self.log_scale.lerp_(scale.log().to(self.log_scale), 1 - _MEMORY)
-        return scale
+        # A batch may hold so few known values of a feature that their own scale would be an accident.
+        return self.current_scale if self.per_feature else scale
 
     @torch.no_grad()
     def _best(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
-        """Return the maximum-likelihood scale of a batch."""
-        statistic = self.statistic(raw, x)
-        if observed is None:
-            mean = statistic.mean()
-        else:
-            mean = torch.where(observed, statistic, 0).sum() / observed.sum().clamp(min=1)
-        return self.scale_of(mean).clamp(min=self.floor)
+        """Return the maximum-likelihood scale of a batch; of each feature, that of before where none of it is known."""
+        statistic, shape = self.statistic(raw, x), self.log_scale.shape
+        if not shape and observed is None:
+            return self.scale_of(statistic.mean()).clamp(min=self.floor)
+        known = torch.ones_like(statistic) if observed is None else observed.to(statistic)
+        total = (statistic if observed is None else torch.where(observed, statistic, 0)).sum_to_size(shape)
+        count = known.sum_to_size(shape)
+        best = self.scale_of(total / count.clamp(min=1)).clamp(min=self.floor)
+        return torch.where(count > 0, best, self.current_scale) if self.per_feature else best
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
         """Compute the statistic of each residual that determines the scale."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from .._utils.component import Component
 
+RARE = 1e-4  # the least probability, or mean count, from which training starts
 Values = TypeVar("Values", Tensor, np.ndarray)
 
 
@@ -26,21 +28,82 @@ class Loss(Component):
         own units; a loss without one compares standardized values.
     integer : bool
         Whether targets must be integers.
+    sums_to_one : bool
+        Whether the features of a target must sum to 1.
     identity_link : bool
         Whether `link` is the identity, so that the decoder can be initialized as a linear map to the data.
+    linear_start : bool
+        Whether a decoder that is a linear map to the data is a start, which by default an identity link makes it.
     """
 
     _abstract = True
     domain: tuple[float, float] | None = None
     integer: bool = False
+    sums_to_one: bool = False
     identity_link: bool = True
+
+    @property
+    def linear_start(self) -> bool:
+        return self.identity_link
+
+    # ---------------------------------------------------------------- before training
+
+    def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
+        """Check the parameters, and create weights and buffers.
+
+        ``n_components`` is the width of the code, ``target_shape`` the shape of a target, None where it is not known. A
+        subclass need not take ``target_shape``.
+        """
+
+    def feature_scales(self, std: np.ndarray) -> np.ndarray | None:
+        """Return what the network sees each feature divided by, from their standard deviations (n_features,).
+
+        None, the default, is one scale for all.
+        """
+        return None
+
+    @property
+    def scales_features(self) -> bool:
+        """Whether the network sees each feature divided by a scale of its own, as `feature_scales` says."""
+        return type(self).feature_scales is not Loss.feature_scales
+
+    def set_units(self, mean: Tensor, scale: Tensor) -> None:
+        """Learn what the network's samples are: X minus ``mean``, over ``scale``; do nothing by default.
+
+        Both are float64 and broadcast to the shape of a target.
+        """
+
+    def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
+        """Initialize from the decoder's output ``raw`` for the data ``x``; does nothing by default."""
+
+    def at_mean(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return raw where `link` gives ``mean``, and the derivative of the link there.
+
+        By default those of an identity link; 0 and 1 if the link is another.
+        """
+        return (mean if self.identity_link else torch.zeros_like(mean)), torch.ones_like(mean)
+
+    def by_columns(self) -> list[tuple[Loss, Any]]:
+        """Return the losses that targets are checked for, with the columns of each: by default itself, None for all."""
+        return [(self, None)]
+
+    def joint_columns(self) -> list[list[int]]:
+        """Return groups of columns of which one tells the others, so that a noise masks them together; none by default."""
+        return []
+
+    # ---------------------------------------------------------------- values
 
     def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Compute the loss of the decoder's output ``raw`` for the targets ``x``, both (n, ...); return (n,).
 
         Values that are not ``observed``, a bool tensor of the same shape, are ignored.
         """
-        return row_sums(self.elementwise(raw, x), observed)
+        return self.values(raw, x, observed).flatten(1).sum(1)
+
+    def values(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Compute the loss of each value, of the shape of ``x``: 0 where it is not ``observed``."""
+        values = self.elementwise(raw, x)
+        return values if observed is None else torch.where(observed, values, 0)
 
     def total(self, raw: Tensor, x: Tensor) -> Tensor:
         """Compute the sum of `forward` over fully observed samples, in fewer operations if possible."""
@@ -56,9 +119,6 @@ class Loss(Component):
         """Map the decoder's output to the space of its target."""
         return raw
 
-    def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
-        """Initialize from the decoder's output ``raw`` for the data ``x``; does nothing by default."""
-
     def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
         """Convert ``value``, computed on data divided by ``scale``, to the data's own units.
 
@@ -67,9 +127,11 @@ class Loss(Component):
         return value
 
 
-def row_sums(values: Tensor, observed: Tensor | None) -> Tensor:
-    """Sum the ``values`` of each sample, (n,), ignoring those that are not ``observed``."""
-    return (values if observed is None else torch.where(observed, values, 0)).flatten(1).sum(1)
+def parameter_shape(target_shape: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the shape of a parameter that each feature has, of images and sequences each channel; () if not known."""
+    if not target_shape:
+        return ()
+    return (target_shape[0], 1, 1) if len(target_shape) == 3 else (target_shape[-1],)
 
 
 class Likelihood(Loss):

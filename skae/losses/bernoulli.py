@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .base import Likelihood
+from .base import RARE, Likelihood
 
 
 class Bernoulli(Likelihood):
@@ -33,6 +33,10 @@ class Bernoulli(Likelihood):
 
     def link(self, raw: Tensor) -> Tensor:
         return torch.sigmoid(raw)
+
+    def at_mean(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        mean = mean.clamp(RARE, 1 - RARE)
+        return torch.logit(mean), mean * (1 - mean)
 
     def sample(self, raw: Tensor) -> Tensor:
         return torch.bernoulli(self.link(raw))

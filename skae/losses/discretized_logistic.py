@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -54,9 +55,9 @@ class DiscretizedLogistic(LocationScale):
         super().__init__(scale, floor)
         self.n_levels = n_levels
 
-    def setup(self, n_components: int) -> None:
+    def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
         self._check_number("n_levels", numbers.Integral, 2)
-        super().setup(n_components)
+        super().setup(n_components, target_shape)
 
     @property
     def domain(self) -> tuple[float, float]:  # type: ignore[override]
@@ -69,6 +70,9 @@ class DiscretizedLogistic(LocationScale):
     @property
     def _half(self) -> float:
         return (self.n_levels - 1) / 2
+
+    def at_mean(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        return mean / self._half - 1, torch.full_like(mean, self._half)
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
         # Outputs beyond the range are no error: the decoder moves there for values at an end, and s must not grow.

@@ -26,6 +26,9 @@ class Gaussian(LocationScale):
         features, ``sqrt(X.var(axis=0).mean())``.
     floor : float, default=1e-3
         Lower bound of σ, in the same unit; above 0. Without it memorized samples would have an infinite likelihood.
+    per_feature : bool, default=False
+        Whether each feature (of images and sequences, each channel) has its own σ, so that one that is told well
+        weighs more than one that is mostly noise. An 'optimal' σ is then the moving mean in training too.
 
     References
     ----------
@@ -39,6 +42,10 @@ class Gaussian(LocationScale):
     >>> loss(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
     tensor([2.3379])
     """
+
+    def __init__(self, scale: str | float = "optimal", floor: float = 1e-3, per_feature: bool = False) -> None:
+        super().__init__(scale, floor)
+        self.per_feature = per_feature
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
         return (raw - x).square()

@@ -26,6 +26,9 @@ class Laplace(LocationScale):
         features, ``sqrt(X.var(axis=0).mean())``.
     floor : float, default=1e-3
         Lower bound of b, in the same unit; above 0.
+    per_feature : bool, default=False
+        Whether each feature (of images and sequences, each channel) has its own b, so that one that is told well
+        weighs more than one that is mostly noise. An 'optimal' b is then the moving mean in training too.
 
     Examples
     --------
@@ -35,6 +38,10 @@ class Laplace(LocationScale):
     >>> loss(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
     tensor([2.3863])
     """
+
+    def __init__(self, scale: str | float = "optimal", floor: float = 1e-3, per_feature: bool = False) -> None:
+        super().__init__(scale, floor)
+        self.per_feature = per_feature
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
         return (raw - x).abs()

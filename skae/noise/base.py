@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
 from .._utils.component import Component
@@ -16,15 +17,15 @@ class Noise(Component):
         Whether the training loss includes only masked values.
     draws : bool
         Whether the noise uses random numbers.
-    data_scale : float
+    data_scale : float, or ndarray of shape (n_features,)
         What X is divided by where it is standardized, set before training: a level ``s`` in the units of X is
-        ``s / data_scale`` in the samples that `corrupt` gets.
+        ``s / data_scale`` in the samples that `corrupt` gets. A loss may ask for a scale of each feature.
     """
 
     _abstract = True
     draws: bool = True
     hidden_only: bool = False
-    data_scale: float = 1.0
+    data_scale: float | np.ndarray = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Corrupt ``x`` in training mode; return the same shape."""
@@ -32,6 +33,9 @@ class Noise(Component):
 
     def init_from(self, x: Tensor) -> None:
         """Start from standardized samples ``x`` (n, ...); do nothing by default."""
+
+    def mask_together(self, groups: list[list[int]]) -> None:
+        """Mask the columns of each group together, as the loss asks; do nothing by default."""
 
     def corrupt(self, x: Tensor) -> Tensor:
         """Return a corrupted copy of ``x``, (n, ...)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from .base import Noise
@@ -43,6 +45,18 @@ class Compose(Noise):
             if not isinstance(part, Noise):
                 raise TypeError(f"Compose: {name} must be a noise, got {part!r}.")
             part.setup(n_components)
+
+    def find_features(self, names: Sequence[str] | None, shape: Sequence[int]) -> None:
+        """Replace names of features by their numbers in both."""
+        for part in (self.first, self.second):
+            if isinstance(part, Noise):
+                part.find_features(names, shape)
+
+    def mask_together(self, groups: list[list[int]]) -> None:
+        """Mask the columns of each group together in both."""
+        for part in (self.first, self.second):
+            if isinstance(part, Noise):
+                part.mask_together(groups)
 
     def init_from(self, x: Tensor) -> None:
         """Initialize both from the standardized samples ``x``."""

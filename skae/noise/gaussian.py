@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,6 +72,8 @@ class GaussianNoise(Noise):
     def corrupt(self, x: Tensor) -> Tensor:
         unit = self.data_scale if self.unit == "data" else 1.0
         noise = torch.randn_like(x)
+        if isinstance(unit, np.ndarray):  # one for each feature
+            noise, unit = noise / torch.from_numpy(unit).to(x), 1.0
         if not isinstance(self.scale, tuple | list):
             return torch.add(x, noise, alpha=float(self.scale) / unit)
         low, high = (float(level) / unit for level in self.scale)

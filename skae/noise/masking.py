@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .._utils.checks import check_choice, check_number
+from .._utils.columns import find_columns
 from .base import Noise
 
 
@@ -22,6 +25,10 @@ class MaskingNoise(Noise):
         Whether the training loss includes only masked values. Since the network cannot copy a value that it does not
         see, this trains a denoiser from noisy data alone, provided that the noise of different values is independent
         (Krull et al., 2019; Batson and Royer, 2019). The validation loss includes only masked values in any case.
+    groups : list of lists of columns, default=None
+        Columns of a table that are masked together, by number or by name: of values that tell each other, such as the
+        columns of a one-hot encoded category, those that are left would give away the others. With None each value is
+        masked by itself, but for the categories of `skae.losses.Mixed`.
 
     References
     ----------
@@ -36,17 +43,50 @@ class MaskingNoise(Noise):
     tensor([[nan, nan]])
     """
 
-    def __init__(self, fraction: float = 0.3, hidden_only: bool = False) -> None:
+    groups: Sequence[Any] | None = None  # in pickles of version 0.2
+
+    def __init__(
+        self, fraction: float = 0.3, hidden_only: bool = False, groups: Sequence[Sequence[int | str]] | None = None
+    ) -> None:
         super().__init__()
         self.fraction = fraction
         self.hidden_only = hidden_only
+        self.groups = groups
+
+    def find_features(self, names: Sequence[str] | None, shape: Sequence[int]) -> None:
+        if self.groups is None:
+            return
+        name = type(self).__name__
+        self._check_groups()
+        if len(shape) != 1:
+            raise ValueError(f"{name}: groups needs a table, (n_samples, n_features), got samples of shape {shape}.")
+        self.groups = [
+            find_columns(group, names, shape[0], f"{name}: groups[{i}]") for i, group in enumerate(self.groups)
+        ]
+
+    def mask_together(self, groups: list[list[int]]) -> None:
+        self.groups = groups if self.groups is None and groups else self.groups
+
+    def _check_groups(self) -> None:
+        if self.groups is not None and (isinstance(self.groups, str) or not isinstance(self.groups, Iterable)):
+            raise ValueError(
+                f"{type(self).__name__}: groups must be None or a list of lists of columns, got {self.groups!r}."
+            )
 
     def setup(self, n_components: int) -> None:
         self._check_number("fraction", numbers.Real, 0, 1)
         check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
+        self._check_groups()
 
     def corrupt(self, x: Tensor) -> Tensor:
-        return x.masked_fill(torch.rand_like(x) < self.fraction, torch.nan)
+        draws = torch.rand_like(x)
+        if self.groups:
+            first = list(range(x.shape[1]))  # whose draw is that of the column
+            for group in self.groups:
+                for column in group:
+                    first[column] = group[0]
+            draws = draws[:, first]
+        return x.masked_fill(draws < self.fraction, torch.nan)
 
 
 class BlockMasking(Noise):

@@ -18,14 +18,18 @@ from .._utils.codec import check_random_state
 from .._utils.sklearn_compat import HARMLESS_TYPES
 from ..estimators import OutlierDetector, Reconstructor
 from ..estimators._base import BaseAutoencoder
+from ..tables import TableAutoencoder, TableEncoder
 from ..textures import StyleTransfer, TextureSynthesizer
 from ._metadata import from_archive, into_archive
 from ._names import archived_name, check_trusted, former_names, known_names, name_of, trusted_types
 from ._objects import forget_checkpoint, pack_estimator, unpack_estimator
 
+_OURS = (
+    *(BaseAutoencoder, OutlierDetector, Reconstructor),
+    *(StyleTransfer, TableAutoencoder, TableEncoder, TextureSynthesizer),
+)
 _PACKED = "_packed"
 _SPARE = 2**20  # bytes
-_ALONE = (BaseAutoencoder, OutlierDetector, Reconstructor, StyleTransfer, TextureSynthesizer)
 
 
 def dumps(estimator: Any, *, optimizer: bool, metadata: Mapping[str, Any] | None = None) -> bytes:
@@ -114,7 +118,7 @@ def _within(value: Any, seen: set[int]) -> Iterator[Any]:
 
 def stands_alone(estimator: Any) -> bool:
     """Whether a safetensors file can hold an estimator: it and the estimators in it are ours, or known."""
-    if not isinstance(estimator, _ALONE):
+    if not isinstance(estimator, _OURS):
         return False
     # Splitters are no estimators, and are made as skops makes them.
     kinds = (BaseEstimator, BaseCrossValidator, BaseShuffleSplit)

@@ -17,7 +17,7 @@ import pandas as pd
 import skops.io as sio
 import torch
 from sklearn import config_context
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
@@ -46,6 +46,7 @@ from skae._training.net import AutoencoderNet
 from skae._utils.rng import Stream
 from skae.coding import Autoregressive, Factorized
 from skae.nn import EncoderDecoder
+from skae.tables import TableAutoencoder, TableEncoder
 
 # ------------------------------------------------------------------ what users write
 
@@ -165,6 +166,24 @@ def frame():
     return pd.DataFrame(table(), columns=[f"column {i}" for i in range(6)])
 
 
+def mixed():
+    """A table of numbers, categories, a flag, counts and dates, with holes."""
+    rng = np.random.default_rng(6)
+    df = pd.DataFrame(
+        {
+            "number": rng.normal(size=N).round(2),
+            "zeros": np.where(rng.random(N) < 0.5, 0, rng.exponential(size=N)),
+            "count": rng.poisson(2.0, N),
+            "color": pd.Categorical(rng.choice(["red", "green", "blue", "gray"], N), ["gray", "blue", "green", "red"]),
+            "word": rng.choice(["a", "b"], N),
+            "day": pd.date_range("2026-01-01", periods=N, tz="UTC"),
+            "whole": pd.array(rng.integers(0, 9, N), dtype="Int64"),
+        }
+    )
+    df.loc[::5, ["number", "color", "word", "day", "whole"]] = None
+    return df
+
+
 def images(*shape):
     return np.random.default_rng(2).random((16, *shape)) + np.linspace(0, 1, shape[0]).reshape(
         -1, *[1] * (len(shape) - 1)
@@ -198,6 +217,16 @@ def shares():
 
 def levels():
     return (shares() * 15).round()
+
+
+def one_hot():
+    return np.eye(6)[table().argmax(1)]
+
+
+def of_all_kinds():
+    """A number, a category of three, a flag and a count."""
+    X = table()
+    return np.column_stack([1e3 * X[:, 0], np.eye(3)[X[:, 1:4].argmax(1)], X[:, 4] > 0, (9 * shares()[:, 5]).round()])
 
 
 Y = {
@@ -368,8 +397,14 @@ LOSSES = members(losses, losses.Loss) | {
     "Gaussian": late(losses.Gaussian, scale="learned", floor=1e-2),
     "Laplace": late(losses.Laplace, scale=0.4),
     "DiscretizedLogistic": late(losses.DiscretizedLogistic, n_levels=16, scale="learned"),
+    "Mixed": lambda: losses.Mixed(
+        [(losses.Laplace(per_feature=True), [0]), ("categorical", [1, 2, 3]), ("bernoulli", 4), ("poisson", [5])]
+    ),
 }
-DATA_OF = {"Bernoulli": shares, "DiscretizedLogistic": levels}
+DATA_OF = {
+    **{"Bernoulli": shares, "DiscretizedLogistic": levels, "Poisson": levels, "NegativeBinomial": levels},
+    **{"Categorical": one_hot, "Mixed": of_all_kinds},
+}
 NOISES = members(noise, noise.Noise) | {
     "GaussianNoise": late(noise.GaussianNoise, scale=(0.1, 0.3), unit="data"),
     "MaskingNoise": late(noise.MaskingNoise, fraction=0.5),
@@ -509,6 +544,9 @@ add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero
 detector = functools.partial(OutlierDetector, cv=2, random_state=0)
 add("detector", lambda: detector(ae(), trim=0.1), frame)
 add("detector splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes)
+ENCODER = TableEncoder(kinds={"count": "count"}, max_categories=3)
+add("table encoder", lambda: clone(ENCODER), mixed)
+add("table autoencoder", lambda: TableAutoencoder(vae(missing="mask", prior="mixture"), encoder=ENCODER), mixed)
 
 
 @functools.cache
@@ -608,6 +646,13 @@ def outputs(est, X, y=None, *, all_of_them=True):
     if hasattr(est, "get_feature_names_out"):
         found["names"] = est.get_feature_names_out()
     if isinstance(est, Reconstructor):
+        return found
+    if isinstance(est, TableEncoder):
+        return found | {"inverse_transform": est.inverse_transform(Z)}
+    if isinstance(est, TableAutoencoder):
+        found["given"] = est.sample(5, random_state=0, given={"word": "a"})
+        found["filled"] = est.reconstruct(X, keep_observed=True)
+        found["scores"] = est.score_samples(X)
         return found
     told = {} if getattr(est, "conditional", False) is False else {"y": y}
     if est.pooling is None:  # else there is nothing to decode

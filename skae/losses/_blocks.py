@@ -1,0 +1,169 @@
+"""The columns of a table that share a loss, side by side."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._utils.slots import takes
+from ._tangent import Tangent
+from .base import Likelihood, Loss
+from .categorical import Categorical
+
+_NEVER = -1e9  # log-probability of a category that there is not
+
+
+class Columns(nn.Module):
+    """Columns of a table.
+
+    Parameters
+    ----------
+    places : list of int
+        The numbers of the columns; -1 for one that is not there.
+    groups : list of int
+        The group of each term of the loss.
+    """
+
+    columns: Tensor
+    groups: Tensor
+
+    def __init__(self, places: list[int], groups: list[int]) -> None:
+        super().__init__()
+        self.register_buffer("columns", torch.tensor([max(0, place) for place in places]), persistent=False)
+        self.register_buffer("groups", torch.tensor(groups), persistent=False)
+        self.tangent = Tangent((len(places),))
+
+    def _placed(self, raw: Tensor) -> Tensor:
+        return self.tangent(raw[:, self.columns])
+
+    def set_units(self, mean: Tensor, scale: Tensor) -> None:
+        """Start at the mean of each column."""
+        if self.columns.is_meta:  # laid out for a file, which brings the values
+            return
+        columns = self.columns.cpu()
+        self._start(mean[columns], scale[columns])
+
+    def _start(self, mean: Tensor, scale: Tensor) -> None:
+        raise NotImplementedError
+
+
+class Block(Columns):
+    """Columns with the same loss.
+
+    A loss without a domain compares standardized values, as elsewhere, each column divided by a scale of its own.
+    """
+
+    def __init__(self, loss: Loss, places: list[int], groups: list[int], n_components: int) -> None:
+        is_sum = type(loss).forward is Loss.forward  # else it is a single term
+        super().__init__(places, groups if is_sum else groups[:1])
+        self.loss = copy.deepcopy(loss)
+        of_shape = {"target_shape": (len(places),)} if takes(loss.setup, "target_shape") else {}
+        self.loss.setup(n_components, **of_shape)
+
+    def _start(self, mean: Tensor, scale: Tensor) -> None:
+        if type(self.loss).set_units is not Loss.set_units:  # it starts by itself
+            self.loss.set_units(mean, scale)
+        elif self._is_standardized:
+            self.tangent.location.copy_(mean)
+            self.tangent.slope.copy_(scale)
+        else:
+            self.tangent.start(self.loss, mean, scale)
+
+    def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
+        """Initialize the loss."""
+        placed, x, observed = self._compared(raw, x, observed)
+        starts_itself = type(self.loss).set_units is not Loss.set_units
+        if self._is_sum and not (starts_itself or self.loss.identity_link or self._is_standardized):
+            self.tangent.flatten(lambda placed: self.loss.values(placed, x, observed), raw[:, self.columns])
+            placed = self._placed(raw)
+        self.loss.init_from(placed, x, observed)
+
+    def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
+        """Compute the loss of each value, or all of it if it is no sum, (n, n_terms)."""
+        raw, x, observed = self._compared(raw, x, observed)
+        of_scale = self.tangent.slope.log() if self._is_standardized and isinstance(self.loss, Likelihood) else None
+        if self._is_sum:
+            terms = self.loss.values(raw, x, observed)
+            if of_scale is None:
+                return terms
+            return terms + (of_scale if observed is None else torch.where(observed, of_scale, 0))
+        if observed is not None and not takes(self.loss.forward, "observed"):
+            raise TypeError(
+                f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
+            )
+        terms = self.loss(raw, x) if observed is None else self.loss(raw, x, observed)
+        if of_scale is not None:
+            terms = terms + (of_scale * (torch.ones_like(x) if observed is None else observed)).sum(1)
+        return terms[:, None]
+
+    def link(self, raw: Tensor) -> Tensor:
+        """Return the columns in the units of X."""
+        return self._in_data_units(self.loss.link, raw)
+
+    def sample(self, raw: Tensor) -> Tensor:
+        """Draw the columns; return `link` if the loss is no likelihood."""
+        return self._in_data_units(self.loss.sample if isinstance(self.loss, Likelihood) else self.loss.link, raw)
+
+    @property
+    def _is_sum(self) -> bool:
+        return type(self.loss).forward is Loss.forward
+
+    @property
+    def _is_standardized(self) -> bool:
+        return self.loss.domain is None
+
+    def _compared(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return what the loss compares."""
+        x, observed = x[:, self.columns], None if observed is None else observed[:, self.columns]
+        if self._is_standardized:
+            return raw[:, self.columns], (x - self.tangent.location) / self.tangent.slope, observed
+        return self._placed(raw), x, observed
+
+    def _in_data_units(self, function: Any, raw: Tensor) -> Tensor:
+        if self._is_standardized:
+            return self.tangent(function(raw[:, self.columns]))
+        return function(self._placed(raw))
+
+
+class Categories(Columns):
+    """Categories, each one-hot encoded in columns, of which there are as many for each in ``places``, -1 included."""
+
+    absent: Tensor
+
+    def __init__(self, places: list[int], groups: list[int]) -> None:
+        super().__init__(places, groups)
+        absent = torch.tensor([place < 0 for place in places]).unflatten(0, (len(groups), -1))
+        self.register_buffer("absent", absent, persistent=False)
+
+    def _start(self, mean: Tensor, scale: Tensor) -> None:
+        self.tangent.start(Categorical(), mean, scale)
+
+    def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
+        """Do nothing."""
+
+    def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
+        """Compute the cross-entropy of each category, (n, n_categories); 0 where a column of it is not observed."""
+        terms = -(self._split(x[:, self.columns]) * self._log_probability(raw)).masked_fill(self.absent, 0).sum(2)
+        if observed is None:
+            return terms
+        return torch.where((self._split(observed[:, self.columns]) | self.absent).all(2), terms, 0)
+
+    def link(self, raw: Tensor) -> Tensor:
+        """Return probabilities."""
+        return self._log_probability(raw).exp().flatten(1)
+
+    def sample(self, raw: Tensor) -> Tensor:
+        """Draw a category, one-hot encoded."""
+        log_p = self._log_probability(raw)
+        noise = -torch.log(-torch.log(torch.rand_like(log_p).clamp(1e-7, 1 - 1e-7)))  # Gumbel's
+        return F.one_hot((log_p + noise).argmax(2), log_p.shape[2]).to(raw).flatten(1)
+
+    def _log_probability(self, raw: Tensor) -> Tensor:
+        return self._split(self._placed(raw)).masked_fill(self.absent, _NEVER).log_softmax(2)
+
+    def _split(self, values: Tensor) -> Tensor:
+        return values.unflatten(1, self.absent.shape)

@@ -1,0 +1,35 @@
+"""Missing entries of a table replaced by those of another, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._frames import Column
+from ._kinds import in_form
+
+
+def fill_columns(observed: list[Column], others: list[Column]) -> list[Column]:
+    """Return the columns ``observed``, their missing entries taken from ``others``."""
+    return [_filled(column, other) for column, other in zip(observed, others, strict=True)]
+
+
+def _filled(column: Column, other: Column) -> Column:
+    """Return a column in its own dtype, or in that of the other where it has no known value or holds other things."""
+    if not column.missing.any():
+        return column
+    record = other.record if column.missing.all() else column.record
+    record = _with_categories(record, other.values[column.missing & ~other.missing])
+    if (record["form"] in ("object", "date")) != (other.record["form"] in ("object", "date")):
+        record = other.record
+    values = np.where(column.missing, other.values, column.values)
+    return Column(column.name, in_form(values, record), column.missing & other.missing, record)
+
+
+def _with_categories(record: dict[str, Any], labels: np.ndarray) -> dict[str, Any]:
+    """Return the record of a categorical dtype that has all ``labels``."""
+    if "categories" not in record:
+        return record
+    new = [label for label in dict.fromkeys(labels.tolist()) if label not in record["categories"]]
+    return record | {"categories": [*record["categories"], *new]}

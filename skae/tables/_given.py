@@ -1,0 +1,120 @@
+"""Values that columns are given, checked and encoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._utils.slots import did_you_mean
+from ._encoder import TableEncoder, named
+from ._frames import Column, read_values
+from ._kinds import codec_of, in_form, known_values
+
+
+class Given:
+    """Columns of a table whose values are given, each one for all rows or one for each row.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+        Fitted.
+    given : dict
+        Values, or arrays of values, by the names of columns.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that are given; 1 where no column has an array.
+    columns : dict of int to Column
+        The values by the numbers of columns.
+    """
+
+    def __init__(self, encoder: TableEncoder, given: Any) -> None:
+        if not isinstance(given, dict) or not given:
+            raise TypeError(f"given must be a dict of values by the names of columns, got {given!r}.")
+        names = [known["name"] for known in encoder._columns]
+        self.encoder, self.columns, lengths = encoder, {}, {}
+        for name, value in given.items():
+            if name not in names:
+                raise ValueError(f"given names the column {name!r}, which the table lacks.{did_you_mean(name, names)}")
+            values = _listed(value)
+            lengths[name] = len(values)
+            i = names.index(name)
+            with named(name):
+                self.columns[i] = _read(values, encoder._columns[i], encoder._library)
+        self.n_rows = max(lengths.values())
+        for name, length in lengths.items():
+            if length not in (1, self.n_rows):
+                raise ValueError(f"given[{name!r}] must have one value or {self.n_rows}, as others do, got {length}.")
+
+    def encoded(self) -> np.ndarray:
+        """Return rows (n_rows, n_columns) in which only the given columns are known."""
+        rows = np.full((self.n_rows, sum(known["width"] for known in self.encoder._columns)), np.nan)
+        places = self.encoder._places()
+        for i, column in self.columns.items():
+            known = self.encoder._columns[i]
+            with named(column.name):
+                rows[:, places[i]] = codec_of(known["kind"], known["state"]).encode(
+                    known_values(column, known["kind"], known["record"])
+                )
+                if np.isnan(rows[:, places[i]]).any():
+                    labels = known["state"]["labels"] + known["state"]["rare"]
+                    raise ValueError(
+                        f"given {column.values[0]!r}, which was not there in `fit`: there are {labels[:9]}."
+                    )
+        return rows
+
+    def groups(self) -> list[int]:
+        """Return the numbers of the given columns among those that are encoded."""
+        encoded = self.encoder._encoded()
+        return [encoded.index(i) for i in self.columns]
+
+    def insert(self, table: list[Column]) -> None:
+        """Set the given columns of a table to their values."""
+        for i, column in self.columns.items():
+            values = np.broadcast_to(column.values, len(table[i].values))
+            table[i] = Column(
+                column.name, in_form(values, table[i].record), np.zeros(len(values), bool), table[i].record
+            )
+
+
+def _listed(value: Any) -> list:
+    """Return what is given as a list: of one, unless it is an array of values."""
+    if isinstance(value, str | bytes) or np.ndim(value) == 0:
+        return [value]
+    found = list(value)
+    if np.ndim(value) != 1 or not found:
+        raise ValueError(f"given must hold single values or lists of them, got {value!r}.")
+    return found
+
+
+def _read(values: list, known: dict[str, Any], library: str) -> Column:
+    kind = known["kind"]
+    if kind is None:
+        raise ValueError("it had no known value in `fit`, so that nothing can be given.")
+    column = read_values(known["name"], values, library, known["record"])
+    if column.missing.any():
+        raise ValueError("given a missing value: leave the column out of ``given`` instead.")
+    if kind in ("category", "flag"):
+        return column
+    found = known_values(column, kind, known["record"])
+    if kind == "level":
+        wrong = ~np.isin(found, known["state"]["labels"])
+        if wrong.any():
+            raise ValueError(f"given {found[wrong][0]:g}, but there are {known['state']['labels']} in `fit`.")
+        column.values = found
+        return column
+    codec = codec_of(kind, known["state"])
+    low, high = in_form(codec.decode(np.array([[-np.inf], [np.inf]])), known["record"])
+    wrong = (found < low) | (found > high)
+    if known["record"]["form"] == "integer":
+        wrong |= found != np.round(found)
+    if wrong.any():
+        shown = [low, high, found[wrong][0]]
+        if kind == "date":
+            shown = [np.array(ticks).astype(f"M8[{known['record']['unit']}]") for ticks in shown]
+        whole = "whole numbers" if known["record"]["form"] == "integer" else "values"
+        raise ValueError(f"given {shown[2]}, but there are {whole} from {shown[0]} to {shown[1]} in `fit`.")
+    column.values = found
+    return column
