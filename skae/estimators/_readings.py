@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from .._data.arrays import as_array, check_array
-from .._data.collections import one_array
+from .._data.collections import is_pil_image, one_array, sample_array
 from .._data.sequences import step_axis_of
 from .._data.sources import load_if_small
 from ._base import BaseAutoencoder
@@ -53,22 +53,27 @@ def squared_errors(step: Any, X: Any) -> np.ndarray | list[np.ndarray]:
     X = gathered(step, X)
     found = step.reconstruct(X) if hasattr(step, "reconstruct") else step.inverse_transform(step.transform(X))
     if isinstance(found, list):
-        return [_squared(as_array(X[i]), image) for i, image in enumerate(found)]
+        return [_squared(_image(X, i), image) for i, image in enumerate(found)]
     return _squared(X, found)
 
 
 def gathered(step: Any, X: Any) -> Any:
-    """Return a collection of samples as one array where the step reads it so."""
+    """Return a collection of samples as one array where the step reads it so; images of any size as a list."""
     if hasattr(X, "__array__") and not hasattr(X, "__len__"):
         X = np.asarray(X)
-    return step._gather(X) if isinstance(step, BaseAutoencoder) else one_array(X)
+    if not isinstance(step, BaseAutoencoder):
+        return one_array(X)
+    X = step._gather(X)
+    if not step._takes_list(X) or isinstance(X, list):
+        return X
+    return [X] if is_pil_image(X) else [_image(X, i) for i in range(len(X))]
 
 
 def deviations(step: Any, X: Any, center: np.ndarray) -> np.ndarray | list[np.ndarray]:
     """Return the squared deviation of each value from ``center``, as `squared_errors` does."""
     X = gathered(step, X)
     rows = as_numbers(X)
-    return [_squared(as_array(X[i]), center) for i in range(len(X))] if rows is None else _squared(rows, center)
+    return [_squared(_image(X, i), center) for i in range(len(X))] if rows is None else _squared(rows, center)
 
 
 def center_of(step: Any, X: Any) -> np.ndarray | None:
@@ -81,7 +86,7 @@ def center_of(step: Any, X: Any) -> np.ndarray | None:
     X = gathered(step, X)
     rows = as_numbers(X)
     if rows is None:
-        images = [np.asarray(as_array(X[i]), dtype=np.float64) for i in range(len(X))]
+        images = [_image(X, i).astype(np.float64) for i in range(len(X))]
         free = _free_axes(step, images[0].ndim)
         return np.nanmean([np.nanmean(image, axis=free, keepdims=True) for image in images], axis=0)
     free = _free_axes(step, rows.ndim - 1)
@@ -106,9 +111,13 @@ def as_numbers(X: Any) -> np.ndarray | None:
     if isinstance(X, list | tuple) and len({np.shape(row) for row in X}) > 1:  # images of different sizes
         return None
     X = X.toarray() if issparse(X) else X
-    if not (hasattr(X, "__array__") or isinstance(X, list | tuple)):  # what reads images one by one
-        return None
     return check_array(X, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan", dtype=np.float64)
+
+
+def _image(X: Any, i: int) -> np.ndarray:
+    """Return one of images that are read one by one; of a tuple the first entry is the image."""
+    item = X[i]
+    return sample_array(item[0] if isinstance(item, tuple) else item, f"X[{i}]")
 
 
 def _squared(X: Any, X_hat: Any) -> np.ndarray:

@@ -24,6 +24,7 @@ from skae.estimators._code_density import fit_density
 from skae.estimators._held_out import tail_probabilities, threshold_of
 from skae.estimators._outlier_scores import PARTS
 from skae.estimators._trimming import keep_lowest, outlyingness
+from skae.tables import TableAutoencoder
 
 QUICK = {"max_epochs": 2, "early_stopping": False, "module__hidden_layer_sizes": (8,)}
 
@@ -283,6 +284,19 @@ def test_rows_go_to_the_estimator_unchanged():
     assert found.score_samples(frame).argmin() == 19
     assert found.explain(frame).shape == (20, 2)
     assert detector(OwnLosses()).fit(frame).score_samples(frame).argmin() == 19
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_tables_of_categories(library):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=120)
+    columns = {"number": 10 * z + rng.normal(size=120), "kind": np.where(z > 0, "high", "low")}
+    estimator = TableAutoencoder(AutoencoderTransformer(2, missing="mask", **QUICK | {"max_epochs": 20}))
+    found = detector(estimator, criterion="standardized", cv=2).fit(library.DataFrame(columns))
+    odd = library.DataFrame({"number": [20.0, 20.0], "kind": ["high", "low"]})
+    assert np.diff(found.score_samples(odd)) < 0
+    np.testing.assert_allclose(found.explain(odd).sum(axis=1), 1)
+    assert detector(estimator, cv=2).fit(library.DataFrame(columns)).predict(odd).shape == (2,)
 
 
 # ------------------------------------------------------------------ shares
