@@ -14,6 +14,7 @@ from ._readings import (
     deviations,
     gathered,
     likelihood_of,
+    of_values,
     seen_by_last_step,
     squared_errors,
 )
@@ -47,11 +48,15 @@ def _shares_in(name: str, model: Model, X: Any, calibration: Calibration) -> Any
         terms = squared_errors(step, seen)
     else:
         terms = _occluded(name, step, model, seen)
+    levels = calibration.levels if name == "standardized" else None
     if isinstance(terms, list):
-        return [_normalized(term[None])[0] for term in terms]
-    if name == "standardized" and calibration.levels is not None and calibration.levels.size == terms[0].size:
-        terms = terms / calibration.levels.reshape(terms.shape[1:])
-    return _normalized(terms)
+        return [_normalized(_divided(step, term[None], levels))[0] for term in terms]
+    return _normalized(_divided(step, terms, levels))
+
+
+def _divided(step: Any, terms: np.ndarray, levels: np.ndarray | None) -> np.ndarray:
+    """Divide by the noise levels of features, if there are any."""
+    return terms if levels is None else terms / of_values(step, levels, terms.shape[1:])
 
 
 def _occluded(name: str, step: Any, model: Model, seen: Any) -> np.ndarray:

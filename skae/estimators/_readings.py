@@ -101,7 +101,7 @@ def _free_axes(step: Any, n_axes: int) -> tuple[int, ...]:
         return (step_axis_of(step) - 1,)
     if not step.module_.any_size:
         return ()
-    channel_axis = getattr(vars(step).get("layout_"), "channel_axis", None)
+    channel_axis = _channel_axis(step, n_axes)
     return tuple(axis for axis in range(n_axes) if channel_axis is None or axis != channel_axis % n_axes)
 
 
@@ -131,12 +131,26 @@ def _squared(X: Any, X_hat: Any) -> np.ndarray:
 
 def by_feature(step: Any, errors: np.ndarray | list[np.ndarray]) -> np.ndarray:
     """Return errors as a matrix (n_samples, n_features): of images and sequences of any size those of each channel."""
-    axis = getattr(getattr(step, "layout_", None), "channel_axis", None)
     if isinstance(errors, list):
-        return np.stack([_mean_of(error[None], axis)[0] for error in errors])
+        return np.stack([_mean_of(error[None], _channel_axis(step, error.ndim))[0] for error in errors])
     if isinstance(step, BaseAutoencoder) and step.module_.reads_padding:
-        return _mean_of(errors, 0 if step_axis_of(step) == 2 else -1 if errors.ndim > 2 else None)
+        return _mean_of(errors, _channel_axis(step, errors.ndim - 1))
     return errors.reshape(len(errors), -1)
+
+
+def of_values(step: Any, levels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers by feature, as `by_feature` has them, so that they broadcast with a sample of ``shape``."""
+    if levels.size == np.prod(shape):
+        return levels.reshape(shape)
+    axis = _channel_axis(step, len(shape))
+    return levels if axis is None else levels.reshape([-1 if i == axis % len(shape) else 1 for i in range(len(shape))])
+
+
+def _channel_axis(step: Any, n_axes: int) -> int | None:
+    """Return the axis of the channels of a sample of any size, or None for one channel without an axis."""
+    if step.module_.reads_padding:
+        return 0 if step_axis_of(step) == 2 else -1 if n_axes > 1 else None
+    return getattr(vars(step).get("layout_"), "channel_axis", None)
 
 
 def _mean_of(errors: np.ndarray, channel_axis: int | None) -> np.ndarray:

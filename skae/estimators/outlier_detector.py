@@ -362,7 +362,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            Minus the mean over the models of what ``criterion`` measures; NaN for a row without a known value.
+            Minus the mean over the models of what ``criterion`` measures; NaN for a row without a known value, unless
+            'code' alone is measured.
 
         Raises
         ------

@@ -222,7 +222,7 @@ def test_images_of_any_size():
     odd = [X[0], X[1] * 9]
     assert np.diff(found.score_samples(odd)) < 0
     assert found.fit_predict(X).shape == (6,)
-    alone = detector(ConvAutoencoder(2, module__dense=False, **IMAGES), cv=2, criterion=["reconstruction", "distance"])
+    alone = detector(ConvAutoencoder(2, module__dense=False, **IMAGES), cv=2, criterion=["standardized", "distance"])
     shares = alone.fit(X).explain(odd)
     assert [share.shape for share in shares] == [(8, 9, 3), (9, 9, 3)]
     np.testing.assert_allclose([share.sum() for share in shares], 1)
@@ -236,6 +236,10 @@ def test_sequences_of_any_length():
     found = detector(AutoencoderTransformer(2, module="gru", module__hidden_size=3, max_epochs=1), cv=2).fit(X)
     longer = [rng.random((9, 2)), 5 * rng.random((9, 2))]
     assert np.diff(found.score_samples(longer)) < 0
+    shares = found.set_params(criterion="standardized").fit(X).explain(longer)
+    assert found.noise_levels_.shape == (2,)
+    assert shares.shape == (2, 9, 2)
+    np.testing.assert_allclose(shares.sum(axis=(1, 2)), 1)
 
 
 def test_generator_and_likelihood(table, strange):
