@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._version import __version__ as __version__
-from .estimators import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from .estimators import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
 from .persistence import load, save
 
 if TYPE_CHECKING:
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
         textures,
     )
 
-__all__ = ["AutoencoderTransformer", "ConvAutoencoder", "Reconstructor", "VAEGenerator", "load", "save"]
+__all__ = [
+    "AutoencoderTransformer",
+    "ConvAutoencoder",
+    "OutlierDetector",
+    "Reconstructor",
+    "VAEGenerator",
+    "load",
+    "save",
+]
 _MODULES = (
     "bottlenecks",
     "coding",

@@ -23,12 +23,21 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KernelDensity
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from torch import nn
 
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses
+from skae import (
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    OutlierDetector,
+    Reconstructor,
+    VAEGenerator,
+    bottlenecks,
+    losses,
+)
 from skae.export import register_skl2onnx, to_onnx
 from skae.nn import EncoderDecoder
 from skae.nn._layers import ACTIVATIONS
@@ -640,3 +649,65 @@ def test_torch_export_of_stochastic_parts(name):
             assert penalty.isfinite().all()
     if name == "gaussian":
         assert_equal(penalty.detach().numpy(), module(u[:n])[2].detach().numpy())
+
+
+# ------------------------------------------------------------------ detectors
+
+DETECTORS = {
+    "reconstruction": (lambda: small(), {"criterion": "reconstruction", "cv": None}),
+    "pipeline": (
+        lambda: make_pipeline(RobustScaler(), MinMaxScaler(), small().set_params(missing="mask")),
+        {"criterion": ["standardized", "code", "distance"], "cv": 2},
+    ),
+}
+
+
+def assert_detector_equal(detector, X, path):
+    to_onnx(detector, path / "score.onnx")
+    session = onnxruntime.InferenceSession(path / "score.onnx")
+    score, label = session.run(["score", "label"], {"X": X})
+    expected = detector.score_samples(X)
+    np.testing.assert_allclose(score, expected, rtol=1e-3, atol=1e-4)
+    sure = abs(expected - detector.offset_) > 1e-3
+    np.testing.assert_array_equal(label[sure], detector.predict(X)[sure])
+    assert (score.dtype, label.dtype) == (np.float32, np.int64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DETECTORS)
+def test_score_of_detector(name, tmp_path):
+    make, params = DETECTORS[name]
+    X = rows(60, 7) * np.arange(1, 8, dtype=np.float32) + 100
+    X[::5, 2] = np.nan if name == "pipeline" else 0
+    assert_detector_equal(OutlierDetector(make(), **{"cv": None, "random_state": 0} | params).fit(X), X, tmp_path)
+
+
+@pytest.mark.slow
+def test_score_of_detector_of_images(tmp_path):
+    X = rows(20, 8, 8)
+    inner = ConvAutoencoder(2, module__dense=False, module__channels=(3,), **TRAINING)
+    assert_detector_equal(OutlierDetector(inner, cv=None).fit(X), X, tmp_path)
+
+
+def test_detectors_that_are_not_exported(tmp_path):
+    X = rows(30, 4)
+    for detector, message in (
+        (OutlierDetector(PCA(2), cv=None), "Only detectors around skae's autoencoders can be exported, got PCA"),
+        (
+            OutlierDetector(make_pipeline(PCA(3), small()), cv=None),
+            "only scalers of scikit-learn are exported, got PCA",
+        ),
+        (OutlierDetector(small(), criterion="likelihood", cv=None), "'likelihood' cannot be exported"),
+        (OutlierDetector(small(), density=KernelDensity(), cv=None), "Only Gaussian mixtures"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            to_onnx(detector.fit(X), tmp_path / "score.onnx")
+    with pytest.raises(ValueError, match="part must be 'score' of an OutlierDetector, got 'encoder'"):
+        to_onnx(detector, tmp_path / "score.onnx", part="encoder")
+    with pytest.raises(TypeError, match="part='score' needs an OutlierDetector"):
+        to_onnx(small().fit(X), tmp_path / "score.onnx", part="score")
+    crops = [rows(9, side, seed=side) for side in (8, 9, 10)]
+    inner = ConvAutoencoder(2, module__dense=False, module__channels=(3,), **TRAINING)
+    with pytest.raises(TypeError, match="'code' of images of any size"):
+        to_onnx(OutlierDetector(inner, cv=None).fit(crops), tmp_path / "score.onnx")
+    assert not list(tmp_path.iterdir())

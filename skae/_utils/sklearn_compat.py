@@ -62,6 +62,7 @@ __all__ = [
 HARMLESS_TYPES = (
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.ShuffleSplit",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",

@@ -41,7 +41,7 @@ _PARAMETERS = _by_name(
         "Give module=skae.nn.EncoderDecoder, module__encoder= and module__decoder=.": "encoder decoder",
         "Threads are torch's: torch.set_num_threads, or joblib.parallel_config in a search.": "n_jobs",
         "Put a StandardScaler after it: make_pipeline(autoencoder, StandardScaler()).": "whiten",
-        "`score_samples` ranks samples; the threshold is a quantile of it.": "contamination threshold",
+        "Put it into an OutlierDetector, which has it.": "contamination threshold",
     }
 )
 _ARGUMENTS = _by_name(
@@ -57,7 +57,7 @@ _ATTRIBUTES = _by_name(
         "`reconstruct` gives X back, `transform` its codes, and `score`, which a search takes where `scoring` is left "
         "out, minus the error. A classifier or regressor goes after it, in a pipeline.": "predict fit_predict "
         "predict_proba predict_log_proba",
-        "`score_samples` is lower for more unusual samples.": "decision_function",
+        "`score_samples` is lower for more unusual samples; OutlierDetector decides about them.": "decision_function",
         "The components share the variance, so that there is none for each: skae.metrics.explained_variance(X, "
         "reconstruct(X)) is the share that all explain, as PCA's explained_variance_ratio_.sum() "
         "is.": "explained_variance_ratio_ explained_variance_ singular_values_",

@@ -9,13 +9,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice
 from .._utils.files import write_atomically
+from ..estimators import OutlierDetector
 from ..estimators._base import BaseAutoencoder
 from ._parts import PARTS
 from ._program import model_of, require
+from ._score import Score
 
 
 def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstruct") -> None:
-    """Export a fitted autoencoder, its encoder or its decoder to an ONNX file.
+    """Export a fitted autoencoder, its encoder or its decoder, or the score of a detector, to an ONNX file.
 
     The file contains one graph with its weights, for any number of samples (the axis ``"batch"``). Inputs and outputs
     are those of the estimator's method: samples in the shape, image layout and units of X in `fit`, standardization and
@@ -23,16 +25,19 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
 
     Parameters
     ----------
-    estimator : AutoencoderTransformer, ConvAutoencoder or VAEGenerator
+    estimator : AutoencoderTransformer, ConvAutoencoder, VAEGenerator or OutlierDetector
         The fitted estimator, which is not changed; copied to the CPU if it is on a GPU.
     path : str or os.PathLike
         File to write. An existing file is replaced atomically.
-    part : {'reconstruct', 'encoder', 'decoder'}, default='reconstruct'
+    part : {'reconstruct', 'encoder', 'decoder', 'score'}, default='reconstruct'
         Method that the graph computes:
 
         - 'reconstruct' is `reconstruct`, from ``"X"`` (n_samples, ...) to ``"X_hat"`` of the same shape;
         - 'encoder' is `transform`, from ``"X"`` to ``"Z"`` (n_samples, n_codes);
-        - 'decoder' is `inverse_transform`, from ``"Z"`` to ``"X_hat"``.
+        - 'decoder' is `inverse_transform`, from ``"Z"`` to ``"X_hat"``;
+        - 'score', which is all that an `OutlierDetector` has, is `score_samples` and `predict`, from ``"X"`` to
+          ``"score"``, float32, and ``"label"``, int64, both (n_samples,). The detector is around autoencoders, or
+          pipelines of scikit-learn's scalers and one.
 
         Where a network takes images of any size (``module__dense=False``), ``"X"`` has any height and width in
         'reconstruct' and 'encoder'. Codes are flat, as `transform` returns them for arrays, if the estimator was fitted
@@ -48,7 +53,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of these, such as a pipeline: see `register_skl2onnx`.
+        If the estimator is not one of these, such as a pipeline: see `register_skl2onnx`; for a detector around
+        others, one with the criterion 'likelihood', or with densities other than Gaussian mixtures.
     ValueError
         If ``part`` is invalid, or 'decoder' under ``pooling``, or the weights exceed the limit of a file, 2 GB.
     RuntimeError
@@ -88,8 +94,13 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     >>> Z.shape, bool(abs(Z - ae.transform(X)).max() < 1e-5)
     ((150, 2), True)
     """
-    check_choice("part", part, tuple(PARTS))
-    if not isinstance(estimator, BaseAutoencoder):
+    check_choice("part", part, (*PARTS, "score"))
+    if isinstance(estimator, OutlierDetector):
+        if part not in ("reconstruct", "score"):
+            raise ValueError(f"part must be 'score' of an OutlierDetector, got {part!r}.")
+    elif part == "score":
+        raise TypeError(f"part='score' needs an OutlierDetector, got {type(estimator).__name__}.")
+    elif not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
             f"to_onnx exports skae's autoencoders, got {type(estimator).__name__}. For pipelines and Reconstructor, "
             "call skae.export.register_skl2onnx(), and then skl2onnx.to_onnx."
@@ -98,4 +109,5 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
     if part == "decoder":
         estimator._refuse_to_decode()
     require("onnx", "onnxscript")
-    write_atomically(path, model_of(PARTS[part](estimator)).SerializeToString())
+    made = Score(estimator) if isinstance(estimator, OutlierDetector) else PARTS[part](estimator)
+    write_atomically(path, model_of(made).SerializeToString())

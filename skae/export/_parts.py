@@ -26,8 +26,9 @@ class Part(nn.Module):
         Dtype of X. With float64 the mean is subtracted before values are rounded to float32.
     """
 
-    #: Names of the input other than the condition, and of the output.
-    input_name, output_name = "X", "X_hat"
+    #: Names of the input other than the condition, and of the outputs.
+    input_name: str = "X"
+    output_names: tuple[str, ...] = ("X_hat",)
 
     def __init__(self, estimator: Any, keep_observed: bool = False, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -116,7 +117,7 @@ class Encoder(Part):
         Whether codes of images of any size are maps, rather than flat.
     """
 
-    output_name = "Z"
+    output_names = ("Z",)
 
     def __init__(self, estimator: Any, maps: bool = True, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(estimator, dtype=dtype)

@@ -34,7 +34,7 @@ def model_of(part: Part, opset: int = OPSET) -> Any:
                 verbose=False,
                 opset_version=opset,
                 input_names=[*part.examples()],
-                output_names=[part.output_name],
+                output_names=[*part.output_names],
                 dynamic_shapes=tuple(axes),
                 custom_translation_table=translations(),
             )

@@ -30,10 +30,10 @@ TRUSTED_TYPES: list[str] = trusted_types()
 def save(estimator: Any, path: Any, *, optimizer: bool = False, metadata: Mapping[str, Any] | None = None) -> None:
     """Write an estimator to a file that anybody can load without running code.
 
-    An autoencoder, a `Reconstructor` of one, or an estimator of `skae.tables` or `skae.textures` becomes a safetensors
-    file: weights and other arrays as tensors, parameters and fitted attributes as JSON beside them, with a checksum
-    over all. Any other estimator, such as a `Pipeline` with an autoencoder inside, becomes an archive of skops (``pip
-    install skae[skops]``).
+    An autoencoder, a `Reconstructor` or an `OutlierDetector` of one, or an estimator of `skae.tables` or
+    `skae.textures` becomes a safetensors file: weights and other arrays as tensors, parameters and fitted attributes as
+    JSON beside them, with a checksum over all. Any other estimator, such as a `Pipeline` with an autoencoder inside,
+    becomes an archive of skops (``pip install skae[skops]``).
 
     The file is written beside ``path``, flushed to the disk and renamed: a kill at any moment leaves the old file or
     the new one.

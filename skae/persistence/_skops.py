@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from torch import nn
 
 from .._utils.codec import check_random_state
 from .._utils.sklearn_compat import HARMLESS_TYPES
-from ..estimators import Reconstructor
+from ..estimators import OutlierDetector, Reconstructor
 from ..estimators._base import BaseAutoencoder
 from ..tables import TableAutoencoder, TableEncoder
 from ..textures import StyleTransfer, TextureSynthesizer
@@ -23,7 +24,10 @@ from ._metadata import from_archive, into_archive
 from ._names import archived_name, check_trusted, former_names, known_names, name_of, trusted_types
 from ._objects import forget_checkpoint, pack_estimator, unpack_estimator
 
-_OURS = (BaseAutoencoder, Reconstructor, StyleTransfer, TableAutoencoder, TableEncoder, TextureSynthesizer)
+_OURS = (
+    *(BaseAutoencoder, OutlierDetector, Reconstructor),
+    *(StyleTransfer, TableAutoencoder, TableEncoder, TextureSynthesizer),
+)
 _PACKED = "_packed"
 _SPARE = 2**20  # bytes
 
@@ -116,5 +120,7 @@ def stands_alone(estimator: Any) -> bool:
     """Whether a safetensors file can hold an estimator: it and the estimators in it are ours, or known."""
     if not isinstance(estimator, _OURS):
         return False
-    inner = [type(found) for found in _within(estimator, set()) if isinstance(found, BaseEstimator)]
+    # Splitters are no estimators, and are made as skops makes them.
+    kinds = (BaseEstimator, BaseCrossValidator, BaseShuffleSplit)
+    inner = [type(found) for found in _within(estimator, set()) if isinstance(found, kinds)]
     return not any(cls.__module__.startswith("sklearn.") and name_of(cls) not in known_names() for cls in inner)

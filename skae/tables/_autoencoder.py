@@ -277,6 +277,30 @@ class TableAutoencoder(
         check_is_fitted(self)
         return np.asarray(self.estimator_.score_samples(self._encode(X)))
 
+    def feature_losses(self, X: Any) -> np.ndarray:
+        """Compute how badly each entry is reconstructed: what `skae.OutlierDetector` takes for the errors of rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            A table with the columns of `fit`.
+
+        Returns
+        -------
+        losses : ndarray of shape (n_samples, n_features), float64
+            Squared errors of the encoded values, summed over the values of each entry; for a category the squared
+            distance of probabilities from the value that it has (Brier, 1950). NaN where an entry is missing.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X does not fit; the message names the column.
+        """
+        check_is_fitted(self)
+        encoded = self._encode(X)
+        errors = np.square(encoded - self.estimator_.reconstruct(encoded))
+        return np.column_stack([errors[:, place].sum(axis=1) for place in self.encoder_._places()])
+
     def score(self, X: Any, y: Any = None) -> float:
         """Compute the score of the estimator for encoded rows, which searches maximize.
 

@@ -32,6 +32,7 @@ from parts import BASES, members
 from skae import (
     AutoencoderTransformer,
     ConvAutoencoder,
+    OutlierDetector,
     Reconstructor,
     VAEGenerator,
     bottlenecks,
@@ -190,6 +191,17 @@ def test_parameters_of_reconstructor(data):
     note_case({parameter: value})
     params = {"estimator": AutoencoderTransformer(2, **NARROW)} | {parameter: value}
     estimator = Reconstructor(**params)
+    outcome("fit", lambda: estimator.fit(table(4)), estimator=estimator, errors=FROM_FIT, changes=True)
+
+
+@fuzzed("OutlierDetector", 8, 300)
+@given(data=st.data())
+def test_parameters_of_outlier_detector(data):
+    parameter = data.draw(st.sampled_from(parameters(OutlierDetector)))
+    value = data.draw(garbage())
+    note_case({parameter: value})
+    params = {"estimator": AutoencoderTransformer(2, **NARROW), "cv": 2} | {parameter: value}
+    estimator = OutlierDetector(**params)
     outcome("fit", lambda: estimator.fit(table(4)), estimator=estimator, errors=FROM_FIT, changes=True)
 
 

@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +32,16 @@ from skorch.history import History
 from torch import nn
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator, bottlenecks, losses, noise
+from skae import (
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    OutlierDetector,
+    Reconstructor,
+    VAEGenerator,
+    bottlenecks,
+    losses,
+    noise,
+)
 from skae._training.net import AutoencoderNet
 from skae._utils.rng import Stream
 from skae.coding import Autoregressive, Factorized
@@ -535,6 +545,9 @@ add("reconstructor filling", lambda: Reconstructor(ae(missing="mask"), filling=S
 add("reconstructor neighbours", lambda: Reconstructor(vae(), filling=KNNImputer(), keep_observed=True), holes)
 add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
+detector = functools.partial(OutlierDetector, cv=2, random_state=0)
+add("detector", lambda: detector(ae(), trim=0.1), frame)
+add("detector splitter", lambda: detector(ae(missing="mask"), criterion="standardized", cv=KFold(2)), holes)
 ENCODER = TableEncoder(kinds={"count": "count"}, max_categories=3)
 add("table encoder", lambda: clone(ENCODER), mixed)
 add("table autoencoder", lambda: TableAutoencoder(vae(missing="mask", prior="mixture"), encoder=ENCODER), mixed)
@@ -573,7 +586,7 @@ def dumped(est, path, trusted=()):
 
 
 # What skops does not trust either where scikit-learn or a callback brings it.
-NOT_OURS = (np.dtype, print, GaussianMixture, nn.Linear, torch.device, torch.optim.Adamax)
+NOT_OURS = (np.dtype, print, GaussianMixture, KFold, nn.Linear, torch.device, torch.optim.Adamax)
 
 
 def in_pipeline(way):
@@ -627,6 +640,8 @@ KEEP_CALLBACKS = [name for name in WAYS if not name.startswith("save")]
 
 def outputs(est, X, y=None, *, all_of_them=True):
     """What an estimator says of X."""
+    if isinstance(est, OutlierDetector):
+        return {name: getattr(est, name)(X) for name in ("score_samples", "predict", "p_values", "explain")}
     found: dict[str, Any] = {"transform": est.transform(X)}
     if not all_of_them:
         return found

@@ -19,7 +19,14 @@ from skae.persistence import TRUSTED_TYPES
 from skae.persistence._names import former_names
 
 # Classes and functions of others as parameters: scikit-learn's, torch's, skorch's and the user's.
-WITH_OTHERS = ("prior GaussianMixture class", "pair classes", "early stopping of skorch", "of a user", "function")
+WITH_OTHERS = (
+    "prior GaussianMixture class",
+    "pair classes",
+    "early stopping of skorch",
+    "of a user",
+    "function",
+    "splitter",
+)
 
 
 class Names(pickle.Unpickler):

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import skae
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
 from skae.estimators._html import SITE
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_readme_images_match_gallery(site, picture, script, most):
     assert abs(mine - drawn).mean() < most, "`make pictures` copies them"
 
 
-@pytest.mark.parametrize("estimator", [AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator])
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator])
 def test_repr_links_resolve(site, estimator):
     link = estimator._get_doc_link(estimator.__new__(estimator))
     text = (site / link.removeprefix(SITE)).read_text()
