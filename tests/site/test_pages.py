@@ -113,7 +113,9 @@ def test_readme_images_match_gallery(site, picture, script, most):
     assert abs(mine - drawn).mean() < most, "`make pictures` copies them"
 
 
-@pytest.mark.parametrize("estimator", [AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator])
+@pytest.mark.parametrize(
+    "estimator", [AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator]
+)
 def test_repr_links_resolve(site, estimator):
     link = estimator._get_doc_link(estimator.__new__(estimator))
     text = (site / link.removeprefix(SITE)).read_text()
