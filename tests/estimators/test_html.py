@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.fixes import parse_version
 
-from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
+from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
 from skae.estimators._html import SITE
 from skae.noise import GaussianNoise
 
@@ -24,6 +24,7 @@ FITTED = {
     "conv": lambda: ConvAutoencoder(2, max_epochs=1).fit(X),
     "vae": lambda: VAEGenerator(2, conditional=True, max_epochs=1).fit(X, y),
     "reconstructor": lambda: Reconstructor(AutoencoderTransformer(2, max_epochs=1), filling=np.nan_to_num).fit(X),
+    "detector": lambda: OutlierDetector(AutoencoderTransformer(2, max_epochs=1), cv=2).fit(X),
 }
 
 
