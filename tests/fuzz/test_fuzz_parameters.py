@@ -231,9 +231,7 @@ def test_parameters_of_tables(data):
     note_case({parameter: value})
     encoder = TableEncoder(**{parameter: value})
     names = (parameter, "Column", "categories")
-    result = outcome(
-        "fit", lambda: encoder.fit(MIXED), estimator=encoder, errors=FROM_FIT, changes=True, names=names
-    )
+    result = outcome("fit", lambda: encoder.fit(MIXED), estimator=encoder, errors=FROM_FIT, changes=True, names=names)
     if not isinstance(result, Refused):
         found = encoder.inverse_transform(encoder.transform(MIXED))
         assert found[["number", "count"]].equals(MIXED[["number", "count"]])
