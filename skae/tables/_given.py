@@ -38,10 +38,10 @@ class Given:
         for name, value in given.items():
             if name not in names:
                 raise ValueError(f"given names the column {name!r}, which the table lacks.{did_you_mean(name, names)}")
-            values = _listed(value)
-            lengths[name] = len(values)
             i = names.index(name)
             with named(name):
+                values = _listed(value)
+                lengths[name] = len(values)
                 self.columns[i] = _read(values, encoder._columns[i], encoder._library)
         self.n_rows = max(lengths.values())
         for name, length in lengths.items():
@@ -81,12 +81,12 @@ class Given:
 
 def _listed(value: Any) -> list:
     """Return what is given as a list: of one, unless it is an array of values."""
-    if isinstance(value, str | bytes) or np.ndim(value) == 0:
+    is_array = hasattr(value, "__array__") and not isinstance(value, type) and np.ndim(np.asarray(value)) == 1
+    if not (isinstance(value, list | tuple) or is_array):
         return [value]
-    found = list(value)
-    if np.ndim(value) != 1 or not found:
-        raise ValueError(f"given must hold single values or lists of them, got {value!r}.")
-    return found
+    if not len(value):
+        raise ValueError("given no values: give one, or as many as there are rows to be.")
+    return list(value)
 
 
 def _read(values: list, known: dict[str, Any], library: str) -> Column:

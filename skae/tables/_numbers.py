@@ -18,11 +18,6 @@ _DIGITS = 15  # that float64 holds of any decimal number
 class Number(Codec):
     """One column of float64, decoded within the bounds seen and with the decimals seen."""
 
-    group = "gaussian"
-    low: float
-    high: float
-    decimals: int | None
-
     @classmethod
     def fit(cls, values: np.ndarray, *, numbers: str = "quantile", dtype: Any = np.float64) -> Number:
         """Fit to known, finite values in float64; ``dtype`` is what they were stored in."""

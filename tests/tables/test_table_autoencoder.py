@@ -224,6 +224,7 @@ def test_other_estimators_and_libraries():
     rows = model.sample(50, random_state=0, given={"smoker": "yes"})
     assert rows.schema == df.schema
     assert rows["smoker"].unique().to_list() == ["yes"]
+    assert model.sample(given={"age": df["age"].head(4)})["age"].to_list() == df["age"].head(4).to_list()
     X = table()[["age", "smoker"]].to_numpy(object)
     assert TableAutoencoder(VAEGenerator(2, **TINY)).fit(X).sample(3, 0, given={1: "no"})[:, 1].tolist() == ["no"] * 3
 
