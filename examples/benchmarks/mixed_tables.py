@@ -34,8 +34,13 @@ from skae.tables import TableAutoencoder, TableEncoder
 
 #: What is to be predicted: a category, or whether a number is above its median.
 TARGETS = {
-    **{"Carseats": "Sales", "College": "Private", "OJ": "Purchase", "Wage": "wage"},
-    **{"Mroz": "work", "diamonds": "price", "HI": "hhi"},
+    "Carseats": "Sales",
+    "College": "Private",
+    "OJ": "Purchase",
+    "Wage": "wage",
+    "Mroz": "work",
+    "diamonds": "price",
+    "HI": "hhi",
 }
 COPIES = {"Wage": ["logwage", "region"], "HI": ["wght", "hhi2"]}  #: of another column, constant, or weights of a survey
 TELLING = {"Mroz": ["hoursw", "hearnw", "wagew"]}  #: 0 for women without work: not among what predicts
@@ -119,13 +124,11 @@ def imputation(args):
 
 def classifiers():
     """A linear and a nonlinear classifier of rows."""
-    columns = (StandardScaler(), make_column_selector(dtype_include="number"))
-    categories = (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        make_column_selector(dtype_include=object),
-    )
+    numbers = StandardScaler(), make_column_selector(dtype_include="number")
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    categories = one_hot, make_column_selector(dtype_include=object)
     for last in (LogisticRegression(max_iter=2000), HistGradientBoostingClassifier(random_state=0)):
-        yield make_pipeline(make_column_transformer(columns, categories), last)
+        yield make_pipeline(make_column_transformer(numbers, categories), last)
 
 
 def usefulness(train, test, name, cut):
@@ -187,9 +190,8 @@ def synthesis(args):
     for name in TARGETS:
         df, found = load(args.data, name, 3000), []
         for seed in range(args.seeds):
-            train, test = (
-                part.reset_index(drop=True) for part in train_test_split(df, test_size=0.3, random_state=seed)
-            )
+            parts = train_test_split(df, test_size=0.3, random_state=seed)
+            train, test = (part.reset_index(drop=True) for part in parts)
             target = train[TARGETS[name]]
             cut = target.median() if is_numeric_dtype(target) else max(target)
             real, one = usefulness(train, test, name, cut), []
@@ -207,9 +209,7 @@ def synthesis(args):
     (ours, theirs), low = np.mean(everything, axis=0), np.min(everything, axis=0)[:, 0]
     means = [f"**{a:.3f} / {b:.3f}**" for a, b in zip(ours[:2], theirs[:2], strict=True)]
     rows.append(["**mean**", "", *means, f"**{ours[2]:.0f}**", f"**{theirs[2]:.0f}**"])
-    print(
-        f"### Synthesis, mean of {args.seeds} splits; of two numbers the first is TableAutoencoder's, the second TVAE's\n"
-    )
+    print(f"### Synthesis, mean of {args.seeds} splits: TableAutoencoder / TVAE\n")
     head = ["table", "ROC-AUC of real rows", "of synthetic rows, as a share", "told from real rows, ROC-AUC"]
     table([*head, "wrong values, TableAutoencoder", "TVAE"], rows)
     print(f"lowest share {low[0]:.3f}, TVAE's {low[1]:.3f}; CPU time as a share of TVAE's {ours[3] / theirs[3]:.2f}\n")
