@@ -22,7 +22,7 @@ mpl.use("Agg")
 FUZZ = os.environ.get("SKAE_FUZZ")
 settings.register_profile(
     "untimed",
-    max_examples={None: 10, "1": 40}.get(FUZZ, 100),
+    max_examples={None: 10, "1": 25}.get(FUZZ, 100),
     derandomize=FUZZ != "random",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -159,7 +159,7 @@ LIKELIHOODS = [cls for cls in LOSSES if issubclass(cls, losses.Likelihood)]
 @settings(max_examples=25)
 def test_samples_of_a_likelihood_are_rows_that_it_may_be_asked_about(cls, seed):
     loss = prepared(cls)
-    raw = 4 * draw(seed, 3, 2, 5) - 2
+    raw = 4 * draw(seed, 40, 2, 5) - 2
     drawn = loss.sample(raw)
     assert drawn.shape == raw.shape
     assert drawn.dtype == raw.dtype
