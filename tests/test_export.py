@@ -419,7 +419,9 @@ def test_invalid_arguments_raise(tmp_path, monkeypatch):
     with pytest.raises(NotFittedError):
         to_onnx(AutoencoderTransformer(), path)
     ae = AutoencoderTransformer(3, **SMALL).fit(X)
-    with pytest.raises(ValueError, match="part must be one of 'encoder', 'decoder', 'reconstruct', 'score', got 'half'"):
+    with pytest.raises(
+        ValueError, match="part must be one of 'encoder', 'decoder', 'reconstruct', 'score', got 'half'"
+    ):
         to_onnx(ae, path, "half")
     for other in (make_pipeline(ae), Reconstructor(ae), PCA()):
         with pytest.raises(TypeError, match=r"got \w+\. .*register_skl2onnx"):

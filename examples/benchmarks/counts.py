@@ -9,7 +9,7 @@ there are left out.
 Each is split at random; a `VAEGenerator` is fitted to three quarters of the rows, with default parameters but for the
 loss, and ``score`` of the others is a lower bound of their mean log-likelihood, in nats. A Gaussian gives a density,
 which compares with the probability of an integer as the mass of a bin of width 1. Where the values are few a narrow
-Gaussian has densities beyond 1 at whole numbers and promises more than such a mass, so it is also fitted to, and judged
+Gaussian has densities beyond 1 at whole numbers and promises more than such a mass, so it is also fitted to, and tested
 on, counts plus uniform noise in [0, 1), whose log-density is a lower bound of the log-probability (Theis et al., 2016).
 
 L. Theis, A. van den Oord and M. Bethge, 2016. A note on the evaluation of generative models. ICLR.

@@ -185,7 +185,7 @@ def tvae(train, seed):
 
 
 def synthesis(args):
-    """As many rows as were fitted, judged on the 30 % of real ones held out."""
+    """As many rows as were fitted, tested on the 30 % of real ones held out."""
     rows, everything = [], []
     for name in TARGETS:
         df, found = load(args.data, name, 3000), []
@@ -210,7 +210,7 @@ def synthesis(args):
     means = [f"**{a:.3f} / {b:.3f}**" for a, b in zip(ours[:2], theirs[:2], strict=True)]
     rows.append(["**mean**", "", *means, f"**{ours[2]:.0f}**", f"**{theirs[2]:.0f}**"])
     print(f"### Synthesis, mean of {args.seeds} splits: TableAutoencoder / TVAE\n")
-    head = ["table", "ROC-AUC of real rows", "of synthetic rows, as a share", "told from real rows, ROC-AUC"]
+    head = ["table", "ROC-AUC of real rows", "of synthetic rows, as a share", "distinguished from real rows, ROC-AUC"]
     table([*head, "wrong values, TableAutoencoder", "TVAE"], rows)
     print(f"lowest share {low[0]:.3f}, TVAE's {low[1]:.3f}; CPU time as a share of TVAE's {ours[3] / theirs[3]:.2f}\n")
 
