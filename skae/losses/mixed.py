@@ -57,6 +57,7 @@ class Mixed(Likelihood):
     >>> import torch
     >>> loss = Mixed([("gaussian", [0]), ("categorical", [1, 2, 3]), ("poisson", [4])])
     >>> loss.setup(n_components=1, target_shape=(5,))
+    >>> loss = loss.eval()  # in training, scales follow the batches
     >>> loss.by_group(torch.zeros(1, 5), torch.tensor([[0.0, 0.0, 1.0, 0.0, 2.0]]))
     tensor([[0.9189, 1.0986, 1.6931]])
     >>> loss.link(torch.zeros(1, 5))
