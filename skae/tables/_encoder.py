@@ -216,8 +216,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 labels = list(dict.fromkeys(values[unseen].tolist()))
                 also = f", or kinds={{{column.name!r}: 'number'}} to let them be any" * (known["kind"] == "level")
                 raise ValueError(
-                    f"it holds {len(labels)} values that were not there in `fit`, such as {labels[0]!r}: set "
-                    f"handle_unknown='missing' to take them for missing ones{also}."
+                    f"it holds values that were not there in `fit`, {len(labels)} of them, such as {labels[0]!r}: take "
+                    f"TableEncoder(handle_unknown='missing') to make missing ones of them{also}."
                 )
             found[~column.missing] = encoded
         return found

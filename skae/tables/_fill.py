@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._frames import Column
-from ._kinds import in_form
+from ._kinds import in_form, in_unit
 
 
 def fill_columns(observed: list[Column], others: list[Column]) -> list[Column]:
@@ -23,7 +23,10 @@ def _filled(column: Column, other: Column) -> Column:
     record = _with_categories(record, other.values[column.missing & ~other.missing])
     if (record["form"] in ("object", "date")) != (other.record["form"] in ("object", "date")):
         record = other.record
-    values = np.where(column.missing, other.values, column.values)
+    found = other.values
+    if record["form"] == "date":
+        found = in_unit(found, other.record["unit"], record["unit"])
+    values = np.where(column.missing, found, column.values)
     return Column(column.name, in_form(values, record), column.missing & other.missing, record)
 
 

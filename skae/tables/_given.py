@@ -58,11 +58,11 @@ class Given:
                 rows[:, places[i]] = codec_of(known["kind"], known["state"]).encode(
                     known_values(column, known["kind"], known["record"])
                 )
-                if np.isnan(rows[:, places[i]]).any():
+                unseen = np.atleast_1d(np.isnan(rows[:, places[i]]).any(axis=1))
+                if np.any(unseen):
                     labels = known["state"]["labels"] + known["state"]["rare"]
-                    raise ValueError(
-                        f"given {column.values[0]!r}, which was not there in `fit`: there are {labels[:9]}."
-                    )
+                    wrong = np.broadcast_to(column.values, len(unseen))[unseen].tolist()[0]
+                    raise ValueError(f"given {wrong!r}, which was not there in `fit`: there are {labels[:9]}.")
         return rows
 
     def groups(self) -> list[int]:

@@ -97,7 +97,7 @@ def known_values(column: Column, kind: str, record: dict[str, Any]) -> np.ndarra
     if kind == "date":
         if form != "date":
             raise TypeError(f"it holds {_described(form, values)}, and dates in `fit`.")
-        return _in_unit(values, column.record["unit"], record["unit"])
+        return in_unit(values, column.record["unit"], record["unit"])
     if form in ("object", "date"):
         raise TypeError(f"it holds {_described(form, values)}, and numbers in `fit`.")
     check_finite(values)
@@ -127,7 +127,8 @@ def _stored(record: dict[str, Any]) -> Any:
     return np.float32 if str(record["dtype"]).lower() in ("float32", "<f4", "float", "float[pyarrow]") else np.float64
 
 
-def _in_unit(ticks: np.ndarray, unit: str, wanted: str) -> np.ndarray:
+def in_unit(ticks: np.ndarray, unit: str, wanted: str) -> np.ndarray:
+    """Return the ticks of dates in another unit."""
     if unit == wanted:
         return ticks
     return ticks.view(f"m8[{unit}]").astype(f"m8[{wanted}]").view(np.int64)

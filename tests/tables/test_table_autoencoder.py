@@ -97,6 +97,15 @@ def test_missing_entries_are_filled_in_and_others_kept(model):
     assert filled.region.notna().all()
 
 
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_dates_are_filled_in_in_their_own_unit(model, unit):
+    df = with_holes(table())
+    df["day"] = df.day.where(np.arange(len(df)) % 3 > 0)
+    filled = model.reconstruct(df.assign(day=df.day.astype(f"datetime64[{unit}]")), keep_observed=True)
+    assert filled.day.dtype == f"datetime64[{unit}]"
+    assert filled.day.between(table().day.min(), table().day.max()).all()
+
+
 def test_samples_repeat_with_a_seed_and_leave_global_streams_alone(model):
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     first = model.sample(20, random_state=3)
@@ -167,6 +176,8 @@ def trained_tightly():
             {"smoker": "maybe"},
             r"Column 'smoker': given 'maybe', which was not there in `fit`: there are \['no', 'yes'\]",
         ),
+        ({"smoker": ["yes", "maybe"]}, "Column 'smoker': given 'maybe'"),
+        ({"smoker": 3}, "Column 'smoker': given 3, which"),
         ({"region": "e"}, "Column 'region': given 'e', which was not there"),
         ({"age": 400}, "Column 'age': given 400, but there are whole numbers from 18 to 79"),
         ({"age": 40.5}, "Column 'age': given 40.5, but there are whole numbers"),

@@ -200,9 +200,7 @@ def test_numbers_of_few_values_are_levels():
     assert encoder.inverse_transform(between).cylinders.tolist() == [8]
     probabilities = np.r_[0.5, 0.1, 0.4, between[0, 3:]][None]  # of mean 5.8
     assert encoder.inverse_transform(probabilities).cylinders.tolist() == [6]
-    with pytest.raises(
-        ValueError, match=r"'cylinders': it holds 1 values .* 12.0: .* or kinds={'cylinders': 'number'}"
-    ):
+    with pytest.raises(ValueError, match=r"'cylinders': it holds values .* 12.0: .* or kinds={'cylinders': 'number'}"):
         encoder.transform(df.assign(cylinders=12))
     assert TableEncoder(kinds={"cylinders": "integer"}).fit(df).kinds_["cylinders"] == "integer"
 
@@ -248,7 +246,9 @@ def test_rare_categories_share_a_column():
 def test_unseen_categories_are_refused_or_missing():
     df = pd.DataFrame({"color": ["red", "blue", "red", "green"]})
     new = pd.DataFrame({"color": ["blue", "pink"]})
-    with pytest.raises(ValueError, match=r"Column 'color': it holds 1 values .* 'pink': set handle_unknown='missing'"):
+    with pytest.raises(
+        ValueError, match=r"Column 'color': it holds values .* 'pink': take TableEncoder\(handle_unknown='missing'"
+    ):
         TableEncoder().fit(df).transform(new)
     encoder = TableEncoder(handle_unknown="missing").fit(df)
     assert encoder.inverse_transform(encoder.transform(new)).color.isna().tolist() == [False, True]
