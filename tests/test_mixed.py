@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import skae
 from skae import AutoencoderTransformer, VAEGenerator
 from skae._utils.rng import Stream
 from skae.losses import (
@@ -428,3 +429,20 @@ def test_sparse_tables_are_checked_and_fitted():
     X[2, 1:4] = 0
     with pytest.raises(ValueError, match="a sum of 0 in a row"):
         AutoencoderTransformer(2, loss=Mixed(GROUPS), **QUICK).fit(csr_array(X))
+
+
+@pytest.mark.parametrize("columns", [slice(2), pd.Index(["a", "b"]), np.array([0, 1]), [True, True, False]], ids=str)
+def test_columns_of_any_kind_are_saved(columns, tmp_path):
+    df = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=list("abc"))
+    model = AutoencoderTransformer(1, loss=Mixed([("gaussian", columns), ("laplace", "c")]), max_epochs=1).fit(df)
+    skae.save(model, tmp_path / "model.skae")
+    again = skae.load(tmp_path / "model.skae")
+    np.testing.assert_array_equal(again.reconstruct(df), model.reconstruct(df))
+    again.fit(df)
+
+
+def test_numbers_are_no_categories():
+    with pytest.raises(ValueError, match="OneHotEncoder makes such columns; for numbers take loss='squared_error'"):
+        AutoencoderTransformer(1, loss=Mixed([("categorical", [0, 1])])).fit(np.full((9, 2), 3.0))
+    with pytest.raises(ValueError, match=r"needs X in \[0, inf\].* Shift it, or take loss="):
+        AutoencoderTransformer(1, loss="poisson").fit(-np.ones((9, 2)))

@@ -267,7 +267,12 @@ def _check_part(A: Any, name: str, loss: Any, columns: Any = None) -> None:
     """Check the values in the columns of one loss."""
     low, high = loss.domain
     found = extremes(A)
-    advice = "Shift it, widen the loss's range, or take" if loss.integer else f"Scale {name} (MinMaxScaler), or take"
+    if loss.sums_to_one:
+        advice = "OneHotEncoder makes such columns; for numbers take"
+    elif loss.integer:
+        advice = "Shift it, or take" if np.isinf(high) else "Shift it, widen the loss's range, or take"
+    else:
+        advice = f"Scale {name} (MinMaxScaler), or take"
     if found[0] < low or found[1] > high:
         values = as_array(A)
         raise ValueError(

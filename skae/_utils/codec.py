@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ class ValueEncoder:
             return self._items(value, where)
         if type(value) is tuple:
             return {"$": "tuple", "items": self._items(value, where)}
+        if type(value) is slice:
+            return {"$": "slice", "items": self._items([value.start, value.stop, value.step], where)}
+        if _is_index(value):  # of the names of columns
+            return self._items(value.tolist(), where)
         if isinstance(value, dict):
             if type(value) is dict and all(type(key) is str for key in value) and "$" not in value:
                 return {key: self.encode(item, f"{where}.{key}") for key, item in value.items()}
@@ -114,6 +119,11 @@ class ValueDecoder:
         """Return a tuple."""
         return tuple(self.decode(_list(value["items"])))
 
+    def read_slice(self, value: dict) -> slice:
+        """Return a slice."""
+        start, stop, step = self.decode(_list(value["items"]))
+        return slice(start, stop, step)
+
     def read_dict(self, value: dict) -> dict:
         """Return a dict with keys other than strings."""
         return {self.decode(key): self.decode(item) for key, item in _list(value["items"])}
@@ -164,6 +174,11 @@ class ValueDecoder:
         found.set_state(self.decode(value["state"]))
         check_random_state(found)
         return found
+
+
+def _is_index(value: Any) -> bool:
+    """Return whether a value is an Index of pandas, which is saved as a list."""
+    return "pandas" in sys.modules and isinstance(value, sys.modules["pandas"].Index)
 
 
 def plain_history(history: list) -> list:

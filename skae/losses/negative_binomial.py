@@ -55,7 +55,7 @@ class NegativeBinomial(Counts):
     def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
         super().setup(n_components, target_shape)
         if isinstance(self.dispersion, str):
-            check_choice(f"{type(self).__name__}: dispersion", self.dispersion, ("learned",))
+            check_choice(f"{type(self).__name__}: dispersion (or a number above 0)", self.dispersion, ("learned",))
             self.log_dispersion = nn.Parameter(torch.zeros(parameter_shape(target_shape)))
         else:
             self._check_number("dispersion", numbers.Real, 0, bounds="neither")
