@@ -31,7 +31,20 @@ def find_splitter(cv: Any, n: int, seed: int) -> Any:
 def splits_of(splitter: Any, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the rows to train on and those held out."""
     for train, held_out in splitter.split(np.zeros((n, 1))):
-        yield np.asarray(train), np.asarray(held_out)
+        yield _indices(train, n), _indices(held_out, n)
+
+
+def _indices(rows: Any, n: int) -> np.ndarray:
+    """Return the indices of rows from indices or a mask, checked."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (n,):
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or not len(rows) or rows.dtype.kind not in "iu" or rows.min() < -n or rows.max() >= n:
+        raise ValueError(
+            f"cv must give pairs (train, held out) of indices from 0 to {n - 1}, of one row at least, or masks of X's "
+            f"{n} rows, got {rows!r}."
+        )
+    return rows
 
 
 def with_rows(A: Any) -> Any:

@@ -61,8 +61,9 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     estimator : estimator, default=None
         An autoencoder; or another estimator with ``reconstruct``, or with ``transform`` and ``inverse_transform``, such
         as PCA; or a pipeline that ends in one. `fit` trains clones, so a `sklearn.frozen.FrozenEstimator` stays as it
-        was fitted, and the rows of `fit` only set the threshold. None is for tables: a `StandardScaler` and
-        ``AutoencoderTransformer(16, noise=MaskingNoise(0.8), max_epochs=20)``.
+        was fitted, and the rows of `fit` only set the threshold. None is for tables of numbers, with or without missing
+        values: a `StandardScaler` and
+        ``AutoencoderTransformer(16, noise=MaskingNoise(0.8), missing='mask', max_epochs=20)``.
     contamination : float, default=0.1
         Share of the rows, in (0, 0.5], that is called outliers, of rows like those of `fit`: the rate of false alarms
         if these are clean.
@@ -302,7 +303,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         """Return what is to be fitted, which None stands for."""
         if self.estimator is not None:
             return self.estimator
-        network = AutoencoderTransformer(16, noise=MaskingNoise(0.8), max_epochs=20)
+        network = AutoencoderTransformer(16, noise=MaskingNoise(0.8), missing="mask", max_epochs=20)
         return make_pipeline(StandardScaler(), network)
 
     def _parts(self) -> tuple[str, ...]:
@@ -529,6 +530,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self._to_fit()).input_tags
+        if self.estimator is None:  # a pipeline does not say it
+            tags.input_tags.allow_nan = True
         return tags
 
 
@@ -537,10 +540,12 @@ def _decided(decision: np.ndarray) -> np.ndarray:
 
 
 def _of_weight(params: dict[str, Any], n: int) -> np.ndarray:
-    """Return a mask of the rows that have a weight."""
-    weight = params.get("sample_weight")
-    is_of_rows = weight is not None and np.ndim(weight) == 1 and len(weight) == n
-    return np.asarray(weight) > 0 if is_of_rows else np.ones(n, bool)
+    """Return a mask of the rows that have a weight, also where it is that of a step of a pipeline."""
+    used = np.ones(n, bool)
+    for name, weight in params.items():
+        if name.rpartition("__")[2] == "sample_weight" and np.ndim(weight) == 1 and len(weight) == n:
+            used &= np.asarray(weight) > 0
+    return used
 
 
 def _seed(estimator: Any, seed: int) -> None:

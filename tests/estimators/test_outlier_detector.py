@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.neighbors import KernelDensity
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, VAEGenerator
@@ -433,6 +433,21 @@ def test_rows_of_no_weight_do_not_move_the_threshold(table, strange):
     found = detector(small(), criterion="reconstruction", cv=2).fit(X, sample_weight=weight)
     assert (found.predict(100 * strange) == -1).all()
     assert (found.held_out_scores_[:150] < found.offset_).sum() == 15
+    piped = detector(Pipeline([("ae", small())]), criterion="reconstruction", cv=2).fit(X, ae__sample_weight=weight)
+    assert piped.offset_ == pytest.approx(found.offset_)
+
+
+def test_splits_are_indices_or_masks(table):
+    train = np.arange(150) < 100
+    masks, indices = [(train, ~train)], [(np.flatnonzero(train), np.flatnonzero(~train))]
+    assert detector(cv=masks).fit(table).offset_ == detector(cv=indices).fit(table).offset_
+
+
+def test_default_network_takes_missing_values(table):
+    holed = table[:60].copy()
+    holed[::3, 1] = np.nan
+    found = OutlierDetector(random_state=0, cv=[(np.arange(40), np.arange(40, 60))]).fit(holed)
+    assert np.isfinite(found.score_samples(holed)).all()
 
 
 def test_routing(table):
@@ -471,6 +486,8 @@ def test_failed_fit_changes_nothing(table):
         ({"cv": 1}, ValueError, "cv == 1, must be >= 2"),
         ({"cv": "five"}, ValueError, "cv must be None, an int, a splitter"),
         ({"cv": []}, ValueError, "cv must give at least one split"),
+        ({"cv": [([0, 1, 2], [150])]}, ValueError, "cv must give pairs .* of indices from 0 to 149"),
+        ({"cv": [([], [1])]}, ValueError, "cv must give pairs .* of one row at least"),
         ({"estimator": StandardScaler(), "criterion": "likelihood"}, TypeError, "estimator must have score_samples"),
         ({"estimator": FastICA(2).fit_transform}, TypeError, "estimator must have reconstruct or inverse_transform"),
         ({"estimator": Recorder(), "criterion": "code"}, TypeError, "estimator must have transform"),
