@@ -81,6 +81,7 @@ class Given:
 
 def _listed(value: Any) -> list:
     """Return what is given as a list: of one, unless it is an array of values."""
+    value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
     is_array = hasattr(value, "__array__") and not isinstance(value, type) and np.ndim(np.asarray(value)) == 1
     if not (isinstance(value, list | tuple) or is_array):
         return [value]

@@ -97,6 +97,10 @@ def test_missing_entries_are_filled_in_and_others_kept(model):
     assert filled.region.notna().all()
 
 
+def test_an_array_of_one_value_is_given_to_all_rows(model):
+    assert model.sample(2, random_state=0, given={"age": np.array(30)}).age.tolist() == [30, 30]
+
+
 @pytest.mark.parametrize("unit", ["s", "ns"])
 def test_dates_are_filled_in_in_their_own_unit(model, unit):
     df = with_holes(table())
