@@ -490,7 +490,8 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         A squared error or deviation is a sum over features, and each has its term. How unlikely a code or a row is, is
         not: there a feature counts by how much the score falls where its value is replaced by its mean in `fit`, and
         not at all where it rises, which takes as many passes over X as it has features. Of several parts of the
-        criterion the share is that in the largest. The result is the mean over the models.
+        criterion the share is that in the largest. The result is the mean over the models. Around a `TableAutoencoder`
+        shares are those of the columns in the loss, whatever the criterion.
 
         Parameters
         ----------
