@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import as_array, validate_data
@@ -38,6 +37,7 @@ from ._held_out import (
 from ._html import documented
 from ._outlier_scores import Calibration, Model, Parts, PartsMean, calibrate, largest, parts_of, read_parts
 from ._readings import center_of, codes_of, gathered, last_step, seen_by_last_step
+from ._routing import routed_params, router_to_estimator
 from ._trimming import keep_lowest, outlyingness
 from .transformer import AutoencoderTransformer
 
@@ -225,8 +225,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         self.parts_ = self._parts()
         X, y = as_array(gathered(last_step(self._to_fit()), X)), with_rows(y)
         params = {name: with_rows(value) for name, value in params.items()}
-        if get_config()["enable_metadata_routing"]:
-            params = process_routing(self, "fit", **params).estimator.fit
+        params = routed_params(self, params)
         n = count_rows(X)
         self._note_features(X)
         seed = draw_seed(self.random_state)
@@ -525,8 +524,7 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         routing : MetadataRouter
             The routing.
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        return MetadataRouter(owner=self).add(estimator=self._to_fit(), method_mapping=mapping)
+        return router_to_estimator(self, self._to_fit())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from ._base import BaseAutoencoder
 from ._empty import named_features
 from ._hints import explain_missing
 from ._html import documented
+from ._routing import routed_params, router_to_estimator
 
 
 @documented
@@ -131,8 +131,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         self._refuse_sparse(X)
         X, y = as_array(self._gather(X)), as_array(y)  # which every estimator takes
         params = {name: as_array(value) for name, value in params.items()}
-        if get_config()["enable_metadata_routing"]:
-            params = process_routing(self, "fit", **params).estimator.fit
+        params = routed_params(self, params)
         if self.filling is None:
             if not self._takes_list(X):  # of images of any size, without a number of features
                 blocks = as_lazy_array(X)  # of a Dataset they tell the number of features
@@ -274,8 +273,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
         routing : MetadataRouter
             The routing.
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+        return router_to_estimator(self, self.estimator)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,16 +7,16 @@ import numbers
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, clone
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
 from ..estimators._base import BaseAutoencoder
+from ..estimators._routing import routed_params, router_to_estimator
 from ..losses import Likelihood, Mixed
 from ._conditional import draw_codes
 from ._encoder import TableEncoder
@@ -133,8 +133,7 @@ class TableAutoencoder(
 
     def _fit(self, X: Any, params: dict[str, Any], context: Any, owner: TableAutoencoder) -> None:
         self._check_params()
-        if get_config()["enable_metadata_routing"]:
-            params = process_routing(self, "fit", **params).estimator.fit
+        params = routed_params(self, params)
         self.encoder_ = clone(TableEncoder() if self.encoder is None else self.encoder).fit(X)
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
@@ -418,8 +417,7 @@ class TableAutoencoder(
         routing : MetadataRouter
             The routing.
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
+        return router_to_estimator(self, self.estimator)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -270,3 +271,15 @@ def test_nothing_is_warned_of_in_an_ordinary_fit():
         TableAutoencoder(VAEGenerator(2, **MASK, **TINY)).fit(
             with_holes(table()).assign(constant=1.0, huge=table().cost * 1e6)
         )
+
+
+def test_metadata_is_routed_to_the_estimator():
+    df, weight = table(60), np.r_[np.ones(30), np.zeros(30)]
+    with sklearn.config_context(enable_metadata_routing=True):
+        ae = AutoencoderTransformer(2, **TINY).set_fit_request(sample_weight=True)
+        routed = TableAutoencoder(ae).fit(df, sample_weight=weight)
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError):
+            TableAutoencoder(AutoencoderTransformer(2, **TINY)).fit(df, sample_weight=weight)
+    passed_on = TableAutoencoder(AutoencoderTransformer(2, **TINY)).fit(df, sample_weight=weight)
+    np.testing.assert_array_equal(routed.transform(df), passed_on.transform(df))
+    assert (routed.transform(df) != TableAutoencoder(AutoencoderTransformer(2, **TINY)).fit_transform(df)).any()
