@@ -65,12 +65,7 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
     rng = np.random.default_rng(seed)
     k = mixture.means_.shape[1] - given.shape[1]
     noise, uniform = rng.standard_normal((len(given), k)), rng.random((len(given), 1))
-    log_weights = []
-    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
-        away = given - mean[k:]
-        solved = np.linalg.solve(covariance[k:, k:], away.T).T
-        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
-        log_weights.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
+    log_weights = _joint_log_density_of_last(mixture, given)
     shares = np.exp(log_weights - logsumexp(log_weights, axis=0)).T
     chosen = (shares.cumsum(1) < uniform).sum(1).clip(max=len(log_weights) - 1)
     drawn = np.empty((len(given), k))
@@ -81,3 +76,22 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
         root = vectors * np.sqrt(values.clip(min=0))
         drawn[rows] = mean[:k] + (given[rows] - mean[k:]) @ slope + noise[rows] @ root.T
     return drawn.astype(np.float32)
+
+
+def log_density_given(mixture: GaussianMixture, X: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return the log-density of the first variables (n, k), conditioned on the last ones (n, n_given)."""
+    constant = 0.5 * given.shape[1] * np.log(2 * np.pi)
+    marginal = logsumexp(_joint_log_density_of_last(mixture, given), axis=0) - constant
+    return mixture.score_samples(np.concatenate([X, given], axis=1)) - marginal
+
+
+def _joint_log_density_of_last(mixture: GaussianMixture, given: np.ndarray) -> list[np.ndarray]:
+    """Return for each component the log-density of it and the last variables, but for the constant."""
+    k = mixture.means_.shape[1] - given.shape[1]
+    found = []
+    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
+        away = given - mean[k:]
+        solved = np.linalg.solve(covariance[k:, k:], away.T).T
+        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
+        found.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
+    return found
