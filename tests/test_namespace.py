@@ -12,7 +12,7 @@ PUBLIC = [module.name for module in pkgutil.iter_modules(skae.__path__) if not m
 FRESH = """
 import sys, skae
 assert "skae.estimators" in sys.modules
-for name in ("skae.coding", "skae.datasets", "skae.export", "skae.metrics", "skae.plotting", "matplotlib"):
+for name in ("skae.coding", "skae.datasets", "skae.density", "skae.export", "skae.metrics", "skae.plotting", "matplotlib"):
     assert name not in sys.modules, name
 for name in ("datasets", "metrics", "plotting"):
     assert name in dir(skae)
@@ -29,7 +29,7 @@ def test_public_modules_are_imported_when_they_are_asked_for():
 
 
 def test_dir_lists_public_modules():
-    assert len(PUBLIC) == 13
+    assert len(PUBLIC) == 14
     for name in PUBLIC:
         assert getattr(skae, name) is sys.modules[f"skae.{name}"]
 

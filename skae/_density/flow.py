@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-import sys
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from .._data.arrays import as_array, validate_data
 from .._data.targets import NO_CONDITION, find_condition
@@ -21,57 +19,60 @@ from .._data.validation import check_sample_weight, check_size
 from .._utils.checks import check_choice, check_device, check_number
 from .._utils.rng import check_seed, draw_seed
 from .._utils.threads import threads_for
-from .flow_network import Architecture, import_zuko, invert, log_density, make_network, restore_network
+from .flow_network import Architecture, FlowNetwork, import_zuko, make_network, restore_network
+from .flow_start import start_mixture
 from .flow_training import Rows, train
-from .whitening import Whitening
 
-_FEW = 20  # rows, of which none are held out
+_FEW = 20  # rows, on which nothing is trained
 _MOST_HELD_OUT = 10_000
-_BATCHES = 5000  # of a fit by default
+_BATCHES = 4000  # of a fit by default
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 100
-_AT_ONCE = 4096  # rows that are scored or drawn together
+_AT_ONCE = 2**22  # numbers of rows that are scored or drawn together, of all components
+_NARROWEST = 1e-6  # standard deviations, as a share of the largest one, and of the mean
 
 
 class NormalizingFlow(DensityMixin, BaseEstimator):
-    r"""Density of rows by a normalizing flow: an invertible network that makes Gaussian noise of them.
+    r"""Density of rows by a normalizing flow: an invertible network makes them rows of a Gaussian mixture.
 
-    The log-density of a row x is that of the noise f(x), and of how f changes volumes:
+    The log-density of a row x is that of f(x) in the mixture, and of how f changes volumes:
 
-    .. math:: \log p(x) = \log N(f(x); 0, I) + \log \left| \det \frac{\partial f}{\partial x} \right|,
+    .. math:: \log p(x) = \log \sum_k w_k N(f(x); \mu_k, \Sigma_k)
+              + \log \left| \det \frac{\partial f}{\partial x} \right|,
 
-    and f is trained to maximize its mean. Rows are whitened first, and f starts as the identity: the start is one
-    Gaussian with full covariance, and it is kept unless the likelihood of rows held out rises. f consists of
-    autoregressive transformations (Papamakarios et al., 2017), which map each feature by a monotonic rational-quadratic
-    spline whose knots depend on the features before it (Durkan et al., 2019). The package zuko provides them:
+    and its mean is maximized. The mixture is fitted first, by expectation-maximization, its size chosen by held-out
+    likelihood. f starts as the identity, and both are trained together: the density is the mixture unless the
+    likelihood of rows held out rises. f is a masked autoregressive flow (Papamakarios et al., 2017), which moves and
+    stretches each feature by what a network makes of those before it. The package zuko provides it:
     ``pip install "skae[flow]"``.
 
-    Of some thousand rows or more, whose density is not that of a few Gaussians, it is a better density than
-    `sklearn.mixture.GaussianMixture`, and takes minutes where that takes seconds. Of fewer rows a mixture is better.
-    `VAEGenerator` takes it as ``prior='flow'``.
+    Of some thousand rows or more it is a better density than `sklearn.mixture.GaussianMixture`, for more time; of fewer
+    there is little to gain. `VAEGenerator` takes it as ``prior='flow'``.
 
     Parameters
     ----------
     n_transforms : int, default=3
         Number of autoregressive transformations; at least 1.
     n_layers : int, default=2
-        Hidden layers of the network that finds the knots of one transformation; at least 1.
+        Hidden layers of the network of one transformation; at least 1.
     width : int, default=128
         Units of each; at least 1.
-    n_bins : int, default=8
-        Pieces of a spline; at least 2. Splines reach from -5 to 5 standard deviations, and f is linear beyond.
+    n_components : int or 'auto', default='auto'
+        Components of the mixture, at most as many as rows; for classes of the mixture of each. 'auto' doubles them until
+        the likelihood of rows held out no longer rises.
     conditional : {False, True, 'classes', 'targets'}, default=False
         Whether the density is that of X given y. True takes y of integers, strings or bools, and of floats that are all
-        whole numbers, for classes, and other numbers for real targets; 'classes' and 'targets' say which.
+        whole numbers, for classes, and other numbers for real targets; 'classes' and 'targets' say which. Classes have
+        a mixture each, and the flow in common.
     max_epochs : int or 'auto', default='auto'
-        Passes over the rows. 'auto' takes as many as make 5,000 batches, from 10 to 100. With 0 the density is the
-        Gaussian of the start.
-    lr : float, default=2e-3
+        Passes over the rows. 'auto' takes as many as make 4,000 batches, from 10 to 100. With 0 the density is the
+        mixture, and so it is of fewer than 20 rows.
+    lr : float, default=1e-3
         The highest learning rate of Adam; it rises, and falls along a cosine.
     batch_size : int, default=256
         Rows in a batch, at most.
     validation_fraction : float, default=0.1
-        Share of the rows, at most 10,000, that is held out to choose the best epoch, in [0, 1). Fewer than 20 rows are
-        all trained on.
+        Share of the rows, at most 10,000, that is held out to choose the best epoch, in [0, 1). With 0 the last one is
+        kept.
     n_iter_no_change : int or np.inf, default=10
         Epochs without a higher likelihood of the rows held out after which training stops.
     device : str or torch.device, default='cpu'
@@ -83,14 +84,14 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
     Attributes
     ----------
     weights_ : dict of str to ndarray of float32
-        The network.
+        Weights of the network, the mixture's parameters among them.
     loss_curve_, validation_loss_curve_ : list of float
         Mean negative log-densities of a row in nats: of the rows trained on, in each epoch; and of those held out,
         before the first epoch and after each. The second is empty where none are.
     n_iter_ : int
         Number of epochs.
     best_epoch_ : int
-        The epoch that is kept; 0 is the start.
+        The epoch that is kept; 0 is the mixture.
     classes_ : ndarray of shape (n_classes,)
         The classes, where the density is conditional on them.
     n_features_in_ : int
@@ -105,24 +106,21 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     References
     ----------
-    C. Durkan, A. Bekasov, I. Murray and G. Papamakarios, 2019. Neural spline flows. NeurIPS.
-
     G. Papamakarios, T. Pavlakou and I. Murray, 2017. Masked autoregressive flow for density estimation. NeurIPS.
 
     Examples
     --------
-    A ring, which has no mean to speak of:
+    A ring, which a few Gaussians describe badly:
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> angle = rng.uniform(0, 2 * np.pi, 1000)
-    >>> X = np.stack([np.cos(angle), np.sin(angle)], axis=1) + rng.normal(0, 0.1, (1000, 2))
-    >>> flow = NormalizingFlow(2, width=32, max_epochs=20, random_state=0).fit(X)
-    >>> radius = np.linalg.norm(flow.sample(500, random_state=0), axis=1)
-    >>> bool(np.mean(radius < 0.5) < 0.1)  # of a Gaussian a fifth
+    >>> X = np.stack([np.cos(angle), np.sin(angle)], axis=1) + rng.normal(0, 0.05, (1000, 2))
+    >>> flow = NormalizingFlow(2, width=32, n_components=4, max_epochs=30, random_state=0).fit(X)
+    >>> bool(flow.score(X) > flow.set_params(max_epochs=0).fit(X).score(X) + 0.1)  # than the mixture of four
     True
-    >>> bool(flow.score(X) > -1.7)  # the mean log-density of one Gaussian is -2.1
-    True
+    >>> flow.sample(3, random_state=0).shape
+    (3, 2)
     """
 
     def __init__(
@@ -130,11 +128,11 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         n_transforms: int = 3,
         n_layers: int = 2,
         width: int = 128,
-        n_bins: int = 8,
         *,
+        n_components: int | str = "auto",
         conditional: bool | str = False,
         max_epochs: int | str = "auto",
-        lr: float = 2e-3,
+        lr: float = 1e-3,
         batch_size: int = 256,
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
@@ -144,7 +142,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         self.n_transforms = n_transforms
         self.n_layers = n_layers
         self.width = width
-        self.n_bins = n_bins
+        self.n_components = n_components
         self.conditional = conditional
         self.max_epochs = max_epochs
         self.lr = lr
@@ -195,7 +193,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         device = self._check_params()
         X = check_size(validate_data(self, as_array(X), dtype=np.float64, ensure_min_samples=2), "X")
         weight = check_sample_weight(sample_weight, len(X))
-        X_std = None if X_std is None else self._check_std(X_std, X)
+        X_std = None if X_std is None else _check_std(X_std, X)
         condition, c = NO_CONDITION, None
         if self.conditional is not False:
             if y is None:
@@ -205,46 +203,49 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         used = weight > 0
         if used.sum() < 2:
             raise ValueError(f"sample_weight must be positive for at least 2 rows, got {used.sum()}.")
-        X, weight, c, X_std = X[used], weight[used], *(None if A is None else A[used] for A in (c, X_std))
+        X, weight, c, X_std = (None if A is None else A[used] for A in (X, weight / weight[used].mean(), c, X_std))
         seed = draw_seed(self.random_state)
-        whitening = Whitening.of(X, weight, X_std)
-        sizes = (self.n_transforms, self.n_layers, self.width, self.n_bins)
-        architecture = Architecture(X.shape[1], condition.width, *map(int, sizes))
-        network = make_network(architecture, seed).to(device)
-        tensors = (whitening.whiten(X), X_std, c, weight / weight.mean())
-        rows = Rows(*(None if A is None else torch.from_numpy(A).float().to(device) for A in tensors))
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(X))).to(device)
+        self._mean, self._scale = _mean_and_scale(X, weight, X_std)
+        rows = (X - self._mean) / self._scale, None if X_std is None else X_std / self._scale, c, weight
+        order = np.random.default_rng(seed).permutation(len(X))
         n_held_out = self._n_held_out(len(X))
-        n = len(X) - n_held_out
-        with threads_for(architecture.n_weights * min(n, int(self.batch_size))):
+        parts = [[None if A is None else A[index] for A in rows] for index in np.split(order, [n_held_out])]
+        mixture = start_mixture(*parts[1], condition, self.n_components, seed)
+        sizes = (len(mixture.means), self.n_transforms, self.n_layers, self.width)
+        architecture = Architecture(X.shape[1], condition.width, *map(int, sizes))
+        network = make_network(architecture, seed)
+        network.start_from(*mixture)
+        held_out, seen = (Rows.of(part, device) for part in parts)
+        with threads_for(architecture.n_weights * min(len(seen.x), int(self.batch_size))):
             losses, held_out_losses = train(
-                network,
-                rows.at(order[n_held_out:]),
-                rows.at(order[:n_held_out]) if n_held_out else None,
-                torch.from_numpy(np.linalg.inv(whitening.root).T).float().to(device),
-                n_epochs=self._n_epochs(n),
+                network.to(device),
+                seen,
+                held_out if n_held_out else None,
+                n_epochs=self._n_epochs(len(seen.x)),
                 lr=float(self.lr),
                 batch_size=int(self.batch_size),
                 patience=float(self.n_iter_no_change),
                 seed=seed,
             )
         self.weights_ = {name: value.detach().cpu().numpy() for name, value in network.named_parameters()}
-        self.loss_curve_ = [loss + whitening.log_determinant for loss in losses]
-        self.validation_loss_curve_ = [loss + whitening.log_determinant for loss in held_out_losses]
+        log_scale = float(np.log(self._scale).sum())
+        self.loss_curve_ = [loss + log_scale for loss in losses]
+        self.validation_loss_curve_ = [loss + log_scale for loss in held_out_losses]
         self.n_iter_ = len(losses)
         self.best_epoch_ = int(np.argmin(held_out_losses)) if held_out_losses else len(losses)
-        self._architecture, self._mean, self._root = tuple(architecture), *whitening
+        self._architecture = tuple(architecture)
         self._condition = condition.learned(c, weight, more=False) if condition else None
         if condition.classes is not None:
             self.classes_ = condition.classes
 
     def _check_params(self) -> torch.device:
         import_zuko()
-        for name, low in (("n_transforms", 1), ("n_layers", 1), ("width", 1), ("n_bins", 2), ("batch_size", 1)):
-            check_number(name, getattr(self, name), numbers.Integral, low)
+        for name in ("n_transforms", "n_layers", "width", "batch_size"):
+            check_number(name, getattr(self, name), numbers.Integral, 1)
+        for name, low in (("n_components", 1), ("max_epochs", 0)):
+            if not (isinstance(getattr(self, name), str) and getattr(self, name) == "auto"):
+                check_number(name, getattr(self, name), numbers.Integral, low)
         check_choice("conditional", self.conditional, (False, True, "classes", "targets"))
-        if not (isinstance(self.max_epochs, str) and self.max_epochs == "auto"):
-            check_number("max_epochs", self.max_epochs, numbers.Integral, 0)
         check_number("lr", self.lr, numbers.Real, 0, bounds="neither")
         check_number("validation_fraction", self.validation_fraction, numbers.Real, 0, 1, bounds="left")
         if self.n_iter_no_change != np.inf:
@@ -252,18 +253,14 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         check_seed(self.random_state)
         return check_device(self.device)
 
-    def _check_std(self, X_std: Any, X: np.ndarray) -> np.ndarray:
-        X_std = check_size(np.asarray(as_array(X_std), dtype=np.float64), "X_std")
-        if X_std.shape != X.shape or not (X_std >= 0).all():
-            raise ValueError(f"X_std must hold numbers of at least 0 in the shape of X, {X.shape}, got {X_std.shape}.")
-        return X_std
-
     def _n_held_out(self, n: int) -> int:
         if n < _FEW or not self.validation_fraction:
             return 0
         return min(math.ceil(self.validation_fraction * n), _MOST_HELD_OUT, n - 1)
 
     def _n_epochs(self, n: int) -> int:
+        if n < _FEW:
+            return 0
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         return min(max(_FEWEST_EPOCHS, round(_BATCHES / math.ceil(n / int(self.batch_size)))), _MOST_EPOCHS)
@@ -360,28 +357,29 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         if n == 1 and condition and y is not None and not condition.is_single(y):
             n = len(y) or 1
         c = condition.draw(n, rng) if condition and y is None else condition.of_samples(y, n)
-        noise = rng.standard_normal((n, self._architecture[0]))
-        return Whitening(self._mean, self._root).color(self._by_parts(invert, noise, c))
+        noise = np.concatenate([rng.random((n, 1)), rng.standard_normal((n, self.n_features_in_))], axis=1)
+        return self._mean + self._scale * self._by_parts("draw", noise, c)
 
     def _log_density(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
-        whitening = Whitening(self._mean, self._root)
-        return self._by_parts(log_density, whitening.whiten(X), c) - whitening.log_determinant
+        return self._by_parts("log_density", (X - self._mean) / self._scale, c) - np.log(self._scale).sum()
 
     @torch.no_grad()
-    def _by_parts(self, function: Any, x: np.ndarray, c: np.ndarray | None) -> np.ndarray:
-        """Return ``function`` of the network, of rows and of their conditions."""
-        device, network = check_device(self.device), self._restored()
+    def _by_parts(self, method: str, x: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+        """Return what a method of the network makes of rows and of their conditions."""
+        network, architecture = self._restored(), Architecture(*self._architecture)
+        n_at_once = max(1, _AT_ONCE // (architecture.n_components * architecture.n_features))
 
         def part(A: np.ndarray | None, start: int) -> torch.Tensor | None:
-            return None if A is None else torch.tensor(A[start : start + _AT_ONCE], dtype=torch.float64, device=device)
+            device = network.means.device
+            return None if A is None else torch.tensor(A[start : start + n_at_once], dtype=torch.float64, device=device)
 
-        with threads_for(sys.maxsize if len(x) > 1 else 0):
-            found = [function(network, part(x, i), part(c, i)) for i in range(0, len(x), _AT_ONCE)]
+        with threads_for(architecture.n_weights * min(len(x), n_at_once)):
+            found = [getattr(network, method)(part(x, i), part(c, i)) for i in range(0, len(x), n_at_once)]
         return torch.cat(found).cpu().numpy()
 
     # ---------------------------------------------------------------- state and tags
 
-    def _restored(self) -> nn.Module:
+    def _restored(self) -> FlowNetwork:
         """Return the network on the device, which is kept until another one is asked for."""
         device, kept = check_device(self.device), vars(self).get("_network")
         if kept is None or kept[0] != device:
@@ -398,3 +396,19 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.conditional is not False
         return tags
+
+
+def _check_std(X_std: Any, X: np.ndarray) -> np.ndarray:
+    X_std = check_size(np.asarray(as_array(X_std), dtype=np.float64), "X_std")
+    if X_std.shape != X.shape or not (X_std >= 0).all():
+        raise ValueError(f"X_std must hold numbers of at least 0 in the shape of X, {X.shape}, got {X_std.shape}.")
+    return X_std
+
+
+def _mean_and_scale(X: np.ndarray, weight: np.ndarray, X_std: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of each feature, which is not 0 where a feature is constant."""
+    mean = np.average(X, axis=0, weights=weight)
+    variance = np.average((X - mean) ** 2 + (0 if X_std is None else X_std**2), axis=0, weights=weight)
+    scale = np.sqrt(variance)
+    least = np.maximum(_NARROWEST * np.maximum(scale.max(), np.abs(mean)), np.finfo(np.float32).tiny)
+    return mean, np.maximum(scale, least)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .flow_network import log_density
+from .flow_network import FlowNetwork
 
 _WARMUP = 0.1  # share of the steps in which the learning rate rises
 _LARGEST_GRADIENT = 1.0
@@ -17,12 +18,17 @@ _EVALUATION_BATCH = 2048
 
 
 class Rows(NamedTuple):
-    """White rows (n, d), roots of their own noise (n, d, ...) or None, conditions (n, k) or None, weights (n,)."""
+    """Rows (n, d), standard deviations of their noise or None, conditions (n, k) or None, and weights (n,)."""
 
     x: Tensor
     std: Tensor | None
     c: Tensor | None
     weight: Tensor
+
+    @classmethod
+    def of(cls, arrays: Sequence[np.ndarray | None], device: torch.device) -> Rows:
+        """Return arrays, in this order, in float32 on the device."""
+        return cls(*(None if A is None else torch.tensor(A, dtype=torch.float32, device=device) for A in arrays))  # type: ignore[arg-type]
 
     def at(self, index: Tensor) -> Rows:
         """Return the rows at ``index``."""
@@ -30,10 +36,9 @@ class Rows(NamedTuple):
 
 
 def train(
-    network: nn.Module,
+    network: FlowNetwork,
     rows: Rows,
     held_out: Rows | None,
-    mix: Tensor,
     *,
     n_epochs: int,
     lr: float,
@@ -45,11 +50,9 @@ def train(
 
     Parameters
     ----------
-    network : nn.Module
+    network : FlowNetwork
     rows, held_out : Rows
         Those trained on, and those that decide which weights are kept; the last ones are where there are none.
-    mix : Tensor of shape (d, d)
-        What the noise of rows is multiplied by: it is independent in features that are not white.
     n_epochs, lr, batch_size, patience
         As in `NormalizingFlow`.
     seed : int
@@ -58,7 +61,7 @@ def train(
     Returns
     -------
     losses, held_out_losses : list of float
-        Mean negative log-densities of white rows in nats: of the batches of each epoch; and of the rows held out, at
+        Mean negative log-densities of rows in nats: of the batches of each epoch; and of the rows held out, at
         the start and after each epoch.
 
     Raises
@@ -73,7 +76,7 @@ def train(
     losses: list[float] = []
     held: list[float] = []
     if held_out is not None:
-        held_out = held_out._replace(x=_noisy(held_out, mix, generator))
+        held_out = held_out._replace(x=_noisy(held_out, generator))
         held.append(_mean_loss(network, held_out))
     best = [value.detach().clone() for value in network.parameters()]
     step = 0
@@ -83,7 +86,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = lr * _rate((step + 1) / (n_epochs * n_batches + 1))
             batch = rows.at(index.to(rows.x.device))
-            loss = -(log_density(network, _noisy(batch, mix, generator), batch.c) * batch.weight).sum()
+            loss = -(network.log_density(_noisy(batch, generator), batch.c) * batch.weight).sum()
             optimizer.zero_grad()
             (loss / batch.weight.sum()).backward()
             nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
@@ -107,12 +110,11 @@ def train(
     return losses, held
 
 
-def _noisy(rows: Rows, mix: Tensor, generator: torch.Generator) -> Tensor:
+def _noisy(rows: Rows, generator: torch.Generator) -> Tensor:
     """Return rows with a new draw of their noise; it is drawn on the CPU, so that devices have the same."""
     if rows.std is None:
         return rows.x
-    noise = torch.randn(rows.std.shape, generator=generator).to(rows.x.device)
-    return rows.x + (rows.std * noise) @ mix
+    return rows.x + rows.std * torch.randn(rows.std.shape, generator=generator).to(rows.x.device)
 
 
 def _rate(share: float) -> float:
@@ -123,7 +125,7 @@ def _rate(share: float) -> float:
 
 
 @torch.no_grad()
-def _mean_loss(network: nn.Module, rows: Rows) -> float:
+def _mean_loss(network: FlowNetwork, rows: Rows) -> float:
     parts = torch.arange(len(rows.x), device=rows.x.device).split(_EVALUATION_BATCH)
-    found = torch.cat([log_density(network, rows.x[part], None if rows.c is None else rows.c[part]) for part in parts])
+    found = torch.cat([network.log_density(rows.x[part], None if rows.c is None else rows.c[part]) for part in parts])
     return -float((found.double() * rows.weight).sum() / rows.weight.sum())

@@ -16,7 +16,11 @@ _HELD_OUT = 0.2
 
 
 def choose_mixture(
-    codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
+    codes: np.ndarray,
+    seed: int,
+    sample_weight: np.ndarray | None = None,
+    n_draws: int = 1,
+    max_components: int = _MAX_COMPONENTS,
 ) -> GaussianMixture:
     """Fit mixtures of 1, 2, 4, ... components until the held-out likelihood no longer increases.
 
@@ -41,7 +45,7 @@ def choose_mixture(
     n_held = max(1, round(_HELD_OUT * len(order)))
     held_out, seen = some(order[:n_held], _MAX_ROWS), some(order[n_held:], _MAX_ROWS)
     n_seen = len(seen[0]) // n_draws
-    most = max(1, min(_MAX_COMPONENTS, _MAX_COVARIANCES // draws.shape[2] ** 2, n_seen // 4)) if n_seen > 1 else 0
+    most = max(1, min(max_components, _MAX_COVARIANCES // draws.shape[2] ** 2, n_seen // 4)) if n_seen > 1 else 0
     best, best_score, size = None, -np.inf, 1
     with one_blas_thread():
         while size <= most:
