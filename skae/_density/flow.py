@@ -28,7 +28,7 @@ _MOST_HELD_OUT = 10_000
 _BATCHES = 4000  # of a fit by default
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 100
 _AT_ONCE = 2**22  # numbers of rows that are scored or drawn together, of all components
-_NARROWEST = 1e-6  # standard deviations, as a share of the largest one, and of the mean
+_NARROWEST = 1e-9  # standard deviation, as a share of the mean
 
 
 class NormalizingFlow(DensityMixin, BaseEstimator):
@@ -206,16 +206,16 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         X, weight, c, X_std = (None if A is None else A[used] for A in (X, weight / weight[used].mean(), c, X_std))
         seed = draw_seed(self.random_state)
         self._mean, self._scale = _mean_and_scale(X, weight, X_std)
-        rows = (X - self._mean) / self._scale, None if X_std is None else X_std / self._scale, c, weight
+        rows = Rows((X - self._mean) / self._scale, None if X_std is None else X_std / self._scale, c, weight)
         order = np.random.default_rng(seed).permutation(len(X))
         n_held_out = self._n_held_out(len(X))
-        parts = [[None if A is None else A[index] for A in rows] for index in np.split(order, [n_held_out])]
-        mixture = start_mixture(*parts[1], condition, self.n_components, seed)
+        held_out, seen = (rows.at(index) for index in np.split(order, [n_held_out]))
+        mixture = start_mixture(seen, held_out, condition, self.n_components, seed)
         sizes = (len(mixture.means), self.n_transforms, self.n_layers, self.width)
         architecture = Architecture(X.shape[1], condition.width, *map(int, sizes))
         network = make_network(architecture, seed)
         network.start_from(*mixture)
-        held_out, seen = (Rows.of(part, device) for part in parts)
+        held_out, seen = held_out.on(device), seen.on(device)
         with threads_for(architecture.n_weights * min(len(seen.x), int(self.batch_size))):
             losses, held_out_losses = train(
                 network.to(device),
@@ -410,5 +410,4 @@ def _mean_and_scale(X: np.ndarray, weight: np.ndarray, X_std: np.ndarray | None)
     mean = np.average(X, axis=0, weights=weight)
     variance = np.average((X - mean) ** 2 + (0 if X_std is None else X_std**2), axis=0, weights=weight)
     scale = np.sqrt(variance)
-    least = np.maximum(_NARROWEST * np.maximum(scale.max(), np.abs(mean)), np.finfo(np.float32).tiny)
-    return mean, np.maximum(scale, least)
+    return mean, np.maximum(scale, np.maximum(_NARROWEST * np.abs(mean), np.finfo(np.float32).tiny))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,19 +19,18 @@ _EVALUATION_BATCH = 2048
 class Rows(NamedTuple):
     """Rows (n, d), standard deviations of their noise or None, conditions (n, k) or None, and weights (n,)."""
 
-    x: Tensor
-    std: Tensor | None
-    c: Tensor | None
-    weight: Tensor
+    x: Any
+    std: Any
+    c: Any
+    weight: Any
 
-    @classmethod
-    def of(cls, arrays: Sequence[np.ndarray | None], device: torch.device) -> Rows:
-        """Return arrays, in this order, in float32 on the device."""
-        return cls(*(None if A is None else torch.tensor(A, dtype=torch.float32, device=device) for A in arrays))  # type: ignore[arg-type]
-
-    def at(self, index: Tensor) -> Rows:
+    def at(self, index: Any) -> Rows:
         """Return the rows at ``index``."""
-        return Rows(*(None if value is None else value[index] for value in self))  # type: ignore[arg-type]
+        return Rows(*(None if A is None else A[index] for A in self))
+
+    def on(self, device: torch.device) -> Rows:
+        """Return tensors of float32 on the device, of arrays."""
+        return Rows(*(None if A is None else torch.tensor(A, dtype=torch.float32, device=device) for A in self))
 
 
 def train(

@@ -13,6 +13,7 @@ _MAX_COMPONENTS = 128
 _MAX_COVARIANCES = 2**19  # entries of all covariances: limits the number of components for wide codes
 _MAX_ROWS = 10_000  # codes used to select the number of components
 _HELD_OUT = 0.2
+_FEW_ITER = 10  # of EM, where training goes on by other means
 
 
 def choose_mixture(
@@ -58,6 +59,24 @@ def choose_mixture(
         size = 1 if best is None else len(best.weights)
         mixture = fit_mixture(*some(order, 4 * _MAX_ROWS), size, reg_covar, seed, best)
     return mixture.as_estimator(origin, reg_covar=reg_covar, random_state=seed)
+
+
+def refine_mixture(mixture: GaussianMixture, rows: np.ndarray, sample_weight: np.ndarray, seed: int) -> GaussianMixture:
+    """Return a mixture of more components, where more rows were given to `choose_mixture` than decide there.
+
+    As many rows as there have one component. It is to be compared with ``mixture`` on rows that neither has seen, and
+    to be trained further.
+    """
+    more = len(rows) / min(len(rows) * (1 - _HELD_OUT), _MAX_ROWS)
+    size = mixture.n_components * 2 ** int(np.log2(more))
+    size = min(size, _MAX_COMPONENTS, _MAX_COVARIANCES // rows.shape[1] ** 2)
+    if size <= mixture.n_components:
+        return mixture
+    origin = np.average(rows, axis=0, weights=sample_weight)
+    rows, sample_weight = (A[: 4 * _MAX_ROWS] for A in (rows - origin, sample_weight))
+    with one_blas_thread():
+        found = fit_mixture(rows, sample_weight, size, mixture.reg_covar, seed, max_iter=_FEW_ITER)
+    return found.as_estimator(origin, reg_covar=mixture.reg_covar, random_state=seed)
 
 
 def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.ndarray:
