@@ -57,8 +57,8 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
     width : int, default=128
         Units of each; at least 1.
     n_components : int or 'auto', default='auto'
-        Components of the mixture, at most as many as rows; for classes of the mixture of each. 'auto' doubles them until
-        the likelihood of rows held out no longer rises.
+        Components of the mixture, at most as many as rows; for classes of the mixture of each. 'auto' doubles them
+        until the likelihood of rows held out no longer rises.
     conditional : {False, True, 'classes', 'targets'}, default=False
         Whether the density is that of X given y. True takes y of integers, strings or bools, and of floats that are all
         whole numbers, for classes, and other numbers for real targets; 'classes' and 'targets' say which. Classes have
@@ -76,7 +76,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
     n_iter_no_change : int or np.inf, default=10
         Epochs without a higher likelihood of the rows held out after which training stops.
     device : str or torch.device, default='cpu'
-        Where to train, to score and to sample; 'auto' is CUDA where there is one, which such small networks hardly need.
+        Where to train, to score and to sample; 'auto' is CUDA where there is one, which small networks hardly need.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the rows held out and the order of the others. On the CPU the same seed gives the same
         bits. Global random streams are neither read nor changed.

@@ -42,8 +42,10 @@ def start_mixture(
     seed : int
     """
     rng = np.random.default_rng(seed)
-    x, others = (part.x if part.std is None else part.x + part.std * rng.standard_normal(part.x.shape)
-                 for part in (rows, held_out))
+    x, others = (
+        part.x if part.std is None else part.x + part.std * rng.standard_normal(part.x.shape)
+        for part in (rows, held_out)
+    )
     if condition.classes is None:
         mixture = _fit(x, rows.weight, n_components, _MOST_COMPONENTS, seed)
         if n_components == "auto" and len(others):

@@ -66,7 +66,14 @@ def test_targets_condition_the_flow(table):
 def test_spatial_codes_are_drawn_by_position():
     images = np.random.default_rng(0).random((40, 16, 16))
     ae = ConvAutoencoder(
-        2, prior="flow", module__dense=False, module__channels=(4, 8), crop_size=8, max_epochs=1, random_state=0, **SMALL
+        2,
+        prior="flow",
+        module__dense=False,
+        module__channels=(4, 8),
+        crop_size=8,
+        max_epochs=1,
+        random_state=0,
+        **SMALL,
     ).fit(images)
     assert ae.prior_.n_features_in_ == 2
     assert ae.sample(2, size=(12, 20)).shape == (2, 12, 20)
