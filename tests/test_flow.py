@@ -178,6 +178,7 @@ def test_classes_condition_samples_and_densities():
     assert (flow.sample(1000, random_state=0).mean(1) > 3).mean() == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_targets_condition_samples():
     y = np.random.default_rng(0).uniform(-1, 1, 1000)
     X = np.stack([y, -3 * y], axis=1) + np.random.default_rng(1).normal(0, 0.1, (1000, 2))
