@@ -110,18 +110,18 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     Examples
     --------
-    Two features that bend with a third, which Gaussians can only follow in pieces:
+    Products of features, which Gaussians can only follow in pieces:
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> a = rng.normal(size=(1000, 1))
-    >>> X = np.hstack([a, a**2, np.sin(3 * a)]) + rng.normal(0, 0.1, (1000, 3))
-    >>> flow = NormalizingFlow(2, width=32, max_epochs=30, random_state=0).fit(X[:800])
+    >>> a = rng.normal(size=(1000, 3))
+    >>> X = np.hstack([a, a[:, :2] * a[:, 1:] + rng.normal(0, 0.1, (1000, 2))])
+    >>> flow = NormalizingFlow(2, width=32, max_epochs=20, random_state=0).fit(X[:800])
     >>> mixture = NormalizingFlow(max_epochs=0, random_state=0).fit(X[:800])
     >>> bool(flow.score(X[800:]) > mixture.score(X[800:]) + 0.1)  # in nats
     True
     >>> flow.sample(3, random_state=0).shape
-    (3, 3)
+    (3, 5)
     """
 
     def __init__(
@@ -195,16 +195,19 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         X = check_size(validate_data(self, as_array(X), dtype=np.float64, ensure_min_samples=2), "X")
         weight = check_sample_weight(sample_weight, len(X))
         X_std = None if X_std is None else _check_std(X_std, X)
-        condition, c = NO_CONDITION, None
-        if self.conditional is not False:
+        condition: Any = NO_CONDITION
+        c = None
+        if self.conditional:
             if y is None:
                 raise ValueError(f"conditional={self.conditional!r} requires y to be passed, but the target y is None.")
-            condition = find_condition(self.conditional, as_array(y), sample_weight=weight)
+            kind = self.conditional if isinstance(self.conditional, str) else True
+            condition = find_condition(kind, as_array(y), sample_weight=weight)
             c = condition.of_samples(y, len(X))
         used = weight > 0
         if used.sum() < 2:
             raise ValueError(f"sample_weight must be positive for at least 2 rows, got {used.sum()}.")
-        X, weight, c, X_std = (None if A is None else A[used] for A in (X, weight / weight[used].mean(), c, X_std))
+        weight = weight / weight[used].mean()
+        X, weight, c, X_std = (None if A is None else A[used] for A in (X, weight, c, X_std))  # type: ignore[assignment]
         seed = draw_seed(self.random_state)
         self._mean, self._scale = _mean_and_scale(X, weight, X_std)
         rows = Rows((X - self._mean) / self._scale, None if X_std is None else X_std / self._scale, c, weight)
@@ -293,11 +296,12 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_size(validate_data(self, as_array(X), dtype=np.float64, reset=False), "X")
-        if self._condition is None:
+        condition: Any = self._condition
+        if condition is None:
             return self._log_density(X, None)
         if y is not None:
-            return self._log_density(X, self._condition.of_samples(y, len(X)))
-        alternatives, shares = self._condition.alternatives()
+            return self._log_density(X, condition.of_samples(y, len(X)))
+        alternatives, shares = condition.alternatives()
         found = [self._log_density(X, np.broadcast_to(c, (len(X), len(c)))) for c in alternatives]
         return logsumexp(found, axis=0, b=shares[:, None])
 
@@ -354,7 +358,8 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         check_number("n_samples", n_samples, numbers.Integral, 1)
         n = int(n_samples)
         rng = np.random.default_rng(draw_seed(random_state))
-        condition, y = self._condition or NO_CONDITION, as_array(y)
+        condition: Any = self._condition or NO_CONDITION
+        y = as_array(y)
         if n == 1 and condition and y is not None and not condition.is_single(y):
             n = len(y) or 1
         c = condition.draw(n, rng) if condition and y is None else condition.of_samples(y, n)
@@ -395,7 +400,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = self.conditional is not False
+        tags.target_tags.required = bool(self.conditional)
         return tags
 
 

@@ -26,8 +26,9 @@ def choose_mixture(
 ) -> GaussianMixture:
     """Fit mixtures of 1, 2, 4, ... components until the held-out likelihood no longer increases.
 
-    The best number of components is then fitted to all ``codes``, (n_draws · n_samples, n_components), or to the first
-    ``max_rows`` of them in random order. Samples are held out with all their draws. The likelihood is weighted, and samples of weight 0 are ignored.
+    The best number of components is then fitted to all ``codes``, (n_draws · n_samples, n_components), or to
+    ``max_rows`` of them. Samples are held out with all their draws. The likelihood is weighted, and samples of weight 0
+    are ignored.
     """
     draws = codes.reshape(n_draws, -1, codes.shape[1])
     weight = np.ones(draws.shape[1]) if sample_weight is None else sample_weight / sample_weight.max()
