@@ -110,18 +110,18 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     Examples
     --------
-    Products of features, which Gaussians can only follow in pieces:
+    Features that bend with others, which Gaussians can only follow in pieces:
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> a = rng.normal(size=(1000, 3))
-    >>> X = np.hstack([a, a[:, :2] * a[:, 1:] + rng.normal(0, 0.1, (1000, 2))])
-    >>> flow = NormalizingFlow(2, width=32, max_epochs=20, random_state=0).fit(X[:800])
+    >>> X = np.hstack([a, np.sin(2 * a) + rng.normal(0, 0.1, (1000, 3))])
+    >>> flow = NormalizingFlow(2, width=32, lr=1e-2, max_epochs=30, random_state=0).fit(X[:800])
     >>> mixture = NormalizingFlow(max_epochs=0, random_state=0).fit(X[:800])
     >>> bool(flow.score(X[800:]) > mixture.score(X[800:]) + 0.1)  # in nats
     True
     >>> flow.sample(3, random_state=0).shape
-    (3, 5)
+    (3, 6)
     """
 
     def __init__(
