@@ -252,7 +252,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         check_choice("conditional", self.conditional, (False, True, "classes", "targets"))
         check_number("lr", self.lr, numbers.Real, 0, bounds="neither")
         check_number("validation_fraction", self.validation_fraction, numbers.Real, 0, 1, bounds="left")
-        if self.n_iter_no_change != np.inf:
+        if not (isinstance(self.n_iter_no_change, float) and self.n_iter_no_change == np.inf):
             check_number("n_iter_no_change", self.n_iter_no_change, numbers.Integral, 1)
         check_seed(self.random_state)
         return check_device(self.device)
