@@ -225,7 +225,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
                 network.to(device),
                 seen,
                 held_out if n_held_out else None,
-                n_epochs=self._n_epochs(len(seen.x)),
+                n_epochs=self._n_epochs(len(seen.x)) if len(X) >= _FEW else 0,
                 lr=float(self.lr),
                 batch_size=int(self.batch_size),
                 patience=float(self.n_iter_no_change),
@@ -263,8 +263,6 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         return min(math.ceil(self.validation_fraction * n), _MOST_HELD_OUT, n - 1)
 
     def _n_epochs(self, n: int) -> int:
-        if n < _FEW:
-            return 0
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         return min(max(_FEWEST_EPOCHS, round(_BATCHES / math.ceil(n / int(self.batch_size)))), _MOST_EPOCHS)
