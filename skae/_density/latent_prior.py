@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from .._data.targets import Classes, NoCondition, Targets
-from .mixture import sample_given
+from .mixture import marginal, sample_given
 from .prior import fit_prior, sample_prior
 
 _MIN_DRAWS = 1000  # codes that a density is fitted to, at least
@@ -97,6 +97,19 @@ class LatentPrior:
         c = None if c is None else np.repeat(c, n_positions, axis=0)
         vectors = self._draw(density, c, n_samples * n_positions, self.width, seed)
         return vectors.reshape(n_samples, n_positions, self.width).swapaxes(1, 2).reshape(n_samples, n_components)
+
+    def first(self, density: Any, k: int, n_components: int) -> Any:
+        """Return the density of the first ``k`` of ``n_components`` numbers of codes; None where it is not known.
+
+        The marginal distribution of a Gaussian mixture, with its targets if there are any.
+        """
+        if isinstance(density, list):
+            found = [None if of_class is None else self.first(of_class, k, n_components) for of_class in density]
+            known = [of_class is not None for of_class in density]
+            return found if [of_class is not None for of_class in found] == known else None
+        if not isinstance(density, GaussianMixture):
+            return None
+        return marginal(density, np.r_[:k, n_components : density.n_features_in_])
 
     def _by_position(
         self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int

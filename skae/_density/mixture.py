@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
@@ -81,3 +83,19 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
         root = vectors * np.sqrt(values.clip(min=0))
         drawn[rows] = mean[:k] + (given[rows] - mean[k:]) @ slope + noise[rows] @ root.T
     return drawn.astype(np.float32)
+
+
+def marginal(mixture: GaussianMixture, kept: np.ndarray) -> GaussianMixture:
+    """Return the mixture of the variables ``kept`` (indices), which is exact."""
+    other = copy.copy(mixture)
+    other.means_, other.n_features_in_ = mixture.means_[:, kept], len(kept)
+    kind = mixture.covariance_type
+    if kind in ("full", "tied"):
+        other.covariances_ = mixture.covariances_[..., kept[:, None], kept]
+        other.precisions_ = np.linalg.inv(other.covariances_)
+        # The inverse of a lower triangle, transposed, is such a root as scikit-learn keeps.
+        other.precisions_cholesky_ = np.linalg.inv(np.linalg.cholesky(other.covariances_)).swapaxes(-1, -2)
+    elif kind == "diag":
+        for name in ("covariances_", "precisions_", "precisions_cholesky_"):
+            setattr(other, name, getattr(mixture, name)[:, kept])
+    return other

@@ -39,6 +39,7 @@ class Outcome(NamedTuple):
     best_epoch: int
     stopped: bool  # by a callback of the user's
     evidence: Evidence | None  # where one training does not decide whether it has improved on its start
+    rows: Any = None  # of ordered codes, to see what their first components explain; those that validate, if any
 
 
 class _Plan(NamedTuple):
@@ -84,7 +85,7 @@ def train(
     second = None
     if not first.stopped:
         with suppress(FloatingPointError):  # the first did without
-            second = _train_once(_without_observers(est), spec, data, seed, scaling, fold=1)
+            second = _train_once(without_observers(est), spec, data, seed, scaling, fold=1)
     if second is not None and second.evidence is not None:  # which hidden values there are depends on the samples
         return _decide_together(first, found, second, second.evidence)
     kept = significantly_above(found.start, found.best)
@@ -123,6 +124,7 @@ def _train_once(
         if earlier is not None:
             continue_from(net, earlier)
         validation = validation_data(net, data, dataset, plan.held_out) if plan.validates else None
+        clean = dataset if validation is None or len(validation) < 2 else validation
         # Nothing that samples seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and validation is dataset else trust_start
         n_known, n_known_validation = mean_known(net, dataset), mean_known(net, validation)
@@ -150,6 +152,7 @@ def _train_once(
         best_epoch=keep.best_epoch_ if plan.stops_early else len(finished),
         stopped=len(finished) < plan.epochs and not (plan.validates and keep.is_out_of_patience()),
         evidence=keep.__dict__.pop("evidence_", None),
+        rows=clean if net.module_.bottleneck.ordered else None,
     )
 
 
@@ -175,7 +178,7 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(_AUTO_BATCHES // n_batches, low), high)
 
 
-def _without_observers(est: Any) -> Any:
+def without_observers(est: Any) -> Any:
     """Return a copy that prints nothing and has none of the user's callbacks, which watch one training."""
     other = copy.copy(est)
     other.verbose, other.callbacks = 0, None
