@@ -25,7 +25,7 @@ from ._warnings import warn
 
 _MOST_DECODED = 2**17  # prefixes, of which a sample has as many as components
 _MOST_ROWS_OF_EPOCH = 256  # in `partial_fit`, which would otherwise take longer to measure than to train
-_MARGIN = 1.25  # of the number of components of PCA
+_MARGIN, _LEAST_MORE = 1.25, 3  # times the number of components of PCA, and at least so many more
 _MOST_AXES, _PCA_ROWS = 256, 10_000  # of the PCA whose number of components that is
 
 
@@ -56,8 +56,8 @@ def _some_batches(net: Any, rows: Any, n: int) -> Iterator[Any]:
 def with_number(est: Any, spec: ModelSpec, data: FitData, earlier: Any, *, one_epoch: bool) -> Any:
     """Return the estimator to train: itself, or for a share of the variance a copy with a number of components.
 
-    Training that goes on has the number of before. A new one has as many as PCA needs for the share in X, and a quarter
-    more, as an estimate of what is enough; `smallest` cuts what is not needed.
+    Training that goes on has the number of before. A new one has a quarter more than PCA needs for the share in X, as
+    an estimate of what is enough; `smallest` cuts what is not needed.
     """
     share = est.n_components
     if not is_share(share):
@@ -94,7 +94,7 @@ def _n_for_share(est: Any, spec: ModelSpec, data: FitData, share: float) -> int:
     total = float(axes.variances.sum() + axes.rest)
     explained = axes.variances.cumsum(0) / total if total > 0 else torch.ones(1)
     n_of_pca = min(int((explained < share).sum()) + 1, len(axes.variances))
-    return min(max(n_of_pca + 1, math.ceil(_MARGIN * n_of_pca)), samples.n_features)
+    return min(max(n_of_pca + _LEAST_MORE, math.ceil(_MARGIN * n_of_pca)), samples.n_features)
 
 
 def smallest(outcome: Outcome, shares: np.ndarray, share: float) -> tuple[Outcome, np.ndarray]:
