@@ -536,7 +536,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ----------
         X : array-like of shape (n_samples, n_components), or list of arrays
             Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
-            (n_samples, n_components, h, w), or a list of maps (n_components, h, w).
+            (n_samples, n_components, h, w), or a list of maps (n_components, h, w). Of an ordered bottleneck the first
+            components are enough: the first columns, or channels, for all positions of a spatial code.
         size : int, (height, width) or list of such, default=None
             Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
             size, as many pixels as the map stands for when None.

@@ -144,9 +144,10 @@ def _check_n_components(n_components: Any, bottleneck: bottlenecks.Bottleneck) -
     if is_share(n_components) and bottleneck.ordered:
         return
     if n_components is None or isinstance(n_components, str) or is_share(n_components):
-        share = " A share of the variance needs components in order of importance: bottleneck='nested'."
+        order = " A share of the variance needs components in order of importance: bottleneck='nested'."
+        order *= is_share(n_components)
         raise TypeError(
-            f"n_components must be an int of at least 1, got {n_components!r}.{share * is_share(n_components)} How much "
+            f"n_components must be an int of at least 1, got {n_components!r}.{order} How much "
             "so many components explain shows only once they are trained: compare several by GridSearchCV(estimator, "
             f"{{'n_components': [2, 4, 8, 16]}}), as on {SITE}guide/latent_size.html"
         )
