@@ -36,7 +36,7 @@ def explained_shares(outcome: Outcome, *, one_epoch: bool) -> np.ndarray | None:
         return None
     module = net.module_
     n = max(2, min(len(rows), _MOST_DECODED // module.n_components, *([_MOST_ROWS_OF_EPOCH] if one_epoch else [])))
-    with threads_for(module.n_multiplications * n * module.n_components):
+    with threads_for(module.n_multiplications * min(n, net.batch_size)):
         return explained_by_prefixes(module, _some_batches(net, rows, n))
 
 
