@@ -153,6 +153,12 @@ def test_parameters_and_state_of_a_truncated_estimator_are_its_own():
         assert state["exp_avg"].shape == weight.shape
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lbfgs"])
+def test_a_truncated_estimator_goes_on_with_any_optimizer(optimizer):
+    small = truncate(ae(optimizer=optimizer).fit(table()), 2).set_params(warm_start=True)
+    assert small.fit(table()).n_components_ == 2
+
+
 def test_tuning_a_truncated_estimator_lowers_its_error(digits):
     est = AutoencoderTransformer(16, bottleneck="nested", max_epochs=5, random_state=0).fit(digits[:800])
     small = truncate(est, 4)
