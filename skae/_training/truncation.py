@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .._module.state import as_tensors
+from .._module.state import as_arrays, as_tensors
 from .._module.truncation import sliced, truncated_module
 from .net import AutoencoderNet
 
@@ -40,4 +40,4 @@ def _truncated_optimizer(state: Any, module: Any, small: Any, k: int) -> Any:
                 return None
             if isinstance(value, torch.Tensor) and value.ndim:
                 values[name] = sliced(value, new.shape, module, k)
-    return state | {"state": found}
+    return state | {"state": as_arrays(found)}
