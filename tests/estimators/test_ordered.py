@@ -112,25 +112,30 @@ def test_ratios_add_up_to_what_prefixes_explain_of_the_validation_rows(name):
 
 
 @every
-@pytest.mark.parametrize("k", [1, 3])
-def test_truncated_estimators_have_the_same_prefixes_and_reconstructions(name, k):
+def test_truncated_estimators_have_the_same_prefixes_and_reconstructions(name):
     est, X, y = fitted(name)
     before = pickle.dumps(est.module_.state_dict())
-    small = truncate(est, k)
-    Z = prefix(est, X, k)
-    np.testing.assert_allclose(small.transform(X), Z, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(small.inverse_transform(Z, **y), est.inverse_transform(Z, **y), rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(small.explained_variance_ratio_, est.explained_variance_ratio_[:k])
-    assert small.n_components == k
-    assert small.loss_curve_ == est.loss_curve_
+    for k in (1, 3, 4):
+        small, Z = truncate(est, k), prefix(est, X, k)
+        np.testing.assert_allclose(small.transform(X), Z, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(small.inverse_transform(Z, **y), est.inverse_transform(Z, **y), rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(small.explained_variance_ratio_, est.explained_variance_ratio_[:k])
+        assert small.n_components == k
+        assert small.loss_curve_ == est.loss_curve_
     assert pickle.dumps(est.module_.state_dict()) == before
     if est.prior is not None:
         some = {} if not y else {"y": y["y"][0]}
-        assert np.isfinite(small.sample(3, random_state=0, **some)).all()
-        assert np.isfinite(truncate(small, 1).sample(3, random_state=0, **some)).all()
+        for small in (truncate(est, 3), truncate(truncate(est, 3), 1)):
+            assert np.isfinite(small.sample(3, random_state=0, **some)).all()
+
+
+@pytest.mark.parametrize("name", ["missing", "classes", "spatial", "gru"])
+def test_truncated_estimators_are_trained_further(name):
+    est, X, y = fitted(name)
+    small = truncate(est, 3)
     small.set_params(warm_start=True).fit(X, *y.values())
     small.partial_fit(X, *y.values())
-    assert small.n_components_ == k * est.module_.n_positions
+    assert small.n_components_ == 3 * est.module_.n_positions
 
 
 def test_a_truncated_estimator_goes_through_files_and_pickles(tmp_path):
