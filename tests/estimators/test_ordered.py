@@ -352,11 +352,13 @@ def test_a_share_that_is_not_reached_keeps_all_components_and_warns():
     assert est.n_components_ == len(est.explained_variance_ratio_) > 1
 
 
-def test_where_a_share_is_no_number_of_components():
+def test_where_a_share_is_no_number_of_components(seeded):
     with pytest.raises(ValueError, match=r"n_components=0\.9 is found by fit, and partial_fit goes on from there"):
         ae().set_params(n_components=0.9).partial_fit(table())
     with pytest.raises(ValueError, match=r"n_components=0\.9 needs a dense code, and that of module='conv' is spatial"):
         conv(module__dense=False).set_params(n_components=0.9).fit(images(6, 5))
+    with pytest.raises(ValueError, match=r"n_components=0\.9 needs a network that is built for the number"):
+        ae(module=MLP((6,), 4)).set_params(n_components=0.9).fit(table())
     with pytest.raises(TypeError, match=r"got 0\.9\. A share of the variance needs .*: bottleneck='nested'"):
         ae().set_params(n_components=0.9, bottleneck=None).fit(table())
     with pytest.raises(TypeError, match="n_components must be an instance of"):
