@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ._version import __version__ as __version__
 from .estimators import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
+from .estimators._truncate import truncate
 from .persistence import load, save
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         export,
         losses,
         metrics,
+        model_selection,
         nn,
         noise,
         persistence,
@@ -33,6 +35,7 @@ __all__ = [
     "VAEGenerator",
     "load",
     "save",
+    "truncate",
 ]
 _MODULES = (
     "bottlenecks",
@@ -43,6 +46,7 @@ _MODULES = (
     "export",
     "losses",
     "metrics",
+    "model_selection",
     "nn",
     "noise",
     "persistence",

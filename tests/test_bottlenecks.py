@@ -7,11 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.decomposition import PCA
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skae import AutoencoderTransformer, VAEGenerator
 from skae._utils.rng import Stream
-from skae.bottlenecks import MMD, Gaussian, KSparse, SquaredNorm, TotalCorrelation
+from skae.bottlenecks import MMD, Gaussian, KSparse, Nested, SquaredNorm, TotalCorrelation
 from skae.nn._layers import LinearSkip
 
 seeds = st.integers(0, 2**31 - 1)
@@ -416,3 +417,61 @@ def test_inverse_transform_decodes_continuous_codes_as_they_are(blobs, monkeypat
     seen = codes_that_are_decoded(model, monkeypatch)
     model.inverse_transform(np.ones((3, 4)))
     assert (seen[0] == 1).all()
+
+
+# ------------------------------------------------------------------ Nested
+
+
+def lengths(z):
+    """How many components each row of ones has kept; what is kept is a prefix."""
+    assert (z.diff(dim=1) <= 0).all()
+    return z.sum(1).long()
+
+
+@given(n=st.integers(1, 200), d=st.integers(1, 20), full=st.floats(0, 1), seed=seeds, training=st.booleans())
+def test_prefixes_have_their_distribution_in_each_batch(n, d, full, seed, training):
+    part = prepared(Nested(full), d).train(training)
+    with Stream(seed):
+        found = torch.bincount(lengths(part(torch.ones(n, d)).z), minlength=d + 1).double()
+    expected = n * torch.cat([torch.zeros(1), torch.full((d,), (1 - full) / d)]).double()
+    expected[d] += n * full
+    # A grid has as many points in an interval as its length asks for, up to one; the fixed sequence up to a logarithm.
+    most = 2 if training else 2 + math.log(n + 1)
+    assert float((found - expected).abs().max()) <= most
+
+
+def test_prefixes_change_in_training_and_not_in_validation():
+    part, ones = prepared(Nested(), 8), torch.ones(50, 8)
+    with Stream(0):
+        assert torch.equal(part(ones).z, part(ones).z)
+        assert not torch.equal(part.train()(ones).z, part(ones).z)
+    assert torch.equal(part.code(ones), ones)
+    assert torch.equal(Nested(full=1.0).eval()(ones).z, ones)
+
+
+def test_the_prefix_of_a_spatial_code_is_its_first_channels_everywhere():
+    z = prepared(Nested(), 5)(torch.ones(20, 5, 2, 3)).z
+    assert torch.equal(z, z[:, :, :1, :1].expand_as(z))
+    assert len(set(lengths(z[:, :, 0, 0]).tolist())) == 5
+
+
+def test_linear_nested_codes_are_the_principal_components():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 4)) * [4.0, 2.0, 1.0, 0.3] @ np.linalg.qr(rng.standard_normal((4, 4))).Q
+    ae = AutoencoderTransformer(
+        3, bottleneck=Nested(0.0), module__hidden_layer_sizes=(), module__linear_skip=False, lr=0.05, max_epochs=60,
+        early_stopping=False, batch_size=50, random_state=0,
+    ).fit(X)  # fmt: skip
+    columns = ae.module_.network.decoder[0].weight.detach().numpy()
+    cosines = np.abs(np.sum(columns / np.linalg.norm(columns, axis=0) * PCA(3).fit(X).components_.T, axis=0))
+    assert cosines.min() > 0.99
+
+
+def test_training_of_nested_codes_is_kept(digits):
+    ae = AutoencoderTransformer(12, bottleneck="nested", max_epochs=10, random_state=0).fit(digits[:600])
+    assert ae.best_epoch_ > 0
+    pca = PCA(12).fit(digits[:600])
+    Z, new = ae.transform(digits[600:]), digits[600:]
+    for k in (2, 4, 8):
+        linear = pca.transform(new)[:, :k] @ pca.components_[:k] + pca.mean_
+        assert ((ae.inverse_transform(Z[:, :k]) - new) ** 2).mean() < ((linear - new) ** 2).mean()

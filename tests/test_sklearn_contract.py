@@ -62,7 +62,9 @@ ESTIMATORS = [
         prior=GaussianMixture(),
         **CONV,
     ),
-    AutoencoderTransformer(3, loss="huber", noise="masking_noise", missing="mask", lr_schedule="plateau", **TINY),
+    AutoencoderTransformer(
+        3, bottleneck="nested", loss="huber", noise="masking_noise", missing="mask", lr_schedule="plateau", **TINY
+    ),
     AutoencoderTransformer(
         4,
         bottleneck=KSparse(1),

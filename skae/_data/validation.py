@@ -217,12 +217,17 @@ def check_same_shape(
     return _with_checked_values(A, name, nan, known=True, columns=names)
 
 
-def check_codes(X: Any, width: int) -> Any:
-    """Validate the codes that `inverse_transform` takes as X, of shape (n, width); tensors stay tensors."""
+def check_codes(X: Any, width: int, step: int | None = None) -> Any:
+    """Validate the codes that `inverse_transform` takes as X, of shape (n, width); tensors stay tensors.
+
+    With ``step`` codes are ordered, and their first columns are enough, any multiple of it.
+    """
     X = load_if_small(as_tensor(X))
     X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite, accept_sparse="csr"), "X")
-    if X.shape[1] != width:
-        raise ValueError(f"X must be codes with {width} columns, as transform returns them, got {X.shape[1]}.")
+    is_prefix = step is not None and X.shape[1] < width and X.shape[1] % step == 0
+    if X.shape[1] != width and not is_prefix:
+        fewer = "" if step is None else f" or the first of them{f', a multiple of {step}' * (step > 1)},"
+        raise ValueError(f"X must be codes with {width} columns, as transform returns them,{fewer} got {X.shape[1]}.")
     return _with_checked_values(X, "X", NO_NAN, known=False)
 
 

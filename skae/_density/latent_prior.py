@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 from .._data.targets import Classes, NoCondition, Targets
 from .flow import NormalizingFlow
 from .likelier import fit_likelier
-from .mixture import log_density_given, sample_given
+from .mixture import log_density_given, marginal, sample_given
 from .prior import fit_prior, is_auto, is_flow, new_prior, sample_prior
 
 _MIN_DRAWS = 1000  # codes that a density is fitted to, at least
@@ -181,6 +181,19 @@ class LatentPrior:
                 codes = np.empty((n_samples, *drawn.shape[1:]), drawn.dtype) if codes is None else codes
                 codes[rows] = drawn
         return codes
+
+
+def of_first_components(density: Any, k: int, n_components: int) -> Any:
+    """Return a fitted ``density`` of the first ``k`` of ``n_components`` numbers of codes; None where it is not known.
+
+    It is known of Gaussian mixtures, with targets too, and of lists of them, where None is a class without samples.
+    """
+    if isinstance(density, list):
+        found = [of_first_components(of_class, k, n_components) for of_class in density]
+        return None if any(new is None is not old for new, old in zip(found, density, strict=True)) else found
+    if not isinstance(density, GaussianMixture):
+        return None
+    return marginal(density, np.r_[:k, n_components : density.n_features_in_])
 
 
 def _is_full_mixture(prior: Any) -> bool:

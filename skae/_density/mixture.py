@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
@@ -90,7 +92,12 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
     rng = np.random.default_rng(seed)
     k = mixture.means_.shape[1] - given.shape[1]
     noise, uniform = rng.standard_normal((len(given), k)), rng.random((len(given), 1))
-    log_weights = _joint_log_density_of_last(mixture, given)
+    log_weights = []
+    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
+        away = given - mean[k:]
+        solved = np.linalg.solve(covariance[k:, k:], away.T).T
+        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
+        log_weights.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
     shares = np.exp(log_weights - logsumexp(log_weights, axis=0)).T
     chosen = (shares.cumsum(1) < uniform).sum(1).clip(max=len(log_weights) - 1)
     drawn = np.empty((len(given), k))
@@ -105,18 +112,21 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
 
 def log_density_given(mixture: GaussianMixture, X: np.ndarray, given: np.ndarray) -> np.ndarray:
     """Return the log-density of the first variables (n, k), conditioned on the last ones (n, n_given)."""
-    constant = 0.5 * given.shape[1] * np.log(2 * np.pi)
-    marginal = logsumexp(_joint_log_density_of_last(mixture, given), axis=0) - constant
-    return mixture.score_samples(np.concatenate([X, given], axis=1)) - marginal
+    of_last = marginal(mixture, np.arange(X.shape[1], mixture.n_features_in_))
+    return mixture.score_samples(np.concatenate([X, given], axis=1)) - of_last.score_samples(given)
 
 
-def _joint_log_density_of_last(mixture: GaussianMixture, given: np.ndarray) -> list[np.ndarray]:
-    """Return for each component the log-density of it and the last variables, but for the constant."""
-    k = mixture.means_.shape[1] - given.shape[1]
-    found = []
-    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
-        away = given - mean[k:]
-        solved = np.linalg.solve(covariance[k:, k:], away.T).T
-        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
-        found.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
-    return found
+def marginal(mixture: GaussianMixture, kept: np.ndarray) -> GaussianMixture:
+    """Return the mixture of the variables ``kept`` (indices), which is exact."""
+    other = copy.copy(mixture)
+    other.means_, other.n_features_in_ = mixture.means_[:, kept], len(kept)
+    kind = mixture.covariance_type
+    if kind in ("full", "tied"):
+        other.covariances_ = mixture.covariances_[..., kept[:, None], kept]
+        other.precisions_ = np.linalg.inv(other.covariances_)
+        # The inverse of a lower triangle, transposed, is such a root as scikit-learn keeps.
+        other.precisions_cholesky_ = np.linalg.inv(np.linalg.cholesky(other.covariances_)).swapaxes(-1, -2)
+    elif kind == "diag":
+        for name in ("covariances_", "precisions_", "precisions_cholesky_"):
+            setattr(other, name, getattr(mixture, name)[:, kept])
+    return other

@@ -463,6 +463,11 @@ class Autoencoder(nn.Module):
         cls = type(self.bottleneck)
         return self.any_size and cls.forward is Bottleneck.forward and cls.code is Bottleneck.code
 
+    def completed(self, z: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """Append zeros to flat codes that have the first components alone; of images of ``size`` where these vary."""
+        n_missing = self.n_components * math.prod(self.map_size(size)) - z.shape[1]
+        return nn.functional.pad(z, (0, n_missing)) if n_missing > 0 else z
+
     def project(self, z: Tensor) -> Tensor:
         """Map any codes (n, n_codes) to the nearest valid ones."""
         return self._from_bottleneck(self.bottleneck.project(self._z_to_bottleneck(z)), z.shape[0])

@@ -6,6 +6,7 @@ from .gaussian import Gaussian
 from .identity import Identity
 from .k_sparse import KSparse
 from .mmd import MMD
+from .nested import Nested
 from .rounded import Rounded
 from .sparse import Sparse
 from .squared_norm import SquaredNorm
@@ -20,6 +21,7 @@ __all__ = [
     "Identity",
     "KSparse",
     "Latent",
+    "Nested",
     "Rounded",
     "Sparse",
     "SquaredNorm",

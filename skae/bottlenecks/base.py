@@ -67,6 +67,9 @@ class Bottleneck(Component):
         Range of the qualities of `quantize` and `dequantize`.
     standard_normal : bool
         Whether codes are meant to be distributed as N(0, I), so that new samples may be decoded from it.
+    ordered : bool
+        Whether components are in order of importance, and the decoder takes the first k of them, for any k, with 0 for
+        the others. Estimators then decode prefixes of codes and have ``explained_variance_ratio_``.
     """
 
     _abstract = True
@@ -76,10 +79,11 @@ class Bottleneck(Component):
     discrete: bool = False
     qualities: Sequence[float] = (0, 0)
     standard_normal: bool = False
+    ordered: bool = False
 
     @property
     def has_penalty(self) -> bool:
-        """Whether `forward` is overridden; the default has no penalty."""
+        """Whether `forward` is overridden, unless a subclass says ``has_penalty = False``: training is then faster."""
         return type(self).forward is not Bottleneck.forward
 
     @property

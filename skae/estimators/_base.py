@@ -67,15 +67,17 @@ from ._integer_codes import (
     integers_of,
     is_integer_density,
 )
-from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
+from ._ordered import explained_shares, smallest
+from ._resolve import ModelSpec, find_network, find_prior, is_share, reads_padding, resolve_parameters
 from ._warnings import renamed_argument, warn
 
 # Everything that a fit leaves behind. `_condition` says how y becomes conditions.
-_FITTED = (
+FITTED = (
     *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
     *("_condition", "classes_"),
     *("alphabet_", "code_model_", "code_usage_", "code_perplexity_"),
     *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
+    "explained_variance_ratio_",
 )
 
 
@@ -273,8 +275,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
             self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
         data = as_network_takes_them(data)
-        outcome = train(self, spec, data, earlier=self.net_ if goes_on else None, one_epoch=one_epoch, context=context)
-        self._keep(outcome, data, goes_on=one_epoch and goes_on)
+        earlier = self.net_ if goes_on else None
+        outcome = train(self, spec, data, earlier=earlier, one_epoch=one_epoch, context=context)
+        shares = explained_shares(outcome, one_epoch=one_epoch)
+        if shares is not None and earlier is None and is_share(self.n_components):
+            outcome, shares = smallest(outcome, shares, float(self.n_components))
+        self._keep(outcome, data, shares, goes_on=one_epoch and goes_on)
         end_fit(context, self, X, y)
         if self.checkpoint is not None and not one_epoch:
             remove_checkpoint(self.checkpoint)  # it has done its work
@@ -295,7 +301,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             )
         return spec
 
-    def _keep(self, outcome: Outcome, data: FitData, *, goes_on: bool) -> None:
+    def _keep(self, outcome: Outcome, data: FitData, shares: np.ndarray | None, *, goes_on: bool) -> None:
         """Set the fitted attributes: the only place that does. With ``goes_on`` epochs and curves add up."""
         net, n_iter, loss_curve, best_epoch = outcome.net, outcome.n_iter, outcome.loss_curve, outcome.best_epoch
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
@@ -317,6 +323,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
                 "validation_loss_curve_": outcome.validation_loss_curve,
             }
         )
+        if shares is not None:
+            fitted["explained_variance_ratio_"] = np.diff(shares, prepend=0.0)
         if data.layout is not NO_LAYOUT:
             fitted["layout_"] = data.layout
         if data.target_layout is not None:
@@ -326,7 +334,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if condition.classes is not None:
             fitted["classes_"] = condition.classes
         # At once, so that an interruption leaves either fit as a whole.
-        self.__dict__ = {name: value for name, value in vars(self).items() if name not in _FITTED} | fitted
+        self.__dict__ = {name: value for name, value in vars(self).items() if name not in FITTED} | fitted
 
     def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
         """Fit the density of the codes, ``earlier`` is that of a fit that goes on; return fitted attributes."""
@@ -466,7 +474,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     def _check_fitted_codes(self, X: Any) -> Any:
         check_is_fitted(self)
-        return check_codes(X, self.n_components_)
+        ordered = self.module_.bottleneck.ordered
+        return check_codes(X, self.n_components_, self.module_.n_positions if ordered else None)
 
     # ---------------------------------------------------------------- encoding and decoding
 
@@ -526,7 +535,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ----------
         X : array-like of shape (n_samples, n_components), or list of arrays
             Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
-            (n_samples, n_components, h, w), or a list of maps (n_components, h, w).
+            (n_samples, n_components, h, w), or a list of maps (n_components, h, w). Of an ordered bottleneck the first
+            components are enough: the first columns, or channels, for all positions of a spatial code.
         size : int, (height, width) or list of such, default=None
             Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
             size, as many pixels as the map stands for when None.
@@ -684,7 +694,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         def decode(z: Tensor, *others: Tensor, size: Any = size) -> Tensor:
             others_by_name = {} if c is None else {"c": others[0]}
             others_by_name |= {} if like is None else {"like": others[-1]}
-            z = self.module_.project(z.float()) if project else z.float()
+            z = self.module_.completed(z.float(), size)
+            z = self.module_.project(z) if project else z
             return self.module_.decode(z, **others_by_name, noisy=noisy, size=size)
 
         dtype = torch.float64 if self.module_.returns_double else torch.float32

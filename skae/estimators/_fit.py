@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -18,9 +17,10 @@ from .._training.reports import Report
 from .._utils.rng import draw_seed
 from .._utils.slots import select
 from .._utils.threads import threads_for
-from ._build import build_net, continue_from, find_scaling, training_callbacks
+from ._build import build_net, continue_from, find_scaling, training_callbacks, without_observers
 from ._fit_data import FitData
 from ._initialize import initialize
+from ._n_components import with_number
 from ._resolve import ModelSpec
 from ._training_data import corrupt_validation, mean_known, n_held_out, training_data, validation_data
 
@@ -39,6 +39,7 @@ class Outcome(NamedTuple):
     best_epoch: int
     stopped: bool  # by a callback of the user's
     evidence: Evidence | None  # where one training does not decide whether it has improved on its start
+    rows: Any = None  # of ordered codes, to see what their first components explain; those that validate, if any
 
 
 class _Plan(NamedTuple):
@@ -77,6 +78,7 @@ def train(
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
     scaling = find_scaling(spec, data, earlier)
+    est = with_number(est, spec, data, scaling, earlier, one_epoch=one_epoch)
     first = _train_once(est, spec, data, seed, scaling, earlier, checkpoint, one_epoch=one_epoch, context=context)
     found = first.evidence
     if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
@@ -84,7 +86,7 @@ def train(
     second = None
     if not first.stopped:
         with suppress(FloatingPointError):  # the first did without
-            second = _train_once(_without_observers(est), spec, data, seed, scaling, fold=1)
+            second = _train_once(without_observers(est), spec, data, seed, scaling, fold=1)
     if second is not None and second.evidence is not None:  # which hidden values there are depends on the samples
         return _decide_together(first, found, second, second.evidence)
     kept = significantly_above(found.start, found.best)
@@ -123,6 +125,7 @@ def _train_once(
         if earlier is not None:
             continue_from(net, earlier)
         validation = validation_data(net, data, dataset, plan.held_out) if plan.validates else None
+        clean = dataset if validation is None or len(validation) < 2 else validation
         # Nothing that samples seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and validation is dataset else trust_start
         n_known, n_known_validation = mean_known(net, dataset), mean_known(net, validation)
@@ -150,6 +153,7 @@ def _train_once(
         best_epoch=keep.best_epoch_ if plan.stops_early else len(finished),
         stopped=len(finished) < plan.epochs and not (plan.validates and keep.is_out_of_patience()),
         evidence=keep.__dict__.pop("evidence_", None),
+        rows=clean if net.module_.bottleneck.ordered else None,
     )
 
 
@@ -173,14 +177,6 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
         return int(max_epochs)
     low, high = _AUTO_EPOCHS
     return min(max(_AUTO_BATCHES // n_batches, low), high)
-
-
-def _without_observers(est: Any) -> Any:
-    """Return a copy that prints nothing and has none of the user's callbacks, which watch one training."""
-    other = copy.copy(est)
-    other.verbose, other.callbacks = 0, None
-    other._extra = {name: value for name, value in est._extra.items() if not name.startswith("callbacks__")}
-    return other
 
 
 def _start_of(outcome: Outcome, found: Evidence) -> Outcome:

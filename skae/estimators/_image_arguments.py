@@ -105,11 +105,17 @@ def _as_flat_codes(est: Any, maps: Any, size: tuple[int, int] | None, name: str)
     """Check maps (n, n_components, h, w), or flat codes where ``size`` is given; return flat codes, and a size."""
     module = est.module_
     n_components, stride = module.n_components, module.network.stride
+
+    def has_components(width: int, n_positions: int = 1) -> bool:
+        n, rest = divmod(width, n_positions)
+        return not rest and (n == n_components or (module.bottleneck.ordered and 0 < n < n_components))
+
     if maps.ndim == 2 and size is not None:
-        width = n_components * math.prod(module.code_size(size))
-        if maps.shape[1] != width:
+        n_positions = math.prod(module.code_size(size))
+        width = n_components * n_positions
+        if not has_components(maps.shape[1], n_positions):
             raise ValueError(f"{name} must have {width} columns for images of size {size}, got {maps.shape[1]}.")
-    elif maps.ndim != 4 or maps.shape[1] != n_components:
+    elif maps.ndim != 4 or not has_components(maps.shape[1]):
         raise ValueError(
             f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as transform "
             f"returns it for a list, got the shape {tuple(maps.shape[-3:])}."

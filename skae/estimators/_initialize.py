@@ -28,7 +28,7 @@ def initialize(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.
     These are all samples, those held out too: the epoch before training is validated on samples that it has seen, so
     training must win by more than the start's own overfitting to be kept.
     """
-    module, index = net.module_, _sample_for_parts(net, data, dataset, rng)
+    module, index = net.module_, sample_for_parts(net, data, dataset, rng)
     if index is None and not isinstance(dataset, InMemoryDataset):
         index = np.arange(len(data.X))
     some = dataset if index is None else dataset.at(index)
@@ -36,7 +36,7 @@ def initialize(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.
         return module.init_from(some.u, some.condition, _all_samples(module, dataset))
 
 
-def _sample_for_parts(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.Generator) -> np.ndarray | None:
+def sample_for_parts(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.Generator) -> np.ndarray | None:
     """Draw the samples that parts are handed, as many as memory allows; None for all of them."""
     n, n_features = len(data.X), math.prod(data.X.shape[1:])
     most = _INIT_VALUES if isinstance(dataset, InMemoryDataset) else read_budget() // 4  # copies are made of them

@@ -97,9 +97,11 @@ def resolve_parameters(est: Any) -> ModelSpec:
     own = {slot: select(params, slot) for slot in ("bottleneck", "loss", "noise")}
     if est.noise is None and own["noise"]:
         raise ValueError(without_part(f"noise__{next(iter(own['noise']))}", "noise", None))
+    bottleneck = resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck, own["bottleneck"])
+    _check_n_components(est.n_components, bottleneck)
     return ModelSpec(
         network,
-        resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck, own["bottleneck"]),
+        bottleneck,
         resolve("loss", est.loss, losses, losses.Loss, own["loss"]),
         None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise, own["noise"]),
         optimizer,
@@ -111,7 +113,6 @@ def resolve_parameters(est: Any) -> ModelSpec:
 
 def _check_shared(est: Any) -> None:
     """Check the plain parameters that all estimators share."""
-    _check_n_components(est.n_components)
     check_number("alpha", est.alpha, numbers.Real, 0)
     check_number("l1_ratio", est.l1_ratio, numbers.Real, 0, 1)
     check_number("lr", est.lr, numbers.Real, 0, bounds="neither")
@@ -134,12 +135,20 @@ def _check_shared(est: Any) -> None:
     check_number("verbose", int(est.verbose) if isinstance(est.verbose, bool) else est.verbose, numbers.Integral, 0)
 
 
-def _check_n_components(n_components: Any) -> None:
-    is_share = isinstance(n_components, float | np.floating) and 0 < n_components < 1
-    if n_components is None or isinstance(n_components, str) or is_share:
+def is_share(n_components: Any) -> bool:
+    """Whether a number of components is given by the share of the variance that they are to explain."""
+    return isinstance(n_components, float | np.floating) and bool(0 < n_components < 1)
+
+
+def _check_n_components(n_components: Any, bottleneck: bottlenecks.Bottleneck) -> None:
+    if is_share(n_components) and bottleneck.ordered:
+        return
+    if n_components is None or isinstance(n_components, str) or is_share(n_components):
+        order = " A share of the variance needs components in order of importance: bottleneck='nested'."
+        order *= is_share(n_components)
         raise TypeError(
-            f"n_components must be an int of at least 1, got {n_components!r}. How much so many components "
-            "explain shows only once they are trained: compare several by GridSearchCV(estimator, "
+            f"n_components must be an int of at least 1, got {n_components!r}.{order} How much "
+            "so many components explain shows only once they are trained: compare several by GridSearchCV(estimator, "
             f"{{'n_components': [2, 4, 8, 16]}}), as on {SITE}guide/latent_size.html"
         )
     check_number("n_components", n_components, numbers.Integral, 1)

@@ -26,8 +26,10 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=16
-        Latent size; at least 1. It may exceed the number of features.
+    n_components : int or float, default=16
+        Latent size; at least 1. It may exceed the number of features. With an ordered bottleneck ('nested') also a
+        share of the variance in (0, 1), as in PCA: a larger number is fitted, and the smallest one kept whose
+        `explained_variance_ratio_` add up to it, with a warning where none does.
 
     channel_axis : {'auto', -1, 0}, default='auto'
         Which axis of a sequence holds its channels: -1 for (length, channels), which 'auto' expects, 0 for (channels,
@@ -38,7 +40,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its signature names, and with
         ``module__*``. A module is copied at every fit. `skae.nn.Conv` and `skae.nn.GRU` show what else a network may
         say of itself: ``n_positions`` of a spatial code, ``reads_padding`` of sequences.
-    bottleneck : {'identity', 'sparse', 'k_sparse', 'fsq', 'squared_norm', ...}, class or object of \
+    bottleneck : {'identity', 'sparse', 'k_sparse', 'nested', 'fsq', ...}, class or object of \
 `skae.bottlenecks`, default=None
         Regularization or transformation of the code; 'identity' when None. `VAEGenerator` is the estimator for
         variational ones.
@@ -129,6 +131,11 @@ default='squared_error'
     prior_ : density estimator
         The fitted ``prior``, if there is one, with ``sample_weight`` where its own `fit` takes it. After `partial_fit`
         it is that of the latest rows.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        For an ordered bottleneck, what each component adds to the share of the variance that is reconstructed, from the
+        rows held out, or ``X_val``; from the training rows where there are none. The first k add up to
+        `skae.metrics.explained_variance` of what `inverse_transform` makes of the first k components. Of many rows some
+        are enough, and `partial_fit` takes at most 256 of its own.
     alphabet_ : tuple of int or None
         For a discrete bottleneck, the integers of a code at each position: the number of levels of each, None without
         bounds.

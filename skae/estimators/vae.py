@@ -74,8 +74,10 @@ class VAEGenerator(BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=16
-        Latent size; at least 1. Components that the data do not need go unused, at no cost but time.
+    n_components : int or float, default=16
+        Latent size; at least 1. Components that the data do not need go unused, at no cost but time. With an ordered
+        bottleneck ('nested') also a share of the variance in (0, 1), as in PCA: a larger number is fitted, and the
+        smallest one kept whose `explained_variance_ratio_` add up to it, with a warning where none does.
 
     beta : float, default=1.0
         Weight of the divergence; at least 0. Above 1 codes are simpler and reconstructions coarser (Higgins et al.,
@@ -212,6 +214,11 @@ class VAEGenerator(BaseAutoencoder):
         the latest rows.
     active_units_ : int
         Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        For an ordered bottleneck, what each component adds to the share of the variance that is reconstructed, from the
+        rows held out, or ``X_val``; from the training rows where there are none. The first k add up to
+        `skae.metrics.explained_variance` of what `inverse_transform` makes of the first k components. Of many rows some
+        are enough, and `partial_fit` takes at most 256 of its own.
     alphabet_ : tuple of int or None
         For a discrete bottleneck, the integers of a code at each position: the number of levels of each, None without
         bounds.
@@ -567,7 +574,8 @@ class VAEGenerator(BaseAutoencoder):
         ----------
         X : array-like of shape (n_samples, n_components), or list of arrays
             Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
-            (n_samples, n_components, h, w), or a list of maps (n_components, h, w).
+            (n_samples, n_components, h, w), or a list of maps (n_components, h, w). Of an ordered bottleneck the first
+            components are enough: the first columns, or channels, for all positions of a spatial code.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
             Classes or targets of the rows, for a conditional estimator.
         size : int, (height, width) or list of such, default=None

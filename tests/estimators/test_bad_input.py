@@ -46,7 +46,7 @@ PARAMS = [
     (
         {"n_components": 0.95},
         TypeError,
-        "n_components must be an int of at least 1, got 0.95. .*GridSearchCV.*latent_size",
+        "n_components must be an int of at least 1, got 0.95. .*bottleneck='nested'.*GridSearchCV.*latent_size",
     ),
     ({"n_components": None}, TypeError, "n_components must be an int of at least 1, got None. .*GridSearchCV"),
     ({"n_components": "mle"}, TypeError, "n_components must be an int of at least 1, got 'mle'. .*GridSearchCV"),

@@ -389,6 +389,7 @@ BOTTLENECKS = members(bottlenecks, bottlenecks.Bottleneck) | {
     "MMD": late(bottlenecks.MMD, weight=3.0),
     "Gaussian": late(bottlenecks.Gaussian, beta=2.0, warmup=0.7, free_bits=0.1),
     "TotalCorrelation": late(bottlenecks.TotalCorrelation, beta=2.0, warmup=0.9),
+    "Nested": late(bottlenecks.Nested, full=0.4),
     "FSQ": late(bottlenecks.FSQ, levels=(4, 3)),
     "VectorQuantizer": late(bottlenecks.VectorQuantizer, n_codes=5, decay=0.5, commitment=0.3, restart_below=0.1),
 }
@@ -434,6 +435,7 @@ for i, loss in enumerate(name for name in LOSSES if issubclass(getattr(losses, n
         lambda make=make, loss=loss: vae(bottleneck=make(), loss=LOSSES[loss]()),
         DATA_OF.get(loss, table),
     )
+add("nested by share", late(ae, bottleneck="nested", n_components=0.3))
 add("parts by name", late(ae, bottleneck="sparse", loss="huber", noise="gaussian_noise"))
 add(
     "parts by class",

@@ -1,0 +1,57 @@
+"""Ordered codes: the variance that their first components explain, and the smallest number that explains a share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._data.batches import InMemoryDataset
+from .._module.prefixes import explained_by_prefixes
+from .._training.truncation import truncated_net
+from .._utils.threads import threads_for
+from ._fit import Outcome
+from ._warnings import warn
+
+_MOST_DECODED = 2**17  # prefixes, of which a sample has as many as components
+_MOST_ROWS_OF_EPOCH = 256  # in `partial_fit`, which would otherwise take longer to measure than to train
+
+
+def explained_shares(outcome: Outcome, *, one_epoch: bool) -> np.ndarray | None:
+    """Return what prefixes explain of the rows that validate, (n_components,); None without an order."""
+    net, rows = outcome.net, outcome.rows
+    if rows is None:
+        return None
+    module = net.module_
+    n = max(2, min(len(rows), _MOST_DECODED // module.n_components, *([_MOST_ROWS_OF_EPOCH] if one_epoch else [])))
+    with threads_for(module.n_multiplications * min(n, net.batch_size)):
+        return explained_by_prefixes(module, _some_batches(net, rows, n))
+
+
+def _some_batches(net: Any, rows: Any, n: int) -> Iterator[Any]:
+    """Yield batches of about ``n`` of the rows, evenly spaced where they are in memory."""
+    if isinstance(rows, InMemoryDataset) and n < len(rows):
+        places = torch.arange(n, device=rows.u.device) * len(rows) // n
+        yield from (rows[part] for part in places.split(net.batch_size))
+        return
+    for batch in net.get_iterator(rows, training=False):
+        yield batch
+        n -= len(batch.u)
+        if n <= 0:
+            return
+
+
+def smallest(outcome: Outcome, shares: np.ndarray, share: float) -> tuple[Outcome, np.ndarray]:
+    """Return the outcome for the smallest number of components that explains the share, and what its prefixes do."""
+    enough = np.flatnonzero(shares >= share)
+    if not len(enough):
+        warn(
+            f"n_components={share}: {len(shares)} components explain {shares[-1]:.3f} of the variance of the rows held "
+            "out, and all of them are kept. Train longer, or ask for less.",
+            UserWarning,
+        )
+        return outcome, shares
+    k = int(enough[0]) + 1
+    return (outcome if k == len(shares) else outcome._replace(net=truncated_net(outcome.net, k))), shares[:k]

@@ -1,0 +1,91 @@
+"""A fitted estimator with fewer components."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from .._density.latent_prior import of_first_components
+from .._training.truncation import truncated_net
+from .._utils.checks import check_number
+from ._base import FITTED, BaseAutoencoder
+from ._image_arguments import width_of_draws
+
+
+def truncate(estimator: Any, n_components: int) -> Any:
+    """Return a fitted estimator with the first components of an ordered code.
+
+    Its codes are ``estimator.transform(X)[:, :n_components]``, and it reconstructs X as ``estimator.inverse_transform``
+    decodes these, by a smaller network: slices of the weights. Both are equal up to rounding, for most sizes to the
+    bit. Nothing is trained; with ``warm_start=True`` `fit` then trains it further, best with ``bottleneck='identity'``,
+    since one size is left.
+
+    Parameters
+    ----------
+    estimator : AutoencoderTransformer, ConvAutoencoder or VAEGenerator
+        Fitted, with an ordered bottleneck such as `skae.bottlenecks.Nested`; unchanged. Its network is one of `skae.nn`
+        or a class whose weights are laid out by component as theirs are.
+    n_components : int
+        Number of components to keep, from 1 to that of ``estimator``; the channels of a spatial code.
+
+    Returns
+    -------
+    truncated : estimator
+        A fitted estimator of the same class, with its own copies of parameters and weights. Its curves are those of
+        ``estimator``, the optimizer's state is cut as the weights are, and a ``prior_`` that is a Gaussian mixture
+        becomes that of the components kept. Any other is left out, so that `sample` needs a new `fit`.
+
+    Raises
+    ------
+    TypeError
+        If ``estimator`` is no autoencoder of skae.
+    ValueError
+        If its codes are not ordered, if ``n_components`` is out of range, or if the network cannot be truncated.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    See Also
+    --------
+    skae.bottlenecks.Nested : The bottleneck that orders components.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer, truncate
+    >>> X = load_digits().data
+    >>> ae = AutoencoderTransformer(16, bottleneck="nested", max_epochs=3, random_state=0).fit(X)
+    >>> small = truncate(ae, 4)
+    >>> small.transform(X).shape
+    (1797, 4)
+    >>> tuned = small.set_params(bottleneck="identity", max_epochs=2, warm_start=True).fit(X)
+    """
+    if not isinstance(estimator, BaseAutoencoder):
+        raise TypeError(
+            "estimator must be a fitted AutoencoderTransformer, ConvAutoencoder or VAEGenerator, got "
+            f"{type(estimator).__name__}. Of a pipeline or a search pass the autoencoder within."
+        )
+    check_is_fitted(estimator)
+    module = estimator.module_
+    if not module.bottleneck.ordered:
+        raise ValueError(
+            "truncate needs components in order of importance, which "
+            f"bottleneck={type(module.bottleneck).__name__} does not give: fit with bottleneck='nested'."
+        )
+    check_number("n_components", n_components, numbers.Integral, 1, module.n_components)
+    k = int(n_components)
+    if k == module.n_components:
+        return copy.deepcopy(estimator).set_params(n_components=k)
+    fitted = {name: value for name, value in vars(estimator).items() if name in FITTED}
+    fitted["net_"] = truncated_net(estimator.net_, k)
+    fitted["explained_variance_ratio_"] = fitted["explained_variance_ratio_"][:k].copy()
+    if "prior_" in fitted:
+        n_positions = module.n_positions if width_of_draws(module, estimator._layout) is None else 1
+        widths = k * n_positions, module.n_components * n_positions
+        fitted["prior_"] = of_first_components(fitted["prior_"], *widths)
+    small = clone(estimator).set_params(n_components=k)
+    vars(small).update({name: value for name, value in fitted.items() if value is not None})
+    return small
