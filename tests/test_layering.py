@@ -16,7 +16,7 @@ LAYERS = [
     ["_training"],
     ["estimators"],
     ["textures", "tables"],
-    ["coding", "datasets", "export", "metrics", "model_selection", "persistence", "plotting"],
+    ["coding", "datasets", "density", "export", "metrics", "model_selection", "persistence", "plotting"],
     [""],  # skae/__init__.py
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}

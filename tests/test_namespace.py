@@ -12,7 +12,7 @@ PUBLIC = [module.name for module in pkgutil.iter_modules(skae.__path__) if not m
 FRESH = """
 import sys, skae
 assert "skae.estimators" in sys.modules
-for name in ("skae.coding", "skae.datasets", "skae.export", "skae.metrics", "skae.plotting", "matplotlib"):
+for name in ("skae.coding", "skae.datasets", "skae.density", "skae.export", "skae.metrics", "skae.plotting", "matplotlib"):
     assert name not in sys.modules, name
 for name in ("datasets", "metrics", "plotting"):
     assert name in dir(skae)

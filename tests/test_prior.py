@@ -171,5 +171,5 @@ def test_zero_weight_samples_are_ignored(n_draws):
 
 @pytest.mark.parametrize("wrong", ["mixtures", 3, None, np.ones(3), object()], ids=lambda wrong: type(wrong).__name__)
 def test_invalid_prior_raises(wrong):
-    with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
+    with pytest.raises(TypeError, match="prior must be None, 'mixture', 'flow', 'auto' or a scikit-learn density"):
         check_prior(wrong)

@@ -82,6 +82,10 @@ class _Condition:
         """Return the conditions of ``y``, (n, width) in float32."""
         raise NotImplementedError
 
+    def decode(self, c: np.ndarray) -> np.ndarray:
+        """Return what conditions (n, width) stand for."""
+        raise NotImplementedError
+
 
 class Classes(_Condition):
     """Classes, encoded one-hot.
@@ -133,6 +137,10 @@ class Classes(_Condition):
                 f"y must contain only classes seen in fit, {self.classes.tolist()}, got {y[unknown][:1].tolist()[0]!r}."
             )
         return self.one_hot(index)
+
+    def decode(self, c: np.ndarray) -> np.ndarray:
+        """Return the classes that conditions stand for, (n,)."""
+        return self.classes[c.argmax(axis=1)]
 
     def one_hot(self, index: np.ndarray) -> np.ndarray:
         """Encode indices into ``classes`` one-hot, (n, width) in float32."""
@@ -197,6 +205,10 @@ class Targets(_Condition):
         if not np.abs(c).max() <= LARGEST:
             raise ValueError("y contains targets too far from those seen in fit for float32; remove the outliers.")
         return c.astype(np.float32)
+
+    def decode(self, c: np.ndarray) -> np.ndarray:
+        """Return the targets that conditions stand for, (n, width)."""
+        return self.mean + self.spread * c
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw ``n`` of the conditions of the fit."""

@@ -54,7 +54,13 @@ class Mixture(NamedTuple):
 
 
 def fit_mixture(
-    rows: np.ndarray, weight: np.ndarray, n_components: int, reg_covar: float, seed: int, start: Mixture | None = None
+    rows: np.ndarray,
+    weight: np.ndarray,
+    n_components: int,
+    reg_covar: float,
+    seed: int,
+    start: Mixture | None = None,
+    max_iter: int = _MAX_ITER,
 ) -> Mixture:
     """Fit a mixture to rows (n, d) with positive weights (n,), starting from ``start`` or from k-means.
 
@@ -68,7 +74,7 @@ def fit_mixture(
         bounds.append(float(weight @ log_density / weight.sum()))
         converged = len(bounds) > 1 and abs(bounds[-1] - bounds[-2]) < _TOL
         mixture = _maximized(rows, weight, np.exp(joint - log_density[:, np.newaxis]), reg_covar)
-        if converged or len(bounds) == _MAX_ITER:
+        if converged or len(bounds) == max_iter:
             return mixture._replace(bounds=tuple(bounds), converged=converged)
 
 

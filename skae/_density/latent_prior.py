@@ -9,24 +9,27 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from .._data.targets import Classes, NoCondition, Targets
-from .mixture import marginal, sample_given
-from .prior import fit_prior, sample_prior
+from .flow import NormalizingFlow
+from .likelier import fit_likelier
+from .mixture import log_density_given, marginal, sample_given
+from .prior import fit_prior, is_auto, is_flow, new_prior, sample_prior
 
 _MIN_DRAWS = 1000  # codes that a density is fitted to, at least
-_MOST_VECTORS = 2**12  # of spatial codes; more would not change a density of so few dimensions
+_MOST_VECTORS = 2**12  # of spatial codes; more would not change a mixture of so few dimensions
+_MOST_VECTORS_OF_FLOW = 2**16
 
 
 class LatentPrior:
     """Fits and samples a density of codes: one for all, one for each class, or one of codes and targets together.
 
     Codes of different classes lie apart even where the decoder knows the class. For real targets a Gaussian mixture
-    with full covariances is fitted to codes and targets, and sampled by its conditional distribution; any other density
-    is one for all.
+    with full covariances is fitted to codes and targets, and sampled by its conditional distribution. A normalizing
+    flow is one of codes given classes or targets. Any other density is one for each class, or one for all targets.
 
     Parameters
     ----------
-    prior : density estimator or 'mixture'
-        Not fitted; as `fit_prior` takes it.
+    prior : density estimator, 'mixture' or 'auto'
+        Not fitted; as `fit_prior` takes it. 'auto' is the likelier of a mixture and a flow.
     condition : Classes, Targets or NoCondition
         What the decoder gets beside codes.
     width : int, default=None
@@ -57,11 +60,16 @@ class LatentPrior:
         """
         if self.width is not None:
             codes, c, sample_weight = self._by_position(codes, c, sample_weight, seed)
+        if is_auto(self.prior):
+            mixture, flow = (LatentPrior(prior, self.condition) for prior in ("mixture", NormalizingFlow))
+            return fit_likelier(mixture, flow, codes, c, sample_weight, seed, earlier)
+        if is_flow(self.prior):
+            return self._fit_flow(codes, c, sample_weight, seed)
         present = np.ones(len(codes), bool) if sample_weight is None else sample_weight > 0
         if not isinstance(self.condition, Classes):
             return self._fit_one(codes, c, sample_weight, seed, np.flatnonzero(present))
         assert c is not None
-        before = [None] * self.condition.width if earlier is None else earlier
+        before = earlier if isinstance(earlier, list) else [None] * self.condition.width
         return [
             self._fit_one(codes, c, sample_weight, seed + index, np.flatnonzero(of_class)) if of_class.any() else kept
             for index, (of_class, kept) in enumerate(zip(c.T * present, before, strict=True))
@@ -85,9 +93,39 @@ class LatentPrior:
         try:
             return fit_prior(self.prior, codes.reshape(-1, codes.shape[2]), seed, weight, len(codes))
         except ValueError as error:
-            raise ValueError(
-                f"prior={self.prior!r} could not be fitted to the codes of {len(index)} rows: {error}"
-            ) from error
+            raise self._failed(len(index), error) from error
+
+    def _fit_flow(
+        self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int
+    ) -> NormalizingFlow:
+        """Fit one flow to all codes, given their conditions; it draws from posteriors by itself, anew in each epoch."""
+        conditional = {Classes: "classes", Targets: "targets"}.get(type(self.condition), False)
+        flow = new_prior(self.prior, seed).set_params(conditional=conditional)
+        codes, spread = (codes[:, 0], codes[:, 1]) if codes.ndim == 3 else (codes, None)
+        try:
+            return flow.fit(codes, self._decoded(c), sample_weight, spread)
+        except ValueError as error:
+            raise self._failed(len(codes), error) from error
+
+    def _failed(self, n: int, error: Exception) -> ValueError:
+        return ValueError(f"prior={self.prior!r} could not be fitted to the codes of {n} rows: {error}")
+
+    def _decoded(self, c: np.ndarray | None) -> np.ndarray | None:
+        """Return y, which a flow takes."""
+        return None if isinstance(self.condition, NoCondition) or c is None else self.condition.decode(c)
+
+    def log_density(self, density: Any, codes: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+        """Return the log-densities of codes (n, n_components), given the conditions ``c``; of mixtures and flows."""
+        if isinstance(density, NormalizingFlow):
+            return density.score_samples(codes, self._decoded(c))
+        if isinstance(density, list):
+            assert c is not None
+            found = np.empty(len(codes))
+            for label in np.flatnonzero(c.any(axis=0)):
+                rows = c[:, label] > 0
+                found[rows] = density[label].score_samples(codes[rows])
+            return found
+        return density.score_samples(codes) if c is None else log_density_given(density, codes, c)
 
     def sample(self, density: Any, c: np.ndarray | None, n_samples: int, n_components: int, seed: int) -> np.ndarray:
         """Draw codes (n_samples, n_components) in float32 from a fitted ``density``, given the conditions ``c``."""
@@ -114,20 +152,23 @@ class LatentPrior:
     def _by_position(
         self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Return the vectors at the positions of spatial codes, at most `_MOST_VECTORS`, as samples."""
+        """Return the vectors at the positions of spatial codes, not too many of them, as samples."""
         assert self.width is not None
         vectors = codes.reshape(*codes.shape[:-1], self.width, -1)  # (n, ..., width, n_positions)
         n, n_positions = len(codes), vectors.shape[-1]
         vectors = np.moveaxis(vectors, -1, 1).reshape(n * n_positions, *vectors.shape[1:-1])
         index = np.arange(len(vectors))
-        if len(index) > _MOST_VECTORS:
-            index = np.random.default_rng(seed).choice(index, _MOST_VECTORS, replace=False)
+        most = _MOST_VECTORS_OF_FLOW if is_flow(self.prior) or is_auto(self.prior) else _MOST_VECTORS
+        if len(index) > most:
+            index = np.random.default_rng(seed).choice(index, most, replace=False)
         others = (None if A is None else A[index // n_positions] for A in (c, sample_weight))
         return (vectors[index], *others)  # type: ignore[return-value]
 
     def _draw(self, density: Any, c: np.ndarray | None, n_samples: int, n_components: int, seed: int) -> np.ndarray:
         if c is not None and isinstance(density, GaussianMixture) and density.n_features_in_ > n_components:
             return sample_given(density, c, seed)
+        if isinstance(density, NormalizingFlow):
+            return density.sample(n_samples, seed, self._decoded(c)).astype(np.float32)
         return self._by_class(density, c, n_samples, sample_prior, seed)
 
     def _by_class(

@@ -15,10 +15,15 @@ _MAX_COMPONENTS = 128
 _MAX_COVARIANCES = 2**19  # entries of all covariances: limits the number of components for wide codes
 _MAX_ROWS = 10_000  # codes used to select the number of components
 _HELD_OUT = 0.2
+_FEW_ITER = 10  # of EM, where training goes on by other means
 
 
 def choose_mixture(
-    codes: np.ndarray, seed: int, sample_weight: np.ndarray | None = None, n_draws: int = 1
+    codes: np.ndarray,
+    seed: int,
+    sample_weight: np.ndarray | None = None,
+    n_draws: int = 1,
+    max_components: int = _MAX_COMPONENTS,
 ) -> GaussianMixture:
     """Fit mixtures of 1, 2, 4, ... components until the held-out likelihood no longer increases.
 
@@ -43,7 +48,7 @@ def choose_mixture(
     n_held = max(1, round(_HELD_OUT * len(order)))
     held_out, seen = some(order[:n_held], _MAX_ROWS), some(order[n_held:], _MAX_ROWS)
     n_seen = len(seen[0]) // n_draws
-    most = max(1, min(_MAX_COMPONENTS, _MAX_COVARIANCES // draws.shape[2] ** 2, n_seen // 4)) if n_seen > 1 else 0
+    most = max(1, min(max_components, _MAX_COVARIANCES // draws.shape[2] ** 2, n_seen // 4)) if n_seen > 1 else 0
     best, best_score, size = None, -np.inf, 1
     with one_blas_thread():
         while size <= most:
@@ -58,6 +63,24 @@ def choose_mixture(
     return mixture.as_estimator(origin, reg_covar=reg_covar, random_state=seed)
 
 
+def refine_mixture(mixture: GaussianMixture, rows: np.ndarray, sample_weight: np.ndarray, seed: int) -> GaussianMixture:
+    """Return a mixture of more components, where more rows were given to `choose_mixture` than decide there.
+
+    As many rows as there have one component. It is to be compared with ``mixture`` on rows that neither has seen, and
+    to be trained further.
+    """
+    more = len(rows) / min(len(rows) * (1 - _HELD_OUT), _MAX_ROWS)
+    size = mixture.n_components * 2 ** int(np.log2(more))
+    size = min(size, _MAX_COMPONENTS, _MAX_COVARIANCES // rows.shape[1] ** 2)
+    if size <= mixture.n_components:
+        return mixture
+    origin = np.average(rows, axis=0, weights=sample_weight)
+    rows, sample_weight = (A[: 4 * _MAX_ROWS] for A in (rows - origin, sample_weight))
+    with one_blas_thread():
+        found = fit_mixture(rows, sample_weight, size, mixture.reg_covar, seed, max_iter=_FEW_ITER)
+    return found.as_estimator(origin, reg_covar=mixture.reg_covar, random_state=seed)
+
+
 def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.ndarray:
     r"""Sample the first variables of a mixture with full covariances, conditioned on the last ones, (n, n_given).
 
@@ -67,12 +90,7 @@ def sample_given(mixture: GaussianMixture, given: np.ndarray, seed: int) -> np.n
     rng = np.random.default_rng(seed)
     k = mixture.means_.shape[1] - given.shape[1]
     noise, uniform = rng.standard_normal((len(given), k)), rng.random((len(given), 1))
-    log_weights = []
-    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
-        away = given - mean[k:]
-        solved = np.linalg.solve(covariance[k:, k:], away.T).T
-        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
-        log_weights.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
+    log_weights = _joint_log_density_of_last(mixture, given)
     shares = np.exp(log_weights - logsumexp(log_weights, axis=0)).T
     chosen = (shares.cumsum(1) < uniform).sum(1).clip(max=len(log_weights) - 1)
     drawn = np.empty((len(given), k))
@@ -99,3 +117,22 @@ def marginal(mixture: GaussianMixture, kept: np.ndarray) -> GaussianMixture:
         for name in ("covariances_", "precisions_", "precisions_cholesky_"):
             setattr(other, name, getattr(mixture, name)[:, kept])
     return other
+
+
+def log_density_given(mixture: GaussianMixture, X: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return the log-density of the first variables (n, k), conditioned on the last ones (n, n_given)."""
+    constant = 0.5 * given.shape[1] * np.log(2 * np.pi)
+    marginal = logsumexp(_joint_log_density_of_last(mixture, given), axis=0) - constant
+    return mixture.score_samples(np.concatenate([X, given], axis=1)) - marginal
+
+
+def _joint_log_density_of_last(mixture: GaussianMixture, given: np.ndarray) -> list[np.ndarray]:
+    """Return for each component the log-density of it and the last variables, but for the constant."""
+    k = mixture.means_.shape[1] - given.shape[1]
+    found = []
+    for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_, strict=True):
+        away = given - mean[k:]
+        solved = np.linalg.solve(covariance[k:, k:], away.T).T
+        log_determinant = np.linalg.slogdet(covariance[k:, k:])[1]
+        found.append(np.log(weight) - 0.5 * ((away * solved).sum(1) + log_determinant))
+    return found

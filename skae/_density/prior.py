@@ -16,31 +16,48 @@ from sklearn.utils.validation import has_fit_parameter
 from .._utils.slots import did_you_mean, find_name
 from .._utils.threads import threads_for
 from .autoregressive import Autoregressive
+from .flow import NormalizingFlow
+from .flow_network import import_zuko
 from .mixture import choose_mixture
 
-_NAMES = ("mixture", "autoregressive")
-_SHORT_NAMES = {"gmm": "mixture", "gaussian_mixture": "mixture"}
+_CLASSES = {"autoregressive": Autoregressive, "flow": NormalizingFlow}
+_NAMES = ("mixture", "auto", *_CLASSES)
+_SHORT_NAMES = {"gmm": "mixture", "gaussian_mixture": "mixture", "normalizing_flow": "flow"}
 # Codes are NumPy arrays whatever X is, and with dispatch GaussianMixture supports fewer options.
 _in_numpy = config_context(array_api_dispatch=False)
 
 
 def check_prior(prior: Any) -> None:
     """Check that ``prior`` is the name of one or a density estimator, given as a class or an instance."""
+    if is_auto(prior) or is_flow(class_of(prior)):
+        import_zuko()
     if isinstance(prior, str) and find_name(prior, _NAMES, _SHORT_NAMES):
         return
     if not (callable(getattr(prior, "fit", None)) and callable(getattr(prior, "sample", None))):
         raise TypeError(
-            "prior must be None, 'mixture' or a scikit-learn density estimator with fit and sample, "
+            "prior must be None, 'mixture', 'flow', 'auto' or a scikit-learn density estimator with fit and sample, "
             "such as GaussianMixture(10) or KernelDensity(), or 'autoregressive' for the integer codes of a discrete "
             f"bottleneck, got {prior!r}.{did_you_mean(prior, _NAMES)}"
         )
 
 
 def class_of(prior: Any) -> Any:
-    """Return the class that a name stands for; anything else, and 'mixture', which has none, as it is."""
-    if isinstance(prior, str) and find_name(prior, _NAMES, _SHORT_NAMES) == "autoregressive":
-        return Autoregressive
-    return prior
+    """Return the class that a name stands for; anything else, and 'mixture' and 'auto', which have none, as it is."""
+    return _CLASSES.get(_name_of(prior), prior)
+
+
+def is_auto(prior: Any) -> bool:
+    """Whether ``prior`` is to be chosen."""
+    return _name_of(prior) == "auto"
+
+
+def is_flow(prior: Any) -> bool:
+    """Whether ``prior`` is a normalizing flow, given as a class or an instance."""
+    return isinstance(prior, NormalizingFlow) or (isinstance(prior, type) and issubclass(prior, NormalizingFlow))
+
+
+def _name_of(prior: Any) -> str:
+    return (find_name(prior, _NAMES, _SHORT_NAMES) if isinstance(prior, str) else None) or ""
 
 
 @_in_numpy
@@ -59,11 +76,16 @@ def fit_prior(
     if isinstance(prior, str):
         with threads_for(sys.maxsize):
             return choose_mixture(codes, seed, sample_weight, n_draws)
-    prior = prior() if isinstance(prior, type) else clone(prior)
+    prior = new_prior(prior, seed)
     weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
     params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
     with threads_for(sys.maxsize):
-        return _seeded(prior, seed, replace=False).fit(codes, **params)
+        return prior.fit(codes, **params)
+
+
+def new_prior(prior: Any, seed: int) -> Any:
+    """Return a density estimator that is not fitted, with ``seed`` if it has no ``random_state``."""
+    return _seeded(prior() if isinstance(prior, type) else clone(prior), seed, replace=False)
 
 
 @_in_numpy

@@ -10,7 +10,8 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.mixture import GaussianMixture
 
 from .._density.em import fit_mixture
-from .._density.prior import fit_prior
+from .._density.flow_network import import_zuko
+from .._density.prior import class_of, fit_prior, is_flow
 from .._utils.threads import one_blas_thread
 from ._integer_codes import is_integer_density
 
@@ -22,12 +23,14 @@ _FLOOR = 1e-9  # of variances before, as a share of the mean one
 
 
 def check_density(density: Any) -> None:
-    """Check the parameter: None, 'mixture', or a density estimator with `score_samples`."""
+    """Check the parameter: None, 'mixture', 'flow', or a density estimator with `score_samples`."""
     if density is None or (isinstance(density, str) and density == "mixture"):
         return
-    if not _scores(density):
+    if is_flow(class_of(density)):
+        import_zuko()
+    elif not _scores(density):
         raise TypeError(
-            "density must be None, 'mixture' or a density estimator with fit and score_samples, such as "
+            "density must be None, 'mixture', 'flow' or a density estimator with fit and score_samples, such as "
             f"GaussianMixture(3) or KernelDensity(), got {density!r}."
         )
 
@@ -42,7 +45,7 @@ def fit_density(density: Any, step: Any, codes: np.ndarray, seed: int) -> Any:
     Otherwise it is fitted; None is a mixture of `_SIZE` Gaussians of codes that are whitened first.
     """
     if density is not None:
-        return fit_prior(density, codes, seed)
+        return fit_prior(class_of(density), codes, seed)
     found = vars(step).get("prior_")
     if _takes(found, codes.shape[1]):
         return found

@@ -70,9 +70,10 @@ default='squared_error'
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
         Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
         value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
-    prior : {'mixture', 'autoregressive', None} or density estimator, default=None
+    prior : {'mixture', 'flow', 'auto', 'autoregressive', None} or density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
-        it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it.
+        it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it, 'flow' a
+        normalizing flow (`skae.density.NormalizingFlow`), 'auto' the one of these two that such rows are likelier by.
         'autoregressive' is for the integer codes of a discrete bottleneck: `skae.coding.Autoregressive`, which also
         makes the bytes of `skae.coding.compress` fewer. ``prior__*`` are its parameters.
     pooling : {None, 'mean', 'max'}, default=None

@@ -83,9 +83,9 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         both over rows held out. 'combined' is ``['reconstruction', 'code', 'distance']``. 'auto' is the same for an
         estimator that is given, and ``['code', 'distance']`` for that of None, which was trained on so few values
         that it reconstructs outliers as well as others.
-    density : 'mixture' or density estimator, default=None
-        Density of the codes, for the criterion 'code': a mixture whose size is chosen, or an estimator with ``fit`` and
-        ``score_samples``, of which clones are fitted. None is the ``prior_`` of the estimator, if it has one, or else
+    density : {'mixture', 'flow'} or density estimator, default=None
+        Density of the codes, for the criterion 'code': a mixture whose size is chosen, a normalizing flow
+        (`skae.density.NormalizingFlow`), or an estimator with ``fit`` and ``score_samples``, of which clones are fitted. None is the ``prior_`` of the estimator, if it has one, or else
         a mixture of five Gaussians, of fewer for less than 100 rows.
     cv : int, splitter or iterable, default=5
         Which rows are held out from which model: the number of shuffled folds; a splitter, such as

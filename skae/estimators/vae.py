@@ -132,12 +132,15 @@ class VAEGenerator(BaseAutoencoder):
         the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
         Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
         value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
-    prior : {'mixture', 'autoregressive', None} or density estimator, default='mixture'
+    prior : {'mixture', 'flow', 'auto', 'autoregressive', None} or density estimator, default='mixture'
         What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
-        codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; None is N(0, I); a density
-        estimator such as ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is
-        fitted for each; for real targets a mixture is fitted to codes and targets together. 'autoregressive' is for the
-        integer codes of a discrete bottleneck (`skae.coding.Autoregressive`); ``prior__*`` are its parameters.
+        codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it. 'flow' is a normalizing flow
+        (`skae.density.NormalizingFlow`): of many rows a better density, for more time. 'auto' fits both and takes the
+        one that rows held out are likelier by. None is N(0, I); a density estimator such as ``GaussianMixture(10)`` or
+        ``KernelDensity()`` is fitted to the same codes. For classes one is fitted for each, but a flow is one given the
+        class; for real targets a mixture is fitted to codes and targets together, and a flow given targets.
+        'autoregressive' is for the integer codes of a discrete bottleneck (`skae.coding.Autoregressive`). ``prior__*``
+        are parameters of what is no 'mixture' and not 'auto'.
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
@@ -207,7 +210,8 @@ class VAEGenerator(BaseAutoencoder):
     n_components_ : int
         Width of the code, the number of columns that `transform` returns.
     prior_ : density estimator, or list of them
-        The fitted ``prior``; for classes one for each of ``classes_``. After `partial_fit` that of the latest rows.
+        The fitted ``prior``; for classes one for each of ``classes_``, unless it is a flow. After `partial_fit` that of
+        the latest rows.
     active_units_ : int
         Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
     explained_variance_ratio_ : ndarray of shape (n_components,)

@@ -19,6 +19,7 @@ from .._data.sequences import SequenceLayout
 from .._data.targets import Classes, Targets
 from .._density.autoregressive import Autoregressive
 from .._density.factorized import Factorized
+from .._density.flow import NormalizingFlow
 from .._density.whole_passes import Passes
 from .._module.autoencoder import Autoencoder
 from .._training.net import AutoencoderNet
@@ -83,6 +84,7 @@ def _public_classes() -> dict[str, type]:
     for package in (bottlenecks, losses, networks, noise, tables, textures):
         found |= {f"{package.__name__}.{name}": getattr(package, name) for name in package.__all__}
     found |= {f"skae.coding.{cls.__name__}": cls for cls in _CODE_MODELS}
+    found["skae.density.NormalizingFlow"] = NormalizingFlow
     return {name: thing for name, thing in found.items() if isinstance(thing, type)}
 
 

@@ -87,7 +87,7 @@ PARAMS = [
     ({"noise": BlockMasking(1.5)}, ValueError, "BlockMasking: size .a share of the side, or an integer .* == 1.5"),
     ({"noise": BlockMasking(5)}, ValueError, "BlockMasking: size=5 pixels is more than the longest side .*, 4"),
     ({"noise": MaskingNoise(1.5)}, ValueError, "MaskingNoise: fraction == 1.5"),
-    ({"prior": "mixtures"}, TypeError, "prior must be None, 'mixture' or a scikit-learn density"),
+    ({"prior": "mixtures"}, TypeError, "prior must be None, 'mixture', 'flow', 'auto' or a scikit-learn"),
     ({"prior": GaussianMixture(50)}, ValueError, "n_samples"),
     ({"alpha": -1}, ValueError, "alpha == -1, must be >= 0"),
     ({"l1_ratio": 1.5}, ValueError, "l1_ratio == 1.5"),

@@ -482,7 +482,7 @@ def test_failed_fit_changes_nothing(table):
         ({"criterion": ["code", "code"]}, ValueError, "list of different ones"),
         ({"criterion": []}, ValueError, "criterion must be"),
         ({"criterion": None}, ValueError, "criterion must be"),
-        ({"density": 3}, TypeError, "density must be None, 'mixture' or a density estimator"),
+        ({"density": 3}, TypeError, "density must be None, 'mixture', 'flow' or a density"),
         ({"cv": 1}, ValueError, "cv == 1, must be >= 2"),
         ({"cv": "five"}, ValueError, "cv must be None, an int, a splitter"),
         ({"cv": []}, ValueError, "cv must give at least one split"),
