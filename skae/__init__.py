@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from . import (  # noqa: F401
         bottlenecks,
         coding,
+        critics,
         datasets,
         estimators,
         export,
@@ -36,6 +37,7 @@ __all__ = [
 _MODULES = (
     "bottlenecks",
     "coding",
+    "critics",
     "datasets",
     "estimators",
     "export",

@@ -44,7 +44,7 @@ from . import _extra
 from ._advice import warn_of_scales, warn_of_target
 from ._crops import check_crop_params, read_crops, takes_any_size
 from ._fit import Outcome, train
-from ._fit_data import FitData, as_network_takes_them, read_fit_data
+from ._fit_data import FitData, as_network_takes_them, read_fit_data, stand_in
 from ._hints import explain_missing, names_arguments
 from ._html import documented
 from ._image_arguments import (
@@ -68,6 +68,7 @@ from ._integer_codes import (
     is_integer_density,
 )
 from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
+from ._sharpen import check_critic, sharpen
 from ._warnings import renamed_argument, warn
 
 # Everything that a fit leaves behind. `_condition` says how y becomes conditions.
@@ -75,7 +76,7 @@ _FITTED = (
     *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
     *("_condition", "classes_"),
     *("alphabet_", "code_model_", "code_usage_", "code_perplexity_"),
-    *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
+    *("prior_", "critic_curve_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
 )
 
 
@@ -103,6 +104,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     n_crops: Any = "auto"
     augmentation: Any = None
     pooling: Any = None
+    critic: Any = None
     device: Any
     net_: Any
     prior_: Any
@@ -273,8 +275,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
             self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
         data = as_network_takes_them(data)
+        check_critic(spec, data, one_epoch=one_epoch)
         outcome = train(self, spec, data, earlier=self.net_ if goes_on else None, one_epoch=one_epoch, context=context)
-        self._keep(outcome, data, goes_on=one_epoch and goes_on)
+        self._keep(outcome, data, spec.critic, goes_on=one_epoch and goes_on)
         end_fit(context, self, X, y)
         if self.checkpoint is not None and not one_epoch:
             remove_checkpoint(self.checkpoint)  # it has done its work
@@ -295,7 +298,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             )
         return spec
 
-    def _keep(self, outcome: Outcome, data: FitData, *, goes_on: bool) -> None:
+    def _keep(self, outcome: Outcome, data: FitData, critic: Any, *, goes_on: bool) -> None:
         """Set the fitted attributes: the only place that does. With ``goes_on`` epochs and curves add up."""
         net, n_iter, loss_curve, best_epoch = outcome.net, outcome.n_iter, outcome.loss_curve, outcome.best_epoch
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
@@ -325,8 +328,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             fitted["_condition"] = condition
         if condition.classes is not None:
             fitted["classes_"] = condition.classes
-        # At once, so that an interruption leaves either fit as a whole.
-        self.__dict__ = {name: value for name, value in vars(self).items() if name not in _FITTED} | fitted
+        state = {name: value for name, value in vars(self).items() if name not in _FITTED} | fitted
+        if critic is not None:
+            state |= sharpen(stand_in(self, state), critic, outcome)
+        self.__dict__ = state  # at once, so that an interruption leaves either fit as a whole
 
     def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
         """Fit the density of the codes, ``earlier`` is that of a fit that goes on; return fitted attributes."""

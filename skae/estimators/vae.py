@@ -301,6 +301,7 @@ class VAEGenerator(BaseAutoencoder):
         noise=None,
         missing="error",
         prior="mixture",
+        critic=None,
         pooling=None,
         alpha=0.0,
         l1_ratio=0.0,
@@ -340,6 +341,7 @@ class VAEGenerator(BaseAutoencoder):
         self.noise = noise
         self.missing = missing
         self.prior = prior
+        self.critic = critic
         self.pooling = pooling
         self.alpha = alpha
         self.l1_ratio = l1_ratio
