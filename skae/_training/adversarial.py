@@ -53,42 +53,48 @@ class AdversarialStep:
 
     def __call__(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Take both turns; return the decoder's loss and the reconstructions."""
-        module, x, n = self.net.module_, batch.y, len(batch.y)
+        module = self.net.module_
         self.net.set_training(False)
+        pairs = batch if self.draws is None else _first(batch, -(-len(batch.y) // 2))
+        n, n_drawn = len(pairs.y), len(batch.y) - len(pairs.y)
         with self.net.stream:
-            u = batch.u if module.noise is None else module.corrupt(batch.u)
-            codes, c = draw_codes(module, u), batch.condition
+            u = pairs.u if module.noise is None else module.corrupt(pairs.u)
+            codes, c = draw_codes(module, u), pairs.condition
             if self.draws is not None:
-                drawn = self.draws.some(n)
+                drawn = self.draws.some(n_drawn)
                 codes = torch.cat([codes, drawn.codes])
                 c = None if c is None or drawn.condition is None else torch.cat([c, drawn.condition])
         made = decode_codes(module, codes, c, u)
         self._train_critic(batch, made.detach(), c)
-        return {"loss": self._train_decoder(batch, made, c), "y_pred": made[:n]}
+        return {"loss": self._train_decoder(pairs, made, c), "y_pred": made[:n]}
 
     def _train_critic(self, batch: Batch, made: Tensor, c: Tensor | None) -> None:
-        """Raise the scores of the batch and lower those of what was ``made``, under the conditions ``c``."""
-        n, real_c = len(batch.y), batch.condition
-        both_c = None if c is None or real_c is None else torch.cat([real_c, c])
-        scores = self.critic.train()(torch.cat([batch.y, made]), both_c)[-1].flatten(1)
+        """Raise the scores of the whole batch and lower those of what was ``made``, under the conditions ``c``."""
+        n, c_real = len(batch.y), batch.condition
+        c = None if c is None or c_real is None else torch.cat([c_real, c])
+        scores = self.critic.train()(torch.cat([batch.y, made]), c)[-1].flatten(1)
         real = (1 - scores[:n]).relu().mean(1)
         loss = _mean(real, batch.weight) + (1 + scores[n:]).relu().mean()
         _update(self.critic_optimizer, list(self.critic.parameters()), loss)
 
-    def _train_decoder(self, batch: Batch, made: Tensor, c: Tensor | None) -> Tensor:
-        """Train the decoder on what it ``made``, first the reconstructions of the batch; return its loss."""
-        critic, n = self.critic.eval(), len(batch.y)
+    def _train_decoder(self, pairs: Batch, made: Tensor, c: Tensor | None) -> Tensor:
+        """Train the decoder on what it ``made``, the reconstructions of ``pairs`` before others; return its loss."""
+        critic, n = self.critic.eval(), len(pairs.y)
         with torch.no_grad():
-            *hidden, _ = critic(batch.y, batch.condition)
+            *hidden, _ = critic(pairs.y, pairs.condition)
         *hidden_made, scores = critic(made, c)
-        error = (made[:n] - batch.y).square().flatten(1).mean(1)
-        loss = critic.reconstruction / self.error * _mean(error, batch.weight)
+        error = (made[:n] - pairs.y).square().flatten(1).mean(1)
+        loss = critic.reconstruction / self.error * _mean(error, pairs.weight)
         for h, h_made in zip(hidden, hidden_made, strict=True):
             distance = (h_made[:n] - h).square().flatten(1).mean(1)
-            loss = loss + critic.features / h.var().clamp(min=_LEAST) * _mean(distance, batch.weight)
+            loss = loss + critic.features / h.var().clamp(min=_LEAST) * _mean(distance, pairs.weight)
         loss = loss - critic.adversarial * scores.mean()
         _update(self.optimizer, self.decoder, loss)
         return loss.detach()
+
+
+def _first(batch: Batch, n: int) -> Batch:
+    return Batch.of(*(None if t is None else t[:n] for t in batch.tensors()))  # type: ignore[arg-type]
 
 
 def _mean(values: Tensor, weight: Tensor | None) -> Tensor:

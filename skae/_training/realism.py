@@ -19,7 +19,8 @@ from .adversarial import Draws
 from .base_callback import BaseCallback, StopTraining
 from .net import AutoencoderNet
 
-_MOST = 5000  # held-out samples, and as many draws
+_MOST = 5000  # held-out samples, and draws
+_DRAWS, _LEAST = 4, 500  # draws for each held-out sample, and at least
 _FEATURES = 64
 
 
@@ -46,12 +47,14 @@ class Realism:
     """
 
     def __init__(self, net: Any, batches: Any, draws: Draws | None, tolerance: float) -> None:
-        self.draws, self.tolerance = draws, tolerance
+        self.tolerance = tolerance
         self.parts: list[tuple[Batch, Tensor]] = []
         with Stream(COMMON_SEED, net.device):
             for batch in itertools.takewhile(lambda _: self._n_rows() < _MOST, batches):
                 self.parts.append((batch, draw_codes(net.module_, batch.u)))
         real = torch.cat([batch.y for batch, _ in self.parts])
+        n_draws = min(max(_DRAWS * len(real), _LEAST), _MOST)
+        self.draws = None if draws is None else Draws(*(None if A is None else A[:n_draws] for A in draws))
         weights = [batch.weight for batch, _ in self.parts]
         self.weight = None if weights[0] is None else torch.cat(weights).double().cpu().numpy()
         self.features = RandomFeatures(real.shape[1:], real.mean(), real.std()).to(real.device)

@@ -86,6 +86,15 @@ def _has_prior(estimator: Any) -> bool:
     return True
 
 
+def goes_by_epochs(estimator: Any) -> bool:
+    """For `partial_fit`, which holds nothing out and has no end that the phase of a critic could follow."""
+    if estimator.critic is not None:
+        raise AttributeError(
+            f"partial_fit trains without a critic, and critic={estimator.critic!r}: call fit, or set critic=None."
+        )
+    return True
+
+
 @documented
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """An autoencoder but for its parameters.
@@ -229,6 +238,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             sample_weight=sample_weight,
         )
 
+    @available_if(goes_by_epochs)
     @names_arguments
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
@@ -275,7 +285,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
             self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
         data = as_network_takes_them(data)
-        check_critic(spec, data, one_epoch=one_epoch)
+        check_critic(spec, data)
         outcome = train(self, spec, data, earlier=self.net_ if goes_on else None, one_epoch=one_epoch, context=context)
         self._keep(outcome, data, spec.critic, goes_on=one_epoch and goes_on)
         end_fit(context, self, X, y)

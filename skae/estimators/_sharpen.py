@@ -18,21 +18,16 @@ from ._integer_codes import is_integer_density
 from ._resolve import ModelSpec
 
 _BATCHES, _EPOCHS = 2_000, (1, 50)  # max_epochs="auto"
-_POOL = (2**8, 2**13)  # codes from the prior, at least and at most
+_POOL = (2**9, 2**13)  # codes from the prior, at least and at most
 _POOL_VALUES = 2**23
 
 
-def check_critic(spec: ModelSpec, data: FitData, *, one_epoch: bool) -> None:
-    """Refuse, before any training, what a critic cannot be trained with; and set the critic up."""
+def check_critic(spec: ModelSpec, data: FitData) -> None:
+    """Refuse, before any training, what a critic cannot be trained with."""
     critic = spec.critic
     if critic is None:
         return
     name = f"critic={type(critic).__name__}"
-    if one_epoch:
-        raise ValueError(
-            f"partial_fit trains without a critic, and got {name}: call fit, or set critic=None. A critic is trained "
-            "for epochs of its own, after the others, and with held-out samples."
-        )
     if spec.missing or spec.reads_padding:
         raise ValueError(
             f"{name} needs samples whose values are all known, and a network that reads no padding: fill missing "
@@ -53,13 +48,13 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     """
     net, module = outcome.net, outcome.net.module_
     held_out = outcome.rows if outcome.held_out is None else outcome.held_out
-    draws = _draws(est, net)
+    draws = _draws(est, net, len(outcome.rows))
     first = next(iter(net.get_iterator(outcome.rows)))
     with net.stream:
         critic.setup(module.n_components, module.target_shape, module.n_conditions)
         critic.init_from(first.y)
+        decoder = decoder_weights(module, first.u, first.condition)
     critic.to(net.device)
-    decoder = decoder_weights(module, first.u, first.condition)
     if not decoder:
         raise ValueError(
             f"critic={type(critic).__name__} trains the weights that samples are decoded with and codes do not depend "
@@ -74,7 +69,8 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     with net.following(step, callbacks), threads_for(module.n_multiplications * len(first.u)):
         net.train_rows(outcome.rows, None, epochs)
     if np.argmin(keep.curve_) > 0:
-        refit_scale(module, net.get_iterator(outcome.rows))
+        with net.stream:
+            refit_scale(module, net.get_iterator(outcome.rows))
     return {"critic_curve_": keep.curve_}
 
 
@@ -83,12 +79,13 @@ def _n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(_BATCHES // n_batches, low), high) if isinstance(max_epochs, str) else int(max_epochs)
 
 
-def _draws(est: Any, net: Any) -> Draws | None:
-    """Draw codes from the prior; None where there is none, or one of integers, from which it takes long."""
+def _draws(est: Any, net: Any, n: int) -> Draws | None:
+    """Draw about ``n`` codes from the prior; None where there is none, or one of integers, from which it takes long."""
     module, drawn_from_normal = net.module_, est._has_likelihoods and net.module_.bottleneck.standard_normal
     if not drawn_from_normal if est.prior is None else is_integer_density(est.prior_):
         return None
-    n = min(max(_POOL_VALUES // module.n_codes, _POOL[0]), _POOL[1])
+    least, most = _POOL
+    n = max(least, min(n, most, _POOL_VALUES // module.n_codes))
     seed = net.stream.draw_seed()
     c = est._context.draw(n, np.random.default_rng(seed)) if est._context else None
     codes = torch.from_numpy(est._draw_codes(n, c, seed)).to(net.device)
