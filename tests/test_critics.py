@@ -167,6 +167,13 @@ def test_frechet_is_that_of_metrics_and_weights_are_repetitions():
     assert frechet(many, G, weight) == pytest.approx(frechet(repeated, G), rel=1e-3)
 
 
+def test_frechet_of_one_row_is_that_of_a_point():
+    F, G = np.array([[1.0, 2.0]]), np.random.default_rng(0).normal(size=(30, 2))
+    wanted = np.sum((F[0] - G.mean(axis=0)) ** 2) + G.var(axis=0, ddof=1).sum()
+    assert frechet(F, G) == pytest.approx(wanted)
+    assert frechet(F, G, np.ones(1)) == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 13), (5,), (4, 3)])
 def test_random_features_are_the_same_at_every_call(shape):
     x = torch.randn(10, *shape)

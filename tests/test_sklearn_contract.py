@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
 from skae.bottlenecks import KSparse
-from skae.critics import Dense
+from skae.critics import Dense, Patch
 from skae.losses import Bernoulli, DiscretizedLogistic, Laplace
 from skae.tables import TableAutoencoder, TableEncoder
 
@@ -76,9 +76,7 @@ ESTIMATORS = [
         lr_schedule=None,
         **TINY,
     ),
-    ConvAutoencoder(
-        1, module__dense=False, module__normalization="batch", critic="patch", critic__max_epochs=1, **CONV
-    ),
+    ConvAutoencoder(1, module__dense=False, module__normalization="batch", critic=Patch(4, max_epochs=1), **CONV),
     Reconstructor(PCA(1), filling=SimpleImputer(keep_empty_features=True), keep_observed=True),
     Reconstructor(ConvAutoencoder(3, missing="mask", random_state=0, **CONV), keep_observed=True),
     TableEncoder(),

@@ -17,11 +17,14 @@ def frechet(F: np.ndarray, G: np.ndarray, weight: np.ndarray | None = None) -> f
 
 
 def _mean_and_root(F: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean, and a matrix R of at most d rows such that RᵀR is the covariance of the columns of F."""
+    """Return the mean, and a matrix R of at most d rows such that RᵀR is the covariance of the columns of F.
+
+    That of a single row is 0.
+    """
     if weight is None:
         mean = F.mean(axis=0)
-        return mean, np.linalg.qr(F - mean, mode="r") / np.sqrt(len(F) - 1)
+        return mean, np.linalg.qr(F - mean, mode="r") / np.sqrt(max(len(F) - 1, 1))
     share = weight / weight.sum()
     mean = share @ F
-    spread = np.sqrt(share / (1 - share @ share))[:, None]  # unbiased for weights that say how reliable a row is
+    spread = np.sqrt(share / max(1 - share @ share, 1e-12))[:, None]  # unbiased for weights that say how reliable a row is
     return mean, np.linalg.qr(spread * (F - mean), mode="r")
