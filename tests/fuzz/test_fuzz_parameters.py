@@ -36,6 +36,7 @@ from skae import (
     Reconstructor,
     VAEGenerator,
     bottlenecks,
+    critics,
     losses,
     metrics,
     noise,
@@ -125,7 +126,7 @@ def test_parameters_of_estimators(name, data):
 
 def slots():
     """Every parameter of every part, with the slot that the part goes to."""
-    for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise)):
+    for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise), ("critic", critics)):
         for cls in members(module, BASES):
             for parameter in inspect.signature(cls).parameters:
                 yield slot, cls, parameter
@@ -139,7 +140,7 @@ def test_parameters_of_parts(data):
     note_case({f"{cls.__name__}.{parameter}": value})
     needed = {"first": noise.GaussianNoise(), "second": noise.GaussianNoise()} if cls is noise.Compose else {}
     part = cls(**needed | {parameter: value})
-    estimator_class = data.draw(st.sampled_from([AutoencoderTransformer, VAEGenerator]))
+    estimator_class = data.draw(st.sampled_from([AutoencoderTransformer, VAEGenerator][slot == "critic" :]))
     X = np.random.default_rng(0).integers(0, 2, (24, 4)) if slot == "loss" else table(4)
     estimator = estimator_class(2, **NARROW | {slot: part})
     try_fit(estimator, X, None, (parameter, "warmup", cls.__name__, *OTHER_WORDS))
@@ -169,7 +170,7 @@ def test_parameters_of_networks(name, data):
 EXTRA = {
     "iterator_train__shuffle", "iterator_train__drop_last", "iterator_train__batch_size", "iterator_valid__batch_size",
     "iterator_train__collate_fn", "module__nonsense", "nonsense", "callbacks__nonsense", "module__n_components",
-    "bottleneck__weight", "loss__delta", "noise__scale", "prior__n_components",
+    "bottleneck__weight", "loss__delta", "noise__scale", "prior__n_components", "critic__lr",
 }  # fmt: skip
 
 
