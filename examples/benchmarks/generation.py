@@ -49,8 +49,9 @@ def timed(function, *args):
 class Features:
     """A convolutional classifier of flat square images: the activations of its last hidden layer, and its classes."""
 
-    def __init__(self, X, y, epochs=3, side=28):
+    def __init__(self, X, y, epochs=3):
         torch.manual_seed(0)
+        side = int(X.shape[1] ** 0.5)
         self.features = nn.Sequential(
             nn.Unflatten(1, (1, side, side)),
             *(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
