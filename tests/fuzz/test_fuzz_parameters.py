@@ -338,6 +338,7 @@ PAIRS = {
     "reconstruction_error": ("X", "X_hat", "sample_weight", "multioutput", "per_sample"),
     "seam_ratio": ("X", "channel_axis"),
     "separated_attribute_predictability": ("Z", "factors", "per_factor"),
+    "sharpness": ("X", "channel_axis"),
     "structural_similarity": ("X", "X_hat", "data_range", "channel_axis", "win_size", "per_sample"),
     "two_sample_auc": ("X", "exemplar", "patch_size", "channel_axis", "random_state"),
 }
