@@ -136,19 +136,6 @@ class LatentPrior:
         vectors = self._draw(density, c, n_samples * n_positions, self.width, seed)
         return vectors.reshape(n_samples, n_positions, self.width).swapaxes(1, 2).reshape(n_samples, n_components)
 
-    def first(self, density: Any, k: int, n_components: int) -> Any:
-        """Return the density of the first ``k`` of ``n_components`` numbers of codes; None where it is not known.
-
-        The marginal distribution of a Gaussian mixture, with its targets if there are any.
-        """
-        if isinstance(density, list):
-            found = [None if of_class is None else self.first(of_class, k, n_components) for of_class in density]
-            known = [of_class is not None for of_class in density]
-            return found if [of_class is not None for of_class in found] == known else None
-        if not isinstance(density, GaussianMixture):
-            return None
-        return marginal(density, np.r_[:k, n_components : density.n_features_in_])
-
     def _by_position(
         self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -193,6 +180,19 @@ class LatentPrior:
                 codes = np.empty((n_samples, *drawn.shape[1:]), drawn.dtype) if codes is None else codes
                 codes[rows] = drawn
         return codes
+
+
+def of_first_components(density: Any, k: int, n_components: int) -> Any:
+    """Return a fitted ``density`` of the first ``k`` of ``n_components`` numbers of codes; None where it is not known.
+
+    It is known of Gaussian mixtures, with targets too, and of lists of them, where None is a class without samples.
+    """
+    if isinstance(density, list):
+        found = [of_first_components(of_class, k, n_components) for of_class in density]
+        return None if any(new is None is not old for new, old in zip(found, density, strict=True)) else found
+    if not isinstance(density, GaussianMixture):
+        return None
+    return marginal(density, np.r_[:k, n_components : density.n_features_in_])
 
 
 def _is_full_mixture(prior: Any) -> bool:

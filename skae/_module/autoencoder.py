@@ -465,8 +465,8 @@ class Autoencoder(nn.Module):
 
     def completed(self, z: Tensor, size: Sequence[int] | None = None) -> Tensor:
         """Append zeros to flat codes that have the first components alone; of images of ``size`` where these vary."""
-        n_positions = math.prod(self.map_size(size))
-        return nn.functional.pad(z, (0, self.n_components * n_positions - z.shape[1]))
+        n_missing = self.n_components * math.prod(self.map_size(size)) - z.shape[1]
+        return nn.functional.pad(z, (0, n_missing)) if n_missing > 0 else z
 
     def project(self, z: Tensor) -> Tensor:
         """Map any codes (n, n_codes) to the nearest valid ones."""

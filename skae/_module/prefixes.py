@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_ROUNDING = 1e-12  # of sums of squares, which equal targets leave
+
 
 @torch.no_grad()
 def explained_by_prefixes(module: Any, batches: Iterable[Any]) -> np.ndarray:
@@ -45,7 +47,7 @@ def explained_by_prefixes(module: Any, batches: Iterable[Any]) -> np.ndarray:
             errors[k] += float((weight * error.square()).sum())
     n, first, squares = sums
     total = float((squares - first.square() / n.clamp(min=torch.finfo(n.dtype).tiny)).sum())
-    return 1 - errors / total if total > 0 else np.zeros_like(errors)
+    return 1 - errors / total if total > _ROUNDING * float(squares.sum()) else np.zeros_like(errors)
 
 
 def _decoded_prefixes(module: Any, batch: Any) -> Iterable[Tensor]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .._module.state import as_tensors
+from .._module.state import as_arrays, as_tensors
 from .._module.truncation import sliced, truncated_module
 from .net import AutoencoderNet
 
@@ -24,18 +24,20 @@ def truncated_net(net: Any, k: int) -> AutoencoderNet:
 
 
 def _truncated_optimizer(state: Any, module: Any, small: Any, k: int) -> Any:
-    """Cut what an optimizer holds for each weight, such as averages of its gradient, as the weights are cut."""
+    """Cut what an optimizer holds for each weight, such as averages of its gradient, as the weights are cut.
+
+    None, for a new state, where it holds something else, such as the vectors of all weights of LBFGS.
+    """
     if state is None:
         return None
     pairs = list(zip(module.parameters(), small.parameters(), strict=True))
-
-    def cut(value: Any, old: torch.Tensor, new: torch.Tensor) -> Any:
-        is_of_weight = isinstance(value, torch.Tensor) and value.shape == old.shape
-        return sliced(value, new.shape, module, k) if is_of_weight else value
-
-    return state | {
-        "state": {
-            number: {name: cut(value, *pairs[number]) for name, value in as_tensors(of_weight).items()}
-            for number, of_weight in state["state"].items()
-        }
-    }
+    found: dict[int, dict[str, Any]] = {}
+    for number, of_weight in state["state"].items():
+        old, new = pairs[number]
+        found[number] = values = as_tensors(of_weight)
+        for name, value in values.items():
+            if isinstance(value, list) or (isinstance(value, torch.Tensor) and value.ndim and value.shape != old.shape):
+                return None
+            if isinstance(value, torch.Tensor) and value.ndim:
+                values[name] = sliced(value, new.shape, module, k)
+    return state | {"state": as_arrays(found)}

@@ -67,8 +67,8 @@ from ._integer_codes import (
     integers_of,
     is_integer_density,
 )
-from ._ordered import explained_shares, smallest, with_number
-from ._resolve import ModelSpec, find_network, find_prior, reads_padding, resolve_parameters
+from ._ordered import explained_shares, smallest
+from ._resolve import ModelSpec, find_network, find_prior, is_share, reads_padding, resolve_parameters
 from ._sharpen import check_critic, sharpen
 from ._warnings import renamed_argument, warn
 
@@ -289,10 +289,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         data = as_network_takes_them(data)
         check_critic(spec, data)
         earlier = self.net_ if goes_on else None
-        est = with_number(self, spec, data, earlier, one_epoch=one_epoch)
-        outcome = train(est, spec, data, earlier=earlier, one_epoch=one_epoch, context=context)
+        outcome = train(self, spec, data, earlier=earlier, one_epoch=one_epoch, context=context)
         shares = explained_shares(outcome, one_epoch=one_epoch)
-        if shares is not None and est is not self and earlier is None:
+        if shares is not None and earlier is None and is_share(self.n_components):
             outcome, shares = smallest(outcome, shares, float(self.n_components))
         self._keep(outcome, data, shares, spec.critic, goes_on=one_epoch and goes_on)
         end_fit(context, self, X, y)

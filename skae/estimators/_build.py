@@ -88,6 +88,14 @@ def build_net(
     return net
 
 
+def without_observers(est: Any) -> Any:
+    """Return a copy that prints nothing and has none of the user's callbacks, which watch one training."""
+    other = copy.copy(est)
+    other.verbose, other.callbacks = 0, None
+    other._extra = {name: value for name, value in est._extra.items() if not name.startswith("callbacks__")}
+    return other
+
+
 def _names_target_shape(network: Any) -> bool:
     """Whether a network takes the shape of targets; a module that is built already has its own."""
     return isinstance(network, nn.Module) or "target_shape" in inspect.signature(network).parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -18,9 +17,10 @@ from .._training.reports import Report
 from .._utils.rng import draw_seed
 from .._utils.slots import select
 from .._utils.threads import threads_for
-from ._build import build_net, continue_from, find_scaling, training_callbacks
+from ._build import build_net, continue_from, find_scaling, training_callbacks, without_observers
 from ._fit_data import FitData
 from ._initialize import initialize
+from ._n_components import with_number
 from ._resolve import ModelSpec
 from ._training_data import corrupt_validation, mean_known, n_held_out, training_data, validation_data
 
@@ -79,6 +79,7 @@ def train(
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
     scaling = find_scaling(spec, data, earlier)
+    est = with_number(est, spec, data, scaling, earlier, one_epoch=one_epoch)
     first = _train_once(est, spec, data, seed, scaling, earlier, checkpoint, one_epoch=one_epoch, context=context)
     found = first.evidence
     if found is None or significantly_above(found.start, found.best, _DECISIVE_LEVEL):
@@ -177,14 +178,6 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
         return int(max_epochs)
     low, high = _AUTO_EPOCHS
     return min(max(_AUTO_BATCHES // n_batches, low), high)
-
-
-def without_observers(est: Any) -> Any:
-    """Return a copy that prints nothing and has none of the user's callbacks, which watch one training."""
-    other = copy.copy(est)
-    other.verbose, other.callbacks = 0, None
-    other._extra = {name: value for name, value in est._extra.items() if not name.startswith("callbacks__")}
-    return other
 
 
 def _start_of(outcome: Outcome, found: Evidence) -> Outcome:

@@ -58,9 +58,9 @@ _ATTRIBUTES = _by_name(
         "out, minus the error. A classifier or regressor goes after it, in a pipeline.": "predict fit_predict "
         "predict_proba predict_log_proba",
         "`score_samples` is lower for more unusual samples; OutlierDetector decides about them.": "decision_function",
-        "The components share the variance, so that there is none for each: skae.metrics.explained_variance(X, "
-        "reconstruct(X)) is the share that all explain, as PCA's explained_variance_ratio_.sum() "
-        "is.": "explained_variance_ratio_ explained_variance_ singular_values_",
+        "The components share the variance, so that there is none for each unless bottleneck='nested' orders them: "
+        "skae.metrics.explained_variance(X, reconstruct(X)) is the share that all explain, as PCA's "
+        "explained_variance_ratio_.sum() is.": "explained_variance_ratio_ explained_variance_ singular_values_",
         "Codes are decoded by a network, so that no component is a direction in X: skae.plotting.TraversalDisplay "
         "shows what each of them changes.": "components_",
         _ENCODING: "encode decode encoder decoder encoder_ decoder_",

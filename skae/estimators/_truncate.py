@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import numbers
 from typing import Any
 
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from .._density.latent_prior import LatentPrior
+from .._density.latent_prior import of_first_components
 from .._training.truncation import truncated_net
 from .._utils.checks import check_number
 from ._base import FITTED, BaseAutoencoder
@@ -75,14 +76,15 @@ def truncate(estimator: Any, n_components: int) -> Any:
         )
     check_number("n_components", n_components, numbers.Integral, 1, module.n_components)
     k = int(n_components)
+    if k == module.n_components:
+        return copy.deepcopy(estimator).set_params(n_components=k)
     fitted = {name: value for name, value in vars(estimator).items() if name in FITTED}
-    fitted["net_"] = estimator.net_ if k == module.n_components else truncated_net(estimator.net_, k)
+    fitted["net_"] = truncated_net(estimator.net_, k)
     fitted["explained_variance_ratio_"] = fitted["explained_variance_ratio_"][:k].copy()
     if "prior_" in fitted:
-        width = width_of_draws(module, estimator._layout)
-        n_positions = 1 if width is not None else module.n_positions
-        prior = LatentPrior(estimator.prior, estimator._context, width)
-        fitted["prior_"] = prior.first(fitted["prior_"], k * n_positions, module.n_components * n_positions)
+        n_positions = module.n_positions if width_of_draws(module, estimator._layout) is None else 1
+        widths = k * n_positions, module.n_components * n_positions
+        fitted["prior_"] = of_first_components(fitted["prior_"], *widths)
     small = clone(estimator).set_params(n_components=k)
     vars(small).update({name: value for name, value in fitted.items() if value is not None})
     return small

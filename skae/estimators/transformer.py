@@ -27,9 +27,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     Parameters
     ----------
     n_components : int or float, default=16
-        Latent size; at least 1. It may exceed the number of features. With an ordered bottleneck ('nested') also a share of the variance in (0, 1), as in
-        PCA: a larger number is fitted, and the smallest one kept whose `explained_variance_ratio_` add up to it, with a
-        warning where none does.
+        Latent size; at least 1. It may exceed the number of features. With an ordered bottleneck ('nested') also a
+        share of the variance in (0, 1), as in PCA: a larger number is fitted, and the smallest one kept whose
+        `explained_variance_ratio_` add up to it, with a warning where none does.
 
     channel_axis : {'auto', -1, 0}, default='auto'
         Which axis of a sequence holds its channels: -1 for (length, channels), which 'auto' expects, 0 for (channels,

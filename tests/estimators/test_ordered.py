@@ -112,25 +112,30 @@ def test_ratios_add_up_to_what_prefixes_explain_of_the_validation_rows(name):
 
 
 @every
-@pytest.mark.parametrize("k", [1, 3])
-def test_truncated_estimators_have_the_same_prefixes_and_reconstructions(name, k):
+def test_truncated_estimators_have_the_same_prefixes_and_reconstructions(name):
     est, X, y = fitted(name)
     before = pickle.dumps(est.module_.state_dict())
-    small = truncate(est, k)
-    Z = prefix(est, X, k)
-    np.testing.assert_allclose(small.transform(X), Z, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(small.inverse_transform(Z, **y), est.inverse_transform(Z, **y), rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(small.explained_variance_ratio_, est.explained_variance_ratio_[:k])
-    assert small.n_components == k
-    assert small.loss_curve_ == est.loss_curve_
+    for k in (1, 3, 4):
+        small, Z = truncate(est, k), prefix(est, X, k)
+        np.testing.assert_allclose(small.transform(X), Z, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(small.inverse_transform(Z, **y), est.inverse_transform(Z, **y), rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(small.explained_variance_ratio_, est.explained_variance_ratio_[:k])
+        assert small.n_components == k
+        assert small.loss_curve_ == est.loss_curve_
     assert pickle.dumps(est.module_.state_dict()) == before
     if est.prior is not None:
         some = {} if not y else {"y": y["y"][0]}
-        assert np.isfinite(small.sample(3, random_state=0, **some)).all()
-        assert np.isfinite(truncate(small, 1).sample(3, random_state=0, **some)).all()
+        for small in (truncate(est, 3), truncate(truncate(est, 3), 1)):
+            assert np.isfinite(small.sample(3, random_state=0, **some)).all()
+
+
+@pytest.mark.parametrize("name", ["missing", "classes", "spatial", "gru"])
+def test_truncated_estimators_are_trained_further(name):
+    est, X, y = fitted(name)
+    small = truncate(est, 3)
     small.set_params(warm_start=True).fit(X, *y.values())
     small.partial_fit(X, *y.values())
-    assert small.n_components_ == k * est.module_.n_positions
+    assert small.n_components_ == 3 * est.module_.n_positions
 
 
 def test_a_truncated_estimator_goes_through_files_and_pickles(tmp_path):
@@ -151,6 +156,12 @@ def test_parameters_and_state_of_a_truncated_estimator_are_its_own():
     moments = small.net_.optimizer_.state_dict()["state"]
     for weight, state in zip(small.module_.parameters(), moments.values(), strict=True):
         assert state["exp_avg"].shape == weight.shape
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lbfgs"])
+def test_a_truncated_estimator_goes_on_with_any_optimizer(optimizer):
+    small = truncate(ae(optimizer=optimizer).fit(table()), 2).set_params(warm_start=True)
+    assert small.fit(table()).n_components_ == 2
 
 
 def test_tuning_a_truncated_estimator_lowers_its_error(digits):
@@ -289,8 +300,9 @@ def test_ratios_are_weighted_and_only_of_ordered_codes():
 
 
 def test_constant_rows_explain_nothing():
-    est = ae(early_stopping=False).fit(np.ones((20, 6)))
-    assert (est.explained_variance_ratio_ == 0).all()
+    for loss in ("squared_error", "bernoulli"):
+        est = ae(early_stopping=False, loss=loss).fit(np.full((20, 6), 0.3))
+        assert (est.explained_variance_ratio_ == 0).all()
 
 
 def test_many_components_are_measured_on_some_of_the_rows(monkeypatch):
@@ -340,11 +352,13 @@ def test_a_share_that_is_not_reached_keeps_all_components_and_warns():
     assert est.n_components_ == len(est.explained_variance_ratio_) > 1
 
 
-def test_where_a_share_is_no_number_of_components():
+def test_where_a_share_is_no_number_of_components(seeded):
     with pytest.raises(ValueError, match=r"n_components=0\.9 is found by fit, and partial_fit goes on from there"):
         ae().set_params(n_components=0.9).partial_fit(table())
     with pytest.raises(ValueError, match=r"n_components=0\.9 needs a dense code, and that of module='conv' is spatial"):
         conv(module__dense=False).set_params(n_components=0.9).fit(images(6, 5))
+    with pytest.raises(ValueError, match=r"n_components=0\.9 needs a network that is built for the number"):
+        ae(module=MLP((6,), 4)).set_params(n_components=0.9).fit(table())
     with pytest.raises(TypeError, match=r"got 0\.9\. A share of the variance needs .*: bottleneck='nested'"):
         ae().set_params(n_components=0.9, bottleneck=None).fit(table())
     with pytest.raises(TypeError, match="n_components must be an instance of"):

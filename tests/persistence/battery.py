@@ -436,6 +436,7 @@ for i, loss in enumerate(name for name in LOSSES if issubclass(getattr(losses, n
         lambda make=make, loss=loss: vae(bottleneck=make(), loss=LOSSES[loss]()),
         DATA_OF.get(loss, table),
     )
+add("nested by share", late(ae, bottleneck="nested", n_components=0.3))
 add("parts by name", late(ae, bottleneck="sparse", loss="huber", noise="gaussian_noise"))
 add(
     "parts by class",
