@@ -178,6 +178,7 @@ def test_classes_condition_samples_and_densities():
     assert (flow.sample(1000, random_state=0).mean(1) > 3).mean() == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_targets_condition_samples():
     y = np.random.default_rng(0).uniform(-1, 1, 1000)
     X = np.stack([y, -3 * y], axis=1) + np.random.default_rng(1).normal(0, 0.1, (1000, 2))
@@ -194,7 +195,7 @@ def test_y_of_an_unconditional_flow_is_ignored(fitted):
 def test_a_class_that_was_not_seen_is_refused():
     X, y = groups()
     flow = NormalizingFlow(conditional=True, **TINY | {"max_epochs": 0}).fit(X, y)
-    with pytest.raises(ValueError, match="y must contain only classes seen in fit, .*, got 'medium'"):
+    with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, .*, got 'medium'"):
         flow.sample(y="medium")
 
 
@@ -202,11 +203,11 @@ def test_a_class_that_was_not_seen_is_refused():
 
 
 def test_same_seed_gives_same_bits_and_global_streams_stay(fitted):
-    numpy_state, torch_state = np.random.get_state()[1].tolist(), torch.get_rng_state()
+    numpy_state, torch_state = np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
     again = NormalizingFlow(**TINY).fit(ring())
     assert state_of(again) == state_of(fitted)
     np.testing.assert_array_equal(again.sample(5, random_state=1), fitted.sample(5, random_state=1))
-    assert np.random.get_state()[1].tolist() == numpy_state
+    assert np.random.get_state()[1].tolist() == numpy_state  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert state_of(NormalizingFlow(**TINY | {"random_state": 1}).fit(ring())) != state_of(fitted)
 

@@ -12,8 +12,10 @@ PUBLIC = [module.name for module in pkgutil.iter_modules(skae.__path__) if not m
 FRESH = """
 import sys, skae
 assert "skae.estimators" in sys.modules
-for name in ("skae.coding", "skae.datasets", "skae.density", "skae.export", "skae.metrics", "skae.plotting", "matplotlib"):
-    assert name not in sys.modules, name
+for name in ("coding", "datasets", "density", "export", "metrics", "plotting"):
+    assert "skae." + name not in sys.modules, name
+assert "matplotlib" not in sys.modules
+assert "zuko" not in sys.modules
 for name in ("datasets", "metrics", "plotting"):
     assert name in dir(skae)
     module = getattr(skae, name)

@@ -14,6 +14,7 @@ from .flow_training import Rows
 from .mixture import choose_mixture, refine_mixture
 
 _MOST_COMPONENTS = 256  # of all classes together
+_MOST_ROWS = 10_000  # of a mixture that is trained further in any case
 _REG_COVAR = 1e-5
 _ABSENT = 1e-6  # weight of the components of other classes, all together
 
@@ -42,8 +43,10 @@ def start_mixture(
     seed : int
     """
     rng = np.random.default_rng(seed)
-    x, others = (part.x if part.std is None else part.x + part.std * rng.standard_normal(part.x.shape)
-                 for part in (rows, held_out))
+    x, others = (
+        part.x if part.std is None else part.x + part.std * rng.standard_normal(part.x.shape)
+        for part in (rows, held_out)
+    )
     if condition.classes is None:
         mixture = _fit(x, rows.weight, n_components, _MOST_COMPONENTS, seed)
         if n_components == "auto" and len(others):
@@ -70,7 +73,7 @@ def start_mixture(
 
 def _fit(x: np.ndarray, weight: np.ndarray, n_components: Any, most: int, seed: int) -> GaussianMixture:
     if n_components == "auto":
-        return choose_mixture(x, seed, weight, max_components=most)
+        return choose_mixture(x, seed, weight, max_components=most, max_rows=_MOST_ROWS)
     with one_blas_thread():
         found = fit_mixture(x, weight, min(int(n_components), len(x)), _REG_COVAR, seed)
     return found.as_estimator(np.zeros(x.shape[1]), reg_covar=_REG_COVAR)

@@ -126,4 +126,5 @@ def _rate(share: float) -> float:
 def _mean_loss(network: FlowNetwork, rows: Rows) -> float:
     parts = torch.arange(len(rows.x), device=rows.x.device).split(_EVALUATION_BATCH)
     found = torch.cat([network.log_density(rows.x[part], None if rows.c is None else rows.c[part]) for part in parts])
-    return -float((found.double() * rows.weight).sum() / rows.weight.sum())
+    loss = -float((found.double() * rows.weight).sum() / rows.weight.sum())
+    return loss if math.isfinite(loss) else math.inf

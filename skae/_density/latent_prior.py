@@ -99,7 +99,8 @@ class LatentPrior:
         self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int
     ) -> NormalizingFlow:
         """Fit one flow to all codes, given their conditions; it draws from posteriors by itself, anew in each epoch."""
-        conditional = {Classes: "classes", Targets: "targets"}.get(type(self.condition), False)
+        kinds: dict[type, Any] = {Classes: "classes", Targets: "targets"}
+        conditional = kinds.get(type(self.condition), False)
         flow = new_prior(self.prior, seed).set_params(conditional=conditional)
         codes, spread = (codes[:, 0], codes[:, 1]) if codes.ndim == 3 else (codes, None)
         try:

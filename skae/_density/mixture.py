@@ -24,11 +24,13 @@ def choose_mixture(
     sample_weight: np.ndarray | None = None,
     n_draws: int = 1,
     max_components: int = _MAX_COMPONENTS,
+    max_rows: int = 4 * _MAX_ROWS,
 ) -> GaussianMixture:
     """Fit mixtures of 1, 2, 4, ... components until the held-out likelihood no longer increases.
 
-    The best number of components is then fitted to all ``codes``, (n_draws · n_samples, n_components). Samples are held
-    out with all their draws. The likelihood is weighted, and samples of weight 0 are ignored.
+    The best number of components is then fitted to all ``codes``, (n_draws · n_samples, n_components), or to
+    ``max_rows`` of them. Samples are held out with all their draws. The likelihood is weighted, and samples of weight 0
+    are ignored.
     """
     draws = codes.reshape(n_draws, -1, codes.shape[1])
     weight = np.ones(draws.shape[1]) if sample_weight is None else sample_weight / sample_weight.max()
@@ -59,7 +61,7 @@ def choose_mixture(
             best, best_score = mixture, score
             size *= 2
         size = 1 if best is None else len(best.weights)
-        mixture = fit_mixture(*some(order, 4 * _MAX_ROWS), size, reg_covar, seed, best)
+        mixture = fit_mixture(*some(order, max_rows), size, reg_covar, seed, best)
     return mixture.as_estimator(origin, reg_covar=reg_covar, random_state=seed)
 
 

@@ -85,8 +85,9 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
         that it reconstructs outliers as well as others.
     density : {'mixture', 'flow'} or density estimator, default=None
         Density of the codes, for the criterion 'code': a mixture whose size is chosen, a normalizing flow
-        (`skae.density.NormalizingFlow`), or an estimator with ``fit`` and ``score_samples``, of which clones are fitted. None is the ``prior_`` of the estimator, if it has one, or else
-        a mixture of five Gaussians, of fewer for less than 100 rows.
+        (`skae.density.NormalizingFlow`), or an estimator with ``fit`` and ``score_samples``, of which clones are
+        fitted. None is the ``prior_`` of the estimator, if it has one, or else a mixture of five Gaussians, of fewer
+        for less than 100 rows.
     cv : int, splitter or iterable, default=5
         Which rows are held out from which model: the number of shuffled folds; a splitter, such as
         ``ShuffleSplit(1, test_size=0.2)`` for a single model; or pairs of indices (train, held out). None holds nothing

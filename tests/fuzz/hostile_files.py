@@ -35,6 +35,7 @@ import skae.coding  # a submodule on access, which is loaded where a name in an 
 from skae import AutoencoderTransformer, ConvAutoencoder, Reconstructor, VAEGenerator
 from skae._utils import files as _files
 from skae._utils.files import _digest as digest
+from skae.density import NormalizingFlow
 from skae.persistence._names import known_names
 from skae.persistence._objects import ObjectEncoder
 
@@ -61,6 +62,7 @@ def _zoo():
         "conv": (ConvAutoencoder(2, **TINY, **conv), rng.normal(size=(24, 5, 5)), None, False),
         "gru": (AutoencoderTransformer(2, module="gru", module__hidden_size=2, **TINY), sequences, None, True),
         "vae": (VAEGenerator(2, conditional=True, **NARROW), X, y, True),
+        "flow": (VAEGenerator(2, prior=NormalizingFlow(1, 1, 3, max_epochs=1), **NARROW), X, None, False),
         "filled": (Reconstructor(VAEGenerator(2, **NARROW), filling=SimpleImputer()), holes, None, False),
         "unfitted": (AutoencoderTransformer(np.int64(2), random_state=np.random.RandomState(0)), X, None, False),
     }

@@ -28,6 +28,7 @@ from fuzzing import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from parts import BASES, members
+from sklearn.base import clone
 
 from skae import (
     AutoencoderTransformer,
@@ -42,6 +43,7 @@ from skae import (
     noise,
 )
 from skae.datasets import make_sprites
+from skae.density import NormalizingFlow
 from skae.nn import GRU, MLP, TCN, Conv
 from skae.tables import TableAutoencoder, TableEncoder
 from skae.textures import StyleTransfer, TextureSynthesizer
@@ -204,6 +206,26 @@ def test_parameters_of_outlier_detector(data):
     params = {"estimator": AutoencoderTransformer(2, **NARROW), "cv": 2} | {parameter: value}
     estimator = OutlierDetector(**params)
     outcome("fit", lambda: estimator.fit(table(4)), estimator=estimator, errors=FROM_FIT, changes=True)
+
+
+FLOW = NormalizingFlow(1, 1, 4, n_components=1, max_epochs=1)
+LARGE = {"n_transforms": 4, "n_layers": 4, "width": 50, "max_epochs": 3}  # more takes longer, and is right
+
+
+@fuzzed("flows", 8, 200)
+@given(data=st.data())
+def test_parameters_of_normalizing_flows(data):
+    parameter = data.draw(st.sampled_from(parameters(NormalizingFlow)))
+    bound = LARGE.get(parameter, np.inf)
+    value = data.draw(garbage(lambda value: not isinstance(value, numbers.Real) or value <= bound or value > 2**63))
+    note_case({parameter: value})
+    flow = clone(FLOW).set_params(**{parameter: value})
+    result = outcome(
+        "fit", lambda: flow.fit(table(4), LABELS), estimator=flow, errors=FROM_FIT, changes=True, names=(parameter,)
+    )
+    if not isinstance(result, Refused):
+        assert np.isfinite(flow.score_samples(table(4))).all()
+        assert flow.sample(3, random_state=0).shape == (3, 4)
 
 
 TEXTURES = {"n_repairs": 20, "style_scale": 4}  # more takes longer, and is right

@@ -475,6 +475,10 @@ add(
     late(vae, conditional="classes", bottleneck="fsq", prior="autoregressive", prior__width=4, prior__max_epochs=1),
     y=Y["str"],
 )
+_flow = {"prior__n_transforms": 1, "prior__width": 4, "prior__max_epochs": 1}
+add("ae prior flow", late(ae, prior="flow", **_flow))
+add("told classes flow", late(vae, conditional="classes", prior="flow", **_flow), y=Y["str"])
+add("told targets flow", late(vae, conditional="targets", prior="flow", **_flow), y=Y["targets"])
 add("weighted KernelDensity", late(vae, prior=KernelDensity(bandwidth=0.3)), sample_weight=np.arange(N) % 3 + 0.5)
 
 # y
