@@ -358,6 +358,20 @@ def test_interruption_leaves_the_earlier_fit(pair, images, monkeypatch):
     assert vars(sharp) == before
 
 
+def test_checkpoint_resumes_from_the_end_of_the_first_phase(pair, images, tmp_path, monkeypatch):
+    path = tmp_path / "fit.pt"
+    vae = clone(pair[1]).set_params(checkpoint=path)
+    with monkeypatch.context() as context:
+        context.setattr(AdversarialStep, "__call__", lambda *args, **kwargs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            vae.fit(images)
+    assert path.exists()
+    again = clone(vae).fit(images)
+    np.testing.assert_equal(state(again), state(pair[1]))
+    assert again.critic_curve_ == pair[1].critic_curve_
+    assert not path.exists()
+
+
 def test_other_estimators_have_none(images):
     with pytest.raises((TypeError, ValueError), match="critic"):
         AutoencoderTransformer(2, critic__lr=1).fit(images.reshape(len(images), -1))
