@@ -1,7 +1,5 @@
 """Critics, and the second phase of training."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -113,7 +111,7 @@ def test_step_changes_decoder_and_critic_alone(pair, images):
     weights = decoder_weights(module, u, None)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     judged = [tensor.clone() for tensor in critic.parameters()]
-    AdversarialStep(net, critic, weights, None, 1.0)(Batch.of(u, None, None, None))
+    AdversarialStep(net, critic, weights, None, 1.0, 10)(Batch.of(u, None, None, None))
     changed = [name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name])]
     assert changed
     assert [name for name in changed if "decoder" not in name] == []
@@ -127,7 +125,7 @@ def test_weight_of_2_is_a_row_twice_to_both_players():
         critic = Dense(8, features=0, lr=0.1)
         critic.setup(2, (3,))
         decoder = torch.nn.Linear(2, 3)
-        step = AdversarialStep(None, critic, [*decoder.parameters()], None, 1.0)
+        step = AdversarialStep(None, critic, [*decoder.parameters()], None, 1.0, 10)
         # Adam would enlarge rounding errors of gradients that are 0.
         step.critic_optimizer = torch.optim.SGD(critic.parameters(), 0.1)
         batch = Batch.of(x[rows], None, weight, None)

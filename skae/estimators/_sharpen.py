@@ -17,7 +17,7 @@ from ._fit_data import FitData
 from ._integer_codes import is_integer_density
 from ._resolve import ModelSpec
 
-_BATCHES, _EPOCHS = 2_000, (1, 50)  # max_epochs="auto"
+_BATCHES, _EPOCHS = 1_500, (1, 50)  # max_epochs="auto"
 _POOL = (2**9, 2**13)  # codes from the prior, at least and at most
 _POOL_VALUES = 2**23
 
@@ -63,8 +63,9 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
         )
     realism = Realism(net, net.get_iterator(held_out), draws, critic.tolerance)
     keep = KeepMostReal(realism, decoder)
-    step = AdversarialStep(net, critic, decoder, draws, realism.error)
-    epochs = _n_epochs(critic.max_epochs, len(net.get_iterator(outcome.rows)))
+    n_batches = len(net.get_iterator(outcome.rows))
+    epochs = _n_epochs(critic.max_epochs, n_batches)
+    step = AdversarialStep(net, critic, decoder, draws, realism.error, epochs * n_batches)
     callbacks = [("keep_most_real", keep), *verbosity_callbacks(int(est.verbose), epochs)]
     with net.following(step, callbacks), threads_for(module.n_multiplications * len(first.u)):
         net.train_rows(outcome.rows, None, epochs)
