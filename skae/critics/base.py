@@ -73,8 +73,8 @@ class Critic(Component):
         adversarial: float = 0.3,
         features: float = 1.0,
         reconstruction: float = 0.2,
-        lr: float = 4e-4,
-        decoder_lr: float = 2e-4,
+        lr: float = 2e-3,
+        decoder_lr: float = 1e-3,
         max_epochs: int | str = "auto",
         tolerance: float = 0.5,
     ) -> None:

@@ -29,9 +29,9 @@ class Patch(Critic):
         Weight of the distance in the critic's hidden layers; at least 0.
     reconstruction : float, default=0.2
         Weight of the squared error, in units of that before the phase; at least 0.
-    lr : float, default=4e-4
+    lr : float, default=2e-3
         Learning rate of the critic, which falls to 0 over the phase.
-    decoder_lr : float, default=2e-4
+    decoder_lr : float, default=1e-3
         Learning rate of the decoder, which does so too.
     max_epochs : int or 'auto', default='auto'
         Epochs of the phase. 'auto' takes as many as make 1,500 batches, from 1 to 50.
@@ -58,8 +58,8 @@ class Patch(Critic):
         adversarial: float = 0.3,
         features: float = 1.0,
         reconstruction: float = 0.2,
-        lr: float = 4e-4,
-        decoder_lr: float = 2e-4,
+        lr: float = 2e-3,
+        decoder_lr: float = 1e-3,
         max_epochs: int | str = "auto",
         tolerance: float = 0.5,
     ) -> None:
