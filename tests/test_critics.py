@@ -1,5 +1,7 @@
 """Critics, and the second phase of training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
+from skorch.history import History
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator, metrics
@@ -190,10 +193,11 @@ class Falling:
 
 def test_weights_of_smallest_value_are_restored():
     weight = torch.nn.Parameter(torch.zeros(1))
-    net = type("Net", (), {"module_": None})()
+    net = SimpleNamespace(module_=None, history=History())
     keep = KeepMostReal(Falling([3.0, 1.0, 2.0]), [weight])
     keep.on_train_begin(net)
     for epoch in (1, 2):
+        net.history.new_epoch()
         weight.data.fill_(epoch)
         keep.on_epoch_end(net)
     keep.on_train_end(net)
@@ -231,6 +235,13 @@ def test_warm_start_goes_on_from_the_trained_decoder(images):
     assert len(ae.critic_curve_) == 3
     assert ae.critic_curve_[0] == pytest.approx(min(ae.critic_curve_[0], 1e9))
     np.testing.assert_array_equal(state(ae)["network.encoder.0.weight"], first["network.encoder.0.weight"])
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_phase_is_reported(images, verbose, capsys):
+    ae = ConvAutoencoder(3, critic="patch", verbose=verbose, **TINY, **BRIEF).fit(images)
+    printed = capsys.readouterr()
+    assert "2/2" in printed.err if verbose == 1 else f"{ae.critic_curve_[-1]:.4g}"[:3] in printed.out
 
 
 def test_samples_are_the_mean_once_a_critic_has_trained_it(images):

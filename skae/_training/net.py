@@ -253,6 +253,8 @@ class AutoencoderNet(NetStateMixin, BareNet):
         callbacks : list of (str, BaseCallback)
         """
         net: Any = self
+        for _, callback in callbacks:
+            callback.initialize()
         kept = net.callbacks_, net.history
         net.callbacks_, net.history, net.strategy_ = callbacks, type(net.history)(), step
         try:

@@ -52,7 +52,7 @@ class Realism:
         with Stream(COMMON_SEED, net.device):
             for batch in itertools.takewhile(lambda _: self._n_rows() < _MOST, batches):
                 self.parts.append((batch, draw_codes(net.module_, batch.u)))
-        real = torch.cat([batch.y for batch, _ in self.parts])
+        real = self.samples()
         n_draws = min(max(_DRAWS * len(real), _LEAST), _MOST)
         self.draws = None if draws is None else draws.first(n_draws)
         weights = [batch.weight for batch, _ in self.parts if batch.weight is not None]
@@ -60,6 +60,15 @@ class Realism:
         self.features = RandomFeatures(real.shape[1:], real.mean(), real.std()).to(real.device)
         self.real = self.features.of([real])
         self.error = self._error(net.module_)
+
+    def samples(self) -> Tensor:
+        """Return the held-out samples, in the units of the loss."""
+        return torch.cat([batch.y for batch, _ in self.parts])
+
+    def inputs(self) -> tuple[Tensor, Tensor | None]:
+        """Return some of them as the encoder sees them, and their conditions."""
+        batch, _ = self.parts[0]
+        return batch.u, batch.condition
 
     def _n_rows(self) -> int:
         return sum(len(codes) for _, codes in self.parts)
@@ -162,6 +171,7 @@ class KeepMostReal(BaseCallback):
         if value < min(self.curve_):
             self._keep()
         self.curve_.append(value)
+        net.history.record("distance", value)
         if not math.isfinite(value):
             raise StopTraining
 
