@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -23,8 +25,10 @@ def _mean_and_root(F: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray
     """
     if weight is None:
         mean = F.mean(axis=0)
-        return mean, np.linalg.qr(F - mean, mode="r") / np.sqrt(max(len(F) - 1, 1))
+        root: Any = np.linalg.qr(F - mean, mode="r")
+        return mean, root / np.sqrt(max(len(F) - 1, 1))
     share = weight / weight.sum()
     mean = share @ F
-    spread = np.sqrt(share / max(1 - share @ share, 1e-12))[:, None]  # unbiased for weights that say how reliable a row is
-    return mean, np.linalg.qr(spread * (F - mean), mode="r")
+    spread = np.sqrt(share / max(1 - share @ share, 1e-12))  # unbiased for weights that say how reliable a row is
+    root = np.linalg.qr(spread[:, None] * (F - mean), mode="r")
+    return mean, root

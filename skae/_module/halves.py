@@ -50,8 +50,9 @@ def decoder_weights(module: Autoencoder, u: Tensor, c: Tensor | None) -> list[nn
 @torch.no_grad()
 def refit_scale(module: Autoencoder, batches: Iterable[Batch]) -> None:
     """Let a likelihood estimate its scale anew from some samples, for a decoder that has changed."""
-    made, targets = [], []
-    for batch in itertools.takewhile(lambda _: sum(map(len, made)) < _SOME, batches):
+    made: list[Tensor] = []
+    targets: list[Tensor] = []
+    for batch in itertools.takewhile(lambda _: sum(len(raw) for raw in made) < _SOME, batches):
         made.append(module._decode(draw_codes(module, batch.u), None, batch.condition, module._size_of(batch.u)))
         targets.append(batch.y)
     module.loss.refit_scale(torch.cat(made), torch.cat(targets))

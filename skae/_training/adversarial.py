@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LinearLR
 
 from .._data.batches import Batch
 from .._module.halves import decode_codes, draw_codes
@@ -19,6 +20,10 @@ class Draws(NamedTuple):
 
     codes: Tensor
     condition: Tensor | None
+
+    def first(self, n: int) -> Draws:
+        """Return the first ``n`` of them."""
+        return Draws(self.codes[:n], None if self.condition is None else self.condition[:n])
 
     def some(self, n: int) -> Draws:
         """Return ``n`` of them, drawn from torch's global generator."""
@@ -41,12 +46,17 @@ class AdversarialStep:
         Codes from the prior, which are decoded beside those of the batch.
     error : float
         The squared error before the phase, mean over values: the unit of the decoder's.
+    n_steps : int
+        Over which learning rates fall to 0, along a line: players that follow each other would otherwise not settle.
     """
 
-    def __init__(self, net: Any, critic: Any, decoder: list[Any], draws: Draws | None, error: float) -> None:
+    def __init__(
+        self, net: Any, critic: Any, decoder: list[Any], draws: Draws | None, error: float, n_steps: int
+    ) -> None:
         self.net, self.critic, self.decoder, self.draws, self.error = net, critic, decoder, draws, error
         self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=float(critic.lr), betas=_BETAS)
         self.optimizer = torch.optim.Adam(decoder, lr=float(critic.decoder_lr), betas=_BETAS)
+        self.schedules = [LinearLR(o, 1.0, 0.0, max(n_steps, 1)) for o in (self.critic_optimizer, self.optimizer)]
 
     def refresh(self) -> None:
         """Do nothing: what callbacks may change, this step does not use."""
@@ -66,7 +76,10 @@ class AdversarialStep:
                 c = None if c is None or drawn.condition is None else torch.cat([c, drawn.condition])
         made = decode_codes(module, codes, c, u)
         self._train_critic(batch, made.detach(), c)
-        return {"loss": self._train_decoder(pairs, made, c), "y_pred": made[:n]}
+        loss = self._train_decoder(pairs, made, c)
+        for schedule in self.schedules:
+            schedule.step()
+        return {"loss": loss, "y_pred": made[:n]}
 
     def _train_critic(self, batch: Batch, made: Tensor, c: Tensor | None) -> None:
         """Raise the scores of the whole batch and lower those of what was ``made``, under the conditions ``c``."""

@@ -252,13 +252,16 @@ class AutoencoderNet(NetStateMixin, BareNet):
             is called at the start of every epoch.
         callbacks : list of (str, BaseCallback)
         """
-        kept = {name: vars(self)[name] for name in ("callbacks_", "history_")}
-        vars(self).update(callbacks_=callbacks, history_=type(self.history)(), strategy_=step)
+        net: Any = self
+        for _, callback in callbacks:
+            callback.initialize()
+        kept = net.callbacks_, net.history
+        net.callbacks_, net.history, net.strategy_ = callbacks, type(net.history)(), step
         try:
             yield
         finally:
-            del self.strategy_
-            vars(self).update(kept)
+            net.callbacks_, net.history = kept
+            del net.strategy_
 
     def _prepared_step(self) -> Any:
         """Return the step of another strategy, or a quicker `train_step`, where the optimizer allows it."""

@@ -52,14 +52,23 @@ class Realism:
         with Stream(COMMON_SEED, net.device):
             for batch in itertools.takewhile(lambda _: self._n_rows() < _MOST, batches):
                 self.parts.append((batch, draw_codes(net.module_, batch.u)))
-        real = torch.cat([batch.y for batch, _ in self.parts])
+        real = self.samples()
         n_draws = min(max(_DRAWS * len(real), _LEAST), _MOST)
-        self.draws = None if draws is None else Draws(*(None if A is None else A[:n_draws] for A in draws))
-        weights = [batch.weight for batch, _ in self.parts]
-        self.weight = None if weights[0] is None else torch.cat(weights).double().cpu().numpy()
+        self.draws = None if draws is None else draws.first(n_draws)
+        weights = [batch.weight for batch, _ in self.parts if batch.weight is not None]
+        self.weight = torch.cat(weights).double().cpu().numpy() if weights else None
         self.features = RandomFeatures(real.shape[1:], real.mean(), real.std()).to(real.device)
         self.real = self.features.of([real])
         self.error = self._error(net.module_)
+
+    def samples(self) -> Tensor:
+        """Return the held-out samples, in the units of the loss."""
+        return torch.cat([batch.y for batch, _ in self.parts])
+
+    def inputs(self) -> tuple[Tensor, Tensor | None]:
+        """Return some of them as the encoder sees them, and their conditions."""
+        batch, _ = self.parts[0]
+        return batch.u, batch.condition
 
     def _n_rows(self) -> int:
         return sum(len(codes) for _, codes in self.parts)
@@ -123,13 +132,11 @@ class RandomFeatures(nn.Module):
 
 def _random_layers(shape: tuple[int, ...]) -> list[nn.Module]:
     if len(shape) != 3:
-        first, second = nn.Linear(math.prod(shape), 4 * _FEATURES), nn.Linear(4 * _FEATURES, _FEATURES)
-        layers: list[nn.Module] = [nn.Flatten(), _random(first), nn.ReLU(), _random(second), nn.ReLU()]
-        return layers
-    first = nn.Conv2d(shape[0], _FEATURES // 2, 5, stride=2, padding=2)
-    second = nn.Conv2d(_FEATURES // 2, _FEATURES, 3, stride=2, padding=1)
-    layers = [_random(first), nn.ReLU(), _random(second), nn.ReLU()]
-    return [*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+        wide = _random(nn.Linear(math.prod(shape), 4 * _FEATURES))
+        return [nn.Flatten(), wide, nn.ReLU(), _random(nn.Linear(4 * _FEATURES, _FEATURES)), nn.ReLU()]
+    fine = _random(nn.Conv2d(shape[0], _FEATURES // 2, 5, stride=2, padding=2))
+    coarse = _random(nn.Conv2d(_FEATURES // 2, _FEATURES, 3, stride=2, padding=1))
+    return [fine, nn.ReLU(), coarse, nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
 
 
 def _random(layer: Any) -> nn.Module:
@@ -164,6 +171,7 @@ class KeepMostReal(BaseCallback):
         if value < min(self.curve_):
             self._keep()
         self.curve_.append(value)
+        net.history.record("distance", value)
         if not math.isfinite(value):
             raise StopTraining
 

@@ -20,13 +20,23 @@ class Critic(Component):
 
     then the decoder, by
 
-    .. math:: r \frac{\mathrm{MSE}}{\mathrm{MSE}_0} + f \sum_l \frac{E (h_l(x) - h_l(\hat x))^2}{\operatorname{Var} h_l(x)}
-              - a E D(\hat x).
+    .. math:: r \frac{\mathrm{MSE}}{\mathrm{MSE}_0}
+              + f \sum_l \frac{E (h_l(x) - h_l(\hat x))^2}{\operatorname{Var} h_l(x)} - a E D(\hat x).
 
     Half of the decoded samples :math:`\hat x` are reconstructions of the batch, from codes drawn from their posteriors
     where there are such; the other half are decoded from the prior, if there is one. The first two terms compare
     reconstructions with the samples x themselves: by their squared error, in units of that before the phase, and by
     the hidden layers h of the critic (Larsen et al., 2016).
+
+    The epoch is kept after which this distance is smallest, before the phase (epoch 0) or after one of its epochs:
+
+    .. math:: \tfrac12 \left(d(x, \hat x_q) + d(x, \hat x_p)\right)
+              \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
+
+    Here d is the Fréchet distance of held-out samples x from their reconstructions (q), and from samples of the prior
+    (p), in features of a network of fixed random weights: two convolutions and the means of their output over
+    quarters of the image, or two dense layers. Where the held-out squared error has grown by more than the tolerance t,
+    the distance grows with it. The critic takes no part in it.
 
     A subclass defines `layers`, and lists these parameters in its constructor. All layers with weights are to be
     spectrally normalized (Miyato et al., 2018), so that D is no steeper than a distance: `normalized` does it.
@@ -36,13 +46,12 @@ class Critic(Component):
     adversarial, features, reconstruction : float
         The weights a, f and r of the three terms; at least 0.
     lr, decoder_lr : float
-        Learning rates of Adam for the critic and for the decoder, with betas (0, 0.9). The critic's is the higher one
-        (Heusel et al., 2017).
+        Learning rates of Adam for the critic and for the decoder, with betas (0, 0.9), from which they fall to 0. The
+        critic's is the higher one (Heusel et al., 2017).
     max_epochs : int or 'auto'
-        Epochs of the phase. 'auto' takes as many as make 2,000 batches, from 1 to 50.
+        Epochs of the phase. 'auto' takes as many as make 1,500 batches, from 1 to 50.
     tolerance : float
-        Share by which the held-out squared error may grow before an epoch counts as worse, see `fit` of the
-        estimator; at least 0.
+        Share t by which the held-out squared error may grow at no cost; at least 0.
 
     References
     ----------
@@ -56,14 +65,16 @@ class Critic(Component):
     """
 
     _abstract = True
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self,
-        adversarial: float = 0.1,
+        adversarial: float = 0.3,
         features: float = 1.0,
         reconstruction: float = 0.2,
-        lr: float = 4e-4,
-        decoder_lr: float = 2e-4,
+        lr: float = 2e-3,
+        decoder_lr: float = 1e-3,
         max_epochs: int | str = "auto",
         tolerance: float = 0.5,
     ) -> None:

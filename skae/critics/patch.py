@@ -23,20 +23,20 @@ class Patch(Critic):
     ----------
     channels : int or sequence of int, default=(32, 64, 128)
         Channels of the stages.
-    adversarial : float, default=0.1
+    adversarial : float, default=0.3
         Weight of the scores in the decoder's loss; at least 0. The three terms are written out at `Critic`.
     features : float, default=1.0
         Weight of the distance in the critic's hidden layers; at least 0.
     reconstruction : float, default=0.2
         Weight of the squared error, in units of that before the phase; at least 0.
-    lr : float, default=4e-4
-        Learning rate of the critic.
-    decoder_lr : float, default=2e-4
-        Learning rate of the decoder.
+    lr : float, default=2e-3
+        Learning rate of the critic, which falls to 0 over the phase.
+    decoder_lr : float, default=1e-3
+        Learning rate of the decoder, which does so too.
     max_epochs : int or 'auto', default='auto'
-        Epochs of the phase. 'auto' takes as many as make 2,000 batches, from 1 to 50.
+        Epochs of the phase. 'auto' takes as many as make 1,500 batches, from 1 to 50.
     tolerance : float, default=0.5
-        Share by which the held-out squared error may grow before an epoch counts as worse; at least 0.
+        Share by which the held-out squared error may grow at no cost to the distance; at least 0.
 
     References
     ----------
@@ -55,11 +55,11 @@ class Patch(Critic):
     def __init__(
         self,
         channels: int | Sequence[int] = (32, 64, 128),
-        adversarial: float = 0.1,
+        adversarial: float = 0.3,
         features: float = 1.0,
         reconstruction: float = 0.2,
-        lr: float = 4e-4,
-        decoder_lr: float = 2e-4,
+        lr: float = 2e-3,
+        decoder_lr: float = 1e-3,
         max_epochs: int | str = "auto",
         tolerance: float = 0.5,
     ) -> None:

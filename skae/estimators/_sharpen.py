@@ -17,7 +17,7 @@ from ._fit_data import FitData
 from ._integer_codes import is_integer_density
 from ._resolve import ModelSpec
 
-_BATCHES, _EPOCHS = 2_000, (1, 50)  # max_epochs="auto"
+_BATCHES, _EPOCHS = 1_500, (1, 50)  # max_epochs="auto"
 _POOL = (2**9, 2**13)  # codes from the prior, at least and at most
 _POOL_VALUES = 2**23
 
@@ -49,11 +49,12 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     net, module = outcome.net, outcome.net.module_
     held_out = outcome.rows if outcome.held_out is None else outcome.held_out
     draws = _draws(est, net, len(outcome.rows))
-    first = next(iter(net.get_iterator(outcome.rows)))
+    realism = Realism(net, net.get_iterator(held_out), draws, critic.tolerance)
+    real, (u, c) = realism.samples(), realism.inputs()
     with net.stream:
         critic.setup(module.n_components, module.target_shape, module.n_conditions)
-        critic.init_from(first.y)
-        decoder = decoder_weights(module, first.u, first.condition)
+        critic.init_from(real)
+        decoder = decoder_weights(module, u, c)
     critic.to(net.device)
     if not decoder:
         raise ValueError(
@@ -61,12 +62,12 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
             f"on, and {type(module.network).__name__} has none: give its decoder weights of its own, or set "
             "critic=None."
         )
-    realism = Realism(net, net.get_iterator(held_out), draws, critic.tolerance)
     keep = KeepMostReal(realism, decoder)
-    step = AdversarialStep(net, critic, decoder, draws, realism.error)
-    epochs = _n_epochs(critic.max_epochs, len(net.get_iterator(outcome.rows)))
+    n_batches = len(net.get_iterator(outcome.rows))
+    epochs = _n_epochs(critic.max_epochs, n_batches)
+    step = AdversarialStep(net, critic, decoder, draws, realism.error, epochs * n_batches)
     callbacks = [("keep_most_real", keep), *verbosity_callbacks(int(est.verbose), epochs)]
-    with net.following(step, callbacks), threads_for(module.n_multiplications * len(first.u)):
+    with net.following(step, callbacks), threads_for(module.n_multiplications * len(outcome.rows) // n_batches):
         net.train_rows(outcome.rows, None, epochs)
     if np.argmin(keep.curve_) > 0:
         with net.stream:
