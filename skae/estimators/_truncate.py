@@ -20,8 +20,9 @@ def truncate(estimator: Any, n_components: int) -> Any:
     """Return a fitted estimator with the first components of an ordered code.
 
     Its codes are ``estimator.transform(X)[:, :n_components]``, and it reconstructs X as ``estimator.inverse_transform``
-    decodes these, by a smaller network: slices of the weights. Nothing is trained; with ``warm_start=True`` `fit` then
-    trains it further, best with ``bottleneck='identity'``, since one size is left.
+    decodes these, by a smaller network: slices of the weights. Both are equal up to rounding, for most sizes to the
+    bit. Nothing is trained; with ``warm_start=True`` `fit` then trains it further, best with ``bottleneck='identity'``,
+    since one size is left.
 
     Parameters
     ----------

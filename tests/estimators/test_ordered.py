@@ -334,6 +334,12 @@ def test_the_smallest_number_that_explains_the_share_is_kept():
     assert clone(est).set_params(n_components=0.5).fit(X).explained_variance_ratio_.sum() > 0.5
 
 
+def test_the_same_seed_finds_the_same_number_and_bits():
+    first, second = (ae().set_params(n_components=0.8).fit(table()) for _ in range(2))
+    np.testing.assert_array_equal(first.transform(table()), second.transform(table()))
+    np.testing.assert_array_equal(first.explained_variance_ratio_, second.explained_variance_ratio_)
+
+
 def test_shares_are_searched_over():
     pipe = make_pipeline(StandardScaler(), ae())
     grid = {"autoencodertransformer__n_components": [0.3, 0.8, 2]}
