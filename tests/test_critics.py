@@ -387,6 +387,18 @@ def test_other_estimators_have_none(images):
 # ------------------------------------------------------------------ full fits
 
 
+def test_ordered_codes_keep_their_order(images):
+    params = {"bottleneck": "nested", "critic": "patch", "critic__channels": (16, 32), "critic__decoder_lr": 5e-3}
+    plain = ConvAutoencoder(6, **TINY | params, critic__tolerance=10, critic__max_epochs=0).fit(images, X_val=images)
+    sharp = clone(plain).set_params(critic__max_epochs=10).fit(images, X_val=images)
+    assert np.argmin(sharp.critic_curve_) > 0
+    np.testing.assert_array_equal(sharp.transform(images), plain.transform(images))
+    for k in (1, 3, 6):
+        explained = metrics.explained_variance(images, sharp.inverse_transform(sharp.transform(images)[:, :k]))
+        assert sharp.explained_variance_ratio_[:k].sum() == pytest.approx(explained, abs=1e-5)
+        assert explained > 0.8 * plain.explained_variance_ratio_[:k].sum()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_no_collapse_on_digits(seed):

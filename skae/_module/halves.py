@@ -16,8 +16,14 @@ _SOME = 5_000  # samples that a scale is estimated from
 
 @torch.no_grad()
 def draw_codes(module: Autoencoder, u: Tensor) -> Tensor:
-    """Return flat codes (n, n_codes) of standardized samples, of a variational bottleneck drawn from the posteriors."""
-    h = module._h_to_bottleneck(module._flat(module._encode(module._fill(u), module._observed(u))))
+    """Return flat codes (n, n_codes) of standardized samples: of a variational bottleneck drawn from the posteriors.
+
+    Those of an ordered bottleneck are its prefixes, in training and in evaluation mode as in `Autoencoder.forward`.
+    """
+    h = module._encode(module._fill(u), module._observed(u))
+    if module.bottleneck.ordered:  # the decoder is to go on decoding prefixes
+        return module._flat(module._latent(h)[0])
+    h = module._h_to_bottleneck(module._flat(h))
     if not module.is_variational:
         return module._from_bottleneck(module.bottleneck.code(h), len(u))
     mean, log_variance = module.bottleneck.distribution(h)

@@ -293,7 +293,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         shares = explained_shares(outcome, one_epoch=one_epoch)
         if shares is not None and earlier is None and is_share(self.n_components):
             outcome, shares = smallest(outcome, shares, float(self.n_components))
-        self._keep(outcome, data, shares, spec.critic, goes_on=one_epoch and goes_on)
+        state = self._fitted_state(outcome, data, shares, goes_on=one_epoch and goes_on)
+        if spec.critic is not None:
+            state |= sharpen(stand_in(self, state), spec.critic, outcome)
+        self.__dict__ = state  # at once, so that an interruption leaves either fit as a whole
         end_fit(context, self, X, y)
         if self.checkpoint is not None and not one_epoch:
             remove_checkpoint(self.checkpoint)  # it has done its work
@@ -314,10 +317,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             )
         return spec
 
-    def _keep(
-        self, outcome: Outcome, data: FitData, shares: np.ndarray | None, critic: Any, *, goes_on: bool
-    ) -> None:
-        """Set the fitted attributes: the only place that does. With ``goes_on`` epochs and curves add up."""
+    def _fitted_state(
+        self, outcome: Outcome, data: FitData, shares: np.ndarray | None, *, goes_on: bool
+    ) -> dict[str, Any]:
+        """Return the parameters and all fitted attributes. With ``goes_on`` epochs and curves add up."""
         net, n_iter, loss_curve, best_epoch = outcome.net, outcome.n_iter, outcome.loss_curve, outcome.best_epoch
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
         earlier = vars(self).get("prior_") if goes_on else None
@@ -348,10 +351,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             fitted["_condition"] = condition
         if condition.classes is not None:
             fitted["classes_"] = condition.classes
-        state = {name: value for name, value in vars(self).items() if name not in FITTED} | fitted
-        if critic is not None:
-            state |= sharpen(stand_in(self, state), critic, outcome)
-        self.__dict__ = state  # at once, so that an interruption leaves either fit as a whole
+        return {name: value for name, value in vars(self).items() if name not in FITTED} | fitted
 
     def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
         """Fit the density of the codes, ``earlier`` is that of a fit that goes on; return fitted attributes."""

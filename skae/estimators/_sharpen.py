@@ -15,6 +15,7 @@ from .._utils.threads import threads_for
 from ._fit import Outcome
 from ._fit_data import FitData
 from ._integer_codes import is_integer_density
+from ._ordered import explained_shares
 from ._resolve import ModelSpec
 
 _BATCHES, _EPOCHS = 1_500, (1, 50)  # max_epochs="auto"
@@ -69,10 +70,13 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     callbacks = [("keep_most_real", keep), *verbosity_callbacks(int(est.verbose), epochs)]
     with net.following(step, callbacks), threads_for(module.n_multiplications * len(outcome.rows) // n_batches):
         net.train_rows(outcome.rows, None, epochs)
+    fitted: dict[str, Any] = {"critic_curve_": keep.curve_}
     if np.argmin(keep.curve_) > 0:
         with net.stream:
             refit_scale(module, net.get_iterator(outcome.rows))
-    return {"critic_curve_": keep.curve_}
+        shares = explained_shares(outcome, one_epoch=False)
+        fitted |= {} if shares is None else {"explained_variance_ratio_": np.diff(shares, prepend=0.0)}
+    return fitted
 
 
 def _n_epochs(max_epochs: int | str, n_batches: int) -> int:
