@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import (  # noqa: F401
         bottlenecks,
         coding,
+        critics,
         datasets,
         density,
         estimators,
@@ -40,6 +41,7 @@ __all__ = [
 _MODULES = (
     "bottlenecks",
     "coding",
+    "critics",
     "datasets",
     "density",
     "estimators",

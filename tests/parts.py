@@ -1,8 +1,8 @@
 """The public parts of a family, and parts of a user's own, for more than one file of tests."""
 
-from skae import bottlenecks, losses, noise
+from skae import bottlenecks, critics, losses, noise
 
-BASES = losses.Loss, losses.Likelihood, noise.Noise, bottlenecks.Bottleneck
+BASES = losses.Loss, losses.Likelihood, noise.Noise, bottlenecks.Bottleneck, critics.Critic
 
 
 def members(module, base):

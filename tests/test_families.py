@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parts import members
 from sklearn.base import clone
 
-from skae import bottlenecks, losses, nn, noise
+from skae import bottlenecks, critics, losses, nn, noise
 from skae._module.autoencoder import Autoencoder
 
 LOSSES = [cls for cls in members(losses, losses.Loss) if cls is not losses.Mixed]  # needs groups: tests/test_mixed.py
@@ -20,7 +20,8 @@ SUMS = [cls for cls in LOSSES if not cls.sums_to_one]  # losses that are sums ov
 NOISES = [cls for cls in members(noise, noise.Noise) if cls is not noise.Compose]  # needs two: tests/test_noise.py
 BOTTLENECKS = members(bottlenecks, bottlenecks.Bottleneck)
 ESTIMATES = {bottlenecks.MMD, bottlenecks.TotalCorrelation}  # made from a batch, so they may lie below 0
-COMPONENTS = LOSSES + NOISES + BOTTLENECKS
+CRITICS = members(critics, critics.Critic)
+COMPONENTS = LOSSES + NOISES + BOTTLENECKS + CRITICS
 NETWORKS = [getattr(nn, name) for name in nn.__all__ if name != "EncoderDecoder"]  # no defaults: tests/nn/test_pair.py
 
 
@@ -389,3 +390,34 @@ def test_missing_methods_of_a_loss_are_named():
         Partial()(raw, raw)
     with pytest.raises(NotImplementedError, match=r"Partial does not define sample\(raw\)"):
         Partial().sample(raw)
+
+
+# ------------------------------------------------------------------ critics
+
+
+@by_name(CRITICS)
+@pytest.mark.parametrize("n_conditions", [0, 3])
+def test_critic_scores_samples_apart_in_stages(cls, n_conditions):
+    critic = cls()
+    critic.setup(n_components=8, target_shape=(2, 8, 9), n_conditions=n_conditions)
+    critic.init_from(torch.randn(10, 2, 8, 9))
+    critic.eval()
+    x, c = torch.randn(5, 2, 8, 9), torch.randn(5, n_conditions) if n_conditions else None
+    *hidden, scores = critic(x, c)
+    assert hidden
+    assert len(scores) == 5
+    torch.testing.assert_close(critic(x[:2], c if c is None else c[:2])[-1], scores[:2])
+    assert c is None or not torch.equal(critic(x, c + 1)[-1], scores)
+
+
+@by_name(CRITICS)
+def test_critic_sees_samples_in_units_of_the_data(cls):
+    scores = []
+    x = torch.rand(20, 1, 8, 8)
+    for factor, shift in ((1, 0), (255, -7)):
+        torch.manual_seed(0)
+        critic = cls()
+        critic.setup(n_components=8, target_shape=(1, 8, 8))
+        critic.init_from(factor * x + shift)
+        scores.append(critic.eval()(factor * x + shift)[-1])
+    torch.testing.assert_close(*scores, rtol=1e-3, atol=1e-4)

@@ -11,7 +11,7 @@ LAYERS = [
     ["_utils"],
     ["_data", "_patches"],
     ["_density"],
-    ["nn", "bottlenecks", "losses", "noise"],
+    ["nn", "bottlenecks", "losses", "noise", "critics"],
     ["_module"],
     ["_training"],
     ["estimators"],

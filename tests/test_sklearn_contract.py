@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, Reconstructor, VAEGenerator
 from skae.bottlenecks import KSparse
+from skae.critics import Dense, Patch
 from skae.density import NormalizingFlow
 from skae.losses import Bernoulli, DiscretizedLogistic, Laplace
 from skae.tables import TableAutoencoder, TableEncoder
@@ -52,7 +53,9 @@ ESTIMATORS = [
     VAEGenerator(2, loss=Laplace("learned"), importance_samples=3, missing="mask", prior=None, **TINY),
     VAEGenerator(2, loss=SquashedLogistic(16), bottleneck="squared_norm", missing="mask", **TINY),
     ConditionalVAE(2, loss=SquashedBernoulli(), conditional=True, **TINY | {"max_epochs": 2}),
-    ConditionalVAE(3, loss="squared_error", bottleneck="mmd", conditional="targets", **TINY),
+    ConditionalVAE(
+        3, loss="squared_error", bottleneck="mmd", conditional="targets", critic=Dense(4, max_epochs=1), **TINY
+    ),
     ConditionalVAE(
         2,
         module="conv",
@@ -76,7 +79,7 @@ ESTIMATORS = [
         lr_schedule=None,
         **TINY,
     ),
-    ConvAutoencoder(1, module__dense=False, module__normalization="batch", **CONV),
+    ConvAutoencoder(1, module__dense=False, module__normalization="batch", critic=Patch(4, max_epochs=1), **CONV),
     Reconstructor(PCA(1), filling=SimpleImputer(keep_empty_features=True), keep_observed=True),
     Reconstructor(ConvAutoencoder(3, missing="mask", random_state=0, **CONV), keep_observed=True),
     TableEncoder(),

@@ -46,18 +46,19 @@ def timed(function, *args):
     return result, time.perf_counter() - start
 
 
-class Judge:
-    """A convolutional classifier of digits: its features, and its verdicts."""
+class Features:
+    """A convolutional classifier of flat square images: the activations of its last hidden layer, and its classes."""
 
     def __init__(self, X, y, epochs=3):
         torch.manual_seed(0)
+        side = int(X.shape[1] ** 0.5)
         self.features = nn.Sequential(
-            nn.Unflatten(1, (1, 28, 28)),
+            nn.Unflatten(1, (1, side, side)),
             *(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(64 * 49, 128), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(64 * (side // 4) ** 2, 128), nn.ReLU()),
         )
-        self.head = nn.Linear(128, 10)
+        self.head = nn.Linear(128, int(y.max()) + 1)
         parameters = [*self.features.parameters(), *self.head.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=2e-3)
         steps = epochs * (len(X) // 128)
@@ -78,7 +79,7 @@ class Judge:
 
     @torch.no_grad()
     def predict(self, X):
-        """The digits that rows show."""
+        """The classes that rows show."""
         return self.head(torch.from_numpy(self.transform(X))).argmax(1).numpy()
 
 
@@ -126,8 +127,8 @@ def samples(args):
     """MNIST, 16 components: Fréchet distances of samples, from N(0, I) and from what was fitted to the codes."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B = X[:50_000], X[50_000:]
-    judge = Judge(A, y[:50_000])
-    accuracy = (judge.predict(B) == y[50_000:]).mean()
+    features = Features(A, y[:50_000])
+    accuracy = (features.predict(B) == y[50_000:]).mean()
     conv = {"module": "conv", "lr": 4e-3, "max_epochs": args.epochs or 10, "random_state": 0}
     models = {
         "VAE, channels=(32, 64)": VAEGenerator(16, module__channels=(32, 64), **conv),
@@ -136,30 +137,30 @@ def samples(args):
         "RAE (SquaredNorm), squared error": VAEGenerator(16, bottleneck=SquaredNorm(), loss="squared_error", **conv),
         "VAE, module='mlp', defaults": VAEGenerator(16, max_epochs=30, random_state=0),
     }
-    rows = [["10,000 of the images fitted", "", "", *figures(judge, A, B, A[:N_SAMPLES])[:-1], ""]]
+    rows = [["10,000 of the images fitted", "", "", *figures(features, A, B, A[:N_SAMPLES])[:-1], ""]]
     pictures = {"real": B[:64]}
     for name, model in models.items():
         _, seconds = timed(model.fit, A)
-        found = figures(judge, A, B, model.reconstruct(B))
+        found = figures(features, A, B, model.reconstruct(B))
         rows.append([name, f"{seconds:.0f}", "reconstructions", *found])
         if model.module_.bottleneck.standard_normal:
             drawn = model.set_params(prior=None).sample(N_SAMPLES, random_state=0, noisy=False)
-            rows.append([name, "", "N(0, I)", *figures(judge, A, B, drawn)])
+            rows.append([name, "", "N(0, I)", *figures(features, A, B, drawn)])
             pictures[f"{name}, N(0, I)"] = drawn[:64]
         drawn = model.set_params(prior="mixture").sample(N_SAMPLES, random_state=0, noisy=False)
-        rows.append([name, "", f"mixture of {model.prior_.n_components}", *figures(judge, A, B, drawn)])
+        rows.append([name, "", f"mixture of {model.prior_.n_components}", *figures(features, A, B, drawn)])
         pictures[f"{name}, mixture"] = drawn[:64]
-    print(f"### MNIST, 16 components, 10,000 samples; the judge is right on {accuracy:.2%}\n")
+    print(f"### MNIST, 16 components, 10,000 samples; the classifier is right on {accuracy:.2%}\n")
     head = ["model", "seconds to fit", "codes from", "Fréchet", "kernel", "precision", "recall", "density", "coverage"]
     table([*head, "nearest training row"], rows)
     if args.pictures:
         draw(args.pictures, pictures)
 
 
-def figures(judge, A, B, generated):
+def figures(features, A, B, generated):
     """What is known of generated rows, beside those held out."""
-    real = judge.transform(B)
-    made = judge.transform(generated)
+    real = features.transform(B)
+    made = features.transform(generated)
     covered = metrics.precision_recall_density_coverage(real[:5000], made[:5000])
     copied = metrics.memorization(A, generated[:1000], B[:1000])
     return [
@@ -188,9 +189,9 @@ def conditional(args):
     """MNIST: how often a classifier of real digits sees the digit that was asked for."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B, y_a, y_b = X[:50_000], X[50_000:], y[:50_000], y[50_000:]
-    judge = Judge(A, y_a)
+    features = Features(A, y_a)
     asked = np.arange(N_SAMPLES) % 10
-    rows = [["the other 10,000 images", "", f"{(judge.predict(B) == y_b).mean():.4f}", ""]]
+    rows = [["the other 10,000 images", "", f"{(features.predict(B) == y_b).mean():.4f}", ""]]
     conv = {"module": "conv", "lr": 4e-3, "max_epochs": args.epochs or 10}
     pictures = {"real": B[:64]}
     for name, params in (("mlp", {"max_epochs": 30}), ("conv", conv)):
@@ -199,13 +200,13 @@ def conditional(args):
         for prior in ("mixture", None):
             vae.set_params(prior=prior)
             drawn = vae.sample(N_SAMPLES, random_state=0, y=asked, noisy=False)
-            agreement = (judge.predict(drawn) == asked).mean()
-            distance = metrics.frechet_distance(judge.transform(B), judge.transform(drawn))
+            agreement = (features.predict(drawn) == asked).mean()
+            distance = metrics.frechet_distance(features.transform(B), features.transform(drawn))
             rows.append(
                 [f"{name}, codes from {prior or 'N(0, I)'}", f"{seconds:.0f}", f"{agreement:.4f}", f"{distance:.2f}"]
             )
             pictures[f"{name}, {prior}"] = drawn[:640].reshape(64, 10, -1)[:8, :8].reshape(64, -1)
-    print("### MNIST, conditional, 16 components: the judge's agreement with the digit asked for\n")
+    print("### MNIST, conditional, 16 components: agreement of a classifier with the digit asked for\n")
     table(["VAEGenerator(16, conditional=True)", "seconds to fit", "agreement", "Fréchet"], rows)
     if args.pictures:
         draw(args.pictures, pictures)
@@ -294,7 +295,7 @@ def disentanglement(args):
     """Made sprites, 8 components: MIG, SAP and DCI."""
     X, factors = make_sprites(image_size=16)
     rows = []
-    judged = np.random.default_rng(0).permutation(len(X))[:4000]
+    chosen = np.random.default_rng(0).permutation(len(X))[:4000]
     conv = {"module": "conv", "lr": 4e-3, "max_epochs": args.epochs or 15}
     models = {
         "PCA": lambda seed: PCA(8, random_state=seed),
@@ -311,8 +312,8 @@ def disentanglement(args):
             rows_in = X.reshape(len(X), -1) if name == "PCA" else X
             _, taken = timed(model.fit, rows_in)
             seconds += taken / (1 if name == "PCA" else 3)
-            Z = model.transform(rows_in[judged])
-            found.append(metrics.disentanglement(Z, factors[judged], random_state=0))
+            Z = model.transform(rows_in[chosen])
+            found.append(metrics.disentanglement(Z, factors[chosen], random_state=0))
         values = np.array(found)
         cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0), strict=True)]
         rows.append([name, f"{seconds:.0f}", *cells])

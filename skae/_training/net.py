@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -240,8 +241,33 @@ class AutoencoderNet(NetStateMixin, BareNet):
         named = list(self.get_all_learnable_params())  # each callback may go through it
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
-    def _prepared_step(self) -> TrainStep | None:
-        """Return a quicker `train_step`, where the optimizer allows it."""
+    @contextmanager
+    def following(self, step: Any, callbacks: list) -> Iterator[None]:
+        """Train by ``step`` in place of the objective, with ``callbacks`` and a history of its own, within the block.
+
+        Parameters
+        ----------
+        step : callable
+            Takes a batch, updates weights, and returns ``loss`` and ``y_pred`` as `TrainStep` does; its ``refresh()``
+            is called at the start of every epoch.
+        callbacks : list of (str, BaseCallback)
+        """
+        net: Any = self
+        for _, callback in callbacks:
+            callback.initialize()
+        kept = net.callbacks_, net.history
+        net.callbacks_, net.history, net.strategy_ = callbacks, type(net.history)(), step
+        try:
+            yield
+        finally:
+            net.callbacks_, net.history = kept
+            del net.strategy_
+
+    def _prepared_step(self) -> Any:
+        """Return the step of another strategy, or a quicker `train_step`, where the optimizer allows it."""
+        if "strategy_" in vars(self):
+            self.strategy_.refresh()
+            return self.strategy_
         if not takes_no_closure(type(self.optimizer_)):  # type: ignore[arg-type]
             return None
         step = self.__dict__.get("train_step_")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,19 @@ def check_number(
     check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
     if not abs(float(value)) <= LARGEST:
         raise ValueError(f"{name} == {value}, must be finite in float32.")
+
+
+def check_widths(name: str, widths: Any) -> list[int]:
+    """Check layer widths: a sequence, which may be empty, or an integer for one layer, as in `MLPRegressor`."""
+    if isinstance(widths, numbers.Integral):
+        widths = [widths]
+    is_scalar = isinstance(widths, str | bytes) or getattr(widths, "ndim", 1) == 0  # 0-d array
+    if is_scalar or not isinstance(widths, Iterable):
+        raise TypeError(f"{name} must be an integer or a sequence of integers, got {widths!r}.")
+    widths = list(widths)
+    for width in widths:
+        check_number(f"every entry of {name}", width, numbers.Integral, 1)
+    return [int(width) for width in widths]
 
 
 def check_choice(name: str, value: Any, choices: tuple) -> None:

@@ -44,7 +44,7 @@ from . import _extra
 from ._advice import warn_of_scales, warn_of_target
 from ._crops import check_crop_params, read_crops, takes_any_size
 from ._fit import Outcome, train
-from ._fit_data import FitData, as_network_takes_them, read_fit_data
+from ._fit_data import FitData, as_network_takes_them, read_fit_data, stand_in
 from ._hints import explain_missing, names_arguments
 from ._html import documented
 from ._image_arguments import (
@@ -69,6 +69,7 @@ from ._integer_codes import (
 )
 from ._ordered import explained_shares, smallest
 from ._resolve import ModelSpec, find_network, find_prior, is_share, reads_padding, resolve_parameters
+from ._sharpen import check_critic, sharpen
 from ._warnings import renamed_argument, warn
 
 # Everything that a fit leaves behind. `_condition` says how y becomes conditions.
@@ -76,7 +77,7 @@ FITTED = (
     *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
     *("_condition", "classes_"),
     *("alphabet_", "code_model_", "code_usage_", "code_perplexity_"),
-    *("prior_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
+    *("prior_", "critic_curve_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
     "explained_variance_ratio_",
 )
 
@@ -84,6 +85,15 @@ FITTED = (
 def _has_prior(estimator: Any) -> bool:
     if estimator.prior is None:
         raise AttributeError("sample needs a density over the codes: set prior, for example GaussianMixture(10).")
+    return True
+
+
+def goes_by_epochs(estimator: Any) -> bool:
+    """For `partial_fit`, which holds nothing out and has no end that the phase of a critic could follow."""
+    if estimator.critic is not None:
+        raise AttributeError(
+            f"partial_fit trains without a critic, and critic={estimator.critic!r}: call fit, or set critic=None."
+        )
     return True
 
 
@@ -105,6 +115,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     n_crops: Any = "auto"
     augmentation: Any = None
     pooling: Any = None
+    critic: Any = None
     device: Any
     net_: Any
     prior_: Any
@@ -229,6 +240,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             sample_weight=sample_weight,
         )
 
+    @available_if(goes_by_epochs)
     @names_arguments
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
         """Train for one epoch on X, from where training stands.
@@ -275,12 +287,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
             self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
         data = as_network_takes_them(data)
+        check_critic(spec, data)
         earlier = self.net_ if goes_on else None
         outcome = train(self, spec, data, earlier=earlier, one_epoch=one_epoch, context=context)
         shares = explained_shares(outcome, one_epoch=one_epoch)
         if shares is not None and earlier is None and is_share(self.n_components):
             outcome, shares = smallest(outcome, shares, float(self.n_components))
-        self._keep(outcome, data, shares, goes_on=one_epoch and goes_on)
+        state = self._fitted_state(outcome, data, shares, goes_on=one_epoch and goes_on)
+        if spec.critic is not None:
+            state |= sharpen(stand_in(self, state), spec.critic, outcome)
+        self.__dict__ = state  # at once, so that an interruption leaves either fit as a whole
         end_fit(context, self, X, y)
         if self.checkpoint is not None and not one_epoch:
             remove_checkpoint(self.checkpoint)  # it has done its work
@@ -301,8 +317,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             )
         return spec
 
-    def _keep(self, outcome: Outcome, data: FitData, shares: np.ndarray | None, *, goes_on: bool) -> None:
-        """Set the fitted attributes: the only place that does. With ``goes_on`` epochs and curves add up."""
+    def _fitted_state(
+        self, outcome: Outcome, data: FitData, shares: np.ndarray | None, *, goes_on: bool
+    ) -> dict[str, Any]:
+        """Return the parameters and all fitted attributes. With ``goes_on`` epochs and curves add up."""
         net, n_iter, loss_curve, best_epoch = outcome.net, outcome.n_iter, outcome.loss_curve, outcome.best_epoch
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
         earlier = vars(self).get("prior_") if goes_on else None
@@ -333,8 +351,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             fitted["_condition"] = condition
         if condition.classes is not None:
             fitted["classes_"] = condition.classes
-        # At once, so that an interruption leaves either fit as a whole.
-        self.__dict__ = {name: value for name, value in vars(self).items() if name not in FITTED} | fitted
+        return {name: value for name, value in vars(self).items() if name not in FITTED} | fitted
 
     def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
         """Fit the density of the codes, ``earlier`` is that of a fit that goes on; return fitted attributes."""

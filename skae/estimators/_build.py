@@ -53,7 +53,7 @@ def build_net(
         "precision": est.precision,
         **scaling,
     }
-    of_boxes = ("module__", "bottleneck__", "loss__", "noise__", "prior__")
+    of_boxes = ("module__", "bottleneck__", "loss__", "noise__", "prior__", "critic__")
     others = {name: value for name, value in params.items() if not name.startswith(of_boxes)}
     others.setdefault("iterator_train__shuffle", True)
     other_ways = {"optimizer__foreach", "optimizer__differentiable"} & set(params)

@@ -11,7 +11,7 @@ from ._hints import parameter_hint
 from ._resolve import names_of_parts
 
 # Slots of parts, which may be objects too: these have parameters of their own.
-_PARTS = ("bottleneck", "loss", "noise", "prior")
+_PARTS = ("bottleneck", "loss", "noise", "prior", "critic")
 # The slots whose parameters are set by names with double underscores.
 _SLOTS = ("module", *_PARTS, "optimizer", "iterator_train", "iterator_valid", "callbacks")
 
@@ -46,7 +46,9 @@ def _is_extra(est: Any, name: str, params: dict[str, Any]) -> bool:
     part = params.get(slot, getattr(est, slot, None))
     part = class_of(part) if slot == "prior" else part
     # 'mixture' is no class, and chooses for itself.
-    if rest and ((slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior") and part is None)):
+    if rest and (
+        (slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior", "critic") and part is None)
+    ):
         raise ValueError(without_part(name, slot, part))
     if name in est._extra and slot not in params:
         return True

@@ -39,7 +39,8 @@ class Outcome(NamedTuple):
     best_epoch: int
     stopped: bool  # by a callback of the user's
     evidence: Evidence | None  # where one training does not decide whether it has improved on its start
-    rows: Any = None  # of ordered codes, to see what their first components explain; those that validate, if any
+    rows: Any  # that were trained on
+    held_out: Any  # validation samples as they are, None without validation
 
 
 class _Plan(NamedTuple):
@@ -124,8 +125,7 @@ def _train_once(
     with threads_for(0):
         if earlier is not None:
             continue_from(net, earlier)
-        validation = validation_data(net, data, dataset, plan.held_out) if plan.validates else None
-        clean = dataset if validation is None or len(validation) < 2 else validation
+        validation = held_out = validation_data(net, data, dataset, plan.held_out) if plan.validates else None
         # Nothing that samples seen in training say could prove that training is better than PCA.
         keep.trust_start = "always" if trust_start and validation is dataset else trust_start
         n_known, n_known_validation = mean_known(net, dataset), mean_known(net, validation)
@@ -153,7 +153,8 @@ def _train_once(
         best_epoch=keep.best_epoch_ if plan.stops_early else len(finished),
         stopped=len(finished) < plan.epochs and not (plan.validates and keep.is_out_of_patience()),
         evidence=keep.__dict__.pop("evidence_", None),
-        rows=clean if net.module_.bottleneck.ordered else None,
+        rows=dataset,
+        held_out=held_out,
     )
 
 

@@ -103,7 +103,7 @@ def read_fit_data(
     translates : bool, default=False
         Whether there are targets of another shape, which are checked elsewhere.
     """
-    scratch = _scratch(est)  # scikit-learn's validation writes to the estimator that it is given
+    scratch = stand_in(est, vars(est))  # scikit-learn's validation writes to the estimator that it is given
     X = check_rows(scratch, X, reset=reset, min_rows=2 if reset else 1, nan=spec.nan)
     _find_features(spec, getattr(scratch, "feature_names_in_", None), X.shape[1:])
     condition = _find_condition(est, y, X, sample_weight, classes, y_val, goes_on=goes_on)
@@ -147,11 +147,11 @@ def as_network_takes_them(data: FitData) -> FitData:
     return replace(data, **{name: arranged(A, layouts[name].arrange) for name, A in given.items()})
 
 
-def _scratch(est: Any) -> Any:
-    """Return a stand-in for ``est`` that may be written to."""
-    scratch = object.__new__(type(est))
-    vars(scratch).update(vars(est))
-    return scratch
+def stand_in(est: Any, state: dict[str, Any]) -> Any:
+    """Return an object of the class of ``est`` with the attributes ``state``, that may be written to."""
+    other = object.__new__(type(est))
+    vars(other).update(state)
+    return other
 
 
 def _find_condition(

@@ -21,10 +21,10 @@ _MOST_ROWS_OF_EPOCH = 256  # in `partial_fit`, which would otherwise take longer
 
 def explained_shares(outcome: Outcome, *, one_epoch: bool) -> np.ndarray | None:
     """Return what prefixes explain of the rows that validate, (n_components,); None without an order."""
-    net, rows = outcome.net, outcome.rows
-    if rows is None:
+    net, module = outcome.net, outcome.net.module_
+    if not module.bottleneck.ordered:
         return None
-    module = net.module_
+    rows = outcome.rows if outcome.held_out is None or len(outcome.held_out) < 2 else outcome.held_out
     n = max(2, min(len(rows), _MOST_DECODED // module.n_components, *([_MOST_ROWS_OF_EPOCH] if one_epoch else [])))
     with threads_for(module.n_multiplications * min(n, net.batch_size)):
         return explained_by_prefixes(module, _some_batches(net, rows, n))

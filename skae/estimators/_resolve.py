@@ -15,7 +15,7 @@ from sklearn.base import clone
 from torch import nn
 from torch.optim import Optimizer
 
-from .. import bottlenecks, losses
+from .. import bottlenecks, critics, losses
 from .. import nn as networks
 from .. import noise as noises
 from .._data.nan_policy import NaNPolicy
@@ -49,6 +49,7 @@ class ModelSpec(NamedTuple):
     bottleneck: bottlenecks.Bottleneck
     loss: losses.Loss
     noise: noises.Noise | None
+    critic: critics.Critic | None  #: of a second phase of training
     optimizer: type[Optimizer]
     device: torch.device
     missing: bool
@@ -94,9 +95,10 @@ def resolve_parameters(est: Any) -> ModelSpec:
     check_names(select(params, "optimizer"), takes, f"optimizer={optimizer.__name__}", "optimizer__")
     network = find_network(est.module)
     bottleneck = est._default_bottleneck() if est.bottleneck is None else est.bottleneck
-    own = {slot: select(params, slot) for slot in ("bottleneck", "loss", "noise")}
-    if est.noise is None and own["noise"]:
-        raise ValueError(without_part(f"noise__{next(iter(own['noise']))}", "noise", None))
+    own = {slot: select(params, slot) for slot in ("bottleneck", "loss", "noise", "critic")}
+    for slot in ("noise", "critic"):
+        if getattr(est, slot) is None and own[slot]:
+            raise ValueError(without_part(f"{slot}__{next(iter(own[slot]))}", slot, None))
     bottleneck = resolve("bottleneck", bottleneck, bottlenecks, bottlenecks.Bottleneck, own["bottleneck"])
     _check_n_components(est.n_components, bottleneck)
     return ModelSpec(
@@ -104,11 +106,18 @@ def resolve_parameters(est: Any) -> ModelSpec:
         bottleneck,
         resolve("loss", est.loss, losses, losses.Loss, own["loss"]),
         None if est.noise is None else resolve("noise", est.noise, noises, noises.Noise, own["noise"]),
+        None if est.critic is None else _find_critic(est, own["critic"]),
         optimizer,
         check_device(est.device),
         est.missing == "mask",
         step_axis_of(est),
     )
+
+
+def _find_critic(est: Any, own: dict[str, Any]) -> critics.Critic:
+    critic = resolve("critic", est.critic, critics, critics.Critic, own)
+    critic.setup(int(est.n_components))  # which checks its parameters
+    return critic
 
 
 def _check_shared(est: Any) -> None:
@@ -168,6 +177,7 @@ def names_of_parts(est: Any) -> dict[str, set[str]]:
         ),
         "loss": lambda: of_part(est.loss, "loss", losses, losses.Loss),
         "noise": lambda: of_part(est.noise, "noise", noises, noises.Noise),
+        "critic": lambda: of_part(est.critic, "critic", critics, critics.Critic),
         "optimizer": lambda: optimizer_params(_find_optimizer(est.optimizer)),
     }
     names: dict[str, set[str]] = {}

@@ -76,6 +76,10 @@ default='squared_error'
         normalizing flow (`skae.density.NormalizingFlow`), 'auto' the one of these two that such rows are likelier by.
         'autoregressive' is for the integer codes of a discrete bottleneck: `skae.coding.Autoregressive`, which also
         makes the bytes of `skae.coding.compress` fewer. ``prior__*`` are its parameters.
+    critic : {'patch', 'dense'}, class or object of `skae.critics`, default=None
+        A network that the decoder is trained against in a second phase: 'patch' for images,
+        'dense' for rows. Samples and reconstructions become as sharp as the data, at a larger squared error. Codes and
+        prior stay those of the model without it. Not for `partial_fit`, nor with missing values.
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
@@ -132,9 +136,9 @@ default='squared_error'
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
     **params
-        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``optimizer__*``, ``callbacks__*``,
-        ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*`` (``batch_size``):
-        parameters of what those slots hold, by a string, a class or an object.
+        ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``critic__*``, ``optimizer__*``,
+        ``callbacks__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*``
+        (``batch_size``): parameters of what those slots hold, by a string, a class or an object.
 
     Attributes
     ----------
@@ -162,6 +166,9 @@ default='squared_error'
         exp(H), where H is the mean entropy of these integers: so many levels, used equally often, would tell as much.
     code_model_ : object
         Probabilities of integer codes, such as `skae.coding.Factorized`, by which `skae.coding.compress` codes them.
+    critic_curve_ : list of float
+        With a critic the distance of decoded from held-out samples, as `skae.critics.Critic` defines it: before the
+        second phase, then after each of its epochs. The decoder of the smallest is kept, be it the first.
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
     layout_ : ImageLayout
@@ -231,6 +238,7 @@ default='squared_error'
         noise=None,
         missing="error",
         prior=None,
+        critic=None,
         pooling=None,
         alpha=0.0,
         l1_ratio=0.0,
@@ -267,6 +275,7 @@ default='squared_error'
         self.noise = noise
         self.missing = missing
         self.prior = prior
+        self.critic = critic
         self.pooling = pooling
         self.alpha = alpha
         self.l1_ratio = l1_ratio

@@ -76,6 +76,12 @@ class Loss(Component):
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
         """Initialize from the decoder's output ``raw`` for the data ``x``; does nothing by default."""
 
+    def refit_scale(self, raw: Tensor, x: Tensor) -> None:
+        """Estimate the scale of the distribution anew from the decoder's output ``raw`` for the data ``x``.
+
+        It is called where a decoder has changed without the loss; does nothing by default.
+        """
+
     def at_mean(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw where `link` gives ``mean``, and the derivative of the link there.
 

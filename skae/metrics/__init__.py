@@ -8,6 +8,7 @@ from ._latent import active_units
 from ._neighbors import memorization, precision_recall_density_coverage
 from ._reconstruction import peak_signal_noise_ratio, reconstruction_error, structural_similarity
 from ._seams import seam_ratio
+from ._sharpness import sharpness
 from ._textures import patch_distance
 from ._two_sample import two_sample_auc
 from ._variance import explained_variance
@@ -28,6 +29,7 @@ __all__ = [
     "reconstruction_error",
     "seam_ratio",
     "separated_attribute_predictability",
+    "sharpness",
     "structural_similarity",
     "two_sample_auc",
 ]

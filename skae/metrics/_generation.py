@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._data.chunked import slices
+from .._density.frechet import frechet
 from ._features import find_features
 
 
@@ -72,12 +73,7 @@ def frechet_distance(X: Any, X_generated: Any, *, features: Any = None) -> float
     17
     """
     F, G = find_features(features, X=X, X_generated=X_generated, min_rows=2)
-    shift = F.mean(axis=0) - G.mean(axis=0)
-    root, root_generated = _covariance_root(F), _covariance_root(G)
-    # The trace of (C C')^½ is the sum of the singular values of R R'ᵀ where C = RᵀR and C' = R'ᵀR'. Square roots of
-    # eigenvalues of C C' would be less precise: a rounding error of 1e-16 becomes 1e-8 where one of them is 0.
-    common = np.linalg.svd(root @ root_generated.T, compute_uv=False).sum()
-    return max(0.0, float(shift @ shift + np.sum(root**2) + np.sum(root_generated**2) - 2 * common))
+    return frechet(F, G)
 
 
 def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
@@ -143,11 +139,6 @@ def kernel_distance(X: Any, X_generated: Any, *, features: Any = None) -> float:
     pairs = (_kernel_sum(F, F) - _kernel_of_itself(F)) / (n * (n - 1))
     pairs_generated = (_kernel_sum(G, G) - _kernel_of_itself(G)) / (m * (m - 1))
     return float(pairs + pairs_generated - 2 * _kernel_sum(F, G) / (n * m))
-
-
-def _covariance_root(F: np.ndarray) -> np.ndarray:
-    """Return a matrix R of at most d rows such that RᵀR is the covariance of the columns of F."""
-    return np.linalg.qr(F - F.mean(axis=0), mode="r") / np.sqrt(len(F) - 1)
 
 
 def _kernel_sum(F: np.ndarray, G: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .._data.pca import Axes, Samples, principal_axes
 from .._utils.checks import check_choice, check_number
+from .._utils.checks import check_widths as check_widths
 from .._utils.memory import check_weights
 from .._utils.slots import find_name
 
@@ -27,19 +28,6 @@ ACTIVATIONS = {
 }
 _OTHER_ACTIVATIONS = {"swish": "silu", "linear": "identity"}
 DENSE_NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-
-
-def check_widths(name: str, widths: Any) -> list[int]:
-    """Check layer widths: a sequence, which may be empty, or an integer for one layer, as in `MLPRegressor`."""
-    if isinstance(widths, numbers.Integral):
-        widths = [widths]
-    is_scalar = isinstance(widths, str | bytes) or getattr(widths, "ndim", 1) == 0  # 0-d array
-    if is_scalar or not isinstance(widths, Iterable):
-        raise TypeError(f"{name} must be an integer or a sequence of integers, got {widths!r}.")
-    widths = list(widths)
-    for width in widths:
-        check_number(f"every entry of {name}", width, numbers.Integral, 1)
-    return [int(width) for width in widths]
 
 
 def check_activation(activation: Any) -> str:

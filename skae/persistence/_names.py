@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sklearn import decomposition, impute, mixture, neighbors, preprocessing
 
-from .. import bottlenecks, estimators, losses, noise, tables, textures
+from .. import bottlenecks, critics, estimators, losses, noise, tables, textures
 from .. import nn as networks
 from .._data.images import ImageLayout
 from .._data.sequences import SequenceLayout
@@ -81,7 +81,7 @@ _FORMER: dict[str, tuple[type, ...]] = {
 def _public_classes() -> dict[str, type]:
     """The classes of the public packages that files may name, by the names that users import."""
     found = {f"skae.{name}": getattr(estimators, name) for name in estimators.__all__}
-    for package in (bottlenecks, losses, networks, noise, tables, textures):
+    for package in (bottlenecks, critics, losses, networks, noise, tables, textures):
         found |= {f"{package.__name__}.{name}": getattr(package, name) for name in package.__all__}
     found |= {f"skae.coding.{cls.__name__}": cls for cls in _CODE_MODELS}
     found["skae.density.NormalizingFlow"] = NormalizingFlow

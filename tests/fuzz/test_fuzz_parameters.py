@@ -37,6 +37,7 @@ from skae import (
     Reconstructor,
     VAEGenerator,
     bottlenecks,
+    critics,
     losses,
     metrics,
     noise,
@@ -127,7 +128,7 @@ def test_parameters_of_estimators(name, data):
 
 def slots():
     """Every parameter of every part, with the slot that the part goes to."""
-    for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise)):
+    for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise), ("critic", critics)):
         for cls in members(module, BASES):
             for parameter in inspect.signature(cls).parameters:
                 yield slot, cls, parameter
@@ -141,7 +142,7 @@ def test_parameters_of_parts(data):
     note_case({f"{cls.__name__}.{parameter}": value})
     needed = {"first": noise.GaussianNoise(), "second": noise.GaussianNoise()} if cls is noise.Compose else {}
     part = cls(**needed | {parameter: value})
-    estimator_class = data.draw(st.sampled_from([AutoencoderTransformer, VAEGenerator]))
+    estimator_class = data.draw(st.sampled_from([AutoencoderTransformer, VAEGenerator][slot == "critic" :]))
     X = np.random.default_rng(0).integers(0, 2, (24, 4)) if slot == "loss" else table(4)
     estimator = estimator_class(2, **NARROW | {slot: part})
     try_fit(estimator, X, None, (parameter, "warmup", cls.__name__, *OTHER_WORDS))
@@ -171,7 +172,7 @@ def test_parameters_of_networks(name, data):
 EXTRA = {
     "iterator_train__shuffle", "iterator_train__drop_last", "iterator_train__batch_size", "iterator_valid__batch_size",
     "iterator_train__collate_fn", "module__nonsense", "nonsense", "callbacks__nonsense", "module__n_components",
-    "bottleneck__weight", "loss__delta", "noise__scale", "prior__n_components",
+    "bottleneck__weight", "loss__delta", "noise__scale", "prior__n_components", "critic__lr",
 }  # fmt: skip
 
 
@@ -359,6 +360,7 @@ PAIRS = {
     "reconstruction_error": ("X", "X_hat", "sample_weight", "multioutput", "per_sample"),
     "seam_ratio": ("X", "channel_axis"),
     "separated_attribute_predictability": ("Z", "factors", "per_factor"),
+    "sharpness": ("X", "channel_axis"),
     "structural_similarity": ("X", "X_hat", "data_range", "channel_axis", "win_size", "per_sample"),
     "two_sample_auc": ("X", "exemplar", "patch_size", "channel_axis", "random_state"),
 }

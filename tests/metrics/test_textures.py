@@ -9,13 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, laplace
 from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from skae.metrics import copied_share, patch_distance, seam_ratio, two_sample_auc
+from skae.metrics import copied_share, patch_distance, seam_ratio, sharpness, two_sample_auc
 from skae.metrics._copies import _largest_square, _moves_together
 from skae.metrics._two_sample import _auc, _logistic_regression
 
@@ -203,6 +203,26 @@ def test_seam_ratio_of_images_that_tile_and_of_others():
 @pytest.mark.parametrize("value", [0, 255, 1e-310, 3e38])
 def test_constant_images_have_seam_ratio_one(value):
     assert seam_ratio(np.full((4, 5), value)) == 1
+
+
+# ------------------------------------------------------------------ sharpness
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    x = np.random.default_rng(0).normal(size=(9, 7))
+    inside = laplace(x)[1:-1, 1:-1]
+    assert sharpness(x) == pytest.approx(inside.var())
+    assert sharpness(np.stack([x, 0 * x])) == pytest.approx(inside.var() / 2)
+    assert sharpness(np.stack([x] * 3, axis=-1)) == pytest.approx(inside.var())
+    assert sharpness(np.add.outer(np.arange(9), np.arange(7))) < 1e-25
+
+
+def test_sharpness_falls_with_blur_and_is_in_units_squared():
+    found = [sharpness(gaussian_filter(spots(0), sigma)) for sigma in (0, 0.5, 1, 2)]
+    assert found == sorted(found, reverse=True)
+    assert sharpness(1e37 * spots(0)) == pytest.approx(1e74 * found[0])
+    with pytest.raises(ValueError, match="at least 3 pixels a side, got 2 x 5"):
+        sharpness(np.ones((2, 5)))
 
 
 # ------------------------------------------------------------------ all of them

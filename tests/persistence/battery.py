@@ -39,6 +39,7 @@ from skae import (
     Reconstructor,
     VAEGenerator,
     bottlenecks,
+    critics,
     losses,
     noise,
 )
@@ -449,6 +450,8 @@ add(
         n_components=8,
     ),
 )
+add("vae critic", late(vae, critic="dense", critic__max_epochs=1, prior="mixture"))
+add("conv critic", late(conv, critic=critics.Patch((4,), max_epochs=1)), lambda: images(6, 6))
 add("vae optimal", late(vae, loss=losses.Laplace("optimal", 0.01), importance_samples=3))
 
 # priors

@@ -1,0 +1,122 @@
+"""A step of two turns: a critic learns to tell decoded samples from real ones, then the decoder learns from it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LinearLR
+
+from .._data.batches import Batch
+from .._module.halves import decode_codes, draw_codes
+
+_BETAS = (0.0, 0.9)  # momentum makes two players that follow each other overshoot
+_LEAST = 1e-12  # variance of a layer
+
+
+class Draws(NamedTuple):
+    """Codes from the prior, (n, n_codes), and their conditions."""
+
+    codes: Tensor
+    condition: Tensor | None
+
+    def first(self, n: int) -> Draws:
+        """Return the first ``n`` of them."""
+        return Draws(self.codes[:n], None if self.condition is None else self.condition[:n])
+
+    def some(self, n: int) -> Draws:
+        """Return ``n`` of them, drawn from torch's global generator."""
+        index = torch.randint(len(self.codes), (n,), device=self.codes.device)
+        return Draws(self.codes[index], None if self.condition is None else self.condition[index])
+
+
+class AdversarialStep:
+    """The step of a phase in which the weights ``decoder`` alone are trained, against a critic.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Trained. Its module stays in evaluation mode, so that the scale of a likelihood and running statistics stay.
+    critic : Critic
+        Set up; it is trained too.
+    decoder : list of nn.Parameter
+        What the decoder's turn updates.
+    draws : Draws or None
+        Codes from the prior, which are decoded beside those of the batch.
+    error : float
+        The squared error before the phase, mean over values: the unit of the decoder's.
+    n_steps : int
+        Over which learning rates fall to 0, along a line: players that follow each other would otherwise not settle.
+    """
+
+    def __init__(
+        self, net: Any, critic: Any, decoder: list[Any], draws: Draws | None, error: float, n_steps: int
+    ) -> None:
+        self.net, self.critic, self.decoder, self.draws, self.error = net, critic, decoder, draws, error
+        self.critic_optimizer = torch.optim.Adam(critic.parameters(), lr=float(critic.lr), betas=_BETAS)
+        self.optimizer = torch.optim.Adam(decoder, lr=float(critic.decoder_lr), betas=_BETAS)
+        self.schedules = [LinearLR(o, 1.0, 0.0, max(n_steps, 1)) for o in (self.critic_optimizer, self.optimizer)]
+
+    def refresh(self) -> None:
+        """Do nothing: what callbacks may change, this step does not use."""
+
+    def __call__(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Take both turns; return the decoder's loss and the reconstructions."""
+        module = self.net.module_
+        self.net.set_training(False)
+        pairs = batch if self.draws is None else _first(batch, -(-len(batch.y) // 2))
+        n, n_drawn = len(pairs.y), len(batch.y) - len(pairs.y)
+        with self.net.stream:
+            u = pairs.u if module.noise is None else module.corrupt(pairs.u)
+            codes, c = draw_codes(module, u), pairs.condition
+            if self.draws is not None:
+                drawn = self.draws.some(n_drawn)
+                codes = torch.cat([codes, drawn.codes])
+                c = None if c is None or drawn.condition is None else torch.cat([c, drawn.condition])
+        made = decode_codes(module, codes, c, u)
+        self._train_critic(batch, made.detach(), c)
+        loss = self._train_decoder(pairs, made, c)
+        for schedule in self.schedules:
+            schedule.step()
+        return {"loss": loss, "y_pred": made[:n]}
+
+    def _train_critic(self, batch: Batch, made: Tensor, c: Tensor | None) -> None:
+        """Raise the scores of the whole batch and lower those of what was ``made``, under the conditions ``c``."""
+        n, c_real = len(batch.y), batch.condition
+        c = None if c is None or c_real is None else torch.cat([c_real, c])
+        scores = self.critic.train()(torch.cat([batch.y, made]), c)[-1].flatten(1)
+        real = (1 - scores[:n]).relu().mean(1)
+        loss = _mean(real, batch.weight) + (1 + scores[n:]).relu().mean()
+        _update(self.critic_optimizer, list(self.critic.parameters()), loss)
+
+    def _train_decoder(self, pairs: Batch, made: Tensor, c: Tensor | None) -> Tensor:
+        """Train the decoder on what it ``made``, the reconstructions of ``pairs`` before others; return its loss."""
+        critic, n = self.critic.eval(), len(pairs.y)
+        with torch.no_grad():
+            *hidden, _ = critic(pairs.y, pairs.condition)
+        *hidden_made, scores = critic(made, c)
+        error = (made[:n] - pairs.y).square().flatten(1).mean(1)
+        loss = critic.reconstruction / self.error * _mean(error, pairs.weight)
+        for h, h_made in zip(hidden, hidden_made, strict=True):
+            distance = (h_made[:n] - h).square().flatten(1).mean(1)
+            loss = loss + critic.features / h.var().clamp(min=_LEAST) * _mean(distance, pairs.weight)
+        loss = loss - critic.adversarial * scores.mean()
+        _update(self.optimizer, self.decoder, loss)
+        return loss.detach()
+
+
+def _first(batch: Batch, n: int) -> Batch:
+    return Batch.of(*(None if t is None else t[:n] for t in batch.tensors()))  # type: ignore[arg-type]
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    return values.mean() if weight is None else (values * weight).mean()
+
+
+def _update(optimizer: torch.optim.Optimizer, weights: list[Any], loss: Tensor) -> None:
+    """Take a step by the gradients of ``loss`` in ``weights`` alone; they are not left behind."""
+    for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+        weight.grad = gradient
+    optimizer.step()
+    optimizer.zero_grad()

@@ -1,0 +1,180 @@
+"""How far decoded samples are from real ones, by a measure that no critic takes part in; and the epoch that is best."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._data.batches import Batch
+from .._density.frechet import frechet
+from .._module.halves import decode_codes, draw_codes
+from .._utils.rng import COMMON_SEED, Stream
+from .adversarial import Draws
+from .base_callback import BaseCallback, StopTraining
+from .net import AutoencoderNet
+
+_MOST = 5000  # held-out samples, and draws
+_DRAWS, _LEAST = 4, 500  # draws for each held-out sample, and at least
+_FEATURES = 64
+
+
+class Realism:
+    r"""The distance of decoded samples from held-out ones, the smaller the better.
+
+    .. math:: \tfrac12 \left(d(x, \hat x_q) + d(x, \hat x_p)\right)
+              \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
+
+    The Fréchet distance d is that of `RandomFeatures` of held-out samples x from those of their reconstructions,
+    decoded from the posterior q, and from those of samples from the prior p, if there is one. Where the squared error
+    of reconstructions exceeds that before the phase by more than the tolerance t, the distance grows in proportion. All
+    calls have the same samples, codes and features.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Before the phase.
+    batches : iterable of Batch
+        Held-out samples, of which at most 5,000 are used.
+    draws : Draws or None
+        Codes from the prior.
+    tolerance : float
+    """
+
+    def __init__(self, net: Any, batches: Any, draws: Draws | None, tolerance: float) -> None:
+        self.tolerance = tolerance
+        self.parts: list[tuple[Batch, Tensor]] = []
+        with Stream(COMMON_SEED, net.device):
+            for batch in itertools.takewhile(lambda _: self._n_rows() < _MOST, batches):
+                self.parts.append((batch, draw_codes(net.module_, batch.u)))
+        real = self.samples()
+        n_draws = min(max(_DRAWS * len(real), _LEAST), _MOST)
+        self.draws = None if draws is None else draws.first(n_draws)
+        weights = [batch.weight for batch, _ in self.parts if batch.weight is not None]
+        self.weight = torch.cat(weights).double().cpu().numpy() if weights else None
+        self.features = RandomFeatures(real.shape[1:], real.mean(), real.std()).to(real.device)
+        self.real = self.features.of([real])
+        self.error = self._error(net.module_)
+
+    def samples(self) -> Tensor:
+        """Return the held-out samples, in the units of the loss."""
+        return torch.cat([batch.y for batch, _ in self.parts])
+
+    def inputs(self) -> tuple[Tensor, Tensor | None]:
+        """Return some of them as the encoder sees them, and their conditions."""
+        batch, _ = self.parts[0]
+        return batch.u, batch.condition
+
+    def _n_rows(self) -> int:
+        return sum(len(codes) for _, codes in self.parts)
+
+    @torch.no_grad()
+    def __call__(self, module: Any) -> float:
+        """Return the distance for a module in evaluation mode; infinite if its output is not finite."""
+        found = [self.features.of(self._reconstructions(module))]
+        like = self.parts[0][0].u
+        if self.draws is not None:
+            pairs = zip(*(_pieces(A, len(self.draws.codes)) for A in self.draws), strict=True)
+            found.append(self.features.of(decode_codes(module, z, c, like) for z, c in pairs))
+        if not all(np.isfinite(G).all() for G in found):
+            return math.inf
+        distance = sum(frechet(self.real, G, self.weight) for G in found) / len(found)
+        return distance * max(1.0, self._error(module) / ((1 + self.tolerance) * self.error))
+
+    def _reconstructions(self, module: Any) -> Any:
+        for batch, codes in self.parts:
+            yield decode_codes(module, codes, batch.condition, batch.u)
+
+    @torch.no_grad()
+    def _error(self, module: Any) -> float:
+        errors = [
+            (made - batch.y).square().flatten(1).mean(1)
+            for made, (batch, _) in zip(self._reconstructions(module), self.parts, strict=True)
+        ]
+        return max(float(np.average(torch.cat(errors).double().cpu().numpy(), weights=self.weight)), 1e-12)
+
+
+def _pieces(A: Tensor | None, n: int, size: int = 256) -> Sequence[Tensor | None]:
+    return [None] * math.ceil(n / size) if A is None else A.split(size)
+
+
+class RandomFeatures(nn.Module):
+    """Features of a random network that is the same for all samples of a shape: convolutions for images.
+
+    Distances in features of random convolutions tell samples apart much as those of a trained network do, without
+    any data that these would need.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of a sample.
+    mean, scale : Tensor
+        What samples are standardized by.
+    """
+
+    def __init__(self, shape: Sequence[int], mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale.clamp(min=1e-6))
+        with Stream(COMMON_SEED):
+            self.layers = nn.Sequential(*_random_layers(tuple(shape)))
+
+    @torch.no_grad()
+    def of(self, batches: Any) -> np.ndarray:
+        """Return the features of samples, (n, d) in float64."""
+        return torch.cat([self.layers((x - self.mean) / self.scale) for x in batches]).double().cpu().numpy()
+
+
+def _random_layers(shape: tuple[int, ...]) -> list[nn.Module]:
+    if len(shape) != 3:
+        wide = _random(nn.Linear(math.prod(shape), 4 * _FEATURES))
+        return [nn.Flatten(), wide, nn.ReLU(), _random(nn.Linear(4 * _FEATURES, _FEATURES)), nn.ReLU()]
+    fine = _random(nn.Conv2d(shape[0], _FEATURES // 2, 5, stride=2, padding=2))
+    coarse = _random(nn.Conv2d(_FEATURES // 2, _FEATURES, 3, stride=2, padding=1))
+    return [fine, nn.ReLU(), coarse, nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+
+
+def _random(layer: Any) -> nn.Module:
+    """Return a layer with orthogonal weights, which keep the size of what passes a rectifier, and no bias."""
+    nn.init.orthogonal_(layer.weight, gain=math.sqrt(2))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class KeepMostReal(BaseCallback):
+    """Restore the weights of the smallest distance, those before the phase included.
+
+    Parameters
+    ----------
+    realism : Realism
+    weights : list of nn.Parameter
+        What the phase trains.
+    """
+
+    def __init__(self, realism: Realism, weights: list[Any]) -> None:
+        self.realism, self.weights = realism, weights
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        self.curve_ = [self.realism(net.module_)]
+        self._keep()
+
+    def _keep(self) -> None:
+        self.best_ = [weight.detach().clone() for weight in self.weights]
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        value = self.realism(net.module_)
+        if value < min(self.curve_):
+            self._keep()
+        self.curve_.append(value)
+        net.history.record("distance", value)
+        if not math.isfinite(value):
+            raise StopTraining
+
+    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        for weight, best in zip(self.weights, self.best_, strict=True):
+            weight.data.copy_(best)

@@ -1,0 +1,98 @@
+"""The second phase of `fit`, for an estimator with a critic: its decoder is trained to make samples that look real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._module.halves import decoder_weights, refit_scale
+from .._training.adversarial import AdversarialStep, Draws
+from .._training.realism import KeepMostReal, Realism
+from .._training.reports import verbosity_callbacks
+from .._utils.threads import threads_for
+from ._fit import Outcome
+from ._fit_data import FitData
+from ._integer_codes import is_integer_density
+from ._ordered import explained_shares
+from ._resolve import ModelSpec
+
+_BATCHES, _EPOCHS = 1_500, (1, 50)  # max_epochs="auto"
+_POOL = (2**9, 2**13)  # codes from the prior, at least and at most
+_POOL_VALUES = 2**23
+
+
+def check_critic(spec: ModelSpec, data: FitData) -> None:
+    """Refuse, before any training, what a critic cannot be trained with."""
+    critic = spec.critic
+    if critic is None:
+        return
+    name = f"critic={type(critic).__name__}"
+    if spec.missing or spec.reads_padding:
+        raise ValueError(
+            f"{name} needs samples whose values are all known, and a network that reads no padding: fill missing "
+            "values in and set missing='error', or set critic=None."
+        )
+    if any(loss.sums_to_one for loss, _ in spec.loss.by_columns()):
+        raise ValueError(
+            f"{name} needs a loss of numbers, got {spec.loss!r}: categories are drawn from probabilities, which have "
+            "no gradient. Set critic=None."
+        )
+    critic.check_shape((data.X if data.X_target is None else data.X_target).shape[1:])
+
+
+def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
+    """Train the decoder of ``outcome.net`` against ``critic``; return fitted attributes.
+
+    ``est`` is fitted, as far as codes are drawn from its prior. Its decoder stays as it is where no epoch is better.
+    """
+    net, module = outcome.net, outcome.net.module_
+    held_out = outcome.rows if outcome.held_out is None else outcome.held_out
+    draws = _draws(est, net, len(outcome.rows))
+    realism = Realism(net, net.get_iterator(held_out), draws, critic.tolerance)
+    real, (u, c) = realism.samples(), realism.inputs()
+    with net.stream:
+        critic.setup(module.n_components, module.target_shape, module.n_conditions)
+        critic.init_from(real)
+        decoder = decoder_weights(module, u, c)
+    critic.to(net.device)
+    if not decoder:
+        raise ValueError(
+            f"critic={type(critic).__name__} trains the weights that samples are decoded with and codes do not depend "
+            f"on, and {type(module.network).__name__} has none: give its decoder weights of its own, or set "
+            "critic=None."
+        )
+    keep = KeepMostReal(realism, decoder)
+    n_batches = len(net.get_iterator(outcome.rows))
+    epochs = _n_epochs(critic.max_epochs, n_batches)
+    step = AdversarialStep(net, critic, decoder, draws, realism.error, epochs * n_batches)
+    callbacks = [("keep_most_real", keep), *verbosity_callbacks(int(est.verbose), epochs)]
+    with net.following(step, callbacks), threads_for(module.n_multiplications * len(outcome.rows) // n_batches):
+        net.train_rows(outcome.rows, None, epochs)
+    fitted: dict[str, Any] = {"critic_curve_": keep.curve_}
+    if np.argmin(keep.curve_) > 0:
+        with net.stream:
+            refit_scale(module, net.get_iterator(outcome.rows))
+        shares = explained_shares(outcome, one_epoch=False)
+        fitted |= {} if shares is None else {"explained_variance_ratio_": np.diff(shares, prepend=0.0)}
+    return fitted
+
+
+def _n_epochs(max_epochs: int | str, n_batches: int) -> int:
+    low, high = _EPOCHS
+    return min(max(_BATCHES // n_batches, low), high) if isinstance(max_epochs, str) else int(max_epochs)
+
+
+def _draws(est: Any, net: Any, n: int) -> Draws | None:
+    """Draw about ``n`` codes from the prior; None where there is none, or one of integers, from which it takes long."""
+    module, drawn_from_normal = net.module_, est._has_likelihoods and net.module_.bottleneck.standard_normal
+    if not drawn_from_normal if est.prior is None else is_integer_density(est.prior_):
+        return None
+    least, most = _POOL
+    n = max(least, min(n, most, _POOL_VALUES // module.n_codes))
+    seed = net.stream.draw_seed()
+    c = est._context.draw(n, np.random.default_rng(seed)) if est._context else None
+    codes = torch.from_numpy(est._draw_codes(n, c, seed)).to(net.device)
+    with torch.no_grad():
+        return Draws(module.project(codes.float()), None if c is None else torch.from_numpy(c).to(codes))
