@@ -36,8 +36,13 @@ def split_params(est: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict
 
 def check_extra_names(est: Any) -> None:
     """Refuse a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
-    stray = [name for name in est._extra if name.partition("__")[0] not in _SLOTS or "__" not in name]
+    stray = [name for name in est._extra if not _has_slot(est, name.partition("__")[0]) or "__" not in name]
     check_names(stray, parameter_names(est), type(est).__name__, hint=lambda name: _hint(est, name))
+
+
+def _has_slot(est: Any, slot: str) -> bool:
+    """Whether names with double underscores may begin with ``slot``: not every estimator has a critic."""
+    return slot in _SLOTS and (slot not in _PARTS or slot in parameter_names(est))
 
 
 def _is_extra(est: Any, name: str, params: dict[str, Any]) -> bool:
@@ -60,7 +65,7 @@ def _check_known(est: Any, params: dict[str, Any]) -> None:
     known = est.get_params(deep=False)
     for name in params:
         slot, _, rest = name.partition("__")
-        if slot not in known and name not in known and not (rest and slot in _SLOTS):
+        if slot not in known and name not in known and not (rest and _has_slot(est, slot)):
             raise ValueError(
                 f"Invalid parameter {slot!r} for estimator {est!r}.{_hint(est, slot)} "
                 f"Valid parameters are: {sorted(known)}."

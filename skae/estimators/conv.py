@@ -77,9 +77,9 @@ default='squared_error'
         'autoregressive' is for the integer codes of a discrete bottleneck: `skae.coding.Autoregressive`, which also
         makes the bytes of `skae.coding.compress` fewer. ``prior__*`` are its parameters.
     critic : {'patch', 'dense'}, class or object of `skae.critics`, default=None
-        A network that the decoder is trained against in a second phase: 'patch' for images,
-        'dense' for rows. Samples and reconstructions become as sharp as the data, at a larger squared error. Codes and
-        prior stay those of the model without it. Not for `partial_fit`, nor with missing values.
+        A network that the decoder is trained against in a second phase: 'patch' for images, 'dense' for rows.
+        Reconstructions and samples become sharper, at a larger squared error. Codes and prior stay those of the model
+        without it. Not for `partial_fit`, nor with missing values.
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.

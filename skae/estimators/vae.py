@@ -143,8 +143,8 @@ class VAEGenerator(BaseAutoencoder):
         (`skae.coding.Autoregressive`). ``prior__*`` are parameters of any but 'mixture' and 'auto'.
     critic : {'patch', 'dense'}, class or object, default=None
         A network that the decoder is trained against in a second phase, one of `skae.critics`: 'patch' for images,
-        'dense' for rows. Samples and reconstructions become as sharp as the data, at a larger squared error. Codes and
-        prior stay those of the model without it. Not for `partial_fit`, nor with missing values.
+        'dense' for rows. Samples and reconstructions become sharper, at a larger squared error and a lower likelihood.
+        Codes and prior stay those of the model without it. Not for `partial_fit`, nor with missing values.
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
