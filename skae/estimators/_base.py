@@ -930,7 +930,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _check_sampling(self, n_samples: int) -> None:
         check_is_fitted(self)
         if self.prior is not None and not hasattr(self, "prior_"):
-            raise NotFittedError("prior was set after fit: fit again, so that there is a density to draw from.")
+            raise NotFittedError(
+                "There is no density to draw from, since prior was set after fit, or truncate could not cut that of "
+                "fit: fit again, with warm_start=True and max_epochs=0 if the weights are to stay."
+            )
         check_number("n_samples", n_samples, numbers.Integral, 1)
 
     # ---------------------------------------------------------------- state and tags

@@ -271,7 +271,7 @@ def test_methods_before_fit_raise():
         with pytest.raises(NotFittedError):
             call()
     late = AutoencoderTransformer(2, **FIT).fit(good()).set_params(prior=GaussianMixture())
-    with pytest.raises(NotFittedError, match="prior was set after fit"):
+    with pytest.raises(NotFittedError, match="no density to draw from, since prior was set after fit"):
         late.sample()
 
 
