@@ -80,15 +80,15 @@ class _SmallestWithin:
             raise ValueError(f"smallest_within needs a single metric, got {found}: set scoring to one of them.")
         values = self._values(cv_results)
         means = np.array(cv_results["mean_test_score"], dtype=np.float64)
-        usable = ~np.isnan(values)
-        if not (usable & np.isfinite(means)).any():
+        usable = ~np.isnan(values) & np.isfinite(means)
+        if "iter" in cv_results:  # earlier ones had fewer resources, and their scores do not compare
+            usable &= np.asarray(cv_results["iter"]) == np.max(cv_results["iter"])
+        if not usable.any():
             raise ValueError(
                 f"smallest_within needs a candidate with {self.param} and a score, but the fits of all have failed: "
                 "error_score='raise' shows why."
             )
-        if "iter" in cv_results:  # earlier ones had fewer resources, and their scores do not compare
-            usable &= np.asarray(cv_results["iter"]) == np.max(cv_results["iter"])
-        means[~(usable & np.isfinite(means))] = -np.inf
+        means[~usable] = -np.inf
         best = int(means.argmax())
         enough = np.flatnonzero(means >= means[best] - float(self.n_se) * _standard_error(cv_results, best))
         smallest = enough[values[enough] == values[enough].min()]

@@ -78,6 +78,7 @@ def test_candidates_without_the_parameter_or_a_score_are_left_out():
             r"2 of them: name one of \['a__n_components', 'b__n_components'\] in full",
         ),
         ((), results([[np.nan, np.nan]], [3]), ValueError, "fits of all have failed: error_score='raise'"),
+        ((), results([[1, 2], [np.nan, 1]], [3, 4]) | {"iter": np.array([0, 1])}, ValueError, "of all have failed"),
         ((), results([[1]], [3]), ValueError, "at least 2 splits"),
         ((), results([[1, 2]], ["mle"]), TypeError, "numbers as values of n_components, got 'mle'"),
         ((), {"mean_test_r2": [1], "mean_test_mse": [1]}, ValueError, r"single metric, got \['r2', 'mse'\]"),

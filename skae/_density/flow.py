@@ -191,7 +191,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_std: Any) -> None:
-        device = self._check_params()
+        device = self.check_params()
         X = check_size(validate_data(self, as_array(X), dtype=np.float64, ensure_min_samples=2), "X")
         weight = check_sample_weight(sample_weight, len(X))
         X_std = None if X_std is None else _check_std(X_std, X)
@@ -242,7 +242,16 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         if condition.classes is not None:
             self.classes_ = condition.classes
 
-    def _check_params(self) -> torch.device:
+    def check_params(self) -> torch.device:
+        """Check the parameters; return the device.
+
+        Raises
+        ------
+        ImportError
+            Without zuko.
+        ValueError, TypeError
+            For a parameter that does not fit; the message names it.
+        """
         import_zuko()
         for name in ("n_transforms", "n_layers", "width", "batch_size"):
             check_number(name, getattr(self, name), numbers.Integral, 1)

@@ -156,8 +156,22 @@ class LatentPrior:
         if c is not None and isinstance(density, GaussianMixture) and density.n_features_in_ > n_components:
             return sample_given(density, c, seed)
         if isinstance(density, NormalizingFlow):
+            self._check_classes(density, c)
             return density.sample(n_samples, seed, self._decoded(c)).astype(np.float32)
         return self._by_class(density, c, n_samples, sample_prior, seed)
+
+    def _check_classes(self, flow: NormalizingFlow, c: np.ndarray | None) -> None:
+        """Refuse classes of the estimator that the flow has not seen, in its latest fit."""
+        if c is None or not isinstance(self.condition, Classes):
+            return
+        asked = self.condition.classes[c.any(axis=0)]
+        unseen = asked[~np.isin(asked, flow.classes_)].tolist()
+        if unseen:
+            raise ValueError(
+                f"Class {unseen[0]!r} had no rows to learn from: prior='flow' knows the classes of the latest fit or "
+                f"partial_fit, {flow.classes_.tolist()}. Pass y of these, or take prior='mixture', which keeps earlier "
+                "classes."
+            )
 
     def _by_class(
         self,

@@ -39,7 +39,8 @@ def fit_likelier(
     held_out, seen = order[:n_held_out], order[n_held_out:]
     if mixture.condition.classes is not None:
         assert c is not None
-        held_out = held_out[(c[held_out] > 0) @ c[seen].any(axis=0)]  # a class that was not seen has no density
+        known = (c[held_out] > 0) @ c[seen].any(axis=0)  # rows of classes that are among those seen
+        held_out, seen = held_out[known], np.concatenate([seen, held_out[~known]])
     if len(order) >= _FEWEST and len(held_out):
         drawn = codes[held_out].astype(np.float64)
         if drawn.ndim == 3:

@@ -28,6 +28,10 @@ def check_density(density: Any) -> None:
         return
     if is_flow(class_of(density)):
         import_zuko()
+        if getattr(density, "conditional", False) is not False:
+            raise ValueError(
+                f"density={density!r} is conditional on y, and rows are scored without y: set conditional=False."
+            )
     elif not _scores(density):
         raise TypeError(
             "density must be None, 'mixture', 'flow' or a density estimator with fit and score_samples, such as "

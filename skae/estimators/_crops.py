@@ -100,7 +100,7 @@ def read_crops(
         est,
         spec,
         x,
-        as_array(y)[first] if conditional else None,
+        np.asarray(as_array(y))[first] if conditional else None,
         goes_on=goes_on,
         reset=reset,
         X_target=None if translates else target,

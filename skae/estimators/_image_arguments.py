@@ -110,15 +110,16 @@ def _as_flat_codes(est: Any, maps: Any, size: tuple[int, int] | None, name: str)
         n, rest = divmod(width, n_positions)
         return not rest and (n == n_components or (module.bottleneck.ordered and 0 < n < n_components))
 
+    fewer = ", or the first channels of it" if module.bottleneck.ordered else ""
     if maps.ndim == 2 and size is not None:
         n_positions = math.prod(module.code_size(size))
         width = n_components * n_positions
         if not has_components(maps.shape[1], n_positions):
-            raise ValueError(f"{name} must have {width} columns for images of size {size}, got {maps.shape[1]}.")
+            raise ValueError(f"{name} must have {width} columns for images of size {size}{fewer}, got {maps.shape[1]}.")
     elif maps.ndim != 4 or not has_components(maps.shape[1]):
         raise ValueError(
             f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as transform "
-            f"returns it for a list, got the shape {tuple(maps.shape[-3:])}."
+            f"returns it for a list{fewer}, got the shape {tuple(maps.shape[-3:])}."
         )
     else:
         places = tuple(maps.shape[2:])

@@ -20,6 +20,7 @@ from .. import nn as networks
 from .. import noise as noises
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import step_axis_of
+from .._density.flow import NormalizingFlow
 from .._density.prior import check_prior, class_of
 from .._training.callbacks import SCHEDULES, check_callbacks
 from .._utils.checks import check_choice, check_device, check_number
@@ -152,6 +153,10 @@ def is_share(n_components: Any) -> bool:
 def _check_n_components(n_components: Any, bottleneck: bottlenecks.Bottleneck) -> None:
     if is_share(n_components) and bottleneck.ordered:
         return
+    if bottleneck.ordered and isinstance(n_components, float | np.floating):
+        raise ValueError(
+            f"n_components must be an int of at least 1, or a share of the variance in (0, 1), got {n_components!r}."
+        )
     if n_components is None or isinstance(n_components, str) or is_share(n_components):
         order = " A share of the variance needs components in order of importance: bottleneck='nested'."
         order *= is_share(n_components)
@@ -196,8 +201,15 @@ def find_prior(est: Any) -> Any:
     if own and (prior is None or isinstance(prior, str)):
         raise ValueError(without_part(f"prior__{next(iter(own))}", "prior", prior))
     if isinstance(prior, type):
-        return build(prior, {}, own, "prior")
-    return clone(prior).set_params(**own) if own else prior
+        prior = build(prior, {}, own, "prior")
+    elif own:
+        prior = clone(prior).set_params(**own)
+    if isinstance(prior, NormalizingFlow):  # rather than after the training of the network
+        try:
+            prior.check_params()
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"prior={prior!r}: {error}") from error
+    return prior
 
 
 def find_network(module: Any) -> Any:

@@ -7,13 +7,27 @@ from sklearn.mixture import GaussianMixture
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, VAEGenerator
-from skae._data.targets import NO_CONDITION, Targets
+from skae._data.targets import NO_CONDITION, Classes, Targets
 from skae._density.latent_prior import LatentPrior
+from skae._density.likelier import fit_likelier
 from skae._density.mixture import log_density_given
 from skae.density import NormalizingFlow
 
 FAST = {"max_epochs": 1, "random_state": 0, "module__hidden_layer_sizes": (8,)}
 SMALL = {"prior__n_transforms": 1, "prior__width": 8, "prior__max_epochs": 2}
+
+
+class _Unlikely(LatentPrior):
+    """A density by which every row is less likely than by any other."""
+
+    def __init__(self, condition):
+        super().__init__("mixture", condition)
+
+    def fit(self, *args):
+        return None
+
+    def log_density(self, density, codes, c):
+        return np.full(len(codes), -np.inf)
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +127,41 @@ def test_unknown_parameters_of_the_flow_are_refused(table):
 
 
 def test_errors_of_the_fit_name_the_prior(table):
-    with pytest.raises(ValueError, match=r"prior=.*NormalizingFlow.*could not be fitted .* lr == 0"):
-        VAEGenerator(2, prior="flow", prior__lr=0, **FAST).fit(table[0])
+    with pytest.raises(ValueError, match=r"prior=GaussianMixture.*could not be fitted to the codes of 200 rows"):
+        AutoencoderTransformer(2, prior=GaussianMixture(201), **FAST).fit(table[0])
+
+
+@pytest.mark.parametrize("params", [{"prior__lr": 0}, {"prior": NormalizingFlow(lr=0)}])
+def test_parameters_of_the_flow_are_refused_before_training(params, table, monkeypatch):
+    monkeypatch.setattr("skae.estimators._base.train", lambda *args, **kwargs: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"prior=NormalizingFlow\(lr=0\): lr == 0, must be > 0"):
+        VAEGenerator(2, **{"prior": "flow"} | params, **FAST).fit(table[0])
+
+
+def test_classes_that_the_latest_rows_lack_are_refused_by_name(table):
+    X, y = table
+    vae = VAEGenerator(2, prior="flow", conditional=True, **SMALL, **FAST).partial_fit(X, y)
+    vae.partial_fit(X[y > 0], y[y > 0])
+    assert vae.sample(y=[1, 2], random_state=0).shape == (2, 5)
+    for asked in ({"y": 0}, {"n_samples": 50}):
+        with pytest.raises(ValueError, match=r"Class 0 had no rows to learn from: prior='flow' knows .*, \[1, 2\]"):
+            vae.sample(random_state=0, **asked)
+
+
+def test_auto_knows_every_class(table):
+    X, y = table
+    y = np.where(np.arange(len(y)) == 7, 3, y)  # a class of one row
+    condition = Classes(y)
+    seed = next(seed for seed in range(100) if 7 in np.random.default_rng(seed).permutation(len(y))[:20])  # to hold out
+    prior = LatentPrior(NormalizingFlow(1, 1, 4, max_epochs=0), condition)
+    found = fit_likelier(_Unlikely(condition), prior, X, condition.one_hot(y), None, seed, None)
+    assert found.classes_.tolist() == [0, 1, 2, 3]
 
 
 def test_outlier_detector_takes_flows(table):
     X, _ = table
+    with pytest.raises(ValueError, match="is conditional on y, and rows are scored without y: set conditional=False"):
+        OutlierDetector(density=NormalizingFlow(conditional=True)).fit(X)
     flow = NormalizingFlow(1, 1, 8, max_epochs=2)
     for density in (flow, "flow"):
         detector = OutlierDetector(

@@ -271,6 +271,9 @@ def test_prefixes_of_spatial_codes_are_channels():
     np.testing.assert_array_equal(est.inverse_transform(flat, size=9), est.inverse_transform(padded[2][None], size=9))
     with pytest.raises(ValueError, match="must have 36 columns for images of size"):
         est.inverse_transform(flat[:, :-1], size=9)
+    for z in (maps[2][None].repeat(2, axis=1), np.zeros((1, 45))):
+        with pytest.raises(ValueError, match="or the first channels of it, got"):
+            est.inverse_transform(z, size=9)
     whole = conv(module__dense=False).fit(images(6, 5))
     with pytest.raises(ValueError, match="or the first of them, a multiple of 4, got 6"):
         whole.inverse_transform(np.zeros((1, 6)))
@@ -367,8 +370,9 @@ def test_where_a_share_is_no_number_of_components(seeded):
         ae(module=MLP((6,), 4)).set_params(n_components=0.9).fit(table())
     with pytest.raises(TypeError, match=r"got 0\.9\. A share of the variance needs .*: bottleneck='nested'"):
         ae().set_params(n_components=0.9, bottleneck=None).fit(table())
-    with pytest.raises(TypeError, match="n_components must be an instance of"):
-        ae().set_params(n_components=1.5).fit(table())
+    for value in (1.5, 1.0, 0.0, np.float32(2)):
+        with pytest.raises(ValueError, match=r"an int of at least 1, or a share of the variance in \(0, 1\), got"):
+            ae().set_params(n_components=value).fit(table())
 
 
 @pytest.mark.parametrize(
