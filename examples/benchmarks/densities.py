@@ -65,8 +65,9 @@ def compare(args, name, vae, A, B, features, side):
     for prior in ("mixture", "flow"):
         for critic in (None, "patch"):
             # No more epochs: the density is fitted, and the decoder criticized, from the weights that stand.
+            brief = {"critic__max_epochs": args.critic_epochs} if critic and args.critic_epochs else {}
             other = VAEGenerator(**vae.get_params()).set_params(
-                prior=prior, critic=critic, warm_start=True, max_epochs=0
+                prior=prior, critic=critic, warm_start=True, max_epochs=0, **brief
             )
             other.__dict__ |= {key: value for key, value in vars(vae).items() if key.endswith("_")}
             _, seconds = stopwatch(other.fit, A)
@@ -212,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="+", choices=["mnist", "conditional", "photographs", "tables", "seeds"])
     parser.add_argument("--data", help="an .npz file: X and y of MNIST, or photographs as X")
     parser.add_argument("--epochs", type=int, help="in place of the usual number")
+    parser.add_argument("--critic-epochs", type=int, help="of the critic, in place of the usual number")
     parser.add_argument("--pictures", help="a folder to save samples in")
     arguments = parser.parse_args()
     for what in arguments.what:
