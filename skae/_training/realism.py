@@ -29,10 +29,9 @@ class Realism:
               \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
 
     The Fréchet distance d is that of `RandomFeatures` of held-out samples x from those of their reconstructions,
-    decoded from the posterior q, weighted as they are, and from those of samples from the prior p; without a prior it
-    is the first of the two alone. Where the squared error
-    of reconstructions exceeds that before the phase by more than the tolerance t, the distance grows in proportion. All
-    calls have the same samples, codes and features.
+    decoded from the posterior q, which have the same weights, and from those of samples from the prior p; without a
+    prior the first stands alone. Where the squared error of reconstructions exceeds that before the phase by more than
+    the tolerance t, the distance grows in proportion. All calls have the same samples, codes and features.
 
     Parameters
     ----------
