@@ -15,12 +15,15 @@ from skorch.history import History
 
 import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator, metrics
-from skae._data.batches import Batch
+from skae._data.batches import Batch, InMemoryDataset
 from skae._density.frechet import frechet
 from skae._module.halves import decoder_weights
-from skae._training.adversarial import AdversarialStep
-from skae._training.realism import KeepMostReal, RandomFeatures
+from skae._training import realism as realism_module
+from skae._training.adversarial import AdversarialStep, _weights_of
+from skae._training.net import AutoencoderNet
+from skae._training.realism import KeepMostReal, RandomFeatures, Realism
 from skae.critics import Critic, Dense, Patch
+from skae.losses import Mixed, NegativeBinomial
 
 TINY = {"max_epochs": 2, "random_state": 0, "module__channels": (4,), "module__hidden_layer_sizes": (16,)}
 BRIEF = {"critic__max_epochs": 2, "critic__channels": (4, 8)}
@@ -39,6 +42,16 @@ def pair(images):
     """A generator without a critic, and the same with one."""
     plain = VAEGenerator(4, **GENERATOR).fit(images)
     return plain, clone(plain).set_params(critic="patch", critic__tolerance=10, **BRIEF).fit(images)
+
+
+def spied(init, made):
+    """Return a constructor that also keeps what it has made."""
+
+    def keep(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        made.append(self)
+
+    return keep
 
 
 def state(estimator):
@@ -102,6 +115,31 @@ def test_scale_of_likelihood_is_that_of_the_new_decoder(pair, images):
     assert float(sharp.module_.loss.current_scale) == pytest.approx(error, rel=0.05)
 
 
+def test_every_block_of_a_table_estimates_its_scale_anew():
+    torch.manual_seed(0)
+    raw, x = torch.zeros(300, 6), torch.rand(300, 6)
+    x[:, 3:5], x[:, 5] = torch.eye(2)[torch.arange(300) % 2], torch.arange(300) % 7
+    loss = Mixed([("gaussian", [0, 1]), ("laplace", [2]), ("categorical", [3, 4]), (NegativeBinomial(), [5])])
+    loss.setup(1, (6,))
+    loss.set_units(torch.tensor([1.0, 1, 2, 0.5, 0.5, 3]), torch.tensor([1.0, 2, 4, 0.5, 0.5, 2]))
+    loss.init_from(raw + torch.randn(300, 6), x)
+    start = loss.blocks[-1].loss.current_dispersion.item()
+    loss.refit_scale(raw, x)
+    gaussian, laplace = (block.loss.current_scale for block in loss.blocks[:2])
+    standard = (x - torch.tensor([1.0, 1, 2, 0.5, 0.5, 3])) / torch.tensor([1.0, 2, 4, 0.5, 0.5, 2])
+    torch.testing.assert_close(gaussian, standard[:, :2].square().mean(0).sqrt())
+    torch.testing.assert_close(laplace, standard[:, 2:3].abs().mean(0))
+    assert loss.blocks[-1].loss.current_dispersion.item() != pytest.approx(start, rel=1e-3)
+
+
+def test_dispersion_is_estimated_anew():
+    x = torch.poisson(torch.distributions.Gamma(2.0, torch.full((4000, 1), 0.5)).sample())
+    loss = NegativeBinomial()
+    loss.setup(1, (1,))
+    loss.refit_scale(torch.full((4000, 1), 4.0).log(), x)
+    assert loss.current_dispersion.item() == pytest.approx(0.5, rel=0.15)
+
+
 # ------------------------------------------------------------------ the step
 
 
@@ -133,13 +171,29 @@ def test_weight_of_2_is_a_row_twice_to_both_players():
         step.critic_optimizer = torch.optim.SGD(critic.parameters(), 0.1)
         batch = Batch.of(x[rows], None, weight, None)
         made = decoder(z[rows])
-        step._train_critic(batch, made.detach(), None)
-        loss = step._train_decoder(batch, made, None)
+        step._train_critic(batch, made.detach(), None, weight)
+        loss = step._train_decoder(batch, made, None, weight)
         return torch.cat([critic.eval()(x)[-1].flatten(), loss[None]])
 
     x, z = torch.randn(2, 3), torch.randn(2, 2)
-    z[1] = z[0]  # scores of decoded rows are not weighted
     torch.testing.assert_close(trained([0, 1, 1], None), trained([0, 1], torch.tensor([2 / 3, 4 / 3])))
+
+
+def test_draws_of_the_prior_weigh_1():
+    batch = Batch.of(torch.zeros(2, 3), None, torch.tensor([0.5, 1.5]), None)
+    assert _weights_of(batch, 4).tolist() == [0.5, 1.5, 1, 1]
+    assert _weights_of(Batch.of(torch.zeros(2, 3), None, None, None), 4) is None
+
+
+@pytest.mark.parametrize("batching", [{"iterator_train__batch_size": 16, "iterator_train__drop_last": True}, {}])
+def test_learning_rates_fall_to_0_at_the_last_step(images, batching, monkeypatch):
+    steps = []
+    monkeypatch.setattr(AdversarialStep, "__init__", spied(AdversarialStep.__init__, steps))
+    rows = images.reshape(len(images), -1)[:130]
+    VAEGenerator(2, critic=Dense(4, max_epochs=2), iterator_valid__batch_size=7, **batching, **ROWS).fit(rows)
+    (step,) = steps
+    assert step.schedules[0].last_epoch == step.schedules[0].total_iters >= 2
+    assert step.optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("critic", [Patch((4, 8)), Dense(16)])
@@ -181,6 +235,42 @@ def test_random_features_are_the_same_at_every_call(shape):
     found = [RandomFeatures(shape, torch.tensor(0.0), torch.tensor(1.0)).of([x[:4], x[4:]]) for _ in range(2)]
     np.testing.assert_array_equal(*found)
     assert found[0].std(axis=0).max() > 0
+
+
+class Perfect(torch.nn.Module):
+    """Reconstructs what it was given."""
+
+    def decode(self, z):
+        return z
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_distance_of_perfect_reconstructions_is_0(weighted, monkeypatch):
+    monkeypatch.setattr(realism_module, "draw_codes", lambda module, u: u)
+    monkeypatch.setattr(realism_module, "decode_codes", lambda module, z, c, like: z)
+    x = torch.randn(60, 5) + torch.arange(60)[:, None]
+    rows = InMemoryDataset(x, None, torch.linspace(0.1, 1.9, 60) if weighted else None)
+    net = SimpleNamespace(device="cpu", module_=None, get_iterator=lambda rows, training: [rows[:]])
+    assert Realism(net, rows, None, 0.5)(None) == pytest.approx(0, abs=1e-6)
+
+
+def test_sorted_rows_are_all_compared(monkeypatch):
+    made = []
+    monkeypatch.setattr(Realism, "__init__", spied(Realism.__init__, made))
+    x = np.sort(np.random.default_rng(0).normal(size=(7_000, 3)), axis=0)
+    params = ROWS | {"max_epochs": 0, "early_stopping": False}
+    VAEGenerator(2, critic=Dense(4, max_epochs=0), **params).fit(x)
+    assert len(made[0].samples()) == 5_000
+    assert made[0].samples().mean(0).abs().max() < 0.01
+
+
+def test_few_rows_held_out_are_not_compared_with(images, monkeypatch):
+    made = []
+    monkeypatch.setattr(Realism, "__init__", spied(Realism.__init__, made))
+    for n in (9, 10):
+        rows = images.reshape(len(images), -1)
+        VAEGenerator(2, critic=Dense(4, max_epochs=0), **ROWS | {"max_epochs": 0}).fit(rows, X_val=rows[:n])
+    assert [len(realism.samples()) for realism in made] == [200, 10]
 
 
 class Falling:
@@ -264,8 +354,9 @@ class Mine(Critic):
 
 def test_users_own_critic(images):
     assert len(ConvAutoencoder(3, critic=Mine(), **TINY).fit(images).critic_curve_) == 2
-    with pytest.raises(NotImplementedError, match="Critic does not define layers"):
-        ConvAutoencoder(3, critic=Critic(), **TINY).fit(images)
+    for critic in (Critic, Critic()):
+        with pytest.raises(TypeError, match=r"critic=Critic has no network: take 'patch', 'dense'.*layers"):
+            ConvAutoencoder(3, critic=critic, **TINY).fit(images)
 
 
 # ------------------------------------------------------------------ other data, other parts
@@ -339,7 +430,13 @@ def test_errors_come_before_training(params, message):
         VAEGenerator(2, **params, **ROWS).fit(X)
 
 
-def test_decoder_without_weights_of_its_own():
+@pytest.mark.parametrize("module", ["gru", "tcn"])
+def test_sequences_have_no_critic(module):
+    with pytest.raises(ValueError, match=r"critic=Dense does not work with module=\w+, which reads sequences"):
+        VAEGenerator(2, module=module, critic="dense").fit(np.zeros((20, 5, 2)))
+
+
+def test_decoder_without_weights_of_its_own(monkeypatch):
     class Tied(torch.nn.Module):
         def __init__(self, input_shape, n_components):
             super().__init__()
@@ -352,6 +449,7 @@ def test_decoder_without_weights_of_its_own():
             return z @ self.weight.T
 
     X = np.random.default_rng(0).normal(size=(40, 4))
+    monkeypatch.setattr(AutoencoderNet, "train_rows", lambda *args: 1 / 0)  # the error comes before
     with pytest.raises(ValueError, match="Tied has none"):
         VAEGenerator(2, module=Tied, bottleneck="identity", critic="dense", max_epochs=1).fit(X)
 

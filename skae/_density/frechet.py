@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 
-def frechet(F: np.ndarray, G: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Return the squared distance of the Gaussians fitted to ``F`` (n, d), with a ``weight`` of each row, and ``G``."""
+def frechet(
+    F: np.ndarray, G: np.ndarray, weight: np.ndarray | None = None, weight_other: np.ndarray | None = None
+) -> float:
+    """Return the squared distance of the Gaussians fitted to ``F`` (n, d) and ``G``, by the weights of their rows."""
     mean, root = _mean_and_root(F, weight)
-    mean_other, root_other = _mean_and_root(G, None)
+    mean_other, root_other = _mean_and_root(G, weight_other)
     shift = mean - mean_other
     # The trace of (C C')^½ is the sum of the singular values of R R'ᵀ where C = RᵀR and C' = R'ᵀR'. Square roots of
     # eigenvalues of C C' would be less precise: a rounding error of 1e-16 becomes 1e-8 where one of them is 0.

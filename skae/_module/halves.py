@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
 import torch
@@ -10,8 +9,6 @@ from torch import Tensor, nn
 
 from .._data.batches import Batch
 from .autoencoder import Autoencoder
-
-_SOME = 5_000  # samples that a scale is estimated from
 
 
 @torch.no_grad()
@@ -55,10 +52,10 @@ def decoder_weights(module: Autoencoder, u: Tensor, c: Tensor | None) -> list[nn
 
 @torch.no_grad()
 def refit_scale(module: Autoencoder, batches: Iterable[Batch]) -> None:
-    """Let a likelihood estimate its scale anew from some samples, for a decoder that has changed."""
+    """Let a likelihood estimate its scale anew from samples, for a decoder that has changed."""
     made: list[Tensor] = []
     targets: list[Tensor] = []
-    for batch in itertools.takewhile(lambda _: sum(len(raw) for raw in made) < _SOME, batches):
+    for batch in batches:
         made.append(module._decode(draw_codes(module, batch.u), None, batch.condition, module._size_of(batch.u)))
         targets.append(batch.y)
     module.loss.refit_scale(torch.cat(made), torch.cat(targets))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LinearLR
 
 from .._data.batches import Batch
-from .._module.halves import decode_codes, draw_codes
+from .._module.halves import decode_codes, decoder_weights, draw_codes
+from .._utils.rng import COMMON_SEED, Stream
 
 _BETAS = (0.0, 0.9)  # momentum makes two players that follow each other overshoot
 _LEAST = 1e-12  # variance of a layer
@@ -29,6 +31,33 @@ class Draws(NamedTuple):
         """Return ``n`` of them, drawn from torch's global generator."""
         index = torch.randint(len(self.codes), (n,), device=self.codes.device)
         return Draws(self.codes[index], None if self.condition is None else self.condition[index])
+
+
+def weights_to_train(net: Any, critic: Any, batch: Batch) -> list[Any]:
+    """Return the weights that a phase with ``critic`` trains, found by the samples of a ``batch``.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    found = decoder_weights(net.module_, batch.u, batch.condition)
+    if not found:
+        raise ValueError(
+            f"critic={type(critic).__name__} trains the weights that samples are decoded with and codes do not depend "
+            f"on, and {type(net.module_.network).__name__} has none: give its decoder weights of its own, or set "
+            "critic=None."
+        )
+    return found
+
+
+def check_decoder(net: Any, critic: Any, rows: Any) -> None:
+    """Raise the error of `weights_to_train` before training, and change nothing."""
+    was_training = net.module_.training
+    net.set_training(False)
+    with Stream(COMMON_SEED, net.device):
+        weights_to_train(net, critic, rows.at(np.arange(1))[:])
+    net.set_training(was_training)
 
 
 class AdversarialStep:
@@ -74,23 +103,23 @@ class AdversarialStep:
                 drawn = self.draws.some(n_drawn)
                 codes = torch.cat([codes, drawn.codes])
                 c = None if c is None or drawn.condition is None else torch.cat([c, drawn.condition])
-        made = decode_codes(module, codes, c, u)
-        self._train_critic(batch, made.detach(), c)
-        loss = self._train_decoder(pairs, made, c)
+        made, weight = decode_codes(module, codes, c, u), _weights_of(pairs, len(codes))
+        self._train_critic(batch, made.detach(), c, weight)
+        loss = self._train_decoder(pairs, made, c, weight)
         for schedule in self.schedules:
             schedule.step()
         return {"loss": loss, "y_pred": made[:n]}
 
-    def _train_critic(self, batch: Batch, made: Tensor, c: Tensor | None) -> None:
+    def _train_critic(self, batch: Batch, made: Tensor, c: Tensor | None, weight: Tensor | None) -> None:
         """Raise the scores of the whole batch and lower those of what was ``made``, under the conditions ``c``."""
         n, c_real = len(batch.y), batch.condition
         c = None if c is None or c_real is None else torch.cat([c_real, c])
         scores = self.critic.train()(torch.cat([batch.y, made]), c)[-1].flatten(1)
         real = (1 - scores[:n]).relu().mean(1)
-        loss = _mean(real, batch.weight) + (1 + scores[n:]).relu().mean()
+        loss = _mean(real, batch.weight) + _mean((1 + scores[n:]).relu().mean(1), weight)
         _update(self.critic_optimizer, list(self.critic.parameters()), loss)
 
-    def _train_decoder(self, pairs: Batch, made: Tensor, c: Tensor | None) -> Tensor:
+    def _train_decoder(self, pairs: Batch, made: Tensor, c: Tensor | None, weight: Tensor | None) -> Tensor:
         """Train the decoder on what it ``made``, the reconstructions of ``pairs`` before others; return its loss."""
         critic, n = self.critic.eval(), len(pairs.y)
         with torch.no_grad():
@@ -101,13 +130,23 @@ class AdversarialStep:
         for h, h_made in zip(hidden, hidden_made, strict=True):
             distance = (h_made[:n] - h).square().flatten(1).mean(1)
             loss = loss + critic.features / h.var().clamp(min=_LEAST) * _mean(distance, pairs.weight)
-        loss = loss - critic.adversarial * scores.mean()
+        loss = loss - critic.adversarial * _mean(scores.flatten(1).mean(1), weight)
         _update(self.optimizer, self.decoder, loss)
         return loss.detach()
 
 
 def _first(batch: Batch, n: int) -> Batch:
     return Batch.of(*(None if t is None else t[:n] for t in batch.tensors()))  # type: ignore[arg-type]
+
+
+def _weights_of(pairs: Batch, n: int) -> Tensor | None:
+    """Return the weights of ``n`` decoded samples: of reconstructions those of ``pairs``, of draws from the prior 1.
+
+    The prior follows the weights by itself.
+    """
+    if pairs.weight is None:
+        return None
+    return torch.cat([pairs.weight, pairs.weight.new_ones(n - len(pairs.weight))])
 
 
 def _mean(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._data.batches import Batch
 from .._density.frechet import frechet
 from .._module.halves import decode_codes, draw_codes
 from .._utils.rng import COMMON_SEED, Stream
 from .adversarial import Draws
 from .base_callback import BaseCallback, StopTraining
 from .net import AutoencoderNet
+from .some_rows import SOME, some_batches
 
-_MOST = 5000  # held-out samples, and draws
-_DRAWS, _LEAST = 4, 500  # draws for each held-out sample, and at least
+_DRAWS, _LEAST = 4, 500  # from the prior for each held-out sample, and at least
 _FEATURES = 64
 
 
@@ -31,29 +29,27 @@ class Realism:
               \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
 
     The Fréchet distance d is that of `RandomFeatures` of held-out samples x from those of their reconstructions,
-    decoded from the posterior q, and from those of samples from the prior p, if there is one. Where the squared error
-    of reconstructions exceeds that before the phase by more than the tolerance t, the distance grows in proportion. All
-    calls have the same samples, codes and features.
+    decoded from the posterior q, which have the same weights, and from those of samples from the prior p; without a
+    prior the first stands alone. Where the squared error of reconstructions exceeds that before the phase by more than
+    the tolerance t, the distance grows in proportion. All calls have the same samples, codes and features.
 
     Parameters
     ----------
     net : AutoencoderNet
         Before the phase.
-    batches : iterable of Batch
-        Held-out samples, of which at most 5,000 are used.
+    rows : dataset of the engine's
+        Held-out samples, of which about 5,000 are used, see `some_batches`.
     draws : Draws or None
         Codes from the prior.
     tolerance : float
     """
 
-    def __init__(self, net: Any, batches: Any, draws: Draws | None, tolerance: float) -> None:
+    def __init__(self, net: Any, rows: Any, draws: Draws | None, tolerance: float) -> None:
         self.tolerance = tolerance
-        self.parts: list[tuple[Batch, Tensor]] = []
         with Stream(COMMON_SEED, net.device):
-            for batch in itertools.takewhile(lambda _: self._n_rows() < _MOST, batches):
-                self.parts.append((batch, draw_codes(net.module_, batch.u)))
+            self.parts = [(batch, draw_codes(net.module_, batch.u)) for batch in some_batches(net, rows)]
         real = self.samples()
-        n_draws = min(max(_DRAWS * len(real), _LEAST), _MOST)
+        n_draws = min(max(_DRAWS * len(real), _LEAST), SOME)
         self.draws = None if draws is None else draws.first(n_draws)
         weights = [batch.weight for batch, _ in self.parts if batch.weight is not None]
         self.weight = torch.cat(weights).double().cpu().numpy() if weights else None
@@ -65,25 +61,19 @@ class Realism:
         """Return the held-out samples, in the units of the loss."""
         return torch.cat([batch.y for batch, _ in self.parts])
 
-    def inputs(self) -> tuple[Tensor, Tensor | None]:
-        """Return some of them as the encoder sees them, and their conditions."""
-        batch, _ = self.parts[0]
-        return batch.u, batch.condition
-
-    def _n_rows(self) -> int:
-        return sum(len(codes) for _, codes in self.parts)
-
     @torch.no_grad()
     def __call__(self, module: Any) -> float:
         """Return the distance for a module in evaluation mode; infinite if its output is not finite."""
         found = [self.features.of(self._reconstructions(module))]
         like = self.parts[0][0].u
         if self.draws is not None:
-            pairs = zip(*(_pieces(A, len(self.draws.codes)) for A in self.draws), strict=True)
-            found.append(self.features.of(decode_codes(module, z, c, like) for z, c in pairs))
+            pieces = zip(*(_pieces(A, len(self.draws.codes)) for A in self.draws), strict=True)
+            found.append(self.features.of(decode_codes(module, z, c, like) for z, c in pieces))
         if not all(np.isfinite(G).all() for G in found):
             return math.inf
-        distance = sum(frechet(self.real, G, self.weight) for G in found) / len(found)
+        weights = self.weight, None  # of reconstructions those of their samples; the prior follows weights by itself
+        pairs = zip(found, weights, strict=False)
+        distance = sum(frechet(self.real, G, self.weight, w) for G, w in pairs) / len(found)
         return distance * max(1.0, self._error(module) / ((1 + self.tolerance) * self.error))
 
     def _reconstructions(self, module: Any) -> Any:

@@ -33,10 +33,12 @@ class Critic(Component):
     .. math:: \tfrac12 \left(d(x, \hat x_q) + d(x, \hat x_p)\right)
               \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
 
-    Here d is the Fréchet distance of held-out samples x from their reconstructions (q), and from samples of the prior
-    (p), in features of a network of fixed random weights: two convolutions and the means of their output over
-    quarters of the image, or two dense layers. Where the held-out squared error has grown by more than the tolerance t,
-    the distance grows with it. The critic takes no part in it.
+    Here d is the Fréchet distance of held-out samples x from their reconstructions (q), which have the same weights,
+    and from samples of the prior (p), in features of a network of fixed random weights: two convolutions and the means
+    of their output over quarters of the image, or two dense layers. Without a prior the mean of the two is the first
+    alone. Where the held-out squared error has grown by more than the tolerance t, the distance grows with it. The
+    critic takes no part in it. At most about 5,000 samples are compared, and training samples where fewer than 10 are
+    held out.
 
     A subclass defines `layers`, and lists these parameters in its constructor. All layers with weights are to be
     spectrally normalized (Miyato et al., 2018), so that D is no steeper than a distance: `normalized` does it.

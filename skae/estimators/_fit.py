@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .._data.batches import BatchIterator, row_numbers
+from .._training.adversarial import check_decoder
 from .._training.callbacks import Evidence, FiniteLoss, KeepBest, significantly_above
 from .._training.checkpoint import Checkpoint
 from .._training.net import AutoencoderNet
@@ -41,6 +42,11 @@ class Outcome(NamedTuple):
     evidence: Evidence | None  # where one training does not decide whether it has improved on its start
     rows: Any  # that were trained on
     held_out: Any  # validation samples as they are, None without validation
+    n_batches: int  # of an epoch
+
+    def measured(self, least: int) -> Any:
+        """Return the rows that something is measured on: those held out, or, if fewer than ``least``, the others."""
+        return self.rows if self.held_out is None or len(self.held_out) < least else self.held_out
 
 
 class _Plan(NamedTuple):
@@ -122,6 +128,8 @@ def _train_once(
         dataset = training_data(net, data, plan.training)
     # What was trained before is not bettered by chance.
     trust_start = initialize(net, data, dataset, rng) if earlier is None else False
+    if spec.critic is not None:
+        check_decoder(net, spec.critic, dataset)
     with threads_for(0):
         if earlier is not None:
             continue_from(net, earlier)
@@ -155,6 +163,7 @@ def _train_once(
         evidence=keep.__dict__.pop("evidence_", None),
         rows=dataset,
         held_out=held_out,
+        n_batches=plan.n_batches,
     )
 
 

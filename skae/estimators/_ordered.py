@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
-import torch
 
-from .._data.batches import InMemoryDataset
 from .._module.prefixes import explained_by_prefixes
+from .._training.some_rows import some_batches
 from .._training.truncation import truncated_net
 from .._utils.threads import threads_for
 from ._fit import Outcome
@@ -24,23 +20,10 @@ def explained_shares(outcome: Outcome, *, one_epoch: bool) -> np.ndarray | None:
     net, module = outcome.net, outcome.net.module_
     if not module.bottleneck.ordered:
         return None
-    rows = outcome.rows if outcome.held_out is None or len(outcome.held_out) < 2 else outcome.held_out
+    rows = outcome.measured(least=2)
     n = max(2, min(len(rows), _MOST_DECODED // module.n_components, *([_MOST_ROWS_OF_EPOCH] if one_epoch else [])))
     with threads_for(module.n_multiplications * min(n, net.batch_size)):
-        return explained_by_prefixes(module, _some_batches(net, rows, n))
-
-
-def _some_batches(net: Any, rows: Any, n: int) -> Iterator[Any]:
-    """Yield batches of about ``n`` of the rows, evenly spaced where they are in memory."""
-    if isinstance(rows, InMemoryDataset) and n < len(rows):
-        places = torch.arange(n, device=rows.u.device) * len(rows) // n
-        yield from (rows[part] for part in places.split(net.batch_size))
-        return
-    for batch in net.get_iterator(rows, training=False):
-        yield batch
-        n -= len(batch.u)
-        if n <= 0:
-            return
+        return explained_by_prefixes(module, some_batches(net, rows, n))
 
 
 def smallest(outcome: Outcome, shares: np.ndarray, share: float) -> tuple[Outcome, np.ndarray]:

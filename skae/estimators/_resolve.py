@@ -117,6 +117,11 @@ def resolve_parameters(est: Any) -> ModelSpec:
 
 def _find_critic(est: Any, own: dict[str, Any]) -> critics.Critic:
     critic = resolve("critic", est.critic, critics, critics.Critic, own)
+    if type(critic).layers is critics.Critic.layers:
+        raise TypeError(
+            f"critic={type(critic).__name__} has no network: take 'patch', 'dense', or a subclass of Critic that "
+            "defines layers(target_shape, n_conditions)."
+        )
     critic.setup(int(est.n_components))  # which checks its parameters
     return critic
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._module.halves import decoder_weights, refit_scale
-from .._training.adversarial import AdversarialStep, Draws
+from .._module.halves import refit_scale
+from .._training.adversarial import AdversarialStep, Draws, weights_to_train
 from .._training.realism import KeepMostReal, Realism
 from .._training.reports import verbosity_callbacks
+from .._training.some_rows import some_batches
 from .._utils.threads import threads_for
 from ._fit import Outcome
 from ._fit_data import FitData
@@ -19,6 +20,7 @@ from ._ordered import explained_shares
 from ._resolve import ModelSpec
 
 _BATCHES, _EPOCHS = 1_500, (1, 50)  # max_epochs="auto"
+_LEAST = 10  # rows held out that distances are measured on: of fewer, features have no covariance worth the name
 _POOL = (2**9, 2**13)  # codes from the prior, at least and at most
 _POOL_VALUES = 2**23
 
@@ -29,10 +31,16 @@ def check_critic(spec: ModelSpec, data: FitData) -> None:
     if critic is None:
         return
     name = f"critic={type(critic).__name__}"
-    if spec.missing or spec.reads_padding:
+    if spec.missing:
         raise ValueError(
-            f"{name} needs samples whose values are all known, and a network that reads no padding: fill missing "
-            "values in and set missing='error', or set critic=None."
+            f"{name} needs samples whose values are all known: fill missing values in and set missing='error', or set "
+            "critic=None."
+        )
+    if spec.reads_padding:
+        network = getattr(spec.network, "__name__", type(spec.network).__name__)
+        raise ValueError(
+            f"{name} does not work with module={network}, which reads sequences of any lengths: a critic would take "
+            "their padding for values. Set critic=None, or take a network that reads no padding, such as module='mlp'."
         )
     if any(loss.sums_to_one for loss, _ in spec.loss.by_columns()):
         raise ValueError(
@@ -48,23 +56,15 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     ``est`` is fitted, as far as codes are drawn from its prior. Its decoder stays as it is where no epoch is better.
     """
     net, module = outcome.net, outcome.net.module_
-    held_out = outcome.rows if outcome.held_out is None else outcome.held_out
     draws = _draws(est, net, len(outcome.rows))
-    realism = Realism(net, net.get_iterator(held_out), draws, critic.tolerance)
-    real, (u, c) = realism.samples(), realism.inputs()
+    realism = Realism(net, outcome.measured(_LEAST), draws, critic.tolerance)
+    real = realism.samples()
     with net.stream:
         critic.setup(module.n_components, module.target_shape, module.n_conditions)
         critic.init_from(real)
-        decoder = decoder_weights(module, u, c)
+        decoder = weights_to_train(net, critic, realism.parts[0][0])
     critic.to(net.device)
-    if not decoder:
-        raise ValueError(
-            f"critic={type(critic).__name__} trains the weights that samples are decoded with and codes do not depend "
-            f"on, and {type(module.network).__name__} has none: give its decoder weights of its own, or set "
-            "critic=None."
-        )
-    keep = KeepMostReal(realism, decoder)
-    n_batches = len(net.get_iterator(outcome.rows))
+    keep, n_batches = KeepMostReal(realism, decoder), outcome.n_batches
     epochs = _n_epochs(critic.max_epochs, n_batches)
     step = AdversarialStep(net, critic, decoder, draws, realism.error, epochs * n_batches)
     callbacks = [("keep_most_real", keep), *verbosity_callbacks(int(est.verbose), epochs)]
@@ -73,7 +73,7 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     fitted: dict[str, Any] = {"critic_curve_": keep.curve_}
     if np.argmin(keep.curve_) > 0:
         with net.stream:
-            refit_scale(module, net.get_iterator(outcome.rows))
+            refit_scale(module, some_batches(net, outcome.rows))
         shares = explained_shares(outcome, one_epoch=False)
         fitted |= {} if shares is None else {"explained_variance_ratio_": np.diff(shares, prepend=0.0)}
     return fitted

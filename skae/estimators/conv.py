@@ -79,7 +79,7 @@ default='squared_error'
     critic : {'patch', 'dense'}, class or object of `skae.critics`, default=None
         A network that the decoder is trained against in a second phase: 'patch' for images, 'dense' for rows.
         Reconstructions and samples become sharper, at a larger squared error. Codes and prior stay those of the model
-        without it. Not for `partial_fit`, nor with missing values.
+        without it. Not for `partial_fit`, with missing values, or for networks of sequences (``'gru'``, ``'tcn'``).
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
@@ -169,6 +169,7 @@ default='squared_error'
     critic_curve_ : list of float
         With a critic the distance of decoded from held-out samples, as `skae.critics.Critic` defines it: before the
         second phase, then after each of its epochs. The decoder of the smallest is kept, be it the first.
+        Training samples take the place of held-out ones where there are fewer than 10 of these.
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
     layout_ : ImageLayout

@@ -144,7 +144,8 @@ class VAEGenerator(BaseAutoencoder):
     critic : {'patch', 'dense'}, class or object, default=None
         A network that the decoder is trained against in a second phase, one of `skae.critics`: 'patch' for images,
         'dense' for rows. Samples and reconstructions become sharper, at a larger squared error and a lower likelihood.
-        Codes and prior stay those of the model without it. Not for `partial_fit`, nor with missing values.
+        Codes and prior stay those of the model without it. Not for `partial_fit`, with missing values, or for
+        networks of sequences (``module='gru'``, ``'tcn'``).
     pooling : {None, 'mean', 'max'}, default=None
         What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
         single number, so that images of any size have ``n_components`` features.
@@ -237,6 +238,7 @@ class VAEGenerator(BaseAutoencoder):
     critic_curve_ : list of float
         With a critic the distance of decoded from held-out samples, as `skae.critics.Critic` defines it: before the
         second phase, then after each of its epochs. The decoder of the smallest is kept, be it the first.
+        Training samples take the place of held-out ones where there are fewer than 10 of these.
     input_shape_ : tuple of int
         Shape of one row of X, as it came in.
     layout_ : SequenceLayout or ImageLayout

@@ -85,6 +85,10 @@ class Block(Columns):
             placed = self._placed(raw)
         self.loss.init_from(placed, x, observed)
 
+    def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
+        """Let the loss estimate its scale anew."""
+        self.loss.refit_scale(*self._compared(raw, x, observed))
+
     def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         """Compute the loss of each value, or all of it if it is no sum, (n, n_terms)."""
         raw, x, observed = self._compared(raw, x, observed)
@@ -147,6 +151,9 @@ class Categories(Columns):
 
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
         """Do nothing."""
+
+    def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
+        """Do nothing: there is no scale."""
 
     def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
         """Compute the cross-entropy of each category, (n, n_categories); 0 where a column of it is not observed."""

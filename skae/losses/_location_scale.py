@@ -47,8 +47,8 @@ class LocationScale(Likelihood):
         if isinstance(self.scale, str):
             self.log_scale.data.copy_(self._best(raw, x, observed).log())
 
-    def refit_scale(self, raw: Tensor, x: Tensor) -> None:
-        LocationScale.init_from(self, raw, x)
+    def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
+        LocationScale.init_from(self, raw, x, observed)
 
     def values(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
         values = self.negative_log_density(raw, x, self._scale(raw, x, observed))

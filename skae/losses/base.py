@@ -76,8 +76,8 @@ class Loss(Component):
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
         """Initialize from the decoder's output ``raw`` for the data ``x``; does nothing by default."""
 
-    def refit_scale(self, raw: Tensor, x: Tensor) -> None:
-        """Estimate the scale of the distribution anew from the decoder's output ``raw`` for the data ``x``.
+    def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
+        """Estimate the scale of the distribution, or its dispersion, anew from the output ``raw`` for the data ``x``.
 
         It is called where a decoder has changed without the loss; does nothing by default.
         """

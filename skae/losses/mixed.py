@@ -150,6 +150,11 @@ class Mixed(Likelihood):
         for block in self.blocks:
             block.init_from(raw, x, observed)
 
+    @torch.no_grad()
+    def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
+        for block in self.blocks:
+            block.refit_scale(raw, x, observed)
+
     # ---------------------------------------------------------------- values
 
     def forward(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:

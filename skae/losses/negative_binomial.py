@@ -63,8 +63,12 @@ class NegativeBinomial(Counts):
 
     @torch.no_grad()
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
-        """Start with the dispersion of the largest likelihood, found by golden section search on its logarithm."""
         super().init_from(raw, x, observed)
+        self.refit_scale(raw, x, observed)
+
+    @torch.no_grad()
+    def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
+        """Find the dispersion of the largest likelihood by golden section search on its logarithm."""
         if not isinstance(self.dispersion, str):
             return
         log_mean, x, shape = self._log_mean(raw).double(), x.double(), self.log_dispersion.shape

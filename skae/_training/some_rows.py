@@ -1,0 +1,25 @@
+"""Some rows of many, for what is measured after training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from .._data.batches import InMemoryDataset
+
+SOME = 5_000  # rows that a measurement takes
+
+
+def some_batches(net: Any, rows: Any, n: int = SOME) -> Iterator[Any]:
+    """Yield batches of about ``n`` of the rows: evenly spaced where they are in memory, else the first ones."""
+    if isinstance(rows, InMemoryDataset) and n < len(rows):
+        places = torch.arange(n, device=rows.u.device) * len(rows) // n
+        yield from (rows[part] for part in places.split(net.batch_size))
+        return
+    for batch in net.get_iterator(rows, training=False):
+        yield batch
+        n -= len(batch.u)
+        if n <= 0:
+            return
