@@ -746,7 +746,7 @@ def test_device(colour, device):
 # ------------------------------------------------------------------ documentation
 
 OWN = {"n_components", "module"}
-OF_IMAGES = {"input_shape", "crop_size", "n_crops", "augmentation", "pooling"}
+OF_IMAGES = {"input_shape", "crop_size", "n_crops", "augmentation", "critic", "pooling"}
 
 
 def documented(cls, section):
@@ -765,7 +765,7 @@ def test_shared_parameters_have_equal_documentation():
 
 def test_shared_attributes_have_equal_documentation():
     ours, theirs = (documented(cls, "Attributes") for cls in (ConvAutoencoder, AutoencoderTransformer))
-    assert set(ours) - set(theirs) == {"target_layout_"}
+    assert set(ours) - set(theirs) == {"critic_curve_", "target_layout_"}
     assert set(theirs) <= set(ours)
     for name in set(theirs) - {"input_shape_", "layout_"}:
         assert ours[name] == theirs[name], name

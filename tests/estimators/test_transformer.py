@@ -337,7 +337,7 @@ def test_sample_requires_prior(blobs):
     with pytest.raises(AttributeError) as error:
         ae.sample(3)
     assert "set prior" in str(error.value)
-    with pytest.raises(TypeError, match="prior must be None, 'mixture' or a scikit-learn density estimator"):
+    with pytest.raises(TypeError, match="prior must be None, 'mixture', 'flow', 'auto' or a scikit-learn density"):
         small(prior=PCA()).fit(blobs)
 
 
