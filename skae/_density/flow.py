@@ -191,7 +191,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, X_std: Any) -> None:
-        device = self.check_params()
+        device = self._check_params()
         X = check_size(validate_data(self, as_array(X), dtype=np.float64, ensure_min_samples=2), "X")
         weight = check_sample_weight(sample_weight, len(X))
         X_std = None if X_std is None else _check_std(X_std, X)
@@ -242,16 +242,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         if condition.classes is not None:
             self.classes_ = condition.classes
 
-    def check_params(self) -> torch.device:
-        """Check the parameters; return the device.
-
-        Raises
-        ------
-        ImportError
-            Without zuko.
-        ValueError, TypeError
-            For a parameter that does not fit; the message names it.
-        """
+    def _check_params(self) -> torch.device:
         import_zuko()
         for name in ("n_transforms", "n_layers", "width", "batch_size"):
             check_number(name, getattr(self, name), numbers.Integral, 1)
@@ -409,6 +400,14 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = bool(self.conditional)
         return tags
+
+
+def check_flow(prior: NormalizingFlow) -> None:
+    """Check the parameters of a flow before there are codes to fit it to; errors name the prior."""
+    try:
+        prior._check_params()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"prior={prior!r}: {error}") from error
 
 
 def _check_std(X_std: Any, X: np.ndarray) -> np.ndarray:

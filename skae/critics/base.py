@@ -45,8 +45,12 @@ class Critic(Component):
 
     Parameters
     ----------
-    adversarial, features, reconstruction : float
-        The weights a, f and r of the three terms; at least 0.
+    adversarial : float
+        Weight a of the scores in the decoder's loss; at least 0.
+    features : float
+        Weight f of the distance in the critic's hidden layers; at least 0.
+    reconstruction : float
+        Weight r of the squared error; at least 0.
     lr, decoder_lr : float
         Learning rates of Adam for the critic and for the decoder, with betas (0, 0.9), from which they fall to 0. The
         critic's is the higher one (Heusel et al., 2017).

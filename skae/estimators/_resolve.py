@@ -20,7 +20,7 @@ from .. import nn as networks
 from .. import noise as noises
 from .._data.nan_policy import NaNPolicy
 from .._data.sequences import step_axis_of
-from .._density.flow import NormalizingFlow
+from .._density.flow import NormalizingFlow, check_flow
 from .._density.prior import check_prior, class_of
 from .._training.callbacks import SCHEDULES, check_callbacks
 from .._utils.checks import check_choice, check_device, check_number
@@ -210,10 +210,7 @@ def find_prior(est: Any) -> Any:
     elif own:
         prior = clone(prior).set_params(**own)
     if isinstance(prior, NormalizingFlow):  # rather than after the training of the network
-        try:
-            prior.check_params()
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"prior={prior!r}: {error}") from error
+        check_flow(prior)
     return prior
 
 
