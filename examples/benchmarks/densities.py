@@ -123,7 +123,7 @@ def photographs(args):
     """Crops of 32 × 32 pixels of gray photographs, those of a fifth of the photographs held out; 64 components."""
     images = np.load(args.data)["X"].astype(np.float32) / 255
     rng = np.random.default_rng(0)
-    (A, source), (B, _) = (crops(some, n, rng) for some, n in ((images[:320], 30_000), (images[320:], 5000)))
+    (A, source), (B, _) = (crops(some, n, rng) for some, n in ((images[:320], 20_000), (images[320:], 5000)))
     features = Features(A, source)
     others, source = crops(images[:320], 5000, rng)
     right = (features.predict(others) == source).mean()
