@@ -78,7 +78,7 @@ FITTED = (
     *("_condition", "classes_"),
     *("alphabet_", "code_model_", "code_usage_", "code_perplexity_"),
     *("prior_", "critic_curve_", "active_units_", "n_iter_", "best_epoch_", "loss_curve_", "validation_loss_curve_"),
-    "explained_variance_ratio_",
+    "_explained_shares",
 )
 
 
@@ -342,7 +342,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             }
         )
         if shares is not None:
-            fitted["explained_variance_ratio_"] = np.diff(shares, prepend=0.0)
+            fitted["_explained_shares"] = shares.tolist()
         if data.layout is not NO_LAYOUT:
             fitted["layout_"] = data.layout
         if data.target_layout is not None:
@@ -404,6 +404,15 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def n_components_(self) -> int:
         """Width of the code."""
         return self.module_.n_codes
+
+    @property
+    def explained_variance_ratio_(self) -> np.ndarray:
+        """Share of the variance that each component of an ordered code adds, (n_components,)."""
+        # Kept as a list: an array would have to be one of X's library under array API dispatch.
+        shares = vars(self).get("_explained_shares")
+        if shares is None:
+            raise AttributeError("explained_variance_ratio_")  # which `__getattr__` explains
+        return np.diff(shares, prepend=0.0)
 
     @property
     def _n_features_out(self) -> int:

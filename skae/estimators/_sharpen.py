@@ -75,7 +75,7 @@ def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
         with net.stream:
             refit_scale(module, some_batches(net, outcome.rows))
         shares = explained_shares(outcome, one_epoch=False)
-        fitted |= {} if shares is None else {"explained_variance_ratio_": np.diff(shares, prepend=0.0)}
+        fitted |= {} if shares is None else {"_explained_shares": shares.tolist()}
     return fitted
 
 

@@ -81,7 +81,7 @@ def truncate(estimator: Any, n_components: int) -> Any:
         return copy.deepcopy(estimator).set_params(n_components=k)
     fitted = {name: value for name, value in vars(estimator).items() if name in FITTED}
     fitted["net_"] = truncated_net(estimator.net_, k)
-    fitted["explained_variance_ratio_"] = fitted["explained_variance_ratio_"][:k].copy()
+    fitted["_explained_shares"] = fitted["_explained_shares"][:k]
     if "prior_" in fitted:
         n_positions = module.n_positions if width_of_draws(module, estimator._layout) is None else 1
         widths = k * n_positions, module.n_components * n_positions
