@@ -151,12 +151,12 @@ def test_step_changes_decoder_and_critic_alone(pair, images):
     critic.setup(4, (1, 8, 8))
     weights = decoder_weights(module, u, None)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    judged = [tensor.clone() for tensor in critic.parameters()]
+    before_turn = [tensor.clone() for tensor in critic.parameters()]
     AdversarialStep(net, critic, weights, None, 1.0, 10)(Batch.of(u, None, None, None))
     changed = [name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name])]
     assert changed
     assert [name for name in changed if "decoder" not in name] == []
-    assert not any(torch.equal(one, other) for one, other in zip(judged, critic.parameters(), strict=True))
+    assert not any(torch.equal(one, other) for one, other in zip(before_turn, critic.parameters(), strict=True))
     assert all(weight.grad is None for weight in [*weights, *critic.parameters()])
 
 
