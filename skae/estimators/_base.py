@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import numbers
 from collections.abc import Callable
@@ -290,6 +291,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         check_critic(spec, data)
         earlier = self.net_ if goes_on else None
         outcome = train(self, spec, data, earlier=earlier, one_epoch=one_epoch, context=context)
+        outcome.net.by_epochs_ = one_epoch
         shares = explained_shares(outcome, one_epoch=one_epoch)
         if shares is not None and earlier is None and is_share(self.n_components):
             outcome, shares = smallest(outcome, shares, float(self.n_components))
@@ -946,6 +948,23 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         check_number("n_samples", n_samples, numbers.Integral, 1)
 
     # ---------------------------------------------------------------- state and tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the optimizer's state, twice the weights, only where training is to go on."""
+        state = super().__getstate__()
+        if "net_" in state and not (self.warm_start or self.net_.by_epochs_):
+            state = state | {"net_": self.net_.without_optimizer()}
+        return state
+
+    def __copy__(self) -> BaseAutoencoder:
+        other = object.__new__(type(self))
+        other.__setstate__(dict(vars(self)))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BaseAutoencoder:
+        other = memo[id(self)] = object.__new__(type(self))
+        other.__setstate__(copy.deepcopy(vars(self), memo))
+        return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
