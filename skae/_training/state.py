@@ -101,7 +101,9 @@ class NetStateMixin:
         net.stream = stream
         net.history.extend(state["history"])
         self.saved_optimizer_state_ = state["optimizer_state"]
-        self.by_epochs_ = state.get("by_epochs", state["optimizer_state"] is not None)  # None of earlier versions is lost
+        self.by_epochs_ = state.get(
+            "by_epochs", state["optimizer_state"] is not None
+        )  # None of earlier versions is lost
         self.is_updated_ = state["recipe"] is not former
 
     # ------------------------------------------------ what skorch calls in `initialize`

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
 from .._data.chunked import fill_missing, is_double
+from .._data.dask_lazy import RowWise
 from .._data.image_list import ImageList, as_image_list, is_image_list
 from .._data.layout import NO_LAYOUT, Layout, is_given, layout_of
 from .._data.nan_policy import NaNPolicy
@@ -99,7 +100,7 @@ def goes_by_epochs(estimator: Any) -> bool:
 
 
 @documented
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
+class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """An autoencoder but for its parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
@@ -111,6 +112,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
 
     _extra: dict[str, Any]
     _has_likelihoods = False  # of codes that are distributions
+    _row_wise: ClassVar[dict[str, Any]] = {
+        "transform": None,
+        "inverse_transform": None,
+        "reconstruct": None,
+        "score_samples": np.float32,
+    }
     channel_axis: Any = "auto"
     crop_size: Any = "auto"
     n_crops: Any = "auto"
