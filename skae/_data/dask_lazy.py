@@ -98,8 +98,8 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
         example = np.empty(0, dtype)
     if not isinstance(example, np.ndarray) and not hasattr(example, "iloc"):
         raise ValueError(
-            f"{method.__name__} returns a dask collection for X, which holds no {type(example).__name__} of "
-            f"{type(example).__module__.partition('.')[0]}: set_output(transform='pandas') or 'default', or X.compute()."
+            f"{method.__name__} returns a dask collection for this X, which cannot hold a {type(example).__name__} of "
+            f"{type(example).__module__.partition('.')[0]}: set_output to 'pandas' or 'default', or pass X.compute()."
         )
     # As a value of its own in the graph the estimator is sent once, not with every block. A copy: the attributes of
     # this one may be others by the time that the graph is computed.

@@ -970,7 +970,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> BaseAutoencoder:
         other = memo[id(self)] = object.__new__(type(self))
-        other.__setstate__(copy.deepcopy(vars(self), memo))
+        other.__setstate__(copy.deepcopy(self.__dict__, memo))
         return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
