@@ -1,6 +1,7 @@
 """Methods that map rows to rows stay lazy on dask collections that are too large to hold."""
 
 import pickle
+import random
 
 import dask
 import dask.array as da
@@ -25,8 +26,11 @@ N = 90
 def small_budget(monkeypatch):
     """Dask arrays of more than 5 kB are too large to hold, and dask computes in this thread."""
     monkeypatch.setattr(dask_lazy, "hold_budget", lambda: 5000)
+    random.seed(1)
+    before = random.getstate()
     with dask.config.set(scheduler="synchronous"):
         yield
+    assert random.getstate() == before  # from which dask draws to estimate sizes
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +162,10 @@ def test_targets_and_classes_go_along(X):
         vae.reconstruct(D, y[:7])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
     same(ae.score_samples(D, X_target=D[::-1]), ae.score_samples(X, X_target=X[::-1]))
+    with pytest.raises(ValueError, match="X_target needs an X of a known number of rows"):
+        ae.score_samples(D[D[:, 0] >= 0], X_target=X)
+    with pytest.raises(TypeError, match=r"X_target must be a DataFrame or Series of dask .* got ndarray"):
+        ae.score_samples(dd.from_dask_array(D), X_target=X)
 
 
 def test_holes_are_filled(X):

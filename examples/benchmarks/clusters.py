@@ -5,7 +5,7 @@
 
 Three questions, on a `LocalCluster` of two workers with one thread each, whose memory dask limits to 1 GB:
 
-- How many bytes is a fitted estimator in a pickle, with and without the optimizer's state, and in a file of `skae.save`?
+- How many bytes is a fitted estimator in a pickle, with and without the optimizer's state, and in a file of skae?
 - Does a grid search by joblib's backend of dask give the scores and the codes of a serial one, to the bit?
 - What is the peak of resident memory of a worker ("VmHWM", as Linux measures it) while a dask array, whose blocks of
   random numbers are made in the workers, is encoded and the codes are reduced to their means? A sample of its blocks is

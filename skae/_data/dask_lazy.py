@@ -6,7 +6,7 @@ import copy
 import inspect
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 import numpy as np
@@ -103,21 +103,17 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
         )
     # As a value of its own in the graph the estimator is sent once, not with every block. A copy: the attributes of
     # this one may be others by the time that the graph is computed.
-    known = {
-        "estimator": delayed(copy.copy(estimator), traverse=False),
-        "method": method.__name__,
-        "names": tuple(beside),
-        "options": given,
-        "config": get_config(),
-    }
+    kept = delayed(copy.copy(estimator), traverse=False)
+    # Not as arguments of dask's functions, which draw from Python's random stream to estimate the size of a dict.
+    apply = partial(_of_block, method.__name__, tuple(beside), given, get_config())
     if hasattr(X, "columns"):
         for name, A in beside.items():
             if not _is_dask(A, "dataframe", "DataFrame", "Series"):
                 raise TypeError(
                     f"{name} must be a DataFrame or Series of dask to go with X, which is one, got {type(A).__name__}."
                 )
-        return X.map_partitions(_of_block, *beside.values(), meta=example, empty=example, **known)
-    found = _blockwise(X, beside, np.asarray(example), known)
+        return X.map_partitions(partial(apply, example), *beside.values(), meta=example, estimator=kept)
+    found = _blockwise(apply, X, beside, np.asarray(example), kept)
     if isinstance(example, np.ndarray):
         return found
     from dask import dataframe
@@ -125,39 +121,40 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
     return dataframe.from_dask_array(found, columns=example.columns)
 
 
-def _blockwise(X: Any, beside: dict[str, Any], empty: np.ndarray, known: dict[str, Any]) -> Any:
+def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty: np.ndarray, estimator: Any) -> Any:
     """Return the dask array whose blocks are the results for those of X, ``empty`` where there are no rows."""
     from dask import array
 
     arrays = {name: array.asarray(A) for name, A in beside.items()}
     for name, A in arrays.items():
-        if A.shape[:1] != X.shape[:1]:  # unknown numbers differ too
+        if X.shape[0] != X.shape[0]:
+            raise ValueError(f"{name} needs an X of a known number of rows: call X.compute_chunk_sizes() first.")
+        if A.shape[:1] != X.shape[:1]:
             raise ValueError(f"{name} must have {X.shape[0]} rows to go with X, got {A.shape[0] if A.ndim else 0}.")
     pairs: list[Any] = []
     for A in (X, *arrays.values()):
         pairs += [A.rechunk({0: X.chunks[0], **dict.fromkeys(range(1, A.ndim), -1)}), (0, *range(1, A.ndim))]
     axes = tuple(range(1, empty.ndim))
     return array.blockwise(
-        _of_block,
+        partial(apply, empty),
         (0, *(-axis for axis in axes)),  # the axes of a result are none of X
         *pairs,
         new_axes={-axis: empty.shape[axis] for axis in axes},
         align_arrays=False,
         dtype=empty.dtype,
         meta=empty,
-        empty=empty,
-        **known,
+        estimator=estimator,
     )
 
 
 def _of_block(
-    *blocks: Any,
-    estimator: Any,
     method: str,
     names: tuple[str, ...],
     options: dict[str, Any],
     config: dict[str, Any],
     empty: Any,
+    *blocks: Any,
+    estimator: Any,
 ) -> Any:
     """Return the result for one block, with the configuration of the caller; one thread, as dask has several."""
     block, *others = map(_only, blocks)
