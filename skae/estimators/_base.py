@@ -107,7 +107,8 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     Methods of a fitted autoencoder return tensors on the device of their input where that is a tensor, arrays of
     another library where its arrays come in under array API dispatch, and NumPy's otherwise. `transform` gives what
-    `set_output` asks for, and `sample` NumPy's arrays always.
+    `set_output` asks for, and `sample` NumPy's arrays always. For a dask array that is too large to hold, and for a
+    DataFrame of dask, `transform`, `inverse_transform`, `reconstruct` and `score_samples` return collections of dask.
     """
 
     _extra: dict[str, Any]
