@@ -2,11 +2,13 @@
 
 import os
 
+import dask
 import dask.array as da
 import joblib
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from guards import HANGS
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -25,8 +27,9 @@ def test_two_processes_give_the_bits_of_one(digits, monkeypatch):
         return GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(digits, y)
 
     serial = search()
+    dask.config.set({"distributed.comm.timeouts.connect": HANGS, "distributed.comm.timeouts.tcp": HANGS})
     local = LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
-    with local as cluster, Client(cluster) as client:
+    with local as cluster, Client(cluster, timeout=HANGS) as client:
         with joblib.parallel_config("dask"):
             found = search()
         for name in ("split0_test_score", "split1_test_score"):

@@ -9,8 +9,10 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import sklearn
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -76,6 +78,24 @@ def test_large_arrays_stay_lazy_and_equal_to_the_bit(ae, X, method, chunks):
 
 def test_small_ones_are_eager(ae, X):
     assert type(ae.transform(da.from_array(X[:10], chunks=5))) is np.ndarray
+
+
+def test_blocks_may_be_sparse(ae, X):
+    D = da.from_array(X, chunks=(45, 64)).map_blocks(sp.csr_array, meta=sp.csr_array((0, 64), dtype=X.dtype))
+    same(ae.transform(D), ae.transform(X))
+
+
+def test_errors_come_at_the_call(ae, X):
+    D = da.from_array(X, chunks=30)
+    with pytest.raises(NotFittedError):
+        AutoencoderTransformer().score_samples(D)
+    for method in (ae.transform, ae.score_samples):
+        with pytest.raises(ValueError, match="X has 63 features, but AutoencoderTransformer is expecting 64"):
+            method(D[:, 1:])
+    with pytest.raises(TypeError, match="wrong"):
+        ae.transform(D, wrong=1)
+    with pytest.raises(ValueError, match="keep_observed=True needs an estimator"):
+        ae.reconstruct(D, keep_observed=True)
 
 
 def test_an_unknown_number_of_rows_is_too_large(ae, X):

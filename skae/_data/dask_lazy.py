@@ -158,7 +158,7 @@ def _of_block(
 ) -> Any:
     """Return the result for one block, with the configuration of the caller; one thread, as dask has several."""
     block, *others = map(_only, blocks)
-    if not len(block):
+    if not block.shape[0]:
         return empty
     with config_context(**config), threads_for(0):
         found = getattr(estimator, method)(block, **dict(zip(names, others, strict=True)), **options)
