@@ -43,7 +43,7 @@ class RowWise:
 def _lazily(method: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
     @wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not is_too_large(args[0] if args else kwargs.get("X"), vars(self).get("input_shape_")):
+        if not _is_too_large(args[0] if args else kwargs.get("X"), vars(self).get("input_shape_")):
             return method(self, *args, **kwargs)
         given = dict(inspect.signature(method).bind(self, *args, **kwargs).arguments)
         del given["self"]
@@ -53,10 +53,10 @@ def _lazily(method: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
     return wrapped
 
 
-def is_too_large(X: Any, sample_shape: tuple[int, ...] | None = None) -> bool:
+def _is_too_large(X: Any, sample_shape: tuple[int, ...] | None) -> bool:
     """Whether X is a dask array that is too large to hold, or of an unknown number of rows, or a DataFrame of dask.
 
-    An array that is itself one sample of ``sample_shape`` has no rows.
+    An array that is itself one sample, as those of ``sample_shape``, has no rows.
     """
     if _is_dask(X, "dataframe", "DataFrame"):
         return True

@@ -101,9 +101,8 @@ class NetStateMixin:
         net.stream = stream
         net.history.extend(state["history"])
         self.saved_optimizer_state_ = state["optimizer_state"]
-        self.by_epochs_ = state.get(
-            "by_epochs", state["optimizer_state"] is not None
-        )  # None of earlier versions is lost
+        # Pickles of earlier versions do not say it, and have the optimizer's state, which is not to be lost.
+        self.by_epochs_ = state.get("by_epochs", state["optimizer_state"] is not None)
         self.is_updated_ = state["recipe"] is not former
 
     # ------------------------------------------------ what skorch calls in `initialize`
