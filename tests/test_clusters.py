@@ -27,9 +27,9 @@ def test_two_processes_give_the_bits_of_one(digits, monkeypatch):
         return GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(digits, y)
 
     serial = search()
-    dask.config.set({"distributed.comm.timeouts.connect": HANGS, "distributed.comm.timeouts.tcp": HANGS})
-    local = LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
-    with local as cluster, Client(cluster, timeout=HANGS) as client:
+    patient = {"distributed.comm.timeouts.connect": HANGS, "distributed.comm.timeouts.tcp": HANGS}
+    local = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    with dask.config.set(patient), LocalCluster(**local) as cluster, Client(cluster, timeout=HANGS) as client:
         with joblib.parallel_config("dask"):
             found = search()
         for name in ("split0_test_score", "split1_test_score"):

@@ -133,7 +133,8 @@ def test_pipelines_pass_dask_collections_on(X):
     pipe = make_pipeline(FunctionTransformer(halved), ae, FunctionTransformer(halved)).fit(X)
     D = da.from_array(X, chunks=30)
     same(pipe.transform(D), pipe.transform(X), 3)
-    same(ae.set_output(transform="pandas").transform(D), ae.transform(X), 3)
+    for framed in (ae.set_output(transform="pandas"), make_pipeline(ae).set_output(transform="pandas")):
+        same(framed.transform(D), framed.transform(X), 3)
     ae.set_output(transform="polars")
     with pytest.raises(ValueError, match=r"cannot hold a DataFrame of polars: set_output to 'pandas'"):
         ae.transform(D)
