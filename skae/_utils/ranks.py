@@ -54,9 +54,9 @@ class Ranks:
         try:
             function(*args, group=self.group, **kwargs)
             return
-        except RuntimeError as error:
-            text = str(error)
-        raise Lost(text)  # by itself: the frames of the error would keep the group open
+        except (KeyboardInterrupt, RuntimeError) as error:
+            failure = Lost(str(error)) if isinstance(error, RuntimeError) else KeyboardInterrupt()
+        raise failure  # another one, as the frames of the first would keep the group open
 
     def gather(self, value: T) -> list[T]:
         """Return the values of all ranks."""
@@ -178,7 +178,7 @@ def fitting_together(distributed: bool) -> Iterator[Ranks]:
     except Lost as error:
         ranks.leave("left")
         reason = ranks.find_failure() or f"The connection to the other ranks broke: {error}"
-        raise RuntimeError(f"{reason} The estimator is as it was before this call.") from None
+        raise RuntimeError(f"{reason}\nThe estimator is as it was before this call.") from None
     except BaseException as error:
         ranks.leave("failed", f"{type(error).__name__}: {error}")
         ranks.find_failure()  # the store may end with this process
