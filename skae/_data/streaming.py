@@ -152,7 +152,8 @@ class StreamingDataset(Dataset):
             index, stop = self.index if generator is None else _shuffled([self.index], generator), 0
             for size in sizes:
                 start, stop = stop, stop + size
-                yield self._read(np.asarray(index[start:stop][part[0] :: part[1]]))[:]
+                own = np.asarray(index[start:stop][part[0] :: part[1]])
+                yield self._read(own)[:]
             return
         left = iter([len(range(part[0], size, part[1])) for size in sizes])
         size = next(left, 0)

@@ -13,7 +13,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from torch import Tensor, nn
 
-from .._data.batches import Batch, BatchIterator, InMemoryDataset, Inputs
+from .._data.batches import Batch, BatchIterator, InMemoryDataset, Inputs, is_in_part
 from .._data.crops import CropDataset
 from .._data.streaming import StreamingDataset
 from .._module.autoencoder import Autoencoder
@@ -188,8 +188,6 @@ class AutoencoderNet(NetStateMixin, BareNet):
         if training:
             self.iterator_train__seed = self.stream.draw_seed()
         iterator = super().get_iterator(dataset, training)
-        if training:
-            iterator.part = (self.ranks.rank, self.ranks.size)
         if training and self.__dict__.get("checkpoint_") is not None:
             self.checkpoint_.follow(self, iterator)
         return iterator
@@ -333,10 +331,13 @@ class AutoencoderNet(NetStateMixin, BareNet):
         if self.ranks is not ALONE:  # what a rank draws in training is its own, and does not move the common stream
             own = Stream(self.stream.draw_seed() + self.ranks.rank, self.device) if training else self.stream
             self.rng_context_ = own
+            iterator.part = self.ranks.rank, self.ranks.size
         step = (self._prepared_step() or step_fn) if training else evaluate
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         n_rows = 0
         for batch in iterator:
+            if not len(batch.u):  # fewer samples are left to validate than there are ranks
+                continue
             notify_batch("on_batch_begin")
             if training and recorded and listeners:  # they may have changed what was prepared
                 step = self._prepared_step() or step_fn
@@ -349,10 +350,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
             notify_batch("on_batch_end", **result)
         if sample_losses:
             self.sample_losses_ = torch.cat(sample_losses)  # so that nobody has to call `evaluate` again
-            self.ranks.take_first(self.sample_losses_)
         sums = torch.tensor([float(total), n_rows], dtype=torch.float64)
-        total, n_rows = (self.ranks.sum(sums) if training else self.ranks.first(lambda: sums)).tolist()
-        loss = total / n_rows
+        if self.ranks is not ALONE:
+            sums = self.ranks.sum(sums)
+            if not training:
+                self.sample_losses_ = self._of_all_ranks(sample_losses, iterator)
+        loss = float(sums[0] / sums[1])
         self.history.record(prefix + "_batch_count", len(iterator))
         self.history.record(prefix + "_loss", loss)
         earlier = itertools.islice(reversed(self.history), 1, None)
@@ -361,6 +364,13 @@ class AutoencoderNet(NetStateMixin, BareNet):
         if training:
             for name, value in self.module_.bottleneck.metrics().items():
                 self.history.record(f"bottleneck_{name}", float(value))
+
+
+    def _of_all_ranks(self, values: list[Tensor], iterator: Any) -> Tensor:
+        """Return the values of all validation samples, of which each rank has those of its part of every batch."""
+        whole = torch.zeros(sum(iterator.sizes), device=self.device)
+        whole[torch.from_numpy(is_in_part(0, len(whole), iterator.sizes, iterator.part))] = torch.cat([*values, whole[:0]])
+        return self.ranks.sum(whole)
 
 
 def _only_reads_epochs(callback: Callback) -> bool:
