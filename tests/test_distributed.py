@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import zlib
 from contextlib import nullcontext
 
@@ -22,15 +21,17 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
-from skae._data.batches import BatchIterator, InMemoryDataset, is_in_part
+from skae._data.batches import BatchIterator, InMemoryDataset
 from skae._data.crops import CropDataset, CropSource
 from skae._data.image_list import ImageList
 from skae._data.sources import LazyArray
-from skae._data.sparse import SparseRows
+from skae._data.sparse import sparse_rows
 from skae._data.streaming import StreamingDataset
 from skae._utils import ranks as module_of_ranks
-from skae._utils.ranks import ALONE, Ranks
+from skae._utils.ranks import ALONE, Ranks, fitting_together
 from skae.bottlenecks import MMD, Gaussian, TotalCorrelation, VectorQuantizer
+from skae.estimators._distributed import joined
+from skae.estimators._resolve import resolve_parameters
 from skae.losses import Mixed
 from skae.noise import MaskingNoise
 
@@ -75,6 +76,19 @@ def result(est):
     curves = [*est.loss_curve_, *est.validation_loss_curve_]
     sample = est.sample(3, random_state=0).tolist() if getattr(est, "prior", None) == "mixture" else None
     return {"weights": digest, "curves": curves, "best": est.best_epoch_, "sample": sample}
+
+
+class Read:
+    """Images that are read one by one."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i]
 
 
 class OnePart(Callback):
@@ -154,19 +168,6 @@ def trainings(folder, rank, distributed):
         import dask.array as da
 
         yield "blocks", clone(plain).fit(da.from_array(X, chunks=(70, 64)))
-
-
-class Read:
-    """Images that are read one by one."""
-
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, i):
-        return self.images[i]
 
 
 def failures(rank):
@@ -252,6 +253,166 @@ def main(folder):
             os.wait()
 
 
+# ---------------------------------------------------------------- shares
+
+
+def identity(x):
+    return torch.as_tensor(x, dtype=torch.float32)
+
+
+def streaming(X, window):
+    return StreamingDataset(X, identity, None, window, torch.device("cpu"))
+
+
+def datasets():
+    X = np.arange(1, 51, dtype=np.float32)[:, None]
+    images = ImageList([np.random.default_rng(i).random((1, 12, 12)) for i in range(5)], channel_axis=0)
+    images.scan()
+    unread = ImageList(Read([np.random.default_rng(i).random((1, 12, 12)) for i in range(5)]), channel_axis=0)
+    with config_context(working_memory=1e-3):
+        unread.scan()
+    read = []
+
+    def rows(index):
+        read.extend(np.arange(50)[index].tolist())
+        return X[index]
+
+    return {
+        "in memory": InMemoryDataset(identity(X)),
+        "some of them": InMemoryDataset(identity(X), index=torch.arange(1, 50)),
+        "windows": streaming(X, 8),
+        "blocks": streaming(LazyArray(X.shape, X.dtype, [*range(0, 50, 7), 50], "rows", rows), 8),
+        "sparse": streaming(sparse_rows(sparse.csr_array(X), "X"), 8),
+        "crops": CropDataset(CropSource(images, None, (3, 3), None), 50, None, identity, None, torch.device("cpu")),
+        "crops that are read": CropDataset(
+            CropSource(unread, None, (3, 3), None), 50, None, identity, None, torch.device("cpu")
+        ),
+    }, read
+
+
+DATASETS, READ = datasets()
+
+
+@pytest.mark.parametrize("n_parts", [2, 3])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("name", DATASETS)
+def test_parts_make_up_the_batches(name, shuffle, n_parts):
+    def batches(part):
+        iterator = BatchIterator(DATASETS[name], 8, shuffle=shuffle, seed=0)
+        iterator.part = part
+        return [batch.u.flatten(1).tolist() for batch in iterator]
+
+    whole, parts = batches((0, 1)), [batches((k, n_parts)) for k in range(n_parts)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert [batch[k::n_parts] for k in range(n_parts)] == shares
+
+
+def test_only_the_part_is_read():
+    iterator = BatchIterator(DATASETS["blocks"], 8, shuffle=True, seed=0)
+    iterator.part = (1, 3)
+    READ.clear()
+    own = [int(value) - 1 for batch in iterator for value in batch.u]
+    assert sorted(READ) == sorted(own)
+    assert len(own) == sum(len(range(1, size, 3)) for size in iterator.sizes)
+
+
+def test_more_parts_than_samples():
+    for rows in DATASETS.values():
+        iterator = BatchIterator(rows, 1)
+        iterator.part = (1, 2)
+        assert all(len(batch.u) == 0 for batch in iterator)
+
+
+# ---------------------------------------------------------------- before training
+
+
+@pytest.fixture
+def two_ranks(monkeypatch):
+    """Let fits take this process for the first of two, with nobody there to exchange with."""
+    monkeypatch.setattr("skae.estimators._base.fitting_together", lambda distributed: nullcontext(Ranks(0, 2)))
+
+
+plain = AutoencoderTransformer(3, distributed=True, **common)
+REFUSED = [
+    (plain, {"bottleneck": MMD()}, "MMD"),
+    (VAEGenerator(3, distributed=True, **common), {"bottleneck": TotalCorrelation()}, "TotalCorrelation"),
+    (VAEGenerator(3, distributed=True, **common), {"critic": "dense"}, "critic=Dense"),
+    (plain, {"module__normalization": "batch"}, "BatchNorm1d"),
+    (
+        AutoencoderTransformer(3, distributed=True),
+        {"module": Net(nn.InstanceNorm1d(2, track_running_stats=True))},
+        "Inst",
+    ),
+    (plain, {"optimizer": "lbfgs"}, "optimizer=LBFGS"),
+    (plain, {"batch_size": 1}, "at least one row of every batch for each of the 2 ranks, and a batch has 1"),
+]
+
+
+@pytest.mark.parametrize(("est", "params", "words"), REFUSED, ids=[words for *_, words in REFUSED])
+def test_refused_by_name(two_ranks, est, params, words):
+    est = clone(est).set_params(**params)
+    before = dict(vars(est))
+    with pytest.raises(ValueError, match=f"distributed=True .*{words}"):
+        est.fit(digits()[0])
+    assert vars(est) == before
+
+
+def test_what_is_no_yes_or_no():
+    with pytest.raises(ValueError, match="distributed"):
+        AutoencoderTransformer(3, distributed="gloo").fit(digits()[0])
+
+
+def test_one_process_needs_torchrun(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RuntimeError, match=r"distributed=True needs several processes .* torchrun"):
+        clone(plain).fit(digits()[0])
+
+
+class FakeDistributed:
+    """Stands in for torch.distributed of a machine with CUDA; keeps what it was asked for."""
+
+    def __init__(self):
+        self.calls = {}
+
+    def is_initialized(self):
+        return False
+
+    def __getattr__(self, name):
+        def call(*args, **kwargs):
+            self.calls[name] = kwargs | dict(enumerate(args))
+            return {"get_rank": 3, "get_world_size": 4, "get_node_local_rank": 1}.get(name)
+
+        return call
+
+
+def test_branch_for_cuda_is_reached(monkeypatch):
+    fake = FakeDistributed()
+    monkeypatch.setattr(module_of_ranks, "dist", fake)
+    monkeypatch.setattr(module_of_ranks, "default_store", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        os, "environ", os.environ | dict.fromkeys(("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"), "")
+    )
+    with fitting_together(True) as ranks:
+        assert (ranks.rank, ranks.size) == (3, 4)
+        spec = resolve_parameters(AutoencoderTransformer(device="cpu"))
+        for device, own in (("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")):
+            assert joined(spec._replace(device=torch.device(device)), ranks).device == torch.device(own)
+            assert joined(spec._replace(device=torch.device(device)), ALONE).device == torch.device(device)
+    assert fake.calls["init_process_group"][0] == fake.calls["new_group"]["backend"] == "cpu:gloo,cuda:nccl"
+    assert "destroy_process_group" in fake.calls
+
+
+def test_only_the_first_rank_reports(two_ranks, monkeypatch, capfd):
+    clone(plain).set_params(verbose=2).fit(digits()[0])
+    assert "train_loss" in capfd.readouterr().out
+    monkeypatch.setattr("skae.estimators._base.fitting_together", lambda distributed: nullcontext(Ranks(1, 2)))
+    monkeypatch.setattr(Ranks, "first", lambda self, find: find())
+    clone(plain).set_params(verbose=2).fit(digits()[0])
+    assert capfd.readouterr().out == ""
+
+
 @pytest.mark.slow
 def test_ranks_agree_with_each_other_and_with_one_process(tmp_path):
     command = [sys.executable, __file__, str(tmp_path)]
@@ -262,8 +423,9 @@ def test_ranks_agree_with_each_other_and_with_one_process(tmp_path):
     assert len(fits) == 24
     for name, est in trainings(tmp_path, 0, distributed=False):
         alone = result(est)
-        # Rounding is amplified by every step: after three epochs losses agree to many digits, weights to some.
-        np.testing.assert_allclose(first[name]["curves"], alone["curves"], rtol=1e-4, err_msg=name)
+        # Adam's first steps are as long where a gradient is nothing but rounding, as it is at the start by PCA.
+        rtol = 1e-6 if name in ("no hold-out", "scales", "levels", "codebook", "missing") else 5e-4
+        np.testing.assert_allclose(first[name]["curves"], alone["curves"], rtol=rtol, err_msg=name)
         assert first[name]["best"] == alone["best"], name
     assert first["again"] == first["plain"]
 
@@ -287,6 +449,46 @@ WORDS = {
     "other rows": ("X is one of the mean and scale",) * 2,
     "parted": ("The weights of rank 1 are no longer those of rank 0",) * 2,
 }
+
+
+RESTARTED = """
+import json, os, signal, sys
+from skorch.callbacks import Callback
+from skae import VAEGenerator
+from test_distributed import Killed, digits, result
+
+folder, rank = sys.argv[1], int(os.environ["RANK"])
+first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+est = VAEGenerator(3, max_epochs=4, module__hidden_layer_sizes=(12,), random_state=0, distributed=True)
+found = {}
+if first:
+    found["undisturbed"] = result(est.fit(digits()[0]))
+# Only rank 0 has the folder of the checkpoint.
+est.set_params(checkpoint=os.path.join(folder, f"of rank {rank}", "fit.skae"))
+est.set_params(callbacks=[Killed()] if first and rank == 1 else None)
+with open(os.path.join(folder, f"start{int(not first)}{rank}.json"), "w") as file:
+    json.dump(found, file)
+found["resumed"] = result(est.fit(digits()[0]))
+found["epochs run"] = len(est.net_.history)
+with open(os.path.join(folder, f"end{rank}.json"), "w") as file:
+    json.dump(found, file)
+"""
+
+
+@pytest.mark.slow
+def test_restart_by_torchrun_resumes_to_the_same_bits(tmp_path):
+    (tmp_path / "of rank 0").mkdir()
+    (tmp_path / "fit.py").write_text(RESTARTED)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1"]
+    command += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", str(tmp_path / "fit.py"), str(tmp_path)]
+    path = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    subprocess.run(command, check=True, timeout=HANGS, env=environment)
+    undisturbed = json.loads((tmp_path / "start00.json").read_text())["undisturbed"]
+    for rank in range(2):
+        end = json.loads((tmp_path / f"end{rank}.json").read_text())
+        assert end["resumed"] == undisturbed
+    assert os.listdir(tmp_path / "of rank 0") == [], "its work is done"
 
 
 if __name__ == "__main__":

@@ -29,9 +29,11 @@ class Clock(Callback):
     """Measures training by the clock and in CPU time."""
 
     def on_train_begin(self, net, **kwargs):
+        """Start the clock."""
         self.start_ = time.perf_counter(), time.process_time()
 
     def on_train_end(self, net, **kwargs):
+        """Keep the seconds and the CPU seconds."""
         net.seconds = time.perf_counter() - self.start_[0], time.process_time() - self.start_[1]
 
 

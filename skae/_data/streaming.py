@@ -153,7 +153,8 @@ class StreamingDataset(Dataset):
             for size in sizes:
                 start, stop = stop, stop + size
                 own = np.asarray(index[start:stop][part[0] :: part[1]])
-                yield self._read(own)[:]
+                if len(own):
+                    yield self._read(own)[:]
             return
         left = iter([len(range(part[0], size, part[1])) for size in sizes])
         size = next(left, 0)

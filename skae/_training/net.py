@@ -365,11 +365,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
             for name, value in self.module_.bottleneck.metrics().items():
                 self.history.record(f"bottleneck_{name}", float(value))
 
-
     def _of_all_ranks(self, values: list[Tensor], iterator: Any) -> Tensor:
         """Return the values of all validation samples, of which each rank has those of its part of every batch."""
         whole = torch.zeros(sum(iterator.sizes), device=self.device)
-        whole[torch.from_numpy(is_in_part(0, len(whole), iterator.sizes, iterator.part))] = torch.cat([*values, whole[:0]])
+        whole[torch.from_numpy(is_in_part(0, len(whole), iterator.sizes, iterator.part))] = torch.cat(
+            [*values, whole[:0]]
+        )
         return self.ranks.sum(whole)
 
 

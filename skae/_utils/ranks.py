@@ -196,6 +196,4 @@ def _join() -> Ranks:
             )
         dist.init_process_group(backend, timeout=_TIMEOUT)
     store = dist.PrefixStore(f"skae/{next(_numbers)}", default_store())
-    return Ranks(
-        dist.get_rank(), dist.get_world_size(), dist.new_group(timeout=_TIMEOUT, backend=backend), store
-    )
+    return Ranks(dist.get_rank(), dist.get_world_size(), dist.new_group(timeout=_TIMEOUT, backend=backend), store)
