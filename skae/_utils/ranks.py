@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .joblib_compat import in_joblib_worker
 from .torch_compat import default_store
 
 T = TypeVar("T")
@@ -44,6 +45,9 @@ class Ranks:
 
     def __init__(self, rank: int = 0, size: int = 1, group: Any = None, store: Any = None) -> None:
         self.rank, self.size, self.group, self.store = rank, size, group, store
+
+    def __reduce__(self) -> Any:
+        return _alone, ()  # copies and pickles take no part in a fit
 
     @property
     def local_rank(self) -> int:
@@ -166,6 +170,10 @@ class Ranks:
 ALONE = Ranks()
 
 
+def _alone() -> Ranks:
+    return ALONE
+
+
 @contextmanager
 def fitting_together(distributed: bool) -> Iterator[Ranks]:
     """Yield the ranks of one fit. If one of them raises an error, all others do, and name it."""
@@ -187,6 +195,11 @@ def fitting_together(distributed: bool) -> Iterator[Ranks]:
 
 
 def _join() -> Ranks:
+    if in_joblib_worker():
+        raise RuntimeError(
+            "distributed=True does not work in the workers of n_jobs, which are no ranks: set n_jobs=None, so that all "
+            "ranks fit one candidate after the other together, or set distributed=False."
+        )
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if not dist.is_initialized():
         if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():

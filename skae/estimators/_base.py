@@ -289,7 +289,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         context = None if one_epoch else begin_fit(self, X, y, max_subtasks=self._n_epochs_if_known())
         spec = joined(self._resolve(), ranks)
         goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
-        check_same_call(ranks, self, X, arrays, goes_on=goes_on)
+        check_same_call(spec, self, X, arrays, goes_on=goes_on)
         reset = not (one_epoch and goes_on)
         data = read_crops(self, spec, X, y, goes_on=goes_on, reset=reset, one_epoch=one_epoch, **arrays)
         if data is None:

@@ -27,26 +27,27 @@ def joined(spec: ModelSpec, ranks: Ranks) -> ModelSpec:
     return spec._replace(ranks=ranks, device=own)
 
 
-def check_same_call(ranks: Ranks, est: Any, X: Any, arrays: dict[str, Any], *, goes_on: bool) -> None:
+def check_same_call(spec: ModelSpec, est: Any, X: Any, arrays: dict[str, Any], *, goes_on: bool) -> None:
     """Raise an error if ranks call `fit` in different ways."""
-    if ranks is ALONE:
+    if spec.ranks is ALONE:
         return
     described = {
         **{name: value for name, value in est.get_params().items() if name.partition("__")[0] not in _FREE},
         "the estimator": type(est).__name__,
+        "the type of the device": spec.device.type,
         "checkpoint": None if est.checkpoint is None else "a path",
         "the shape of X": getattr(X, "shape", None) or (len(X) if hasattr(X, "__len__") else None),
         "the list of other arrays": [name for name, value in arrays.items() if value is not None],
         "warm_start with a fitted estimator": goes_on,
         "the version of skae and torch": (__version__, torch.__version__),
     }
-    ranks.check_same({name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in described.items()})
+    spec.ranks.check_same({name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in described.items()})
 
 
-def check_same_data(ranks: Ranks, scaling: dict[str, Any]) -> None:
+def check_same_data(spec: ModelSpec, scaling: dict[str, Any]) -> None:
     """Raise an error if ranks have found different means or scales of X."""
-    if ranks is not ALONE:
-        ranks.check_same({"X": f"one of the mean and scale {joblib.hash(scaling)[:8]}"})
+    if spec.ranks is not ALONE:
+        spec.ranks.check_same({"X": f"one of the mean and scale {joblib.hash(scaling)[:8]}"})
 
 
 def check_parts(spec: ModelSpec, net: Any, smallest: int) -> None:
@@ -64,7 +65,7 @@ def check_parts(spec: ModelSpec, net: Any, smallest: int) -> None:
             "it. Take another part (for batch normalization module__normalization='layer' or 'group'), or set "
             "distributed=False."
         )
-    if not takes_no_closure(spec.optimizer):
+    if not takes_no_closure(spec.optimizer):  # type: ignore[arg-type]
         raise ValueError(
             f"distributed=True needs an optimizer of torch.optim that takes gradients as they are, and optimizer="
             f"{spec.optimizer.__name__} may call the loss itself: take 'adam', or set distributed=False."

@@ -87,7 +87,7 @@ def train(
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
     scaling = find_scaling(spec, data, earlier)
-    check_same_data(spec.ranks, scaling)
+    check_same_data(spec, scaling)
     est = with_number(est, spec, data, scaling, earlier, one_epoch=one_epoch)
     first = _train_once(est, spec, data, seed, scaling, earlier, checkpoint, one_epoch=one_epoch, context=context)
     found = first.evidence
