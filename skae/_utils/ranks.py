@@ -162,8 +162,8 @@ class Ranks:
                 time.sleep(0.02)
             if failed:
                 return f"Rank {failed[0]} failed: {self.store.get(f'failed/{failed[0]}').decode()}"
-        except RuntimeError:  # without torchrun the store ends with rank 0
-            silent = [0]
+        except RuntimeError:  # the store has ended; without torchrun it does with rank 0
+            silent = [0] if self.rank else silent
         return f"Rank {silent[0]} did not answer for {_ANSWER:g} s: its process has ended." if silent else None
 
 
