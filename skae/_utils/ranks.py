@@ -207,6 +207,11 @@ def _join() -> Ranks:
                 "distributed=True needs several processes that run the same script: start it by torchrun, such as "
                 "torchrun --nproc-per-node=2 script.py, or set distributed=False."
             )
-        dist.init_process_group(backend, timeout=_TIMEOUT)
+        store, rank, size = next(dist.rendezvous("env://", timeout=_TIMEOUT))
+        if (
+            os.environ.get("GROUP_WORLD_SIZE") == "1"
+        ):  # the store of torchrun's agent outlives ranks, whose addresses it has
+            store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
     store = dist.PrefixStore(f"skae/{next(_numbers)}", default_store())
     return Ranks(dist.get_rank(), dist.get_world_size(), dist.new_group(timeout=_TIMEOUT, backend=backend), store)
