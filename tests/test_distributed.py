@@ -179,6 +179,7 @@ def failures(rank):
         "an error": {"callbacks": [OnePart(ValueError("a bad thing"))]},
         "an exit": {"callbacks": [OnePart(SystemExit(3))]},
         "other parameters": {"lr": 1e-3},
+        "another part": {"noise": MaskingNoise(0.1)},
         "a stop": {"callbacks": [OnePart(KeyboardInterrupt())]},
     }
     both = {
@@ -442,6 +443,7 @@ WORDS = {
     "Ctrl-C": ("Rank 1 failed: KeyboardInterrupt", "KeyboardInterrupt"),
     "NaN": ("Rank 1 failed: ValueError: Input X contains NaN", "ValueError: Input X contains NaN"),
     "other parameters": ("lr is 0.002 on rank 0, and 0.001 on rank 1",) * 2,
+    "another part": ("noise is None on rank 0, and MaskingNoise(",) * 2,
     "other shape": ("the shape of X is (301, 64) on rank 0, and (300, 64) on rank 1",) * 2,
     "other rows": ("X is one of the mean and scale",) * 2,
     "parted": ("The weights of rank 1 are no longer those of rank 0",) * 2,

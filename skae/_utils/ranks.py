@@ -118,12 +118,12 @@ class Ranks:
         """Raise an error if what the ranks describe differs."""
         first, *others = self.gather(described)
         for rank, other in enumerate(others, 1):
-            for name in first:
-                if other[name] != first[name]:
+            for name in sorted(first | other):  # a part before its parameters, which another part may not have
+                one, two = (found.get(name) for found in (first, other))
+                if one != two:
                     raise ValueError(
-                        f"distributed=True needs the same fit on all ranks: {name} is {first[name]} on rank 0, and "
-                        f"{other[name]} on rank {rank}. Give every rank the same parameters and all of X, of which "
-                        "each takes its share."
+                        f"distributed=True needs the same fit on all ranks: {name} is {one} on rank 0, and {two} on rank "
+                        f"{rank}. Give every rank the same parameters and all of X, of which each takes its share."
                     )
 
     def agree_to_stop(self, stops: bool, module: nn.Module) -> bool:
@@ -208,9 +208,8 @@ def _join() -> Ranks:
                 "torchrun --nproc-per-node=2 script.py, or set distributed=False."
             )
         store, rank, size = next(dist.rendezvous("env://", timeout=_TIMEOUT))
-        if (
-            os.environ.get("GROUP_WORLD_SIZE") == "1"
-        ):  # the store of torchrun's agent outlives ranks, whose addresses it has
+        if os.environ.get("GROUP_WORLD_SIZE") == "1":
+            # The store of torchrun's agent outlives the ranks, and has the addresses of those that are gone.
             store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
     store = dist.PrefixStore(f"skae/{next(_numbers)}", default_store())
