@@ -122,8 +122,8 @@ class Ranks:
                 one, two = (found.get(name) for found in (first, other))
                 if one != two:
                     raise ValueError(
-                        f"distributed=True needs the same fit on all ranks: {name} is {one} on rank 0, and {two} on rank "
-                        f"{rank}. Give every rank the same parameters and all of X, of which each takes its share."
+                        f"distributed=True needs the same fit on all ranks: {name} is {one} on rank 0, and {two} on "
+                        f"rank {rank}. Give every rank the same parameters and all of X, of which each takes its share."
                     )
 
     def agree_to_stop(self, stops: bool, module: nn.Module) -> bool:
