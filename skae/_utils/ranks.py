@@ -109,10 +109,11 @@ class Ranks:
         present = [float(p.grad is not None) for p in parameters]
         flat = torch.cat([*(grad.flatten() for grad in grads), grads[0].new_tensor([*present, n])])
         self._exchange(dist.all_reduce, flat)
+        flat /= flat[-1].clone()
         *parts, counts = flat.split([*(grad.numel() for grad in grads), len(present) + 1])
         for i, (p, grad, part) in enumerate(zip(parameters, grads, parts, strict=True)):
-            if p.grad is not None or counts[i] > 0:
-                p.grad = torch.div(part.view_as(p), counts[-1], out=grad)  # in the memory order of the weights
+            if p.grad is not None or counts[i] > 0:  # in the memory order of the weights, which updates rely on
+                p.grad = part.view_as(p) if p.is_contiguous() else grad.copy_(part.view_as(p))
 
     def check_same(self, described: dict[str, str]) -> None:
         """Raise an error if what the ranks describe differs."""
