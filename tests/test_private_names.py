@@ -13,7 +13,7 @@ import skae
 ROOT = Path(skae.__file__).parent
 # Every private name of another library, by the file that may use it.
 NAMES = {
-    "_utils/torch_compat.py": {"_modules"},
+    "_utils/torch_compat.py": {"_get_default_store", "_modules"},
     "_utils/sklearn_compat.py": {
         "_doc_link_module",
         "_doc_link_template",

@@ -122,24 +122,37 @@ class InMemoryDataset(Dataset):
     def _picked(self, where: Tensor) -> InMemoryDataset:
         return InMemoryDataset(*(None if t is None else t[where] for t in self.tensors()))  # type: ignore[arg-type]
 
-    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
-        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order."""
+    def batches(
+        self, sizes: Sequence[int], generator: torch.Generator | None, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[Batch]:
+        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order; of each a ``part``.
+
+        The part (k, n) is every n-th sample from the k-th on: the share of one of n processes.
+        """
         if generator is None:
-            yield from in_order(self, sizes)
+            yield from in_order(self, sizes, part)
             return
         order = torch.randperm(len(self), generator=generator)[: sum(sizes)].to(self.u.device)
         if self.index is not None:
             order = self.index[order]
         for index in order.split(list(sizes)):
-            yield self._cut(index)
+            yield self._cut(index[part[0] :: part[1]])
 
 
-def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:
-    """Yield consecutive slices of ``sizes``."""
+def in_order(rows: Any, sizes: Sequence[int], part: tuple[int, int] = (0, 1)) -> Iterator[Any]:
+    """Yield consecutive slices of ``sizes``, of each a ``part`` as in `InMemoryDataset.batches`."""
     stop = 0
     for size in sizes:
         start, stop = stop, stop + size
-        yield rows[start:stop]
+        yield rows[start + part[0] : stop : part[1]]
+
+
+def is_in_part(first: int, n: int, sizes: Sequence[int], part: tuple[int, int]) -> np.ndarray:
+    """Whether each of the ``n`` samples of an order from the ``first`` on is in the ``part`` of its batch, (n,)."""
+    edges = np.cumsum([0, *sizes])
+    place = np.arange(first, first + n)
+    batch = np.searchsorted(edges, place, side="right") - 1
+    return ((place - edges[batch]) % part[1] == part[0]) & (batch < len(sizes))
 
 
 class BatchIterator:
@@ -159,7 +172,14 @@ class BatchIterator:
         Whether all batches have exactly ``batch_size`` samples, and the rest is dropped; if there is a full batch.
     seed : int, default=0
         Seed of the shuffling, which does not use the global random state.
+
+    Attributes
+    ----------
+    part : (int, int)
+        The part of each batch that there is, as in `InMemoryDataset.batches`: all of it, unless it is set.
     """
+
+    part = (0, 1)
 
     def __init__(
         self, rows: Any, batch_size: int, shuffle: bool = False, drop_last: bool = False, seed: int = 0
@@ -178,5 +198,5 @@ class BatchIterator:
 
     def __iter__(self) -> Iterator[Batch]:
         if hasattr(self.rows, "batches"):
-            return self.rows.batches(self.sizes, self.generator)
+            return self.rows.batches(self.sizes, self.generator, self.part)
         return in_order(self.rows, self.sizes)  # skorch's own dataset, in its `predict`

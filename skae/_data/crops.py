@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .batches import Batch, InMemoryDataset
+from .batches import Batch, InMemoryDataset, is_in_part
 from .chunked import to_tensor
 from .image_list import ImageList
 
@@ -216,25 +216,32 @@ class CropDataset(Dataset):
         """Return the first crops."""
         return self.first
 
-    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
-        """Yield batches of ``sizes`` of new crops."""
+    def batches(
+        self, sizes: Sequence[int], generator: torch.Generator | None, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[Batch]:
+        """Yield batches of ``sizes`` of new crops; of each the ``part``, as in `InMemoryDataset.batches`, is cut."""
         seed = 0 if generator is None else int(torch.randint(2**62, (), generator=generator))
         rng = np.random.default_rng(seed)
         places = self.crops.draw(sum(sizes), rng)
         if self.crops.is_held:
-            for part in np.split(places, np.cumsum(sizes)[:-1]):
-                yield self._batch(part, *self.crops.cut(part))
+            for batch in np.split(places, np.cumsum(sizes)[:-1]):
+                own = batch[part[0] :: part[1]]
+                yield self._batch(own, *self.crops.cut(own))
             return
-        yield from self._read_ahead(_by_image(places, rng), sizes, rng)
+        yield from self._read_ahead(_by_image(places, rng), sizes, rng, part)
 
-    def _read_ahead(self, places: np.ndarray, sizes: Sequence[int], rng: np.random.Generator) -> Iterator[Batch]:
+    def _read_ahead(
+        self, places: np.ndarray, sizes: Sequence[int], rng: np.random.Generator, part: tuple[int, int]
+    ) -> Iterator[Batch]:
         """Cut the crops of several batches at once, while the batches before them are used."""
         groups = [list(sizes[i : i + _BATCHES_AT_ONCE]) for i in range(0, len(sizes), _BATCHES_AT_ONCE)]
-        parts = [rng.permutation(part) for part in np.split(places, np.cumsum([sum(group) for group in groups])[:-1])]
+        parts = [rng.permutation(some) for some in np.split(places, np.cumsum([sum(group) for group in groups])[:-1])]
+        parts = [some[is_in_part(0, len(some), group, part)] for some, group in zip(parts, groups, strict=True)]
+        groups = [[len(range(part[0], size, part[1])) for size in group] for group in groups]
         # A single thread, as what reads images need not be safe for several.
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(self.crops.cut, parts[0])
-            for k, (part, group) in enumerate(zip(parts, groups, strict=True)):
+            for k, (some, group) in enumerate(zip(parts, groups, strict=True)):
                 x, target = ahead.result()
                 if k + 1 < len(parts):
                     ahead = reader.submit(self.crops.cut, parts[k + 1])
@@ -242,7 +249,7 @@ class CropDataset(Dataset):
                 for size in group:
                     start, stop = stop, stop + size
                     s = slice(start, stop)
-                    yield self._batch(part[s], x[s], None if target is None else target[s])
+                    yield self._batch(some[s], x[s], None if target is None else target[s])
 
     def _batch(self, places: np.ndarray, x: np.ndarray, target: np.ndarray | None) -> Batch:
         seen = to_tensor(x)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .batches import Batch, InMemoryDataset, row_numbers
+from .batches import Batch, InMemoryDataset, is_in_part, row_numbers
 from .chunked import map_rows
 from .sources import LazyArray
 from .sparse import SparseRows
@@ -141,19 +141,31 @@ class StreamingDataset(Dataset):
         if together:
             yield _shuffled(together, generator)
 
-    def batches(self, sizes: Sequence[int], generator: torch.Generator | None) -> Iterator[Batch]:
-        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order."""
+    def batches(
+        self, sizes: Sequence[int], generator: torch.Generator | None, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[Batch]:
+        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order; of each a ``part``.
+
+        Nothing is read but the samples of the part, which is that of `InMemoryDataset.batches`.
+        """
         if self.is_sparse:
             index, stop = self.index if generator is None else _shuffled([self.index], generator), 0
             for size in sizes:
                 start, stop = stop, stop + size
-                yield self._read(np.asarray(index[start:stop]))[:]
+                own = np.asarray(index[start:stop][part[0] :: part[1]])
+                if len(own):
+                    yield self._read(own)[:]
             return
-        left = iter(sizes)
+        left = iter([len(range(part[0], size, part[1])) for size in sizes])
         size = next(left, 0)
         rest: InMemoryDataset | None = None  # start of a batch that continues in the next window
+        n_seen = 0
         for index in self._windows(generator):
-            rows, start = self._read(index), 0
+            own = index if part[1] == 1 else index[is_in_part(n_seen, len(index), sizes, part)]
+            n_seen += len(index)
+            if not len(own):
+                continue
+            rows, start = self._read(own), 0
             if rest is not None:
                 start = min(size - len(rest), len(rows))
                 rest = _joined(rest, _part(rows, 0, start))

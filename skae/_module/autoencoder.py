@@ -553,7 +553,8 @@ class Autoencoder(nn.Module):
         k = len(raw) // len(target)
         if hidden:
             known = ~target.isnan()
-            hidden_share = ((hidden[0] & known).sum() / known.sum()).clamp(min=_LEAST_SHARE)
+            n_hidden, n_known = (self.noise.ranks.sum(which.sum()) for which in (hidden[0] & known, known))
+            hidden_share = (n_hidden / n_known).clamp(min=_LEAST_SHARE)
             target = target.masked_fill(~hidden[0], torch.nan)
         target = target if k == 1 else target.repeat(k, *[1] * (target.ndim - 1))
         objective = self._loss(raw, target, hidden_share is not None)

@@ -16,6 +16,7 @@ import torch
 from .._data.arrays import as_array
 from .._data.sparse import SparseRows
 from .._module.state import as_arrays, as_tensors
+from .._utils.ranks import ALONE, Ranks
 from .._utils.rng import Stream
 from .._version import __version__
 from .state import load_optimizer
@@ -33,25 +34,33 @@ class Checkpoint:
     ----------
     path : str or os.PathLike
         The file, which is read if it exists.
+    ranks : Ranks
+        Processes of which the first reads the file, and hands its content on.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, ranks: Ranks = ALONE) -> None:
         self.path = os.path.realpath(path)  # a symbolic link stays one
         self.fingerprint, self.seed = "", 0
         self.found: dict[str, Any] | None = None
-        if not os.path.isdir(os.path.dirname(self.path)):
-            raise ValueError(f"checkpoint={os.fspath(path)!r} must be in an existing folder.")
-        if os.path.lexists(self.path):
-            with open(self.path, "rb") as file:
-                data = io.BytesIO(file.read())
+        content = ranks.first(self._read)
+        if content is not None:
             try:
-                self.found = torch.load(data, weights_only=True, map_location="cpu")
+                self.found = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
                 self.fingerprint, self.seed = self.found["fingerprint"], self.found["seed"]
             except Exception as error:  # a damaged file can raise any error
                 raise ValueError(
                     f"checkpoint={self.path!r} must be a checkpoint or a new file, and this file is no checkpoint: "
                     "pass another path."
                 ) from error
+
+    def _read(self) -> bytes | None:
+        """Return the content of the file, None where there is none."""
+        if not os.path.isdir(os.path.dirname(self.path)):
+            raise ValueError(f"checkpoint={self.path!r} must be in an existing folder.")
+        if not os.path.lexists(self.path):
+            return None
+        with open(self.path, "rb") as file:
+            return file.read()
 
     def seed_or(self, seed: int) -> int:
         """Return the seed of the file, or ``seed`` where there is no file."""

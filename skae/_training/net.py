@@ -13,11 +13,13 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from torch import Tensor, nn
 
-from .._data.batches import Batch, BatchIterator, InMemoryDataset, Inputs
+from .._data.batches import Batch, BatchIterator, InMemoryDataset, Inputs, is_in_part
 from .._data.crops import CropDataset
 from .._data.streaming import StreamingDataset
 from .._module.autoencoder import Autoencoder
 from .._module.inspection import draws_nothing
+from .._utils.component import Component
+from .._utils.ranks import ALONE, Ranks
 from .._utils.rng import Stream
 from .base_callback import BaseCallback, StopTraining
 from .criterion import WeightedMean, elastic_net
@@ -26,7 +28,7 @@ from .state import NetStateMixin
 from .step import TrainStep, takes_no_closure
 
 # Attributes of a training that is going on.
-_TRANSIENT = ("sample_losses_", "rng_context_", "train_step_", "checkpoint_", "hidden_share_")
+_TRANSIENT = ("sample_losses_", "rng_context_", "train_step_", "checkpoint_", "hidden_share_", "stops_")
 _ESTIMATOR_TRAINS = (
     "net_ is trained by its estimator, which prepares the data: call {0} on the estimator. predict, forward, infer and "
     "save_params work on net_; they take standardized samples."
@@ -48,6 +50,8 @@ class AutoencoderNet(NetStateMixin, BareNet):
     **kwargs
         For `skorch.NeuralNet`.
     """
+
+    ranks: Ranks = ALONE  # while it trains
 
     def __init__(
         self,
@@ -79,25 +83,42 @@ class AutoencoderNet(NetStateMixin, BareNet):
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         raise NotImplementedError(_ESTIMATOR_TRAINS.format("partial_fit"))
 
-    def train_rows(self, rows: Any, validation: Any, epochs: int, checkpoint: Any = None) -> AutoencoderNet:
-        """Train on ``rows`` with ``validation`` data, either in memory or streaming.
+    def train_rows(
+        self, rows: Any, validation: Any, epochs: int, checkpoint: Any = None, ranks: Ranks = ALONE
+    ) -> AutoencoderNet:
+        """Train on ``rows`` with ``validation`` data, either in memory or streaming; together with other ``ranks``.
 
         A callback may stop training, see `notify`; any other KeyboardInterrupt leaves this method.
         """
         for group in self.optimizer_.param_groups:
             group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
         try:
-            self.notify("on_train_begin", X=rows, y=validation)
-            self.checkpoint_ = checkpoint
-            done, stopped = (0, False) if checkpoint is None else checkpoint.resume(self, epochs)
-            with suppress(StopTraining):
-                self.fit_loop(rows, validation, epochs=0 if stopped else epochs - done)
-            self.notify("on_train_end", X=rows, y=validation)
+            with self._together(ranks):
+                self.notify("on_train_begin", X=rows, y=validation)
+                self.checkpoint_ = checkpoint
+                done, stopped = (0, False) if checkpoint is None else checkpoint.resume(self, epochs)
+                with suppress(StopTraining):
+                    self.fit_loop(rows, validation, epochs=0 if stopped else epochs - done)
+                self.notify("on_train_end", X=rows, y=validation)
         finally:
             for _, callback in self.callbacks_:
                 if isinstance(callback, BaseCallback):
                     callback.release()
         return self
+
+    @contextmanager
+    def _together(self, ranks: Ranks) -> Iterator[None]:
+        """Train together with other ``ranks`` within the block, from the weights of the first."""
+        followers = [self, *(layer for layer in self.module_.modules() if isinstance(layer, Component))]
+        followers = [] if ranks is ALONE else followers
+        ranks.take_first(*self.module_.parameters(), *self.module_.buffers())
+        for one in followers:
+            vars(one)["ranks"] = ranks
+        try:
+            yield
+        finally:
+            for one in followers:
+                del vars(one)["ranks"]
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> AutoencoderNet:
         draws = self.unknown_callbacks() or not draws_nothing(self.module_)
@@ -113,13 +134,14 @@ class AutoencoderNet(NetStateMixin, BareNet):
         """Call the callbacks; one that stops training does so after all have been called.
 
         As skorch documents it, a callback stops training by raising KeyboardInterrupt. Ctrl-C that is pressed while a
-        callback of the user's runs looks the same, and stops training too; at any other moment it leaves `fit`.
+        callback of the user's runs looks the same, and stops training too; at any other moment it leaves `fit`. Ranks
+        that train together stop together, at the end of an epoch.
         """
         if method_name in ("on_train_begin", "on_train_end"):  # there is no training to stop
             super().notify(method_name, **kwargs)
             return
         getattr(self, method_name)(self, **kwargs)
-        stops = False
+        stops = self.__dict__.pop("stops_", False)
         for _, callback in self.callbacks_:
             try:
                 getattr(callback, method_name)(self, **kwargs)
@@ -129,8 +151,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
                 if isinstance(callback, BaseCallback):
                     raise
                 stops = True
-        if method_name == "on_epoch_end" and self.__dict__.get("checkpoint_") is not None:
-            self.checkpoint_.write(self, stopped=stops)
+        if method_name == "on_epoch_end":
+            stops = self.ranks.agree_to_stop(stops, self.module_)
+            if self.ranks.rank == 0 and self.__dict__.get("checkpoint_") is not None:
+                self.checkpoint_.write(self, stopped=stops)
+        elif self.ranks is not ALONE:
+            self.stops_, stops = stops, False
         if stops:
             raise StopTraining
 
@@ -213,7 +239,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
         """Return loss and output; gradients are left in the parameters."""
         output = self._output(batch)
         loss = self.get_loss(output, batch.y, X=batch.X, training=True)
-        loss.backward()
+        (loss if self.ranks is ALONE else loss * len(batch.u)).backward()
         return loss, output
 
     def overriding(self, *methods: str) -> list[Callback]:
@@ -302,10 +328,16 @@ class AutoencoderNet(NetStateMixin, BareNet):
             sample_losses.append(objective)
             return {"loss": objective.mean(), "y_pred": output}
 
+        if self.ranks is not ALONE:  # what a rank draws in training is its own, and does not move the common stream
+            own = Stream(self.stream.draw_seed() + self.ranks.rank, self.device) if training else self.stream
+            self.rng_context_ = own
+            iterator.part = self.ranks.rank, self.ranks.size
         step = (self._prepared_step() or step_fn) if training else evaluate
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         n_rows = 0
         for batch in iterator:
+            if not len(batch.u):  # fewer samples are left to validate than there are ranks
+                continue
             notify_batch("on_batch_begin")
             if training and recorded and listeners:  # they may have changed what was prepared
                 step = self._prepared_step() or step_fn
@@ -318,7 +350,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
             notify_batch("on_batch_end", **result)
         if sample_losses:
             self.sample_losses_ = torch.cat(sample_losses)  # so that nobody has to call `evaluate` again
-        loss = float(total) / n_rows
+        sums = torch.tensor([float(total), n_rows], dtype=torch.float64)
+        if self.ranks is not ALONE:
+            sums = self.ranks.sum(sums)
+            if not training:
+                self.sample_losses_ = self._of_all_ranks(sample_losses, iterator)
+        loss = float(sums[0] / sums[1])
         self.history.record(prefix + "_batch_count", len(iterator))
         self.history.record(prefix + "_loss", loss)
         earlier = itertools.islice(reversed(self.history), 1, None)
@@ -327,6 +364,14 @@ class AutoencoderNet(NetStateMixin, BareNet):
         if training:
             for name, value in self.module_.bottleneck.metrics().items():
                 self.history.record(f"bottleneck_{name}", float(value))
+
+    def _of_all_ranks(self, values: list[Tensor], iterator: Any) -> Tensor:
+        """Return the values of all validation samples, of which each rank has those of its part of every batch."""
+        whole = torch.zeros(sum(iterator.sizes), device=self.device)
+        whole[torch.from_numpy(is_in_part(0, len(whole), iterator.sizes, iterator.part))] = torch.cat(
+            [*values, whole[:0]]
+        )
+        return self.ranks.sum(whole)
 
 
 def _only_reads_epochs(callback: Callback) -> bool:

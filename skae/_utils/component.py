@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from .checks import check_number
+from .ranks import ALONE, Ranks
 from .sklearn_compat import ParamsMixin
 from .torch_compat import children, is_torch_state, own_state
 
@@ -27,6 +28,11 @@ class Component(ParamsMixin, nn.Module):
     progress : float or None
         The share of the training that is done, in [0, 1], for a subclass that sets it to 1.0; None, the default, for
         all others.
+    whole_batch : bool
+        Whether training looks at a batch as a whole, so that no distributed `fit` takes the part: a rank has a share.
+    ranks : Ranks
+        The processes of a distributed `fit` while it trains, by whose ``sum`` and ``mean`` a part may look at the whole
+        batch all the same.
 
     Examples
     --------
@@ -38,6 +44,8 @@ class Component(ParamsMixin, nn.Module):
     """
 
     progress: float | None = None
+    whole_batch: bool = False
+    ranks: Ranks = ALONE
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,8 +15,11 @@ import threading
 
 def in_joblib_thread() -> bool:
     """Whether this runs in a worker thread of joblib's; its processes have a limit of threads, and its threads none."""
-    if threading.current_thread() is threading.main_thread():
-        return False
+    return threading.current_thread() is not threading.main_thread() and in_joblib_worker()
+
+
+def in_joblib_worker() -> bool:
+    """Whether this runs in a worker of joblib's, a thread or a process."""
     try:
         from joblib.parallel import get_active_backend
 

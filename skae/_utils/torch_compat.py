@@ -8,6 +8,7 @@ name                       reason                                               
 ``torch.gru``              one layer of a GRU, for export: packed sequences cannot  no export of GRUs
                            be exported
 ``nn.RNNBase.all_weights`` a GRU's weights, by layer and direction                  ``weight_ih_l0`` and the like
+``_get_default_store``     where the ranks of a distributed fit say why they fail     none
 texts of errors            a RuntimeError that stands for a lack of memory          the error goes to the user
 ========================== ======================================================== ==============================
 """
@@ -54,6 +55,13 @@ def gru_weights(gru: nn.GRU) -> list[list[nn.Parameter]]:
 def gru_layer(x: torch.Tensor, start: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor:
     """Return the states of one layer, (n, length, width), read forwards from ``start``."""
     return torch.gru(x, start, tuple(weights), True, 1, 0.0, False, False, True)[0]
+
+
+def default_store() -> Any:
+    """Return the key-value store of the default process group."""
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    return _get_default_store()
 
 
 def is_out_of_memory(error: Exception) -> bool:

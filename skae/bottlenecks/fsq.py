@@ -129,8 +129,8 @@ class FSQ(Bottleneck):
 
     def _follow(self, h: Tensor) -> None:
         """Move the running statistics towards those of a batch."""
-        self.mean.lerp_(h.mean(0), _MOMENTUM)
-        self.variance.lerp_((h - self.mean).square().mean(0), _MOMENTUM)
+        self.mean.lerp_(self.ranks.mean(h.mean(0), len(h)), _MOMENTUM)
+        self.variance.lerp_(self.ranks.mean((h - self.mean).square().mean(0), len(h)), _MOMENTUM)
 
     def _bounded(self, h: Tensor) -> Tensor:
         """Return the encoder's output within (-1, 1)."""
@@ -155,4 +155,5 @@ class FSQ(Bottleneck):
 
     def metrics(self) -> dict[str, float]:
         """Return the share of the levels in use, and their perplexity."""
+        self.counts.copy_(self.ranks.sum(self.counts))
         return usage_metrics(self.counts, self.alphabet)

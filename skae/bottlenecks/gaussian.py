@@ -105,7 +105,8 @@ class Gaussian(Bottleneck):
             return Latent(z, self._weight() * 0.5 * (z.square() - noise.square() - log_variance).sum(1))
         divergence = divergence_from_standard_normal(mean, log_variance)
         if self.training and self.free_bits:
-            divergence = torch.where(divergence.mean(0) > self.free_bits, divergence, self.free_bits)
+            mean_divergence = self.ranks.mean(divergence.mean(0), len(divergence))
+            divergence = torch.where(mean_divergence > self.free_bits, divergence, self.free_bits)
         return Latent(z, self._weight() * divergence.sum(1))
 
     def code(self, h: Tensor) -> Tensor:

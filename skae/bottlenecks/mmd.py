@@ -46,6 +46,7 @@ class MMD(Bottleneck):
     """
 
     standard_normal = True
+    whole_batch = True
 
     def __init__(self, weight: float = 100.0) -> None:
         super().__init__()

@@ -46,6 +46,8 @@ class TotalCorrelation(Gaussian):
     (torch.Size([3, 2]), torch.Size([3]))
     """
 
+    whole_batch = True
+
     def __init__(self, beta: float = 6.0, warmup: float = 0.2) -> None:
         super().__init__(beta, warmup)
 

@@ -132,8 +132,8 @@ class VectorQuantizer(Bottleneck):
 
     def _follow_scale(self, h: Tensor) -> None:
         """Move the running statistics towards those of a batch."""
-        self.mean.lerp_(h.mean(0), _MOMENTUM)
-        self.variance.lerp_((h - self.mean).square().mean(), _MOMENTUM)
+        self.mean.lerp_(self.ranks.mean(h.mean(0), len(h)), _MOMENTUM)
+        self.variance.lerp_(self.ranks.mean((h - self.mean).square().mean(), len(h)), _MOMENTUM)
 
     def forward(self, h: Tensor) -> Latent:
         if self.training:
@@ -158,9 +158,12 @@ class VectorQuantizer(Bottleneck):
         n_codes, share = len(self.codebook), 1 - self.decay
         # In units of the mean use, which is 1 at the start, so that batches may differ in size.
         each = torch.full_like(indices, n_codes / len(h), dtype=h.dtype)
-        self.uses.lerp_(torch.zeros_like(self.uses).index_add_(0, indices, each), share)
-        self.sums.lerp_(torch.zeros_like(self.sums).index_add_(0, indices, each[:, None] * h), share)
+        uses = torch.zeros_like(self.uses).index_add_(0, indices, each)
+        sums = torch.zeros_like(self.sums).index_add_(0, indices, each[:, None] * h)
         drawn = h[torch.randint(len(h), (n_codes,), device=h.device)]
+        self.uses.lerp_(self.ranks.mean(uses, len(h)), share)
+        self.sums.lerp_(self.ranks.mean(sums, len(h)), share)
+        self.ranks.take_first(drawn)
         dead = self.uses < self.restart_below
         self.uses.copy_(torch.where(dead, 1.0, self.uses))
         self.sums.copy_(torch.where(dead[:, None], drawn, self.sums))
@@ -189,6 +192,7 @@ class VectorQuantizer(Bottleneck):
 
     def metrics(self) -> dict[str, float]:
         """Return the share of the codes in use, and their perplexity."""
+        self.counts.copy_(self.ranks.sum(self.counts))
         return usage_metrics(self.counts, self.alphabet)
 
 

@@ -39,12 +39,14 @@ from .._module.runner import BatchRunner
 from .._training.checkpoint import remove_checkpoint
 from .._training.state import available
 from .._utils.checks import LARGEST, check_choice, check_number
+from .._utils.ranks import Ranks, fitting_together
 from .._utils.rng import draw_seed
 from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, output_container, with_callbacks
 from .._utils.slots import select
 from . import _extra
 from ._advice import warn_of_scales, warn_of_target
 from ._crops import check_crop_params, read_crops, takes_any_size
+from ._distributed import check_same_call, joined
 from ._fit import Outcome, train
 from ._fit_data import FitData, as_network_takes_them, read_fit_data, stand_in
 from ._hints import explain_missing, names_arguments
@@ -125,6 +127,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     augmentation: Any = None
     pooling: Any = None
     critic: Any = None
+    distributed: Any = False
     device: Any
     net_: Any
     prior_: Any
@@ -285,11 +288,17 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         """
         return self._fit(X, y, one_epoch=True, X_target=X_target, sample_weight=sample_weight)
 
-    def _fit(self, X: Any, y: Any, *, one_epoch: bool = False, **arrays: Any) -> BaseAutoencoder:
+    def _fit(self, X: Any, y: Any, **params: Any) -> BaseAutoencoder:
+        check_choice("distributed", self.distributed, (True, False))
+        with fitting_together(self.distributed) as ranks:
+            return self._fit_with(ranks, X, y, **params)
+
+    def _fit_with(self, ranks: Ranks, X: Any, y: Any, *, one_epoch: bool = False, **arrays: Any) -> BaseAutoencoder:
         """Fit in steps; nothing of the estimator changes before the last one, which keeps the result."""
         context = None if one_epoch else begin_fit(self, X, y, max_subtasks=self._n_epochs_if_known())
-        spec = self._resolve()
+        spec = joined(self._resolve(), ranks)
         goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
+        check_same_call(spec, self, X, arrays, goes_on=goes_on)
         reset = not (one_epoch and goes_on)
         data = read_crops(self, spec, X, y, goes_on=goes_on, reset=reset, one_epoch=one_epoch, **arrays)
         if data is None:
@@ -306,9 +315,10 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         state = self._fitted_state(outcome, data, shares, goes_on=one_epoch and goes_on)
         if spec.critic is not None:
             state |= sharpen(stand_in(self, state), spec.critic, outcome)
+        ranks.gather(None)  # what another rank fails to do is not kept here
         self.__dict__ = state  # at once, so that an interruption leaves either fit as a whole
         end_fit(context, self, X, y)
-        if self.checkpoint is not None and not one_epoch:
+        if self.checkpoint is not None and not one_epoch and ranks.rank == 0:
             remove_checkpoint(self.checkpoint)  # it has done its work
         return self
 

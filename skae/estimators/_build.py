@@ -70,7 +70,7 @@ def build_net(
         device=str(spec.device),
         compile=est.compile,
         train_split=None,
-        verbose=0 if est.verbose < 2 else est.verbose,
+        verbose=0 if est.verbose < 2 or spec.ranks.rank else est.verbose,
         **{f"module__{name}": value for name, value in module_params.items()},
         **others,
     ).initialize()
@@ -194,5 +194,5 @@ def training_callbacks(est: Any, spec: ModelSpec, epochs: int, n_batches: int, m
         *([("progress", Progress(steps))] if follows else []),
         *schedule(est.lr_schedule, est.lr, steps, monitor, est.n_iter_no_change, est.tol, cycle_betas),
         *([] if context is None else [("sklearn_callbacks", SklearnCallbacks(est, context))]),
-        *verbosity_callbacks(int(est.verbose), epochs),
+        *verbosity_callbacks(0 if spec.ranks.rank else int(est.verbose), epochs),
     ]

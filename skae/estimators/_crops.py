@@ -78,7 +78,7 @@ def read_crops(
     y_val, weight = arrays.pop("y_val", None), arrays.pop("sample_weight", None)
     weight = None if weight is None else check_sample_weight(weight, len(images))
     source, held = CropSource(images, targets, size, est.augmentation, weight), None
-    rng = np.random.default_rng(seed := _seed(est, one_epoch=one_epoch))
+    rng = np.random.default_rng(seed := _seed(est, spec, one_epoch=one_epoch))
     if X_val is not None:
         held = _validation_source(est, spec, X_val, X_val_target, source)
     elif est.early_stopping and not one_epoch:
@@ -123,10 +123,10 @@ def read_crops(
     return replace(data, X_target=target, X_val_target=target_val, target_layout=target_layout)
 
 
-def _seed(est: Any, *, one_epoch: bool) -> int:
+def _seed(est: Any, spec: ModelSpec, *, one_epoch: bool) -> int:
     """Draw the seed of a fit; a fit that is resumed cuts the crops that it cut before."""
-    seed = draw_seed(est.random_state)
-    return seed if est.checkpoint is None or one_epoch else Checkpoint(est.checkpoint).seed_or(seed)
+    seed = spec.ranks.gather(draw_seed(est.random_state))[0]
+    return seed if est.checkpoint is None or one_epoch else Checkpoint(est.checkpoint, spec.ranks).seed_or(seed)
 
 
 def _validation_source(est: Any, spec: ModelSpec, X_val: Any, X_val_target: Any, source: CropSource) -> CropSource:

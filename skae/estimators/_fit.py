@@ -19,6 +19,7 @@ from .._utils.rng import draw_seed
 from .._utils.slots import select
 from .._utils.threads import threads_for
 from ._build import build_net, continue_from, find_scaling, training_callbacks, without_observers
+from ._distributed import check_parts, check_same_data
 from ._fit_data import FitData
 from ._initialize import initialize
 from ._n_components import with_number
@@ -57,6 +58,7 @@ class _Plan(NamedTuple):
     stops_early: bool
     validates: bool
     n_batches: int
+    smallest: int  # number of samples of a batch
     epochs: int
 
     @property
@@ -80,11 +82,12 @@ def train(
     It goes on from ``earlier`` where that is given. With ``one_epoch``, for `partial_fit`, nothing is held out and no
     schedule is followed. ``context`` is that of scikit-learn's callbacks.
     """
-    seed = draw_seed(est.random_state) if data.seed is None else data.seed
-    checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint)
+    seed = spec.ranks.gather(draw_seed(est.random_state))[0] if data.seed is None else data.seed
+    checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint, spec.ranks)
     if checkpoint is not None:
         seed = checkpoint.begin(seed, _description(est, data))
     scaling = find_scaling(spec, data, earlier)
+    check_same_data(spec, scaling)
     est = with_number(est, spec, data, scaling, earlier, one_epoch=one_epoch)
     first = _train_once(est, spec, data, seed, scaling, earlier, checkpoint, one_epoch=one_epoch, context=context)
     found = first.evidence
@@ -128,6 +131,7 @@ def _train_once(
         dataset = training_data(net, data, plan.training)
     # What was trained before is not bettered by chance.
     trust_start = initialize(net, data, dataset, rng) if earlier is None else False
+    check_parts(spec, net, plan.smallest)
     if spec.critic is not None:
         check_decoder(net, spec.critic, dataset)
     with threads_for(0):
@@ -149,7 +153,7 @@ def _train_once(
 
     first = len(net.history)
     with threads_for(net.module_.n_multiplications * math.ceil(len(dataset) / plan.n_batches)):
-        net.train_rows(dataset, validation, plan.epochs, checkpoint)
+        net.train_rows(dataset, validation, plan.epochs, checkpoint, spec.ranks)
         finite.check_weights(net)
     net.module_.eval()
     finished = [row["train_loss"] for row in net.history[first:] if "train_loss" in row]
@@ -176,9 +180,10 @@ def _plan(est: Any, spec: ModelSpec, data: FitData, rng: np.random.Generator, fo
         order = np.roll(order, -fold * n_held)
     batching = {"batch_size": est.batch_size} | select(est._extra, "iterator_train")
     n_rows = len(order) - n_held if data.crops is None else data.n_crops
-    n_batches = len(BatchIterator(range(n_rows), **batching))
-    epochs = 1 if one_epoch else n_epochs(est.max_epochs, n_batches)
-    return _Plan(order[n_held:], order[:n_held], stops_early, stops_early or data.X_val is not None, n_batches, epochs)
+    sizes = BatchIterator(range(n_rows), **batching).sizes
+    epochs = 1 if one_epoch else n_epochs(est.max_epochs, len(sizes))
+    validates = stops_early or data.X_val is not None
+    return _Plan(order[n_held:], order[:n_held], stops_early, validates, len(sizes), min(sizes), epochs)
 
 
 def n_epochs(max_epochs: int | str, n_batches: int) -> int:

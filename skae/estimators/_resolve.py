@@ -25,6 +25,7 @@ from .._density.prior import check_prior, class_of
 from .._training.callbacks import SCHEDULES, check_callbacks
 from .._utils.checks import check_choice, check_device, check_number
 from .._utils.files import check_path
+from .._utils.ranks import ALONE, Ranks
 from .._utils.rng import check_seed
 from .._utils.slots import (
     build,
@@ -55,6 +56,7 @@ class ModelSpec(NamedTuple):
     device: torch.device
     missing: bool
     step_axis: int  #: along which sequences run in X
+    ranks: Ranks = ALONE  #: processes that train together
 
     @property
     def nan(self) -> NaNPolicy:

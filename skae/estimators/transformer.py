@@ -102,6 +102,9 @@ default='squared_error'
 
     device : str or torch.device, default='auto'
         Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
+    distributed : bool, default=False
+        Whether the processes that ``torchrun`` has started train one estimator together. All of them run the same
+        script, with the same X; each takes its share of every batch, and all end with the same estimator.
     precision : {'float32', 'bf16'}, default='float32'
         What the network computes in while it is trained. With 'bf16' matrix products and convolutions are those of
         ``torch.autocast``; weights, codes, losses and sums stay float32, and so does all that is done with the trained
@@ -233,6 +236,7 @@ default='squared_error'
         checkpoint=None,
         # run
         device="auto",
+        distributed=False,
         precision="float32",
         compile=False,
         random_state=None,
@@ -262,6 +266,7 @@ default='squared_error'
         self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.device = device
+        self.distributed = distributed
         self.precision = precision
         self.compile = compile
         self.random_state = random_state

@@ -80,10 +80,12 @@ class LocationScale(Likelihood):
         """Return the maximum-likelihood scale of a batch; of each feature, that of before where none of it is known."""
         statistic, shape = self.statistic(raw, x), self.log_scale.shape
         if not shape and observed is None:
-            return self.scale_of(statistic.mean()).clamp(min=self.floor)
+            mean = self.ranks.mean(statistic.mean(), statistic.numel())
+            return self.scale_of(mean).clamp(min=self.floor)
         known = torch.ones_like(statistic) if observed is None else observed.to(statistic)
         total = (statistic if observed is None else torch.where(observed, statistic, 0)).sum_to_size(shape)
         count = known.sum_to_size(shape)
+        total, count = self.ranks.sum(total), self.ranks.sum(count)
         best = self.scale_of(total / count.clamp(min=1)).clamp(min=self.floor)
         return torch.where(count > 0, best, self.current_scale) if self.per_feature else best
 
