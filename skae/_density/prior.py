@@ -69,7 +69,7 @@ def fit_prior(
     ``seed`` is used if the estimator has no ``random_state``, ``sample_weight`` if its `fit` supports it. ``codes`` has
     ``n_draws`` codes per sample: the first draws of all samples, then the second ones, and so on.
     """
-    codes = codes.astype(np.float64)
+    codes = codes if isinstance(prior, str) else codes.astype(np.float64)  # a mixture may be one of a sample of them
     if sample_weight is not None and not sample_weight.all():  # also for estimators without sample weights
         kept = sample_weight > 0
         codes, sample_weight = codes[np.tile(kept, n_draws)], sample_weight[kept]
