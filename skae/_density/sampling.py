@@ -8,8 +8,8 @@ import numpy as np
 def sample_rows(weight: np.ndarray, n_rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     r"""Draw about ``n_rows`` rows and return their indices, in random order, and their weights.
 
-    Row i is drawn with probability :math:`p_i = \min(1, c w_i)`, with a c such that these add up to ``n_rows``, and gets
-    the weight :math:`w_i / p_i`: so rare rows of large weight are there for sure, and sums of weights are right on
+    Row i is drawn with probability :math:`p_i = \min(1, c w_i)`, with a c such that these add up to ``n_rows``, and
+    gets the weight :math:`w_i / p_i`: so rare rows of large weight are there for sure, and sums of weights are right on
     average. Rows are drawn at equal distances of the cumulated p (systematic sampling; Madow, 1949).
 
     Parameters

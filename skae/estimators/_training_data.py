@@ -74,8 +74,8 @@ def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Data
 def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.ndarray) -> Any:
     """Return the validation data: held out, ``X_val``, or those that are trained on.
 
-    The first are in memory, or read while they are used if they come from a sparse matrix; ``X_val`` is read too where it
-    does not fit.
+    The first are in memory, or read while they are used if they come from a sparse matrix. ``X_val`` is read, too,
+    where it does not fit.
     """
     if len(held_out) and isinstance(rows, StreamingDataset) and rows.is_sparse:
         return rows.part(held_out)
