@@ -42,7 +42,7 @@ def test_statistics_belong_to_the_mixture():
 
 
 @pytest.mark.parametrize("weighted", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_steps_are_as_good_as_passes_through_all_rows(weighted):
+def test_steps_reach_the_likelihood_of_passes_through_all_rows(weighted):
     rows, weight = rings(6000), np.ones(6000)
     if weighted:  # half of the rows are of one ring, with a weight that makes up for it
         thin = np.hypot(*rows.T) > 2.5
