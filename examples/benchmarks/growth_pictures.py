@@ -70,16 +70,14 @@ def draw(found, folder):
                 y = [values[beside] for values in by_size.values()]
                 ax.plot(x, y, ":", color=GRAY, label=beside.split(",")[0])
             ax.set_xscale("log", base=2 if name == "workers" else 10)
-            if name != "workers" and "likelihood" not in figures[0]:
+            shown = [value for line in ax.lines for value in line.get_ydata()]
+            if min(shown) > 0 and max(shown) > 8 * min(shown):
                 ax.set_yscale("log")
-                low, high = ax.get_ylim()
-                if high < 4 * low:  # a level line looks level
-                    middle = (low * high) ** 0.5
-                    ax.set_ylim(middle / 3, middle * 3)
                 ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 ax.yaxis.set_minor_formatter(NullFormatter())
-            elif name == "workers":
-                ax.set_ylim(0)
+            elif min(shown) > 0:
+                ax.set_ylim(0, 1.1 * max(shown))
+            if name == "workers":
                 ax.set_xticks(x, [str(size) for size in x])
                 ax.minorticks_off()
             ax.set_xlabel(label, fontsize=8)
