@@ -89,8 +89,8 @@ def rows(n):
 
 
 def features(d):
-    """500 rows, the default network."""
-    return fits(surface(500, d), 8, DEFAULT)
+    """1,000 rows, the default network."""
+    return fits(surface(1000, d), 8, DEFAULT)
 
 
 def components(k):

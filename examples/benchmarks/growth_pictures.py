@@ -18,7 +18,7 @@ PANELS = {
         ],
     ),
     "features": (
-        "features (500 rows, default network)",
+        "features (1,000 rows, default network)",
         [
             (["epoch, µs a row", "transform, µs a row"], "CPU µs for each row", None),
             (["before training, s"], "CPU s before training", None),
