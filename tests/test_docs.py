@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("skae/*/README.md")])
 PEERS = ("keras", "pyod", "pythae")
+CLIENTS = ("optuna", "ray")  # whose snippets tests/clients runs
 GALLERY = ROOT / "docs/auto_examples"  # which the site's build makes of the examples
 
 
@@ -28,7 +29,10 @@ def test_snippets_run_in_order(page, tmp_path, monkeypatch, request):
         pytest.skip("needs the extra `peers`, which `make docs` installs")
     monkeypatch.chdir(tmp_path)
     names = {}
+    missing = [name for name in CLIENTS if find_spec(name) is None]
     for snippet in snippets(page):
+        if any(f"import {name}\n" in snippet for name in missing):
+            continue
         exec(compile(snippet, str(page), "exec"), names)
 
 

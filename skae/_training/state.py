@@ -30,6 +30,7 @@ class NetStateMixin:
     loading_state_: dict[str, Any] | None = None  # while a net is created from it
     saved_optimizer_state_: dict[str, Any] | None = None  # until the optimizer is created
     is_updated_ = False  # whether its recipe, from version 0.2, names what is another default today
+    by_epochs_ = False  # whether `partial_fit` has trained it last
 
     def __getstate__(self) -> dict[str, Any]:
         net: Any = self
@@ -42,6 +43,7 @@ class NetStateMixin:
             "params": params,
             "optimizer": optimizer_name(net.optimizer),
             "optimizer_state": net.optimizer_state(),
+            "by_epochs": net.by_epochs_,
             "stream": net.stream.__getstate__(),
             "history": net.history.to_list(),
             "recipe": net.get_params_for("module"),
@@ -57,6 +59,13 @@ class NetStateMixin:
         """Discard the optimizer's state."""
         vars(self).pop("optimizer_", None)
         self.saved_optimizer_state_ = None
+
+    def without_optimizer(self) -> Any:
+        """Return this net without the optimizer's state; everything else is shared."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other.forget_optimizer()
+        return other
 
     def copy_to(self, device: str) -> Any:
         """Return a copy on another device."""
@@ -92,6 +101,8 @@ class NetStateMixin:
         net.stream = stream
         net.history.extend(state["history"])
         self.saved_optimizer_state_ = state["optimizer_state"]
+        # Pickles of earlier versions do not say it, and have the optimizer's state, which is not to be lost.
+        self.by_epochs_ = state.get("by_epochs", state["optimizer_state"] is not None)
         self.is_updated_ = state["recipe"] is not former
 
     # ------------------------------------------------ what skorch calls in `initialize`

@@ -26,7 +26,9 @@ def warn_of_target(y: Any, X: Any, given: Any, step_axis: int = 0) -> None:
         return
     with contextlib.suppress(ValueError, TypeError):  # it is no array then
         y = one_array(y, "y", step_axis=step_axis)
-    shape = tuple(getattr(y, "shape", ()))
+    shape: tuple[int, ...] = ()
+    with contextlib.suppress(RuntimeError):  # a nested tensor has no shape
+        shape = tuple(getattr(y, "shape", ()))
     if len(shape) > 1 and shape == tuple(X.shape):
         warn(
             f"y has the shape of X, {shape}, and is ignored. To compare reconstructions with it, as for noisy and "

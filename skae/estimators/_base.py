@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import numbers
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from .._data.arrays import as_array, return_input_type
 from .._data.chunked import fill_missing, is_double
+from .._data.dask_lazy import RowWise
 from .._data.image_list import ImageList, as_image_list, is_image_list
 from .._data.layout import NO_LAYOUT, Layout, is_given, layout_of
 from .._data.nan_policy import NaNPolicy
@@ -98,18 +100,25 @@ def goes_by_epochs(estimator: Any) -> bool:
 
 
 @documented
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
+class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """An autoencoder but for its parameters.
 
     A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
 
     Methods of a fitted autoencoder return tensors on the device of their input where that is a tensor, arrays of
     another library where its arrays come in under array API dispatch, and NumPy's otherwise. `transform` gives what
-    `set_output` asks for, and `sample` NumPy's arrays always.
+    `set_output` asks for, and `sample` NumPy's arrays always. For a dask array that is too large to hold, and for a
+    DataFrame of dask, `transform`, `inverse_transform`, `reconstruct` and `score_samples` return collections of dask.
     """
 
     _extra: dict[str, Any]
     _has_likelihoods = False  # of codes that are distributions
+    _row_wise: ClassVar[dict[str, Any]] = {
+        "transform": None,
+        "inverse_transform": None,
+        "reconstruct": None,
+        "score_samples": np.float32,
+    }
     channel_axis: Any = "auto"
     crop_size: Any = "auto"
     n_crops: Any = "auto"
@@ -291,6 +300,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         check_critic(spec, data)
         earlier = self.net_ if goes_on else None
         outcome = train(self, spec, data, earlier=earlier, one_epoch=one_epoch, context=context)
+        outcome.net.by_epochs_ = one_epoch
         shares = explained_shares(outcome, one_epoch=one_epoch)
         if shares is not None and earlier is None and is_share(self.n_components):
             outcome, shares = smallest(outcome, shares, float(self.n_components))
@@ -947,6 +957,23 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         check_number("n_samples", n_samples, numbers.Integral, 1)
 
     # ---------------------------------------------------------------- state and tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: the optimizer's state, twice the weights, only where training is to go on."""
+        state = super().__getstate__()
+        if "net_" in state and not (self.warm_start or self.net_.by_epochs_):
+            state = state | {"net_": self.net_.without_optimizer()}
+        return state
+
+    def __copy__(self) -> BaseAutoencoder:
+        other = object.__new__(type(self))
+        other.__setstate__(dict(vars(self)))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BaseAutoencoder:
+        other = memo[id(self)] = object.__new__(type(self))
+        other.__setstate__(copy.deepcopy(self.__dict__, memo))
+        return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

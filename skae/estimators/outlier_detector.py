@@ -6,7 +6,7 @@ import contextlib
 import copy
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, clone
@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import as_array, validate_data
+from .._data.dask_lazy import RowWise
 from .._data.sources import as_lazy_array
 from .._utils.checks import check_number
 from .._utils.rng import draw_seed
@@ -50,7 +51,7 @@ _FITTED = (
 
 
 @documented
-class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, BaseEstimator):
+class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, BaseEstimator):
     r"""Decide which rows are outliers, by what an autoencoder, PCA or a pipeline that ends in one makes of them.
 
     Every row is scored by models that were not trained on it: `fit` trains one on the rest of each fold, and the
@@ -167,6 +168,13 @@ class OutlierDetector(OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, Ba
     >>> bool(np.median(detector.p_values(strange)) < 0.25)
     True
     """
+
+    _row_wise: ClassVar[dict[str, Any]] = {
+        "score_samples": np.float64,
+        "decision_function": np.float64,
+        "predict": np.int64,
+        "p_values": np.float64,
+    }
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,6 +17,7 @@ from torch import Tensor
 from .._data.arrays import as_array, as_tensor, check_array, is_float, return_input_type, validate_data
 from .._data.chunked import fill_missing
 from .._data.collections import one_array
+from .._data.dask_lazy import RowWise
 from .._data.sources import as_lazy_array, load_if_small
 from .._data.sparse import sparse_rows
 from .._utils.checks import check_choice
@@ -29,7 +30,9 @@ from ._routing import routed_params, router_to_estimator
 
 
 @documented
-class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
+class Reconstructor(
+    RowWise, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+):
     """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
 
     `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
@@ -83,6 +86,7 @@ class Reconstructor(OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, 
     (False, True)
     """
 
+    _row_wise: ClassVar[dict[str, Any]] = {"transform": None}
     _empty: np.ndarray | None = None  # True where X had no known value in `fit`; with a filling
 
     if not TYPE_CHECKING:  # where it would let any attribute pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, clone
@@ -12,6 +12,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 
+from .._data.arrays import validate_data
+from .._data.dask_lazy import RowWise
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import Stream, draw_seed
 from .._utils.sklearn_compat import CallbackSupportMixin, begin_fit, end_fit, fit_part, with_callbacks
@@ -28,7 +30,7 @@ _TABLES = ("X_target", "X_val", "X_val_target")  # arguments of `fit` that hold 
 
 
 class TableAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+    RowWise, ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
     """An autoencoder of a table with numbers, categories, dates and missing values, to which DataFrames go as they are.
 
@@ -92,6 +94,8 @@ class TableAutoencoder(
     estimator_: Any
     _holes: np.ndarray
     _n_holes: np.ndarray
+
+    _row_wise: ClassVar[dict[str, Any]] = {"transform": None, "reconstruct": None, "score_samples": np.float32}
 
     def __init__(self, estimator, *, encoder=None, loss="mixed"):
         self.estimator = estimator
@@ -404,6 +408,10 @@ class TableAutoencoder(
         return max(n_samples, conditions.n_rows)
 
     # ---------------------------------------------------------------- state and tags
+
+    def _example_of(self, X: Any) -> Any:
+        validate_data(self.encoder_, super()._example_of(X), reset=False, skip_check_array=True)
+        return self.inverse_transform(np.zeros((1, self._n_features_out)))
 
     @property
     def _n_features_out(self) -> int:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 import itertools
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import check_array, validate_data
+from .._data.dask_lazy import RowWise
 from .._utils.checks import check_choice, check_number
 from .._utils.slots import did_you_mean
 from ._frames import Column, library_of, names_of, read_columns, read_table, write_table
 from ._kinds import KINDS, codec_of, fit_codec, in_form, known_values
 
 
-class TableEncoder(TransformerMixin, BaseEstimator):
+class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
     """Encode a table of numbers, categories, dates and missing values as numbers, and decode it exactly.
 
     A number becomes one column; a category, or a number of few values, one column for each value, of which one is 1 and
@@ -89,6 +90,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     True
     """
 
+    _row_wise: ClassVar[dict[str, Any]] = {"transform": None}
     _columns: list[dict[str, Any]]
     _library: str
 
@@ -260,6 +262,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """Return where the columns of the array are that belong to each column of the table."""
         ends = np.cumsum([0, *(known["width"] for known in self._columns)]).tolist()
         return [slice(start, end) for start, end in itertools.pairwise(ends)]
+
+    def _example_of(self, X: Any) -> Any:
+        validate_data(self, super()._example_of(X), reset=False, skip_check_array=True)
+        return self.inverse_transform(np.zeros((1, self._places()[-1].stop)))
 
     def _encoded(self) -> list[int]:
         """Return the numbers of the columns of the table that have columns in the array."""

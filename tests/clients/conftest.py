@@ -5,6 +5,7 @@ skipped.
 """
 
 import importlib
+import re
 import warnings
 from pathlib import Path
 
@@ -31,6 +32,17 @@ def client(request):
         if request.config.getoption("--clients"):
             return importlib.import_module(name)
         return pytest.importorskip(name, reason=f"{name} is not installed: `make clients` installs it")
+
+
+@pytest.fixture
+def recipe(client):
+    """What the names stand for after the snippets of the page on clusters that use the package."""
+    page = (Path(__file__).parents[2] / "docs/guide/clusters.md").read_text()
+    first, *others = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    names = {}
+    for snippet in (first, *(other for other in others if f"import {client.__name__}\n" in other)):
+        exec(compile(snippet, "clusters.md", "exec"), names)
+    return names
 
 
 @pytest.fixture(scope="session")

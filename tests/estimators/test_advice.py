@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -45,6 +46,14 @@ def test_target_as_y_warns(pair, convert):
     ):
         with pytest.warns(UserWarning, match=TARGET):
             call()
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensor_as_y_is_ignored(pair):
+    X, _ = pair
+    y = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])  # has no shape to ask for
+    ae().fit(X, y).score(X, y)
+    ae().partial_fit(X, y)
 
 
 def test_target_as_y_warns_for_all_estimators(pair):

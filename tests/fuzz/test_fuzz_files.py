@@ -15,13 +15,13 @@ from pathlib import Path
 import hostile_files
 import numpy as np
 import pytest
+from fuzzing import ALL, SLOW
 from guards import HANGS
 
 import skae
 
-SLOW = "SKAE_FUZZ" in os.environ
-COUNTS = {"blind": (100, 5000), "knowing": (200, 5500), "archive": (30, 600)}
-JOBS = {group: counts[SLOW] for group, counts in COUNTS.items()} | {"fixed": len(hostile_files._LIES)}
+COUNTS = {"blind": (100, 1000, 5000), "knowing": (200, 1500, 5500), "archive": (30, 200, 600)}
+JOBS = {group: counts[SLOW + ALL] for group, counts in COUNTS.items()} | {"fixed": len(hostile_files._LIES)}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_mutation_is_refused_or_harmless(outcomes, group):
     assert group in ("blind", "fixed") or found["loaded"] > n / 20  # or the mutations are too crude to get anywhere
 
 
-@pytest.mark.skipif(not SLOW, reason="SKAE_FUZZ=1 asks for it")
+@pytest.mark.skipif(not ALL, reason="`make fuzz` runs it")
 @pytest.mark.parametrize(
     ("weak", "group", "n", "sign"),
     [

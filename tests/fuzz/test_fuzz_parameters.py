@@ -126,18 +126,16 @@ def test_parameters_of_estimators(name, data):
     try_fit(estimator, X, LABELS if name == "VAEGenerator" else None, names)
 
 
-def slots():
-    """Every parameter of every part, with the slot that the part goes to."""
-    for slot, module in (("bottleneck", bottlenecks), ("loss", losses), ("noise", noise), ("critic", critics)):
-        for cls in members(module, BASES):
-            for parameter in inspect.signature(cls).parameters:
-                yield slot, cls, parameter
+PARTS = {"bottleneck": bottlenecks, "loss": losses, "noise": noise, "critic": critics}
 
 
-@fuzzed("parts", 20, 1500)
+@pytest.mark.parametrize("slot", PARTS)
+@fuzzed("parts", 5, 375, len(PARTS))
 @given(data=st.data())
-def test_parameters_of_parts(data):
-    slot, cls, parameter = data.draw(st.sampled_from(list(slots())))
+def test_parameters_of_parts(slot, data):
+    parts = members(PARTS[slot], BASES)
+    pairs = [(cls, parameter) for cls in parts for parameter in inspect.signature(cls).parameters]
+    cls, parameter = data.draw(st.sampled_from(pairs))
     value = data.draw(garbage(bounded(parameter)))
     note_case({f"{cls.__name__}.{parameter}": value})
     needed = {"first": noise.GaussianNoise(), "second": noise.GaussianNoise()} if cls is noise.Compose else {}
@@ -432,7 +430,7 @@ def test_synthetic_data(data):
         assert len(X) == len(factors)
 
 
-def test_the_slow_job_runs_twenty_thousand_examples():
+def test_make_fuzz_runs_twenty_thousand_examples():
     import test_fuzz_arrays  # noqa: F401 # plans its own
 
     assert sum(PLANNED.values()) >= 20_000

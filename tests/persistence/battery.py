@@ -641,7 +641,8 @@ NOT_FOR_SKOPS = [
     *(name for name in CASES if name.endswith(("prior KernelDensity", "prior KernelDensity class"))),
     *(name for name in CASES if name.startswith("user's") and not name.endswith(("estimator", "density", "optimizer"))),
 ]
-KEEP_OPTIMIZER = [name for name in WAYS if name not in ("save", "save twice", "save in pipeline", "copy")]
+KEEP_OPTIMIZER = ["save with optimizer", "deepcopy"]
+KEEP_OPTIMIZER_TO_GO_ON = [name for name in WAYS if name not in ("save", "save twice", "save in pipeline", "copy")]
 KEEP_CALLBACKS = [name for name in WAYS if not name.startswith("save")]
 
 # ------------------------------------------------------------------ what must be the same

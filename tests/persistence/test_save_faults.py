@@ -17,9 +17,9 @@ import skae
 from skae import AutoencoderTransformer
 from skae._utils import files as _files
 
-SLOW = "SKAE_FUZZ" in os.environ
-N_KILLS = 160 if SLOW else 8
-N_INTERRUPTS = 400 if SLOW else 30
+FUZZ = os.environ.get("SKAE_FUZZ")  # as in tests/conftest.py
+N_KILLS = {None: 8, "1": 40}.get(FUZZ, 160)
+N_INTERRUPTS = {None: 30, "1": 100}.get(FUZZ, 400)
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 no_complaints = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 

@@ -1,7 +1,7 @@
 """Time, memory and error of a fit on a sparse matrix.
 
-    python examples/benchmarks/sparse.py
-    python examples/benchmarks/sparse.py --n-samples 2000 --n-features 5000 --max-epochs 1
+    python examples/benchmarks/sparse_matrices.py
+    python examples/benchmarks/sparse_matrices.py --n-samples 2000 --n-features 5000 --max-epochs 1
 
 Documents are made up: each mixes a few of some topics, whose words are distributed by Zipf's law, and is weighted by
 TF-IDF. Every step runs in a process of its own; "peak" is the highest resident memory during the step, as Linux

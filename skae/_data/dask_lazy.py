@@ -1,0 +1,172 @@
+"""Methods that map rows to rows, on dask collections too large to hold: block by block, once the result is computed."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn import config_context, get_config
+from sklearn.utils.validation import check_is_fitted
+
+from .._utils.memory import hold_budget
+from .._utils.threads import threads_for
+from .arrays import validate_data
+
+_BESIDE = ("y", "X_target")  # arguments with a row for each row of X
+
+
+class RowWise:
+    """Base of estimators some of whose methods return a dask collection for one that is too large to hold.
+
+    ``_row_wise`` names these methods, each with the dtype of the one number that it returns for a row, or None where
+    its result for an example says what it returns. The methods of a subclass are wrapped after scikit-learn has wrapped
+    `transform` for `set_output`.
+    """
+
+    _row_wise: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in cls._row_wise.keys() & vars(cls).keys():
+            setattr(cls, name, _lazily(vars(cls)[name], cls._row_wise[name]))
+
+    def _example_of(self, X: Any) -> Any:
+        """Return an array or a DataFrame of one row that could be one of X."""
+        return _zeros_like(X)
+
+
+def _lazily(method: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
+    @wraps(method)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _is_too_large(args[0] if args else kwargs.get("X"), vars(self).get("input_shape_")):
+            return method(self, *args, **kwargs)
+        given = dict(inspect.signature(method).bind(self, *args, **kwargs).arguments)
+        del given["self"]
+        check_is_fitted(self)
+        return _mapped(self, method, dtype, given.pop("X"), given)
+
+    return wrapped
+
+
+def _is_too_large(X: Any, sample_shape: tuple[int, ...] | None) -> bool:
+    """Whether X is a dask array that is too large to hold, or of an unknown number of rows, or a DataFrame of dask.
+
+    An array that is itself one sample, as those of ``sample_shape``, has no rows.
+    """
+    if _is_dask(X, "dataframe", "DataFrame"):
+        return True
+    if not _is_dask(X, "array", "Array") or X.ndim < 2 or any(side != side for side in X.shape[1:]):
+        return False
+    has_rows = sample_shape is None or X.ndim == 1 + len(sample_shape)
+    return has_rows and (X.shape[0] != X.shape[0] or X.nbytes > hold_budget())
+
+
+def _is_dask(X: Any, module: str, *names: str) -> bool:
+    found = sys.modules.get(f"dask.{module}")  # there are no collections before it was imported
+    return found is not None and isinstance(X, tuple(getattr(found, name) for name in names))
+
+
+def _zeros_like(X: Any) -> Any:
+    """Return one row of zeros with the columns and dtypes of a dask collection."""
+    if not hasattr(X, "columns"):
+        return np.zeros((1, *X.shape[1:]), X.dtype)
+    import pandas as pd
+
+    numbers = {name: dtype for name, dtype in X.dtypes.items() if dtype.kind in "biuf"}
+    return pd.DataFrame(np.zeros((1, X.shape[1])), columns=X.columns).astype(numbers)
+
+
+def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, given: dict[str, Any]) -> Any:
+    """Return the dask collection of the results of ``method`` for the blocks of X."""
+    from dask import delayed
+
+    beside = {name: given.pop(name) for name in _BESIDE if given.get(name) is not None}
+    if dtype is None:
+        row, options = estimator._example_of(X), dict(given)
+        if "y" in beside:
+            classes = vars(estimator).get("classes_")
+            options["y"] = np.zeros((1, *np.shape(beside["y"])[1:])) if classes is None else classes[:1]
+        example = getattr(estimator, method.__name__)(row, **options)[:0]
+    else:
+        if X.ndim == 2:  # an array of samples of one axis, or a DataFrame
+            validate_data(estimator, _zeros_like(X), reset=False, skip_check_array=True)
+        example = np.empty(0, dtype)
+    if not isinstance(example, np.ndarray) and not hasattr(example, "iloc"):
+        raise ValueError(
+            f"{method.__name__} returns a dask collection for this X, which cannot hold a {type(example).__name__} of "
+            f"{type(example).__module__.partition('.')[0]}: set_output to 'pandas' or 'default', or pass X.compute()."
+        )
+    # As a value of its own in the graph the estimator is sent once, not with every block. A copy: the attributes of
+    # this one may be others by the time that the graph is computed.
+    kept = delayed(copy.copy(estimator), traverse=False)
+    # Not as arguments of dask's functions, which draw from Python's random stream to estimate the size of a dict.
+    apply = partial(_of_block, method.__name__, tuple(beside), given, get_config())
+    if hasattr(X, "columns"):
+        for name, A in beside.items():
+            if not _is_dask(A, "dataframe", "DataFrame", "Series"):
+                raise TypeError(
+                    f"{name} must be a DataFrame or Series of dask to go with X, which is one, got {type(A).__name__}."
+                )
+        return X.map_partitions(partial(apply, example), *beside.values(), meta=example, estimator=kept)
+    found = _blockwise(apply, X, beside, np.asarray(example), kept)
+    if isinstance(example, np.ndarray):
+        return found
+    from dask import dataframe
+
+    return dataframe.from_dask_array(found, columns=example.columns)
+
+
+def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty: np.ndarray, estimator: Any) -> Any:
+    """Return the dask array whose blocks are the results for those of X, ``empty`` where there are no rows."""
+    from dask import array
+
+    arrays = {name: array.asarray(A) for name, A in beside.items()}
+    for name, A in arrays.items():
+        if X.shape[0] != X.shape[0]:
+            raise ValueError(f"{name} needs an X of a known number of rows: call X.compute_chunk_sizes() first.")
+        if A.shape[:1] != X.shape[:1]:
+            raise ValueError(f"{name} must have {X.shape[0]} rows to go with X, got {A.shape[0] if A.ndim else 0}.")
+    pairs: list[Any] = []
+    for A in (X, *arrays.values()):
+        pairs += [A.rechunk({0: X.chunks[0], **dict.fromkeys(range(1, A.ndim), -1)}), (0, *range(1, A.ndim))]
+    axes = tuple(range(1, empty.ndim))
+    return array.blockwise(
+        partial(apply, empty),
+        (0, *(-axis for axis in axes)),  # the axes of a result are none of X
+        *pairs,
+        new_axes={-axis: empty.shape[axis] for axis in axes},
+        align_arrays=False,
+        dtype=empty.dtype,
+        meta=empty,
+        estimator=estimator,
+    )
+
+
+def _of_block(
+    method: str,
+    names: tuple[str, ...],
+    options: dict[str, Any],
+    config: dict[str, Any],
+    empty: Any,
+    *blocks: Any,
+    estimator: Any,
+) -> Any:
+    """Return the result for one block, with the configuration of the caller; one thread, as dask has several."""
+    block, *others = map(_only, blocks)
+    if not block.shape[0]:
+        return empty
+    with config_context(**config), threads_for(0):
+        found = getattr(estimator, method)(block, **dict(zip(names, others, strict=True)), **options)
+    return np.asarray(found) if isinstance(empty, np.ndarray) else found.set_axis(block.index)
+
+
+def _only(block: Any) -> Any:
+    """Return the block of nested lists, which dask hands over for axes that the result does not have."""
+    while isinstance(block, list):
+        (block,) = block
+    return block
