@@ -196,20 +196,3 @@ def test_chunks_without_selected_samples_are_skipped():
     batches = BatchIterator(rows, 2, shuffle=True)
     for _ in range(5):
         assert sorted(int(x) // 2 for batch in batches for x in batch.u) == [15, 17, 93]
-
-
-@pytest.mark.parametrize("selected", [False, True])
-def test_batches_of_large_sets_are_those_of_small_ones(monkeypatch, selected):
-    u = torch.arange(600.0).reshape(300, 2)
-    index = torch.randperm(300, generator=torch.Generator().manual_seed(1))[:250].int() if selected else None
-    rows = InMemoryDataset(u, -u, u[:, 0] + 1, u[:, :1] * 2, index)
-
-    def found():
-        iterator = BatchIterator(rows, 7, shuffle=True, seed=3)
-        return [batch.tensors() for _ in range(2) for batch in iterator]
-
-    small = found()
-    monkeypatch.setattr("skae._data.batches._CACHED", 0)
-    monkeypatch.setattr("skae._data.batches._GROUP", 30)
-    for one, other in zip(small, found(), strict=True):
-        assert all(map(torch.equal, one, other))

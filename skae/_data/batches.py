@@ -11,10 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-# Samples of more bytes are in no cache, and picking them one by one waits for memory.
-_CACHED = 2**26
-_GROUP = 2**13  # samples that are picked at once
-
 
 def row_numbers(n: int, weight: np.ndarray | None = None) -> np.ndarray:
     """Return the indices of ``n`` samples, without those of weight 0, as int32 if they fit."""
@@ -134,24 +130,8 @@ class InMemoryDataset(Dataset):
         order = torch.randperm(len(self), generator=generator)[: sum(sizes)].to(self.u.device)
         if self.index is not None:
             order = self.index[order]
-        if self.u.is_cpu and self.u.nbytes > _CACHED:
-            yield from self._cut_in_groups(order, sizes)
-            return
         for index in order.split(list(sizes)):
             yield self._cut(index)
-
-    def _cut_in_groups(self, order: Tensor, sizes: Sequence[int]) -> Iterator[Batch]:
-        """Yield the batches that ``order`` has, read for many of them at once in ascending order."""
-        n_batches = max(1, _GROUP // max(sizes))
-        for start in range(0, len(sizes), n_batches):
-            group = list(sizes[start : start + n_batches])
-            some, order = order.split([sum(group), len(order) - sum(group)])
-            some, places = some.sort()
-            rows = InMemoryDataset(*self._cut(some).tensors())  # type: ignore[arg-type]
-            back = torch.empty_like(places)
-            back[places] = torch.arange(len(places))
-            for index in back.split(group):
-                yield rows._cut(index)
 
 
 def in_order(rows: Any, sizes: Sequence[int]) -> Iterator[Any]:
