@@ -10,6 +10,8 @@ from sklearn.mixture import GaussianMixture
 
 from .._utils.threads import one_blas_thread
 from .em import fit_mixture
+from .sampling import sample_rows
+from .stepwise_em import MOST_ROWS, refine_in_steps
 
 _MAX_COMPONENTS = 128
 _MAX_COVARIANCES = 2**19  # entries of all covariances: limits the number of components for wide codes
@@ -24,17 +26,23 @@ def choose_mixture(
     sample_weight: np.ndarray | None = None,
     n_draws: int = 1,
     max_components: int = _MAX_COMPONENTS,
-    max_rows: int = 4 * _MAX_ROWS,
+    max_rows: int | None = None,
 ) -> GaussianMixture:
     """Fit mixtures of 1, 2, 4, ... components until the held-out likelihood no longer increases.
 
     The best number of components is then fitted to all ``codes``, (n_draws · n_samples, n_components), or to
-    ``max_rows`` of them. Samples are held out with all their draws. The likelihood is weighted, and samples of weight 0
-    are ignored.
+    ``max_rows`` of them. If that is None, more than 40,000 codes are fitted in steps of some of them, and at most a
+    sample of `stepwise_em.MOST_ROWS`. Samples are held out with all their draws. The likelihood is weighted, and
+    samples of weight 0 are ignored.
     """
     draws = codes.reshape(n_draws, -1, codes.shape[1])
     weight = np.ones(draws.shape[1]) if sample_weight is None else sample_weight / sample_weight.max()
     draws, weight = draws[:, weight > 0], weight[weight > 0]
+    in_steps = max_rows is None and draws[..., 0].size > 4 * _MAX_ROWS
+    if max_rows is None and len(weight) > MOST_ROWS // n_draws:
+        rows, weight = sample_rows(weight, MOST_ROWS // n_draws, np.random.default_rng(seed))
+        draws = draws[:, rows]
+    draws = draws.astype(np.float64, copy=False)
     origin = np.average(draws.mean(axis=0), axis=0, weights=weight)
     draws = draws - origin
     # Relative to the variance, since the codes of a deterministic autoencoder may have any scale.
@@ -61,7 +69,10 @@ def choose_mixture(
             best, best_score = mixture, score
             size *= 2
         size = 1 if best is None else len(best.weights)
-        mixture = fit_mixture(*some(order, max_rows), size, reg_covar, seed, best)
+        if in_steps and best is not None:
+            mixture = refine_in_steps(best, *some(order, MOST_ROWS), reg_covar)
+        else:
+            mixture = fit_mixture(*some(order, max_rows or 4 * _MAX_ROWS), size, reg_covar, seed, best)
     return mixture.as_estimator(origin, reg_covar=reg_covar, random_state=seed)
 
 

@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import has_fit_parameter
 
 from .._utils.slots import did_you_mean, find_name
-from .._utils.threads import threads_for
+from .._utils.threads import blas_threads_given, threads_for
 from .autoregressive import Autoregressive
 from .flow import NormalizingFlow
 from .flow_network import import_zuko
@@ -69,7 +69,7 @@ def fit_prior(
     ``seed`` is used if the estimator has no ``random_state``, ``sample_weight`` if its `fit` supports it. ``codes`` has
     ``n_draws`` codes per sample: the first draws of all samples, then the second ones, and so on.
     """
-    codes = codes.astype(np.float64)
+    codes = codes if isinstance(prior, str) else codes.astype(np.float64)  # a mixture may be one of a sample of them
     if sample_weight is not None and not sample_weight.all():  # also for estimators without sample weights
         kept = sample_weight > 0
         codes, sample_weight = codes[np.tile(kept, n_draws)], sample_weight[kept]
@@ -79,7 +79,7 @@ def fit_prior(
     prior = new_prior(prior, seed)
     weighs = sample_weight is not None and has_fit_parameter(prior, "sample_weight")
     params = {"sample_weight": np.tile(sample_weight, n_draws)} if weighs else {}  # type: ignore[arg-type]
-    with threads_for(sys.maxsize):
+    with threads_for(sys.maxsize), blas_threads_given():
         return prior.fit(codes, **params)
 
 

@@ -17,7 +17,7 @@ from .._training.net import AutoencoderNet
 from .._training.reports import Report
 from .._utils.rng import draw_seed
 from .._utils.slots import select
-from .._utils.threads import threads_for
+from .._utils.threads import threads_for, threads_given
 from ._build import build_net, continue_from, find_scaling, training_callbacks, without_observers
 from ._distributed import check_parts, check_same_data
 from ._fit_data import FitData
@@ -68,6 +68,7 @@ class _Plan(NamedTuple):
         return 0 < 2 * n_held <= n <= _FEW_ROWS
 
 
+@threads_given()
 def train(
     est: Any,
     spec: ModelSpec,

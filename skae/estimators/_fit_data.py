@@ -211,8 +211,11 @@ def _check_beside(
     elif X_target is not None and X_val is not None:
         raise ValueError("X_val needs X_val_target where X is given an X_target.")
     for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):
-        if isinstance(A, LazyArray) and not isinstance(A, SparseRows):
-            raise ValueError(f"{name} must fit into memory, got {A.size} values: pass fewer rows.")
+        if isinstance(A, LazyArray) and not isinstance(A, SparseRows) and spec.noise is not None:
+            raise ValueError(
+                f"{name} is corrupted once and held with noise={spec.noise!r}, so it must fit into memory, got "
+                f"{A.size} values: pass fewer rows."
+            )
     columns = getattr(scratch, "feature_names_in_", None)
     if translates:
         return X, None, X_val, None

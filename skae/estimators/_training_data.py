@@ -42,13 +42,13 @@ def n_held_out(est: Any, spec: ModelSpec, data: FitData, n_rows: int) -> int:
 def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Dataset:
     """Return the samples at ``index``: in memory on the device where they fit, else read while they are used."""
     module, device = net.module_, torch.device(net.device)
-    find_target = module.target if data.X_target is not None or module.loss.domain is not None else None
+    find_target = _target_of(module, data.X_target)
     seen = data.X if data.X_target is None else data.X_target
     weight = None
     if data.sample_weight is not None:  # of mean 1 among the rows that are meant
         weight = torch.from_numpy(data.sample_weight / data.sample_weight[index].mean()).float()
     c = None if data.c is None else torch.from_numpy(data.c)
-    n_bytes = 4 * math.prod(data.X.shape) * (1 if find_target is None else 2)
+    n_bytes = _bytes_to_hold(data.X, find_target)
     # Blocks would not be there if they fitted into memory, and may fit on another device all the same.
     if data.crops is None and (
         n_bytes > hold_budget(device) or (isinstance(data.X, LazyArray) and device.type == "cpu")
@@ -74,7 +74,8 @@ def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Data
 def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.ndarray) -> Any:
     """Return the validation data: held out, ``X_val``, or those that are trained on.
 
-    The first two are in memory, or read while they are used if they come from a sparse matrix.
+    The first are in memory, or read while they are used if they come from a sparse matrix. ``X_val`` is read, too,
+    where it does not fit.
     """
     if len(held_out) and isinstance(rows, StreamingDataset) and rows.is_sparse:
         return rows.part(held_out)
@@ -85,13 +86,27 @@ def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.
         return held
     if data.X_val is None:
         return rows
-    module, device = net.module_, torch.device(net.device)
-    seen = data.X_val if data.X_val_target is None else data.X_val_target
+    module, device, X = net.module_, torch.device(net.device), data.X_val
+    find_target = _target_of(module, data.X_val_target)
     c = None if data.c_val is None else torch.from_numpy(data.c_val)
-    if isinstance(data.X_val, SparseRows):
-        return StreamingDataset(data.X_val, module.standardize, module.target, 1, device, data.X_val_target, None, c)
-    u, target = map_rows(module.standardize, data.X_val), map_rows(module.target, seen)
+    n_bytes = _bytes_to_hold(X, find_target)
+    if isinstance(X, SparseRows) or n_bytes > hold_budget(device):
+        window = max(1, read_budget() // (n_bytes // len(X)))
+        return StreamingDataset(X, module.standardize, find_target, window, device, data.X_val_target, None, c)
+    u = map_rows(module.standardize, X)
+    target = (
+        None if find_target is None else map_rows(find_target, X if data.X_val_target is None else data.X_val_target)
+    )
     return InMemoryDataset(*(None if t is None else t.to(device) for t in (u, target, None, c)))  # type: ignore[arg-type]
+
+
+def _target_of(module: Any, X_target: Any) -> Callable[[Tensor], Tensor] | None:
+    """Return the function that computes targets of the loss, None where these are the standardized samples."""
+    return module.target if X_target is not None or module.loss.domain is not None else None
+
+
+def _bytes_to_hold(X: Any, find_target: Callable | None) -> int:
+    return 4 * math.prod(X.shape) * (1 if find_target is None else 2)
 
 
 def corrupt_validation(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]:

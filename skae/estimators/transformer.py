@@ -58,7 +58,8 @@ default='squared_error'
         value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', 'flow', 'auto', 'autoregressive', None} or density estimator, default=None
         Fitted to the codes after training, such as ``GaussianMixture(10)`` or ``KernelDensity()``; `sample` draws from
-        it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it, 'flow' a
+        it. 'mixture' is a Gaussian mixture whose size is chosen by the likelihood of rows held out from it; of more
+        than 200,000 codes it is fitted to a sample, in which rare rows of large weight are kept. 'flow' is a
         normalizing flow (`skae.density.NormalizingFlow`), 'auto' the one of these two that such rows are likelier by.
         'autoregressive' is for the integer codes of a discrete bottleneck: `skae.coding.Autoregressive`, which also
         makes the bytes of `skae.coding.compress` fewer. ``prior__*`` are its parameters.

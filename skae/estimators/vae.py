@@ -134,13 +134,14 @@ class VAEGenerator(BaseAutoencoder):
         value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
     prior : {'mixture', 'flow', 'auto', 'autoregressive', None} or density estimator, default='mixture'
         What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
-        codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it. 'flow' is a normalizing
-        flow (`skae.density.NormalizingFlow`): of many rows a better density, for more time. 'auto' fits both and takes
-        the one that rows held out are likelier by. None is N(0, I); a density estimator such as
-        ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. For classes one is fitted for each,
-        but a flow is one given the class; for real targets a mixture is fitted to codes and targets together, and a
-        flow given targets. 'autoregressive' is for the integer codes of a discrete bottleneck
-        (`skae.coding.Autoregressive`). ``prior__*`` are parameters of any but 'mixture' and 'auto'.
+        codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; of more than 200,000 rows
+        it is fitted to a sample, in which rare ones of large weight are kept. 'flow' is a normalizing flow
+        (`skae.density.NormalizingFlow`): of many rows a better density, for more time. 'auto' fits both and takes the
+        one that rows held out are likelier by. None is N(0, I); a density estimator such as ``GaussianMixture(10)`` or
+        ``KernelDensity()`` is fitted to the same codes. For classes one is fitted for each, but a flow is one given the
+        class; for real targets a mixture is fitted to codes and targets together, and a flow given targets.
+        'autoregressive' is for the integer codes of a discrete bottleneck (`skae.coding.Autoregressive`). ``prior__*``
+        are parameters of any but 'mixture' and 'auto'.
     critic : {'patch', 'dense'}, class or object, default=None
         A network that the decoder is trained against in a second phase, one of `skae.critics`: 'patch' for images,
         'dense' for rows. Samples and reconstructions become sharper, at a larger squared error and a lower likelihood.

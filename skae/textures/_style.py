@@ -17,6 +17,7 @@ from .._patches.search import Collage, smooth_window
 from .._patches.shares import assign
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import check_seed, draw_seed
+from .._utils.threads import threads_given
 from ..estimators._html import documented
 from ..estimators.conv import ConvAutoencoder
 from ._codes import CodeMaps, find_stride, fitted_on
@@ -225,6 +226,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         self.__dict__ = {name: value for name, value in vars(self).items() if name != "_kept"} | found
         return self
 
+    @threads_given()
     def transform(self, X: Any, *, mask: Any = None) -> Any:
         """Return images in the styles.
 

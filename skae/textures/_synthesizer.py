@@ -16,6 +16,7 @@ from .._patches.moments import mixed, moments, transported
 from .._patches.quilting import Quilt, quilt
 from .._utils.checks import check_choice, check_number
 from .._utils.rng import draw_seed
+from .._utils.threads import threads_given
 from ..estimators._html import documented
 from ..estimators._image_arguments import check_image_size
 from ..estimators.conv import ConvAutoencoder
@@ -199,6 +200,7 @@ class TextureSynthesizer(BaseEstimator):
         low, high = _USUAL_BLOCK
         return max(_LEAST_BLOCK, min(high, max(low, shortest // 4), shortest // 3))
 
+    @threads_given()
     def sample(
         self,
         n_samples: int = 1,

@@ -243,11 +243,36 @@ def test_loss_with_domain(few, store):
     assert ae.reconstruct(X).max() <= 1
 
 
-def test_validation_data_must_fit_into_memory(few, store):
+@pytest.mark.parametrize("targets", [False, True])
+def test_validation_data_are_read_where_they_do_not_fit(few, store, targets):
+    noisy = few + 1
+    fits = [
+        AutoencoderTransformer(4, loss="bernoulli" if targets else "squared_error", **SMALL).fit(
+            few[:50] / 16,
+            X_target=few[50:100] / 16 if targets else None,
+            X_val=keep(noisy / 16),
+            X_val_target=keep(few / 16) if targets else None,
+        )
+        for keep in (store, lambda A: A)
+    ]
+    with config_context(working_memory=1024):
+        held = AutoencoderTransformer(4, loss="bernoulli" if targets else "squared_error", **SMALL).fit(
+            few[:50] / 16,
+            X_target=few[50:100] / 16 if targets else None,
+            X_val=noisy / 16,
+            X_val_target=few / 16 if targets else None,
+        )
+    for read in fits:
+        assert read.validation_loss_curve_ == held.validation_loss_curve_
+        np.testing.assert_array_equal(read.transform(few[:9]), held.transform(few[:9]))
+
+
+def test_validation_data_of_a_denoiser_must_fit_into_memory(few, store):
     X = store(few)
-    with pytest.raises(ValueError, match="X_val must fit into memory, got 25600 values"):
-        AutoencoderTransformer(4, **SMALL).fit(X, X_val=X)
-    AutoencoderTransformer(4, **SMALL).fit(X, X_val=few[:50])
+    denoiser = AutoencoderTransformer(4, noise="gaussian_noise", **SMALL)
+    with pytest.raises(ValueError, match=r"X_val is corrupted once .* so it must fit into memory, got 25600 values"):
+        denoiser.fit(X, X_val=X)
+    denoiser.fit(X, X_val=few[:50])
 
 
 @pytest.mark.parametrize(
