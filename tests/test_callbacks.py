@@ -71,7 +71,7 @@ class Scripted:
     def at(self, epoch):
         nn.init.constant_(self.module_.weight, epoch)
 
-    def evaluate(self, rows):
+    def evaluate(self, rows, ranks=ALONE):
         return torch.full((rows,), self.losses[int(self.module_.weight.item())], dtype=torch.float64)
 
     def train(self, keep):
@@ -177,7 +177,7 @@ def test_trusted_start_gives_way_only_to_a_significant_gain():
     class InMemoryDataset(Scripted):
         """After training half of the rows are far better, or all of them a little."""
 
-        def evaluate(self, rows):
+        def evaluate(self, rows, ranks=ALONE):
             value = super().evaluate(rows)
             if self.module_.weight.item() and self.by_chance:
                 value = value + torch.linspace(-3, 3, rows)

@@ -65,6 +65,7 @@ WITH_DRAWS = {
     "free bits": VAEGenerator(3, bottleneck=Gaussian(free_bits=0.5), prior=None, **common),
     "generator": VAEGenerator(3, conditional=True, prior="mixture", **common),
     "ordered": AutoencoderTransformer(0.8, bottleneck="nested", **common),
+    "at rest": AutoencoderTransformer(8, bottleneck="nested", lr=1e-12, lr_schedule=None, **common),
     "no seed": AutoencoderTransformer(3, **common | {"random_state": None}),
 }
 
@@ -76,7 +77,8 @@ def result(est):
         digest = zlib.crc32(np.ascontiguousarray(values).tobytes(), digest)
     curves = [*est.loss_curve_, *est.validation_loss_curve_]
     sample = est.sample(3, random_state=0).tolist() if getattr(est, "prior", None) == "mixture" else None
-    return {"weights": digest, "curves": curves, "best": est.best_epoch_, "sample": sample}
+    stream = zlib.crc32(est.net_.stream.__getstate__()["states"][0])
+    return {"weights": digest, "curves": curves, "best": est.best_epoch_, "sample": sample, "stream": stream}
 
 
 class Read:
@@ -109,6 +111,13 @@ class Killed(Callback):
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Drawing(nn.Module):
+    """A layer that draws in evaluation too."""
+
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.1)
 
 
 class Following(nn.Module):
@@ -186,6 +195,7 @@ def failures(rank):
         "parted": {"module": Net(Following(3))},
         "Ctrl-C": {"module": Net(Interrupting(4 if rank else -1))},
         "own weights": {"module": Net(nn.Linear(3, 3))},
+        "own draws": {"module": Net(Drawing())},
     }
     for name, params in (own | both).items():
         if name in both:
@@ -419,7 +429,8 @@ def test_ranks_agree_with_each_other_and_with_one_process(tmp_path):
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(N_RANKS))
     fits = [name for name in first if isinstance(first[name], dict)]
     assert {name for name in fits if first[name] != second[name]} == set()
-    assert len(fits) == 24
+    assert len(fits) == 25
+    np.testing.assert_allclose(first["at rest"]["curves"][4:], first["at rest"]["curves"][3], rtol=1e-6)
     for name, est in trainings(tmp_path, 0, distributed=False):
         alone = result(est)
         # Adam's first steps are as long where a gradient is nothing but rounding, as it is at the start by PCA.
@@ -434,6 +445,7 @@ def test_ranks_agree_with_each_other_and_with_one_process(tmp_path):
     assert first["a stop"] == second["a stop"]
     assert first["a stop"][1] == 2, "all ranks stop at the end of the epoch"
     assert first["own weights"] == second["own weights"]
+    assert first["own draws"] == second["own draws"]
     assert first["killed"].startswith("Rank 1 did not answer")
 
 

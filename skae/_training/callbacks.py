@@ -62,8 +62,7 @@ class KeepBest(BaseCallback):
     ) -> None:
         assert y is not None, "KeepBest needs validation data"
         self.first_ = len(net.history)
-        self.start_ = net.evaluate(y)
-        net.ranks.take_first(self.start_)
+        self.start_ = net.evaluate(y, net.ranks)
         self.curve_ = [float(self.start_.mean())]
         self._keep(net)
         self.start_weights_ = self.weights_

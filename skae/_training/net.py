@@ -20,7 +20,7 @@ from .._module.autoencoder import Autoencoder
 from .._module.inspection import draws_nothing
 from .._utils.component import Component
 from .._utils.ranks import ALONE, Ranks
-from .._utils.rng import Stream
+from .._utils.rng import COMMON_SEED, Stream
 from .base_callback import BaseCallback, StopTraining
 from .criterion import WeightedMean, elastic_net
 from .skorch_compat import BareNet
@@ -160,14 +160,19 @@ class AutoencoderNet(NetStateMixin, BareNet):
         if stops:
             raise StopTraining
 
-    def evaluate(self, rows: Any) -> Tensor:
+    def evaluate(self, rows: Any, ranks: Ranks = ALONE) -> Tensor:
         """Return the objective of every sample times its weight, (n,), in evaluation mode; its mean is the loss.
 
-        ``rows`` is a dataset of the engine's, or an array or tensor of standardized samples.
+        ``rows`` is a dataset of the engine's, or an array or tensor of standardized samples. Where the ``ranks`` that
+        train together call it each evaluates its part, as after an epoch.
         """
         if isinstance(rows, np.ndarray | Tensor):
             rows = InMemoryDataset(torch.as_tensor(rows, dtype=torch.float32, device=self.device))
-        return torch.cat([self._evaluate_batch(batch)[1] for batch in self.get_iterator(rows, training=False)])
+        iterator = self.get_iterator(rows, training=False)
+        if ranks is ALONE:
+            return torch.cat([self._evaluate_batch(batch)[1] for batch in iterator])
+        self._take_part(iterator, training=False)
+        return self._of_all_ranks([self._evaluate_batch(batch)[1] for batch in iterator if len(batch.u)], iterator)
 
     @torch.no_grad()
     def _evaluate_batch(self, batch: Batch) -> tuple[Any, Tensor]:
@@ -328,10 +333,8 @@ class AutoencoderNet(NetStateMixin, BareNet):
             sample_losses.append(objective)
             return {"loss": objective.mean(), "y_pred": output}
 
-        if self.ranks is not ALONE:  # what a rank draws in training is its own, and does not move the common stream
-            own = Stream(self.stream.draw_seed() + self.ranks.rank, self.device) if training else self.stream
-            self.rng_context_ = own
-            iterator.part = self.ranks.rank, self.ranks.size
+        if self.ranks is not ALONE:
+            self._take_part(iterator, training=training)
         step = (self._prepared_step() or step_fn) if training else evaluate
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         n_rows = 0
@@ -364,6 +367,12 @@ class AutoencoderNet(NetStateMixin, BareNet):
         if training:
             for name, value in self.module_.bottleneck.metrics().items():
                 self.history.record(f"bottleneck_{name}", float(value))
+
+    def _take_part(self, iterator: Any, *, training: bool) -> None:
+        """Let an iterator yield the part of this rank; what is drawn for it does not move the common stream."""
+        iterator.part = self.ranks.rank, self.ranks.size
+        seed = self.stream.draw_seed() if training else COMMON_SEED
+        self.rng_context_ = Stream(seed + self.ranks.rank, self.device)
 
     def _of_all_ranks(self, values: list[Tensor], iterator: Any) -> Tensor:
         """Return the values of all validation samples, of which each rank has those of its part of every batch."""
