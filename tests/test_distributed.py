@@ -105,6 +105,13 @@ class OnePart(Callback):
             raise self.error
 
 
+class Looking(Callback):
+    """Looks at gradients, and changes nothing."""
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.names_ = [name for name, _ in named_parameters]
+
+
 class Killed(Callback):
     """Ends its process in the second epoch, without a word."""
 
@@ -163,6 +170,7 @@ def trainings(folder, rank, distributed):
         est = clone(est).set_params(distributed=distributed, verbose=0)
         yield name, est.fit(with_nan if name == "missing" else X, *([y] if name == "generator" else []))
     plain = clone(WITHOUT_DRAWS["plain"]).set_params(distributed=distributed)
+    yield "a callback of one rank", clone(plain).set_params(callbacks=[] if rank else [Looking()]).fit(X[:100])
     weights = np.random.default_rng(0).random(len(X))
     yield "weights", clone(plain).fit(X, sample_weight=weights, X_val=X[:31])
     yield "goes on", clone(plain).set_params(warm_start=True).fit(X).fit(X)
@@ -429,7 +437,7 @@ def test_ranks_agree_with_each_other_and_with_one_process(tmp_path):
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(N_RANKS))
     fits = [name for name in first if isinstance(first[name], dict)]
     assert {name for name in fits if first[name] != second[name]} == set()
-    assert len(fits) == 25
+    assert len(fits) == 26
     np.testing.assert_allclose(first["at rest"]["curves"][4:], first["at rest"]["curves"][3], rtol=1e-6)
     for name, est in trainings(tmp_path, 0, distributed=False):
         alone = result(est)

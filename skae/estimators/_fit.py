@@ -146,7 +146,8 @@ def _train_once(
             validation, net.hidden_share_ = corrupt_validation(net, validation)
             if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
                 keep.trust_start = False
-        if keep.trust_start is True and plan.has_few_samples and not net.callbacks_change_updates():
+        changes = any(spec.ranks.gather(net.callbacks_change_updates()))  # all ranks train a second time, or none
+        if keep.trust_start is True and plan.has_few_samples and not changes:
             keep.trust_start = "pooled"
         for _, callback in net.callbacks_:
             if isinstance(callback, Report):
