@@ -170,6 +170,10 @@ def test_what_a_row_is_shaped_like(X):
         same(getattr(conv, method)(D), getattr(conv, method)(images))
     with pytest.raises(ValueError, match=r"X has rows of shape \(4, 8\)"):
         conv.transform(D[:, :4])
+    Z = np.tile(conv.transform(images), (9, 1))
+    codes = da.from_array(Z, chunks=(405, 1))
+    same(conv.inverse_transform(codes), conv.inverse_transform(Z), 2)
+    same(conv.inverse_transform(codes[codes[:, 0] < 1e9]), conv.inverse_transform(Z))
 
 
 def test_targets_and_classes_go_along(X):

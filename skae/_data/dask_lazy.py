@@ -41,9 +41,12 @@ class RowWise:
 
 
 def _lazily(method: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
+    takes_codes = method.__name__ == "inverse_transform"
+
     @wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_too_large(args[0] if args else kwargs.get("X"), vars(self).get("input_shape_")):
+        sample_shape = None if takes_codes else vars(self).get("input_shape_")
+        if not _is_too_large(args[0] if args else kwargs.get("X"), sample_shape):
             return method(self, *args, **kwargs)
         given = dict(inspect.signature(method).bind(self, *args, **kwargs).arguments)
         del given["self"]
