@@ -183,6 +183,7 @@ def test_targets_and_classes_go_along(X):
     for given in (y, da.from_array(y, chunks=45)):
         same(vae.reconstruct(D, given), vae.reconstruct(X, y))
         same(vae.score_samples(D, y=given, n_importance_samples=2), vae.score_samples(X, y, n_importance_samples=2))
+    same(vae.reconstruct(D, 1), vae.reconstruct(X, 1))  # one class for all rows
     with pytest.raises(ValueError, match="y must have 90 rows to go with X, got 7"):
         vae.reconstruct(D, y[:7])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
