@@ -126,9 +126,12 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
 
 def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty: np.ndarray, estimator: Any) -> Any:
     """Return the dask array whose blocks are the results for those of X, ``empty`` where there are no rows."""
-    from dask import array
+    from dask import array, is_dask_collection
 
-    arrays = {name: array.asarray(A) for name, A in beside.items()}
+    arrays = {
+        name: array.asarray(A) if is_dask_collection(A) else array.from_array(np.asarray(A), chunks=-1)
+        for name, A in beside.items()
+    }
     for name, A in arrays.items():
         if X.shape[0] != X.shape[0]:
             raise ValueError(f"{name} needs an X of a known number of rows: call X.compute_chunk_sizes() first.")
