@@ -192,6 +192,8 @@ def test_targets_and_classes_go_along(X):
         ae.score_samples(D[D[:, 0] >= 0], X_target=X)
     with pytest.raises(TypeError, match=r"X_target must be a DataFrame or Series of dask .* got ndarray"):
         ae.score_samples(dd.from_dask_array(D), X_target=X)
+    with pytest.raises(ValueError, match="X_target must have the 3 partitions of X, got 2: repartition it"):
+        ae.score_samples(dd.from_dask_array(D), X_target=dd.from_dask_array(D.rechunk((45, 64))))
     words = pd.Series([*"abc"], dtype="str").iloc[y]
     vae = VAEGenerator(2, conditional=True, prior=None, **SMALL).fit(X, words)
     same(vae.reconstruct(D, words), vae.reconstruct(X, words))

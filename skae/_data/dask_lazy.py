@@ -115,6 +115,11 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
                 raise TypeError(
                     f"{name} must be a DataFrame or Series of dask to go with X, which is one, got {type(A).__name__}."
                 )
+            if A.npartitions != X.npartitions:
+                raise ValueError(
+                    f"{name} must have the {X.npartitions} partitions of X, got {A.npartitions}: repartition it, or take "
+                    "both from one DataFrame."
+                )
         return X.map_partitions(partial(apply, example), *beside.values(), meta=example, estimator=kept)
     found = _blockwise(apply, X, beside, np.asarray(example), kept)
     if isinstance(example, np.ndarray):
