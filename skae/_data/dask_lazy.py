@@ -117,8 +117,8 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
                 )
             if A.npartitions != X.npartitions:
                 raise ValueError(
-                    f"{name} must have the {X.npartitions} partitions of X, got {A.npartitions}: repartition it, or take "
-                    "both from one DataFrame."
+                    f"{name} must have the {X.npartitions} partitions of X, got {A.npartitions}: repartition it, or "
+                    "take both from one DataFrame."
                 )
         return X.map_partitions(partial(apply, example), *beside.values(), meta=example, estimator=kept)
     found = _blockwise(apply, X, beside, np.asarray(example), kept)
