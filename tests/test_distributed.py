@@ -372,6 +372,13 @@ def test_refused_by_name(two_ranks, est, params, words):
     assert vars(est) == before
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_what_has_no_shape_is_refused_as_elsewhere(two_ranks):
+    nested = torch.nested.nested_tensor([torch.ones(4), torch.ones(3)])
+    with pytest.raises(TypeError, match="Tensors must be dense"):
+        clone(plain).fit(nested)
+
+
 def test_what_is_no_yes_or_no():
     with pytest.raises(ValueError, match="distributed"):
         AutoencoderTransformer(3, distributed="gloo").fit(digits()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import joblib
@@ -36,12 +37,19 @@ def check_same_call(spec: ModelSpec, est: Any, X: Any, arrays: dict[str, Any], *
         "the estimator": type(est).__name__,
         "the type of the device": spec.device.type,
         "checkpoint": None if est.checkpoint is None else "a path",
-        "the shape of X": getattr(X, "shape", None) or (len(X) if hasattr(X, "__len__") else None),
+        "the shape of X": _size_of(X),
         "the list of other arrays": [name for name, value in arrays.items() if value is not None],
         "warm_start with a fitted estimator": goes_on,
         "the version of skae and torch": (__version__, torch.__version__),
     }
     spec.ranks.check_same({name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in described.items()})
+
+
+def _size_of(X: Any) -> Any:
+    """Return the shape of an array, the length of a list, and None for what `fit` refuses."""
+    with suppress(RuntimeError, TypeError):  # nested tensors, and what is no collection
+        return getattr(X, "shape", None) or len(X)
+    return None
 
 
 def check_same_data(spec: ModelSpec, scaling: dict[str, Any]) -> None:
