@@ -60,7 +60,7 @@ assert np.array_equal(resumed.transform(X), whole.transform(X))
 print(f"largest difference of the codes: {np.abs(resumed.transform(X) - whole.transform(X)).max():g}")
 
 # %%
-# The two curves lie on each other: learning rate, order of the rows and the optimiser's averages go on where they were.
+# The two curves lie on each other: learning rate, order of the rows and the optimizer's averages go on where they were.
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 epochs = np.arange(1, 61)
 ax.plot(epochs, whole.loss_curve_, color="0.8", linewidth=8, solid_capstyle="round", label="never broken off")

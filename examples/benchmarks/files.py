@@ -78,7 +78,7 @@ def load(folder):
             size = path.stat().st_size / 1e6
             rows.append([f"784-{'-'.join(map(str, widths))}-32", optimizer, f"{size:.1f}", f"{peak:.0f}"])
     print("### Memory to load a file\n")
-    table(["network", "optimiser's state", "MB of the file", "MB at the peak"], rows)
+    table(["network", "optimizer's state", "MB of the file", "MB at the peak"], rows)
 
 
 def checkpoint(folder):

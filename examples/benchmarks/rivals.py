@@ -1,7 +1,7 @@
 """The ways to train one and the same autoencoder that ``speed.py`` compares.
 
 A rival is a function of a task and a seed that makes a model and fits it, and returns a `Fitted`. All have the same
-rows, layers, batch size, number of epochs and optimiser: Adam with a learning rate of 1e-3, and without a schedule,
+rows, layers, batch size, number of epochs and optimizer: Adam with a learning rate of 1e-3, and without a schedule,
 a penalty or rows held out. Where a library does not allow that, a comment says what it does instead.
 """
 
