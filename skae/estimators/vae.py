@@ -422,7 +422,8 @@ class VAEGenerator(BaseAutoencoder):
             hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
             those of X, or a whole multiple of their height and width.
         X_val : {array-like, sparse matrix} with rows of X's shape, default=None
-            Validation samples, in place of a share of X.
+            Validation samples, in place of a share of X. Where they do not fit into memory they are read in every
+            epoch, unless there is a ``noise``.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
             The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
         y_val : array-like, default=None
