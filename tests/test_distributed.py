@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -217,6 +218,12 @@ def failures(rank):
         except BaseException as error:
             assert vars(est) == before
             yield name, f"{type(error).__name__}: {error}"
+    own = clone(plain).set_params(distributed=False, warm_start=True, random_state=rank).fit(X)
+    own = pickle.loads(pickle.dumps(own.set_params(warm_start=False)))  # without the optimizer, as a file is
+    try:
+        own.set_params(distributed=True, warm_start=True).fit(X)
+    except Exception as error:
+        yield "another fit before", f"{type(error).__name__}: {error}"
     for name, data in (("other rows", X + rank), ("other shape", X[rank:]), ("NaN", np.where(rank, np.nan, X))):
         try:
             clone(plain).fit(data)
@@ -472,6 +479,7 @@ WORDS = {
     "other parameters": ("lr is 0.002 on rank 0, and 0.001 on rank 1",) * 2,
     "another part": ("noise is None on rank 0, and MaskingNoise(",) * 2,
     "other shape": ("the shape of X is (301, 64) on rank 0, and (300, 64) on rank 1",) * 2,
+    "another fit before": ("the fit that training goes on from is",) * 2,
     "other rows": ("X is one of the mean and scale",) * 2,
     "parted": ("The weights of rank 1 are no longer those of rank 0",) * 2,
 }

@@ -39,7 +39,7 @@ def check_same_call(spec: ModelSpec, est: Any, X: Any, arrays: dict[str, Any], *
         "checkpoint": None if est.checkpoint is None else "a path",
         "the shape of X": _size_of(X),
         "the list of other arrays": [name for name, value in arrays.items() if value is not None],
-        "warm_start with a fitted estimator": goes_on,
+        "the fit that training goes on from": _fit_before(est) if goes_on else None,
         "the version of skae and torch": (__version__, torch.__version__),
     }
     spec.ranks.check_same({name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) for name, value in described.items()})
@@ -50,6 +50,11 @@ def _size_of(X: Any) -> Any:
     with suppress(RuntimeError, TypeError):  # nested tensors, and what is no collection
         return getattr(X, "shape", None) or len(X)
     return None
+
+
+def _fit_before(est: Any) -> str:
+    """Return a digest of the random stream that a fit has left, from which the order of samples will come."""
+    return joblib.hash(est.net_.stream.__getstate__()["states"])[:8]
 
 
 def check_same_data(spec: ModelSpec, scaling: dict[str, Any]) -> None:
