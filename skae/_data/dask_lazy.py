@@ -88,7 +88,7 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
     """Return the dask collection of the results of ``method`` for the blocks of X."""
     from dask import delayed
 
-    beside = {name: given.pop(name) for name in _BESIDE if np.ndim(given.get(name))}  # one class may be for all rows
+    beside = {name: given.pop(name) for name in _BESIDE if np.ndim(given.get(name, 0))}  # one may be for all
     if dtype is None:
         row, options = estimator._example_of(X), dict(given)
         if "y" in beside:
