@@ -131,12 +131,9 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
 
 def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty: np.ndarray, estimator: Any) -> Any:
     """Return the dask array whose blocks are the results for those of X, ``empty`` where there are no rows."""
-    from dask import array, is_dask_collection
+    from dask import array
 
-    arrays = {
-        name: array.asarray(A) if is_dask_collection(A) else array.from_array(np.asarray(A), chunks=-1)
-        for name, A in beside.items()
-    }
+    arrays = {name: _as_dask_array(A) for name, A in beside.items()}
     for name, A in arrays.items():
         if X.shape[0] != X.shape[0]:
             raise ValueError(f"{name} needs an X of a known number of rows: call X.compute_chunk_sizes() first.")
@@ -156,6 +153,16 @@ def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty:
         meta=empty,
         estimator=estimator,
     )
+
+
+def _as_dask_array(A: Any) -> Any:
+    """Return a dask array of a collection, of an array in chunks, which is not loaded, or of anything in memory."""
+    from dask import array, is_dask_collection
+
+    if is_dask_collection(A) or hasattr(A, "chunks"):
+        return array.asarray(A)
+    A = np.asarray(A)  # a Series would be sliced by its labels
+    return array.from_array(A, chunks=-1 if A.dtype.hasobject else "auto")  # dask knows no size of objects
 
 
 def _of_block(
