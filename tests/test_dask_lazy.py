@@ -194,9 +194,6 @@ def test_targets_and_classes_go_along(X):
         ae.score_samples(dd.from_dask_array(D), X_target=X)
     with pytest.raises(ValueError, match="X_target must have the 3 partitions of X, got 2: repartition it"):
         ae.score_samples(dd.from_dask_array(D), X_target=dd.from_dask_array(D.rechunk((45, 64))))
-    labeled = pd.Series(y, index=np.linspace(1, 0, N))
-    same(ae.score_samples(D, X_target=pd.DataFrame(X, index=labeled.index)), ae.score_samples(X))
-    same(vae.reconstruct(D, labeled), vae.reconstruct(X, y))
     words = pd.Series([*"abc"], dtype="str").iloc[y]
     vae = VAEGenerator(2, conditional=True, prior=None, **SMALL).fit(X, words)
     same(vae.reconstruct(D, words), vae.reconstruct(X, words))

@@ -161,7 +161,7 @@ def _as_dask_array(A: Any) -> Any:
 
     if is_dask_collection(A) or hasattr(A, "chunks"):
         return array.asarray(A)
-    A = np.asarray(A)  # a Series would be sliced by its labels
+    A = np.asarray(A)  # words in a Series have no dtype of NumPy
     return array.from_array(A, chunks=-1 if A.dtype.hasobject else "auto")  # dask knows no size of objects
 
 
