@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-_BETWEEN = ("skae", "sklearn", "skops", "joblib", "copy", "pickle")  # ours, and what calls us for the user
+# Ours, what decorates it, and what calls us for the user.
+_BETWEEN = ("skae", "contextlib", "sklearn", "skops", "joblib", "copy", "pickle")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
