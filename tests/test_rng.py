@@ -222,3 +222,21 @@ def test_seed_from_a_random_state_repeats():
 def test_wrong_random_state_is_refused(wrong):
     with pytest.raises(ValueError, match="random_state must be None, an int"):
         draw_seed(wrong)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_interrupt_puts_the_global_stream_back_and_lets_other_threads_go_on(call, monkeypatch):
+    stream, before, calls = Stream(0), torch.get_rng_state(), []
+
+    def interrupted(self, states):
+        torch.set_rng_state(states[0])
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stream, "_set_global_states", interrupted)
+    with pytest.raises(KeyboardInterrupt) if call < 3 else contextlib.nullcontext(), stream:  # entering, leaving, not
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(Stream(1).draw_seed).result(HANGS) == Stream(1).draw_seed()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,11 @@ from sklearn.utils import check_random_state
 # Seed of the draws that all samples share in scores and in validation; no seed that data are likely to be made with.
 COMMON_SEED = 1_937_162_211
 
-# torch's global generators belong to all threads: whoever exchanges their state has them alone.
-_lock = threading.RLock()
+# torch's global generators belong to all threads: whoever exchanges their state has them alone. Who does is kept as a
+# list rather than by a lock that stays locked, so that after Ctrl-C the state is put back and other threads can go on.
+_mutex = threading.Lock()
+_left = threading.Condition(_mutex)
+_in_use: list[Stream] = []  # all of one thread
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -57,7 +58,8 @@ class Stream:
         A CUDA device has a generator of its own, which is exchanged too.
     """
 
-    _context: AbstractContextManager | None = None  # while the stream is in use
+    _outer: Any = ()  # the global states that were exchanged, while the stream is in use
+    _thread = 0  # that uses it
 
     def __init__(self, seed: int, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
@@ -66,28 +68,38 @@ class Stream:
             self._states.append(torch.Generator(self.device).manual_seed(seed).get_state())
 
     def __enter__(self) -> Stream:
-        context = self._exchanged()
-        context.__enter__()
-        self._context = context
+        own = threading.get_ident()
+        if self in _in_use and self._thread == own:
+            raise RuntimeError("A Stream cannot be entered a second time before it is left.")
+        try:
+            with _mutex:
+                while _in_use and _in_use[0]._thread != own:
+                    _left.wait()
+                self._outer, self._thread = self._global_states(), own
+                _in_use.append(self)
+                self._set_global_states(self._states)
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     def __exit__(self, *error: Any) -> None:
-        context: Any = self._context
-        self._context = None
-        context.__exit__(*error)
-
-    @contextmanager
-    def _exchanged(self) -> Iterator[None]:
-        with _lock:
-            if self._context is not None:
-                raise RuntimeError("A Stream cannot be entered a second time before it is left.")
-            outer = self._global_states()
+        try:
+            self._states = self._global_states()
+        finally:
             try:
-                self._set_global_states(self._states)
-                yield
-            finally:
-                self._states = self._global_states()
-                self._set_global_states(outer)
+                self._leave()
+            except BaseException:  # Ctrl-C in between
+                self._leave()
+                raise
+
+    def _leave(self) -> None:
+        """Put the global states back, where this thread has exchanged them; to do it twice is to do it once."""
+        with _mutex:
+            if self in _in_use and self._thread == threading.get_ident():
+                self._set_global_states(self._outer)
+                _in_use.remove(self)
+                _left.notify_all()
 
     def _global_states(self) -> list[torch.Tensor]:
         states = [torch.get_rng_state()]
