@@ -46,7 +46,7 @@ class TrainStep:
             p.grad = None
         with net.rng_context_:
             loss, output = net.forward_and_backward(batch)
-            net.ranks.average_gradients(self.parameters, len(batch.u))
+        net.ranks.average_gradients(self.parameters, len(batch.u))
         if self.shows_gradients:
             net.notify_gradients(batch)
             self.update.refresh()

@@ -86,12 +86,10 @@ class Stream:
     def __exit__(self, *error: Any) -> None:
         try:
             self._states = self._global_states()
-        finally:
-            try:
-                self._leave()
-            except BaseException:  # Ctrl-C in between
-                self._leave()
-                raise
+            self._leave()
+        except BaseException:  # Ctrl-C in between
+            self._leave()
+            raise
 
     def _leave(self) -> None:
         """Put the global states back, where this thread has exchanged them; to do it twice is to do it once."""
