@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from snippets import run, shows, snippets, wrong_shapes
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("skae/*/README.md")])
@@ -17,27 +18,56 @@ def name_of(page):
     return str(page.relative_to(ROOT))
 
 
-def snippets(page):
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-
-
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=name_of)
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras
-def test_snippets_run_in_order(page, tmp_path, monkeypatch, request):
+def test_snippets_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch, request):
     if page.stem in PEERS and find_spec(page.stem) is None:
         assert request.config.getoption("--site") is None, f"{page.stem} is not installed: extra `peers`"
         pytest.skip("needs the extra `peers`, which `make docs` installs")
     monkeypatch.chdir(tmp_path)
-    names = {}
     missing = [name for name in CLIENTS if find_spec(name) is None]
-    for snippet in snippets(page):
-        if any(f"import {name}\n" in snippet for name in missing):
-            continue
-        exec(compile(snippet, str(page), "exec"), names)
+    wrong = list(run(page, skip=lambda code: any(f"import {name}\n" in code for name in missing)))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "expected"),
+    [
+        ("0.43 of PCA's error", "0.4519 of PCA's error", True),
+        ("0.43 of PCA's error", "0.62 of PCA's error", False),
+        ("0.43 of PCA's error", "0.43 of its error", False),
+        ("codes (1797, 8)", "codes (1790, 8)", False),
+        ("[0.97 0.02]", "[0.98\n 0.03]", True),
+        ("[0.97 0.02]", "[0.98 0.03 0.01]", False),
+        ("first ...\nlast 5", "first x y\nz\nlast 5", True),
+        ("first ...\nlast 5", "first x y\nz\nend 5", False),
+        ("...", "anything", True),
+        ("", "anything", False),
+        ("1.3e-8", "1.9e-08", False),
+    ],
+)
+def test_output_is_compared_by_words_shapes_and_numbers(shown, printed, expected):
+    assert shows(shown, printed) is expected
+
+
+def test_shapes_in_comments_are_compared():
+    code = "Z = [[1, 2]]  # codes, (1, 2)\nY = [1]  # labels, (2,)\n"
+    names = {"Z": [[1, 2]], "Y": [1]}
+    assert list(wrong_shapes(code, names)) == ["the comment on Y says (2,), its shape is (1,)"]
 
 
 def test_all_snippets_are_run():
-    known = {"python", "sh", "text", "{toctree}", "{button-ref}", "{include}", "{literalinclude}", "{eval-rst}"}
+    known = {
+        "python",
+        "output",
+        "sh",
+        "text",
+        "{toctree}",
+        "{button-ref}",
+        "{include}",
+        "{literalinclude}",
+        "{eval-rst}",
+    }
     wrong = []
     for page in [*PAGES, *ROOT.glob("examples/*.py")]:
         languages = set(re.findall(r"^ *(?:```|~~~)(\S+)", page.read_text(), flags=re.MULTILINE))
