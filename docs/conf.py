@@ -32,7 +32,7 @@ exclude_patterns = [
     "auto_examples/**/*.py",
 ]
 templates_path = ["_templates"]
-default_role = "py:obj"  # single backticks in docstrings link to the object, if there is one
+default_role = "py:obj"  # single backticks in docstrings link to objects
 # An unresolved reference is an error, with two exceptions. Single backticks may contain an argument or a name of torch or
 # scikit-learn, and are plain code then. References to other projects are not resolved, since nothing is downloaded.
 nitpicky = True
