@@ -68,6 +68,17 @@ def test_links_and_assets_resolve(site, pages):
     assert wrong == []
 
 
+def test_readme_links_resolve(site):
+    """Its addresses of pages, anchors and pictures are those of the built site."""
+    wrong = []
+    for url in re.findall(rf"\]\({re.escape(SITE)}([^)\s]*)\)", (ROOT / "README.md").read_text()):
+        path, anchor = urldefrag(url)
+        there = site / (path or "index.html")
+        if not there.is_file() or (there.suffix == ".html" and anchor not in page(there).anchors):
+            wrong.append(url)
+    assert wrong == []
+
+
 def test_pages_contain_no_build_errors(site, pages):
     wrong = [path for path in pages if re.search("system-message|problematic", path.read_text())]
     assert [str(path.relative_to(site)) for path in wrong] == []
