@@ -33,8 +33,8 @@ exclude_patterns = [
 ]
 templates_path = ["_templates"]
 default_role = "py:obj"  # single backticks in docstrings link to objects
-# An unresolved reference is an error, with two exceptions. Single backticks may contain an argument or a name of torch or
-# scikit-learn, and are plain code then. References to other projects are not resolved, since nothing is downloaded.
+# An unresolved reference is an error, with two exceptions. Single backticks may contain an argument or a name of torch
+# or scikit-learn, and are plain code then. References to other projects are not resolved: nothing is downloaded.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),

@@ -61,7 +61,8 @@ def run(page, skip=lambda code: False):
 def shows(shown, printed):
     """Return whether a page shows what was printed: equal words, symbols and shapes, and about equal numbers.
 
-    A number may differ by a tenth, or by 1.5 in its last digit shown. `...` stands for any text. White space is ignored.
+    A number may differ by a tenth, or by 1.5 in its last digit shown. `...` stands for any text.
+    White space is ignored.
     """
     first, *others = [TOKEN.findall(part) for part in shown.split("...")]
     found = TOKEN.findall(printed)

@@ -57,8 +57,8 @@ FAINT = r"""() => {
     const faint = [], walker = document.createTreeWalker(document.querySelector('article'), NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
         const text = walker.currentNode.data.trim(), e = walker.currentNode.parentElement, style = getComputedStyle(e);
-        if (!text || !e.getClientRects().length || style.visibility == 'hidden' || e.closest('svg, .headerlink, .copybtn')
-            || parseFloat(style.opacity) == 0) continue;
+        const hidden = !e.getClientRects().length || style.visibility == 'hidden' || parseFloat(style.opacity) == 0;
+        if (!text || hidden || e.closest('svg, .headerlink, .copybtn')) continue;
         const below = behind(e), pair = [luminance(over(rgba(style.color), below)), luminance(below)];
         const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
         const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
@@ -142,8 +142,9 @@ def test_checks_detect_broken_pages(visit):
 
 def test_checks_detect_broken_words_and_faint_text(visit):
     visit.open()
-    code = "<table style='width:60px;table-layout:fixed'><tr><td><code style='overflow-wrap:anywhere;white-space:normal'>"
-    text = f"{code}a_long_name_of_a_parameter</code></td></tr></table><p style='color:#888;background:#999'>faint</p>"
+    code = "<code style='overflow-wrap:anywhere'>a_long_name_of_a_parameter</code>"
+    table = f"<table style='width:60px;table-layout:fixed'><tr><td>{code}</td></tr></table>"
+    text = f"{table}<p style='color:#888;background:#999'>faint</p>"
     visit.page.evaluate("text => document.querySelector('article').insertAdjacentHTML('beforeend', text)", text)
     assert visit.page.evaluate(BROKEN) == ["a_long_name_of_a_parameter"]
     assert any(text.startswith("faint") for text in visit.page.evaluate(FAINT))
