@@ -159,6 +159,19 @@ def test_addresses_of_the_site_resolve():
     assert [(file, url) for file, url in found if not is_on_site(url)] == []
 
 
+def test_readme_and_landing_page_agree():
+    pages = ROOT / "README.md", ROOT / "docs/index.md"
+    codes = [snippets(page)[0] for page in pages]
+    assert (codes[0].code, codes[0].output) == (codes[1].code, codes[1].output)
+    tables = []
+    for page in pages:
+        section = page.read_text().partition("## Figures\n")[2].partition("\n## ")[0]
+        links = re.sub(rf"{re.escape(SITE)}|\.html|\.md", "", section.lower())
+        tables.append([line for line in links.splitlines() if line.startswith("|")])
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 8
+
+
 def test_readme_commands_are_run_by_ci():
     readme, ci, make = ((ROOT / name).read_text() for name in ("README.md", ".ci/run", "Makefile"))
     for command in ("quickstart", "test"):
