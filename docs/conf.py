@@ -32,9 +32,9 @@ exclude_patterns = [
     "auto_examples/**/*.py",
 ]
 templates_path = ["_templates"]
-default_role = "py:obj"  # single backticks in docstrings lead to what they name, where there is such a thing
-# A reference that leads nowhere is an error, but for two kinds. What is in single backticks may be an argument, or
-# torch's or scikit-learn's, and is plain code then; other projects' pages are not asked for, since nothing is fetched.
+default_role = "py:obj"  # single backticks in docstrings link to objects
+# An unresolved reference is an error, with two exceptions. Single backticks may contain an argument or a name of torch
+# or scikit-learn, and are plain code then. References to other projects are not resolved: nothing is downloaded.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", ".*"),
@@ -54,6 +54,9 @@ numpydoc_show_class_members = False  # each class's page has its methods in full
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
+# A copy button for code, and none for what it prints.
+copybutton_selector = "div:not(.highlight-output) > div.highlight > pre"
+
 html_title = "skae"
 html_theme = "pydata_sphinx_theme"
 html_baseurl = urls["Documentation"]
@@ -64,7 +67,7 @@ html_math_renderer = "mathml"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_show_sourcelink = False
 html_copy_source = False
-# Pages that stand alone have nothing to show at the side.
+# Pages without a section of their own have no sidebar.
 alone = [
     "index",
     "coming_from/*",
@@ -75,6 +78,7 @@ alone = [
     "file_format",
     "security",
     "contributing",
+    "release",
     "changelog",
 ]
 html_sidebars = {page: [] for page in alone}

@@ -1,4 +1,4 @@
-"""Snippets of the pages: run as a reader would paste them, and compared with the output that the page shows."""
+"""Snippets of the pages: run as pasted, and compared with the output that the page shows."""
 
 import ast
 import contextlib
@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: The first line of a snippet that needs the names of the one before it on its page. Every other one runs alone.
+#: First line of a snippet that needs the names of the one before it. Every other snippet runs alone.
 CONTINUES = "# Continues from above."
 BLOCK = re.compile(r"^```(python|output)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHAPE = re.compile(r"\(\d+,(?: ?\d+,?)*\)")
-PIECES = re.compile(rf"({SHAPE.pattern}|(?<![\w.])-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)")
-RELATIVE = 0.1  # other processors round differently, and training carries that on
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
+TOKEN = re.compile(rf"{SHAPE.pattern}|{NUMBER.pattern}|\w+|[^\w\s]")
+RELATIVE = 0.1  # other processors round differently, and training amplifies that
 
 
 class Snippet(NamedTuple):
@@ -58,42 +59,37 @@ def run(page, skip=lambda code: False):
 
 
 def shows(shown, printed):
-    """Return whether a page shows what was printed: the same words, shapes and, by and large, numbers.
+    """Return whether a page shows what was printed: equal words, symbols and shapes, and about equal numbers.
 
     A number may differ by a tenth, or by 1.5 in its last digit shown. `...` stands for any text.
+    White space is ignored.
     """
-    parts = [part.split() for part in re.split(r"\.\.\.", shown)]
-    words = printed.split()
-    position = 0
-    for i, part in enumerate(parts):
-        starts = [position] if i == 0 else range(position, len(words) - len(part) + 1)
-        if i and i == len(parts) - 1:
-            starts = [len(words) - len(part)] if len(words) - len(part) >= position else []
-        for start in starts:
-            if alike(" ".join(part), " ".join(words[start : start + len(part)])):
-                position = start + len(part)
-                break
-        else:
+    first, *others = [TOKEN.findall(part) for part in shown.split("...")]
+    found = TOKEN.findall(printed)
+    if not others:
+        return alike(first, found)
+    *between, last = others
+    if not alike(first, found[: len(first)]):
+        return False
+    found = found[len(first) :]
+    for part in between:
+        starts = range(len(found) - len(part) + 1)
+        start = next((start for start in starts if alike(part, found[start : start + len(part)])), None)
+        if start is None:
             return False
-    return len(parts) > 1 or position == len(words)
+        found = found[start + len(part) :]
+    return len(found) >= len(last) and alike(last, found[len(found) - len(last) :])
 
 
 def alike(shown, printed):
-    """Return whether two texts have the same words and shapes, and numbers that are close."""
-    expected, found = PIECES.split(shown), PIECES.split(printed)
-    if len(expected) != len(found):
-        return False
-    # Every other piece is a number or a shape.
-    return all(
-        is_close(a, b) if i % 2 else a.split() == b.split()
-        for i, (a, b) in enumerate(zip(expected, found, strict=True))
-    )
+    """Return whether two lists of tokens have the same words, symbols and shapes, and numbers that are close."""
+    return len(shown) == len(printed) and all(map(is_close, shown, printed))
 
 
 def is_close(shown, printed):
-    """Return whether a number that was printed is about that shown; shapes are equal or not."""
-    if "(" in shown or "(" in printed:
-        return shown.split() == printed.split()
+    """Return whether two tokens are equal, or numbers of which the one shown is about the one printed."""
+    if not (NUMBER.fullmatch(shown) and NUMBER.fullmatch(printed)):
+        return shown.replace(" ", "") == printed.replace(" ", "")
     mantissa, _, exponent = shown.partition("e")
     last_digit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
     return abs(float(shown) - float(printed)) <= max(RELATIVE * abs(float(shown)), 1.5 * last_digit)

@@ -1,6 +1,7 @@
 """Documentation: snippets run, links resolve."""
 
 import re
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,12 +11,18 @@ from snippets import run, shows, snippets, wrong_shapes
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("skae/*/README.md")])
 PEERS = ("keras", "pyod", "pythae")
-CLIENTS = ("optuna", "ray")  # whose snippets tests/clients runs
+CLIENTS = ("mlflow", "optuna", "ray", "tensorboard", "wandb")  # whose snippets tests/clients runs
 GALLERY = ROOT / "docs/auto_examples"  # which the site's build makes of the examples
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+SITE = URLS["Documentation"]
 
 
 def name_of(page):
     return str(page.relative_to(ROOT))
+
+
+def imports(code, package):
+    return re.search(rf"^(import |from |from torch\.utils\.){package}\b", code, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)], ids=name_of)
@@ -26,7 +33,7 @@ def test_snippets_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch,
         pytest.skip("needs the extra `peers`, which `make docs` installs")
     monkeypatch.chdir(tmp_path)
     missing = [name for name in CLIENTS if find_spec(name) is None]
-    wrong = list(run(page, skip=lambda code: any(f"import {name}\n" in code for name in missing)))
+    wrong = list(run(page, skip=lambda code: any(imports(code, name) for name in missing)))
     assert not wrong, "\n".join(wrong)
 
 
@@ -44,6 +51,11 @@ def test_snippets_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch,
         ("...", "anything", True),
         ("", "anything", False),
         ("1.3e-8", "1.9e-08", False),
+        ("[0.97 0.02]", "[ 0.97  0.02]", True),
+        ("(2, 3)", "(2,3)", True),
+        ("a ... b ... c", "a 1 b 2 c", True),
+        ("a ... b ... c", "a 1 2 c", False),
+        ("a b ... b c", "a b c", False),
     ],
 )
 def test_output_is_compared_by_words_shapes_and_numbers(shown, printed, expected):
@@ -68,7 +80,7 @@ def test_all_snippets_are_run():
         "{literalinclude}",
         "{eval-rst}",
     }
-    wrong = []
+    wrong = [(name_of(page), "indented") for page in PAGES if "\n ```python" in re.sub(" +", " ", page.read_text())]
     for page in [*PAGES, *ROOT.glob("examples/*.py")]:
         languages = set(re.findall(r"^ *(?:```|~~~)(\S+)", page.read_text(), flags=re.MULTILINE))
         found = languages - known | set(re.findall("code-block", page.read_text()))
@@ -77,7 +89,8 @@ def test_all_snippets_are_run():
 
 
 def anchors(page):
-    headings = [line.lstrip("#").strip().lower() for line in page.read_text().splitlines() if line.startswith("#")]
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = [line.lstrip("#").strip().lower() for line in text.splitlines() if line.startswith("#")]
     return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
 
 
@@ -108,8 +121,56 @@ def test_links_resolve():
     assert [(name_of(page), link) for page, link in inside if not leads_somewhere(page, link)] == []
 
 
-def test_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+def test_pages_are_short():
+    limits = {ROOT / "README.md": 120} | dict.fromkeys(ROOT.glob("docs/guide/*.md"), 150)
+    lengths = {page: len(page.read_text("utf-8").splitlines()) for page in limits}
+    assert {name_of(page): length for page, length in lengths.items() if length > limits[page]} == {}
+
+
+def test_glossary_has_25_terms():
+    terms = re.findall(r"^## (.+)$", (ROOT / "docs/glossary.md").read_text(), flags=re.MULTILINE)
+    assert len(terms) == 25
+    assert terms == sorted(terms, key=str.lower)
+
+
+def is_on_site(url):
+    """Return whether the address of a page or file of the site, with its anchor, has a source in the repository."""
+    path, _, anchor = url.removeprefix(SITE).partition("#")
+    if path.startswith("_static/"):
+        return (ROOT / "docs" / path).is_file()
+    page = ROOT / "docs" / (path or "index.html").replace(".html", ".md")
+    return leads_somewhere(ROOT / "docs/index.md", f"{page.relative_to(ROOT / 'docs')}{'#' * bool(anchor)}{anchor}")
+
+
+def test_readme_links_are_absolute():
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "README.md").read_text())
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert sum(link.startswith(SITE) for link in links) > 30
+
+
+def test_addresses_of_the_site_resolve():
+    files = [ROOT / "pyproject.toml", *ROOT.glob("*.md"), *ROOT.glob("*.cff"), *ROOT.glob(".github/**/*.*")]
+    found = [
+        (name_of(file), url)
+        for file in files
+        if file.is_file()
+        for url in re.findall(rf"{re.escape(SITE)}[^\s()\"'<>]*", file.read_text("utf-8"))
+    ]
+    assert len(found) > 30
+    assert [(file, url) for file, url in found if not is_on_site(url)] == []
+
+
+def test_readme_and_landing_page_agree():
+    pages = ROOT / "README.md", ROOT / "docs/index.md"
+    codes = [snippets(page)[0] for page in pages]
+    assert (codes[0].code, codes[0].output) == (codes[1].code, codes[1].output)
+    tables = []
+    for page in pages:
+        section = page.read_text().partition("## Figures\n")[2].partition("\n## ")[0]
+        links = re.sub(rf"{re.escape(SITE)}|\.html|\.md", "", section.lower())
+        tables.append([line for line in links.splitlines() if line.startswith("|")])
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 8
 
 
 def test_readme_commands_are_run_by_ci():
