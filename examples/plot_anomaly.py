@@ -9,13 +9,12 @@ badly. Here it finds scratches on a photograph of bricks, and malignant tumors i
 # %%
 # Defects of a material
 # ---------------------
-# A photograph of a brick wall, at half its size. Training takes patches of 16 × 16 pixels of the left half. In the right
-# half four scratches and two stains are drawn, faint enough to be missed at first sight.
+# A photograph of a brick wall, at half its size. Training takes patches of 12 × 12 pixels of the left and the right
+# part. In the middle part four scratches and two stains are drawn.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
 from skimage.draw import line
-from skimage.filters import gaussian
 from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -29,33 +28,40 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoencoderTransformer, OutlierDetector
 
 wall = data.brick().astype(float).reshape(256, 2, 256, 2).mean(axis=(1, 3))
-intact, wall = wall[:, :128], wall[:, 128:]
+left, wall, right = wall[:, :70], wall[:, 70:186], wall[:, 186:]
 defects = np.zeros(wall.shape)
 for ends, strength in (
     ((20, 15, 55, 60), 28),
     ((90, 100, 110, 55), -28),
     ((150, 20, 205, 32), 28),
-    ((215, 70, 240, 115), -28),
+    ((215, 60, 240, 105), -28),
 ):
     rows, columns = line(*ends)
     defects[rows, columns] = defects[rows, columns + 1] = strength
 y, x = np.mgrid[: wall.shape[0], : wall.shape[1]]
-for center, strength in (((45, 100), 25), ((175, 90), -25)):
+for center, strength in (((45, 90), 25), ((175, 80), -25)):
     defects += strength * np.exp(-((y - center[0]) ** 2 + (x - center[1]) ** 2) / (2 * 4.0**2))
 damaged = wall + defects
 
-side, step = 16, 4
-patches = extract_patches_2d(intact, (side, side), max_patches=3000, random_state=0).reshape(3000, -1)
-grid = np.lib.stride_tricks.sliding_window_view(damaged, (side, side))[::step, ::step]
-is_defect = np.lib.stride_tricks.sliding_window_view(np.abs(defects) > 10, (side, side))[::step, ::step].sum((2, 3)) > 8
-print(f"{grid.shape[0] * grid.shape[1]:,} patches of the right half, {is_defect.mean():.0%} with a defect")
+side, step = 12, 4
+patches = [extract_patches_2d(part, (side, side), max_patches=2000, random_state=0) for part in (left, right)]
+patches = np.concatenate(patches).reshape(4000, -1)
+
+
+def windows(image):
+    """All patches of an image at every fourth pixel."""
+    return np.lib.stride_tricks.sliding_window_view(image, (side, side))[::step, ::step]
+
+
+grid, is_defect = windows(damaged), windows(np.abs(defects) > 10).sum(axis=(2, 3)) > 8
+print(f"{grid.shape[0] * grid.shape[1]:,} patches of the middle part, {is_defect.mean():.0%} with a defect")
 
 # %%
 # One model and one validation set, by ``cv=``, keep the fit short. The detectors see the patches as they are.
 split = ShuffleSplit(1, test_size=0.2, random_state=0)
 detectors = {
-    "autoencoder": OutlierDetector(AutoencoderTransformer(32, max_epochs=40), cv=split, random_state=0),
-    "PCA": OutlierDetector(PCA(32), cv=split, random_state=0),
+    "autoencoder": OutlierDetector(AutoencoderTransformer(8, max_epochs=40), cv=split, random_state=0),
+    "PCA": OutlierDetector(PCA(8), cv=split, random_state=0),
     "isolation forest": IsolationForest(random_state=0),
 }
 scores = {}
@@ -80,8 +86,8 @@ plt.show()
 # %%
 # Tumors
 # ------
-# Thirty measurements of tumors. Detectors are fitted to 257 benign ones; the other 100 benign and all 212 malignant ones
-# are for testing. The default of ``OutlierDetector`` is a network for tables, which standardizes the columns.
+# Thirty measurements of tumors. Detectors are fitted to 257 benign ones; the other 100 benign and all 212 malignant
+# ones are for testing. The default of ``OutlierDetector`` is a network for tables, which standardizes the columns.
 tumors = load_breast_cancer()
 benign, malignant = tumors.data[tumors.target == 1], tumors.data[tumors.target == 0]
 train, others = train_test_split(benign, test_size=100, random_state=0)
@@ -125,8 +131,8 @@ for column in np.argsort(-shares)[:4]:
 # %%
 # Contaminated training data
 # --------------------------
-# A tenth of the training samples is now a tight cluster of copies of one malignant tumor, with some noise. It is learned
-# like everything that is frequent, unless ``trim`` leaves the samples out that fit worst to the others.
+# A tenth of the training samples is now a tight cluster of copies of one malignant tumor, with some noise. It is
+# learned like everything that is frequent, unless ``trim`` leaves the samples out that fit worst to the others.
 rng = np.random.default_rng(0)
 copies = malignant[0] + rng.normal(scale=0.1, size=(28, 30)) * benign.std(axis=0)
 mixed, is_copy = np.vstack([train, copies]), np.repeat([0, 1], [len(train), len(copies)])

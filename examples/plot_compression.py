@@ -96,8 +96,8 @@ plt.show()
 
 # %%
 # The PSNR of the whole photograph at all rates. After seconds of training the codec is better than JPEG on this
-# photograph, and level with WebP at low rates. At the lowest rate blocks of 8 × 8 pixels are still visible, to which the
-# codec was initialized. For results of a longer training, on many photographs, see :doc:`/guide/compression`.
+# photograph, and level with WebP at low rates. At the lowest rate blocks of 8 × 8 pixels are still visible, to which
+# the codec was initialized. For results of a longer training, on many photographs, see :doc:`/guide/compression`.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (name, found), style in zip(codecs.items(), ("-o", "--", ":"), strict=True):
     ax.plot([8 * size / cat.size for size, _ in found], [psnr(image) for _, image in found], style, label=name)

@@ -8,8 +8,8 @@ can only project onto a linear subspace.
 """
 
 # %%
-# Training uses clean digits, to which noise is added anew in every batch. With ``unit="data"`` its standard deviation is
-# given in the units of the images.
+# Training uses clean digits, to which noise is added anew in every batch. With ``unit="data"`` its standard deviation
+# is given in the units of the images.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle

@@ -38,8 +38,8 @@ codes = {name: model.transform(flat if name == "PCA" else images) for name, mode
 
 # %%
 # Three metrics: the mutual information gap (MIG), the gap of linear predictability (SAP), and disentanglement and
-# completeness by the importances of a forest (DCI). Random seeds differ by as much as the methods do, so that one run is
-# no evidence; :doc:`/benchmarks` has three.
+# completeness by the importances of a forest (DCI). Random seeds differ by as much as the methods do, so that one run
+# is no evidence; :doc:`/benchmarks` has three.
 for name, Z in codes.items():
     found = disentanglement(Z[:1500], factors[:1500], random_state=0)
     print(f"{name:8s}", "  ".join(f"{key} {value:.2f}" for key, value in found._asdict().items()))

@@ -44,8 +44,8 @@ print(f"{path.name}: {rows.shape}, {size:.0f} MB")
 rows = np.load(path, mmap_mode="r")
 
 # %%
-# A thread records the resident memory of the process fifty times a second. On Linux it reads ``/proc/self/statm``, which
-# includes the pages of the file that are mapped at the time. Elsewhere ``resource`` has only the maximum so far.
+# A thread records the resident memory of the process fifty times a second. On Linux it reads ``/proc/self/statm``,
+# which includes the pages of the file that are mapped at the time. Elsewhere ``resource`` has only the maximum so far.
 
 
 def resident():
@@ -91,7 +91,8 @@ class Watch(threading.Thread):
 test = make_rows(5000)
 AutoencoderTransformer(10, max_epochs=1).fit(test)  # the first fit loads libraries
 pca = PCA(10, random_state=0).fit(rows[:50_000])
-print(f"mean squared error on test samples: PCA {((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean():.4f}")
+error = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()
+print(f"mean squared error on test samples: PCA {error:.4f}")
 
 settings = {"module__hidden_layer_sizes": (128, 64), "lr": 0.01, "batch_size": 1024, "max_epochs": 3}  # for a short run
 found = {}

@@ -7,8 +7,8 @@ search answers both questions. A single fit with ordered components shows what e
 """
 
 # %%
-# The data are 30 measurements of 569 tumors, standardized in a pipeline. The score is minus the mean squared error of the
-# reconstruction of held-out samples, in standardized units. PCA is searched over the same sizes.
+# The data are 30 measurements of 569 tumors, standardized in a pipeline. The score is minus the mean squared error of
+# the reconstruction of held-out samples, in standardized units. PCA is searched over the same sizes.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -40,8 +40,8 @@ errors = GridSearchCV(reduce, grid, cv=split, scoring=minus_error, refit=False).
 errors = -errors.cv_results_["mean_test_score"].reshape(2, -1)
 
 # %%
-# The same search with a classifier after the codes. ``smallest_within`` selects the smallest size with a score within one
-# standard error of the best.
+# The same search with a classifier after the codes. ``smallest_within`` selects the smallest size with a score within
+# one standard error of the best.
 pipe = Pipeline([*reduce.steps, ("classify", KNeighborsClassifier(5))])
 search = GridSearchCV(pipe, grid, cv=split, refit=False).fit(X, y)
 accuracy = search.cv_results_["mean_test_score"].reshape(2, -1)

@@ -9,8 +9,8 @@ Training uses random numbers: for the initialization, the order of the samples a
 # %%
 # The same seed
 # -------------
-# NumPy's and torch's global random states are neither used nor changed, so that ``random_state`` is all there is to set.
-# The data are 30 measurements of 569 tumors, standardized.
+# NumPy's and torch's global random states are neither used nor changed, so that ``random_state`` is all there is to
+# set. The data are 30 measurements of 569 tumors, standardized.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer

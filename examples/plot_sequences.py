@@ -49,8 +49,8 @@ def average(rows):
 denoised = {"autoencoder": average(ae.reconstruct(windows(noisy)))}
 
 # %%
-# PCA of the same windows and wavelet shrinkage, each with the parameter of the highest signal-to-noise ratio on the test
-# signal itself, which favors them. The recording is not free of noise either, and counts as clean here.
+# PCA of the same windows and wavelet shrinkage, each with the parameter of the highest signal-to-noise ratio on the
+# test signal itself, which favors them. The recording is not free of noise either, and counts as clean here.
 
 
 def snr(values):

@@ -7,8 +7,8 @@ It then transfers their style to photographs of any size, in less than a second 
 """
 
 # %%
-# Four style images of 256 × 256 pixels: brush strokes and an engraving, both drawn by this script, stained tissue, and a
-# photograph of a cup of coffee.
+# Four style images of 256 × 256 pixels: brush strokes and an engraving, both drawn by this script, stained tissue, and
+# a photograph of a cup of coffee.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -67,8 +67,8 @@ print(f"{len(transfer.styles_)} styles, codes at every {transfer.stride_} pixels
 # %%
 # Patch swapping
 # --------------
-# The codes of a photograph are transformed to the mean and covariance of the codes of the style, and then every patch of
-# 3 × 3 codes is replaced by the nearest one of the style. The photographs were not used in training.
+# The codes of a photograph are transformed to the mean and covariance of the codes of the style, and then every patch
+# of 3 × 3 codes is replaced by the nearest one of the style. The photographs were not used in training.
 display = StyleDisplay.from_estimator(transfer, photographs)
 display.ax_.set_title("method='swap'")
 plt.show()
@@ -76,8 +76,9 @@ plt.show()
 # %%
 # Quilting
 # --------
-# Larger blocks of the style are arranged to resemble the photograph and to fit their neighbors. Strokes stay intact, but
-# small details of the photograph are lost. Like most parameters, ``method`` acts in `transform`, without another fit.
+# Larger blocks of the style are arranged to resemble the photograph and to fit their neighbors. Strokes stay intact,
+# but small details of the photograph are lost. Like most parameters, ``method`` acts in `transform`, without another
+# fit.
 transfer.set_params(method="quilting")
 display = StyleDisplay.from_estimator(transfer, photographs[1:3])
 display.ax_.set_title("method='quilting'")
@@ -96,8 +97,8 @@ plt.show()
 # %%
 # Masks, strength, colors and scale
 # ---------------------------------
-# A mask restricts styles to regions, ``alpha`` sets the strength, ``keep_colors`` keeps the colors of the photograph, and
-# ``style_scale`` enlarges the strokes.
+# A mask restricts styles to regions, ``alpha`` sets the strength, ``keep_colors`` keeps the colors of the photograph,
+# and ``style_scale`` enlarges the strokes.
 cat = photographs[1]
 rows, columns = np.indices(cat.shape[:2])
 disk = np.hypot(rows - 128, columns - 128) < 90
@@ -124,7 +125,8 @@ print(f"largest difference of a style image from its own transfer: {difference.m
 # One transfer step by step: content, style and result.
 result = transfer.set_params(weights=(1, 0, 0, 0), alpha=1.0, keep_colors=False).transform(photographs[0])[0]
 _, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
-for ax, (title, image) in zip(axes, {"content": photographs[0], "style": styles[0], "result": result}.items(), strict=True):
+pictures = {"content": photographs[0], "style": styles[0], "result": result}
+for ax, (title, image) in zip(axes, pictures.items(), strict=True):
     ax.imshow(image)
     ax.set_title(title, fontsize=19)
     ax.axis("off")

@@ -59,8 +59,8 @@ print(f"distance to the nearest training row: {found.ratio:.2f} times that of he
 # %%
 # With ``given`` some columns are fixed, and the others are sampled conditionally on them: here a high body mass index.
 heavy = table.sample(300, random_state=0, given={"bmi": 35.0, "sex": "second"})
-similar = df[df.bmi.between(33, 37)]
-print(f"mean progression at a bmi of 35: real {similar.progression.mean():.0f}, synthetic {heavy.progression.mean():.0f}")
+similar = df[df.bmi.between(33, 37)].progression.mean()
+print(f"mean progression at a bmi of 35: real {similar:.0f}, synthetic {heavy.progression.mean():.0f}")
 
 # %%
 # The relation of two columns, and the differences of all correlations: the synthetic rows keep them approximately.

@@ -78,7 +78,8 @@ print("wrong answers, numbers per row  ", *(f"{k:6d}" for k in sizes))
 for name, values in wrong.items():
     print(f"{name:32}", *(f"{value:6.1%}" for value in values))
 for name, tables in (("autoencoder", by_ae), ("PCA", by_pca)):
-    print(f"{name + ', mean error of affairs':32}", *(f"{(tables[k].affairs - test.affairs).abs().mean():6.2f}" for k in sizes))
+    deviations = [(tables[k].affairs - test.affairs).abs().mean() for k in sizes]
+    print(f"{name + ', mean error of affairs':32}", *(f"{value:6.2f}" for value in deviations))
 
 # %%
 # A table of numbers
@@ -122,12 +123,12 @@ plt.show()
 
 # %%
 # On the survey the autoencoder loses fewer than a quarter of the answers that PCA loses with eight numbers per row, and
-# less than a tenth with sixteen. Part of this advantage is due to the encoding: with ordered columns as numbers PCA comes
-# close with eight, and is better with sixteen, of the 19 columns that it then has. With fewer numbers the autoencoder is
-# ahead of both, but reconstructs the one column of numbers less exactly than PCA.
+# less than a tenth with sixteen. Part of this advantage is due to the encoding: with ordered columns as numbers PCA
+# comes close with eight, and is better with sixteen, of the 19 columns that it then has. With fewer numbers the
+# autoencoder is ahead of both, but reconstructs the one column of numbers less exactly than PCA.
 #
-# On the wines both errors are equal. The network is initialized to PCA, and no training has reduced the validation loss:
-# use PCA for such tables.
+# On the wines both errors are equal. The network is initialized to PCA, and no training has reduced the validation
+# loss: use PCA for such tables.
 #
 # The same in short:
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.9), layout="constrained")

@@ -32,18 +32,18 @@ print(f"blocks of {synthesizer.block_size_} pixels, codes at every {synthesizer.
 # %%
 # One texture
 # -----------
-# ``weights`` selects the first exemplar. The sample is shown tiled 2 × 2, with ticks where the tiles meet. The map on the
-# right shows the position in the exemplar that each pixel comes from: a texture is a quilt of blocks of the exemplar,
-# cut along the seams where neighbors fit best.
+# ``weights`` selects the first exemplar. The sample is shown tiled 2 × 2, with ticks where the tiles meet. The map on
+# the right shows the position in the exemplar that each pixel comes from: a texture is a quilt of blocks of the
+# exemplar, cut along the seams where neighbors fit best.
 sample, sources = synthesizer.sample(size=(384, 384), weights=(1, 0), random_state=0, return_sources=True)
 display = TextureDisplay(exemplars=[gravel], samples=sample, sources=sources, stride=synthesizer.stride_).plot()
 display.figure_.suptitle("Gravel, synthesized and tiled")
 plt.show()
 
 # %%
-# Metrics compare the sample with the exemplar. A patch distance of 1 is that of crops of the exemplar, and an AUC of 0.5
-# means that a classifier cannot distinguish their patches. The copied share is high by design: the method rearranges the
-# exemplar, and invents nothing.
+# Metrics compare the sample with the exemplar. A patch distance of 1 is that of crops of the exemplar, and an AUC of
+# 0.5 means that a classifier cannot distinguish their patches. The copied share is high by design: the method
+# rearranges the exemplar, and invents nothing.
 copied = copied_share(sample, gravel)
 print(f"patch distance  {patch_distance(sample, gravel):.2f}")
 print(f"two-sample AUC  {two_sample_auc(sample, gravel):.2f}")
@@ -53,8 +53,8 @@ print(f"seam ratio      {seam_ratio(sample):.2f}")
 # %%
 # Mixtures of two textures
 # ------------------------
-# A mask sets where the second exemplar appears; values between 0 and 1 give its share there. ``weights`` sets the shares
-# in the whole image. The decoder blends the borders.
+# A mask sets where the second exemplar appears; values between 0 and 1 give its share there. ``weights`` sets the
+# shares in the whole image. The decoder blends the borders.
 rows, columns = np.indices((256, 256)) / 255
 disk = np.hypot(rows - 0.5, columns - 0.5) < 0.32
 mixes = {
@@ -72,8 +72,8 @@ plt.show()
 # %%
 # Blends
 # ------
-# ``blend`` keeps the layout of the first exemplar, stained tissue, and moves the mean and covariance of its codes toward
-# those of the second, a photograph of galaxies. A shorter training is enough here.
+# ``blend`` keeps the layout of the first exemplar, stained tissue, and moves the mean and covariance of its codes
+# toward those of the second, a photograph of galaxies. A shorter training is enough here.
 tissue = data.immunohistochemistry()[:256, :256]
 galaxies = data.hubble_deep_field()[180:692:2, 244:756:2]
 ae = ConvAutoencoder(6, module__dense=False, batch_size=8, crop_size=64, n_crops=128, max_epochs=6)

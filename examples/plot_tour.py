@@ -68,7 +68,7 @@ X_hat_pca = pca.inverse_transform(pca.transform(X_test))
 error = ((X_hat - X_test) ** 2).mean()
 error_pca = ((X_hat_pca - X_test) ** 2).mean()
 print(f"codes: {codes.shape}")
-print(f"mean squared error on test samples: autoencoder {error:.2f}, PCA {error_pca:.2f}, ratio {error / error_pca:.2f}")
+print(f"test error: autoencoder {error:.2f}, PCA {error_pca:.2f}, ratio {error / error_pca:.2f}")
 
 # %%
 figure, axes = plt.subplots(3, 10, figsize=(9, 3), layout="constrained")
