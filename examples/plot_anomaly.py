@@ -103,7 +103,7 @@ figure, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
 for name, detector in detectors.items():
     scores = -detector.fit(train).score_samples(test)
     RocCurveDisplay.from_predictions(is_malignant, scores, name=name, ax=ax)
-ax.set_title("Malignant tumors, detected without any in training")
+ax.set(xlabel="false positive rate", ylabel="true positive rate", title="Malignant tumors, none of them in training")
 plt.show()
 
 # %%

@@ -7,7 +7,7 @@ For images generated from known factors, metrics show whether each component of 
 """
 
 # %%
-# Squares, ellipses and hearts of 4 sizes, 6 rotations and 12 × 12 positions, of which one third is used, at 16 × 16
+# One third of the images of squares, ellipses and hearts in 4 sizes, 6 rotations and 12 × 12 positions, at 16 × 16
 # pixels.
 import matplotlib.pyplot as plt
 import numpy as np

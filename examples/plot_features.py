@@ -93,7 +93,7 @@ table_accuracy = learning_curve(table_features, A, y_A, B, y_B, table_numbers)
 
 # %%
 # On the materials the pooled codes are best from fifteen labels on; with six, the mean and the standard deviation of
-# the pixels are as good. The components of PCA are worse than the pixels.
+# the pixels do equally well. The components of PCA are worse than the pixels.
 #
 # On the table the columns are better than the codes with up to forty labels, and codes are slightly better with more.
 # Where features are good already, an autoencoder gains little or loses.

@@ -7,7 +7,7 @@ the regions between them are decoded to images that look like none of the data. 
 Gaussian mixture to the codes after training, and draws from it (Ghosh et al., 2020). ``prior=None`` draws from N(0, I).
 
 The decoder predicts the mean of what the code does not determine, which looks blurred. A critic trains it further, to
-decode images that cannot be told apart from real ones (Larsen et al., 2016). Codes and mixture do not change.
+decode images that the critic cannot distinguish from real ones (Larsen et al., 2016). Codes and mixture do not change.
 """
 
 # %%

@@ -8,7 +8,7 @@ the shape. Any ``torch.nn.Module`` with ``encode`` and ``decode`` can be used; t
 """
 
 # %%
-# Simulated noisy signals, of which few are available for training. Errors are measured on test signals, against their
+# Simulated noisy signals. Only a few are available for training. Errors are measured on test signals, against their
 # values without noise.
 import matplotlib.pyplot as plt
 import numpy as np

@@ -84,13 +84,13 @@ for ax, (name, values) in zip(axes.flat, {"noisy": noisy, **denoised}.items(), s
     ax.plot(np.arange(700, 1024), test, "--", color="black", linewidth=0.8, label="recorded")
     ax.set_title(f"{name}, {snr(values):.1f} dB")
 for ax in axes[-1]:
-    ax.set_xlabel("value of the recording")
+    ax.set_xlabel("sample of the recording")
 figure.suptitle("The third heartbeat with noise, and denoised (recorded: dashed)")
 plt.show()
 
 # %%
-# The network has learned the shape of this patient's heartbeats, and of nothing else: an irregular beat would be drawn
-# as a regular one. Train on recordings that have what is to be found.
+# The network has learned the heartbeats of one recording, and is not a general filter: for other patients or irregular
+# beats, train on recordings that include them.
 #
 # Represent windows by few numbers
 # --------------------------------
