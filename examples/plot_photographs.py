@@ -101,14 +101,15 @@ for ax, (name, images) in zip(axes.flat, tiles.items(), strict=True):
 plt.show()
 
 # %%
-# The same detail for the three that matter most: noisy, denoised by the autoencoder, and by the best of the filters.
+# A detail of the second photograph: noisy, denoised by the autoencoder, and by the best of the filters. A network that
+# was trained for seconds on five photographs is ahead of non-local means by some tenths of a decibel only.
 filters = {name: images for name, images in restored.items() if name != "autoencoder"}
 best_filter = max(filters, key=lambda name: psnr(filters[name]))
 tiles = {"noisy": tiles["noisy"], "skae": restored["autoencoder"], best_filter: filters[best_filter]}
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
 for ax, (name, images) in zip(axes, tiles.items(), strict=True):
-    ax.imshow(images[-1][65:215, 185:335], cmap="gray", vmin=0, vmax=255)
-    value = peak_signal_noise_ratio(test[-1][None], images[-1][None], data_range=255)
+    ax.imshow(images[1][130:280, 205:355], cmap="gray", vmin=0, vmax=255)
+    value = peak_signal_noise_ratio(test[1][None], images[1][None], data_range=255)
     ax.set_title(f"{name}\n{value:.1f} dB", fontsize=19)
     ax.set_axis_off()
 plt.show()
