@@ -24,7 +24,7 @@ from skae.model_selection import smallest_within
 
 X, y = load_breast_cancer(return_X_y=True)
 sizes = [1, 2, 4, 8, 16]
-split = ShuffleSplit(5, test_size=0.3, random_state=0)
+split = ShuffleSplit(3, test_size=0.3, random_state=0)
 
 
 def minus_error(pipe, X, y=None):
@@ -33,7 +33,7 @@ def minus_error(pipe, X, y=None):
     return -((pipe[-1].inverse_transform(pipe[-1].transform(scaled)) - scaled) ** 2).mean()
 
 
-ae, pca = AutoencoderTransformer(random_state=0), PCA(random_state=0)
+ae, pca = AutoencoderTransformer(max_epochs=60, random_state=0), PCA(random_state=0)
 grid = [{"reduce": [reducer], "reduce__n_components": sizes} for reducer in (ae, pca)]
 reduce = Pipeline([("scale", StandardScaler()), ("reduce", ae)])
 errors = GridSearchCV(reduce, grid, cv=split, scoring=minus_error, refit=False).fit(X)
@@ -60,7 +60,7 @@ print("smallest within one standard error:", chosen)
 A, B = train_test_split(X, test_size=0.3, random_state=0)
 scaler = StandardScaler().fit(A)
 A, B = scaler.transform(A), scaler.transform(B)
-nested = AutoencoderTransformer(16, bottleneck="nested", random_state=0).fit(A, X_val=B)
+nested = AutoencoderTransformer(16, bottleneck="nested", max_epochs=60, random_state=0).fit(A, X_val=B)
 linear = PCA(16, random_state=0).fit(A)
 Z = linear.transform(B)
 by_pca = [explained_variance(B, Z[:, :k] @ linear.components_[:k] + linear.mean_) for k in range(1, 17)]
@@ -69,6 +69,8 @@ print("variance explained by the first 2, 4 and 8 components:", end=" ")
 print("nested", by_nested[[1, 3, 7]].round(3), "PCA", np.round([by_pca[1], by_pca[3], by_pca[7]], 3))
 
 # %%
+# The error of the autoencoder is smaller at every size, by about a tenth with up to eight components. The classifier
+# gains little beyond four, and does as well with PCA: fitting costs less, so prefer PCA there.
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 for name, error, value, style in zip(("autoencoder", "PCA"), errors, accuracy, ("-o", "--s"), strict=True):
     axes[0].plot(sizes, error, style, label=name)
@@ -81,7 +83,7 @@ for ax in axes[:2]:
     ax.minorticks_off()
 axes[2].plot(np.arange(1, 17), by_nested, "-o", label="one nested autoencoder")
 axes[2].plot(np.arange(1, 17), by_pca, "--s", label="PCA")
-axes[2].set(title="Variance explained on validation data", xlabel="first components", ylabel="share")
+axes[2].set(title="Variance explained on validation data", xlabel="first components", ylabel="share", xticks=sizes)
 for ax in axes:
     ax.legend()
 plt.show()

@@ -123,9 +123,9 @@ print(f"largest difference of a style image from its own transfer: {difference.m
 
 # %%
 # One transfer step by step: content, style and result.
-result = transfer.set_params(weights=(1, 0, 0, 0), alpha=1.0, keep_colors=False).transform(photographs[0])[0]
-_, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
-pictures = {"content": photographs[0], "style": styles[0], "result": result}
+result = transfer.set_params(weights=(1, 0, 0, 0), alpha=1.0, keep_colors=False).transform(photographs[2])[0]
+_, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+pictures = {"content": photographs[2], "style": styles[0], "result": result}
 for ax, (title, image) in zip(axes, pictures.items(), strict=True):
     ax.imshow(image)
     ax.set_title(title, fontsize=19)

@@ -18,7 +18,7 @@ def main():
     table.quantize(64, dither=Image.Dither.NONE).save(
         static / "front-table.png", optimize=True
     )
-    style = Image.open(gallery / "sphx_glr_plot_styles_006.png").convert("RGB")
+    style = Image.open(gallery / "sphx_glr_plot_styles_005.png").convert("RGB")
     style.save(static / "front-style.jpg", quality=88, optimize=True)
 
 
