@@ -101,8 +101,8 @@ for ax, (name, images) in zip(axes.flat, tiles.items(), strict=True):
 plt.show()
 
 # %%
-# A detail of the second photograph: noisy, denoised by the autoencoder, and by the best of the filters. After this short
-# training on five photographs the autoencoder is ahead of non-local means by two to three tenths of a decibel.
+# A detail of the second photograph: noisy, denoised by the autoencoder, and by the best of the filters. After this
+# short training on five photographs the autoencoder is ahead of non-local means by two to three tenths of a decibel.
 filters = {name: images for name, images in restored.items() if name != "autoencoder"}
 best_filter = max(filters, key=lambda name: psnr(filters[name]))
 tiles = {"noisy": tiles["noisy"], "skae": restored["autoencoder"], best_filter: filters[best_filter]}
