@@ -26,7 +26,7 @@ grid = np.stack(np.meshgrid(across, down), axis=-1)
 decoded = vae.inverse_transform(grid.reshape(-1, 2)).reshape(18, 18, 8, 8)
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
-points = axes[0].scatter(*mean.T, c=y, s=6, cmap="tab10")
+points = axes[0].scatter(*mean.T, c=y, s=6, cmap="tab10", vmin=-0.5, vmax=9.5)
 axes[0].set(title="Codes, colored by digit", xlabel="first component", ylabel="second component", aspect="equal")
 fig.colorbar(points, ax=axes[0], ticks=range(10), shrink=0.8)
 axes[1].imshow(decoded.swapaxes(1, 2).reshape(144, 144), cmap="gray_r", vmin=0, vmax=16)
