@@ -4,8 +4,8 @@ In-painting: large holes and thin scratches
 
 Mark missing pixels with NaN. With ``missing="mask"`` they are left out of the loss, and ``reconstruct(X,
 keep_observed=True)`` fills them in. On large holes in images of one kind an autoencoder is far more accurate than
-interpolation, and slightly more than nearest neighbors. On thin scratches of photographs it is not: there interpolation
-is more accurate, and needs no training.
+interpolation, and slightly more accurate than nearest neighbors. On thin scratches of photographs interpolation is more
+accurate, and needs no training.
 """
 
 # %%
