@@ -52,7 +52,7 @@ restored = {"autoencoder": ae.reconstruct([noisy])[0].clip(0, 1)}
 display = ReconstructionDisplay.from_predictions(
     [noisy.clip(0, 1)], [restored["autoencoder"]], X_target=[lower], zoom=(60, 150, 60, 90)
 )
-display.ax_.set_title("The lower part of the section: noisy, denoised by the autoencoder, and clean")
+display.ax_.set_title("The lower part: noisy, denoised and clean")
 plt.show()
 
 # %%
