@@ -59,7 +59,7 @@ def error(reducer):
     return ((reducer.inverse_transform(reducer.transform(X_test)) - X_test) ** 2).mean()
 
 
-errors = np.array([error(AutoencoderTransformer(4, random_state=seed)) for seed in range(8)])
+errors = np.array([error(AutoencoderTransformer(4, max_epochs=60, random_state=seed)) for seed in range(8)])
 error_pca = error(PCA(4, svd_solver="full"))
 print(f"autoencoder: mean {errors.mean():.3f}, from {errors.min():.3f} to {errors.max():.3f}, ", end="")
 print(f"standard deviation {errors.std(ddof=1):.3f}")
