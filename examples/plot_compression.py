@@ -1,15 +1,15 @@
 """
-Compression to bytes: a codec of one's own against JPEG
-=======================================================
+Compressing images to bytes: a learned codec against JPEG and WebP
+==================================================================
 
-A codec is fitted to a few photographs, and another one is compressed by it: to real bytes, which are decoded again. How
-does it look beside JPEG with as many bytes, after training that takes seconds?
+A codec is trained on a few photographs in seconds, and compresses another photograph to bytes, which are decoded again.
+How does it compare with JPEG and WebP at the same size?
 """
 
 # %%
-# Five photographs in gray to train on, and one to test. The network has no residual blocks, and training is short, 350
-# batches of four small crops, so that this page is made in seconds. A codec for use takes what `make_codec` has chosen,
-# hundreds of photographs, and minutes.
+# Five gray photographs are for training, and one for testing. To keep this example short the network has no residual
+# blocks, and training has only 350 batches of four small crops. For a codec in practice use the defaults of
+# `make_codec`, hundreds of photographs, and some minutes of training.
 import io
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ from skae.coding import compress, decompress, make_codec
 
 
 def gray(image):
-    """The photograph in gray levels from 0 to 255, one byte each."""
+    """Convert to gray levels from 0 to 255, of one byte each."""
     return np.rint(255 * rgb2gray(image)).astype(np.uint8)
 
 
@@ -42,9 +42,9 @@ codec = make_codec(
 ).fit(train)
 
 # %%
-# One codec serves all qualities: ``quality=`` says how exactly the photograph is kept. JPEG gets the highest quality
-# whose file is no larger. All sizes are those of whole files, headers included; the fitted codec itself, which has to
-# be kept to decode them, is not counted.
+# One codec serves a range of qualities, set by ``quality=``. JPEG gets the highest quality with a file that is not
+# larger. Sizes are those of whole files with their headers. The fitted codec, which is needed to decode them, is not
+# counted.
 
 
 def psnr(image):
@@ -53,13 +53,13 @@ def psnr(image):
 
 
 def by_codec(quality):
-    """The size in bytes, and what they are decoded to."""
+    """Compress with skae, and return the size in bytes and the decoded photograph."""
     content = compress(codec, [cat], quality=quality)
     return len(content), decompress(codec, content)[0]
 
 
 def by_pillow(name, quality, **options):
-    """The same for a format of Pillow."""
+    """Compress to a format of Pillow, and return the size and the decoded photograph."""
     file = io.BytesIO()
     Image.fromarray(cat).save(file, name, quality=quality, **options)
     return file.tell(), np.asarray(Image.open(file).convert("L"))
@@ -72,10 +72,10 @@ codecs = {
 }
 
 for size, image in codecs["skae"]:
-    print(f"{size:6,} bytes, {8 * size / cat.size:.2f} bits a pixel, {psnr(image):.1f} dB")
+    print(f"{size:6,} bytes, {8 * size / cat.size:.2f} bits per pixel, {psnr(image):.1f} dB")
 
 # %%
-# Beside JPEG at two of these qualities:
+# A detail at two of these qualities, compared with JPEG at the same size.
 height, width = 120, 180
 top, left = 55, 75
 detail = slice(top, top + height), slice(left, left + width)
@@ -95,13 +95,13 @@ for ax in axes.flat:
 plt.show()
 
 # %%
-# The decibels are those of the whole photograph, here at more rates and with WebP. Seconds of training reach more than
-# JPEG on this photograph, and as much as WebP at low rates; at the lowest the blocks of 8 × 8 pixels that the codec
-# started from can still be seen. What minutes reach, on many photographs, is in :doc:`the guide </guide/compression>`.
+# The PSNR of the whole photograph at all rates. After seconds of training the codec is better than JPEG on this
+# photograph, and level with WebP at low rates. At the lowest rate blocks of 8 × 8 pixels are still visible, to which
+# the codec was initialized. For results of a longer training, on many photographs, see :doc:`/guide/compression`.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for (name, found), style in zip(codecs.items(), ("-o", "--", ":"), strict=True):
     ax.plot([8 * size / cat.size for size, _ in found], [psnr(image) for _, image in found], style, label=name)
-ax.set(xlabel="bits a pixel", ylabel="peak signal-to-noise ratio (dB)", xlim=(0.1, 0.75))
+ax.set(xlabel="bits per pixel", ylabel="peak signal-to-noise ratio (dB)", xlim=(0.1, 0.75))
 ax.set_title("A codec after seconds of training, JPEG and WebP")
 ax.legend(frameon=False)
 plt.show()

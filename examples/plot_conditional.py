@@ -1,9 +1,9 @@
 """
-Digits on demand: a conditional variational autoencoder
-=======================================================
+Conditional generation: images of a given class
+===============================================
 
-With ``conditional=True`` the decoder is told y. The code then only has to hold what y does not say, such as slant and
-stroke, and ``sample`` takes the y that is wanted.
+With ``conditional=True`` the decoder takes y as an input. The code then represents what y does not determine, such as
+slant and stroke width, and ``sample`` takes the y of each sample.
 """
 
 # %%
@@ -20,42 +20,43 @@ images, held_out, y, y_held_out = train_test_split(digits.images, digits.target,
 vae = VAEGenerator(12, module="conv", conditional=True, lr=4e-3, max_epochs=50, random_state=0).fit(images, y)
 
 # %%
-# One row for each class. A classifier that has seen real digits only is asked what it sees.
+# Generate one row for each class. A classifier trained on real digits checks whether they are of the requested class.
 
 
 def tiles(rows):
-    """One picture of a table of images, (n, m, 8, 8), with room between them."""
+    """Arrange images, (n_rows, n_columns, 8, 8), as one picture with margins."""
     n, m = rows.shape[:2]
     return np.pad(rows, ((0, 0), (0, 0), (1, 1), (1, 1))).swapaxes(1, 2).reshape(10 * n, 10 * m)
 
 
-asked = np.repeat(vae.classes_, 100)
-made = vae.sample(y=asked, random_state=0)
+requested = np.repeat(vae.classes_, 100)
+generated = vae.sample(y=requested, random_state=0)
 classifier = SVC().fit(images.reshape(len(images), -1), y)
-real, found = held_out.reshape(len(held_out), -1), made.reshape(len(made), -1)
-print(f"The classifier is right on {classifier.score(real, y_held_out):.1%} of real digits,")
-print(f"and sees the digit asked for in {classifier.score(found, asked):.1%} of those made.")
+real = held_out.reshape(len(held_out), -1)
+synthetic = generated.reshape(len(generated), -1)
+print(f"accuracy of the classifier on real held-out digits: {classifier.score(real, y_held_out):.1%}")
+print(f"generated digits classified as requested: {classifier.score(synthetic, requested):.1%}")
 
 fig, ax = plt.subplots(figsize=(6, 5), layout="constrained")
-rows = made.reshape(10, 100, 8, 8)[:, :12]
+rows = generated.reshape(10, 100, 8, 8)[:, :12]
 ax.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=16)
 ax.set_yticks(np.arange(10) * 10 + 4.5, vae.classes_)
 ax.set_xticks([])
-ax.set_title("Digits asked for by their class, and made")
+ax.set_title("Generated digits, one class per row")
 
 # %%
-# The same code under another y: style stays, the digit changes.
+# Decode the codes of real digits with every y: the style stays, and the class changes.
 codes = vae.transform(held_out[:8])
 fig, ax = plt.subplots(figsize=(6, 4.6), layout="constrained")
 columns = [held_out[:8], *(vae.inverse_transform(codes, y=digit) for digit in vae.classes_)]
 ax.imshow(tiles(np.stack(columns, axis=1)), cmap="gray_r", vmin=0, vmax=16)
 ax.set_xticks(np.arange(11) * 10 + 4.5, ["real", *vae.classes_])
 ax.set_yticks([])
-ax.set_title("One code, ten digits")
+ax.set_title("One code per row, decoded with each class")
 
 # %%
-# log p(x|y) for every y is a classifier too, by Bayes' rule.
+# A bound on log p(x|y) for every y gives a classifier as well, by Bayes' rule.
 bounds = np.stack([vae.score_samples(held_out, y=digit) for digit in vae.classes_], axis=1)
 likeliest = bounds.argmax(axis=1)
-print(f"The likeliest class is the right one for {(likeliest == y_held_out).mean():.1%} of digits held out.")
+print(f"accuracy of the class with the largest bound: {(likeliest == y_held_out).mean():.1%} of held-out digits")
 plt.show()

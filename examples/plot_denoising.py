@@ -1,14 +1,15 @@
 """
-Denoising, against PCA, total variation and non-local means
-===========================================================
+Denoising images of one kind, against classical filters
+=======================================================
 
-A denoising autoencoder (Vincent et al., 2010) learns from clean images what images of their kind look like, while it
-undoes damage that it is shown. Classical filters know nothing of the kind; PCA knows it as far as it is linear.
+A denoising autoencoder (Vincent et al., 2010) is trained to reconstruct clean images from noisy ones, and so learns how
+images of this kind look. Filters such as total variation and non-local means do not use training images. PCA does, but
+can only project onto a linear subspace.
 """
 
 # %%
-# Training sees clean digits, and a new draw of the noise in every batch. Its standard deviation is in the units of the
-# images.
+# Training uses clean digits, to which noise is added anew in every batch. With ``unit="data"`` its standard deviation
+# is given in the units of the images.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
@@ -28,8 +29,7 @@ ae = ConvAutoencoder(32, noise=GaussianNoise(sigma, unit="data"), random_state=0
 restored = {"noisy": noisy, "autoencoder": ae.reconstruct(noisy)}
 
 # %%
-# The others get the parameter that suits them best on the test digits themselves, which is more than they could hope
-# for.
+# The parameters of the other methods are chosen on the test digits themselves, which favors them.
 
 
 def psnr(candidate):
@@ -38,7 +38,7 @@ def psnr(candidate):
 
 
 def project(k):
-    """The noisy digits on the first principal components of the clean ones."""
+    """Project the noisy digits onto the first principal components of the clean ones."""
     pca = PCA(k, random_state=0).fit(train.reshape(len(train), -1))
     return pca.inverse_transform(pca.transform(noisy.reshape(len(noisy), -1))).reshape(noisy.shape)
 
@@ -71,5 +71,5 @@ for line, (name, row) in zip(axes, rows.items(), strict=True):
         ax.set_axis_off()
     title = name if name == "clean" else f"{name}\n{psnr(row):.1f} dB"
     line[0].text(-1.5, 3.5, title, ha="right", va="center")
-figure.suptitle("Test digits: clean, noisy, and restored in four ways")
+figure.suptitle("Test digits: clean, noisy, and denoised by four methods")
 plt.show()

@@ -1,13 +1,14 @@
 """
-One factor, one component
-=========================
+Disentanglement: one component for each factor
+==============================================
 
-Images that are made from known factors tell whether the components of a code hold them one by one. The β-TCVAE (Chen
-et al., 2018) presses on the dependence between components; a plain variational autoencoder does not.
+For images generated from known factors, metrics show whether each component of a code represents one factor. The
+β-TCVAE (Chen et al., 2018) penalizes the dependence between components; a plain variational autoencoder does not.
 """
 
 # %%
-# Squares, ellipses and hearts in 4 sizes, 6 rotations and 12 × 12 positions; a third of them, at 16 × 16 pixels.
+# One third of the images of squares, ellipses and hearts in 4 sizes, 6 rotations and 12 × 12 positions, at 16 × 16
+# pixels.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
@@ -36,9 +37,9 @@ models = {
 codes = {name: model.transform(flat if name == "PCA" else images) for name, model in models.items()}
 
 # %%
-# Of the three measures each looks for something else: a gap of information (MIG), a gap of linear predictability (SAP),
-# and how few components a forest needs for a factor, and factors for a component (DCI). Seeds differ by as much as
-# methods do, so one run proves little; ``docs/benchmarks.md`` has three.
+# Three metrics: the mutual information gap (MIG), the gap of linear predictability (SAP), and disentanglement and
+# completeness by the importances of a forest (DCI). Random seeds differ by as much as the methods do, so that one run
+# is no evidence; :doc:`/benchmarks` has three.
 for name, Z in codes.items():
     found = disentanglement(Z[:1500], factors[:1500], random_state=0)
     print(f"{name:8s}", "  ".join(f"{key} {value:.2f}" for key, value in found._asdict().items()))
@@ -48,7 +49,7 @@ for name, Z in codes.items():
     print(f"{name:8s}", "  ".join(f"{factor} {gap:.2f}" for factor, gap in zip(names, gaps, strict=True)))
 
 # %%
-# What a component holds: one moves from −2 to 2, the others stay where a sprite has them.
+# The effect of each component: it varies from −2 to 2, and the others keep the values of one sprite.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 steps = np.linspace(-2, 2, 9)
 for ax, name in zip(axes, ("VAE", "β-TCVAE"), strict=True):

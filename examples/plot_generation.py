@@ -1,13 +1,13 @@
 """
-Generating digits: where codes come from, and a critic
-======================================================
+Generating images: priors and a critic
+======================================
 
-A variational autoencoder is trained as if codes came from N(0, I), but those of the data do not fill it. Between them
-lies space in which the decoder has learned nothing. So `~skae.VAEGenerator` draws codes from a Gaussian mixture, which
-it fits to the codes of the rows after training (Ghosh et al., 2020). ``prior=None`` draws from N(0, I) instead.
+A variational autoencoder is trained with the prior N(0, I), but the codes of the data do not fill it. Codes drawn from
+the regions between them are decoded to images that look like none of the data. `~skae.VAEGenerator` therefore fits a
+Gaussian mixture to the codes after training, and draws from it (Ghosh et al., 2020). ``prior=None`` draws from N(0, I).
 
-What the code does not keep the decoder fills with a mean, which is blurred. A critic trains it, in a second phase, to
-decode what looks like real images (Larsen et al., 2016); codes and mixture stay as they are.
+The decoder predicts the mean of what the code does not determine, which looks blurred. A critic trains it further, to
+decode images that the critic cannot distinguish from real ones (Larsen et al., 2016). Codes and mixture do not change.
 """
 
 # %%
@@ -25,15 +25,15 @@ digits = load_digits()
 images, held_out, y, _ = train_test_split(digits.images, digits.target, test_size=0.4, random_state=0)
 vae = VAEGenerator(16, module="conv", lr=4e-3, random_state=0).fit(images)
 sharp = clone(vae).set_params(critic="patch").fit(images)
-print(f"Evidence lower bound of digits held out: {vae.score(held_out):.1f} nats")
-print(f"Components of the code in use: {vae.active_units_}; of the mixture: {vae.prior_.n_components}")
+print(f"evidence lower bound of held-out images: {vae.score(held_out):.1f} nats")
+print(f"active components of the code: {vae.active_units_}; components of the mixture: {vae.prior_.n_components}")
 
 # %%
-# One decoder gets codes from either density, and the one with a critic from the mixture.
+# The same decoder, with codes from N(0, I) and from the mixture, and the decoder trained with a critic.
 
 
 def tiles(rows):
-    """One picture of a table of images, (n, m, 8, 8), with room between them."""
+    """Arrange images, (n_rows, n_columns, 8, 8), as one picture with margins."""
     n, m = rows.shape[:2]
     return np.pad(rows, ((0, 0), (0, 0), (1, 1), (1, 1))).swapaxes(1, 2).reshape(10 * n, 10 * m)
 
@@ -53,9 +53,9 @@ for ax, (name, rows) in zip(axes, samples.items(), strict=True):
     ax.axis("off")
 
 # %%
-# How good they are is measured in the features of a classifier of digits. The distance between two samples of real
-# digits is the floor. Samples that lay nearer to the rows fitted than rows held out do would be copies: a ratio near 1
-# says that they are not.
+# The metrics use the features of a classifier of digits. The Fréchet distance between two sets of real images is the
+# lowest to expect. The ratio compares distances to the nearest training image, of generated and of held-out images:
+# copies would have a ratio far below 1.
 classifier = MLPClassifier((64,), max_iter=300, random_state=0).fit(images.reshape(len(images), -1), y)
 for name, rows in samples.items():
     reference = images[:n] if name == "real" else held_out
@@ -63,15 +63,14 @@ for name, rows in samples.items():
     found = precision_recall_density_coverage(reference, rows, features=classifier)
     ratio = memorization(images, rows, held_out).ratio
     print(f"{name:22s} Fréchet {distance:6.1f}  precision {found.precision:.2f}  recall {found.recall:.2f}", end="  ")
-    print(f"sharpness {sharpness(rows) / sharpness(held_out):.2f}", end="  ")
-    print(f"distance to the nearest row fitted, as a share of that of rows held out: {ratio:.2f}")
+    print(f"sharpness {sharpness(rows) / sharpness(held_out):.2f}  distance ratio {ratio:.2f}")
 
 # %%
-# On the way from one digit to another codes turn about 0 rather than cross it.
+# Interpolation between two images. Codes are interpolated along arcs around zero, on which the norm changes little.
 ends = np.random.default_rng(1).choice(len(held_out), (6, 2))
-ways = vae.interpolate(held_out[ends[:, 0]], held_out[ends[:, 1]], n_steps=10)
+sequences = vae.interpolate(held_out[ends[:, 0]], held_out[ends[:, 1]], n_steps=10)
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
-ax.imshow(tiles(ways), cmap="gray_r", vmin=0, vmax=16)
-ax.set_title("from one digit to another")
+ax.imshow(tiles(sequences), cmap="gray_r", vmin=0, vmax=16)
+ax.set_title("Interpolation between test digits")
 ax.axis("off")
 plt.show()

@@ -1,17 +1,18 @@
 """
-In-painting: which holes an autoencoder fills, and which it does not
-====================================================================
+In-painting: large holes and thin scratches
+===========================================
 
-NaN marks what is damaged. With ``missing="mask"`` it is left out of the loss, and ``reconstruct(X,
-keep_observed=True)`` fills it. That is the thing for images of one kind with large holes. A thin scratch on a
-photograph is another matter: smooth interpolation from its rims is hard to beat, and takes no training.
+Mark missing pixels with NaN. With ``missing="mask"`` they are left out of the loss, and ``reconstruct(X,
+keep_observed=True)`` fills them in. On large holes in images of one kind an autoencoder is far more accurate than
+interpolation, and slightly more accurate than nearest neighbors. On thin scratches of photographs interpolation is more
+accurate, and needs no training.
 """
 
 # %%
 # Large holes in images of one kind
 # ---------------------------------
-# Every test digit has lost a block of 4 × 4 of its 8 × 8 pixels. Training hides such blocks of whole digits; some
-# Gaussian noise beside it keeps the network from learning 1,400 digits by heart.
+# A block of 4 × 4 of the 8 × 8 pixels is missing from every test digit. During training such blocks of complete digits
+# are hidden. Gaussian noise in addition reduces overfitting to the 1,400 training images.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
@@ -33,7 +34,7 @@ def biharmonic(images):
 
 
 def error(restored, damaged, truth):
-    """Root mean squared error over the holes."""
+    """Root mean squared error of the missing pixels."""
     return np.sqrt(((restored - truth)[np.isnan(damaged)] ** 2).mean())
 
 
@@ -49,14 +50,14 @@ ae = ConvAutoencoder(32, noise=noise, missing="mask", max_epochs=150, random_sta
 flat = {"train": train.reshape(len(train), -1), "damaged": damaged.reshape(len(damaged), -1)}
 filled = {
     "autoencoder": ae.reconstruct(damaged, keep_observed=True),
-    "nearest digits": KNNImputer().fit(flat["train"]).transform(flat["damaged"]).reshape(damaged.shape),
+    "nearest neighbors": KNNImputer().fit(flat["train"]).transform(flat["damaged"]).reshape(damaged.shape),
     "biharmonic": biharmonic(damaged),
 }
 for name, restored in filled.items():
-    print(f"blocks on digits, {name:15} RMSE in the holes {error(restored, damaged, test):.2f} of 16")
+    print(f"digits, missing blocks: {name:17} RMSE {error(restored, damaged, test):.2f} gray levels of 16")
 
 # %%
-rows = {"damaged": damaged, **filled, "truth": test}
+rows = {"missing: blue": damaged, **filled, "original": test}
 figure, axes = plt.subplots(len(rows), 10, figsize=(9, 4.8), layout="constrained")
 cmap = plt.get_cmap("gray").with_extremes(bad="tab:blue")
 for line, (name, row) in zip(axes, rows.items(), strict=True):
@@ -64,14 +65,15 @@ for line, (name, row) in zip(axes, rows.items(), strict=True):
         ax.imshow(image, cmap=cmap, vmin=0, vmax=16)
         ax.set_axis_off()
     line[0].text(-1.5, 3.5, name, ha="right", va="center")
-figure.suptitle("A block of 4 × 4 pixels missing, filled in three ways, and the truth")
+figure.suptitle("Digits with a missing block of 4 × 4 pixels, filled in by three methods, and the original")
 plt.show()
 
 # %%
 # Thin scratches on a photograph
 # ------------------------------
-# The network learns from patches of the photograph's other half. `~skae.Reconstructor` with a ``filling`` starts from
-# the biharmonic answer, and trains the network to better it; ``keep_observed`` leaves the rest of the photograph alone.
+# Training uses patches of the left part of a photograph, and testing patches of the right part. `~skae.Reconstructor`
+# with ``filling`` fills the scratches in by interpolation first, and trains the network to improve on that;
+# ``keep_observed`` leaves all other pixels unchanged.
 photo = load_sample_image("china.jpg")[:416, :, :] / 255.0
 
 
@@ -106,11 +108,11 @@ filled = {
     "biharmonic": biharmonic(scratched_unseen),
 }
 for name, restored in filled.items():
-    print(f"scratches on a photograph, {name:28} RMSE {error(restored, scratched_unseen, unseen):.3f} of 1")
+    print(f"photograph, scratches: {name:28} RMSE {error(restored, scratched_unseen, unseen):.3f} of 1")
 
 # %%
-# For thin damage take the filling itself: a network has to push the whole patch through its code, and loses more on the
-# way than the scratch has taken.
+# Interpolation alone has the smallest error. The network has to represent the whole patch by its code, and loses more
+# detail than the scratch has removed.
 
 
 def mosaic(images, columns=20):

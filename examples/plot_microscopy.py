@@ -1,15 +1,16 @@
 """
-Micrographs: denoised without a clean one
-=========================================
+Denoising micrographs without clean images
+==========================================
 
-A micrograph with short exposure is noisy, and a clean one to learn from there often is not. Two noisy ones of the same
-field will do (Lehtinen et al., 2018): the noise of the second cannot be predicted from the first, so what the network
-learns is what both have in common.
+Short exposures are noisy, and clean images to train on are often not available. Two noisy images of the same field are
+enough (Lehtinen et al., 2018): the noise of the second cannot be predicted from the first, so that the network learns
+to predict the signal that both share.
 """
 
 # %%
-# The upper part of a stained section, taken eight times with about a hundred photons for white; the lower part once.
-# With ``X_target`` the network is trained to predict the next exposure from each.
+# Eight exposures of the upper part of a stained section, simulated with about one hundred photons for white, are for
+# training, and a single one of the lower part for testing. ``X_target`` has the exposures in another order, so that the
+# network predicts one exposure from another.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -26,7 +27,7 @@ n_photons = 100
 
 
 def expose(image):
-    """Count photons."""
+    """Simulate an exposure: photon counts follow a Poisson distribution."""
     return rng.poisson(n_photons * image) / n_photons
 
 
@@ -51,11 +52,11 @@ restored = {"autoencoder": ae.reconstruct([noisy])[0].clip(0, 1)}
 display = ReconstructionDisplay.from_predictions(
     [noisy.clip(0, 1)], [restored["autoencoder"]], X_target=[lower], zoom=(60, 150, 60, 90)
 )
-display.ax_.set_title("The lower part of the section: noisy, restored by the autoencoder, and without noise")
+display.ax_.set_title("The lower part: noisy, denoised and clean")
 plt.show()
 
 # %%
-# Filters, each with the setting that suits it best on this very part.
+# The parameters of the classical filters are chosen on this test image itself, which favors them.
 
 
 def psnr(image):
@@ -64,7 +65,7 @@ def psnr(image):
 
 
 def best(function, name, values, **settings):
-    """The lower part after a filter with the best setting."""
+    """Filter the lower part with the parameter of the highest PSNR."""
     return max((function(noisy, channel_axis=-1, **settings, **{name: v}).clip(0, 1) for v in values), key=psnr)
 
 
@@ -78,10 +79,11 @@ for name, image in restored.items():
     print(f"{name:16} {psnr(image):.2f} dB")
 
 # %%
-tiles = {"noisy": noisy, **restored, "section": lower}
+# A detail, with the PSNR of the whole image.
+tiles = {"noisy": noisy, **restored, "clean": lower}
 figure, axes = plt.subplots(2, 3, figsize=(9, 4.7), layout="constrained")
 for ax, (name, image) in zip(axes.flat, tiles.items(), strict=True):
     ax.imshow(image[30:150, 100:280].clip(0, 1))
-    ax.set_title(name if name == "section" else f"{name}, {psnr(image):.1f} dB")
+    ax.set_title(name if name == "clean" else f"{name}, {psnr(image):.1f} dB")
     ax.set_axis_off()
 plt.show()

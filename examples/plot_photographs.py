@@ -1,15 +1,15 @@
 """
-Photographs: noise removed from whole images of any size
-========================================================
+Denoising photographs of any size
+=================================
 
-A network whose code is spatial, ``module__dense=False``, takes images of any size. It is trained on crops of a few
-photographs with noise, and then applied to whole ones that it has not seen.
+A convolutional network with a spatial code, ``module__dense=False``, accepts images of any size. It is trained on noisy
+crops of five photographs, and applied to three others as a whole.
 """
 
 # %%
-# Photographs of several sizes, in gray levels from 0 to 255. The noise is given in the same unit: its standard
-# deviation is 25. The code has half the height and width and more channels than a block of 2 × 2 pixels has values, so
-# nothing has to be lost on the way.
+# The photographs have several sizes and gray levels from 0 to 255. The noise is Gaussian with a standard deviation of
+# 25 gray levels. The code has half the height and width of the image and 32 channels, so it is no bottleneck: the
+# network only has to remove the noise.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -46,19 +46,18 @@ ae = ConvAutoencoder(
 ).fit(train)
 
 # %%
-# A list of photographs gives a list, each of its own size.
+# ``reconstruct`` takes a list of photographs and returns a list of the same sizes.
 rng = np.random.default_rng(0)
 noisy = [image + rng.normal(scale=sigma, size=image.shape) for image in test]
 restored = {"autoencoder": [image.clip(0, 255) for image in ae.reconstruct(noisy)]}
 display = ReconstructionDisplay.from_predictions(
     [image.clip(0, 255) for image in noisy], restored["autoencoder"], X_target=test, zoom=(185, 235, 60, 60)
 )
-display.ax_.set_title("Three photographs: noisy, restored by the autoencoder, and without noise")
+display.ax_.set_title("Three test photographs: noisy, denoised by the autoencoder, and clean")
 plt.show()
 
 # %%
-# Filters know nothing of other photographs, and need no training. They get the setting that suits them best on the test
-# photographs themselves, which is more than they could hope for.
+# Classical filters need no training. Their parameters are chosen on the test photographs themselves, which favors them.
 
 
 def psnr(images):
@@ -68,7 +67,7 @@ def psnr(images):
 
 
 def best(function, name, values):
-    """The photographs after the filter with the best setting."""
+    """Filter the photographs with the parameter of the highest PSNR."""
     tried = [[255 * function(image / 255, **{name: value}).clip(0, 1) for image in noisy] for value in values]
     return max(tried, key=psnr)
 
@@ -91,12 +90,26 @@ for name, images in restored.items():
     print(f"{name:16} {psnr(images):.2f} dB")
 
 # %%
-# A detail of the last photograph after each, and the figure of the whole photograph.
+# A detail of the last photograph, with the PSNR of the whole photograph.
 tiles = {"noisy": [image.clip(0, 255) for image in noisy], **restored, "photograph": test}
 figure, axes = plt.subplots(2, 3, figsize=(9, 4.7), layout="constrained")
 for ax, (name, images) in zip(axes.flat, tiles.items(), strict=True):
     ax.imshow(images[-1][70:220, 160:380], cmap="gray", vmin=0, vmax=255)
     value = peak_signal_noise_ratio(test[-1][None], images[-1][None], data_range=255)
     ax.set_title(name if name == "photograph" else f"{name}, {value:.1f} dB")
+    ax.set_axis_off()
+plt.show()
+
+# %%
+# A detail of the second photograph: noisy, denoised by the autoencoder, and by the best of the filters. After this
+# short training on five photographs the autoencoder is ahead of non-local means by two to three tenths of a decibel.
+filters = {name: images for name, images in restored.items() if name != "autoencoder"}
+best_filter = max(filters, key=lambda name: psnr(filters[name]))
+tiles = {"noisy": tiles["noisy"], "skae": restored["autoencoder"], best_filter: filters[best_filter]}
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
+for ax, (name, images) in zip(axes, tiles.items(), strict=True):
+    ax.imshow(images[1][130:280, 205:355], cmap="gray", vmin=0, vmax=255)
+    value = peak_signal_noise_ratio(test[1][None], images[1][None], data_range=255)
+    ax.set_title(f"{name}\n{value:.1f} dB", fontsize=19)
     ax.set_axis_off()
 plt.show()

@@ -1,14 +1,14 @@
 """
-Styles: photographs drawn with the strokes of other images
-==========================================================
+Style transfer
+==============
 
-`skae.textures.StyleTransfer` trains an autoencoder on a few images, in some seconds and without a pretrained network,
-and then gives their style to photographs of any size, in less than a second each.
+`skae.textures.StyleTransfer` trains an autoencoder on a few style images in some seconds, without a pretrained network.
+It then transfers their style to photographs of any size, in less than a second each.
 """
 
 # %%
-# Four styles of 256 × 256 pixels: strokes of a brush and an engraving, which are made here, stained tissue, and a cup
-# of coffee. Paintings are what most people would take.
+# Four style images of 256 × 256 pixels: brush strokes and an engraving, both drawn by this script, stained tissue, and
+# a photograph of a cup of coffee.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -21,7 +21,7 @@ from skae.textures import StyleTransfer
 
 
 def square(image):
-    """The square in the middle of an image, at 256 × 256 pixels."""
+    """Crop to the square in the middle, and resize to 256 × 256 pixels."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -30,7 +30,7 @@ def square(image):
 
 
 def brush(rng, n_strokes=5000):
-    """Strokes along a field of directions, from dark to light where another field says so."""
+    """Draw brush strokes along a field of directions, with colors from another field."""
     image = np.full((512, 512, 3), (40.0, 60.0, 120.0))
     palette = np.array([(20, 40, 110), (40, 90, 180), (120, 180, 220), (240, 210, 90), (250, 240, 200), (10, 20, 50)])
     for x, y in rng.uniform(0, 512, (n_strokes, 2)):
@@ -45,7 +45,7 @@ def brush(rng, n_strokes=5000):
 
 
 def engraving():
-    """Wavy lines, wide in the dark."""
+    """Draw wavy lines, which are wider where the image is darker."""
     y, x = np.mgrid[:256, :256] / 256
     tone = np.sin(5 * x + 3 * np.sin(4 * y))
     waves = np.sin(2 * np.pi * (43 * y + 2.5 * np.sin(9 * x + 4 * y)))
@@ -65,42 +65,45 @@ transfer = StyleTransfer(random_state=0).fit(styles)
 print(f"{len(transfer.styles_)} styles, codes at every {transfer.stride_} pixels")
 
 # %%
-# Swapped patches
-# ---------------
-# The codes of a photograph get the mean and the covariance of a style's codes, and then every 3 × 3 of them are
-# replaced by the nearest of the style. The autoencoder has seen none of the photographs.
+# Patch swapping
+# --------------
+# The codes of a photograph are transformed to the mean and covariance of the codes of the style, and then every patch
+# of 3 × 3 codes is replaced by the nearest one of the style. The photographs were not used in training.
 display = StyleDisplay.from_estimator(transfer, photographs)
 display.ax_.set_title("method='swap'")
 plt.show()
 
 # %%
-# Quilts
-# ------
-# Larger blocks of a style are laid out so that they resemble the photograph and fit each other. Strokes are whole, and
-# small things are lost. The method is a parameter of `transform`, as most are: there is no second fit.
+# Quilting
+# --------
+# Larger blocks of the style are arranged to resemble the photograph and to fit their neighbors. Strokes stay intact,
+# but small details of the photograph are lost. Like most parameters, ``method`` acts in `transform`, without another
+# fit.
 transfer.set_params(method="quilting")
 display = StyleDisplay.from_estimator(transfer, photographs[1:3])
 display.ax_.set_title("method='quilting'")
 plt.show()
 
 # %%
-# From one style to another
-# -------------------------
-# ``weights`` are the shares of the picture that the styles get, each where it fits best.
+# Mixtures of styles
+# ------------------
+# ``weights`` sets the share of the image that each style takes. Styles are placed where they fit best.
 transfer.set_params(method="swap")
 shares = [(1 - share, 0, 0, share) for share in (0, 0.25, 0.5, 0.75, 1)]
 display = StyleDisplay.from_estimator(transfer, photographs[1:2], weights=shares)
-display.ax_.set_title("From strokes of a brush to coffee: 0, 25, 50, 75 and 100 %")
+display.ax_.set_title("From brush strokes to coffee: 0, 25, 50, 75 and 100 %")
 plt.show()
 
 # %%
-# Where, how much, and in which colors
-# ------------------------------------
+# Masks, strength, colors and scale
+# ---------------------------------
+# A mask restricts styles to regions, ``alpha`` sets the strength, ``keep_colors`` keeps the colors of the photograph,
+# and ``style_scale`` enlarges the strokes.
 cat = photographs[1]
 rows, columns = np.indices(cat.shape[:2])
 disk = np.hypot(rows - 128, columns - 128) < 90
 mask = np.stack([disk, np.zeros_like(disk), ~disk, np.zeros_like(disk)])
-pictures = {"mask: strokes in a disk": transfer.transform(cat, mask=mask)[0]}
+pictures = {"mask: a disk": transfer.transform(cat, mask=mask)[0]}
 transfer.set_params(weights=(1, 0, 0, 0))
 pictures["alpha=0.6"] = transfer.set_params(alpha=0.6).transform(cat)[0]
 pictures["keep_colors=True"] = transfer.set_params(alpha=1.0, keep_colors=True).transform(cat)[0]
@@ -113,7 +116,18 @@ for ax, (title, image) in zip(axes, pictures.items(), strict=True):
 plt.show()
 
 # %%
-# A style in its own style is itself, to the pixel: what the autoencoder loses is laid along with its codes.
+# Transferring a style to itself returns it unchanged, since the residuals of the autoencoder are moved with the codes.
 transfer.set_params(style_scale=1.0)
 difference = np.abs(transfer.transform(styles[0])[0].astype(int) - styles[0])
-print(f"largest difference of a style from itself in its own style: {difference.max()} of 255")
+print(f"largest difference of a style image from its own transfer: {difference.max()} of 255")
+
+# %%
+# One transfer step by step: content, style and result.
+result = transfer.set_params(weights=(1, 0, 0, 0), alpha=1.0, keep_colors=False).transform(photographs[2])[0]
+_, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+pictures = {"content": photographs[2], "style": styles[0], "result": result}
+for ax, (title, image) in zip(axes, pictures.items(), strict=True):
+    ax.imshow(image)
+    ax.set_title(title, fontsize=19)
+    ax.axis("off")
+plt.show()

@@ -1,13 +1,14 @@
 """
-Textures: of any size, mixed, and new ones
-==========================================
+Synthesizing textures
+=====================
 
-`skae.textures.TextureSynthesizer` trains an autoencoder on one exemplar or several, which takes half a minute, and then
-makes textures of any size that tile, in about a second each.
+`skae.textures.TextureSynthesizer` trains an autoencoder on one or more exemplars in about half a minute. It then
+synthesizes textures of any size, which tile without seams, in about a second each. Most of their pixels are copied from
+the exemplars, in another arrangement.
 """
 
 # %%
-# Two exemplars, gravel and grass, of 256 × 256 pixels.
+# The exemplars are photographs of gravel and grass, of 256 × 256 pixels.
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -20,7 +21,7 @@ from skae.textures import TextureSynthesizer
 
 
 def reduced(image):
-    """An image of 256 × 256 pixels."""
+    """Resize an image to 256 × 256 pixels."""
     return np.rint(255 * resize(image, (256, 256), anti_aliasing=True)).astype(np.uint8)
 
 
@@ -29,18 +30,20 @@ synthesizer = TextureSynthesizer(random_state=0).fit([gravel, grass])
 print(f"blocks of {synthesizer.block_size_} pixels, codes at every {synthesizer.stride_} pixels")
 
 # %%
-# More gravel
+# One texture
 # -----------
-# ``weights`` asks for the first exemplar alone. The sample is drawn tiled 2 × 2; ticks mark where the tiles meet. To
-# the right is where its pixels come from: a texture is a quilt of blocks of the exemplar, cut where they fit best.
+# ``weights`` selects the first exemplar. The sample is shown tiled 2 × 2, with ticks where the tiles meet. The map on
+# the right shows the position in the exemplar that each pixel comes from: a texture is a quilt of blocks of the
+# exemplar, cut along the seams where neighbors fit best.
 sample, sources = synthesizer.sample(size=(384, 384), weights=(1, 0), random_state=0, return_sources=True)
 display = TextureDisplay(exemplars=[gravel], samples=sample, sources=sources, stride=synthesizer.stride_).plot()
 display.figure_.suptitle("Gravel, synthesized and tiled")
 plt.show()
 
 # %%
-# Figures compare a sample with the exemplar: patches that are distributed as in crops of the exemplar have a distance
-# of about 1, and a classifier that cannot tell them apart an AUC of 0.5. Most of it is copied, by design.
+# Metrics compare the sample with the exemplar. A patch distance of 1 is that of crops of the exemplar, and an AUC of
+# 0.5 means that a classifier cannot distinguish their patches. The copied share is high by design: the method
+# rearranges the exemplar, and blends only borders.
 copied = copied_share(sample, gravel)
 print(f"patch distance  {patch_distance(sample, gravel):.2f}")
 print(f"two-sample AUC  {two_sample_auc(sample, gravel):.2f}")
@@ -48,10 +51,10 @@ print(f"copied          {copied.share:.0%}, at most {copied.largest} pixels wide
 print(f"seam ratio      {seam_ratio(sample):.2f}")
 
 # %%
-# Both at once
-# ------------
-# A mask says where the second exemplar is to be, and is respected to the cell; a soft one gives patches. ``weights``
-# are shares of the whole. The decoder blends the borders.
+# Mixtures of two textures
+# ------------------------
+# A mask sets where the second exemplar appears; values between 0 and 1 give its share there. ``weights`` sets the
+# shares in the whole image. The decoder blends the borders.
 rows, columns = np.indices((256, 256)) / 255
 disk = np.hypot(rows - 0.5, columns - 0.5) < 0.32
 mixes = {
@@ -67,10 +70,10 @@ for ax, (title, image) in zip(axes, mixes.items(), strict=True):
 plt.show()
 
 # %%
-# A new material
-# --------------
-# ``blend`` keeps the layout of the first exemplar and moves the mean and covariance of its codes toward those of the
-# second: stained tissue, by night. A shorter training does for this.
+# Blends
+# ------
+# ``blend`` keeps the layout of the first exemplar, stained tissue, and moves the mean and covariance of its codes
+# toward those of the second, a photograph of galaxies. A shorter training is enough here.
 tissue = data.immunohistochemistry()[:256, :256]
 galaxies = data.hubble_deep_field()[180:692:2, 244:756:2]
 ae = ConvAutoencoder(6, module__dense=False, batch_size=8, crop_size=64, n_crops=128, max_epochs=6)
@@ -87,5 +90,4 @@ for ax in axes:
 plt.show()
 
 # %%
-# What is synthesized is made of pieces of the exemplar. Of an image that is no texture, such as a face, one gets a
-# collage.
+# Exemplars have to be textures. An image of objects, such as a face, gives a collage of its parts.

@@ -1,19 +1,19 @@
 """
-A tour: from an array to a tuned pipeline, and on
-=================================================
+Tour: from an array to a tuned pipeline
+=======================================
 
-Ten minutes for those who know scikit-learn. An autoencoder is two networks, an encoder that makes a few numbers of a
-row, and a decoder that makes a row of these numbers. ``AutoencoderTransformer`` has the methods of
-``sklearn.decomposition.PCA``: ``fit``, ``transform`` and ``inverse_transform``. What stands here runs from the first
-line to the last, and any of it can be tried on other data.
+An autoencoder is a pair of networks: an encoder that maps a sample to a few numbers, its code, and a decoder that
+reconstructs the sample from the code. ``AutoencoderTransformer`` has the methods of ``sklearn.decomposition.PCA``:
+``fit``, ``transform`` and ``inverse_transform``. This tour is for readers who know scikit-learn, and takes ten minutes.
+The script runs from top to bottom, and any part of it can be tried on other data.
 """
 
 # %%
-# Your array
-# ----------
-# Replace the first line by your own array. Any X of shape (n_samples, n_features) will do: floats or integers, in any
-# range, a DataFrame too. Columns that differ in unit want a ``StandardScaler`` before, as they do for PCA; here all are
-# grey values from 0 to 16. ``y`` is for the classifier and the generator below.
+# Load the data
+# -------------
+# Replace the line marked below with your own array. Any X of shape (n_samples, n_features) works: floats or integers in
+# any range, or a DataFrame. If features have different units, use a ``StandardScaler`` first, as for PCA; here all of
+# them are gray levels from 0 to 16. Only the classifier and the generator use ``y``.
 import tempfile
 from pathlib import Path
 
@@ -32,14 +32,14 @@ from skae import AutoencoderTransformer, VAEGenerator
 from skae.noise import GaussianNoise, MaskingNoise
 from skae.plotting import LatentDisplay, ReconstructionDisplay, TrainingCurveDisplay
 
-X, y = load_digits(return_X_y=True)  # your array here
+X, y = load_digits(return_X_y=True)  # replace with your data
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
 print(f"X: {X.shape}, {X.dtype}, from {X.min():g} to {X.max():g}")
-print(f"{len(X_train)} rows to fit, {len(X_test)} to judge")
+print(f"{len(X_train)} samples for training, {len(X_test)} held out")
 
 # %%
-# Each row is an image of 8 × 8 pixels. The network is not told so; it sees 64 columns.
+# Each sample is an image of 8 × 8 pixels. The default network treats it as 64 features without spatial structure.
 figure, axes = plt.subplots(2, 10, figsize=(8, 1.9), layout="constrained")
 for ax, row, digit in zip(axes.flat, X, y, strict=False):
     ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
@@ -50,16 +50,16 @@ plt.show()
 # %%
 # Fit
 # ---
-# Eight numbers a row. Everything else has a default: the network, the number of epochs, the learning rate and its
-# course. A tenth of the rows is held out to judge the training, and the best weights are kept. With ``random_state``
-# the result repeats.
+# The code has eight numbers. Everything else has a default: the network, the number of epochs, the learning rate and
+# its schedule. A tenth of the samples is held out to compute the validation loss, and the weights with the lowest one
+# are kept. With an integer ``random_state`` the result is reproducible.
 ae = AutoencoderTransformer(n_components=8, random_state=0)
 ae.fit(X_train)
 
 # %%
-# ``transform`` gives the codes, ``inverse_transform`` the way back, in the units of X; ``reconstruct`` is both in one.
-# Errors are those of rows that were not fitted. PCA of the same size is what to compare with: it is the best linear
-# answer, and where the network starts.
+# ``transform`` computes codes and ``inverse_transform`` reconstructs samples from them, in the units of X;
+# ``reconstruct`` does both. PCA with as many components is the best linear reconstruction, and the network is
+# initialized to it. Compare the two on held-out samples.
 codes = ae.transform(X_test)
 X_hat = ae.inverse_transform(codes)
 pca = PCA(n_components=8, random_state=0).fit(X_train)
@@ -68,7 +68,7 @@ X_hat_pca = pca.inverse_transform(pca.transform(X_test))
 error = ((X_hat - X_test) ** 2).mean()
 error_pca = ((X_hat_pca - X_test) ** 2).mean()
 print(f"codes: {codes.shape}")
-print(f"mean squared error on test rows: autoencoder {error:.2f}, PCA {error_pca:.2f}, ratio {error / error_pca:.2f}")
+print(f"test error: autoencoder {error:.2f}, PCA {error_pca:.2f}, ratio {error / error_pca:.2f}")
 
 # %%
 figure, axes = plt.subplots(3, 10, figsize=(9, 3), layout="constrained")
@@ -77,28 +77,28 @@ for line, (name, rows) in zip(axes, {"original": X_test, "autoencoder": X_hat, "
         ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
         ax.set_axis_off()
     line[0].text(-1.5, 3.5, name, ha="right", va="center", fontsize=12)
-figure.suptitle("Digits that were not fitted, and what eight numbers keep of them")
+figure.suptitle("Test digits, reconstructed from eight numbers each")
 plt.show()
 
 # %%
-# Look inside
-# -----------
-# Left, the loss over the epochs, of the rows trained on and of those held out: the squared error of a row, summed over
-# its 64 values. Epoch 0 is PCA. Right, the codes of the test rows, in the plane in which they spread most. The
-# autoencoder was never told which digit is which.
+# Inspect the model
+# -----------------
+# Left: training and validation loss per epoch. The loss is the squared error of a sample, summed over its 64 features,
+# and epoch 0 is PCA. Right: the codes of the test samples, projected onto their first two principal components. The
+# autoencoder has not used the labels.
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 TrainingCurveDisplay.from_estimator(ae, ax=left)
-left.set(title="Training", ylabel="squared error of a row")
+left.set(title="Training", ylabel="squared error per sample")
 LatentDisplay.from_estimator(ae, X_test, y=y_test, ax=right)
-right.set_title("Codes of the test rows")
+right.set_title("Codes of the test samples")
 plt.show()
 
 # %%
-# A pipeline and a grid search
-# ----------------------------
-# The code goes to a classifier. How many components, and whether to train with noise (a denoising autoencoder), is for
-# cross-validation to say; PCA is in the same grid, under the same name. Fewer epochs than the default keep the search
-# short.
+# Tune a pipeline
+# ---------------
+# A classifier uses the codes as features. Cross-validation selects the number of components, and whether to train with
+# noise (a denoising autoencoder). PCA is in the same grid, since its parameter has the same name. A small number of
+# epochs keeps the search short.
 pipe = Pipeline(
     [
         ("reduce", AutoencoderTransformer(max_epochs=30, random_state=0)),
@@ -115,24 +115,23 @@ search = GridSearchCV(pipe, grid, cv=3)
 search.fit(X_train, y_train)
 
 # %%
-# What the grid has found. The test rows have had no part in it.
+# The results of the search, and the accuracy of the best pipeline on the test samples, which the search has not used.
 results = search.cv_results_
 for params, mean, std in zip(results["params"], results["mean_test_score"], results["std_test_score"], strict=True):
     name = "PCA" if "reduce" in params else f"autoencoder, noise={params['reduce__noise']}"
     print(f"{params['reduce__n_components']:2d} components, {name:43} accuracy {mean:.3f} ± {std:.3f}")
 print("best:", search.best_params_)
-print(f"accuracy of the best on the test rows: {search.score(X_test, y_test):.3f}")
+print(f"accuracy of the best pipeline on the test samples: {search.score(X_test, y_test):.3f}")
 
 # %%
-# With four components the autoencoder's code says much more of the digit than PCA's. With sixteen they are level: a
-# classifier does not need what the autoencoder adds there, and PCA takes no training. That is why it is in the grid.
+# With four components the autoencoder's codes classify much better than PCA's. With sixteen the two are level, and PCA
+# needs no training: always include it in the grid.
 
 # %%
-# Fill what is missing
-# --------------------
-# NaN is refused unless ``missing="mask"`` says that it marks a value that is not known. In training ``MaskingNoise``
-# hides values that are known, so that the network learns to fill them in. Denoising is the same with ``GaussianNoise``
-# and no NaN.
+# Impute missing values
+# ---------------------
+# NaN raises an error unless ``missing="mask"`` declares it a missing value. During training ``MaskingNoise`` hides
+# observed values, so that the network learns to predict them. Denoising works in the same way, with ``GaussianNoise``.
 damaged = X_test.copy()
 damaged[np.random.default_rng(0).random(X_test.shape) < 0.4] = np.nan
 
@@ -140,56 +139,56 @@ filler = AutoencoderTransformer(16, missing="mask", noise=MaskingNoise(0.4), ran
 filled = filler.reconstruct(damaged, keep_observed=True)
 
 # %%
-# The errors of the values that were missing, beside two of scikit-learn's imputers. The nearest rows are hard to beat
-# where many complete rows are at hand and looking through all of them is no burden.
-hole = np.isnan(damaged)
+# The error on the missing values, compared with two imputers of scikit-learn. Nearest neighbors are better here: with
+# many complete samples, and time to search all of them, they are hard to beat.
+missing = np.isnan(damaged)
 answers = {
     "autoencoder": filled,
-    "5 nearest rows": KNNImputer().fit(X_train).transform(damaged),
-    "mean of the column": SimpleImputer().fit(X_train).transform(damaged),
+    "5 nearest neighbors": KNNImputer().fit(X_train).transform(damaged),
+    "mean of the feature": SimpleImputer().fit(X_train).transform(damaged),
 }
 for name, answer in answers.items():
-    print(f"{name:18} mean squared error in the holes {((answer - X_test)[hole] ** 2).mean():5.2f}")
+    print(f"{name:19} mean squared error of missing values {((answer - X_test)[missing] ** 2).mean():5.2f}")
 figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
 ReconstructionDisplay.from_predictions(damaged, filled, X_target=X_test, ax=ax, cmap="gray_r")
-ax.set_yticklabels(["missing: blue", "filled", "as it was"], fontsize=12)
-ax.set_title("40 % of the pixels missing, filled in, and the truth")
+ax.set_yticklabels(["missing: blue", "imputed", "original"], fontsize=12)
+ax.set_title("40 % of the pixels missing, imputed, and the original")
 plt.show()
 
 # %%
-# Make new rows
-# -------------
-# ``VAEGenerator`` is a variational autoencoder: it learns a distribution, to draw from. With ``conditional=True`` it is
-# told y, and makes rows for the y that is asked for.
+# Generate samples
+# ----------------
+# ``VAEGenerator`` is a variational autoencoder: it learns the distribution of the data and draws samples from it. With
+# ``conditional=True`` it learns the distribution given y, and ``sample`` takes the y of each sample.
 vae = VAEGenerator(8, conditional=True, max_epochs=60, random_state=0).fit(X_train, y_train)
-made = vae.sample(y=np.repeat(vae.classes_, 10), random_state=0, noisy=False)  # flat images, without noise
-print(f"made: {made.shape}")
+generated = vae.sample(y=np.repeat(vae.classes_, 10), random_state=0, noisy=False)  # means, without noise
+print(f"generated: {generated.shape}")
 
 figure, axes = plt.subplots(5, 20, figsize=(9, 2.5), layout="constrained")
-for ax, row in zip(axes.flat, made, strict=True):
+for ax, row in zip(axes.flat, generated, strict=True):
     ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
     ax.set_axis_off()
-figure.suptitle("Digits that nobody wrote, ten of each kind")
+figure.suptitle("Generated digits, ten of each class")
 plt.show()
 
 # %%
-# Keep a model
-# ------------
-# A file of ``skae.save`` holds weights and plain values; to load it runs no code of whoever wrote it.
+# Save the model
+# --------------
+# ``skae.save`` writes weights and plain values. Unlike a pickle, the file cannot run code when it is loaded.
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "digits.skae")
     skae.save(ae, path)
-    same = skae.load(path)
+    loaded = skae.load(path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
-print("the same codes, to the bit:", np.array_equal(same.transform(X_test), codes))
+print("identical codes after loading:", np.array_equal(loaded.transform(X_test), codes))
 
 # %%
-# Where to go on
-# --------------
-# - :doc:`/guide/index`: the guide, from the start.
-# - :doc:`/guide/denoise`: noisy rows, and pairs of damaged and clean ones.
-# - :doc:`/guide/restore`: missing values, holes in images, steps of a pipeline that mend.
-# - :doc:`/guide/generate`: what generated rows are drawn from, which loss to take, how to judge them.
-# - :doc:`/guide/saving`: pipelines in a file, fits that survive a kill.
-# - :doc:`/guide/parts`: every network, bottleneck, loss and noise, with the papers that they come from.
-# - :doc:`/extending`: a network, loss or noise of your own.
+# Next steps
+# ----------
+# - :doc:`/guide/index`: the guide.
+# - :doc:`/guide/denoise`: noisy data, and pairs of corrupted and clean samples.
+# - :doc:`/guide/restore`: missing values, in-painting, and imputation in a pipeline.
+# - :doc:`/guide/generate`: priors, losses, and the quality of generated samples.
+# - :doc:`/guide/saving`: saving pipelines, and resuming interrupted training.
+# - :doc:`/guide/parts`: every network, bottleneck, loss and noise, with references.
+# - :doc:`/extending`: custom networks, losses and noise.

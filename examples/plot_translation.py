@@ -1,16 +1,16 @@
 """
-From one image to another: twice the size, and color
-====================================================
+Image-to-image: super-resolution and colorization
+=================================================
 
-``X_target`` may have other channels than X, or a whole multiple of its height and width. Training is on pairs, and
-``reconstruct`` gives images like the targets.
+With ``X_target`` an autoencoder learns to map images to others. The targets may have a different number of channels, or
+a multiple of the height and width. ``reconstruct`` returns images like the targets.
 """
 
 # %%
-# Twice the size
-# --------------
-# Photographs at half their size, reduced as in the literature, and themselves. The network starts as bicubic
-# interpolation, and learns what that leaves out.
+# Super-resolution
+# ----------------
+# The inputs are photographs reduced to half their height and width by bicubic interpolation, and the targets the
+# photographs themselves. The network is initialized to bicubic interpolation, and learns to add detail.
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
@@ -23,13 +23,13 @@ from skae.metrics import peak_signal_noise_ratio
 
 
 def even(image):
-    """A photograph in gray, of even height and width, from 0 to 255."""
+    """Convert to gray levels from 0 to 255, and crop to an even height and width."""
     gray = 255 * rgb2gray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
     return gray.astype(np.float32)
 
 
 def resized(image, factor):
-    """An image of another size, by bicubic interpolation that smooths where it reduces."""
+    """Resize by bicubic interpolation, with anti-aliasing."""
     size = [int(factor * side) for side in reversed(image.shape)]
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
@@ -66,6 +66,7 @@ print("bicubic    ", np.round(psnr(bicubic), 2), "dB")
 print("autoencoder", np.round(psnr(larger), 2), "dB")
 
 # %%
+# A detail of each test photograph, with the PSNR of the whole photograph.
 figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), layout="constrained")
 details = [np.s_[60:160, 150:300], np.s_[230:330, 320:470]]
 for line, detail, *images in zip(axes, details, bicubic, larger, test, strict=True):
@@ -79,11 +80,10 @@ for line, *figures in zip(axes, psnr(bicubic), psnr(larger), strict=True):
 plt.show()
 
 # %%
-# Color
-# -----
-# The colors of one kind of image follow from its shapes and shades, more or less: here those of a stained section,
-# whose left part is known in color, and whose right part is gray. Two stages let the network see more around each
-# pixel.
+# Colorization
+# ------------
+# In images of one kind, color largely follows from shape and brightness. The network is trained on the left part of a
+# stained section and colors the right part. Two stages of downsampling enlarge its receptive field.
 section = data.immunohistochemistry() / 255
 left, right = section[:, :352], section[:, 352:]
 colors = ConvAutoencoder(48, crop_size=64, n_crops=240, module__channels=(32, 64), **network)
@@ -91,11 +91,11 @@ colors.fit([rgb2gray(left)], X_target=[left])
 colored = colors.reconstruct([rgb2gray(right)])[0].clip(0, 1)
 error = np.sqrt(np.mean((colored - right) ** 2))
 gray = np.sqrt(np.mean((rgb2gray(right)[..., None] - right) ** 2))
-print(f"RMSE of the colors {error:.3f}, of gray {gray:.3f}")
+print(f"RMSE: colored {error:.3f}, gray {gray:.3f}")
 
 # %%
-# Brown glands and blue nuclei beside them are told apart. Nuclei within the glands, which differ from them by little
-# but their color, are not.
+# The network distinguishes brown glands from blue nuclei beside them. It does not find the nuclei inside the glands,
+# which differ from their surroundings by little but color.
 tiles = {"gray": rgb2gray(right), "autoencoder": colored, "section": right}
 figure, axes = plt.subplots(1, 3, figsize=(7.5, 8.3), layout="constrained")
 for ax, (name, image) in zip(axes, tiles.items(), strict=True):

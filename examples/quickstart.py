@@ -1,7 +1,7 @@
-"""An autoencoder where PCA would stand: a pipeline, a grid search, a table and a picture.
+"""Quick start: a grid search over PCA and an autoencoder.
 
-Run it with ``python examples/quickstart.py``; it takes about a minute on two cores and writes one
-picture to ``output/quickstart.png`` (another folder with ``--output``).
+Run ``python examples/quickstart.py``. It takes about a minute on two cores, prints a table and writes a picture to
+``output/quickstart.png`` (``--output`` sets another folder).
 """
 
 import argparse
@@ -21,18 +21,18 @@ from sklearn.pipeline import Pipeline
 from skae import AutoencoderTransformer
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--output", type=Path, default=Path("output"), help="where the picture goes")
+parser.add_argument("--output", type=Path, default=Path("output"), help="folder of the picture")
 args = parser.parse_args()
 
-X, y = load_digits(return_X_y=True)  # 1,797 images of 8 × 8 pixels, grey values in 0..16
+X, y = load_digits(return_X_y=True)  # 1,797 images of 8 × 8 pixels, gray levels from 0 to 16
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
 
-# One pipeline: reduce, then classify. The autoencoder takes the values as they are.
+# A pipeline: reduce the dimensionality, then classify.
 pipeline = Pipeline(
     [("reduce", AutoencoderTransformer(random_state=0)), ("classify", LogisticRegression(max_iter=5000))]
 )
 
-# One grid: the latent size, and what reduces. PCA goes by the same name, reduce__n_components.
+# The grid: the reducer, and its number of components, a parameter of the same name in both.
 sizes = [2, 4, 8, 16]
 grid = {
     "reduce": [AutoencoderTransformer(random_state=0), PCA(random_state=0)],
@@ -48,26 +48,26 @@ accuracy = {
 
 
 def reconstruct(reducer):
-    """Encode and decode the test images with a reducer that is fitted to the training images."""
+    """Fit a reducer to the training images, and reconstruct the test images."""
     reducer.fit(X_train)
     return reducer.inverse_transform(reducer.transform(X_test))
 
 
-print("\nlatent size   accuracy (3-fold)    reconstruction error (test)")
+print("\ncomponents   accuracy (3-fold CV)   mean squared error (test)")
 print("                  AE     PCA             AE     PCA   ratio")
 pictures = {}
 for size in sizes:
     pictures[size] = reconstruct(AutoencoderTransformer(size, random_state=0)), reconstruct(PCA(size, random_state=0))
     error_ae, error_pca = (((picture - X_test) ** 2).mean() for picture in pictures[size])
     print(
-        f"{size:11d}   {accuracy['AutoencoderTransformer', size]:.3f}   {accuracy['PCA', size]:.3f}"
+        f"{size:10d}    {accuracy['AutoencoderTransformer', size]:.3f}   {accuracy['PCA', size]:.3f}"
         f"         {error_ae:6.2f}  {error_pca:6.2f}    {error_ae / error_pca:.2f}"
     )
 best = search.best_params_
-print(f"\nbest: {type(best['reduce']).__name__} with n_components={best['reduce__n_components']}")
+print(f"\nbest pipeline: {type(best['reduce']).__name__} with n_components={best['reduce__n_components']}")
 print(f"accuracy on the test images: {search.score(X_test, y_test):.3f}")
 
-# The picture: ten test images, and what either keeps of them in eight numbers.
+# The picture: ten test images, and their reconstructions from eight numbers.
 size = 8
 rows = {"original": X_test, "autoencoder": pictures[size][0], "PCA": pictures[size][1]}
 figure, axes = plt.subplots(len(rows), 10, figsize=(10, 3.4), layout="constrained")
@@ -77,7 +77,7 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
         ax.set_xticks([])
         ax.set_yticks([])
     line[0].set_ylabel(name)
-figure.suptitle(f"Digits in the test set, kept as {size} numbers each")
+figure.suptitle(f"Test digits, reconstructed from {size} numbers each")
 args.output.mkdir(parents=True, exist_ok=True)
 path = args.output / "quickstart.png"
 figure.savefig(path, dpi=120)

@@ -1,37 +1,49 @@
-"""How sphinx-gallery runs the examples: in which order, and that a warning ends them."""
+"""How sphinx-gallery runs the examples: in which order, and with warnings as errors."""
 
 import warnings
 
 from sphinx_gallery.sorting import FileNameSortKey
 
+# By task, in the order of the guide.
 FIRST = [
     "tour",
+    # dimensionality reduction
     "compress",
+    "table",
+    "latent_size",
+    "features",
+    "manifold",
+    "compression",
+    # noise and missing values
     "denoising",
-    "inpainting",
     "photographs",
     "microscopy",
+    "inpainting",
     "translation",
-    "features",
-    "latent_size",
+    # signals and anomalies
+    "sequences",
     "anomaly",
-    "manifold",
+    # generation
     "generation",
     "conditional",
     "synthesis",
     "textures",
     "styles",
     "disentanglement",
-    "sequences",
+    # in practice
     "own_module",
+    "large_data",
+    "resume",
+    "reproducibility",
+    "export",
 ]
 
 
 class Order(FileNameSortKey):
-    """The tour, then from codes to rows that never were; what is not listed comes after it, by name."""
+    """Sort scripts by task; those that are not listed come last, by name."""
 
     def __call__(self, filename):
-        """Return what scripts are sorted by."""
+        """Return the sort key of a script."""
         name = filename.removeprefix("plot_").removesuffix(".py")
         return (FIRST.index(name) if name in FIRST else len(FIRST), name)
 
@@ -40,7 +52,7 @@ _filters = []
 
 
 def be_strict(gallery_conf, fname, when):
-    """While a script runs a warning is an error; after it Sphinx has its own rules back."""
+    """Make warnings errors while a script runs, and restore the filters of Sphinx after it."""
     if when == "before":
         _filters[:] = warnings.filters
         warnings.simplefilter("error")
