@@ -19,8 +19,7 @@ _SLOTS = ("module", *_PARTS, "optimizer", "iterator_train", "iterator_valid", "c
 def split_params(est: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split what `set_params` is given: what the constructor's parameters and parts take, and the new ``_extra``.
 
-    An object that is set for a part comes with its own parameters: those set before by ``noise__*`` and the like go
-    with the part that it replaces.
+    Setting a part to an object discards the parameters set before by its prefix, such as ``noise__*``.
 
     Raises
     ------
