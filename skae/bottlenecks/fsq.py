@@ -95,8 +95,8 @@ class FSQ(Bottleneck):
             check_number(f"{name} (each of {levels!r})", number, numbers.Integral, 2, LARGEST_ALPHABET)
         if len(levels) != n_components:
             raise ValueError(
-                f"{name} has {len(levels)} entries: n_components must be {len(levels)}, got {n_components}. Pass an int "
-                "for the same number of levels in all components."
+                f"{name} has {len(levels)} entries: n_components must be {len(levels)}, got {n_components}. Pass an "
+                "int for the same number of levels in all components."
             )
         return [int(number) for number in levels]
 
@@ -127,7 +127,7 @@ class FSQ(Bottleneck):
         return Latent(z, h.new_zeros(h.shape[0]), indices=indices)
 
     def _follow(self, h: Tensor) -> None:
-        """Move the running statistics towards those of a batch."""
+        """Update the running statistics with those of a batch."""
         self.mean.lerp_(self.ranks.mean(h.mean(0), len(h)), _MOMENTUM)
         self.variance.lerp_(self.ranks.mean((h - self.mean).square().mean(0), len(h)), _MOMENTUM)
 
@@ -153,6 +153,6 @@ class FSQ(Bottleneck):
         return self.scale * ((2 * indices - (self.n_levels - 1)) / (self.n_levels - 1))
 
     def metrics(self) -> dict[str, float]:
-        """Return the share of the levels in use, and their perplexity."""
+        """Return the fraction of the levels in use, and their perplexity."""
         self.counts.copy_(self.ranks.sum(self.counts))
         return usage_metrics(self.counts, self.alphabet)

@@ -130,7 +130,7 @@ class VectorQuantizer(Bottleneck):
         return (h - self.mean) * (self.size * self.variance.clamp(min=_LEAST_VARIANCE).rsqrt())
 
     def _follow_scale(self, h: Tensor) -> None:
-        """Move the running statistics towards those of a batch."""
+        """Update the running statistics with those of a batch."""
         self.mean.lerp_(self.ranks.mean(h.mean(0), len(h)), _MOMENTUM)
         self.variance.lerp_(self.ranks.mean((h - self.mean).square().mean(), len(h)), _MOMENTUM)
 

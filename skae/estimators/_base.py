@@ -682,8 +682,8 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def _refuse_to_decode(self) -> None:
         if self.module_.translates:
             raise ValueError(
-                f"{type(self).__name__} was fitted on an X_target of another shape than X, so codes cannot be decoded to "
-                "X: use reconstruct to translate X to the target."
+                f"{type(self).__name__} was fitted on an X_target of another shape than X: codes do not decode to X, "
+                "use reconstruct to translate X to the target."
             )
         if self.pooling is not None:
             raise ValueError(
@@ -861,7 +861,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
         if self.module_.translates:
             if X_target is None:
-                raise ValueError("X_target is required, since its shape in fit differs from that of X: pass the target of X.")
+                raise ValueError("X_target is required, since it has another shape than X: pass the target of X.")
             X = X if isinstance(X, ImageList) else as_image_list(as_array(X), "X", self._channel_axis(), nan=True)
         if isinstance(X, ImageList):
             return X, X if X_target is None else self._check_target_images(X, X_target)

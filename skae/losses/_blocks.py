@@ -100,7 +100,7 @@ class Block(Columns):
             return terms + (of_scale if observed is None else torch.where(observed, of_scale, 0))
         if observed is not None and not takes(self.loss.forward, "observed"):
             raise TypeError(
-                f"loss={type(self.loss).__name__} cannot leave out missing values: its forward has no parameter ``observed``."
+                f"loss={type(self.loss).__name__} does not support missing values: its forward has no ``observed``."
             )
         terms = self.loss(raw, x) if observed is None else self.loss(raw, x, observed)
         if of_scale is not None:

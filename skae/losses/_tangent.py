@@ -35,7 +35,7 @@ class Tangent(nn.Module):
         return self.location + self.slope * raw
 
     def start(self, loss: Loss, mean: Tensor, scale: Tensor) -> None:
-        """Set location and slope so that the link of ``loss`` is ``mean + scale * raw`` to first order, up to slope 2."""
+        """Set location and slope so that ``loss.link`` is ``mean + scale * raw`` to first order, up to slope 2."""
         location, derivative = loss.at_mean(mean)
         slope = scale / derivative
         self.location.copy_(location)
@@ -43,7 +43,7 @@ class Tangent(nn.Module):
 
     @torch.no_grad()
     def flatten(self, values: Callable[[Tensor], Tensor], raw: Tensor) -> None:
-        """Reduce the slope of each parameter to the fraction that minimizes the sum of ``values`` of the mapped ``raw``."""
+        """Reduce the slope of each parameter to the fraction that minimizes the sum of ``values``."""
         whole, best, least = self.slope.clone(), self.slope.clone(), None
         for share in _SHARES:
             total = values(self.location + share * whole * raw).double().sum_to_size(whole.shape)
