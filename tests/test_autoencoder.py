@@ -82,7 +82,7 @@ def zeros(*shape):
     [
         (network(decode=zeros(4)), TypeError, "module must have encode and decode, but Odd has no encode"),
         (network(encode=zeros(2)), TypeError, "Odd has no decode"),
-        (network(zeros(3), zeros(4)), ValueError, r"Odd.encode must map rows of shape \(4,\) to \(2,\).*got \(3,\)"),
+        (network(zeros(3), zeros(4)), ValueError, r"Odd.encode must map samples of shape \(4,\) to \(2,\).*got \(3,\)"),
         (network(zeros(2, 1), zeros(4)), ValueError, r"Odd.encode must map.*got \(2, 1\)"),
         (network(zeros(), zeros(4)), ValueError, r"Odd.encode must map.*got \(\)"),
         (
@@ -115,7 +115,7 @@ def test_the_encoder_is_as_wide_as_the_bottleneck_asks():
 
     module = build(Halves, bottleneck=Double(), network_params={"wider": 2})
     assert module.encode(rows()).shape == (7, 2)
-    with pytest.raises(ValueError, match=r"encode must map rows of shape \(4,\) to \(4,\) for n_components=2"):
+    with pytest.raises(ValueError, match=r"encode must map samples of shape \(4,\) to \(4,\) for n_components=2"):
         build(Halves, bottleneck=Double())
 
 

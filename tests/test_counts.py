@@ -193,7 +193,7 @@ def test_missing_counts_are_filled_in():
     ("value", "match"),
     [
         (-1.0, r"needs X in \[0, inf\], got values from -1 to .*, in column 2"),
-        (0.5, "needs whole numbers in X, got others in column 2"),
+        (0.5, "needs integers in X, got other values in column 2"),
     ],
 )
 def test_targets_that_are_no_counts_are_refused(cls, value, match):

@@ -419,7 +419,7 @@ def test_partial_fit_is_not_there(images):
         ({"critic": "patch", "critic__rate": 1}, "critic=Patch takes no parameter critic__rate"),
         ({"critic": "patch", "critic__lr": 0}, "Patch: lr == 0"),
         ({"critic": "patch", "critic__max_epochs": "many"}, "Patch: max_epochs"),
-        ({"critic": "dense", "missing": "mask"}, "critic=Dense needs samples whose values are all known"),
+        ({"critic": "dense", "missing": "mask"}, "critic=Dense does not support missing values"),
         ({"critic": "patch"}, "critic=Patch needs images.*got samples of shape.*critic='dense'"),
         ({"critic": "dense", "loss": "categorical"}, "critic=Dense needs a loss of numbers"),
     ],
@@ -432,7 +432,7 @@ def test_errors_come_before_training(params, message):
 
 @pytest.mark.parametrize("module", ["gru", "tcn"])
 def test_sequences_have_no_critic(module):
-    with pytest.raises(ValueError, match=r"critic=Dense does not work with module=\w+, which reads sequences"):
+    with pytest.raises(ValueError, match=r"critic=Dense does not support module=\w+, since a critic would treat the padding"):
         VAEGenerator(2, module=module, critic="dense").fit(np.zeros((20, 5, 2)))
 
 

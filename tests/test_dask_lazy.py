@@ -184,15 +184,15 @@ def test_targets_and_classes_go_along(X):
         same(vae.reconstruct(D, given), vae.reconstruct(X, y))
         same(vae.score_samples(D, y=given, n_importance_samples=2), vae.score_samples(X, y, n_importance_samples=2))
     same(vae.reconstruct(D, 1), vae.reconstruct(X, 1))  # one class for all rows
-    with pytest.raises(ValueError, match="y must have 90 rows to go with X, got 7"):
+    with pytest.raises(ValueError, match="y must have 90 rows , like X, got 7"):
         vae.reconstruct(D, y[:7])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
     same(ae.score_samples(D, X_target=D[::-1]), ae.score_samples(X, X_target=X[::-1]))
-    with pytest.raises(ValueError, match="X_target needs an X of a known number of rows"):
+    with pytest.raises(ValueError, match="X_target needs an X with a known number of rows"):
         ae.score_samples(D[D[:, 0] >= 0], X_target=X)
-    with pytest.raises(TypeError, match=r"X_target must be a DataFrame or Series of dask .* got ndarray"):
+    with pytest.raises(TypeError, match=r"X_target must be a dask DataFrame or Series .* got ndarray"):
         ae.score_samples(dd.from_dask_array(D), X_target=X)
-    with pytest.raises(ValueError, match="X_target must have the 3 partitions of X, got 2: repartition it"):
+    with pytest.raises(ValueError, match="X_target must have 3 partitions, like X, got 2: repartition it"):
         ae.score_samples(dd.from_dask_array(D), X_target=dd.from_dask_array(D.rechunk((45, 64))))
     words = pd.Series([*"abc"], dtype="str").iloc[y]
     vae = VAEGenerator(2, conditional=True, prior=None, **SMALL).fit(X, words)

@@ -233,8 +233,8 @@ BAD = [
     ([GOOD, COLOR], "X[1] has the shape (6, 5, 3), but X[0] is gray: convert all images"),
     ([GOOD, with_value(np.nan)], "X[1] contains NaN. Set missing='mask'"),
     ([with_value(np.nan)], "X[0] contains NaN. Set missing='mask'"),
-    ([GOOD, GOOD, with_value(np.inf)], "X[2] contains infinity, which float32 does not hold"),
-    ([GOOD, with_value(-np.inf)], "X[1] contains infinity, which float32 does not hold"),
+    ([GOOD, GOOD, with_value(np.inf)], "X[2] contains infinity, beyond the range of float32"),
+    ([GOOD, with_value(-np.inf)], "X[1] contains infinity, beyond the range of float32"),
     ([GOOD.astype(float), with_value(0).astype(float) + 1e39], "X[1] contains values up to 1e+39"),
     ([GOOD, GOOD.astype(object)], "X[1] must be an image of real numbers, got"),
     ([GOOD, GOOD.astype(str)], "X[1] must be an image of real numbers, got"),
@@ -244,7 +244,7 @@ BAD = [
     ([GOOD, np.ones((2, 2, 2, 2), np.float32)], "got an array of shape (2, 2, 2, 2)"),
     ([GOOD, None], "X[1] must be an image of real numbers, got a NoneType."),
     ([GOOD, "b.png"], "X[1] must be an image of real numbers"),
-    ([GOOD, GOOD.astype(np.uint8)], "X[1] has the dtype uint8 and X[0] the dtype float32: convert all images to one"),
+    ([GOOD, GOOD.astype(np.uint8)], "X[1] has the dtype uint8 and X[0] the dtype float32: convert all images to the same"),
     (arrays(SIZES[:1]) + arrays(SIZES[:1], "uint16"), "X[1] has the dtype uint16 and X[0] the dtype uint8"),
 ]
 
@@ -264,7 +264,7 @@ def test_nothing_is_no_list_of_images():
 def test_missing_values_are_allowed_where_they_may_be():
     images = scanned([GOOD, with_value(np.nan)], nan=True)
     assert np.isnan(images[1]).sum() == 1
-    with pytest.raises(ValueError, match=r"X\[1\] must hold at least one value that is not NaN"):
+    with pytest.raises(ValueError, match=r"X\[1\] must have at least one value that is not NaN"):
         scanned([GOOD, np.full((3, 3), np.nan, np.float32)], nan=True)
     with pytest.raises(ValueError, match=r"X\[1\] contains infinity"):
         scanned([GOOD, with_value(np.inf)], nan=True)

@@ -472,7 +472,7 @@ def test_invalid_arguments_raise():
         with pytest.raises(error, match=next(iter(params))):
             structural_similarity(X, X, **params)
     for metric in (reconstruction_error, peak_signal_noise_ratio, structural_similarity):
-        with pytest.raises(ValueError, match=r"X holds values up to .* too large for float32"):
+        with pytest.raises(ValueError, match=r"X has values up to .* too large for float32"):
             metric(X * 1e200, X)
     with pytest.raises(ValueError, match="squares overflow or underflow"):
         structural_similarity(0 * X, 0 * X, data_range=1e-320)

@@ -744,5 +744,5 @@ def test_fitted_net_of_a_conditional_generator_predicts(blobs):
     raw = vae.net_.predict({"u": u, "c": c})
     assert raw.shape == blobs.shape
     np.testing.assert_array_equal(raw, vae.net_.forward({"u": u, "c": c})[0].numpy())
-    with pytest.raises(ValueError, match=r"conditional: give .* of shape \(n, 3\)"):
+    with pytest.raises(ValueError, match=r"conditional: pass .* of shape \(n, 3\)"):
         vae.net_.predict(u)

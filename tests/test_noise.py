@@ -309,7 +309,7 @@ def test_composed_noises_clone_set_params_and_validate():
     assert (noise.first.scale, noise.second.second.size) == (0.5, 0.4)
     with pytest.raises(ValueError, match="GaussianNoise: scale == -1"):
         Compose(MaskingNoise(), GaussianNoise(-1)).setup(n_components=1)
-    with pytest.raises(TypeError, match="Compose: second must be a noise, got 'masking_noise'"):
+    with pytest.raises(TypeError, match="Compose: second must be a Noise object, got 'masking_noise'"):
         Compose(MaskingNoise(), "masking_noise").setup(n_components=1)
 
 

@@ -225,7 +225,7 @@ def test_classes_with_required_parameters_have_no_name():
 
 def test_build_module_raises_for_non_modules():
     assert isinstance(build_module(torch.nn.ReLU, {}, {}, "module"), torch.nn.ReLU)
-    with pytest.raises(TypeError, match=r"module=<lambda> must give an nn.Module, got 3"):
+    with pytest.raises(TypeError, match=r"module=<lambda> must return an nn.Module, got 3"):
         build_module(lambda: 3, {}, {}, "module")
 
 

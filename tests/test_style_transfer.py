@@ -282,10 +282,10 @@ def test_not_fitted():
         ({"style_scale": 0.0}, "style_scale"),
         ({"keep_colors": "yes"}, "keep_colors must be one of True, False"),
         ({"detail": None}, "detail must be one of"),
-        ({"weights": (1, 2)}, "weights must hold a number for each of the 3 styles"),
-        ({"weights": "abc"}, "weights must hold a number for each of the 3 styles"),
-        ({"weights": (1, -1, 2)}, "weights must hold .* none negative"),
-        ({"weights": (0, 0, 0)}, "weights must hold .* not all 0"),
+        ({"weights": (1, 2)}, "weights must have a non-negative number for each of the 3 styles"),
+        ({"weights": "abc"}, "weights must have a non-negative number for each of the 3 styles"),
+        ({"weights": (1, -1, 2)}, "weights must have .* none negative"),
+        ({"weights": (0, 0, 0)}, "weights must have .* not all 0"),
         ({"weights": (1, np.nan, 0)}, "weights contains NaN"),
         ({"patch_size": 31}, r"styles\[0\] has 48 × 52 pixels.*patch_size needs 124"),
         ({"method": "quilting", "block_size": 49}, r"styles\[1\] has 60 × 40 pixels.*block_size needs 48"),
@@ -355,7 +355,7 @@ def test_nan_is_refused():
         (np.ones((2, 40, 50)), r"got \(2, 40, 50\)"),
         (np.full((3, 41, 50), 1.2), r"mask must lie in \[0, 1\], got values from 1.2"),
         (np.full((3, 41, 50), np.nan), "mask contains NaN"),
-        (np.zeros((3, 41, 50)), r"mask must give each pixel to some .*\[0, 0\]"),
+        (np.zeros((3, 41, 50)), r"mask must be positive for one .*\[0, 0\]"),
     ],
 )
 def test_wrong_masks_are_refused(style, mask, message):

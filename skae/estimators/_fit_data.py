@@ -213,8 +213,8 @@ def _check_beside(
     for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):
         if isinstance(A, LazyArray) and not isinstance(A, SparseRows) and spec.noise is not None:
             raise ValueError(
-                f"{name} is corrupted once and kept in memory with noise={spec.noise!r}, but has {A.size} values, which "
-                "do not fit: pass fewer samples."
+                f"{name} is corrupted once with noise={spec.noise!r}, and must fit into memory, got {A.size} values: "
+                "pass fewer samples."
             )
     columns = getattr(scratch, "feature_names_in_", None)
     if translates:

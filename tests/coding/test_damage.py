@@ -167,7 +167,7 @@ def test_memory_is_bounded_by_max_pixels(table):
 def test_samples_of_another_kind_are_refused(table, images):
     est, _ = images
     for owner, sizes, is_list in ((table, [(8, 8)], False), (table, [(8, 8)], True), (est, [], False)):
-        with pytest.raises(ValueError, match="its samples are of another kind than those of the estimator"):
+        with pytest.raises(ValueError, match="the kind of its samples differs from that of the estimator"):
             decompress(owner, forged(owner, 1, sizes, is_list))
 
 
@@ -179,11 +179,11 @@ def test_integers_beyond_32_bits_are_refused(table):
     encoder = Encoder()
     for step in model.steps(rows):
         coding.write(step, rows.reshape(-1)[step.index], encoder.emit)
-    with pytest.raises(ValueError, match="they are beyond 32-bit integers"):
+    with pytest.raises(ValueError, match="they exceed 32-bit integers"):
         decompress(table, pack(header, encoder.finish(seal_of(header, [rows]))))
 
 
 def test_a_quality_that_the_model_does_not_have_is_refused(levels):
     header = Header(coding.digest_of(levels), 1.0, "float32", False, 1, []).pack()
-    with pytest.raises(ValueError, match="data is damaged: its quality must be 0, the only one of bottleneck=FSQ"):
+    with pytest.raises(ValueError, match="data is damaged: its quality must be 0, the only quality of bottleneck=FSQ"):
         decompress(levels, pack(header, Encoder().finish()))

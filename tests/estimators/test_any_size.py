@@ -292,7 +292,7 @@ def test_pooling_gives_features_of_one_width(photographs):
     assert mean.set_output(transform="pandas").transform(photographs).shape == (12, 3)
     pipeline = make_pipeline(spatial(pooling="mean"), LogisticRegression())
     assert pipeline.fit(photographs, y).predict(photographs).shape == (12,)
-    with pytest.raises(ValueError, match="pooling='mean' leaves no code to decode"):
+    with pytest.raises(ValueError, match="pooling='mean' gives codes that cannot be decoded"):
         mean.inverse_transform(np.zeros((1, 3)))
 
 
@@ -381,7 +381,7 @@ def test_targets_of_other_channels_keep_their_layout_and_units(dense):
     assert ae.reconstruct(gray).shape == color.shape
     assert ae.transform(gray).shape == (20, 4 if dense else 4 * 8 * 6)
     assert ae.score(gray, X_target=color) > -0.5 * color.var()
-    with pytest.raises(ValueError, match="X_target is needed"):
+    with pytest.raises(ValueError, match="X_target is required"):
         ae.score(gray)
     with pytest.raises(ValueError, match="X_target of another shape than X"):
         ae.inverse_transform(ae.transform(gray))
@@ -428,7 +428,7 @@ def test_images_that_cannot_be_used_are_named_by_index(fitted, photographs, unch
         ({"module__dense": True}, None, "module__dense=False"),
         ({"augmentation": "flip_rotate", "crop_size": (8, 9)}, None, "square"),
         ({}, np.zeros((64, 64)), r"pass \[X\] for one image"),
-        ({"crop_size": 4}, np.zeros((10, 64)), "flat rows: reshape"),
+        ({"crop_size": 4}, np.zeros((10, 64)), "flattened images: reshape"),
     ],
 )
 def test_parameters_that_do_not_fit(photographs, unchanged, params, X, match):

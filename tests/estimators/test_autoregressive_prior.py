@@ -156,7 +156,7 @@ def test_errors_of_the_fit_name_the_prior(images):
 
 def test_sizes_need_a_density_of_any_size(images):
     ae = ConvAutoencoder(2, prior=GaussianMixture(1), **SPATIAL, max_epochs=1, random_state=0).fit(images)
-    with pytest.raises(ValueError, match="needs prior='autoregressive', or an estimator that was fitted on crops"):
+    with pytest.raises(ValueError, match="needs prior='autoregressive', or an estimator fitted on crops"):
         ae.sample(size=12)
     dense = ConvAutoencoder(2, prior="autoregressive", module__channels=(4, 8), **named(SMALL), **FAST).fit(images)
     with pytest.raises(ValueError, match="module__dense=False"):

@@ -54,7 +54,7 @@ PARAMS = [
     ({"module": 3}, TypeError, "module must be a string, a class or an nn.Module"),
     ({"module": NoDecode}, TypeError, "NoDecode has no decode"),
     ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map 2 codes of shape \(2,\)"),
-    ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map rows of shape \(4,\) to \(3,\)"),
+    ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map samples of shape \(4,\) to \(3,\)"),
     ({"module__hidden_layer_size": (8,)}, TypeError, "Did you mean module__hidden_layer_sizes"),
     ({"module__n_components": 3}, TypeError, "takes no parameter module__n_components"),
     ({"module__activation": "rely"}, ValueError, "activation must be one of .*'silu'.*got 'rely'. Did you mean 'relu'"),
@@ -84,8 +84,8 @@ PARAMS = [
         TypeError,
         r"takes no parameter noise__scale\. It takes: noise__fraction",
     ),
-    ({"noise": BlockMasking(1.5)}, ValueError, "BlockMasking: size .a share of the side, or an integer .* == 1.5"),
-    ({"noise": BlockMasking(5)}, ValueError, "BlockMasking: size=5 pixels is more than the longest side .*, 4"),
+    ({"noise": BlockMasking(1.5)}, ValueError, "BlockMasking: size .a fraction of the side, or an integer .* == 1.5"),
+    ({"noise": BlockMasking(5)}, ValueError, "BlockMasking: size=5 pixels exceeds the longest side .*, 4"),
     ({"noise": MaskingNoise(1.5)}, ValueError, "MaskingNoise: fraction == 1.5"),
     ({"prior": "mixtures"}, TypeError, "prior must be None, 'mixture', 'flow', 'auto' or a scikit-learn"),
     ({"prior": GaussianMixture(50)}, ValueError, "n_samples"),
@@ -102,7 +102,7 @@ PARAMS = [
     ({"early_stopping": "yes"}, ValueError, "early_stopping must be one of 'auto', True, False"),
     ({"early_stopping": 1}, ValueError, "early_stopping"),
     ({"validation_fraction": 1.0}, ValueError, "validation_fraction"),
-    ({"validation_fraction": 0.99}, ValueError, "leaves none of X's 20 rows"),
+    ({"validation_fraction": 0.99}, ValueError, "leaves no samples of 20"),
     ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change"),
     ({"n_iter_no_change": -np.inf}, TypeError, "n_iter_no_change"),
     ({"n_iter_no_change": np.nan}, TypeError, "n_iter_no_change"),
@@ -162,14 +162,14 @@ ARRAYS = [
         ValueError,
         "columns 0, 1 and 2 have dtype datetime64.*Turn dates into numbers",
     ),
-    (lambda: with_value(1e300), ValueError, r"X holds values up to 1e\+300, too large for float32, in column 2"),
+    (lambda: with_value(1e300), ValueError, r"X has values up to 1e\+300, too large for float32, in column 2"),
     (lambda: None, ValueError, "Expected 2D array, got scalar array"),
     (lambda: np.array([[np.inf, -np.inf], [1, 2]], np.float16), ValueError, "Input X contains infinity"),
     (lambda: np.ma.masked_greater(good(), 1), ValueError, "Input X contains NaN"),
     (
         lambda: np.ma.masked_array(good().astype(str), mask=good() > 1),
         TypeError,
-        "Masked arrays must hold real numbers",
+        "Masked arrays must have a floating-point or integer dtype",
     ),
     (lambda: torch.ones(20, 4, device="meta"), TypeError, "on the device 'meta'"),
     (lambda: torch.utils.data.TensorDataset(torch.ones(0, 4)), ValueError, r"0 sample\(s\)"),
@@ -186,10 +186,10 @@ BESIDE = [
     ({"X_target": good(), "X_val": good()}, ValueError, "X_val needs X_val_target"),
     ({"X_val": good()[:9], "X_val_target": good()}, ValueError, r"X_val_target .* \(9, 4\) to go with X_val, got"),
     ({"sample_weight": np.ones(3)}, ValueError, r"sample_weight must have the shape \(20,\)"),
-    ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must hold values from 0 to .* got -1 to -1"),
+    ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must have values from 0 to .* got -1 to -1"),
     ({"sample_weight": np.zeros(20)}, ValueError, "not all zero, got 0 to 0"),
     ({"sample_weight": np.full(20, np.nan)}, ValueError, "sample_weight contains NaN"),
-    ({"sample_weight": np.full(20, 1e308)}, ValueError, r"sample_weight must hold values from 0 to 3.4.*, got 1e\+308"),
+    ({"sample_weight": np.full(20, 1e308)}, ValueError, r"sample_weight must have values from 0 to 3.4.*, got 1e\+308"),
     ({"sample_weight": np.ones((20, 1))}, ValueError, "sample_weight must have the shape"),
 ]
 
@@ -271,7 +271,7 @@ def test_methods_before_fit_raise():
         with pytest.raises(NotFittedError):
             call()
     late = AutoencoderTransformer(2, **FIT).fit(good()).set_params(prior=GaussianMixture())
-    with pytest.raises(NotFittedError, match="no density to draw from, since prior was set after fit"):
+    with pytest.raises(NotFittedError, match="no fitted prior to draw from, since prior was set after fit"):
         late.sample()
 
 

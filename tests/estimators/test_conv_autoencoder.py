@@ -210,7 +210,7 @@ def test_numpy_integers_are_accepted(pictures):
 @pytest.mark.parametrize(
     ("shape", "params", "match"),
     [
-        ((60,), {}, "flat rows of 60 values, which are not a square gray image: pass input_shape"),
+        ((60,), {}, "flat rows of 60 values, not square gray images: pass input_shape"),
         ((192,), {}, r"pass input_shape, the shape of one image, such as \(height, width\)"),
         ((5, 8, 8), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
         ((3, 8, 3), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
@@ -460,7 +460,7 @@ def test_missing_pixels_empty_image_and_empty_pixel(colour):
     X[:, 3, 3] = np.nan
     X[7] = np.nan
     for dense in (True, False):
-        with pytest.warns(UserWarning, match=r"no known value for 3 of the 162 values of a sample, .* \[3, 3, 0\]"):
+        with pytest.warns(UserWarning, match=r"no observed values for 3 of the 162 values of a sample, .* \[3, 3, 0\]"):
             ae = tiny(3, missing="mask", module__dense=dense).fit(X)
         assert (ae.reconstruct(X)[:, 3, 3] == 0).all(), "as the warning says"
         for out in (ae.transform(X), ae.reconstruct(X), np.array(ae.loss_curve_)):
@@ -566,7 +566,7 @@ def test_sampled_images_have_layout_of_x(colour):
 @pytest.mark.parametrize(
     ("before", "after", "change", "match"),
     [
-        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "laid out as before"),
+        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "in the same layout"),
         ({}, {}, lambda X: np.moveaxis(X, -1, 1), "rows of shape"),
         ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "rows of shape"),
         ({}, {"channel_axis": None}, lambda X: X, "channel_axis must be 'auto', 0 or -1"),
@@ -592,7 +592,7 @@ def test_warm_start_with_another_input_shape_raises(colour):
     codes = ae.transform(flat)
     ae.set_params(input_shape=(6, 9, 3))
     for method in (ae.fit, ae.partial_fit):
-        with pytest.raises(ValueError, match="laid out as before"):
+        with pytest.raises(ValueError, match="in the same layout"):
             method(flat)
     np.testing.assert_array_equal(ae.transform(flat), codes)
     ae.set_params(warm_start=False).fit(flat)

@@ -25,7 +25,7 @@ ESTIMATORS = {
     "vae": VAEGenerator(2, **FIT),
     "vae laplace": VAEGenerator(2, loss="laplace", prior=None, **FIT),
 }
-NO_VALUE = r"X has no known value for the features \['c'\]"
+NO_VALUE = r"X has no observed values for the features \['c'\]"
 each = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 
 

@@ -160,7 +160,7 @@ def test_auto_knows_every_class(table):
 
 def test_outlier_detector_takes_flows(table):
     X, _ = table
-    with pytest.raises(ValueError, match="is conditional on y, and rows are scored without y: set conditional=False"):
+    with pytest.raises(ValueError, match="is conditional on y, but samples are scored without y: set conditional=False"):
         OutlierDetector(density=NormalizingFlow(conditional=True)).fit(X)
     flow = NormalizingFlow(1, 1, 8, max_epochs=2)
     for density in (flow, "flow"):

@@ -180,12 +180,12 @@ def test_other_bottlenecks_have_no_integers(digits):
         (
             "table",
             np.zeros((2, 3, 1, 1), int),
-            r"indices must be of shape \(n, 3\), as indices returns them, got \(2, 3, 1",
+            r"indices must have the shape \(n, 3\), as returned by indices, got \(2, 3, 1",
         ),
         (
             "images",
             np.zeros((2, 3), int),
-            r"indices must be of shape \(n, 3, h, w\), as indices returns them, got \(2, 3\)",
+            r"indices must have the shape \(n, 3, h, w\), as returned by indices, got \(2, 3\)",
         ),
         ("images", [np.zeros((2, 1, 1), int)], r"indices\[0\] must have 3 integers at each position, got 2"),
     ],

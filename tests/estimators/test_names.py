@@ -229,7 +229,7 @@ def test_doubly_nested_parameters():
 
 
 def test_nested_parameters_of_absent_part_raise():
-    with pytest.raises(ValueError, match="noise__scale needs a noise that has it, got noise=None: set noise too"):
+    with pytest.raises(ValueError, match="noise__scale needs a noise with this parameter, got noise=None: set noise, too"):
         small(noise__scale=0.3).fit(X)
     ae = small()
     for name in ("noise__scale", "prior__n_components"):
@@ -255,15 +255,15 @@ def test_nested_parameters_are_saved(tmp_path):
     [
         ({"hidden_layer_sizes": (64,)}, r"no parameter hidden_layer_sizes\. Did you mean module__hidden_layer_sizes\?"),
         ({"latent_dim": 3}, r"Did you mean n_components\?"),
-        ({"whiten": True}, "no parameter whiten. Put a StandardScaler after it"),
+        ({"whiten": True}, "no parameter whiten. Add a StandardScaler after it"),
         ({"epochs": 3}, r"Did you mean max_epochs\?"),
         ({"batchsize": 3}, r"Did you mean batch_size\?"),
         ({"weight_decay": 1e-3}, r"Did you mean optimizer__weight_decay\?"),
         ({"noise": "gaussian", "scale": 1.0}, r"Did you mean noise__scale\?"),
         ({"loss": losses.Huber(), "delta": 1.0}, r"Did you mean loss__delta\?"),
         ({"module": "gru", "hidden_size": 3}, r"Did you mean module__hidden_size\?"),
-        ({"beta": 2.0}, "Take VAEGenerator, which has it"),
-        ({"zzz": 2.0}, r"no parameter zzz\. It takes: alpha"),
+        ({"beta": 2.0}, "Use VAEGenerator, which has it"),
+        ({"zzz": 2.0}, r"no parameter zzz\. Valid parameters are: alpha"),
     ],
 )
 def test_hints_for_unknown_parameters(params, match):
@@ -309,7 +309,7 @@ def test_conditional_attributes_name_their_condition():
     ae = small().fit(X)
     assert not hasattr(ae, "sample")
     with pytest.raises(
-        AttributeError, match=r"no attribute 'sample'\. sample needs a density over the codes: set prior"
+        AttributeError, match=r"no attribute 'sample'\. sample needs a density of the codes: set prior"
     ):
         _ = ae.sample
     assert hasattr(ae.set_params(prior=GaussianMixture()), "sample")
@@ -331,10 +331,10 @@ def test_explained_variance_hint_matches_pca():
 @pytest.mark.parametrize(
     ("name", "match"),
     [
-        ("validation_data", "Held-out data go in as X_val"),
+        ("validation_data", "Pass held-out data as X_val"),
         ("epochs", r"It is set on the estimator: {}\(max_epochs=...\)"),
         ("batch_size", r"It is set on the estimator: {}\(batch_size=...\)"),
-        ("X_clean", "goes in as X_target"),
+        ("X_clean", "as X_target"),
         ("sample_weigth", r"Did you mean sample_weight\?"),
         ("zzz", "It takes: X, X_target, X_val"),
     ],
@@ -361,7 +361,7 @@ def test_unknown_arguments_of_fit_raise(cls, name, match):
 @pytest.mark.parametrize("bottleneck", ["gaussian", "vae", bottlenecks.Gaussian, bottlenecks.TotalCorrelation()])
 def test_gaussian_bottleneck_outside_vae_generator_warns(bottleneck):
     with pytest.warns(
-        UserWarning, match="AutoencoderTransformer knows neither likelihoods nor samples: take VAEGenerator"
+        UserWarning, match="AutoencoderTransformer has no likelihoods and no sampling: use VAEGenerator"
     ):
         codes(small(bottleneck=bottleneck))
     codes(small(VAEGenerator, bottleneck=bottleneck, prior=None))  # warns of nothing
@@ -428,5 +428,5 @@ def test_block_size_is_limited_to_shorter_side():
     images = np.random.default_rng(0).random((20, 6, 6))
     conv = ConvAutoencoder(2, max_epochs=1, random_state=0, module__channels=2, module__hidden_layer_sizes=())
     assert conv.set_params(noise="block", noise__size=3, missing="mask").fit(images).module_.noise.size == 3
-    with pytest.raises(ValueError, match=r"BlockMasking: size=7 pixels is more than the longest side of the image, 6"):
+    with pytest.raises(ValueError, match=r"BlockMasking: size=7 pixels exceeds the longest side of the image, 6"):
         conv.set_params(noise__size=7).fit(images)

@@ -219,7 +219,7 @@ HALVES = {"module__encoder": nn.Linear(6, 4), "module__decoder": nn.Linear(4, 6)
         (lambda: ae(), 0, ValueError, "n_components == 0, must be >= 1"),
         (lambda: ae(), 2.0, TypeError, "n_components must be an instance of"),
         (lambda: ae().set_params(bottleneck=None), 2, ValueError, "bottleneck=Identity does not give: fit with"),
-        (lambda: ae(module=MLP((6,), 4)), 2, ValueError, r"module=MLP\(...\) has been built for 4 components"),
+        (lambda: ae(module=MLP((6,), 4)), 2, ValueError, r"module=MLP\(...\) was built for 4 components"),
         (lambda: ae(module=EncoderDecoder, **HALVES), 2, ValueError, "module=EncoderDecoder cannot be truncated"),
         (
             lambda: ae(module=Doubled),
@@ -238,7 +238,7 @@ def test_what_cannot_be_truncated_is_refused_by_name(make, k, error, message, se
 def test_truncate_asks_for_a_fitted_autoencoder():
     with pytest.raises(NotFittedError):
         truncate(ae(), 2)
-    with pytest.raises(TypeError, match=r"got Pipeline\. Of a pipeline or a search pass the autoencoder within"):
+    with pytest.raises(TypeError, match=r"got Pipeline\. For a pipeline or a search pass the autoencoder inside"):
         truncate(make_pipeline(ae()), 2)
 
 
@@ -254,10 +254,10 @@ def test_prefixes_are_codes_with_zeros_for_the_rest():
     for prefix in (Z[:, :2], torch.from_numpy(Z[:, :2]), pd.DataFrame(Z[:, :2])):
         np.testing.assert_array_equal(est.inverse_transform(prefix), expected)
     with pytest.raises(
-        ValueError, match="codes with 4 columns, as transform returns them, or the first of them, got 5"
+        ValueError, match="codes with 4 columns, as returned by transform, or the first of them, got 5"
     ):
         est.inverse_transform(np.zeros((2, 5)))
-    with pytest.raises(ValueError, match="codes with 4 columns, as transform returns them, got 2"):
+    with pytest.raises(ValueError, match="codes with 4 columns, as returned by transform, got 2"):
         ae().set_params(bottleneck=None).fit(table()).inverse_transform(Z[:, :2])
 
 
@@ -355,7 +355,7 @@ def test_shares_are_searched_over():
 
 def test_a_share_that_is_not_reached_keeps_all_components_and_warns():
     with pytest.warns(
-        UserWarning, match=r"n_components=0.999: \d components explain -?0.\d+ of the variance of the rows held"
+        UserWarning, match=r"n_components=0.999: \d components explain -?0.\d+ of the variance of the held"
     ):
         est = ae(module__linear_skip=False).set_params(n_components=0.999).fit(table())
     assert est.n_components_ == len(est.explained_variance_ratio_) > 1
@@ -366,12 +366,12 @@ def test_where_a_share_is_no_number_of_components(seeded):
         ae().set_params(n_components=0.9).partial_fit(table())
     with pytest.raises(ValueError, match=r"n_components=0\.9 needs a dense code, and that of module='conv' is spatial"):
         conv(module__dense=False).set_params(n_components=0.9).fit(images(6, 5))
-    with pytest.raises(ValueError, match=r"n_components=0\.9 needs a network that is built for the number"):
+    with pytest.raises(ValueError, match=r"n_components=0\.9 needs a network that can be built for any number"):
         ae(module=MLP((6,), 4)).set_params(n_components=0.9).fit(table())
-    with pytest.raises(TypeError, match=r"got 0\.9\. A share of the variance needs .*: bottleneck='nested'"):
+    with pytest.raises(TypeError, match=r"got 0\.9\. A fraction of the variance needs .*: bottleneck='nested'"):
         ae().set_params(n_components=0.9, bottleneck=None).fit(table())
     for value in (1.5, 1.0, 0.0, np.float32(2)):
-        with pytest.raises(ValueError, match=r"an int of at least 1, or a share of the variance in \(0, 1\), got"):
+        with pytest.raises(ValueError, match=r"an int of at least 1, or a fraction of the variance in \(0, 1\), got"):
             ae().set_params(n_components=value).fit(table())
 
 

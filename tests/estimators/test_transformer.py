@@ -522,7 +522,7 @@ def test_warm_start_continues_training(digits):
     assert ae.score(X) > cold.score(X)
     with pytest.raises(ValueError, match="need the same network: n_components was 4 and is 5"):
         ae.set_params(n_components=5).fit(X)
-    with pytest.raises(ValueError, match="warm_start needs rows of shape"):
+    with pytest.raises(ValueError, match="warm_start needs samples of shape"):
         ae.set_params(n_components=4).fit(X[:, :9])
 
 

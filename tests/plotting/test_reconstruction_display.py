@@ -198,7 +198,7 @@ def test_from_estimator_passes_arguments(autoencoder, few):
 @pytest.mark.parametrize(
     ("shape", "kwargs", "message"),
     [
-        ((3, 13), {}, "^X has flat rows of 13 values, which are not a square gray image: pass input_shape"),
+        ((3, 13), {}, "^X has flattened samples of 13 values, not square gray images: pass input_shape"),
         ((3, 64), {"input_shape": (8, 9)}, r"^input_shape=\(8, 9\) does not hold the 64 values that a row of X has"),
         ((3, 4, 6), {"input_shape": (6, 4)}, r"^input_shape=\(6, 4\) does not fit the rows of X, .* shape \(4, 6\)"),
         ((3, 100, 2), {}, r"^X has rows of shape \(100, 2\), .*sequences: pass input_shape=\(100, 2\)"),
@@ -240,7 +240,7 @@ def test_small_images_with_channels_are_not_sequences():
 
 def test_messages_name_the_array():
     X = ramp(3, 8, 8)
-    with pytest.raises(ValueError, match=r"^X_hat has flat rows of 60 values"):
+    with pytest.raises(ValueError, match=r"^X_hat has flattened samples of 60 values"):
         draw(X, ramp(3, 60))
     with pytest.raises(ValueError, match="that a row of X_target has"):
         draw(X, X, X_target=ramp(3, 60), input_shape=(8, 8))

@@ -162,5 +162,5 @@ def test_condition_is_passed_to_decoder():
     zeros, ones = (TraversalDisplay.from_estimator(vae, X, y=digit, n_steps=3).images for digit in (0, 1))
     centre = np.s_[..., 3:5, 3:5]
     assert zeros[centre].mean() + 4 < ones[centre].mean(), "a nought is hollow"
-    with pytest.raises(ValueError, match="it needs y"):
+    with pytest.raises(ValueError, match="pass y"):
         TraversalDisplay.from_estimator(vae, X)

@@ -158,7 +158,7 @@ def test_samples_have_the_distribution_given(trained):
 
 
 def test_few_effective_proposals_are_warned_of(trained_tightly):
-    with pytest.warns(UserWarning, match=r"Only .* of \d+ codes carry the weight of what is given"):
+    with pytest.warns(UserWarning, match=r"Only .* of \d+ The effective number of codes"):
         trained_tightly.sample(5, random_state=0, given={f"x{i}": 9.0 for i in range(8)})
 
 
@@ -179,17 +179,17 @@ def trained_tightly():
     [
         (
             {"smoker": "maybe"},
-            r"Column 'smoker': given 'maybe', which was not there in `fit`: there are \['no', 'yes'\]",
+            r"Column 'smoker': given 'maybe', which was not seen in `fit`: there are \['no', 'yes'\]",
         ),
         ({"smoker": ["yes", "maybe"]}, "Column 'smoker': given 'maybe'"),
         ({"smoker": 3}, "Column 'smoker': given 3, which"),
-        ({"region": "e"}, "Column 'region': given 'e', which was not there"),
+        ({"region": "e"}, "Column 'region': given 'e', which was not seen"),
         ({"age": 400}, "Column 'age': given 400, but there are whole numbers from 18 to 79"),
         ({"age": 40.5}, "Column 'age': given 40.5, but there are whole numbers"),
-        ({"day": "1999-01-01"}, "Column 'day': given 1999-01-01.*, but there are values from 2020-01-0"),
+        ({"day": "1999-01-01"}, "Column 'day': given 1999-01-01.*, but the values in `fit` are values from 2020-01-0"),
         ({"age": np.nan}, "Column 'age': given a missing value"),
-        ({"age": "old"}, "Column 'age': it holds strings such as 'old', and numbers in `fit`"),
-        ({"agee": 3}, "given names the column 'agee', which the table lacks. Did you mean 'age'"),
+        ({"age": "old"}, "Column 'age': it has strings such as 'old', but had numbers in `fit`"),
+        ({"agee": 3}, "given has the unknown column 'agee'. Did you mean 'age'"),
         ({"age": [30, 40], "cost": [200.0, 300.0, 400.0]}, r"given\['age'\] must have one value or 3"),
         ({"age": [30, 40, 50]}, "given has 3 values for n_samples=2 rows"),
         ({}, "given must be a dict"),
@@ -217,7 +217,7 @@ def test_errors_name_the_remedy_and_leave_the_model_alone(model):
         ({"estimator": StandardScaler()}, "estimator must be an autoencoder of skae"),
         ({"encoder": StandardScaler()}, "encoder must be a TableEncoder"),
         ({"loss": "gaussian"}, "loss must be one of 'mixed', None"),
-        ({"estimator": VAEGenerator(conditional=True)}, "must not be conditional: make y a column"),
+        ({"estimator": VAEGenerator(conditional=True)}, "must not be conditional: include y as a column"),
     ):
         with pytest.raises((ValueError, TypeError), match=message):
             clone(plain).set_params(**params).fit(df)
@@ -229,7 +229,7 @@ def test_errors_name_the_remedy_and_leave_the_model_alone(model):
     assert unmixed.sample(3, random_state=0).dtypes.equals(numbers.dtypes)
     with pytest.raises(ValueError, match="given needs loss='mixed'"):
         unmixed.sample(given={"age": 40})
-    with pytest.raises(AttributeError, match="sample needs a density over the codes"):
+    with pytest.raises(AttributeError, match="sample needs a density of the codes"):
         TableAutoencoder(AutoencoderTransformer(2, **TINY)).fit(numbers).sample()
 
 
