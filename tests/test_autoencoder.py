@@ -128,9 +128,9 @@ def test_a_callable_gets_the_arguments_that_its_signature_names():
 
     build(make, input_shape=[2, 2], network_params={"wider": 0})
     assert seen == {"input_shape": (2, 2), "n_outputs": 2, "n_components": 2, "wider": 0}
-    with pytest.raises(TypeError, match="module=make takes no parameter module__widr"):
+    with pytest.raises(TypeError, match="module=make has no parameter module__widr"):
         build(make, network_params={"widr": 0})
-    with pytest.raises(TypeError, match="a module that is built already takes no parameter module__wider"):
+    with pytest.raises(TypeError, match="a module that is built already has no parameter module__wider"):
         build(Halves(), network_params={"wider": 0})
 
 

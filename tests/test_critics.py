@@ -355,7 +355,7 @@ class Mine(Critic):
 def test_users_own_critic(images):
     assert len(ConvAutoencoder(3, critic=Mine(), **TINY).fit(images).critic_curve_) == 2
     for critic in (Critic, Critic()):
-        with pytest.raises(TypeError, match=r"critic=Critic has no network: take 'patch', 'dense'.*layers"):
+        with pytest.raises(TypeError, match=r"critic=Critic has no network: use 'patch', 'dense'.*layers"):
             ConvAutoencoder(3, critic=critic, **TINY).fit(images)
 
 
@@ -416,7 +416,7 @@ def test_partial_fit_is_not_there(images):
         ({"critic": "patches"}, "critic must be one of.*'patches'.*Did you mean 'patch'"),
         ({"critic": 3}, "critic must be a string, a Critic class"),
         ({"critic__lr": 1}, "critic__lr needs a critic"),
-        ({"critic": "patch", "critic__rate": 1}, "critic=Patch takes no parameter critic__rate"),
+        ({"critic": "patch", "critic__rate": 1}, "critic=Patch has no parameter critic__rate"),
         ({"critic": "patch", "critic__lr": 0}, "Patch: lr == 0"),
         ({"critic": "patch", "critic__max_epochs": "many"}, "Patch: max_epochs"),
         ({"critic": "dense", "missing": "mask"}, "critic=Dense does not support missing values"),
@@ -478,7 +478,7 @@ def test_checkpoint_resumes_from_the_end_of_the_first_phase(pair, images, tmp_pa
 
 
 def test_other_estimators_have_none(images):
-    with pytest.raises(TypeError, match="AutoencoderTransformer takes no parameter critic__lr"):
+    with pytest.raises(TypeError, match="AutoencoderTransformer has no parameter critic__lr"):
         AutoencoderTransformer(2, critic__lr=1).fit(images.reshape(len(images), -1))
     with pytest.raises(ValueError, match="Invalid parameter 'critic' for estimator AutoencoderTransformer"):
         AutoencoderTransformer(2).set_params(critic__lr=1)

@@ -663,7 +663,7 @@ def test_named_callbacks_are_set(blobs):
     assert found["x"].extra == 7
     assert found["stop"].patience == 2
     assert ae.n_iter_ == 3
-    with pytest.raises(TypeError, match=r"callbacks takes no parameter callbacks__y"):
+    with pytest.raises(TypeError, match=r"callbacks has no parameter callbacks__y"):
         clone(ae).set_params(callbacks__y__extra=1).fit(blobs)
     with pytest.raises(ValueError, match="extr"):
         clone(ae).set_params(callbacks__x__extr=1).fit(blobs)

@@ -56,14 +56,14 @@ PARAMS = [
     ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map 2 codes of shape \(2,\)"),
     ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map samples of shape \(4,\) to \(3,\)"),
     ({"module__hidden_layer_size": (8,)}, TypeError, "Did you mean module__hidden_layer_sizes"),
-    ({"module__n_components": 3}, TypeError, "takes no parameter module__n_components"),
+    ({"module__n_components": 3}, TypeError, "has no parameter module__n_components"),
     ({"module__activation": "rely"}, ValueError, "activation must be one of .*'silu'.*got 'rely'. Did you mean 'relu'"),
     ({"module__activation": 3}, ValueError, "activation must be one of .*'silu'.*got 3"),
     ({"module__normalization": "group"}, ValueError, "normalization must be one of None"),
     ({"module__dropout": 1.0}, ValueError, "dropout == 1.0"),
     ({"module__hidden_layer_sizes": (8, 0)}, ValueError, "hidden_layer_sizes == 0"),
     ({"bottleneck": "sparce"}, ValueError, "bottleneck must be one of.*got 'sparce'. Did you mean 'sparse'"),
-    ({"bottleneck__k": 3}, TypeError, "bottleneck=Identity takes no parameter bottleneck__k"),
+    ({"bottleneck__k": 3}, TypeError, "bottleneck=Identity has no parameter bottleneck__k"),
     ({"bottleneck": Sparse(-1)}, ValueError, "Sparse: weight == -1"),
     ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k .at most the width of the code. == 9, must be <= 3"),
     ({"bottleneck": GaussianNoise()}, TypeError, "bottleneck must be a string, a Bottleneck class or an object"),
@@ -71,7 +71,7 @@ PARAMS = [
     (
         {"loss": "huber", "loss__delt": 2},
         TypeError,
-        r"loss=Huber takes no parameter loss__delt\. Did you mean loss__delta\?",
+        r"loss=Huber has no parameter loss__delt\. Did you mean loss__delta\?",
     ),
     ({"loss": Huber, "loss__delta": 0}, ValueError, "Huber: delta == 0"),
     ({"loss": None}, TypeError, "loss must be"),
@@ -82,7 +82,7 @@ PARAMS = [
     (
         {"noise": "masking", "noise__scale": 1},
         TypeError,
-        r"takes no parameter noise__scale\. It takes: noise__fraction",
+        r"has no parameter noise__scale\. Valid parameters are: noise__fraction",
     ),
     ({"noise": BlockMasking(1.5)}, ValueError, "BlockMasking: size .a fraction of the side, or an integer .* == 1.5"),
     ({"noise": BlockMasking(5)}, ValueError, "BlockMasking: size=5 pixels exceeds the longest side .*, 4"),
@@ -93,7 +93,7 @@ PARAMS = [
     ({"l1_ratio": 1.5}, ValueError, "l1_ratio == 1.5"),
     ({"optimizer": "adamm"}, ValueError, "optimizer must be one of .*got 'adamm'. Did you mean 'adam'"),
     ({"optimizer": 3}, TypeError, "optimizer must be a string or a torch.optim class"),
-    ({"optimizer__momentum": 0.9}, TypeError, "optimizer=Adam takes no parameter optimizer__momentum"),
+    ({"optimizer__momentum": 0.9}, TypeError, "optimizer=Adam has no parameter optimizer__momentum"),
     ({"lr": 0}, ValueError, "lr == 0"),
     ({"lr": "fast"}, TypeError, "lr must be"),
     ({"max_epochs": -1}, ValueError, "max_epochs == -1"),
@@ -119,9 +119,9 @@ PARAMS = [
     ({"random_state": np.random.default_rng(0)}, ValueError, "random_state .* A Generator gives a seed"),
     ({"verbose": -1}, ValueError, "verbose"),
     ({"iterator_train__shuffled": True}, TypeError, "Did you mean iterator_train__shuffle"),
-    ({"callbacks__nobody__x": 1}, TypeError, "callbacks takes no parameter callbacks__nobody"),
-    ({"callbacks__finite_loss": None}, TypeError, "callbacks takes no parameter callbacks__finite_loss"),
-    ({"callbacks__keep_best__tol": 1}, TypeError, "callbacks takes no parameter callbacks__keep_best"),
+    ({"callbacks__nobody__x": 1}, TypeError, "callbacks has no parameter callbacks__nobody"),
+    ({"callbacks__finite_loss": None}, TypeError, "callbacks has no parameter callbacks__finite_loss"),
+    ({"callbacks__keep_best__tol": 1}, TypeError, "callbacks has no parameter callbacks__keep_best"),
     ({"iterator_train__batch_size": 0}, ValueError, "iterator_train__batch_size == 0"),
     ({"iterator_valid__batch_size": -1}, ValueError, "iterator_valid__batch_size == -1"),
     ({"module": "encoder_decoder"}, ValueError, r"module must be one of \['conv', 'gru', 'mlp', 'tcn'\]"),
@@ -255,7 +255,7 @@ def test_mistyped_parameter_raises_in_fit_and_survives_clone():
     for ae in (AutoencoderTransformer(max_epoch=3), AutoencoderTransformer(modul__x=3)):
         (name,) = ae._extra
         assert clone(ae).get_params()[name] == 3
-        refuses(ae, lambda ae=ae: ae.fit(good()), TypeError, f"AutoencoderTransformer takes no parameter {name}")
+        refuses(ae, lambda ae=ae: ae.fit(good()), TypeError, f"AutoencoderTransformer has no parameter {name}")
     with pytest.raises(ValueError, match="Invalid parameter 'max_epoch'"):
         AutoencoderTransformer().set_params(max_epoch=3)
     with pytest.raises(ValueError, match="Invalid parameter 'modul'"):

@@ -225,7 +225,7 @@ def test_numpy_integers_are_accepted(pictures):
         ((3, 8, 8), {"channel_axis": "first"}, "channel_axis must be 'auto', None or an integer, got 'first'"),
         ((3, 8, 8), {"channel_axis": False}, "channel_axis must be 'auto'"),
         ((8, 8), {"module__kernel_size": 4}, "kernel_size must be odd, got 4"),
-        ((8, 8), {"module__kernel": 3}, "takes no parameter module__kernel. Did you mean module__kernel_size"),
+        ((8, 8), {"module__kernel": 3}, "has no parameter module__kernel. Did you mean module__kernel_size"),
     ],
 )
 def test_ambiguous_layout_raises_and_leaves_estimator_unfitted(shape, params, match):

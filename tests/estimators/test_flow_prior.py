@@ -122,7 +122,7 @@ def test_parameters_of_auto_are_refused(table):
 
 
 def test_unknown_parameters_of_the_flow_are_refused(table):
-    with pytest.raises(TypeError, match="prior=NormalizingFlow takes no parameter prior__depth"):
+    with pytest.raises(TypeError, match="prior=NormalizingFlow has no parameter prior__depth"):
         VAEGenerator(2, prior="flow", prior__depth=3, **FAST).fit(table[0])
 
 

@@ -362,7 +362,7 @@ def test_a_share_that_is_not_reached_keeps_all_components_and_warns():
 
 
 def test_where_a_share_is_no_number_of_components(seeded):
-    with pytest.raises(ValueError, match=r"n_components=0\.9 is found by fit, and partial_fit goes on from there"):
+    with pytest.raises(ValueError, match=r"n_components=0\.9 is determined by fit, from which partial_fit can continue"):
         ae().set_params(n_components=0.9).partial_fit(table())
     with pytest.raises(ValueError, match=r"n_components=0\.9 needs a dense code, and that of module='conv' is spatial"):
         conv(module__dense=False).set_params(n_components=0.9).fit(images(6, 5))

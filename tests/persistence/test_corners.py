@@ -185,7 +185,7 @@ def test_newer_format_of_a_pickle_is_refused(ae, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("skae._training.state.FORMAT", _files.FORMAT + 1)
         data = pickle.dumps(ae.net_)
-    with pytest.raises(ValueError, match="needs a newer skae"):
+    with pytest.raises(ValueError, match="needs a newer version of skae"):
         pickle.loads(data)
 
 
