@@ -470,7 +470,7 @@ def test_the_objective_of_several_codes_is_finite_where_their_exponentials_are_n
     assert all(torch.isfinite(p.grad).all() for p in module.parameters())
 
 
-# ------------------------------------------------------------------ what the decoder is told
+# ------------------------------------------------------------------ conditions of the decoder
 
 
 class Told(Halves):

@@ -39,7 +39,7 @@ def random_net(n_levels, size=None, n_layers=2, width=8, kernel_size=3, seed=0, 
 
 
 def decoded(model, codes):
-    """What a decoder makes of the steps, if it is given the codes integer by integer; and their bits."""
+    """Decode the steps integer by integer, and count their bits."""
     found, flat = np.zeros_like(codes), codes.ravel()
     total = np.zeros(codes.size)
     for step in model.steps(found):

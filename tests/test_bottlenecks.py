@@ -68,10 +68,10 @@ def test_codes_are_draws_from_the_posterior(cls):
     h = torch.tensor([[1.0, -2.0, 0.0, math.log(4), math.log(0.01), 0.0]]).repeat(2000, 1)
     with Stream(0):
         z = prepared(cls()).train()(h).z
-    standardised = (z - posterior(h).loc) / posterior(h).scale
-    np.testing.assert_allclose(standardised.mean(0), 0, atol=5 / math.sqrt(2000))
-    np.testing.assert_allclose(standardised.std(0), 1, atol=5 / math.sqrt(4000))
-    assert np.abs(np.corrcoef(standardised.T) - np.eye(3)).max() < 5 / math.sqrt(2000)
+    standardized = (z - posterior(h).loc) / posterior(h).scale
+    np.testing.assert_allclose(standardized.mean(0), 0, atol=5 / math.sqrt(2000))
+    np.testing.assert_allclose(standardized.std(0), 1, atol=5 / math.sqrt(4000))
+    assert np.abs(np.corrcoef(standardized.T) - np.eye(3)).max() < 5 / math.sqrt(2000)
 
 
 @by_variational
@@ -360,7 +360,7 @@ def test_mmd_gradient_with_codes_that_coincide():
     same = torch.ones(4, 3, requires_grad=True)
     (gradient,) = torch.autograd.grad(part(same).penalty[0], same)
     assert torch.isfinite(gradient).all()
-    assert (gradient > 0).all(), "towards 0, where the others are"
+    assert (gradient > 0).all(), "toward 0, where the others are"
 
 
 # ------------------------------------------------------------------ squared norm

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("skae/*/README.md")])
 PEERS = ("keras", "pyod", "pythae")
 CLIENTS = ("optuna", "ray")  # whose snippets tests/clients runs
-GALLERY = ROOT / "docs/auto_examples"  # which the site's build makes of the examples
+GALLERY = ROOT / "docs/auto_examples"  # built from the examples
 
 
 def name_of(page):

@@ -69,7 +69,7 @@ def draw(seed, *shape):
 
 
 def prepared(cls, **params):
-    """A loss as it judges: while training the scale of a likelihood may be that of the batch, which joins its rows."""
+    """A loss in evaluation mode: in training the scale of a likelihood may depend on the batch."""
     loss = cls(**params)
     loss.setup(n_components=2)
     return loss.eval()

@@ -122,7 +122,7 @@ def test_usage_and_perplexity_are_those_of_the_epoch():
     assert found["usage"] == pytest.approx(4 / 6)
     assert found["perplexity"] == pytest.approx(2.0)
     part.eval()(torch.zeros(3, 2))
-    assert part.metrics() == {"usage": 0.0, "perplexity": 1.0}, "counts start anew, and validation does not count"
+    assert part.metrics() == {"usage": 0.0, "perplexity": 1.0}, "counts are reset, and validation does not count"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Layouts: samples go into the shape that the network takes and come back unchanged."""
+"""Layouts: samples are converted to the layout of the network and back without changes."""
 
 from types import SimpleNamespace
 

@@ -68,7 +68,7 @@ class Halves(nn.Module):
 
 
 class Observed(Halves):
-    """A user's own network that is told which values there are, and cannot do without."""
+    """A user's network that requires the mask of observed values."""
 
     reads_padding = True
 
@@ -496,7 +496,7 @@ def test_mask_option_without_missing_values_equal_bits(shape):
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-# ------------------------------------------------------------------ networks that are told
+# ------------------------------------------------------------------ networks with a mask
 
 
 @pytest.mark.parametrize("network", [OptionallyObserved, Observed])

@@ -1,4 +1,4 @@
-"""Rounded codes: integers, their price, and what training makes of them."""
+"""Rounded codes: integers, their rate, and training."""
 
 import math
 

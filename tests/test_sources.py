@@ -26,7 +26,7 @@ TORCH_DTYPES = ["u1", "i2", "i8", "f2", "f4", "f8", "c8"]
 
 
 class Items(Dataset):
-    """A Dataset of what `item` makes of each row, which counts what it is asked for."""
+    """A Dataset of `item` of each row, which counts the items read."""
 
     def __init__(self, X, item=lambda row: row):
         self.X, self.item, self.asked = X, item, []

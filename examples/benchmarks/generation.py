@@ -101,7 +101,7 @@ def likelihood(args):
         elbo = vae.score(B)
         bound = vae.score(B, n_importance_samples=500)
         rows.append([name, vae.n_iter_, f"{seconds:.0f}", f"{elbo:.2f}", f"{bound:.2f}", vae.active_units_])
-    print("### MNIST, each pixel drawn once as 0 or 1 with its grey value as the probability; 40 components\n")
+    print("### MNIST, each pixel drawn once as 0 or 1 with its gray value as the probability; 40 components\n")
     table(["parameters", "epochs", "seconds to fit", "ELBO", "bound of 500 samples", "active units"], rows)
 
 
@@ -229,7 +229,7 @@ def beta(_):
     table(["beta", "KL, nats", "squared error", "ELBO", "active units"], rows)
 
 
-def synthesise(name, X, y, seed):
+def synthesize(name, X, y, seed):
     """Rows that a model has made of a table, and their classes."""
     if name == "GaussianMixture":
         parts = []
@@ -277,7 +277,7 @@ def tables(_):
             for maker in results:
                 if maker == "TVAE" and table_name == "digits":
                     continue  # 64 columns of counts: it takes half an hour
-                made, labels = (A, y_a) if maker == "real" else synthesise(maker, A, y_a, seed)
+                made, labels = (A, y_a) if maker == "real" else synthesize(maker, A, y_a, seed)
                 results[maker].append([c.fit(made, labels).score(B, y_b) for c in classifiers.values()])
         real = np.mean(results["real"], axis=0)
         for maker, found in results.items():
@@ -286,7 +286,7 @@ def tables(_):
                 share = [f"{value:.3f} ({value / best:.3f})" for value, best in zip(mean, real, strict=True)]
                 rows.append([table_name, maker, *share])
     print(
-        "### tables, standardised: accuracy on real rows, and its share of that of a training on real rows; 5 splits\n"
+        "### tables, standardized: accuracy on real rows, and its share of that of a training on real rows; 5 splits\n"
     )
     table(["table", "trained on", *classifiers], rows)
 

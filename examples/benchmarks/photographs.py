@@ -4,9 +4,9 @@
     python examples/benchmarks/photographs.py --data FILE --only denoise levels  # parts of it
     python examples/benchmarks/photographs.py --only one_photograph memory       # these need no file
 
-Networks are trained on X, in 0..255, and judged on seven photographs of scikit-image and scikit-learn, in gray and at
-most 512 pixels wide. The classical filters have the parameters that suit these photographs best. ``--batches`` is how
-long each network is trained. Seconds are those of a clock, CPU seconds those of all cores. Needs scikit-image and
+Networks are trained on X, in 0..255, and evaluated on seven photographs of scikit-image and scikit-learn, in gray and
+at most 512 pixels wide. The classical filters have the parameters that suit these photographs best. ``--batches`` is
+how long each network is trained. Seconds are those of a clock, CPU seconds those of all cores. Needs scikit-image and
 PyWavelets; ``--picture FILE`` draws some of the images, with matplotlib.
 """
 

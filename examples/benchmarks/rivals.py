@@ -32,7 +32,7 @@ LR = 1e-3
 class Task(NamedTuple):
     """What is to be trained."""
 
-    X: np.ndarray  #: rows (n, n_features) or images (n, height, width), float32, standardised
+    X: np.ndarray  #: rows (n, n_features) or images (n, height, width), float32, standardized
     widths: tuple[int, ...]  #: of the dense layers, from the data to the code; of a convolutional network the code's
     batch: int
     epochs: int
@@ -78,7 +78,7 @@ def convolutional(n_components):
 
 
 def skae_params(task, seed):
-    """What both of the estimators are told; 'early' sets more."""
+    """Parameters of both estimators; 'early' sets more."""
     return {
         "lr": LR,
         "lr_schedule": None,
@@ -219,7 +219,7 @@ def mlp_regressor(task, seed):
 def pyod_detector(task, seed):
     """PyOD's detector of outliers.
 
-    It has ReLU after the code too, initialises otherwise, leaves out the last batch of an epoch if that is not full,
+    It has ReLU after the code too, initializes otherwise, leaves out the last batch of an epoch if that is not full,
     and its fit ends with the scores of all rows and their quantiles.
     """
     from pyod.models.auto_encoder import AutoEncoder

@@ -1,4 +1,4 @@
-"""Headers come back, and streams are checked in an order that names the true reason."""
+"""Headers are restored, and the checks of streams report the true reason."""
 
 import zlib
 

@@ -325,7 +325,7 @@ def test_lists_of_tensors_are_samples():
 
 
 def test_overflow_in_network_raises():
-    """float32 holds them, and not what the network makes of them."""
+    """Values within the range of float32, for which the output of the network is not."""
     ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
     X, Z = np.full((3, 4), 3e38), np.full((3, 2), 3e38)
     for call in (lambda: ae.transform(X), lambda: ae.reconstruct(X), lambda: ae.score(X)):

@@ -55,7 +55,7 @@ models = pytest.mark.parametrize("name", MODELS)
 
 
 def results(model, X, other):
-    """What every method makes of X, by name."""
+    """Results of all methods for X, by name."""
     found = {name: getattr(model, name)(X) for name in ("transform", "reconstruct", "score", "score_samples")}
     found["target"] = model.score(X, X_target=X)
     found["inverse"] = model.inverse_transform(found["transform"])

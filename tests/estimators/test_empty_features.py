@@ -209,7 +209,7 @@ def test_warning_as_error_leaves_estimator_unchanged(frame, unchanged):
 def test_continued_training_ignores_empty_features(frame, way):
     ae = fitted(AutoencoderTransformer(2, warm_start=True, **FIT), frame)
     go_on = ae.fit if way == "warm_start" else ae.partial_fit
-    go_on(frame)  # in silence: it is known by now
+    go_on(frame)  # without a second warning
     with pytest.warns(UserWarning, match=r"X has observed values for the features \['c'\], which had none in the first fit"):
         go_on(has_values(frame))
     assert (ae.reconstruct(has_values(frame))[:, 2] == 0).all()

@@ -119,9 +119,9 @@ def test_initialization_is_pca_of_mean_imputed(holed):
     ae = small(max_epochs=0).fit(holed)
     filled = SimpleImputer().fit_transform(holed)
     np.testing.assert_allclose(ae.transform(holed), ae.transform(filled), atol=1e-5)
-    centred = filled - filled.mean(0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    expected = centred @ axes[:2].T @ axes[:2] + filled.mean(0)
+    centered = filled - filled.mean(0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
+    expected = centered @ axes[:2].T @ axes[:2] + filled.mean(0)
     np.testing.assert_allclose(ae.reconstruct(holed), expected, atol=1e-4)
 
 

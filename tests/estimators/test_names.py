@@ -350,7 +350,7 @@ def test_unknown_arguments_of_fit_raise(cls, name, match):
     with pytest.raises(TypeError, match=f"^{cls.__name__}.partial_fit has no parameter validation_data"):
         est.partial_fit(X, validation_data=X)
     with pytest.raises(
-        TypeError, match=rf"^{cls.__name__}.fit takes X and y by position, got 3: give .*X_val.* by name"
+        TypeError, match=rf"^{cls.__name__}.fit takes X and y by position, got 3: pass .*X_val.* by name"
     ):
         est.fit(X, None, X)
 

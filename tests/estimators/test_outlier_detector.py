@@ -1,4 +1,4 @@
-"""OutlierDetector: outliers by what models say of rows that they were not trained on."""
+"""OutlierDetector: outliers by held-out scores."""
 
 import numpy as np
 import pandas as pd

@@ -418,7 +418,7 @@ def test_validation_uses_y_val(groups):
     vae = small(early_stopping=True, max_epochs=20).fit(X, y, X_val=X[::2], y_val=y[::2])
     assert len(vae.validation_loss_curve_) == 21
     swapped = small(early_stopping=True, max_epochs=20).fit(X, y, X_val=X[::2], y_val=2 - y[::2])
-    assert swapped.validation_loss_curve_[-1] > vae.validation_loss_curve_[-1] + 1e-3, "y_val is told"
+    assert swapped.validation_loss_curve_[-1] > vae.validation_loss_curve_[-1] + 1e-3, "y_val is used"
 
 
 def test_partial_fit_with_y(groups):

@@ -25,7 +25,7 @@ def test_this_version_has_its_files():
     assert {path.stem for path in folder.glob("*.pkl")} == {*PICKLED, "pipeline"}
 
 
-# Whoever has another scikit-learn than the one that made an archive is told so by it.
+# scikit-learn warns if an archive was written with another version of it.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
 @pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.relative_to(FILES)))
 def test_files_of_all_versions_give_what_they_gave(path):

@@ -106,7 +106,7 @@ def test_trusted_types_are_public_and_can_be_imported():
     assert private(TRUSTED_TYPES) == set()
 
 
-@pytest.mark.parametrize("name", ["vae prior mixture", "conv", "gru", "told str", "reconstructor"])
+@pytest.mark.parametrize("name", ["vae prior mixture", "conv", "gru", "conditional str", "reconstructor"])
 def test_skops_reads_what_it_wrote_with_trusted_types(name, tmp_path):
     case, est = CASES[name], fitted(name)
     data = sio.dumps(make_pipeline(StandardScaler().fit(np.ones((2, 1))), est))

@@ -358,7 +358,7 @@ PROCESS = """
 def in_process(tmp_path_factory):
     """What a fresh process finds in files, and what was expected."""
     folder, wanted = tmp_path_factory.mktemp("process"), {}
-    for i, name in enumerate(["ae", "vae prior mixture", "conv", "gru", "told str", "pair layers"]):
+    for i, name in enumerate(["ae", "vae prior mixture", "conv", "gru", "conditional str", "pair layers"]):
         est, X = fitted(name), CASES[name].X()
         skae.save(est, folder / f"{i}.skae")
         (folder / f"{i}.pkl").write_bytes(pickle.dumps(est))
@@ -388,7 +388,7 @@ def test_classes_of_a_script_are_trusted_by_their_class(in_process):
 
 
 def test_save_and_load_use_no_pickle(tmp_path, monkeypatch):
-    names = ["ae", "vae prior mixture", "conv", "gru", "told str", "reconstructor", "vae prior KernelDensity"]
+    names = ["ae", "vae prior mixture", "conv", "gru", "conditional str", "reconstructor", "vae prior KernelDensity"]
     kept = [fitted(name) for name in names]
 
     def save_and_load():
@@ -438,7 +438,7 @@ def n_bytes(est, *, optimizer):
     return sum(A.nbytes for A in arrays)
 
 
-@pytest.mark.parametrize("name", ["ae", "vae", "vae prior mixture", "conv", "gru", "tcn", "told str"])
+@pytest.mark.parametrize("name", ["ae", "vae", "vae prior mixture", "conv", "gru", "tcn", "conditional str"])
 def test_files_are_hardly_larger_than_their_arrays(name, tmp_path):
     est, path = fitted(name), tmp_path / "kept"
     assert len(pickle.dumps(est)) < 1.3 * n_bytes(est, optimizer=False) + 10_000

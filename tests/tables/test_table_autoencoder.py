@@ -1,4 +1,4 @@
-"""An autoencoder around a table: what comes back are DataFrames, imputed, and drawn, given columns too."""
+"""TableAutoencoder: reconstruction, imputation, and samples conditioned on columns."""
 
 import warnings
 

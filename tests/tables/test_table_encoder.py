@@ -1,4 +1,4 @@
-"""Tables come back as they were: columns, dtypes, categories, whole numbers, bounds, and what is missing."""
+"""TableEncoder restores tables: columns, dtypes, categories, integers, bounds and missing values."""
 
 import datetime as dt
 
