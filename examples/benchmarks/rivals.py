@@ -118,7 +118,7 @@ def skae_conv_bf16(task, seed):
 
 
 def fitted_network(network, shape, device):
-    """What a loop of one's own leaves."""
+    """The network after a training loop written by hand."""
 
     def reconstruct(X):
         with torch.inference_mode():

@@ -189,7 +189,7 @@ def test_newer_format_of_a_pickle_is_refused(ae, monkeypatch):
         pickle.loads(data)
 
 
-# ---------------------------------------------------------------- networks of one's own
+# ---------------------------------------------------------------- custom networks
 
 
 class Buffered(nn.Module):
