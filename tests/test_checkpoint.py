@@ -207,7 +207,7 @@ def test_crops_of_images(tmp_path, kept, random_state):
 
 
 @pytest.mark.parametrize("what", ["a pixel", "order", "target", "weight", "y"])
-def test_checkpoint_of_other_images_is_refused(tmp_path, what):
+def test_checkpoint_of_other_images_raises(tmp_path, what):
     X, other = photographs(40), photographs(40)
     given = {name: {"X_target": photographs(40), "sample_weight": np.ones(40), "y": np.arange(40) % 2} for name in "ab"}
     if what == "a pixel":
@@ -318,7 +318,7 @@ def test_warm_start(data, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["n_components", "seed", "X", "a row", "sample_weight", "class", "X_val"])
-def test_file_of_another_fit_is_refused_and_stays(data, tmp_path, what):
+def test_checkpoint_of_another_fit_raises_and_is_kept(data, tmp_path, what):
     X = data[0]
     estimator = SETTINGS["plain"]
     path = tmp_path / "fit.skae"
@@ -429,7 +429,7 @@ def test_symbolic_link_stays_one(data, tmp_path):
     assert link.is_symlink()
 
 
-def test_fit_deletes_what_a_kill_left(data, tmp_path):
+def test_fit_deletes_temporary_file_of_killed_fit(data, tmp_path):
     path = tmp_path / "fit.skae"
     broken_off(SETTINGS["plain"], path, data[0], epoch=2)
     (tmp_path / "fit.skae.tmp").write_bytes(b"half of")
@@ -446,7 +446,7 @@ def test_networks_with_other_weights_are_another_fit(data, tmp_path):
     clone(estimator).set_params(checkpoint=path).fit(data[0])
 
 
-def test_order_in_memory_is_no_other_data(data, tmp_path):
+def test_checkpoint_ignores_memory_order(data, tmp_path):
     path = tmp_path / "fit.skae"
     broken_off(SETTINGS["plain"], path, data[0], epoch=2)
     clone(SETTINGS["plain"]).set_params(checkpoint=path).fit(np.asfortranarray(data[0]))

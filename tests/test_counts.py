@@ -196,7 +196,7 @@ def test_missing_counts_are_filled_in():
         (0.5, "needs integers in X, got other values in column 2"),
     ],
 )
-def test_targets_that_are_no_counts_are_refused(cls, value, match):
+def test_targets_other_than_counts_raise(cls, value, match):
     X = table().astype(float)
     X[3, 2] = value
     with pytest.raises(ValueError, match=f"loss={cls.__name__} {match}"):

@@ -98,7 +98,7 @@ def test_errors_come_at_the_call(ae, X):
         ae.reconstruct(D, keep_observed=True)
 
 
-def test_an_unknown_number_of_rows_is_too_large(ae, X):
+def test_unknown_number_of_rows_is_too_large(ae, X):
     D = da.from_array(X[:80], chunks=40)
     D = da.concatenate([D, D[:5] - 100])  # of which no row is left
     lazy = ae.transform(D[D[:, 0] >= 0])
@@ -148,20 +148,20 @@ def test_configuration_goes_along(X):
     same(lazy, wanted)
 
 
-def test_a_lazy_result_is_that_of_the_estimator_as_it_was(X):
+def test_lazy_result_is_independent_of_later_changes(X):
     ae = AutoencoderTransformer(3, **SMALL).fit(X)
     lazy, wanted = ae.transform(da.from_array(X, chunks=30)), ae.transform(X)
     ae.set_params(n_components=5).fit(-X)
     same(lazy, wanted)
 
 
-def test_the_estimator_is_in_the_graph_once(ae, X):
+def test_estimator_is_in_the_graph_once(ae, X):
     (optimized,) = dask.optimize(ae.transform(da.from_array(X, chunks=(10, 64))))
     sizes = [len(pickle.dumps(task)) for task in dict(optimized.__dask_graph__()).values()]
     assert sum(size > len(pickle.dumps(ae)) / 2 for size in sizes) == 1
 
 
-def test_what_a_row_is_shaped_like(X):
+def test_example_of_row(X):
     images = X.reshape(N, 8, 8)
     conv = ConvAutoencoder(2, max_epochs=1, random_state=0, module__channels=(2,), module__hidden_layer_sizes=(4,))
     conv.fit(images)

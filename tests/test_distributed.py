@@ -366,7 +366,11 @@ REFUSED = [
         "Inst",
     ),
     (plain, {"optimizer": "lbfgs"}, "optimizer=LBFGS"),
-    (plain, {"batch_size": 1}, "at least one sample in each batch for each of the 2 ranks, but the smallest batch has 1"),
+    (
+        plain,
+        {"batch_size": 1},
+        "at least one sample in each batch for each of the 2 ranks, but the smallest batch has 1",
+    ),
 ]
 
 
@@ -380,13 +384,13 @@ def test_refused_by_name(two_ranks, est, params, words):
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-def test_what_has_no_shape_is_refused_as_elsewhere(two_ranks):
+def test_objects_without_shape_raise(two_ranks):
     nested = torch.nested.nested_tensor([torch.ones(4), torch.ones(3)])
     with pytest.raises(TypeError, match="Tensors must be dense"):
         clone(plain).fit(nested)
 
 
-def test_what_is_no_yes_or_no():
+def test_distributed_must_be_bool():
     with pytest.raises(ValueError, match="distributed"):
         AutoencoderTransformer(3, distributed="gloo").fit(digits()[0])
 

@@ -495,6 +495,6 @@ def test_lists_of_images_of_different_sizes_are_compared_one_by_one(dtype):
 
 @pytest.mark.parametrize("metric", [peak_signal_noise_ratio, structural_similarity])
 @pytest.mark.parametrize("nothing", [[], ()])
-def test_an_empty_list_of_images_is_refused(metric, nothing):
+def test_empty_list_of_images_raises(metric, nothing):
     with pytest.raises(ValueError, match=r"X must have the shape .* not empty"):
         metric(nothing, np.zeros((1, 9, 9)))

@@ -458,7 +458,7 @@ class Interrupted(Small):
         return super().encode(x)
 
 
-def test_ctrl_c_leaves_fit_at_once_and_the_estimator_as_it_was(blobs, interruptible):
+def test_ctrl_c_leaves_fit_at_once_and_the_estimator_unchanged(blobs, interruptible):
     ae = small(module=Interrupted)
     before = dict(vars(ae))
     for method in (ae.fit, ae.fit_transform, ae.partial_fit):
@@ -682,7 +682,7 @@ def test_none_removes_a_named_callback(blobs):
 
 
 @pytest.mark.parametrize("wrong", [3, "early_stopping", object()])
-def test_wrong_callbacks_are_refused(blobs, wrong):
+def test_wrong_callbacks_raise(blobs, wrong):
     with pytest.raises(TypeError, match="callbacks"):
         small(callbacks=[wrong]).fit(blobs)
 

@@ -90,7 +90,9 @@ def test_pages_use_terms():
 
 def test_code_in_pages_is_skipped(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("Text with `judge`\nand [a link](judge.md).\n\n```python\njudge = 1\n```\n\nA second text,\nwhich judges.\n")
+    page.write_text(
+        "Text with `judge`\nand [a link](judge.md).\n\n```python\njudge = 1\n```\n\nA second text,\nwhich judges.\n"
+    )
     assert [(line, " ".join(text.split())) for line, text in texts_of_page(page)] == [
         (1, "Text with and [a link]."),
         (8, "A second text, which judges."),

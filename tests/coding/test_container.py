@@ -27,7 +27,7 @@ def headers(draw):
 
 
 @given(header=headers(), body=st.binary(min_size=6))
-def test_headers_come_back(header, body):
+def test_headers_are_restored(header, body):
     packed = header.pack()
     assert unpack(pack(packed, body), DIGEST) == (header, packed, body)
 
@@ -81,12 +81,12 @@ def with_byte(k, value, data=STREAM):
         (sealed(STREAM[:13] + b"\x80\x00" + STREAM[14:]), "its header is invalid"),
     ],
 )
-def test_the_reason_is_named(data, message):
+def test_errors_name_reason(data, message):
     with pytest.raises(ValueError, match=message):
         unpack(data, DIGEST)
 
 
-def test_the_first_reason_is_named():
+def test_errors_name_first_reason():
     """Of a stream with every fault: what comes first is what the user can do something about."""
     bad = bytearray(STREAM)
     bad[0], bad[4], bad[5], bad[16] = 0, 9, 99, 0

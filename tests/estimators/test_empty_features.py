@@ -210,7 +210,9 @@ def test_continued_training_ignores_empty_features(frame, way):
     ae = fitted(AutoencoderTransformer(2, warm_start=True, **FIT), frame)
     go_on = ae.fit if way == "warm_start" else ae.partial_fit
     go_on(frame)  # without a second warning
-    with pytest.warns(UserWarning, match=r"X has observed values for the features \['c'\], which had none in the first fit"):
+    with pytest.warns(
+        UserWarning, match=r"X has observed values for the features \['c'\], which had none in the first fit"
+    ):
         go_on(has_values(frame))
     assert (ae.reconstruct(has_values(frame))[:, 2] == 0).all()
     ae.set_params(warm_start=False).fit(has_values(frame, 350.0))

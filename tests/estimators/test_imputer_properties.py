@@ -206,7 +206,9 @@ DROPPING = [SimpleImputer(), KNNImputer(), make_pipeline(SimpleImputer()), Drops
 def test_filling_that_drops_features_raises(frame, filling, unchanged):
     rec = Reconstructor(PCA(2), filling=filling, keep_observed=True)
     X = frame.assign(c=np.nan)
-    match = r"\(60, 6\), got \(60, 5\)\. X had no observed values for the features \['c'\]\. .* keep_empty_features=True"
+    match = (
+        r"\(60, 6\), got \(60, 5\)\. X had no observed values for the features \['c'\]\. .* keep_empty_features=True"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SimpleImputer's own, of what it skips
         unchanged(rec, lambda: rec.fit(X), ValueError, match)

@@ -190,7 +190,9 @@ def test_nested_parameters_of_prior(tmp_path):
         assert small(prior=name).fit(X).sample(3).shape == (3, 4)
         with pytest.raises(ValueError, match=f"prior__n_components .* prior='{name}' has none: pass a class"):
             small(prior=name, prior__n_components=3).fit(X)
-    with pytest.raises(TypeError, match=r"prior=GaussianMixture has no parameter prior__n\. Valid parameters are: prior__cov"):
+    with pytest.raises(
+        TypeError, match=r"prior=GaussianMixture has no parameter prior__n\. Valid parameters are: prior__cov"
+    ):
         small(prior=GaussianMixture, prior__n=3).fit(X)
     given_prior = GaussianMixture(2)
     assert len(small(prior=given_prior, prior__n_components=3).fit(X).prior_.means_) == 3
@@ -229,7 +231,9 @@ def test_doubly_nested_parameters():
 
 
 def test_nested_parameters_of_absent_part_raise():
-    with pytest.raises(ValueError, match="noise__scale needs a noise with this parameter, got noise=None: set noise, too"):
+    with pytest.raises(
+        ValueError, match="noise__scale needs a noise with this parameter, got noise=None: set noise, too"
+    ):
         small(noise__scale=0.3).fit(X)
     ae = small()
     for name in ("noise__scale", "prior__n_components"):
@@ -308,9 +312,7 @@ def test_existing_attributes_have_no_hint():
 def test_conditional_attributes_name_their_condition():
     ae = small().fit(X)
     assert not hasattr(ae, "sample")
-    with pytest.raises(
-        AttributeError, match=r"no attribute 'sample'\. sample needs a density of the codes: set prior"
-    ):
+    with pytest.raises(AttributeError, match=r"no attribute 'sample'\. sample needs a density of the codes: set prior"):
         _ = ae.sample
     assert hasattr(ae.set_params(prior=GaussianMixture()), "sample")
     vae = small(VAEGenerator, bottleneck="identity", prior=None).fit(X)
@@ -342,9 +344,7 @@ def test_explained_variance_hint_matches_pca():
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_unknown_arguments_of_fit_raise(cls, name, match):
     est = small(cls)
-    with pytest.raises(
-        TypeError, match=f"^{cls.__name__}.fit has no parameter {name}. .*{match.format(cls.__name__)}"
-    ):
+    with pytest.raises(TypeError, match=f"^{cls.__name__}.fit has no parameter {name}. .*{match.format(cls.__name__)}"):
         est.fit(X, **{name: X})
     assert vars(est) == vars(small(cls))
     with pytest.raises(TypeError, match=f"^{cls.__name__}.partial_fit has no parameter validation_data"):
@@ -360,9 +360,7 @@ def test_unknown_arguments_of_fit_raise(cls, name, match):
 
 @pytest.mark.parametrize("bottleneck", ["gaussian", "vae", bottlenecks.Gaussian, bottlenecks.TotalCorrelation()])
 def test_gaussian_bottleneck_outside_vae_generator_warns(bottleneck):
-    with pytest.warns(
-        UserWarning, match="AutoencoderTransformer has no likelihoods and no sampling: use VAEGenerator"
-    ):
+    with pytest.warns(UserWarning, match="AutoencoderTransformer has no likelihoods and no sampling: use VAEGenerator"):
         codes(small(bottleneck=bottleneck))
     codes(small(VAEGenerator, bottleneck=bottleneck, prior=None))  # warns of nothing
 

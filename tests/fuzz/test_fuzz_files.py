@@ -34,7 +34,9 @@ def run(folder, jobs):
     report = {group: [] for group in jobs}
     path = os.pathsep.join([str(Path(skae.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    while left := {group: stop for group, stop in jobs.items() if len(report[group]) < int(str(stop).partition(":")[0])}:
+    while left := {
+        group: stop for group, stop in jobs.items() if len(report[group]) < int(str(stop).partition(":")[0])
+    }:
         specs = [f"{group}:{len(report[group])}:{stop}" for group, stop in left.items()]
         command = [sys.executable, hostile_files.__file__, str(folder), str(HANGS), *specs]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -60,7 +62,7 @@ def wrong_in(report):
 
 @pytest.mark.parametrize("group", JOBS)
 @pytest.mark.slow
-def test_mutation_is_refused_or_harmless(outcomes, group):
+def test_mutation_raises_or_harmless(outcomes, group):
     report, n = outcomes[group], JOBS[group]
     assert len(report) == n
     found = Counter(row.get("outcome") for row in report)
@@ -96,19 +98,19 @@ def in_time():
     stopped.cancel()
 
 
-def test_pipe_is_refused(tmp_path, in_time):
+def test_pipe_raises(tmp_path, in_time):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="not a regular file"):
         skae.load(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/full"])
-def test_device_is_refused(device, in_time):
+def test_device_raises(device, in_time):
     with pytest.raises(ValueError, match="not a regular file"):
         skae.load(device)
 
 
-def test_folder_is_refused(tmp_path):
+def test_folder_raises(tmp_path):
     with pytest.raises(ValueError, match="is a directory"):
         skae.load(tmp_path)
 
@@ -121,7 +123,7 @@ def test_missing_file_is_an_os_error(tmp_path):
             skae.load(tmp_path / name)
 
 
-def test_path_with_a_nul_is_refused(tmp_path):
+def test_path_with_a_nul_raises(tmp_path):
     with pytest.raises(ValueError, match="null"):
         skae.load(f"{tmp_path}/a\0b")
 

@@ -432,7 +432,7 @@ def test_images_of_any_size_are_mapped_as_by_a_network_of_their_size(size, built
 
 @given(params=convolutional(2, 1), across=st.integers(1, 5), transposed=st.booleans())
 @settings(max_examples=40)
-def test_nothing_beyond_the_halo_matters_and_the_halo_is_not_far_too_large(params, across, transposed):
+def test_halo_bounds_receptive_field_tightly(params, across, transposed):
     network = Conv((1, 8, 8), 2, **params | {"activation": "silu"})  # which never hides a change
     if params["normalization"] == "group":
         assert network.halo is None

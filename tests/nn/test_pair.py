@@ -124,7 +124,9 @@ def test_mismatched_shapes_raise_in_fit(blobs):
     ae = AutoencoderTransformer(
         2, module=EncoderDecoder, module__encoder=nn.Linear(6, 3), module__decoder=nn.Linear(2, 6), max_epochs=1
     )
-    with pytest.raises(ValueError, match=r"EncoderDecoder.encode must map samples of shape \(6,\) to \(2,\).*got \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"EncoderDecoder.encode must map samples of shape \(6,\) to \(2,\).*got \(3,\)"
+    ):
         ae.fit(blobs)
 
 

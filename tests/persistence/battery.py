@@ -489,7 +489,11 @@ add(
     late(vae, conditional="classes", prior="mixture", bottleneck="total_correlation"),
     y=Y["str"],
 )
-add("conditional targets mmd", late(vae, conditional="targets", prior=GaussianMixture(2), bottleneck="mmd"), y=Y["targets"])
+add(
+    "conditional targets mmd",
+    late(vae, conditional="targets", prior=GaussianMixture(2), bottleneck="mmd"),
+    y=Y["targets"],
+)
 add("conditional targets weighted", late(vae, conditional=True), y=Y["target"], sample_weight=np.arange(N) % 3 + 0.0)
 add("conditional series", late(vae, conditional=True), frame, pd.Series(Y["object"]))
 

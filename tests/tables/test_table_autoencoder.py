@@ -71,7 +71,7 @@ def assert_possible(rows, df):
     assert set(rows.region.dropna()) <= set("abcd")
 
 
-def test_results_are_tables_like_that_of_fit(model):
+def test_results_are_tables_of_the_library_of_fit(model):
     df = table()
     Z = model.transform(df)
     assert Z.shape == (N, 3)
@@ -84,7 +84,7 @@ def test_results_are_tables_like_that_of_fit(model):
     model.set_output(transform="default")
 
 
-def test_missing_entries_are_filled_in_and_others_kept(model):
+def test_only_missing_entries_are_imputed(model):
     df = with_holes(table())
     filled = model.reconstruct(df, keep_observed=True)
     assert filled.notna().all().all()
@@ -98,12 +98,12 @@ def test_missing_entries_are_filled_in_and_others_kept(model):
     assert filled.region.notna().all()
 
 
-def test_an_array_of_one_value_is_given_to_all_rows(model):
+def test_array_of_one_value_is_given_to_all_rows(model):
     assert model.sample(2, random_state=0, given={"age": np.array(30)}).age.tolist() == [30, 30]
 
 
 @pytest.mark.parametrize("unit", ["s", "ns"])
-def test_dates_are_filled_in_in_their_own_unit(model, unit):
+def test_dates_are_imputed_in_their_unit(model, unit):
     df = with_holes(table())
     df["day"] = df.day.where(np.arange(len(df)) % 3 > 0)
     filled = model.reconstruct(df.assign(day=df.day.astype(f"datetime64[{unit}]")), keep_observed=True)
@@ -196,7 +196,7 @@ def trained_tightly():
         ("smoker", "given must be a dict"),
     ],
 )
-def test_impossible_conditions_are_refused(model, given, message):
+def test_impossible_conditions_raise(model, given, message):
     with pytest.raises((ValueError, TypeError), match=message):
         model.sample(2, given=given)
 
@@ -265,7 +265,7 @@ def test_rare_categories_are_drawn():
     assert set(model.sample(20, random_state=0, given={"word": "d"}).word) == {"d"}
 
 
-def test_nothing_is_warned_of_in_an_ordinary_fit():
+def test_ordinary_fit_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         TableAutoencoder(VAEGenerator(2, **MASK, **TINY)).fit(

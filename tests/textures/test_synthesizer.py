@@ -81,7 +81,7 @@ def test_statistics_are_those_of_the_exemplar(fitted):
     assert 0.85 < X.std() / exemplar.std() < 1.15
 
 
-def test_detail_is_what_the_code_loses(fitted):
+def test_detail_is_reconstruction_residual(fitted):
     smooth = copy.copy(fitted).set_params(detail=False)
     with_detail, without = (est.sample(random_state=0, size=64).astype(float) for est in (fitted, smooth))
     _, sources = fitted.sample(random_state=0, size=64, return_sources=True)
@@ -92,7 +92,7 @@ def test_detail_is_what_the_code_loses(fitted):
     assert errors[0] < 0.75 * errors[1]
 
 
-def test_sources_lie_within_their_exemplars(pair):
+def test_sources_are_within_exemplars(pair):
     _, sources = pair.sample(2, 0, size=(64, 72), return_sources=True)
     assert sources.shape == (2, 3, 16, 18)
     for i, exemplar in enumerate(pair.exemplars_):
@@ -102,7 +102,7 @@ def test_sources_lie_within_their_exemplars(pair):
         assert columns.max() + pair.stride_ <= exemplar.shape[1]
 
 
-def test_equal_seeds_give_equal_bits(fitted):
+def test_equal_seeds_give_equal_results(fitted):
     state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     again = synthesizer().fit(grains())
     X = fitted.sample(3, 5)
@@ -273,7 +273,7 @@ def test_estimator_may_be_any_with_a_spatial_code(estimator):
         ({}, [], TypeError, "X must be an image"),
     ],
 )
-def test_fit_refuses_what_does_not_fit(params, X, error, message):
+def test_fit_rejects_invalid_arguments(params, X, error, message):
     est = synthesizer(**params)
     before = dict(vars(est))
     with pytest.raises(error, match=message):
@@ -310,7 +310,7 @@ def test_fit_refuses_what_does_not_fit(params, X, error, message):
         ({"random_state": "a"}, ValueError, "random_state"),
     ],
 )
-def test_sample_refuses_what_does_not_fit(pair, arguments, error, message):
+def test_sample_rejects_invalid_arguments(pair, arguments, error, message):
     with pytest.raises(error, match=message):
         pair.sample(**arguments)
 
@@ -327,7 +327,7 @@ def test_not_fitted():
         synthesizer().sample()
 
 
-def test_failed_fit_leaves_the_fitted_as_it_was(fitted):
+def test_failed_fit_leaves_estimator_unchanged(fitted):
     est = copy.copy(fitted)
     before = est.sample(1, 0)
     with pytest.raises(ValueError, match="NaN"):
@@ -347,7 +347,7 @@ def test_conventions_of_estimators(fitted):
 
 
 @pytest.mark.parametrize("keep", ["save", "skops", "pickle", "copy"])
-def test_kept_synthesizer_gives_the_same_samples(pair, keep, tmp_path):
+def test_saved_synthesizer_gives_equal_samples(pair, keep, tmp_path):
     if keep == "save":
         skae.save(pair, tmp_path / "kept.skae")
         again = skae.load(tmp_path / "kept.skae")
