@@ -102,7 +102,8 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     See Also
     --------
-    sklearn.mixture.GaussianMixture : Gaussian mixture. sklearn.neighbors.KernelDensity : Kernel density estimation.
+    sklearn.mixture.GaussianMixture : Gaussian mixture.
+    sklearn.neighbors.KernelDensity : Kernel density estimation.
 
     References
     ----------

@@ -66,7 +66,8 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
 
     See Also
     --------
-    decompress : Reconstruct X from the bytes. n_bits : Number of bits of each sample.
+    decompress : Reconstruct X from the bytes.
+    n_bits : Number of bits of each sample.
 
     Examples
     --------

@@ -203,8 +203,8 @@ default='squared_error'
 
     See Also
     --------
-    AutoencoderTransformer : Autoencoder for tables and sequences. Reconstructor : Transformer that returns
-    reconstructions, for pipelines.
+    AutoencoderTransformer : Autoencoder for tables and sequences.
+    Reconstructor : Transformer that returns reconstructions, for pipelines.
 
     Notes
     -----

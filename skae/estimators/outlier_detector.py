@@ -127,8 +127,8 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
 
     See Also
     --------
-    sklearn.ensemble.IsolationForest : Fast outlier detection by random splits. AutoencoderTransformer : Its
-    ``score_samples`` gives outlier scores without a threshold.
+    sklearn.ensemble.IsolationForest : Fast outlier detection by random splits.
+    AutoencoderTransformer : Its ``score_samples`` gives outlier scores without a threshold.
 
     Notes
     -----

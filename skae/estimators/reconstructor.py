@@ -64,8 +64,8 @@ class Reconstructor(
 
     See Also
     --------
-    sklearn.impute.IterativeImputer : Imputes tables by regressions. sklearn.impute.MissingIndicator : Indicators of
-    missing values, to combine with a `Reconstructor` in a `make_union`.
+    sklearn.impute.IterativeImputer : Imputes tables by regressions.
+    sklearn.impute.MissingIndicator : Indicators of missing values, to combine with a `Reconstructor` in a `make_union`.
 
     Notes
     -----

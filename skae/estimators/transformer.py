@@ -176,8 +176,9 @@ default='squared_error'
 
     See Also
     --------
-    ConvAutoencoder : Convolutional autoencoder for images. Reconstructor : Transformer that returns reconstructions,
-    for pipelines. sklearn.decomposition.PCA : The linear counterpart, to which the default network is initialized.
+    ConvAutoencoder : Convolutional autoencoder for images.
+    Reconstructor : Transformer that returns reconstructions, for pipelines.
+    sklearn.decomposition.PCA : The linear counterpart, to which the default network is initialized.
 
     Notes
     -----

@@ -275,8 +275,9 @@ class VAEGenerator(BaseAutoencoder):
 
     See Also
     --------
-    AutoencoderTransformer : Autoencoder for codes and reconstructions, without likelihoods. skae.metrics : Metrics of
-    generated samples. sklearn.mixture.GaussianMixture : Density of few features.
+    AutoencoderTransformer : Autoencoder for codes and reconstructions, without likelihoods.
+    skae.metrics : Metrics of generated samples.
+    sklearn.mixture.GaussianMixture : Density of few features.
 
     Notes
     -----

@@ -64,8 +64,8 @@ class TableAutoencoder(
 
     See Also
     --------
-    TableEncoder : The encoder alone, for a pipeline with other estimators. skae.metrics.memorization : Test for copies
-    of training rows among samples, both encoded by ``encoder_``.
+    TableEncoder : The encoder alone, for a pipeline with other estimators.
+    skae.metrics.memorization : Test for copies of training rows among samples, both encoded by ``encoder_``.
 
     References
     ----------

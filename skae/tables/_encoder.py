@@ -62,8 +62,8 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    TableAutoencoder : An autoencoder with an encoder of tables. sklearn.compose.ColumnTransformer : Encodes columns,
-    without an inverse.
+    TableAutoencoder : An autoencoder with an encoder of tables.
+    sklearn.compose.ColumnTransformer : Encodes columns, without an inverse.
 
     Notes
     -----

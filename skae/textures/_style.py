@@ -110,8 +110,8 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    TextureSynthesizer : Synthesis of textures of any size from exemplars. ConvAutoencoder : The autoencoder of the
-    codes.
+    TextureSynthesizer : Synthesis of textures of any size from exemplars.
+    ConvAutoencoder : The autoencoder of the codes.
 
     Notes
     -----

@@ -81,8 +81,8 @@ class TextureSynthesizer(BaseEstimator):
 
     See Also
     --------
-    StyleTransfer : Transfer the style of images to photographs. skae.plotting.TextureDisplay : Plot samples beside the
-    exemplars.
+    StyleTransfer : Transfer the style of images to photographs.
+    skae.plotting.TextureDisplay : Plot samples beside the exemplars.
 
     Notes
     -----

@@ -184,7 +184,7 @@ BESIDE = [
     ({"X_target": pd.DataFrame(good(), columns=list("wxyz"))}, ValueError, "X_target must have the columns of X"),
     ({"X_val_target": good()}, ValueError, "X_val_target needs X_val"),
     ({"X_target": good(), "X_val": good()}, ValueError, "X_val needs X_val_target"),
-    ({"X_val": good()[:9], "X_val_target": good()}, ValueError, r"X_val_target .* \(9, 4\) to go with X_val, got"),
+    ({"X_val": good()[:9], "X_val_target": good()}, ValueError, r"X_val_target .* \(9, 4\) to match X_val, got"),
     ({"sample_weight": np.ones(3)}, ValueError, r"sample_weight must have the shape \(20,\)"),
     ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must have values from 0 to .* got -1 to -1"),
     ({"sample_weight": np.zeros(20)}, ValueError, "not all zero, got 0 to 0"),
