@@ -1,4 +1,4 @@
-"""Generative models: likelihoods, samples, conditions and tables, each beside what it is to be compared with.
+"""Generative models: likelihoods, samples, conditions and tables, each with a baseline.
 
     python examples/benchmarks/generation.py likelihood samples conditional --data FILE   # an .npz with X and y
     python examples/benchmarks/generation.py beta tables disentanglement
@@ -124,7 +124,7 @@ def skip(args):
 
 
 def samples(args):
-    """MNIST, 16 components: Fréchet distances of samples, from N(0, I) and from what was fitted to the codes."""
+    """MNIST, 16 components: Fréchet distances of samples from N(0, I) and from fitted densities."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B = X[:50_000], X[50_000:]
     features = Features(A, y[:50_000])
@@ -158,7 +158,7 @@ def samples(args):
 
 
 def figures(features, A, B, generated):
-    """What is known of generated rows, beside those held out."""
+    """Metrics of generated samples, compared with held-out samples."""
     real = features.transform(B)
     made = features.transform(generated)
     covered = metrics.precision_recall_density_coverage(real[:5000], made[:5000])
@@ -186,7 +186,7 @@ def draw(path, pictures):
 
 
 def conditional(args):
-    """MNIST: how often a classifier of real digits sees the digit that was asked for."""
+    """MNIST: how often a classifier of real digits predicts the requested digit."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B, y_a, y_b = X[:50_000], X[50_000:], y[:50_000], y[50_000:]
     features = Features(A, y_a)
@@ -213,7 +213,7 @@ def conditional(args):
 
 
 def beta(_):
-    """Digits: what β does to the two terms."""
+    """Digits: effect of β on the two terms."""
     X = datasets.load_digits().data
     train, test = train_test_split(X, test_size=0.3, random_state=0)
     rows = []
@@ -230,7 +230,7 @@ def beta(_):
 
 
 def synthesize(name, X, y, seed):
-    """Rows that a model has made of a table, and their classes."""
+    """Return samples of a model of a table, and their classes."""
     if name == "GaussianMixture":
         parts = []
         for label in np.unique(y):
@@ -254,7 +254,7 @@ def synthesize(name, X, y, seed):
 
 
 def tables(_):
-    """Train on what was made, test on real rows; and the same trained on real ones."""
+    """Train on generated samples and test on real ones, compared with training on real ones."""
     makers = ["VAEGenerator", "VAEGenerator, noisy", "GaussianMixture"]
     try:
         import ctgan  # noqa: F401
@@ -292,7 +292,7 @@ def tables(_):
 
 
 def disentanglement(args):
-    """Made sprites, 8 components: MIG, SAP and DCI."""
+    """Synthetic sprites, 8 components: MIG, SAP and DCI."""
     X, factors = make_sprites(image_size=16)
     rows = []
     chosen = np.random.default_rng(0).permutation(len(X))[:4000]

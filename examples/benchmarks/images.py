@@ -1,4 +1,4 @@
-"""Images: compression, restoration, features and imputation, each against what people would take instead.
+"""Images: compression, restoration, features and imputation, each against common alternatives.
 
     python examples/benchmarks/images.py mnist denoising features --data FILE   # an .npz with X (and y)
     python examples/benchmarks/images.py imputation
@@ -72,7 +72,7 @@ def mnist(args):
 
 
 def neighbourhood(damaged):
-    """Fill NaN by the mean of the known pixels near, as a start for filters that know of no holes."""
+    """Replace NaN by the mean of neighboring observed pixels, for filters without support for missing values."""
     known = ~np.isnan(damaged)
     filled = []
     for image, mask in zip(np.nan_to_num(damaged), known, strict=True):

@@ -242,7 +242,7 @@ def super_resolution(args):
 
 
 def one_photograph(args):
-    """A color photograph with noise of σ = 25, of which the clean one, or its patches, are known."""
+    """A color photograph with noise of σ = 25, trained on the clean one or on its patches."""
     rows = []
     for name in ("chelsea", "astronaut"):
         photo = getattr(data, name)()
@@ -371,7 +371,7 @@ def memory(args):
 
 
 def large_image(shape):
-    """Reconstruct a photograph; the weights do not matter, the time and the memory do."""
+    """Reconstruct a photograph with arbitrary weights, to measure time and memory."""
     small = data.astronaut() if len(shape) == 3 else data.camera()
     ae = denoiser(25, EPOCHS, max_epochs=0).fit([small])
     tiles = [-(-a // b) for a, b in zip(shape, small.shape, strict=True)]

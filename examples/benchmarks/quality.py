@@ -1,4 +1,4 @@
-"""How much better than PCA? The error of reconstruction on held-out data, as a share of PCA's.
+"""Reconstruction error on held-out data relative to PCA.
 
     python examples/benchmarks/quality.py digits tables        # some minutes on two cores
     python examples/benchmarks/quality.py mnist --data FILE    # an .npz with X; without it OpenML is asked
@@ -28,7 +28,7 @@ def pca_error(train, test, n_components):
 
 
 def ratio(ae, train, test):
-    """The estimator's error on ``test`` as a share of PCA's."""
+    """The estimator's error on ``test`` relative to PCA's."""
     return -clone(ae).fit(train).score(test) / pca_error(train, test, ae.n_components)
 
 

@@ -1,4 +1,4 @@
-"""How fast is the engine? Times and memory, each beside what one would use instead, and a goal for two cores.
+"""Time and memory of the training engine, against alternatives, with goals for two cores.
 
     python examples/benchmarks/speed.py --data FILE                # an .npz with X; without it OpenML is asked
     python examples/benchmarks/speed.py --only small import        # without MNIST
@@ -81,13 +81,13 @@ def versus(seconds, one, other, goal=None):
 
 
 def work(about, seconds, ratios, **more):
-    """All that is known of a work."""
+    """All measurements of a task."""
     medians = {name: median(values) for name, values in seconds.items()}
     return {"about": about, "seconds": medians, "repetitions": seconds, "ratios": ratios, **more}
 
 
 def fresh(function, *args):
-    """What ``function`` returns in a process of its own, or None if that was killed."""
+    """Return the result of ``function`` in a separate process, or None if it was killed."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(function, *args).result()
