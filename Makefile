@@ -41,6 +41,7 @@ clients: $(CLIENTS)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell skae tests docs examples *.md Makefile pyproject.toml
 
 types: $(VENV)/installed
 	$(BIN)/mypy
@@ -54,7 +55,7 @@ pictures: site
 	cp docs/auto_examples/images/sphx_glr_plot_compress_001.png docs/_static/compress.png
 	cp docs/auto_examples/images/sphx_glr_plot_conditional_001.png docs/_static/generate.png
 
-# The pages' snippets, the docstrings and their examples, then the site's links, pictures and behaviour in Chromium.
+# The pages' snippets, the docstrings and their examples, then the site's links, pictures and behavior in Chromium.
 docs: site $(VENV)/peers
 	$(PYTEST) -q $(DOCS) skae --site docs/_build/html
 

@@ -1,4 +1,4 @@
-"""Densities of rows in scikit-learn's sense: `fit`, `score_samples` and `sample`."""
+"""Density estimators with scikit-learn's interface: `fit`, `score_samples` and `sample`."""
 
 from ._density.flow import NormalizingFlow
 

@@ -17,34 +17,34 @@ __all__ = ["smallest_within"]
 def smallest_within(param: str = "n_components", n_se: float = 1) -> Callable[[Mapping[str, Any]], int]:
     r"""Return a rule for ``GridSearchCV(refit=...)``: the smallest value that scores about as well as the best.
 
-    Of the candidates whose mean test score is at least
+    Among the candidates whose mean test score is at least
 
     .. math:: m - n_\text{se} \, \frac{s}{\sqrt{K}},
 
-    it takes the one with the smallest value of the parameter, and of several with that value the one of the highest
-    score. m is the mean of the best candidate over the K splits and s the standard deviation of its scores between
-    them, with divisor K - 1: the rule of one standard error (Breiman, Friedman, Olshen and Stone, 1984). Scores of
-    splits are not independent, so it is a convention and no test.
+    it selects the one with the smallest value of the parameter, and among several of these the one with the highest
+    score. m is the mean score of the best candidate over the K splits, and s the standard deviation of its scores, with
+    divisor K - 1: the one-standard-error rule (Breiman, Friedman, Olshen and Stone, 1984). Scores of splits are not
+    independent, so it is a convention rather than a test.
 
     Parameters
     ----------
     param : str, default='n_components'
         Name of the parameter. The last part of the name in the search's grid is enough: 'n_components' for
-        ``pipe__ae__n_components``. Its values are numbers; candidates that do not have it are left out.
+        ``pipe__ae__n_components``. Its values must be numbers; candidates without it are ignored.
     n_se : float, default=1
         Number of standard errors, at least 0.
 
     Returns
     -------
     rule : callable
-        Maps ``cv_results_`` to the index of a candidate. It can be pickled. Candidates whose fits have failed are left
-        out, and of a successive halving all but its last iteration. ``HalvingGridSearchCV`` does not call what it is
-        given as ``refit``, so call the rule with its ``cv_results_``.
+        Maps ``cv_results_`` to the index of a candidate. It can be pickled. Candidates with failed fits are ignored,
+        and so are all but the last iteration of a successive halving. ``HalvingGridSearchCV`` does not call ``refit``,
+        so call the rule with its ``cv_results_``.
 
     Raises
     ------
     ValueError, TypeError
-        When the rule is called: if ``param`` is in no grid or in several, if its values are no numbers, if there are
+        When the rule is called: if ``param`` is in no grid or in several, if its values are not numbers, if there are
         fewer than 2 splits, more than one metric or no score, or if ``n_se`` is negative.
 
     References
@@ -114,6 +114,6 @@ class _SmallestWithin:
 def _standard_error(cv_results: Mapping[str, Any], candidate: int) -> float:
     splits = [name for name in cv_results if name.startswith("split") and name.endswith("_test_score")]
     if len(splits) < 2:
-        raise ValueError("smallest_within needs the scores of at least 2 splits, whose spread it goes by: set cv.")
+        raise ValueError("smallest_within needs the scores of at least 2 splits for their standard error: set cv.")
     scores = [float(cv_results[name][candidate]) for name in splits]
     return float(np.std(scores, ddof=1)) / len(scores) ** 0.5

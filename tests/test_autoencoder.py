@@ -82,7 +82,7 @@ def zeros(*shape):
     [
         (network(decode=zeros(4)), TypeError, "module must have encode and decode, but Odd has no encode"),
         (network(encode=zeros(2)), TypeError, "Odd has no decode"),
-        (network(zeros(3), zeros(4)), ValueError, r"Odd.encode must map rows of shape \(4,\) to \(2,\).*got \(3,\)"),
+        (network(zeros(3), zeros(4)), ValueError, r"Odd.encode must map samples of shape \(4,\) to \(2,\).*got \(3,\)"),
         (network(zeros(2, 1), zeros(4)), ValueError, r"Odd.encode must map.*got \(2, 1\)"),
         (network(zeros(), zeros(4)), ValueError, r"Odd.encode must map.*got \(\)"),
         (
@@ -94,7 +94,7 @@ def zeros(*shape):
         (network(zeros(2), zeros(2, 2)), ValueError, r"Odd.decode must map.*got \(2, 2, 2\)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused_before_training(odd, error, match):
+def test_shapes_that_do_not_fit_raise_before_training(odd, error, match):
     for given_network in (odd, odd()):
         with pytest.raises(error, match=match):
             build(given_network)
@@ -105,7 +105,7 @@ def test_decode_must_keep_the_number_of_rows():
         build(network(zeros(2), lambda z: z.new_zeros(1, 4)))
 
 
-def test_the_encoder_is_as_wide_as_the_bottleneck_asks():
+def test_encoder_is_as_wide_as_the_bottleneck_asks():
     class Double(Identity):
         def n_outputs(self, n_components):
             return 2 * n_components
@@ -115,11 +115,11 @@ def test_the_encoder_is_as_wide_as_the_bottleneck_asks():
 
     module = build(Halves, bottleneck=Double(), network_params={"wider": 2})
     assert module.encode(rows()).shape == (7, 2)
-    with pytest.raises(ValueError, match=r"encode must map rows of shape \(4,\) to \(4,\) for n_components=2"):
+    with pytest.raises(ValueError, match=r"encode must map samples of shape \(4,\) to \(4,\) for n_components=2"):
         build(Halves, bottleneck=Double())
 
 
-def test_a_callable_gets_the_arguments_that_its_signature_names():
+def test_callable_gets_the_arguments_that_its_signature_names():
     seen = {}
 
     def make(input_shape, n_outputs, n_components, wider=0):
@@ -128,9 +128,9 @@ def test_a_callable_gets_the_arguments_that_its_signature_names():
 
     build(make, input_shape=[2, 2], network_params={"wider": 0})
     assert seen == {"input_shape": (2, 2), "n_outputs": 2, "n_components": 2, "wider": 0}
-    with pytest.raises(TypeError, match="module=make takes no parameter module__widr"):
+    with pytest.raises(TypeError, match="module=make has no parameter module__widr"):
         build(make, network_params={"widr": 0})
-    with pytest.raises(TypeError, match="a module that is built already takes no parameter module__wider"):
+    with pytest.raises(TypeError, match="a module that is built already has no parameter module__wider"):
         build(Halves(), network_params={"wider": 0})
 
 
@@ -195,7 +195,7 @@ def test_copying_a_built_network_draws_no_random_numbers(mode):
     assert given_network.training is mode
 
 
-def test_a_network_in_evaluation_mode_is_trained_like_any_other(blobs):
+def test_network_in_evaluation_mode_is_trained(blobs):
     class Watched(Halves):
         def __init__(self):
             super().__init__((6,))
@@ -248,7 +248,7 @@ def test_parts_start_in_the_order_of_the_diagram():
     assert not any(grad for *_, grad in calls)
 
 
-def test_a_network_starts_from_data_only_where_it_gives_data():
+def test_network_is_initialized_only_for_identity_link():
     calls = []
     cls = recording(calls, "network", Halves)
     build(cls, loss=Bernoulli()).init_from(rows().float())
@@ -274,7 +274,7 @@ def test_codes_that_a_bottleneck_starts_from_are_those_of_evaluation():
     assert torch.equal(calls[0][1], module.eval().network.encode(u)), "and drops nothing"
 
 
-def test_a_bottleneck_may_refuse_the_trust_in_the_start():
+def test_bottleneck_may_refuse_the_trust_in_the_start():
     class Answering(Halves):
         def init_from(self, u):
             return True
@@ -309,7 +309,7 @@ def test_random_numbers_of_a_start_are_repeatable():
     shape=st.sampled_from([(3,), (2, 2)]),
 )
 @settings(max_examples=25)
-def test_a_lossless_code_reconstructs_exactly(mean, scale, seed, shape):
+def test_lossless_code_reconstructs_exactly(mean, scale, seed, shape):
     d = int(np.prod(shape))
 
     class Flat(Through):
@@ -362,7 +362,7 @@ def test_losses_agree_with_their_formulas_in_data_units(loss, mean, scale):
     assert got.shape == error.shape == (7,)
 
 
-def test_a_loss_with_a_domain_compares_in_data_units():
+def test_loss_with_a_domain_compares_in_data_units():
     module = build(loss=Bernoulli(), mean=0.4, scale=0.2)
     x = rows()
     assert torch.equal(module.target(x), x.float()), "compared in its own units"
@@ -416,7 +416,7 @@ def test_noise_corrupts_the_input_and_not_the_target():
     assert torch.equal(module.eval()(u)[0], u)
 
 
-def test_the_objective_is_loss_plus_penalty_of_each_sample():
+def test_objective_is_loss_plus_penalty_of_each_sample():
     class Fixed(Identity):
         def forward(self, h):
             return Latent(h, torch.arange(len(h), dtype=h.dtype))
@@ -444,7 +444,7 @@ class Several(Identity):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_the_objective_of_several_codes_is_the_log_of_the_mean_of_their_exponentials(missing):
+def test_objective_of_several_codes_is_the_log_of_the_mean_of_their_exponentials(missing):
     module = build(bottleneck=Several(), loss=Normally(0.7), missing=missing)
     u = module.standardize(rows())
     if missing:
@@ -459,7 +459,7 @@ def test_the_objective_of_several_codes_is_the_log_of_the_mean_of_their_exponent
     assert (module.objective(output, u) <= each.mean(0)).all(), "a tighter bound than the mean of the objectives"
 
 
-def test_the_objective_of_several_codes_is_finite_where_their_exponentials_are_not():
+def test_objective_of_several_codes_is_finite_where_their_exponentials_are_not():
     module = build(bottleneck=Several())
     u = 100 * module.standardize(rows())
     output = module(u)
@@ -470,7 +470,7 @@ def test_the_objective_of_several_codes_is_finite_where_their_exponentials_are_n
     assert all(torch.isfinite(p.grad).all() for p in module.parameters())
 
 
-# ------------------------------------------------------------------ what the decoder is told
+# ------------------------------------------------------------------ conditions of the decoder
 
 
 class Told(Halves):
@@ -485,7 +485,7 @@ def conditions(n=7, width=3):
     return torch.rand(n, width, generator=torch.Generator().manual_seed(1))
 
 
-def test_the_decoder_gets_conditions_beside_the_code():
+def test_decoder_gets_conditions_beside_the_code():
     def make(input_shape, n_components, n_outputs):
         assert (n_components, n_outputs) == (5, 2)
         network = Told(input_shape, n_components)
@@ -517,7 +517,7 @@ def test_several_codes_of_a_sample_get_its_condition():
 
 
 @pytest.mark.parametrize("size", [(5, 7), (4, 4), (1, 1)])
-def test_a_spatial_code_gets_conditions_at_every_position(size):
+def test_spatial_code_gets_conditions_at_every_position(size):
     module = build(networks.Conv, input_shape=(1, *size), n_conditions=3, network_params={"dense": False})
     seen = []
     decode = module.network.decode
@@ -533,7 +533,7 @@ def test_a_spatial_code_gets_conditions_at_every_position(size):
     assert torch.equal(told[:, 2:], conditions(6)[:, :, None].expand(6, 3, n_positions))
 
 
-def test_a_variational_code_may_be_spatial_and_conditional():
+def test_variational_code_may_be_spatial_and_conditional():
     module = build(
         networks.Conv, Normally(), Gaussian(importance_samples=2), input_shape=(2, 8, 8), n_conditions=3,
         network_params={"dense": False},
@@ -547,7 +547,7 @@ def test_a_variational_code_may_be_spatial_and_conditional():
     assert module.objective((raw, z, penalty), u).shape == (6,)
 
 
-def test_a_loss_starts_from_reconstructions_given_their_conditions():
+def test_loss_starts_from_reconstructions_given_their_conditions():
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3}, mean=0.5, scale=0.3)
     u, c = module.standardize(rows()), conditions()
     module.init_from(u, c)
@@ -555,7 +555,7 @@ def test_a_loss_starts_from_reconstructions_given_their_conditions():
     torch.testing.assert_close(module.loss.log_scale.exp(), error.detach())
 
 
-def test_a_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
+def test_large_sample_is_thinned_together_with_its_conditions(monkeypatch):
     monkeypatch.setattr("skae._module.initialization._LOSS_SAMPLES", 3)
     module = build(Halves, Normally(), n_conditions=3, network_params={"wider": -3})
     u, c = module.standardize(rows()), conditions()
@@ -599,7 +599,7 @@ def images(n=6):
     return torch.randn(n, 1, 5, 7, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_bottleneck_sees_a_spatial_code_channel_by_channel_or_position_by_position():
+def test_layout_of_spatial_codes_in_bottlenecks():
     u, (flat, apart) = images(), (spatial(SquaredLength()), spatial(AtPositions()))
     apart.load_state_dict(flat.state_dict())
     outputs = flat(u), apart(u)
@@ -627,7 +627,7 @@ def test_standardized_images_have_mean_zero_and_scale_one(dense):
     assert module.mean.shape == ((3, 5, 7) if dense else (3, 1, 1))
 
 
-def test_a_dense_code_has_one_position():
+def test_dense_code_has_one_position():
     module = build(bottleneck=AtPositions())
     _, z, penalty = module(rows().float())
     assert module.bottleneck.sizes == (2, 1)
@@ -668,7 +668,7 @@ def test_projections_and_indices_are_laid_out_as_codes_are():
     assert torch.equal(module.from_indices(indices), valid)
 
 
-def test_a_whole_code_has_one_index_per_sample():
+def test_whole_code_has_one_index_per_sample():
     class Sign(Bottleneck):
         discrete = True
 
@@ -680,7 +680,7 @@ def test_a_whole_code_has_one_index_per_sample():
 
 
 @pytest.mark.parametrize("per_position", [False, True])
-def test_a_setup_without_positions_gets_the_width_of_the_vectors_that_the_bottleneck_sees(per_position):
+def test_setup_without_n_positions_gets_width_of_vectors(per_position):
     class Earlier(Identity):
         def setup(self, n_components):
             self.width = n_components
@@ -691,7 +691,7 @@ def test_a_setup_without_positions_gets_the_width_of_the_vectors_that_the_bottle
     assert module.bottleneck.width == (3 if per_position else 36)
 
 
-def test_a_bottleneck_may_return_a_pair():
+def test_bottleneck_may_return_a_pair():
     class Pair(Identity):
         def forward(self, h):
             return 2 * h, h.abs().sum(1)
@@ -714,7 +714,7 @@ def test_auxiliary_losses_count_in_training_alone(dense):
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-10, 1e10, 1e25])
-def test_the_score_is_the_mean_squared_error_at_any_scale(blobs, factor):
+def test_score_is_the_mean_squared_error_at_any_scale(blobs, factor):
     params = {"n_components": 2, "max_epochs": 0, "random_state": 0}
     one = AutoencoderTransformer(**params).fit(blobs).score(blobs)
     other = AutoencoderTransformer(**params).fit(blobs * factor).score(blobs * factor)
@@ -730,12 +730,12 @@ def cost(network, input_shape, n_components=3, **params):
     return module.n_multiplications, module.n_values
 
 
-def test_a_dense_network_costs_its_weights():
+def test_dense_network_costs_its_weights():
     layers = [(20, 8), (8, 3), (3, 8), (8, 20), (20, 3), (3, 20)]
     assert cost(networks.MLP, (20,), hidden_layer_sizes=(8,)) == (sum((n + 1) * m for n, m in layers), 20)
 
 
-def test_a_convolution_costs_its_weights_at_every_position():
+def test_convolution_costs_its_weights_at_every_position():
     n_multiplications, n_values = cost(
         networks.Conv, (2, 8, 8), channels=(5,), hidden_layer_sizes=(), linear_skip=False
     )
@@ -747,7 +747,7 @@ def test_a_convolution_costs_its_weights_at_every_position():
 
 
 @pytest.mark.parametrize("network", [networks.GRU, networks.TCN])
-def test_a_network_of_sequences_costs_its_weights_at_every_step(network):
+def test_network_of_sequences_costs_its_weights_at_every_step(network):
     short, long = (cost(network, (length, 4))[0] for length in (10, 100))
     once = sum(p.numel() for p in network((10, 4), 3).parameters())
     assert 8 * once < short < 12 * once
@@ -793,7 +793,7 @@ def test_modules_known_to_draw_no_random_numbers(estimator, draws):
         assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_pickled_module_of_version_02_computes_as_it_did():
+def test_pickled_module_of_version_02_computes_as_it_did():
     """It has one mean for all values, and no buffer for features without a value."""
     module = build(mean=0.4, scale=0.2).eval()
     x = rows()

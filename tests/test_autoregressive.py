@@ -39,7 +39,7 @@ def random_net(n_levels, size=None, n_layers=2, width=8, kernel_size=3, seed=0, 
 
 
 def decoded(model, codes):
-    """What a decoder makes of the steps, if it is given the codes integer by integer; and their bits."""
+    """Decode the steps integer by integer, and count their bits."""
     found, flat = np.zeros_like(codes), codes.ravel()
     total = np.zeros(codes.size)
     for step in model.steps(found):
@@ -69,7 +69,7 @@ def model(request):
 # ---------------------------------------------------------------- probabilities
 
 
-def test_a_decoder_gets_the_probabilities_of_score_samples(model):
+def test_decoder_gets_the_probabilities_of_score_samples(model):
     codes = random_codes(9, model.alphabet_, model.size_, seed=1)
     codes[0] += 100 * np.array([a is None for a in model.alphabet_])[:, None, None]
     found, n_bits = decoded(model, codes)
@@ -84,7 +84,7 @@ def test_steps_name_each_integer_once(model):
     assert all((step.tables.frequencies.sum(1) == 1 << PRECISION).all() for step in steps)
 
 
-def test_codes_too_wide_for_memory_are_refused(monkeypatch):
+def test_codes_too_wide_for_memory_raise(monkeypatch):
     model = small(alphabet=(4,)).fit(random_codes(20, (4,), (2, 2)))
     wide = np.zeros((1, 1, 1, 2**20), np.int64)
     monkeypatch.setattr("skae._density.autoregressive._MOST_CACHED_OF_ONE", 2**20)
@@ -137,7 +137,7 @@ def test_samples_follow_the_probabilities():
     assert (((counts - n * p) ** 2 / (n * p + 1)).sum()) < 27 + 5 * np.sqrt(2 * 27)
 
 
-def test_a_low_temperature_makes_draws_typical():
+def test_low_temperature_makes_draws_typical():
     codes = np.random.default_rng(0).choice(4, (200, 1, 2, 2), p=[0.4, 0.3, 0.2, 0.1])
     model = small(alphabet=(4,)).fit(codes)
     shares = [(model.sample(500, temperature=t, random_state=1) == 0).mean() for t in (0.05, 1.0, 20.0)]
@@ -186,7 +186,7 @@ def test_unbounded_integers_may_lie_far_out():
     seed=st.integers(0, 2**31), size=st.tuples(st.integers(1, 4), st.integers(1, 4)), kernel=st.sampled_from([1, 3, 5])
 )
 @settings(max_examples=15)
-def test_one_position_after_the_other_gives_the_logits_of_all_at_once(seed, size, kernel):
+def test_sequential_and_parallel_logits_are_equal(seed, size, kernel):
     n_levels = (4, 20, 2)
     net = WholeRaster(whole_weights(random_net(n_levels, size, kernel_size=kernel, seed=seed)))
     codes = random_codes(3, n_levels, size, seed)
@@ -272,7 +272,7 @@ def test_global_random_streams_are_left_alone():
     assert np.random.get_state()[1].tolist() == before[1]
 
 
-def test_the_best_weights_on_held_out_codes_are_kept():
+def test_best_weights_on_held_out_codes_are_kept():
     codes = random_codes(60, (6,), (3, 3))  # there is nothing to learn but noise
     model = small(alphabet=(6,), max_epochs=60, lr=0.05, width=32, position_biases=False, validation_fraction=0.5)
     model.fit(codes)
@@ -290,7 +290,7 @@ def test_without_epochs_it_has_the_frequencies_of_values():
     np.testing.assert_allclose(p, np.bincount(codes.ravel()) / codes.size, atol=0.01)
 
 
-def test_codes_of_weight_zero_count_as_absent():
+def test_codes_of_weight_zero_are_ignored():
     codes, more = random_codes(50, (4,), (2, 2)), random_codes(30, (4,), (2, 2), seed=5)
     alone = small(alphabet=(4,)).fit(codes)
     both = small(alphabet=(4,)).fit(np.concatenate([codes, more]), np.r_[np.full(50, 2.0), np.zeros(30)])
@@ -321,14 +321,14 @@ def test_epochs_follow_the_number_of_codes():
     assert small(max_epochs=3)._n_epochs(10) == 3
 
 
-def test_a_sum_that_might_be_rounded_is_refused():
+def test_sum_that_might_be_rounded_raises():
     net = random_net((3,))
     net.first.weight.data[:] = 1e12
     with pytest.raises(ValueError, match=r"must not exceed 2 \*\* 52"):
         WholeRaster(whole_weights(net))
 
 
-def test_a_loss_that_is_not_finite_ends_the_fit():
+def test_loss_that_is_not_finite_ends_the_fit():
     with pytest.raises(FloatingPointError, match="lower lr"):
         small(alphabet=(4,), lr=1e30, max_epochs=5).fit(random_codes(100, (4,), (2, 2)))
 
@@ -347,7 +347,7 @@ def test_clones_and_pickles_have_the_same_digest_and_steps(model):
 
 
 @pytest.mark.parametrize("name", ["weights_", "low_", "exponentials_", "n_levels_"])
-def test_the_digest_is_of_all_that_probabilities_follow_from(name):
+def test_digest_depends_on_all_parameters(name):
     model = small().fit(random_codes(20, (None,), (2, 2)))
     before = model.digest()
     value = getattr(model, name)
@@ -422,6 +422,6 @@ def test_arguments_of_sample_are_checked(params, error, message):
 
 
 @pytest.mark.parametrize("use", ["sample", "digest"])
-def test_it_has_to_be_fitted_first(use):
+def test_not_fitted_raises(use):
     with pytest.raises(NotFittedError):
         getattr(Autoregressive(), use)()

@@ -144,7 +144,7 @@ def test_streaming_shuffles_blocks_and_windows():
     orders = [torch.cat([batch.u.flatten() for batch in iterator]).numpy() / 2 for _ in range(3)]
     for order in orders:
         assert abs(np.corrcoef(order, np.arange(1000))[0, 1]) < 0.3, "the blocks come in any order"
-        assert np.mean(np.diff(order) == 1) < 0.05, "and neighbours are parted"
+        assert np.mean(np.diff(order) == 1) < 0.05, "and neighbors are parted"
     assert not any(np.array_equal(orders[i], orders[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
     again = BatchIterator(rows, 50, shuffle=True, seed=3)
     assert np.array_equal(torch.cat([batch.u.flatten() for batch in again]).numpy() / 2, orders[0])

@@ -47,7 +47,7 @@ def normal(n, k, seed=0):
 
 @given(n=st.integers(1, 6), k=st.integers(1, 5), beta=st.floats(0, 20), seed=seeds)
 @settings(max_examples=25)
-def test_the_penalty_is_beta_times_the_divergence_from_the_standard_normal(n, k, beta, seed):
+def test_penalty_is_beta_times_the_divergence_from_the_standard_normal(n, k, beta, seed):
     part, h = prepared(Gaussian(beta=beta), k), 2 * heads(n, k, seed)
     for training in (False, True):
         penalty = part.train(training)(h).penalty
@@ -68,10 +68,10 @@ def test_codes_are_draws_from_the_posterior(cls):
     h = torch.tensor([[1.0, -2.0, 0.0, math.log(4), math.log(0.01), 0.0]]).repeat(2000, 1)
     with Stream(0):
         z = prepared(cls()).train()(h).z
-    standardised = (z - posterior(h).loc) / posterior(h).scale
-    np.testing.assert_allclose(standardised.mean(0), 0, atol=5 / math.sqrt(2000))
-    np.testing.assert_allclose(standardised.std(0), 1, atol=5 / math.sqrt(4000))
-    assert np.abs(np.corrcoef(standardised.T) - np.eye(3)).max() < 5 / math.sqrt(2000)
+    standardized = (z - posterior(h).loc) / posterior(h).scale
+    np.testing.assert_allclose(standardized.mean(0), 0, atol=5 / math.sqrt(2000))
+    np.testing.assert_allclose(standardized.std(0), 1, atol=5 / math.sqrt(4000))
+    assert np.abs(np.corrcoef(standardized.T) - np.eye(3)).max() < 5 / math.sqrt(2000)
 
 
 @by_variational
@@ -91,7 +91,7 @@ def test_codes_are_random_in_training_and_fixed_in_evaluation(cls):
 
 @given(warmup=st.floats(0.01, 1), progress=st.floats(0, 1), beta=st.sampled_from([0.5, 1.0, 4.0]))
 @settings(max_examples=25)
-def test_the_weight_grows_with_progress_while_training(warmup, progress, beta):
+def test_weight_grows_with_progress_while_training(warmup, progress, beta):
     part, h = prepared(Gaussian(beta=beta, warmup=warmup)), heads()
     part.progress = progress
     full = beta * from_prior(h).sum(1)
@@ -100,7 +100,7 @@ def test_the_weight_grows_with_progress_while_training(warmup, progress, beta):
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 6.0])
-def test_the_whole_penalty_of_total_correlation_grows_with_progress(beta):
+def test_whole_penalty_of_total_correlation_grows_with_progress(beta):
     part, h = prepared(TotalCorrelation(beta=beta, warmup=0.5)).train(), heads()
     penalties = []
     for part.progress in (0.0, 0.25, 0.5, 0.75):
@@ -160,7 +160,7 @@ def test_gradients(cls):
 
 @pytest.mark.parametrize("k", [2, 5])
 @pytest.mark.parametrize("training", [False, True])
-def test_importance_samples_are_codes_of_all_rows_after_each_other(k, training):
+def test_layout_of_importance_samples(k, training):
     part, h = prepared(Gaussian(importance_samples=k)).train(training), heads(4)
     z, penalty = part(h)[:2]
     assert z.shape == (4 * k, 3)
@@ -203,7 +203,7 @@ def stretched(n=500, d=6, seed=0):
 @by_variational
 @given(k=st.integers(1, 8), n=st.integers(1, 12), seed=seeds)
 @settings(max_examples=25)
-def test_a_start_is_finite_whatever_the_rows(cls, k, n, seed):
+def test_initialization_is_finite(cls, k, n, seed):
     for x in (normal(n, 4, seed), torch.full((n, 4), 3.0), torch.zeros(n, 4)):
         skip = start(cls(), x, k)
         assert all(torch.isfinite(p).all() for p in skip.parameters())
@@ -212,7 +212,7 @@ def test_a_start_is_finite_whatever_the_rows(cls, k, n, seed):
         torch.testing.assert_close(mean.mean(0), torch.zeros(k), atol=1e-2, rtol=0)
 
 
-def test_the_start_is_probabilistic_pca():
+def test_start_is_probabilistic_pca():
     x, k = stretched(), 2
     skip = start(Gaussian(), x, k)
     values, vectors = torch.linalg.eigh(x.T.cov())
@@ -261,7 +261,7 @@ def correlation_of(h, beta=3.0):
 
 @given(rho=st.floats(-0.85, 0.85), spread=st.sampled_from([0.2, 0.35]), seed=st.integers(1, 1000))
 @settings(max_examples=10)
-def test_the_correlation_is_that_of_the_codes_of_the_batch(rho, spread, seed):
+def test_correlation_is_that_of_the_codes_of_the_batch(rho, spread, seed):
     """Means follow N(0, C − spread² I), so that codes follow N(0, C), up to sampling; seed 0 is that of evaluation."""
     n, covariance = 1500, torch.tensor([[1.0, rho], [rho, 1.0]])
     means = normal(n, 2, seed) @ torch.linalg.cholesky(covariance - spread**2 * torch.eye(2)).T
@@ -269,7 +269,7 @@ def test_the_correlation_is_that_of_the_codes_of_the_batch(rho, spread, seed):
     assert float(correlation_of(h).mean()) == pytest.approx(-0.5 * math.log(1 - rho**2), abs=0.08)
 
 
-def test_independent_components_cost_nothing_and_dependent_ones_do():
+def test_total_correlation_penalizes_only_dependence():
     n = 1000
     t = normal(n, 1, seed=1)
     log_variance = torch.full((n, 2), 2 * math.log(0.15))
@@ -296,7 +296,7 @@ def discrepancies(codes, repeats=60):
 
 
 @pytest.mark.parametrize(("n", "k"), [(2, 2), (20, 3), (100, 8)])
-def test_codes_of_a_standard_normal_cost_nothing_in_the_mean(n, k):
+def test_mmd_is_unbiased_for_standard_normal_codes(n, k):
     repeats = 2000 if n == 2 else 150
     found = discrepancies(lambda i: normal(n, k, seed=i), repeats)
     assert abs(found.mean()) < 4 * found.std() / math.sqrt(repeats)
@@ -308,7 +308,7 @@ def test_codes_of_a_standard_normal_cost_nothing_in_the_mean(n, k):
     [lambda z: z + 1, lambda z: 2 * z, lambda z: z / 2, lambda z: 0 * z, lambda z: z[:, [0, 0, 0]], torch.sign],
     ids=["shifted", "wider", "narrower", "collapsed", "dependent", "not normal"],
 )
-def test_codes_that_are_no_standard_normal_cost_something(change):
+def test_mmd_is_positive_for_other_codes(change):
     found = discrepancies(lambda i: change(normal(200, 3, seed=i)))
     by_chance = discrepancies(lambda i: normal(200, 3, seed=i))
     assert found.min() > by_chance.max()
@@ -328,7 +328,7 @@ def test_mmd_of_a_point_is_that_of_its_formula():
     assert found.mean() == pytest.approx(float(expected), abs=4 * found.std() / 10)
 
 
-def test_mmd_is_one_cost_for_all_rows_that_its_weight_multiplies():
+def test_mmd_is_shared_by_all_samples_and_scaled_by_weight():
     h = 2 * normal(30, 3)
     one, ten = (prepared(MMD(weight=weight))(h).penalty for weight in (1.0, 10.0))
     assert torch.equal(one, one[:1].expand(30))
@@ -360,7 +360,7 @@ def test_mmd_gradient_with_codes_that_coincide():
     same = torch.ones(4, 3, requires_grad=True)
     (gradient,) = torch.autograd.grad(part(same).penalty[0], same)
     assert torch.isfinite(gradient).all()
-    assert (gradient > 0).all(), "towards 0, where the others are"
+    assert (gradient > 0).all(), "toward 0, where the others are"
 
 
 # ------------------------------------------------------------------ squared norm
@@ -449,7 +449,7 @@ def test_prefixes_change_in_training_and_not_in_validation():
     assert torch.equal(Nested(full=1.0).eval()(ones).z, ones)
 
 
-def test_the_prefix_of_a_spatial_code_is_its_first_channels_everywhere():
+def test_prefix_of_a_spatial_code_is_its_first_channels_everywhere():
     z = prepared(Nested(), 5)(torch.ones(20, 5, 2, 3)).z
     assert torch.equal(z, z[:, :, :1, :1].expand_as(z))
     assert len(set(lengths(z[:, :, 0, 0]).tolist())) == 5

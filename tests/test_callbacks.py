@@ -138,13 +138,13 @@ def test_last_weights_stay_without_restore():
     assert keep.curve_ == [3.0, 1.0, 2.0]
 
 
-def test_start_is_kept_where_no_epoch_is_better():
+def test_initialization_is_kept_if_no_epoch_is_better():
     net = Scripted([1.0, 1.0, 2.0])
     assert net.train(KeepBest(None, tol=0.0)).best_epoch_ == 0
     assert net.module_.weight.item() == 0
 
 
-def test_keep_best_is_reusable_and_holds_no_weights_afterwards():
+def test_keep_best_is_reusable_and_releases_weights():
     keep = KeepBest(2, tol=0.0)
     Scripted([1.0, 0.5]).train(keep)
     size = len(pickle.dumps(keep))
@@ -173,7 +173,7 @@ def test_t_test_equals_scipys(n, shift, spread, level, seed):
         assert bool(found) == (p < level)
 
 
-def test_trusted_start_gives_way_only_to_a_significant_gain():
+def test_trusted_start_is_replaced_only_if_significant():
     class InMemoryDataset(Scripted):
         """After training half of the rows are far better, or all of them a little."""
 

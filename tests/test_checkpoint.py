@@ -207,7 +207,7 @@ def test_crops_of_images(tmp_path, kept, random_state):
 
 
 @pytest.mark.parametrize("what", ["a pixel", "order", "target", "weight", "y"])
-def test_checkpoint_of_other_images_is_refused(tmp_path, what):
+def test_checkpoint_of_other_images_raises(tmp_path, what):
     X, other = photographs(40), photographs(40)
     given = {name: {"X_target": photographs(40), "sample_weight": np.ones(40), "y": np.arange(40) % 2} for name in "ab"}
     if what == "a pixel":
@@ -223,7 +223,7 @@ def test_checkpoint_of_other_images_is_refused(tmp_path, what):
     estimator = VAEGenerator(2, module="conv", conditional=True, prior=None, **crops | {"n_crops": 9}, random_state=0)
     path = tmp_path / "fit.skae"
     broken_off(estimator, path, X, epoch=1, **given["a"])
-    with pytest.raises(ValueError, match="other parameters or data"):
+    with pytest.raises(ValueError, match="other parameters, other data"):
         clone(estimator).set_params(checkpoint=path).fit(other, **given["b"])
     clone(estimator).set_params(checkpoint=path).fit(X, **given["a"])
 
@@ -313,12 +313,12 @@ def test_warm_start(data, tmp_path):
     broken = clone(again).set_params(callbacks=[Break(2)])
     with pytest.raises(BrokenOff):
         broken.fit(X)
-    with pytest.raises(ValueError, match="other parameters or data"):
+    with pytest.raises(ValueError, match="other parameters, other data"):
         again.fit(X)  # which starts from weights
 
 
 @pytest.mark.parametrize("what", ["n_components", "seed", "X", "a row", "sample_weight", "class", "X_val"])
-def test_file_of_another_fit_is_refused_and_stays(data, tmp_path, what):
+def test_checkpoint_of_another_fit_raises_and_is_kept(data, tmp_path, what):
     X = data[0]
     estimator = SETTINGS["plain"]
     path = tmp_path / "fit.skae"
@@ -340,7 +340,7 @@ def test_file_of_another_fit_is_refused_and_stays(data, tmp_path, what):
         given["X_val"] = X[:9]
     else:
         other = type("Other", (AutoencoderTransformer,), {})(3, checkpoint=path, **common)
-    with pytest.raises(ValueError, match=r"checkpoint='.*fit.skae' is of a fit with other parameters or data"):
+    with pytest.raises(ValueError, match=r"checkpoint='.*fit.skae' is of a fit with other parameters, other data"):
         other.fit(X, **given)
     assert not hasattr(other, "n_features_in_")
     assert path.read_bytes() == before
@@ -362,7 +362,7 @@ def test_other_file_is_not_overwritten(data, tmp_path, content):
     else:
         path.write_bytes(content)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="this file is no checkpoint"):
+    with pytest.raises(ValueError, match="this file is not a checkpoint"):
         AutoencoderTransformer(3, checkpoint=path, **common).fit(X)
     assert path.read_bytes() == before
 
@@ -389,7 +389,7 @@ def test_pickle_runs_no_code(data, tmp_path):
 
     path = tmp_path / "fit.skae"
     torch.save({"fingerprint": Harm()}, path)
-    with pytest.raises(ValueError, match="this file is no checkpoint"):
+    with pytest.raises(ValueError, match="this file is not a checkpoint"):
         AutoencoderTransformer(3, checkpoint=path, **common).fit(data[0])
     assert os.listdir(tmp_path) == ["fit.skae"]
 
@@ -429,7 +429,7 @@ def test_symbolic_link_stays_one(data, tmp_path):
     assert link.is_symlink()
 
 
-def test_fit_deletes_what_a_kill_left(data, tmp_path):
+def test_fit_deletes_temporary_file_of_killed_fit(data, tmp_path):
     path = tmp_path / "fit.skae"
     broken_off(SETTINGS["plain"], path, data[0], epoch=2)
     (tmp_path / "fit.skae.tmp").write_bytes(b"half of")
@@ -441,12 +441,12 @@ def test_networks_with_other_weights_are_another_fit(data, tmp_path):
     path, halves = tmp_path / "fit.skae", {"module__encoder": nn.Linear(64, 3), "module__decoder": nn.Linear(3, 64)}
     estimator = AutoencoderTransformer(3, module=EncoderDecoder, max_epochs=4, random_state=0, **halves)
     broken_off(estimator, path, data[0], epoch=2)
-    with pytest.raises(ValueError, match="other parameters or data"):
+    with pytest.raises(ValueError, match="other parameters, other data"):
         clone(estimator).set_params(checkpoint=path, module__encoder=nn.Linear(64, 3)).fit(data[0])
     clone(estimator).set_params(checkpoint=path).fit(data[0])
 
 
-def test_order_in_memory_is_no_other_data(data, tmp_path):
+def test_checkpoint_ignores_memory_order(data, tmp_path):
     path = tmp_path / "fit.skae"
     broken_off(SETTINGS["plain"], path, data[0], epoch=2)
     clone(SETTINGS["plain"]).set_params(checkpoint=path).fit(np.asfortranarray(data[0]))

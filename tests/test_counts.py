@@ -193,10 +193,10 @@ def test_missing_counts_are_filled_in():
     ("value", "match"),
     [
         (-1.0, r"needs X in \[0, inf\], got values from -1 to .*, in column 2"),
-        (0.5, "needs whole numbers in X, got others in column 2"),
+        (0.5, "needs integers in X, got other values in column 2"),
     ],
 )
-def test_targets_that_are_no_counts_are_refused(cls, value, match):
+def test_targets_other_than_counts_raise(cls, value, match):
     X = table().astype(float)
     X[3, 2] = value
     with pytest.raises(ValueError, match=f"loss={cls.__name__} {match}"):

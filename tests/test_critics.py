@@ -115,7 +115,7 @@ def test_scale_of_likelihood_is_that_of_the_new_decoder(pair, images):
     assert float(sharp.module_.loss.current_scale) == pytest.approx(error, rel=0.05)
 
 
-def test_every_block_of_a_table_estimates_its_scale_anew():
+def test_every_block_of_a_table_estimates_its_scale_again():
     torch.manual_seed(0)
     raw, x = torch.zeros(300, 6), torch.rand(300, 6)
     x[:, 3:5], x[:, 5] = torch.eye(2)[torch.arange(300) % 2], torch.arange(300) % 7
@@ -132,7 +132,7 @@ def test_every_block_of_a_table_estimates_its_scale_anew():
     assert loss.blocks[-1].loss.current_dispersion.item() != pytest.approx(start, rel=1e-3)
 
 
-def test_dispersion_is_estimated_anew():
+def test_dispersion_is_estimated_again():
     x = torch.poisson(torch.distributions.Gamma(2.0, torch.full((4000, 1), 0.5)).sample())
     loss = NegativeBinomial()
     loss.setup(1, (1,))
@@ -197,7 +197,7 @@ def test_learning_rates_fall_to_0_at_the_last_step(images, batching, monkeypatch
 
 
 @pytest.mark.parametrize("critic", [Patch((4, 8)), Dense(16)])
-def test_critic_is_no_steeper_than_a_distance(critic):
+def test_critic_has_lipschitz_constant_one(critic):
     torch.manual_seed(0)
     critic.setup(2, (1, 8, 8))
     for _ in range(20):  # iterations of the norm
@@ -318,7 +318,7 @@ def test_pipeline_and_files(pair, images, tmp_path):
     assert again[-1].get_params()["critic__channels"] == (4, 8)
 
 
-def test_warm_start_goes_on_from_the_trained_decoder(images):
+def test_warm_start_continues_from_the_trained_decoder(images):
     ae = ConvAutoencoder(3, critic="patch", warm_start=True, **TINY, **BRIEF).fit(images)
     first = state(ae)
     ae.set_params(max_epochs=0).fit(images)
@@ -334,7 +334,7 @@ def test_phase_is_reported(images, verbose, capsys):
     assert "2/2" in printed.err if verbose == 1 else f"{ae.critic_curve_[-1]:.4g}"[:3] in printed.out
 
 
-def test_samples_are_the_mean_once_a_critic_has_trained_it(images):
+def test_samples_after_critic_are_the_mean(images):
     vae = VAEGenerator(4, critic=Dense(8, max_epochs=1), **ROWS).fit(images.reshape(len(images), -1))
     for curve, other in (([2.0, 1.0], False), ([1.0, 2.0], True)):
         vae.critic_curve_ = curve
@@ -355,7 +355,7 @@ class Mine(Critic):
 def test_users_own_critic(images):
     assert len(ConvAutoencoder(3, critic=Mine(), **TINY).fit(images).critic_curve_) == 2
     for critic in (Critic, Critic()):
-        with pytest.raises(TypeError, match=r"critic=Critic has no network: take 'patch', 'dense'.*layers"):
+        with pytest.raises(TypeError, match=r"critic=Critic has no network: use 'patch', 'dense'.*layers"):
             ConvAutoencoder(3, critic=critic, **TINY).fit(images)
 
 
@@ -416,10 +416,10 @@ def test_partial_fit_is_not_there(images):
         ({"critic": "patches"}, "critic must be one of.*'patches'.*Did you mean 'patch'"),
         ({"critic": 3}, "critic must be a string, a Critic class"),
         ({"critic__lr": 1}, "critic__lr needs a critic"),
-        ({"critic": "patch", "critic__rate": 1}, "critic=Patch takes no parameter critic__rate"),
+        ({"critic": "patch", "critic__rate": 1}, "critic=Patch has no parameter critic__rate"),
         ({"critic": "patch", "critic__lr": 0}, "Patch: lr == 0"),
         ({"critic": "patch", "critic__max_epochs": "many"}, "Patch: max_epochs"),
-        ({"critic": "dense", "missing": "mask"}, "critic=Dense needs samples whose values are all known"),
+        ({"critic": "dense", "missing": "mask"}, "critic=Dense does not support missing values"),
         ({"critic": "patch"}, "critic=Patch needs images.*got samples of shape.*critic='dense'"),
         ({"critic": "dense", "loss": "categorical"}, "critic=Dense needs a loss of numbers"),
     ],
@@ -432,11 +432,13 @@ def test_errors_come_before_training(params, message):
 
 @pytest.mark.parametrize("module", ["gru", "tcn"])
 def test_sequences_have_no_critic(module):
-    with pytest.raises(ValueError, match=r"critic=Dense does not work with module=\w+, which reads sequences"):
+    with pytest.raises(
+        ValueError, match=r"critic=Dense does not support module=\w+, since a critic would treat the padding"
+    ):
         VAEGenerator(2, module=module, critic="dense").fit(np.zeros((20, 5, 2)))
 
 
-def test_decoder_without_weights_of_its_own(monkeypatch):
+def test_decoder_without_separate_weights_raises(monkeypatch):
     class Tied(torch.nn.Module):
         def __init__(self, input_shape, n_components):
             super().__init__()
@@ -478,7 +480,7 @@ def test_checkpoint_resumes_from_the_end_of_the_first_phase(pair, images, tmp_pa
 
 
 def test_other_estimators_have_none(images):
-    with pytest.raises(TypeError, match="AutoencoderTransformer takes no parameter critic__lr"):
+    with pytest.raises(TypeError, match="AutoencoderTransformer has no parameter critic__lr"):
         AutoencoderTransformer(2, critic__lr=1).fit(images.reshape(len(images), -1))
     with pytest.raises(ValueError, match="Invalid parameter 'critic' for estimator AutoencoderTransformer"):
         AutoencoderTransformer(2).set_params(critic__lr=1)

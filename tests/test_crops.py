@@ -82,7 +82,7 @@ shapes = st.lists(st.tuples(sides, sides), min_size=1, max_size=4)
     augmentation=st.sampled_from(list(AUGMENTATIONS)), seed=st.integers(0, 99),
 )  # fmt: skip
 @settings(max_examples=40)
-def test_a_crop_is_the_part_of_its_image_turned(shapes, size, n, augmentation, seed):
+def test_crop_is_the_part_of_its_image_turned(shapes, size, n, augmentation, seed):
     size = (size[0], size[0]) if str(augmentation).startswith("flip_rotate") else size
     crops = source(shapes, size, augmentation)
     places = crops.draw(n, np.random.default_rng(seed))
@@ -133,7 +133,7 @@ def test_every_image_gets_its_share_of_crops_up_to_one(shapes, n, seed):
 
 
 @pytest.mark.parametrize("weight", [None, np.array([1.0, 3.0, 0.0])])
-def test_all_places_are_as_likely_times_the_weight_of_their_image(weight):
+def test_positions_are_uniform_times_weight_of_image(weight):
     shapes = [(4, 6), (5, 3), (3, 3)]
     crops = source(shapes, (3, 2), weight=weight)
     rng, n = np.random.default_rng(0), 4000
@@ -240,7 +240,7 @@ def test_of_many_images_whole_ones_are_held_out(n_images, share):
     share=st.floats(0.05, 0.5),
 )
 @settings(max_examples=20)
-def test_of_few_images_strips_are_held_out_that_no_training_crop_touches(shapes, share):
+def test_held_out_strips_of_few_images_are_disjoint(shapes, share):
     crops = source(shapes, (3, 3))
     trained, held = crops.split(share, np.random.default_rng(0))
     if held is None:
@@ -310,7 +310,7 @@ def test_batches_have_targets_and_conditions_of_their_images(nothing_held):
         assert torch.equal(batch.condition[:, 0].long(), numbers)
 
 
-def test_images_that_are_read_are_read_once_in_each_group_of_batches():
+def test_images_are_read_once_per_group_of_batches():
     images = Counting(numbered([(9, 8)] * 12, 1))
     crops = CropSource(listed(images, nothing_held=True), None, (3, 3), None)
     images.read.clear()

@@ -98,7 +98,7 @@ def test_errors_come_at_the_call(ae, X):
         ae.reconstruct(D, keep_observed=True)
 
 
-def test_an_unknown_number_of_rows_is_too_large(ae, X):
+def test_unknown_number_of_rows_is_too_large(ae, X):
     D = da.from_array(X[:80], chunks=40)
     D = da.concatenate([D, D[:5] - 100])  # of which no row is left
     lazy = ae.transform(D[D[:, 0] >= 0])
@@ -148,20 +148,20 @@ def test_configuration_goes_along(X):
     same(lazy, wanted)
 
 
-def test_a_lazy_result_is_that_of_the_estimator_as_it_was(X):
+def test_lazy_result_is_independent_of_later_changes(X):
     ae = AutoencoderTransformer(3, **SMALL).fit(X)
     lazy, wanted = ae.transform(da.from_array(X, chunks=30)), ae.transform(X)
     ae.set_params(n_components=5).fit(-X)
     same(lazy, wanted)
 
 
-def test_the_estimator_is_in_the_graph_once(ae, X):
+def test_estimator_is_in_the_graph_once(ae, X):
     (optimized,) = dask.optimize(ae.transform(da.from_array(X, chunks=(10, 64))))
     sizes = [len(pickle.dumps(task)) for task in dict(optimized.__dask_graph__()).values()]
     assert sum(size > len(pickle.dumps(ae)) / 2 for size in sizes) == 1
 
 
-def test_what_a_row_is_shaped_like(X):
+def test_example_of_row(X):
     images = X.reshape(N, 8, 8)
     conv = ConvAutoencoder(2, max_epochs=1, random_state=0, module__channels=(2,), module__hidden_layer_sizes=(4,))
     conv.fit(images)
@@ -184,15 +184,15 @@ def test_targets_and_classes_go_along(X):
         same(vae.reconstruct(D, given), vae.reconstruct(X, y))
         same(vae.score_samples(D, y=given, n_importance_samples=2), vae.score_samples(X, y, n_importance_samples=2))
     same(vae.reconstruct(D, 1), vae.reconstruct(X, 1))  # one class for all rows
-    with pytest.raises(ValueError, match="y must have 90 rows to go with X, got 7"):
+    with pytest.raises(ValueError, match="y must have 90 rows , like X, got 7"):
         vae.reconstruct(D, y[:7])
     ae = AutoencoderTransformer(2, **SMALL).fit(X)
     same(ae.score_samples(D, X_target=D[::-1]), ae.score_samples(X, X_target=X[::-1]))
-    with pytest.raises(ValueError, match="X_target needs an X of a known number of rows"):
+    with pytest.raises(ValueError, match="X_target needs an X with a known number of rows"):
         ae.score_samples(D[D[:, 0] >= 0], X_target=X)
-    with pytest.raises(TypeError, match=r"X_target must be a DataFrame or Series of dask .* got ndarray"):
+    with pytest.raises(TypeError, match=r"X_target must be a dask DataFrame or Series .* got ndarray"):
         ae.score_samples(dd.from_dask_array(D), X_target=X)
-    with pytest.raises(ValueError, match="X_target must have the 3 partitions of X, got 2: repartition it"):
+    with pytest.raises(ValueError, match="X_target must have 3 partitions, like X, got 2: repartition it"):
         ae.score_samples(dd.from_dask_array(D), X_target=dd.from_dask_array(D.rechunk((45, 64))))
     words = pd.Series([*"abc"], dtype="str").iloc[y]
     vae = VAEGenerator(2, conditional=True, prior=None, **SMALL).fit(X, words)

@@ -13,8 +13,8 @@ def sprites():
     return make_sprites()
 
 
-def centres(X):
-    """The centre of mass of each image, (column, row)."""
+def centers(X):
+    """The center of mass of each image, (column, row)."""
     mass = X.sum(axis=(1, 2))
     at = np.arange(X.shape[1])
     return X.sum(axis=1) @ at / mass, X.sum(axis=2) @ at / mass
@@ -44,7 +44,7 @@ def test_images_are_unique_and_not_cropped(size):
 
 
 def test_positions_are_equally_spaced(sprites):
-    x, y = map(by_factor, centres(sprites[0]))
+    x, y = map(by_factor, centers(sprites[0]))
     step = (32 - 2 * (0.22 * 32 + 1.5)) / 11
     np.testing.assert_allclose(np.diff(x, axis=3), step, atol=0.15)
     np.testing.assert_allclose(np.diff(y, axis=4), step, atol=0.15)

@@ -366,7 +366,11 @@ REFUSED = [
         "Inst",
     ),
     (plain, {"optimizer": "lbfgs"}, "optimizer=LBFGS"),
-    (plain, {"batch_size": 1}, "at least one row of every batch for each of the 2 ranks, and a batch has 1"),
+    (
+        plain,
+        {"batch_size": 1},
+        "at least one sample in each batch for each of the 2 ranks, but the smallest batch has 1",
+    ),
 ]
 
 
@@ -380,13 +384,13 @@ def test_refused_by_name(two_ranks, est, params, words):
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-def test_what_has_no_shape_is_refused_as_elsewhere(two_ranks):
+def test_objects_without_shape_raise(two_ranks):
     nested = torch.nested.nested_tensor([torch.ones(4), torch.ones(3)])
     with pytest.raises(TypeError, match="Tensors must be dense"):
         clone(plain).fit(nested)
 
 
-def test_what_is_no_yes_or_no():
+def test_distributed_must_be_bool():
     with pytest.raises(ValueError, match="distributed"):
         AutoencoderTransformer(3, distributed="gloo").fit(digits()[0])
 
@@ -479,9 +483,9 @@ WORDS = {
     "other parameters": ("lr is 0.002 on rank 0, and 0.001 on rank 1",) * 2,
     "another part": ("noise is None on rank 0, and MaskingNoise(",) * 2,
     "other shape": ("the shape of X is (301, 64) on rank 0, and (300, 64) on rank 1",) * 2,
-    "another fit before": ("the fit that training goes on from is",) * 2,
+    "another fit before": ("the earlier fit is",) * 2,
     "other rows": ("X is one of the mean and scale",) * 2,
-    "parted": ("The weights of rank 1 are no longer those of rank 0",) * 2,
+    "parted": ("The weights of rank 1 differ from those of rank 0",) * 2,
 }
 
 

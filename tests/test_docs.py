@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("skae/*/README.md")])
 PEERS = ("keras", "pyod", "pythae")
 CLIENTS = ("mlflow", "optuna", "ray", "tensorboard", "wandb")  # whose snippets tests/clients runs
-GALLERY = ROOT / "docs/auto_examples"  # which the site's build makes of the examples
+GALLERY = ROOT / "docs/auto_examples"  # built from the examples
 URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
 SITE = URLS["Documentation"]
 

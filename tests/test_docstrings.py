@@ -53,7 +53,7 @@ NOT_ASKED = {
 NOT_ASKED_OF_PARTS = {"GL03": "formulas stand between blank lines"}
 NOT_ASKED_OF_THEIR_METHODS = {
     "GL08": "forward, code, link and the like are documented once, on their base class",
-    "RT01": "results are told in the one sentence of a method, with their shape",
+    "RT01": "results are described in the summary of a method, with their shape",
     "PR01": "and so are its arguments",
 }
 

@@ -179,7 +179,7 @@ BESIDE = {
 
 
 @pytest.mark.parametrize(("name", "beside"), [*zip(SETTINGS, itertools.cycle(BESIDE))])
-def test_training_equals_that_by_skorchs_own_step(blobs, fit_by_skorch, name, beside):
+def test_training_matches_skorchs_step(blobs, fit_by_skorch, name, beside):
     given = BESIDE[beside](blobs)
     ae = small(**SETTINGS[name])
     assert_same(clone(ae).fit(blobs, **given), fit_by_skorch(clone(ae), blobs, **given))
@@ -209,7 +209,7 @@ def test_verbose_does_not_change_training(blobs, capsys, verbose):
     ],
     ids=["samples", "tc", "conditional"],
 )
-def test_generators_equal_those_by_skorchs_own_step(blobs, fit_by_skorch, params):
+def test_random_states_match_skorchs_step(blobs, fit_by_skorch, params):
     vae = VAEGenerator(2, max_epochs=4, batch_size=25, random_state=0, early_stopping=False, **params)
     given = {"y": np.arange(len(blobs)) % 3, "sample_weight": np.linspace(0, 2, len(blobs))}
     alone = clone(vae).fit(blobs, **given)
@@ -336,7 +336,7 @@ class NeedsClosure(torch.optim.SGD):
 
 
 @pytest.mark.parametrize("optimizer", [AnyStep, NeedsClosure])
-def test_optimizer_of_ones_own_trains_as_under_skorch(blobs, fit_by_skorch, optimizer):
+def test_custom_optimizer_trains_as_in_skorch(blobs, fit_by_skorch, optimizer):
     ae = small(optimizer=optimizer)
     assert_same(clone(ae).fit(blobs), fit_by_skorch(clone(ae), blobs))
 

@@ -291,7 +291,7 @@ def test_fits_with_the_same_seed_are_equal(model, network, quantizer, X):
     [(FiniteScalarQuantizer(), {"bottleneck__levels": [3, 6]}), (VectorQuantizer(), {"bottleneck__n_codes": [4, 9]})],
     ids=["levels", "n_codes"],
 )
-def test_a_grid_search_sets_parameters_of_the_quantizer(network, quantizer, grid, X):
+def test_grid_search_sets_parameters_of_the_quantizer(network, quantizer, grid, X):
     X = data_for(network, X)
     model = NETWORKS[network](bottleneck=quantizer, max_epochs=1, prior=None)
     search = GridSearchCV(model, grid | {"n_components": [2, 4]}, cv=2, error_score="raise").fit(X)

@@ -52,7 +52,7 @@ def test_probabilities_of_all_codes_add_up_to_one(by_position):
     assert np.exp(model.score_samples(every)).sum() == pytest.approx(1)
 
 
-def test_integers_without_bounds_have_a_probability_wherever_they_are():
+def test_unbounded_integers_have_positive_probability():
     codes = np.random.default_rng(0).geometric(0.3, (300, 1, 1, 1)) - 20
     model = Factorized().fit(codes)
     assert model.alphabet_ == (None,)
@@ -65,7 +65,7 @@ def test_integers_without_bounds_have_a_probability_wherever_they_are():
     assert np.isfinite(model.score_samples(np.array([2**31 - 1, -(2**31)]).reshape(2, 1, 1, 1))).all()
 
 
-def test_an_integer_of_a_wide_range_has_tables_about_its_middle():
+def test_integer_of_a_wide_range_has_tables_about_its_middle():
     codes = np.concatenate([np.arange(5000), [10**6, -(10**6)]]).reshape(-1, 1, 1, 1)
     model = Factorized().fit(codes)
     assert model.span_[0] == 4096
@@ -127,7 +127,7 @@ def test_weights_count_as_copies():
     assert ignored.sample(500, random_state=0)[:, 0].mean() != pytest.approx(codes[:, 0].mean(), abs=1e-3)
 
 
-def test_the_digest_is_that_of_everything_that_codes_are_coded_with():
+def test_digest_is_that_of_everything_that_codes_are_coded_with():
     codes = draws()
     model = Factorized((3, 5)).fit(codes)
     same = [clone(model).fit(codes), pickle.loads(pickle.dumps(model))]
@@ -137,7 +137,7 @@ def test_the_digest_is_that_of_everything_that_codes_are_coded_with():
     assert len({found.digest() for found in [model, *others]}) == 4
 
 
-def test_codes_that_do_not_fit_are_refused():
+def test_codes_that_do_not_fit_raise():
     codes = draws()
     for wrong, error, message in [
         (codes * 1.0, TypeError, r"codes must be integers, got float64"),
@@ -157,7 +157,7 @@ def test_codes_that_do_not_fit_are_refused():
         Factorized((3, 5)).sample(2)
 
 
-def test_weights_and_shapes_that_do_not_fit_are_refused():
+def test_weights_and_shapes_that_do_not_fit_raise():
     codes = draws()
     for weight in (np.ones(5), -np.ones(len(codes)), np.full(len(codes), np.nan)):
         with pytest.raises(ValueError, match="sample_weight must be 200 finite numbers, none negative"):
@@ -181,7 +181,7 @@ def test_usage_and_perplexity(values):
     assert usage_and_perplexity(count_symbols(codes, (None,)), (None,)) == (float(len(p) > 1), perplexity)
 
 
-def test_the_perplexity_of_several_integers_is_their_geometric_mean():
+def test_perplexity_of_several_integers_is_their_geometric_mean():
     codes = np.array(list(itertools.product(range(2), range(8))))
     usage, perplexity = usage_and_perplexity(count_symbols(codes, (4, 8)), (4, 8))
     assert (usage, perplexity) == (10 / 12, pytest.approx(4.0))

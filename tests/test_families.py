@@ -69,7 +69,7 @@ def draw(seed, *shape):
 
 
 def prepared(cls, **params):
-    """A loss as it judges: while training the scale of a likelihood may be that of the batch, which joins its rows."""
+    """A loss in evaluation mode: in training the scale of a likelihood may depend on the batch."""
     loss = cls(**params)
     loss.setup(n_components=2)
     return loss.eval()
@@ -158,7 +158,7 @@ LIKELIHOODS = [cls for cls in LOSSES if issubclass(cls, losses.Likelihood)]
 @by_name(LIKELIHOODS)
 @given(seed=seeds)
 @settings(max_examples=25)
-def test_samples_of_a_likelihood_are_rows_that_it_may_be_asked_about(cls, seed):
+def test_samples_of_likelihood_are_in_its_domain(cls, seed):
     loss = prepared(cls)
     raw = 4 * draw(seed, 40, 2, 5) - 2
     drawn = loss.sample(raw)
@@ -197,7 +197,7 @@ def test_noise_keeps_shape_and_leaves_its_input(cls, n, d, seed):
 
 
 @by_name(NOISES)
-def test_noise_of_strength_zero_is_none(cls):
+def test_noise_of_strength_zero_is_identity(cls):
     name = next(iter(inspect.signature(cls).parameters))
     part, x = cls(**{name: 0.0}), draw(0, 50, 5)
     part.setup(n_components=2)
@@ -267,7 +267,7 @@ def test_bottleneck_declares_its_abilities(cls):
 @by_name([cls for cls in BOTTLENECKS if cls.discrete])
 @given(n=rows, seed=seeds, started=st.booleans())
 @settings(max_examples=25)
-def test_integers_are_of_the_alphabet_and_stand_for_the_code(cls, n, seed, started):
+def test_integers_are_in_alphabet_and_decode_to_code(cls, n, seed, started):
     part, n_positions = cls(), 3
     part.setup(4, n_positions=n_positions)
     h = 3 * draw(seed, 20 + n, part.n_outputs(width_of_vectors(part, 4, n_positions))) - 1
@@ -287,7 +287,7 @@ def test_integers_are_of_the_alphabet_and_stand_for_the_code(cls, n, seed, start
 
 
 @by_name([cls for cls in BOTTLENECKS if cls.discrete and "qualities" not in inspect.signature(cls).parameters])
-def test_a_bottleneck_of_one_quality_refuses_others(cls):
+def test_bottleneck_of_one_quality_rejects_others(cls):
     part = cls()
     part.setup(4)
     for of_quality in (
@@ -338,7 +338,7 @@ def test_network_keeps_shapes_and_rows_apart(cls, data, n_components, wider):
 @pytest.mark.parametrize("bottleneck", BOTTLENECKS, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("corruption", [None, *NOISES], ids=lambda cls: getattr(cls, "__name__", "None"))
 @by_name(LOSSES)
-def test_any_choice_of_parts_makes_an_autoencoder(cls, corruption, bottleneck):
+def test_combinations_of_parts_can_be_fitted(cls, corruption, bottleneck):
     x = targets(cls(), draw(0, 6, 3, 2))
     module = Autoencoder(
         nn.MLP,
@@ -361,7 +361,7 @@ def test_any_choice_of_parts_makes_an_autoencoder(cls, corruption, bottleneck):
 
 
 @by_name(LOSSES)
-def test_the_total_is_that_of_all_rows(cls):
+def test_total_is_sum_over_samples(cls):
     loss = cls()
     loss.setup(3)
     x, raw = targets(loss, draw(0, 6, 4)), draw(1, 6, 4) - 0.5
@@ -370,7 +370,7 @@ def test_the_total_is_that_of_all_rows(cls):
 
 
 @by_name(BOTTLENECKS)
-def test_a_bottleneck_that_says_that_it_draws_nothing_does_not(cls):
+def test_bottlenecks_without_draws_are_deterministic(cls):
     bottleneck = cls()
     bottleneck.setup(8)
     with torch.random.fork_rng():

@@ -101,7 +101,7 @@ print("done")
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does it")
 @pytest.mark.slow
-def test_ctrl_c_ends_a_fit_or_a_search_and_leaves_the_estimator_as_it_was():
+def test_ctrl_c_leaves_estimator_unchanged():
     done = run(INTERRUPTED)
     assert done.stdout == "done\n", done.stderr
 

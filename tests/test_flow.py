@@ -112,7 +112,7 @@ def test_best_epoch_minimizes_the_loss_of_rows_held_out(fitted):
     assert fitted.best_epoch_ == np.argmin(fitted.validation_loss_curve_)
 
 
-def test_a_start_that_is_not_improved_is_kept():
+def test_start_that_is_not_improved_is_kept():
     X = np.random.default_rng(0).normal(size=(40, 3))
     flow = NormalizingFlow(lr=1.0, n_components=1, n_iter_no_change=2, random_state=0, width=8).fit(X)
     start = clone(flow).set_params(max_epochs=0).fit(X)
@@ -128,7 +128,7 @@ def test_few_rows_have_the_mixture():
     assert flow.score(X) == pytest.approx(GaussianMixture(1).fit(X).score(X), abs=1e-3)
 
 
-def test_units_of_features_make_no_difference(fitted):
+def test_invariance_to_units_of_features(fitted):
     unit, shift = np.array([1e6, 1e-6]), np.array([3e6, -2.0])
     other = NormalizingFlow(**TINY).fit(ring() * unit + shift)
     np.testing.assert_allclose(
@@ -192,7 +192,7 @@ def test_y_of_an_unconditional_flow_is_ignored(fitted):
     assert state_of(NormalizingFlow(**TINY).fit(ring(), np.arange(600))) == state_of(fitted)
 
 
-def test_a_class_that_was_not_seen_is_refused():
+def test_class_that_was_not_seen_raises():
     X, y = groups()
     flow = NormalizingFlow(conditional=True, **TINY | {"max_epochs": 0}).fit(X, y)
     with pytest.raises(ValueError, match=r"y must contain only classes seen in fit, .*, got 'medium'"):
@@ -229,7 +229,7 @@ def test_restored_flow_is_the_same(fitted, way, tmp_path):
     np.testing.assert_array_equal(other.sample(3, random_state=0), fitted.sample(3, random_state=0))
 
 
-def test_weights_of_another_network_are_refused(fitted):
+def test_weights_of_another_network_raise(fitted):
     other = clone(fitted)
     vars(other).update({name: value for name, value in vars(fitted).items() if name.endswith("_") or name[0] == "_"})
     vars(other).pop("_network", None)
@@ -245,7 +245,7 @@ def test_search_over_a_pipeline():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_numbers_of_numpy_and_other_types_are_taken():
+def test_numpy_numbers_are_accepted():
     params = {"n_transforms": np.uint8(1), "width": np.int64(8), "max_epochs": np.uint8(1), "batch_size": np.uint8(200)}
     flow = NormalizingFlow(**params, n_components=np.uint8(2), lr=np.float32(1e-3), random_state=0)
     assert flow.fit(torch.from_numpy(ring(300)).float()).score(ring(300).tolist()) > -5
@@ -283,12 +283,12 @@ def test_parameters_are_checked(params, error, message):
 
 
 @pytest.mark.parametrize("X_std", [np.ones((30, 1)), -np.ones((30, 2)), np.full((30, 2), np.nan)], ids=str)
-def test_noise_of_another_shape_or_sign_is_refused(X_std):
+def test_noise_of_another_shape_or_sign_raises(X_std):
     with pytest.raises(ValueError, match="X_std"):
         NormalizingFlow(**TINY).fit(ring(30), X_std=X_std)
 
 
-def test_without_zuko_the_error_says_what_to_install(monkeypatch):
+def test_missing_zuko_raises_with_remedy(monkeypatch):
     imported = builtins.__import__
 
     def without(name, *args, **kwargs):

@@ -29,7 +29,7 @@ levels = st.lists(st.integers(2, 4096), min_size=1, max_size=4)
 
 @given(levels=levels)
 @settings(max_examples=25)
-def test_every_level_is_a_code_of_its_own_and_symmetric_about_zero(levels):
+def test_levels_are_distinct_and_symmetric(levels):
     part = prepared(levels, len(levels), 5 * normal(50, len(levels)))
     for k, n_levels in enumerate(levels):
         indices = torch.zeros(n_levels, len(levels), dtype=torch.int64)
@@ -60,7 +60,7 @@ def test_projection_finds_the_nearest_code(n_levels, seed):
     torch.testing.assert_close((part.project(z) - z).abs()[:, 0], nearest, atol=1e-5, rtol=1e-5)
 
 
-def test_codes_are_near_the_output_of_an_encoder_that_starts_as_pca():
+def test_codes_are_close_to_encoder_output():
     h = normal(2000, 3) * torch.tensor([2.0, 5.0, 30.0])
     for n_levels, most in ((4, 0.17), (8, 0.09), (64, 0.08)):  # of the variance; what the ends cut off is left
         error = (prepared(n_levels, 3, h).code(h) - h).square().mean(0) / h.var(0)
@@ -75,7 +75,7 @@ def test_codes_of_a_small_output_have_the_size_of_the_data(size):
     torch.testing.assert_close(z, prepared(8, 3, h / size).code(h / size), atol=1e-1, rtol=1e-2)
 
 
-def test_the_gradient_is_that_without_rounding():
+def test_gradient_is_that_without_rounding():
     h = normal(20, 3, seed=1).requires_grad_()
     part = prepared(5, 3, normal(500, 3)).train()
     z, indices = (found := part(h)).z, found.indices
@@ -103,7 +103,7 @@ def test_running_statistics_follow_training_and_only_that():
 
 @pytest.mark.parametrize("constant", [0.0, 3.0])
 @pytest.mark.parametrize("training", [False, True])
-def test_a_constant_component_has_finite_codes_and_gradients(constant, training):
+def test_constant_component_has_finite_codes_and_gradients(constant, training):
     start = normal(50, 2)
     start[:, 1] = constant
     part = prepared(8, 2, start).train(training)
@@ -122,7 +122,7 @@ def test_usage_and_perplexity_are_those_of_the_epoch():
     assert found["usage"] == pytest.approx(4 / 6)
     assert found["perplexity"] == pytest.approx(2.0)
     part.eval()(torch.zeros(3, 2))
-    assert part.metrics() == {"usage": 0.0, "perplexity": 1.0}, "counts start anew, and validation does not count"
+    assert part.metrics() == {"usage": 0.0, "perplexity": 1.0}, "counts are reset, and validation does not count"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_usage_and_perplexity_are_those_of_the_epoch():
         (5000, r"FSQ: levels == 5000, must be <= 4096"),
     ],
 )
-def test_levels_that_do_not_fit_are_refused(levels, message):
+def test_levels_that_do_not_fit_raise(levels, message):
     with pytest.raises(ValueError, match=message):
         FSQ(levels).setup(2)
     with pytest.raises(TypeError, match="FSQ: levels must be an instance of int"):

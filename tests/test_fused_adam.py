@@ -204,6 +204,6 @@ def test_ordinary_step_without_the_names_of_hooks(monkeypatch, calls, which):
     assert not calls
 
 
-def test_the_pinned_version_of_torch_is_tested():
+def test_pinned_version_of_torch_is_tested():
     pinned = (Path(__file__).parents[1] / "constraints.txt").read_text()
     assert re.search(r"^torch==([\d.]+)", pinned, re.MULTILINE)[1] in fused_adam.TESTED

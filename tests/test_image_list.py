@@ -93,7 +93,7 @@ def test_pil_images(mode):
     np.testing.assert_array_equal(scanned(found[0])[0], images[0])
 
 
-def test_a_collection_of_scikit_image(tmp_path):
+def test_collection_of_scikit_image(tmp_path):
     io = pytest.importorskip("skimage.io")
     found = arrays([(*size, 3) for size in SIZES])
     for i, image in enumerate(found):
@@ -121,11 +121,11 @@ def test_a_collection_of_scikit_image(tmp_path):
     ],
     ids=repr,
 )
-def test_arrays_rows_and_names_are_no_lists_of_images(X):
+def test_arrays_and_names_are_not_image_lists(X):
     assert not is_image_list(X)
 
 
-def test_what_memory_holds_is_read_once(monkeypatch):
+def test_images_in_memory_are_read_once(monkeypatch):
     X = Photos(arrays(SIZES), labeled=True)
     images = scanned(X)
     n_read = X.n_read
@@ -210,7 +210,7 @@ def test_channels_are_found_or_given(shapes, channel_axis, moved):
         ([(5, 7, 3)], None, "channel_axis must be 'auto', 0 or -1 for images of shape .* got None"),
     ],
 )
-def test_a_layout_that_is_not_clear_is_asked_for(shapes, channel_axis, match):
+def test_layout_that_is_not_clear_is_asked_for(shapes, channel_axis, match):
     with pytest.raises(ValueError, match=match):
         scanned(arrays(shapes), channel_axis=channel_axis)
 
@@ -233,8 +233,8 @@ BAD = [
     ([GOOD, COLOR], "X[1] has the shape (6, 5, 3), but X[0] is gray: convert all images"),
     ([GOOD, with_value(np.nan)], "X[1] contains NaN. Set missing='mask'"),
     ([with_value(np.nan)], "X[0] contains NaN. Set missing='mask'"),
-    ([GOOD, GOOD, with_value(np.inf)], "X[2] contains infinity, which float32 does not hold"),
-    ([GOOD, with_value(-np.inf)], "X[1] contains infinity, which float32 does not hold"),
+    ([GOOD, GOOD, with_value(np.inf)], "X[2] contains infinity, beyond the range of float32"),
+    ([GOOD, with_value(-np.inf)], "X[1] contains infinity, beyond the range of float32"),
     ([GOOD.astype(float), with_value(0).astype(float) + 1e39], "X[1] contains values up to 1e+39"),
     ([GOOD, GOOD.astype(object)], "X[1] must be an image of real numbers, got"),
     ([GOOD, GOOD.astype(str)], "X[1] must be an image of real numbers, got"),
@@ -244,19 +244,22 @@ BAD = [
     ([GOOD, np.ones((2, 2, 2, 2), np.float32)], "got an array of shape (2, 2, 2, 2)"),
     ([GOOD, None], "X[1] must be an image of real numbers, got a NoneType."),
     ([GOOD, "b.png"], "X[1] must be an image of real numbers"),
-    ([GOOD, GOOD.astype(np.uint8)], "X[1] has the dtype uint8 and X[0] the dtype float32: convert all images to one"),
+    (
+        [GOOD, GOOD.astype(np.uint8)],
+        "X[1] has the dtype uint8 and X[0] the dtype float32: convert all images to the same",
+    ),
     (arrays(SIZES[:1]) + arrays(SIZES[:1], "uint16"), "X[1] has the dtype uint16 and X[0] the dtype uint8"),
 ]
 
 
 @pytest.mark.parametrize(("X", "message"), BAD, ids=[message[:40] for _, message in BAD])
 @pytest.mark.parametrize("source", ["list", "dataset"])
-def test_an_image_that_cannot_be_used_is_named(X, message, source):
+def test_image_that_cannot_be_used_is_named(X, message, source):
     with pytest.raises(ValueError, match=re.escape(message)):
         scanned(SOURCES[source](X))
 
 
-def test_nothing_is_no_list_of_images():
+def test_empty_list_is_not_an_image_list():
     with pytest.raises(ValueError, match=r"X_val must hold at least one image, got none\."):
         ImageList(Photos([], labeled=False), "X_val")
 
@@ -264,7 +267,7 @@ def test_nothing_is_no_list_of_images():
 def test_missing_values_are_allowed_where_they_may_be():
     images = scanned([GOOD, with_value(np.nan)], nan=True)
     assert np.isnan(images[1]).sum() == 1
-    with pytest.raises(ValueError, match=r"X\[1\] must hold at least one value that is not NaN"):
+    with pytest.raises(ValueError, match=r"X\[1\] must have at least one value that is not NaN"):
         scanned([GOOD, np.full((3, 3), np.nan, np.float32)], nan=True)
     with pytest.raises(ValueError, match=r"X\[1\] contains infinity"):
         scanned([GOOD, with_value(np.inf)], nan=True)

@@ -83,7 +83,7 @@ def test_channel_axis_negative_and_positive(axis):
 @pytest.mark.parametrize(
     ("row_shape", "input_shape", "axis", "match"),
     [
-        ((10,), None, "auto", "^X has flat rows of 10 values, which are not a square gray image: pass input_shape"),
+        ((10,), None, "auto", "^X has flattened samples of 10 values, not square gray images: pass input_shape"),
         (
             (5, 8, 8),
             None,

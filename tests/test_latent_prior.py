@@ -54,7 +54,7 @@ def test_each_class_has_a_density(density):
     assert (np.abs(drawn - 10 * c[:90].argmax(1)[:, None]) < 6).all()
 
 
-def test_a_class_without_samples_keeps_its_density():
+def test_class_without_samples_keeps_its_density():
     condition, c, codes = classes_and_codes()
     prior = LatentPrior(GaussianMixture(1), condition)
     first = prior.fit(codes, c, None, seed=0)
@@ -64,7 +64,7 @@ def test_a_class_without_samples_keeps_its_density():
     assert second[0].means_[0, 0] == pytest.approx(100, abs=1)
 
 
-def test_a_class_that_was_never_seen_cannot_be_drawn():
+def test_class_that_was_never_seen_cannot_be_drawn():
     condition, c, codes = classes_and_codes()
     prior = LatentPrior(GaussianMixture(1), condition)
     fitted = prior.fit(codes[c[:, 2] == 0], c[c[:, 2] == 0], None, seed=0)
@@ -91,6 +91,6 @@ def test_targets_do_not_condition_other_densities():
     assert density.n_features_in_ == 1
 
 
-def test_a_density_that_cannot_be_fitted_is_named():
+def test_density_that_cannot_be_fitted_is_named():
     with pytest.raises(ValueError, match=r"prior=GaussianMixture\(n_components=5\) could not be fitted .* of 2 rows"):
         LatentPrior(GaussianMixture(5), NO_CONDITION).fit(np.zeros((2, 1), np.float32), None, None, seed=0)

@@ -1,4 +1,4 @@
-"""Layouts: samples go into the shape that the network takes and come back unchanged."""
+"""Layouts: samples are converted to the layout of the network and back without changes."""
 
 from types import SimpleNamespace
 
@@ -74,12 +74,12 @@ def test_parameters_and_network_choose_the_layout(shape, options, expected):
     assert type(find(shape, **options)) is expected
 
 
-def test_channel_axis_is_refused_for_a_table():
+def test_channel_axis_raises_for_a_table():
     with pytest.raises(ValueError, match=r"channel_axis=0 is for sequences .* table of 4 columns"):
         find((4,), channel_axis=0, takes_input_shape=False)
 
 
-def test_a_single_color_image_is_refused():
+def test_single_color_image_raises():
     with pytest.raises(ValueError, match="as a single color image has"):
         find((40, 3), reads_images=True)
 

@@ -89,7 +89,7 @@ def test_loss_and_gradient_are_finite_far_from_location(scale):
     (gradient,) = torch.autograd.grad(values.sum(), raw)
     assert torch.isfinite(values).all()
     assert torch.isfinite(gradient).all()
-    assert gradient[1] < 0 < gradient[13], "towards the level"
+    assert gradient[1] < 0 < gradient[13], "toward the level"
 
 
 def test_link_of_levels_covers_range():
@@ -220,7 +220,7 @@ def test_evaluation_uses_moving_mean_of_scales(cls):
     raw = random(0, 50, 4)
     x = targets(loss, raw)
     before = loss(raw, x)
-    assert torch.equal(loss(raw, x), before), "judging moves nothing"
+    assert torch.equal(loss(raw, x), before), "evaluation does not change it"
     loss.train()
     training = loss(raw, x)
     first = float(loss.log_scale)

@@ -472,7 +472,7 @@ def test_invalid_arguments_raise():
         with pytest.raises(error, match=next(iter(params))):
             structural_similarity(X, X, **params)
     for metric in (reconstruction_error, peak_signal_noise_ratio, structural_similarity):
-        with pytest.raises(ValueError, match=r"X holds values up to .* too large for float32"):
+        with pytest.raises(ValueError, match=r"X has values up to .* too large for float32"):
             metric(X * 1e200, X)
     with pytest.raises(ValueError, match="squares overflow or underflow"):
         structural_similarity(0 * X, 0 * X, data_range=1e-320)
@@ -495,6 +495,6 @@ def test_lists_of_images_of_different_sizes_are_compared_one_by_one(dtype):
 
 @pytest.mark.parametrize("metric", [peak_signal_noise_ratio, structural_similarity])
 @pytest.mark.parametrize("nothing", [[], ()])
-def test_an_empty_list_of_images_is_refused(metric, nothing):
+def test_empty_list_of_images_raises(metric, nothing):
     with pytest.raises(ValueError, match=r"X must have the shape .* not empty"):
         metric(nothing, np.zeros((1, 9, 9)))

@@ -68,7 +68,7 @@ class Halves(nn.Module):
 
 
 class Observed(Halves):
-    """A user's own network that is told which values there are, and cannot do without."""
+    """A user's network that requires the mask of observed values."""
 
     reads_padding = True
 
@@ -219,7 +219,7 @@ def test_all_nan_samples_are_accepted_and_all_nan_x_raises():
     X = rows()[1].numpy()
     X[2] = nan
     check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing=True))
-    with pytest.raises(ValueError, match="X must hold at least one value that is not NaN"):
+    with pytest.raises(ValueError, match="X must have at least one value that is not NaN"):
         check_rows(Fitted(), np.full((4, 3), nan), reset=True, nan=NaNPolicy(missing=True))
     est = fitted_on(X, nan=NaNPolicy(missing=True))
     found = check_rows(est, np.full((2, 5), nan), reset=False, nan=NaNPolicy(missing=True))
@@ -232,7 +232,7 @@ def test_nan_before_end_of_sequence_raises(step, whole):
     X = np.ones((5, 6, 2))
     X[1, 4:] = nan
     X[3, step, slice(None) if whole else 0] = nan
-    with pytest.raises(ValueError, match="after the end of a sequence, in whole steps, but row 3 has it before"):
+    with pytest.raises(ValueError, match="in whole steps after the end of a sequence, but sample 3 has it before"):
         check_rows(Fitted(), X, reset=True, nan=NaNPolicy(step_axis=1))
     check_rows(Fitted(), X, reset=True, nan=NaNPolicy(True, 1))
 
@@ -249,7 +249,7 @@ def test_partially_missing_last_step_is_not_padding():
 def test_empty_sequence_raises(missing, shape):
     X = np.ones(shape)
     X[1] = nan
-    with pytest.raises(ValueError, match="at least one step in every row, but row 1 is all NaN"):
+    with pytest.raises(ValueError, match="at least one step in every sample, but sample 1 is all NaN"):
         check_rows(Fitted(), X, reset=True, nan=NaNPolicy(missing, 1))
 
 
@@ -265,7 +265,7 @@ def test_sequences_without_steps_or_channels_raise(shape, dtype):
 
 
 def test_sequences_with_three_axes_raise():
-    with pytest.raises(ValueError, match=r"X must hold sequences of shape \(length, channels\)"):
+    with pytest.raises(ValueError, match=r"X must have sequences of shape \(length, channels\)"):
         check_rows(Fitted(), np.ones((2, 3, 4, 5)), reset=True, nan=NaNPolicy(step_axis=1))
 
 
@@ -350,7 +350,7 @@ class Quartic(Loss):
 
 @pytest.mark.parametrize(("network", "missing"), [(Halves, True), (OptionallyObserved, False)])
 def test_loss_without_observed_raises(network, missing):
-    with pytest.raises(TypeError, match="loss=WholeRow cannot leave missing values out"):
+    with pytest.raises(TypeError, match="loss=WholeRow does not support missing values"):
         build(network, WholeRow(), missing=missing)
 
 
@@ -496,7 +496,7 @@ def test_mask_option_without_missing_values_equal_bits(shape):
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-# ------------------------------------------------------------------ networks that are told
+# ------------------------------------------------------------------ networks with a mask
 
 
 @pytest.mark.parametrize("network", [OptionallyObserved, Observed])

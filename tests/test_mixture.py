@@ -16,10 +16,10 @@ def rng(seed=0):
 
 
 def clusters(n_clusters, n=400, d=2, seed=0):
-    """Well apart: centres on a circle of radius 20, standard deviation 1."""
+    """Well apart: centers on a circle of radius 20, standard deviation 1."""
     angle = 2 * np.pi * np.arange(n_clusters) / n_clusters
-    centres = 20 * np.stack([np.cos(angle), np.sin(angle)] + [0 * angle] * (d - 2), axis=1)
-    return centres[np.arange(n) % n_clusters] + rng(seed).normal(size=(n, d))
+    centers = 20 * np.stack([np.cos(angle), np.sin(angle)] + [0 * angle] * (d - 2), axis=1)
+    return centers[np.arange(n) % n_clusters] + rng(seed).normal(size=(n, d))
 
 
 # ------------------------------------------------------------------ the size

@@ -25,7 +25,7 @@ def results(scores, values, name="n_components", **others):
 
 
 @given(data=st.data(), n=st.integers(1, 8), n_splits=st.integers(2, 5), n_se=st.floats(0, 3))
-def test_the_choice_is_the_smallest_of_those_within_the_limit(data, n, n_splits, n_se):
+def test_choice_is_the_smallest_of_those_within_the_limit(data, n, n_splits, n_se):
     scores = data.draw(
         st.lists(st.lists(st.integers(-5, 5), min_size=n_splits, max_size=n_splits), min_size=n, max_size=n)
     )
@@ -41,7 +41,7 @@ def test_the_choice_is_the_smallest_of_those_within_the_limit(data, n, n_splits,
         assert means[chosen] == means[best]
 
 
-def test_it_chooses_in_a_grid_search(digits):
+def test_refit_in_grid_search(digits):
     pipe = Pipeline([("reduce", PCA(random_state=0)), ("classify", KNeighborsClassifier())])
     y = np.arange(300) % 3
     search = GridSearchCV(pipe, {"reduce__n_components": [2, 4, 8]}, cv=3, refit=smallest_within())
@@ -53,7 +53,7 @@ def test_it_chooses_in_a_grid_search(digits):
     assert rule(found) == smallest_within(n_se=2)(found)
 
 
-def test_of_a_halving_it_reads_the_last_iteration(digits):
+def test_halving_uses_last_iteration(digits):
     y = np.arange(300) % 3
     pipe = Pipeline([("reduce", PCA(random_state=0)), ("classify", KNeighborsClassifier())])
     grid = {"reduce__n_components": [2, 4, 8, 16]}
@@ -90,6 +90,6 @@ def test_errors_name_what_is_wrong(rule, found, error, message):
         smallest_within(*rule)(found)
 
 
-def test_a_full_name_goes_before_a_last_part():
+def test_full_name_goes_before_a_last_part():
     found = results([[1, 2], [1, 2]], [4, 3]) | {"param_pca__n_components": [1, 1]}
     assert smallest_within()(found) == 1

@@ -458,7 +458,7 @@ class Interrupted(Small):
         return super().encode(x)
 
 
-def test_ctrl_c_leaves_fit_at_once_and_the_estimator_as_it_was(blobs, interruptible):
+def test_ctrl_c_leaves_fit_at_once_and_the_estimator_unchanged(blobs, interruptible):
     ae = small(module=Interrupted)
     before = dict(vars(ae))
     for method in (ae.fit, ae.fit_transform, ae.partial_fit):
@@ -663,7 +663,7 @@ def test_named_callbacks_are_set(blobs):
     assert found["x"].extra == 7
     assert found["stop"].patience == 2
     assert ae.n_iter_ == 3
-    with pytest.raises(TypeError, match=r"callbacks takes no parameter callbacks__y"):
+    with pytest.raises(TypeError, match=r"callbacks has no parameter callbacks__y"):
         clone(ae).set_params(callbacks__y__extra=1).fit(blobs)
     with pytest.raises(ValueError, match="extr"):
         clone(ae).set_params(callbacks__x__extr=1).fit(blobs)
@@ -682,7 +682,7 @@ def test_none_removes_a_named_callback(blobs):
 
 
 @pytest.mark.parametrize("wrong", [3, "early_stopping", object()])
-def test_wrong_callbacks_are_refused(blobs, wrong):
+def test_wrong_callbacks_raise(blobs, wrong):
     with pytest.raises(TypeError, match="callbacks"):
         small(callbacks=[wrong]).fit(blobs)
 
@@ -744,5 +744,5 @@ def test_fitted_net_of_a_conditional_generator_predicts(blobs):
     raw = vae.net_.predict({"u": u, "c": c})
     assert raw.shape == blobs.shape
     np.testing.assert_array_equal(raw, vae.net_.forward({"u": u, "c": c})[0].numpy())
-    with pytest.raises(ValueError, match=r"conditional: give .* of shape \(n, 3\)"):
+    with pytest.raises(ValueError, match=r"conditional: pass .* of shape \(n, 3\)"):
         vae.net_.predict(u)

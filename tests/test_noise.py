@@ -119,7 +119,7 @@ def test_gaussian_noise_accepts_numpy_scale():
 
 
 @pytest.mark.parametrize("scale", [0.3, 2, np.float32(0.1)])
-def test_a_single_level_is_the_draw_of_earlier_versions(scale):
+def test_single_level_is_the_draw_of_earlier_versions(scale):
     x = clean()
     with Stream(3):
         wanted = torch.add(x, torch.randn_like(x), alpha=scale)
@@ -143,7 +143,7 @@ def test_levels_of_samples_are_uniform_in_their_range(low, width, seed):
     assert abs(np.corrcoef(levels, again.std(1))[0, 1]) < 5 / np.sqrt(n), "other levels in every batch"
 
 
-def test_a_range_of_one_level_is_that_level():
+def test_range_of_one_level_is_that_level():
     x = clean()
     torch.testing.assert_close(corrupted(GaussianNoise([0.4, 0.4]), x), corrupted(GaussianNoise(0.4), x))
     assert torch.equal(corrupted(GaussianNoise((0, 0)), x), x)
@@ -170,7 +170,7 @@ class Halved(Noise):
 @pytest.mark.parametrize("level", [25.0, (10, 50)], ids=str)
 @given(mean=st.floats(-10, 10), scale=st.floats(1, 100), seed=seeds)
 @settings(max_examples=10)
-def test_a_level_in_units_of_the_data_does_not_depend_on_their_scale(level, mean, scale, seed):
+def test_level_in_units_of_the_data_does_not_depend_on_their_scale(level, mean, scale, seed):
     x, noise = 200 * clean(shape=(50, 6)), GaussianNoise(level, unit="data")
     params = {"input_shape": (6,), "n_components": 2, "mean": mean, "scale": scale}
     wanted = corrupted(GaussianNoise(level), torch.zeros(50, 6), seed)
@@ -181,7 +181,7 @@ def test_a_level_in_units_of_the_data_does_not_depend_on_their_scale(level, mean
     assert noise.data_scale == 1, "the recipe is unchanged"
 
 
-def test_a_level_in_units_of_the_data_is_kept_by_copies_files_and_further_training(tmp_path):
+def test_level_in_data_units_is_preserved(tmp_path):
     X = 100 * np.random.default_rng(0).random((60, 8, 8)) + np.linspace(0, 300, 8)
     noise = Compose(GaussianNoise((20, 20), unit="data"), BlockMasking(0))
     params = {"module__channels": (2,), "module__dense": False, "max_epochs": 1, "random_state": 0}
@@ -309,7 +309,7 @@ def test_composed_noises_clone_set_params_and_validate():
     assert (noise.first.scale, noise.second.second.size) == (0.5, 0.4)
     with pytest.raises(ValueError, match="GaussianNoise: scale == -1"):
         Compose(MaskingNoise(), GaussianNoise(-1)).setup(n_components=1)
-    with pytest.raises(TypeError, match="Compose: second must be a noise, got 'masking_noise'"):
+    with pytest.raises(TypeError, match="Compose: second must be a Noise object, got 'masking_noise'"):
         Compose(MaskingNoise(), "masking_noise").setup(n_components=1)
 
 

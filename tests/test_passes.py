@@ -66,7 +66,7 @@ def lengths(model, codes, quality=0.0):
 
 @given(n_channels=st.integers(1, 200), height=st.integers(1, 20), width=st.integers(1, 20))
 @settings(max_examples=40)
-def test_every_integer_is_in_one_pass_and_known_only_after_it(n_channels, height, width):
+def test_passes_partition_integers(n_channels, height, width):
     done = torch.zeros(n_channels, height, width, dtype=torch.int64)
     for p in passes_of(n_channels, dense=height * width == 1):
         every = slice(None, None, 2**p.level)
@@ -80,7 +80,7 @@ def test_every_integer_is_in_one_pass_and_known_only_after_it(n_channels, height
     assert (done == 1).all()
 
 
-def test_channels_of_a_dense_code_are_passes_of_their_own():
+def test_channels_of_dense_code_are_separate_passes():
     assert [(p.first, p.last) for p in passes_of(5, dense=True)] == [(i, i + 1) for i in range(5)]
     last = passes_of(1000, dense=True)[-1]
     assert (last.begin, last.first, last.last) == (935, 999, 1000), "the channels before it, but not all of so many"
@@ -102,7 +102,7 @@ def test_probabilities_add_up_to_1(shape):
     assert float((others - nats).exp().sum()) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_network_sees_nothing_of_what_it_predicts():
+def test_network_input_excludes_predicted_integers():
     model, y = context((20, 9, 8))
     known = y.round()
     every = known.clone().requires_grad_()
@@ -120,7 +120,7 @@ def smooth_codes(n, seed):
     return np.rint(x + np.random.default_rng(seed).normal(0, 0.3, x.shape)).astype(np.int64)
 
 
-def test_training_finds_what_neighbors_and_channels_tell():
+def test_training_uses_neighbors_and_channels():
     train, test = smooth_codes(200, 0), smooth_codes(100, 1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -217,7 +217,7 @@ def test_extremes_stay_within_the_bounds():
 
 
 @pytest.mark.parametrize("qualities", [(-3.3125, 4.125), (-0.45, 0.3), (-1, 2.9)])
-def test_a_range_between_the_steps_of_qualities_has_the_same_steps(qualities):
+def test_range_between_the_steps_of_qualities_has_the_same_steps(qualities):
     model, y = context((5, 4, 4))
     wide, narrow = Passes.of(model, (-8, 8)), Passes.of(model, qualities)
     for at in (math.ceil(8 * qualities[0]), -1, 0, 1, math.floor(8 * qualities[1])):
@@ -225,14 +225,14 @@ def test_a_range_between_the_steps_of_qualities_has_the_same_steps(qualities):
         assert_same(walked(narrow, codes, at / 8), walked(wide, codes, at / 8))
 
 
-def test_weights_without_a_bound_are_refused():
+def test_weights_without_a_bound_raise():
     model, y = context((3, 4, 4))
     next(iter(model.nets.values())).layers[1].weight.data.fill_(1e9)
     with pytest.raises(ValueError, match="Sums must not exceed 2"):
         list(Passes.of(model, (0, 0)).steps(integers(y)))
 
 
-def test_the_digest_is_of_all_numbers():
+def test_digest_depends_on_all_parameters():
     model, _ = context((5, 4, 4))
     first = Passes.of(model, (-4, 4))
     assert first.digest() == Passes.of(model, (-4, 4)).digest()

@@ -89,7 +89,7 @@ def test_coherent_patches_continue_each_other_more_often():
     assert len(chosen.unique()) > 10
 
 
-def test_origins_of_cells_at_the_border_go_on():
+def test_origins_of_cells_at_the_border_continue():
     patches = Patches([random_maps()[0]], 3)
     values = random_maps()[0]
     index = patches.nearest(patches.query(values))[0].reshape(patches.grid(values.shape[1:]))

@@ -74,7 +74,7 @@ def used(tree):
             yield from (part for alias in node.names for part in alias.name.split("."))
 
 
-def test_private_names_of_others_are_used_in_the_compatibility_modules_only():
+def test_private_names_are_only_in_compatibility_modules():
     foreign = set().union(*NAMES.values())
     ours = {name for tree in TREES.values() for name in assigned(tree)} - foreign
     for path, tree in TREES.items():
@@ -83,7 +83,7 @@ def test_private_names_of_others_are_used_in_the_compatibility_modules_only():
 
 
 @pytest.mark.parametrize("path", NAMES)
-def test_no_private_name_is_listed_that_is_not_used(path):
+def test_listed_private_names_are_used(path):
     names = {node.value for node in ast.walk(TREES[path]) if isinstance(node, ast.Constant)}
     assert NAMES[path] <= {*used(TREES[path]), *assigned(TREES[path]), *names}
     if path.endswith(("_compat.py", "fused_adam.py")):
@@ -95,7 +95,7 @@ def is_ours(cls):
     return cls.__module__.partition(".")[0] == "skae"
 
 
-def test_no_private_method_of_another_library_is_overridden_elsewhere():
+def test_private_methods_are_not_overridden_elsewhere():
     ours, overridden = ("_abc", "_sklearn_", "_doc_link_"), set()  # the last are set by a compatibility module
     for info in pkgutil.walk_packages(skae.__path__, "skae."):
         for cls in vars(importlib.import_module(info.name)).values():
@@ -106,7 +106,7 @@ def test_no_private_method_of_another_library_is_overridden_elsewhere():
     assert overridden == {("skae._training.skorch_compat", "_default_callbacks")}
 
 
-def test_undocumented_names_are_used_in_the_compatibility_modules_only():
+def test_undocumented_names_are_only_in_compatibility_modules():
     for path, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module in MODULES and not node.level:
@@ -115,7 +115,7 @@ def test_undocumented_names_are_used_in_the_compatibility_modules_only():
                 assert path == ATTRIBUTES[node.attr]
 
 
-def test_the_private_names_of_the_fused_update_are_looked_up_when_it_is_used():
+def test_private_names_of_fused_update_are_looked_up_on_use():
     tree = TREES["_training/fused_adam.py"]
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     tree = ast.Module([node for node in tree.body if node not in functions and not isinstance(node, ast.ClassDef)], [])

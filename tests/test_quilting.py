@@ -53,7 +53,7 @@ def test_seams_of_a_torus_are_like_those_inside(n_repairs):
         assert 0.75 < steps[-1] / steps[:-1].mean() < 1.25
 
 
-def test_quilt_of_one_that_tiles_costs_nothing():
+def test_quilt_of_tileable_source_has_no_cost():
     """Of a periodic map there is a quilt without a seam, and it is found."""
     rows, columns = np.indices((40, 40))
     waves = np.stack([np.sin(np.pi * rows / 4), np.cos(np.pi * columns / 4)]).astype(np.float32)
@@ -93,7 +93,7 @@ def test_labels_are_respected_exactly():
     np.testing.assert_array_equal(origins[0] > 0, labels == 1)
 
 
-def test_equal_seeds_give_equal_bits():
+def test_equal_seeds_give_equal_results():
     first, second, other = (made(seed=seed, reuse=0.1, n_repairs=5)[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.values, second.values)
     np.testing.assert_array_equal(first.origins, second.origins)

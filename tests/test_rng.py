@@ -219,13 +219,13 @@ def test_seed_from_a_random_state_repeats():
 
 
 @pytest.mark.parametrize("wrong", ["seed", 1.5, -1])
-def test_wrong_random_state_is_refused(wrong):
+def test_wrong_random_state_raises(wrong):
     with pytest.raises(ValueError, match="random_state must be None, an int"):
         draw_seed(wrong)
 
 
 @pytest.mark.parametrize("call", [1, 2], ids=["entering", "leaving"])
-def test_interrupt_puts_the_global_stream_back_and_lets_other_threads_go_on(call, monkeypatch):
+def test_interrupt_restores_global_state_and_releases_threads(call, monkeypatch):
     stream, before, calls = Stream(0), torch.get_rng_state(), []
 
     def interrupted(self, states):

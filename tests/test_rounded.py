@@ -1,4 +1,4 @@
-"""Rounded codes: integers, their price, and what training makes of them."""
+"""Rounded codes: integers, their rate, and training."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_codes_are_multiples_of_the_step(n_positions, shape):
 
 
 @pytest.mark.parametrize("quality", [-4.0, 0.5, 4.0])
-def test_a_quality_divides_the_step(quality):
+def test_quality_divides_the_step(quality):
     bottleneck, h = part(step=0.25), heads()
     indices = bottleneck.quantize(h, quality)
     step = 0.25 * 2 ** (-quality / 4)
@@ -43,7 +43,7 @@ def test_a_quality_divides_the_step(quality):
     assert ((bottleneck.dequantize(indices, quality) - h).abs() <= step / 2 * 1.001).all()
 
 
-def test_the_penalty_is_the_price_of_the_information():
+def test_penalty_is_weighted_information():
     bottleneck, h = part(step=0.3), heads()
     known = (h / 0.3).round()[:, :, None, None]
     nats = bottleneck.context(known, known, torch.zeros(len(h)))
@@ -72,7 +72,7 @@ def test_training_draws_noise_and_a_quality_for_each_sample():
 
 
 @pytest.mark.parametrize("qualities", [(1, 2), (-2, -1), (0,), -1, "high", (-4, 400), (0, math.nan)])
-def test_qualities_that_are_no_range_about_0_are_refused(qualities):
+def test_invalid_qualities_raise(qualities):
     with pytest.raises((ValueError, TypeError), match="Rounded: qualities"):
         part(qualities=qualities)
 
@@ -105,7 +105,7 @@ def test_training_lowers_rate_and_distortion_together(spatial, digits):
 
 
 @pytest.mark.parametrize(("spatial", "quality", "most"), [(False, -4, 1.0), (True, -4, 0.99), (True, 0, 1.0)])
-def test_economical_integers_cost_less(spatial, quality, most, digits, monkeypatch):
+def test_economical_integers_have_fewer_bits(spatial, quality, most, digits, monkeypatch):
     train, test = digits
     bottleneck = Rounded(step=0.5, width=16)
     if spatial:

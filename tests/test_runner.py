@@ -32,13 +32,13 @@ def test_little_memory_gives_the_same(runner, digits):
     np.testing.assert_allclose(small, runner.run(runner.module.encode, np.array(digits)), rtol=1e-5, atol=1e-5)
 
 
-def test_the_module_is_evaluated(runner, digits):
+def test_module_is_evaluated(runner, digits):
     runner.module.train()
     runner.run(runner.module.encode, np.array(digits[:3]))
     assert not runner.module.training
 
 
-def test_results_that_are_not_finite_are_refused_by_name(runner, digits):
+def test_results_that_are_not_finite_raise_by_name(runner, digits):
     with pytest.raises(ValueError, match="non-finite values for the codes"):
         runner.run(lambda x: x / 0, np.array(digits[:3]), name="the codes")
 

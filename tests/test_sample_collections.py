@@ -123,7 +123,7 @@ REFUSED = [
     (
         sizes((5, 6, 3), (7, 6, 3)),
         {},
-        r"X\[1\] the shape \(7, 6, 3\): take a network for images of any size, .*module__dense=False",
+        r"X\[1\] the shape \(7, 6, 3\): use a network for images of any size, .*module__dense=False",
     ),
     (sizes((5, 6), (6, 5)), {}, "images of any size, .* or resize the images to one size"),
     (sizes((5, 6), (5, 6, 3)), {}, "images of any size, .* or resize the images to one size"),

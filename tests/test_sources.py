@@ -26,7 +26,7 @@ TORCH_DTYPES = ["u1", "i2", "i8", "f2", "f4", "f8", "c8"]
 
 
 class Items(Dataset):
-    """A Dataset of what `item` makes of each row, which counts what it is asked for."""
+    """A Dataset of `item` of each row, which counts the items read."""
 
     def __init__(self, X, item=lambda row: row):
         self.X, self.item, self.asked = X, item, []
@@ -195,7 +195,7 @@ def test_other_indices_raise(kind, new_path):
 def test_conversion_to_array_raises(kind, new_path):
     blocks = as_lazy_array(EVERY[kind](sample(6, dtype="f4"), new_path(), 2), name="X_val")
     for load in (np.asarray, np.sum, np.array):
-        with pytest.raises(TypeError, match="X_val is read block by block and is not loaded as a whole: slice it"):
+        with pytest.raises(TypeError, match="X_val is read block by block and cannot be loaded as a whole: slice it"):
             load(blocks)
 
 

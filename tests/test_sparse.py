@@ -286,7 +286,7 @@ def test_checkpoint_rejects_another_matrix(X, tmp_path):
         clone(ae).set_params(callbacks=[Stopper()]).fit(X)
     other = X.copy()
     other.data[0] += 1
-    with pytest.raises(ValueError, match="of a fit with other parameters or data"):
+    with pytest.raises(ValueError, match="of a fit with other parameters, other data"):
         clone(ae).fit(other)
     resumed = clone(ae).fit(sp.csc_array(X))
     np.testing.assert_array_equal(resumed.transform(X), clone(ae).set_params(checkpoint=None).fit(X).transform(X))
@@ -297,9 +297,9 @@ def test_checkpoint_rejects_another_matrix(X, tmp_path):
     [
         (np.inf, {}, ValueError, "Input X contains infinity or a value too large for float64 in column 1"),
         (np.nan, {}, ValueError, "Input X contains NaN in column 1"),
-        (1e39, {}, ValueError, "X holds values up to 1e.39, too large for float32"),
+        (1e39, {}, ValueError, "X has values up to 1e.39, too large for float32"),
         (2.0, {"loss": "bernoulli"}, ValueError, r"needs X in \[0, 1\], got values from 0 to 2"),
-        (0.5, {"loss": "discretized_logistic"}, ValueError, "needs whole numbers in X"),
+        (0.5, {"loss": "discretized_logistic"}, ValueError, "needs integers in X"),
     ],
 )
 def test_invalid_values_raise_as_for_dense(value, params, error, words):

@@ -42,7 +42,7 @@ def test_statistics_belong_to_the_mixture():
 
 
 @pytest.mark.parametrize("weighted", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_steps_reach_the_likelihood_of_passes_through_all_rows(weighted):
+def test_stepwise_em_reaches_likelihood_of_em(weighted):
     rows, weight = rings(6000), np.ones(6000)
     if weighted:  # half of the rows are of one ring, with a weight that makes up for it
         thin = np.hypot(*rows.T) > 2.5
@@ -82,7 +82,7 @@ def test_many_rows_are_fitted_in_steps(low_limits, monkeypatch):
     assert steps.score(new) > few.score(new) - 0.05
 
 
-def test_rare_rows_of_large_weight_are_kept(low_limits):
+def test_rare_samples_of_large_weight_are_kept(low_limits):
     rows, weight = rings(30 * FEW), np.ones(30 * FEW)
     rows[:200] += 50
     weight[:200] = 50
@@ -106,7 +106,7 @@ def test_sample_of_rows(n, share, spread, seed):
     assert set(np.flatnonzero(weight >= weight.sum() / n_rows)) <= set(rows), "large weights are there for sure"
 
 
-def test_sums_of_the_sample_are_right_on_average():
+def test_sums_of_sample_are_unbiased():
     weight = np.random.default_rng(0).exponential(size=200) ** 3
     value = np.arange(200.0)
     sums = [

@@ -58,12 +58,12 @@ def psnr(a, b):
 
 @pytest.mark.parametrize("method", ["swap", "quilting"])
 @pytest.mark.parametrize("index", [0, 1])
-def test_style_in_its_own_style_is_itself(style, method, index):
+def test_style_is_invariant_to_itself(style, method, index):
     style.set_params(method=method, weights=np.eye(3)[index])
     assert psnr(style.transform(STYLES[index])[0], STYLES[index]) > 45
 
 
-def test_statistics_of_its_own_are_a_reconstruction(style):
+def test_statistics_of_style_itself_give_reconstruction(style):
     style.set_params(method="statistics", weights=[1, 0, 0])
     expected = np.clip(style.estimator_.reconstruct(STYLES[0]), 0, 255)
     assert psnr(style.transform(STYLES[0])[0], expected) > 30
@@ -93,7 +93,7 @@ def test_swap_has_the_colors_of_the_style(style, detail):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sizes_layout_and_dtype_come_back(style, method):
+def test_sizes_layout_and_dtype_are_kept(style, method):
     style.set_params(method=method)
     contents = [CONTENT, picture(10, (64, 27)), picture(11, (13, 12))]
     found = style.transform(contents)
@@ -162,7 +162,7 @@ def style_shares(style, content):
     return painted.mean((1, 2))
 
 
-def test_mask_says_where_styles_are(style):
+def test_mask_places_styles(style):
     mask = np.zeros((3, 64, 64))
     mask[0, :, :32], mask[1, :32, 32:], mask[2, 32:, 32:] = 1, 1, 1
     content = picture(13, (64, 64))
@@ -210,7 +210,7 @@ def test_style_scale_resamples_styles(style):
     np.testing.assert_array_equal(style.set_params(style_scale=1.0).transform(CONTENT), before)
 
 
-def test_contents_are_learned_from():
+def test_contents_are_training_data():
     plain = StyleTransfer(small_estimator(), random_state=0).fit(STYLES)
     learned = StyleTransfer(small_estimator(), random_state=0).fit(STYLES, contents=[CONTENT])
     assert len(plain.styles_) == len(learned.styles_) == 3
@@ -218,7 +218,7 @@ def test_contents_are_learned_from():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_equal_seeds_give_equal_bits(style, method):
+def test_equal_seeds_give_equal_results(style, method):
     numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     found = [
         StyleTransfer(small_estimator(), method=method, random_state=0).fit(STYLES).transform(CONTENT) for _ in range(2)
@@ -229,12 +229,12 @@ def test_equal_seeds_give_equal_bits(style, method):
     assert torch.equal(torch.get_rng_state(), torch_state)
 
 
-def test_unseeded_estimator_repeats_its_pictures():
+def test_unseeded_estimator_repeats_transform():
     style = StyleTransfer(small_estimator(), method="quilting").fit(STYLES)
     np.testing.assert_array_equal(style.transform(CONTENT), style.transform(CONTENT))
 
 
-def test_pickles_leave_out_what_can_be_computed_again(style):
+def test_pickles_exclude_caches(style):
     expected = style.transform(CONTENT)
     assert "_kept" in vars(style)
     data = pickle.dumps(style)
@@ -282,17 +282,17 @@ def test_not_fitted():
         ({"style_scale": 0.0}, "style_scale"),
         ({"keep_colors": "yes"}, "keep_colors must be one of True, False"),
         ({"detail": None}, "detail must be one of"),
-        ({"weights": (1, 2)}, "weights must hold a number for each of the 3 styles"),
-        ({"weights": "abc"}, "weights must hold a number for each of the 3 styles"),
-        ({"weights": (1, -1, 2)}, "weights must hold .* none negative"),
-        ({"weights": (0, 0, 0)}, "weights must hold .* not all 0"),
+        ({"weights": (1, 2)}, "weights must have a non-negative number for each of the 3 styles"),
+        ({"weights": "abc"}, "weights must have a non-negative number for each of the 3 styles"),
+        ({"weights": (1, -1, 2)}, "weights must have .* none negative"),
+        ({"weights": (0, 0, 0)}, "weights must have .* not all 0"),
         ({"weights": (1, np.nan, 0)}, "weights contains NaN"),
         ({"patch_size": 31}, r"styles\[0\] has 48 × 52 pixels.*patch_size needs 124"),
         ({"method": "quilting", "block_size": 49}, r"styles\[1\] has 60 × 40 pixels.*block_size needs 48"),
         ({"style_scale": 0.1}, r"style_scale=0.1, and patch_size needs 12"),
     ],
 )
-def test_wrong_parameters_are_refused(style, params, message):
+def test_wrong_parameters_raise(style, params, message):
     style.set_params(**params)
     with pytest.raises(ValueError, match=message):
         style.transform(CONTENT)
@@ -319,12 +319,12 @@ def nan_image():
         ([], "at least one image"),
     ],
 )
-def test_wrong_images_are_refused(style, X, message):
+def test_wrong_images_raise(style, X, message):
     with pytest.raises(ValueError, match=message):
         style.transform(X)
 
 
-def test_color_for_gray_styles_is_refused(gray):
+def test_color_for_gray_styles_raises(gray):
     for X in (CONTENT, [CONTENT]):
         with pytest.raises(ValueError, match=r"gray.*convert both"):
             gray.transform(X)
@@ -332,7 +332,7 @@ def test_color_for_gray_styles_is_refused(gray):
     assert gray.transform(np.stack([CONTENT[..., 0]] * 2)).shape == (2, 41, 50)
 
 
-def test_no_images_are_refused(style):
+def test_no_images_raise(style):
     for X in (None, 3, "photo.jpg"):
         with pytest.raises((TypeError, ValueError), match="X"):
             style.transform(X)
@@ -340,7 +340,7 @@ def test_no_images_are_refused(style):
             style.fit(X)
 
 
-def test_nan_is_refused():
+def test_nan_raises():
     with pytest.raises(ValueError, match="NaN"):
         StyleTransfer(small_estimator()).fit(nan_image())
     fitted = StyleTransfer(small_estimator(), random_state=0).fit(CONTENT.astype(np.float32))
@@ -355,15 +355,15 @@ def test_nan_is_refused():
         (np.ones((2, 40, 50)), r"got \(2, 40, 50\)"),
         (np.full((3, 41, 50), 1.2), r"mask must lie in \[0, 1\], got values from 1.2"),
         (np.full((3, 41, 50), np.nan), "mask contains NaN"),
-        (np.zeros((3, 41, 50)), r"mask must give each pixel to some .*\[0, 0\]"),
+        (np.zeros((3, 41, 50)), r"mask must be positive for one .*\[0, 0\]"),
     ],
 )
-def test_wrong_masks_are_refused(style, mask, message):
+def test_wrong_masks_raise(style, mask, message):
     with pytest.raises(ValueError, match=message):
         style.transform(CONTENT, mask=mask)
 
 
-def test_estimators_without_a_spatial_code_are_refused():
+def test_estimators_without_a_spatial_code_raise():
     with pytest.raises(ValueError, match="module__dense=False"):
         StyleTransfer(ConvAutoencoder(4)).fit(STYLES)
     assert StyleTransfer(small_estimator(pooling="mean")).fit(STYLES).estimator_.pooling is None
@@ -371,7 +371,7 @@ def test_estimators_without_a_spatial_code_are_refused():
         StyleTransfer("conv").fit(STYLES)
 
 
-def test_styles_and_contents_must_be_alike():
+def test_styles_and_contents_must_have_equal_kind():
     with pytest.raises(ValueError, match="contents must have the channels of styles"):
         StyleTransfer(small_estimator()).fit(STYLES, contents=picture(1, n_channels=4))
     with pytest.raises(ValueError, match="contents has the dtype float64 and styles uint8"):
@@ -379,7 +379,7 @@ def test_styles_and_contents_must_be_alike():
 
 
 @pytest.mark.parametrize("fault", ["weights", "contents", "styles", "small"])
-def test_failed_fit_leaves_the_estimator_as_it_was(style, fault):
+def test_failed_fit_leaves_estimator_unchanged(style, fault):
     expected, before = style.transform(CONTENT), {k: v for k, v in vars(style).items() if k.endswith("_")}
     if fault == "weights":
         style.set_params(weights=(1, 2, 3, 4))

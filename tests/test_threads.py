@@ -67,7 +67,7 @@ def test_fits_in_joblibs_threads_take_one_each(two_threads, digits):
     assert Parallel(1)(delayed(found)(LARGE) for _ in range(2)) == [2] * 2, "a serial search is not parallel"
 
 
-def test_all_threads_where_joblib_does_not_say_who_else_works(two_threads, monkeypatch):
+def test_all_threads_without_joblib_backend(two_threads, monkeypatch):
     monkeypatch.delattr("joblib.parallel.get_active_backend")
     assert joblib_compat.in_joblib_thread() is False
     with ThreadPoolExecutor(1) as pool:

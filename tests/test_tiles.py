@@ -38,7 +38,7 @@ OPTIONS = {
     stride=st.sampled_from([1, 2, 4, 8]), halo=st.integers(0, 30),
 )  # fmt: skip
 @settings(max_examples=50)
-def test_tiles_cover_every_pixel_once_and_see_the_halo_around_it(size, side, stride, halo):
+def test_tiles_cover_pixels_once_with_halo(size, side, stride, halo):
     covered = np.zeros(size, int)
     for tile in tiles(size, side, stride, halo):
         covered[tile.inner] += 1
@@ -53,14 +53,14 @@ def test_tiles_cover_every_pixel_once_and_see_the_halo_around_it(size, side, str
 
 
 @given(size=st.tuples(st.integers(1, 60), st.integers(1, 60)), stride=st.sampled_from([1, 2, 4]))
-def test_the_tiles_of_a_code_cover_every_position_once(size, stride):
+def test_tiles_of_a_code_cover_every_position_once(size, stride):
     covered = np.zeros([math.ceil(side / stride) for side in size], int)
     for tile in tiles(size, 24, stride, 5):
         covered[tile.coarse(stride).inner] += 1
     assert (covered == 1).all()
 
 
-def test_a_position_of_a_code_stands_for_a_block_of_pixels():
+def test_positions_of_codes_correspond_to_blocks():
     tile = Tile((slice(4, 19), slice(0, 8)), (slice(8, 19), slice(0, 8)))
     assert tile.coarse(4) == Tile((slice(1, 5), slice(0, 2)), (slice(2, 5), slice(0, 2)))
     assert tile.within == (slice(4, 15), slice(0, 8))
@@ -113,7 +113,7 @@ def close(found, expected):
     transposed=st.booleans(),
 )  # fmt: skip
 @settings(max_examples=12)
-def test_tiles_give_what_the_whole_image_gives(n_channels, strides, odd, params, transposed):
+def test_tiles_match_whole_image(n_channels, strides, odd, params, transposed):
     module = build(n_channels, **params)
     stride, halo = module.network.stride, module.network.halo
     size = [step * 2 * stride + more + 1 for step, more in zip(strides, odd, strict=True)]
@@ -149,7 +149,7 @@ def test_tiles_give_what_the_whole_image_gives(n_channels, strides, odd, params,
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (127, 130)])
-def test_little_memory_makes_tiles_that_give_the_same(size):
+def test_tiles_in_little_memory_match_whole_image(size):
     module = build(1, channels=(2,), kernel_size=1)
     runner, x = BatchRunner(module, "cpu"), torch.randn(1, 1, *size).numpy()
     whole = runner.run(module.reconstruct, x)
@@ -171,7 +171,7 @@ def test_means_and_deviations_of_posteriors_are_tiled_too(monkeypatch):
 
 
 @pytest.mark.parametrize("side", [5, 14])  # of the images of `fit`; 14 is that of some tiles
-def test_missing_values_are_filled_alike_in_tiles_and_in_the_whole(monkeypatch, side):
+def test_missing_values_in_tiles_match_whole_image(monkeypatch, side):
     params = {"network_params": {"dense": False, "channels": (2,), "kernel_size": 1}, "n_components": 2}
     module = Autoencoder(
         networks.Conv, Identity(), SquaredError(), None, missing=True, input_shape=(1, side, side),
@@ -208,7 +208,7 @@ def test_tiles_of_larger_targets_with_other_channels(monkeypatch, upsampling):
 
 
 @pytest.mark.parametrize("gives", ["code", "image", "sum"])
-def test_a_network_with_group_normalization_is_never_tiled(monkeypatch, gives):
+def test_network_with_group_normalization_is_never_tiled(monkeypatch, gives):
     module = build(1, channels=(4,), normalization="group")
     runner, x = BatchRunner(module, "cpu"), torch.randn(1, 1, 90, 70).numpy()
     monkeypatch.setattr("skae._module.runner.tile_side", lambda *args: 2)

@@ -68,7 +68,7 @@ def widened(module, by=1.0):
 
 @pytest.mark.parametrize("kind", ["digits", "made"])
 @pytest.mark.parametrize("k", [1, 5, 10])
-def test_the_start_has_the_likelihood_of_probabilistic_pca(digits, kind, k):
+def test_start_has_the_likelihood_of_probabilistic_pca(digits, kind, k):
     X = digits.copy() if kind == "digits" else made()
     module = build(X, k)
     expected = PCA(k).fit(X).score(X)
@@ -78,7 +78,7 @@ def test_the_start_has_the_likelihood_of_probabilistic_pca(digits, kind, k):
 
 
 @pytest.mark.parametrize("kind", ["digits", "made"])
-def test_at_the_optimum_every_bound_is_the_likelihood_row_by_row(digits, kind):
+def test_bounds_are_tight_at_optimum(digits, kind):
     X = digits[:500].copy() if kind == "digits" else made()
     module, pca = at_the_optimum(X)
     expected = pca.score_samples(X)
@@ -91,7 +91,7 @@ def test_at_the_optimum_every_bound_is_the_likelihood_row_by_row(digits, kind):
     np.testing.assert_allclose(by_draws.mean(), expected.mean(), atol=4 * math.sqrt(K / n_draws))
 
 
-def test_the_evidence_bound_is_the_likelihood_less_the_divergence_from_the_posterior():
+def test_evidence_bound_is_likelihood_minus_divergence():
     X, by = made(), 0.7
     module, pca = at_the_optimum(X)
     widened(module, by)
@@ -100,7 +100,7 @@ def test_the_evidence_bound_is_the_likelihood_less_the_divergence_from_the_poste
 
 
 @pytest.mark.slow
-def test_importance_bounds_rise_with_the_draws_from_the_evidence_to_the_likelihood():
+def test_importance_bounds_increase_to_likelihood():
     X = made()[:40]
     module, pca = at_the_optimum(made())
     widened(module)

@@ -48,7 +48,7 @@ def test_many_rows_are_compared_in_parts(n_rows, monkeypatch):
     assert whole.shape == (n_rows, 1)
 
 
-def test_the_codebook_starts_as_the_centers_of_clusters():
+def test_codebook_starts_as_the_centers_of_clusters():
     centers = 10 * normal(8, 3, seed=1)
     h = (centers + 0.1 * normal(200, 8, 3)).flatten(0, 1)
     part = prepared(8, 3, h)
@@ -65,7 +65,7 @@ def test_fewer_vectors_than_codes_are_all_codes(n_rows):
     assert len(part.codebook.unique(dim=0)) == n_rows
 
 
-def test_the_codebook_follows_as_moving_averages():
+def test_codebook_follows_as_moving_averages():
     part, h = prepared(4, 2, normal(200, 2), decay=0.9, restart_below=0.0).train(), normal(50, 2, seed=1)
     codebook, uses, sums = (A.numpy().copy() for A in (part.codebook, part.uses, part.sums))
     for _ in range(3):
@@ -80,7 +80,7 @@ def test_the_codebook_follows_as_moving_averages():
         np.testing.assert_allclose(part.codebook, codebook, rtol=1e-4, atol=1e-5)
 
 
-def test_the_gradient_of_the_code_goes_to_the_encoder_unchanged():
+def test_gradient_of_the_code_goes_to_the_encoder_unchanged():
     part, h = prepared(4, 2, normal(200, 2), commitment=0.5).train(), normal(20, 2, seed=1).requires_grad_()
     before = part.code(h).detach()
     with Stream(0):
@@ -94,7 +94,7 @@ def test_the_gradient_of_the_code_goes_to_the_encoder_unchanged():
     assert part.eval()(h).aux == 0.0, "only the loss is validated"
 
 
-def test_codes_out_of_use_start_again_among_the_vectors_of_a_batch():
+def test_unused_codes_are_reset_to_vectors_of_batch():
     far = prepared(16, 2, 100 + normal(500, 2), decay=0.5).train()
     h = normal(400, 2, seed=1)
     with Stream(0):
@@ -108,7 +108,7 @@ def test_codes_out_of_use_start_again_among_the_vectors_of_a_batch():
     assert far.metrics()["usage"] == 1.0
 
 
-def test_without_restarts_codes_out_of_use_stay_where_they_are():
+def test_without_restarts_unused_codes_are_kept():
     part = prepared(2, 1, torch.tensor([[0.0], [100.0]]).repeat(5, 1), decay=0.0, restart_below=0.0).train()
     with Stream(0):
         for _ in range(3):
@@ -116,7 +116,7 @@ def test_without_restarts_codes_out_of_use_stay_where_they_are():
     assert sorted(part.codebook.flatten().tolist()) == [1.5, 100.0]
 
 
-def test_codes_do_not_depend_on_how_the_output_of_random_weights_is_scaled():
+def test_codes_do_not_depend_on_scale_of_encoder():
     h = normal(500, 3)
     h = 0.5 * (h - h.mean(0)) / h.std()
     codes = prepared(8, 3, h, VectorQuantizer).code(h)
@@ -125,7 +125,7 @@ def test_codes_do_not_depend_on_how_the_output_of_random_weights_is_scaled():
     assert 0.5 < codes.square().mean() < 1
 
 
-def test_codes_are_near_the_output_of_an_encoder_that_starts_as_pca():
+def test_codes_are_close_to_encoder_output():
     h = normal(2000, 2) * torch.tensor([20.0, 10.0])
     part = prepared(64, 2, h, VectorQuantizer)
     assert (part.code(h) - h).square().mean() < 0.1 * h.var()

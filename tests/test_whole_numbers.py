@@ -50,14 +50,14 @@ def test_sums_are_exact_by_convolution_and_by_matmul(case):
     assert np.abs(expected).max() <= conv.largest
 
 
-def test_the_bound_is_reached():
+def test_bound_is_reached():
     weight = torch.tensor([1.0, -2.0, 0.5])[None, :, None, None]
     conv = WholeConv2d(weight, torch.tensor([-1.0]), n_bits_weight=3, n_bits_in=2, largest_input=100)
     x = -100 * weight[0].sign()[None].double()
     assert conv(x).item() == -conv.largest == -(100 * (8 + 16 + 4) + 32)
 
 
-def test_sums_stand_for_those_of_the_rounded_weights():
+def test_sums_match_rounded_weights():
     torch.manual_seed(0)
     layer = torch.nn.Conv2d(4, 5, 3, padding=1).double()
     conv = WholeConv2d(layer.weight, layer.bias, n_bits_weight=12, n_bits_in=6, largest_input=2**10)
@@ -67,7 +67,7 @@ def test_sums_stand_for_those_of_the_rounded_weights():
 
 
 @pytest.mark.parametrize("n_bits", [21, 22])
-def test_sums_that_might_be_rounded_are_refused(n_bits):
+def test_sums_that_might_be_rounded_raise(n_bits):
     params = {"n_bits_weight": n_bits, "n_bits_in": 0, "largest_input": 2**31}
     weight, bias = torch.ones(1, 1, 1, 1), torch.zeros(1)
     if n_bits == 21:  # 2 ** 52
@@ -78,7 +78,7 @@ def test_sums_that_might_be_rounded_are_refused(n_bits):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_weights_that_are_not_finite_are_refused(bad):
+def test_weights_that_are_not_finite_raise(bad):
     with pytest.raises(ValueError, match="must be finite"):
         WholeConv2d(torch.full((1, 1, 1, 1), bad), torch.zeros(1), n_bits_in=0, largest_input=1)
 

@@ -1,4 +1,4 @@
-"""What searches and inference on a cluster cost: bytes that are sent, and memory of workers.
+"""Cost of searches and inference on a cluster: bytes sent, and memory of workers.
 
     python examples/benchmarks/clusters.py
     python examples/benchmarks/clusters.py --gigabytes 1
@@ -81,7 +81,7 @@ def search(X: np.ndarray) -> None:
 
 
 def encode(client: Client, gigabytes: float, n_features: int, rows: int) -> None:
-    """Encode an array that no worker can hold, and reduce the codes."""
+    """Encode an array larger than the memory of a worker, and reduce the codes."""
     n = int(gigabytes * 1e9 / 8 / n_features / rows) * rows
     D = da.random.default_rng(0).random((n, n_features), chunks=(rows, n_features))
     with dask.config.set(scheduler="synchronous"):  # in this process

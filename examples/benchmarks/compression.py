@@ -73,7 +73,7 @@ def psnr(x, y):
 
 
 def file_of(image, codec, quality):
-    """The bytes of a classical codec, and what they decode to."""
+    """Return the bytes of a classical codec, and the decoded image."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, codec, quality=quality, **CLASSICAL[codec][0])
     decoded = Image.open(file).convert("L" if image.ndim == 2 else "RGB")
@@ -108,7 +108,7 @@ def encoder(codec):
 
 
 def stopwatch(function, *args, **kwargs):
-    """What a function returns, and the CPU seconds that it took."""
+    """Return the result of a function, and its CPU seconds."""
     start = time.process_time()
     return function(*args, **kwargs), time.process_time() - start
 
@@ -124,7 +124,7 @@ def color(args):
 
 
 def photographs_of(args, *, color):
-    """Rate and distortion of a codec that is fitted now, and of the others, on photographs that it has not seen."""
+    """Rate and distortion of a fitted codec and of classical ones, on held-out photographs."""
     training = list(np.load(args.data)["X"])
     params = {"n_components": 96} if color else {}
     if args.load:
@@ -214,7 +214,7 @@ def draw(path, codec, images):
 
 
 def one_class(args):
-    """Digits of one kind, in a stack: bytes an image, all headers included."""
+    """Digits in a stack: bytes per image, including all headers."""
     images = np.load(args.data)["X"].reshape(-1, 28, 28)
     training, test = images[: len(images) - 10_000], images[-10_000:]
     ae = ConvAutoencoder(
@@ -253,7 +253,7 @@ def one_class(args):
 
 
 def size_at(points, error):
-    """The bytes at an error, from points (error, bytes); nan where they do not reach it."""
+    """Return the bytes at an error, from points (error, bytes); NaN outside of their range."""
     errors, sizes = np.array(sorted(points)).T
     return np.interp(np.log(error), np.log(errors), sizes, left=np.nan, right=np.nan)
 

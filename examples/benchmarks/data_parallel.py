@@ -1,4 +1,4 @@
-"""Speed, CPU time and losses of processes that train one estimator together, beside one process.
+"""Speed, CPU time and losses of distributed fits, compared with a single process.
 
     python examples/benchmarks/data_parallel.py
     python examples/benchmarks/data_parallel.py --ranks 4 --rounds 2 --n-samples 20480

@@ -1,4 +1,4 @@
-"""Densities of codes and critics: what each adds to the samples of one and the same trained network.
+"""Densities of codes and critics: quality of samples of the same trained network.
 
     python examples/benchmarks/densities.py mnist conditional --data FILE  # an .npz with MNIST's X and y
     python examples/benchmarks/densities.py photographs --data FILE        # an .npz with gray photographs as X
@@ -36,13 +36,13 @@ HEAD = ["seconds", "Fréchet", "kernel", "precision", "recall", "density", "cove
 
 
 def stopwatch(function, *args, **kwargs):
-    """What a function returns, and its CPU seconds."""
+    """Return the result of a function, and its CPU seconds."""
     start = time.process_time()
     return function(*args, **kwargs), time.process_time() - start
 
 
 def figures(features, A, B, made, side):
-    """What is known of generated rows, beside held-out rows B; A are those of the training."""
+    """Metrics of generated samples, with the held-out samples B and the training samples A."""
     real, found = features.transform(B), features.transform(made)
     covered = metrics.precision_recall_density_coverage(real[:5000], found[:5000])
     images = [rows[:2000].reshape(-1, side, side) for rows in (made, B)]
@@ -102,7 +102,7 @@ def mnist(args):
 
 
 def conditional(args):
-    """MNIST: how often a classifier of real digits sees the digit that was asked for."""
+    """MNIST: how often a classifier of real digits predicts the requested digit."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B, y_a, y_b = X[:50_000], X[50_000:], y[:50_000], y[50_000:]
     features = Features(A, y_a)
@@ -141,7 +141,7 @@ def crops(images, n, rng):
 
 
 def tables(_):
-    """Train on rows made by a conditional VAE, test on real ones; and tell rows made from real ones."""
+    """Train on samples of a conditional VAE and test on real ones; and discriminate samples from real ones."""
     makers = {
         "mixture": {"prior": "mixture"},
         "flow": {"prior": "flow"},
@@ -179,7 +179,7 @@ def tables(_):
 
 
 def told_apart(real, made):
-    """The cross-validated AUC of a classifier that tells rows made from real ones; 0.5 is best."""
+    """Return the cross-validated AUC of a classifier of generated and real samples; 0.5 is best."""
     X, y = np.concatenate([real, made]), np.repeat([0, 1], [len(real), len(made)])
     order = np.random.default_rng(0).permutation(len(X))
     found = cross_val_predict(

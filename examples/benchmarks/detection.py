@@ -1,4 +1,4 @@
-"""Outliers of tables: the detector's defaults against PyOD's and IsolationForest's, and its false alarms.
+"""Outlier detection in tables: default parameters against PyOD and IsolationForest, and false alarms.
 
     python examples/benchmarks/detection.py --data FOLDER                 # 22 tables, 3 seeds: half an hour on one core
     python examples/benchmarks/detection.py --data FOLDER --only alarms   # some minutes
@@ -35,7 +35,7 @@ OTHERS = (
 
 
 def load(folder, name, most=5000):
-    """Rows and which of them are outliers; of large tables a sample with as large a share of them."""
+    """Return samples and outlier labels; for large tables a subsample with the same proportion of outliers."""
     found = np.load(next(Path(folder).glob(f"*_{name}.npz")))
     X, y = found["X"].astype(float), found["y"].astype(int)
     if len(X) > most:
@@ -57,7 +57,7 @@ def forest(A, B, seed):
 
 
 def pyod_pca(A, B, seed):
-    """PyOD's PCA, which standardizes; without the components of no variance, by which it would divide."""
+    """PyOD's PCA, which standardizes; without components of zero variance, by which it would divide."""
     from pyod.models.pca import PCA
 
     rank = np.linalg.matrix_rank((A - A.mean(axis=0)) / np.where(A.std(axis=0) > 0, A.std(axis=0), 1))
@@ -107,7 +107,7 @@ def scores(args, names):
 
 
 def alarms(args):
-    """Share of clean new rows that are called outliers, by detectors that were fitted to 300 clean rows."""
+    """Rate of false alarms on clean data, of detectors fitted to 300 clean samples."""
     tables = {name: getattr(datasets, f"load_{name}")().data for name in ("diabetes", "digits")}
     for name in ("cardio", "pendigits", "satellite"):
         X, y = load(args.data, name)

@@ -1,4 +1,4 @@
-"""What it takes to keep models: bytes of files, memory to load them, what checkpoints cost, how near ONNX is.
+"""Cost of saving models: size of files, memory to load them, time of checkpoints, accuracy of ONNX.
 
     python examples/benchmarks/files.py sizes load checkpoint export    # some minutes on two cores
 
@@ -64,7 +64,7 @@ print(megabytes("VmHWM") - before)
 
 
 def load(folder):
-    """Memory that ``skae.load`` takes at its peak, above what a process has that has imported skae."""
+    """Peak memory of ``skae.load``, above that of a process that has imported skae."""
     rng = np.random.default_rng(0)
     rows = []
     for widths in ((512, 256), (2048, 2048), (4096, 4096)):
@@ -107,7 +107,7 @@ def checkpoint(folder):
 
 
 def export(folder):
-    """The largest difference between a graph in onnxruntime and torch, as a share of the largest value."""
+    """Largest difference between a graph in onnxruntime and torch, relative to the largest value."""
     import onnxruntime
 
     from skae.export import to_onnx

@@ -1,4 +1,4 @@
-"""Generative models: likelihoods, samples, conditions and tables, each beside what it is to be compared with.
+"""Generative models: likelihoods, samples, conditions and tables, each with a baseline.
 
     python examples/benchmarks/generation.py likelihood samples conditional --data FILE   # an .npz with X and y
     python examples/benchmarks/generation.py beta tables disentanglement
@@ -101,7 +101,7 @@ def likelihood(args):
         elbo = vae.score(B)
         bound = vae.score(B, n_importance_samples=500)
         rows.append([name, vae.n_iter_, f"{seconds:.0f}", f"{elbo:.2f}", f"{bound:.2f}", vae.active_units_])
-    print("### MNIST, each pixel drawn once as 0 or 1 with its grey value as the probability; 40 components\n")
+    print("### MNIST, each pixel drawn once as 0 or 1 with its gray value as the probability; 40 components\n")
     table(["parameters", "epochs", "seconds to fit", "ELBO", "bound of 500 samples", "active units"], rows)
 
 
@@ -124,7 +124,7 @@ def skip(args):
 
 
 def samples(args):
-    """MNIST, 16 components: Fréchet distances of samples, from N(0, I) and from what was fitted to the codes."""
+    """MNIST, 16 components: Fréchet distances of samples from N(0, I) and from fitted densities."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B = X[:50_000], X[50_000:]
     features = Features(A, y[:50_000])
@@ -158,7 +158,7 @@ def samples(args):
 
 
 def figures(features, A, B, generated):
-    """What is known of generated rows, beside those held out."""
+    """Metrics of generated samples, compared with held-out samples."""
     real = features.transform(B)
     made = features.transform(generated)
     covered = metrics.precision_recall_density_coverage(real[:5000], made[:5000])
@@ -186,7 +186,7 @@ def draw(path, pictures):
 
 
 def conditional(args):
-    """MNIST: how often a classifier of real digits sees the digit that was asked for."""
+    """MNIST: how often a classifier of real digits predicts the requested digit."""
     X, y = load_mnist(args.data), load_labels(args.data)
     A, B, y_a, y_b = X[:50_000], X[50_000:], y[:50_000], y[50_000:]
     features = Features(A, y_a)
@@ -213,7 +213,7 @@ def conditional(args):
 
 
 def beta(_):
-    """Digits: what β does to the two terms."""
+    """Digits: effect of β on the two terms."""
     X = datasets.load_digits().data
     train, test = train_test_split(X, test_size=0.3, random_state=0)
     rows = []
@@ -229,8 +229,8 @@ def beta(_):
     table(["beta", "KL, nats", "squared error", "ELBO", "active units"], rows)
 
 
-def synthesise(name, X, y, seed):
-    """Rows that a model has made of a table, and their classes."""
+def synthesize(name, X, y, seed):
+    """Return samples of a model of a table, and their classes."""
     if name == "GaussianMixture":
         parts = []
         for label in np.unique(y):
@@ -254,7 +254,7 @@ def synthesise(name, X, y, seed):
 
 
 def tables(_):
-    """Train on what was made, test on real rows; and the same trained on real ones."""
+    """Train on generated samples and test on real ones, compared with training on real ones."""
     makers = ["VAEGenerator", "VAEGenerator, noisy", "GaussianMixture"]
     try:
         import ctgan  # noqa: F401
@@ -277,7 +277,7 @@ def tables(_):
             for maker in results:
                 if maker == "TVAE" and table_name == "digits":
                     continue  # 64 columns of counts: it takes half an hour
-                made, labels = (A, y_a) if maker == "real" else synthesise(maker, A, y_a, seed)
+                made, labels = (A, y_a) if maker == "real" else synthesize(maker, A, y_a, seed)
                 results[maker].append([c.fit(made, labels).score(B, y_b) for c in classifiers.values()])
         real = np.mean(results["real"], axis=0)
         for maker, found in results.items():
@@ -286,13 +286,13 @@ def tables(_):
                 share = [f"{value:.3f} ({value / best:.3f})" for value, best in zip(mean, real, strict=True)]
                 rows.append([table_name, maker, *share])
     print(
-        "### tables, standardised: accuracy on real rows, and its share of that of a training on real rows; 5 splits\n"
+        "### tables, standardized: accuracy on real rows, and its share of that of a training on real rows; 5 splits\n"
     )
     table(["table", "trained on", *classifiers], rows)
 
 
 def disentanglement(args):
-    """Made sprites, 8 components: MIG, SAP and DCI."""
+    """Synthetic sprites, 8 components: MIG, SAP and DCI."""
     X, factors = make_sprites(image_size=16)
     rows = []
     chosen = np.random.default_rng(0).permutation(len(X))[:4000]

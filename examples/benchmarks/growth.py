@@ -1,4 +1,4 @@
-"""How do time and memory grow with rows, features, components, codes of a prior and workers? A figure for each.
+"""Growth of time and memory with samples, features, components, codes of a prior and workers, with figures.
 
     python examples/benchmarks/growth.py                           # all questions: half an hour, 3 GB of disk for `map`
     python examples/benchmarks/growth.py --only rows features

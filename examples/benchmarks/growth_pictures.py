@@ -1,4 +1,4 @@
-"""Figures of what `growth.py` has measured, one for each question."""
+"""Figures of the measurements of `growth.py`, one for each question."""
 
 import matplotlib as mpl
 

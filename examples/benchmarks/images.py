@@ -1,4 +1,4 @@
-"""Images: compression, restoration, features and imputation, each against what people would take instead.
+"""Images: compression, restoration, features and imputation, each against common alternatives.
 
     python examples/benchmarks/images.py mnist denoising features --data FILE   # an .npz with X (and y)
     python examples/benchmarks/images.py imputation
@@ -72,7 +72,7 @@ def mnist(args):
 
 
 def neighbourhood(damaged):
-    """Fill NaN by the mean of the known pixels near, as a start for filters that know of no holes."""
+    """Replace NaN by the mean of neighboring observed pixels, for filters without support for missing values."""
     known = ~np.isnan(damaged)
     filled = []
     for image, mask in zip(np.nan_to_num(damaged), known, strict=True):
@@ -136,7 +136,7 @@ def denoising(args):
             return peak_signal_noise_ratio(clean, images, data_range=1)
 
         filled = neighbourhood(damaged)
-        best = {"nothing, holes from their neighbours": ("", finish(filled))}
+        best = {"nothing, holes from their neighbors": ("", finish(filled))}
         candidates = list(principal_components(train, damaged, filled))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of wavelets, for images as small as these
@@ -165,7 +165,7 @@ def denoising(args):
 
 
 def features(args):
-    """A linear probe on 20,000 labelled codes, and the five nearest neighbours among 50,000."""
+    """A linear probe on 20,000 labeled codes, and the five nearest neighbors among 50,000."""
     X = load_mnist(args.data)
     y = np.load(args.data)["y"] if args.data else datasets.fetch_openml("mnist_784", version=1).target[:60_000]
     A, B, y_a, y_b = X[:50_000], X[50_000:], y[:50_000], y[50_000:]
@@ -275,7 +275,7 @@ def noisy_only(args):
 
 
 def load_photographs(path):
-    """Grey photographs in 0..255; scikit-image's when there is no file."""
+    """Gray photographs in 0..255; scikit-image's when there is no file."""
     if path is not None:
         return np.load(path)["X"]
     return {3: data.camera()[100:280, 150:330], 50: data.coins()[:180, :180], 120: data.moon()[:180, :180]}
@@ -285,7 +285,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=["mnist", "denoising", "features", "imputation", "noisy_only"])
     parser.add_argument("--data", help="an .npz file with MNIST's images as X and their digits as y")
-    parser.add_argument("--photos", help="an .npz file with grey photographs as X, for noisy_only")
+    parser.add_argument("--photos", help="an .npz file with gray photographs as X, for noisy_only")
     arguments = parser.parse_args()
     for what in arguments.what:
         globals()[what](arguments)

@@ -1,4 +1,4 @@
-"""Tables of numbers and categories: missing entries filled in, and rows synthesized.
+"""Tables of numbers and categories: imputation and synthesis.
 
     python examples/benchmarks/mixed_tables.py --data FOLDER --only imputation    # some minutes on one core
     python examples/benchmarks/mixed_tables.py --data FOLDER --only synthesis     # half an hour, with TVAE
@@ -47,7 +47,7 @@ TELLING = {"Mroz": ["hoursw", "hearnw", "wagew"]}  #: 0 for women without work: 
 
 
 def load(folder, name, most):
-    """The table without numbers of rows; of large ones a sample."""
+    """Return the table without row numbers; a subsample for large tables."""
     df = pd.read_csv(Path(folder) / f"{name}.csv")
     df = df.drop(columns=[column for column in df if column.startswith("Unnamed")] + COPIES.get(name, []))
     return df.sample(min(most, len(df)), random_state=0).reset_index(drop=True)
@@ -132,7 +132,7 @@ def classifiers():
 
 
 def usefulness(train, test, name, cut):
-    """ROC-AUC on real rows of classifiers that were trained on others, mean of the two."""
+    """ROC-AUC on real samples of classifiers trained on other ones, mean of the two."""
 
     def labels(df):
         return df[TARGETS[name]] > cut if is_numeric_dtype(df[TARGETS[name]]) else df[TARGETS[name]] == cut
@@ -146,7 +146,7 @@ def usefulness(train, test, name, cut):
 
 
 def detectability(real, synthetic):
-    """Cross-validated ROC-AUC of a classifier that tells synthetic rows from real ones, as many of each."""
+    """Cross-validated ROC-AUC of a classifier of synthetic and real rows, in equal numbers."""
     n = min(len(real), len(synthetic))
     both, y = pd.concat([real.iloc[:n], synthetic.iloc[:n]], ignore_index=True), np.repeat([0, 1], n)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
@@ -155,7 +155,7 @@ def detectability(real, synthetic):
 
 
 def wrong(train, synthetic):
-    """How many values lie outside the bounds or the categories of a column, or are not of its dtype."""
+    """Count values outside the bounds or categories of a column, or of another dtype."""
     n = 0
     for column, values in synthetic.items():
         known = train[column]
@@ -185,7 +185,7 @@ def tvae(train, seed):
 
 
 def synthesis(args):
-    """As many rows as were fitted, tested on the 30 % of real ones held out."""
+    """As many synthetic rows as training rows, tested on 30 % held-out real rows."""
     rows, everything = [], []
     for name in TARGETS:
         df, found = load(args.data, name, 3000), []

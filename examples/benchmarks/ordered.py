@@ -140,7 +140,7 @@ def truncation(_):
 
 
 def shares(_):
-    """Components chosen for a share of the variance, and what they explain of new rows."""
+    """Components selected for a fraction of the variance, and their explained variance on new samples."""
     rows = []
     for share in (0.8, 0.9, 0.95):
         found = []

@@ -4,9 +4,9 @@
     python examples/benchmarks/photographs.py --data FILE --only denoise levels  # parts of it
     python examples/benchmarks/photographs.py --only one_photograph memory       # these need no file
 
-Networks are trained on X, in 0..255, and judged on seven photographs of scikit-image and scikit-learn, in gray and at
-most 512 pixels wide. The classical filters have the parameters that suit these photographs best. ``--batches`` is how
-long each network is trained. Seconds are those of a clock, CPU seconds those of all cores. Needs scikit-image and
+Networks are trained on X, in 0..255, and evaluated on seven photographs of scikit-image and scikit-learn, in gray and
+at most 512 pixels wide. The classical filters have the parameters that suit these photographs best. ``--batches`` is
+how long each network is trained. Seconds are those of a clock, CPU seconds those of all cores. Needs scikit-image and
 PyWavelets; ``--picture FILE`` draws some of the images, with matplotlib.
 """
 
@@ -242,7 +242,7 @@ def super_resolution(args):
 
 
 def one_photograph(args):
-    """A color photograph with noise of σ = 25, of which the clean one, or its patches, are known."""
+    """A color photograph with noise of σ = 25, trained on the clean one or on its patches."""
     rows = []
     for name in ("chelsea", "astronaut"):
         photo = getattr(data, name)()
@@ -371,7 +371,7 @@ def memory(args):
 
 
 def large_image(shape):
-    """Reconstruct a photograph; the weights do not matter, the time and the memory do."""
+    """Reconstruct a photograph with arbitrary weights, to measure time and memory."""
     small = data.astronaut() if len(shape) == 3 else data.camera()
     ae = denoiser(25, EPOCHS, max_epochs=0).fit([small])
     tiles = [-(-a // b) for a, b in zip(shape, small.shape, strict=True)]

@@ -1,4 +1,4 @@
-"""How much better than PCA? The error of reconstruction on held-out data, as a share of PCA's.
+"""Reconstruction error on held-out data relative to PCA.
 
     python examples/benchmarks/quality.py digits tables        # some minutes on two cores
     python examples/benchmarks/quality.py mnist --data FILE    # an .npz with X; without it OpenML is asked
@@ -28,7 +28,7 @@ def pca_error(train, test, n_components):
 
 
 def ratio(ae, train, test):
-    """The estimator's error on ``test`` as a share of PCA's."""
+    """The estimator's error on ``test`` relative to PCA's."""
     return -clone(ae).fit(train).score(test) / pca_error(train, test, ae.n_components)
 
 
@@ -42,24 +42,24 @@ def table(head, rows):
 
 
 def digits(_):
-    """Digits in 0..16, defaults except n_components; five seeds, each a split and an initialisation."""
+    """Digits in 0..16, defaults except n_components; five seeds, each a split and an initialization."""
     X, y = datasets.load_digits(return_X_y=True)
     rows = []
     for size in (4, 8, 16):
-        ratios, neighbours, neighbours_pca = [], [], []
+        ratios, neighbors, neighbors_pca = [], [], []
         for seed in range(5):
             A, B, y_a, y_b = train_test_split(X, y, test_size=0.3, random_state=seed)
             ae, pca = AutoencoderTransformer(size, random_state=seed).fit(A), PCA(size, random_state=seed).fit(A)
             ratios.append(-ae.score(B) / pca_error(A, B, size))
-            neighbours.append(KNeighborsClassifier(5).fit(ae.transform(A), y_a).score(ae.transform(B), y_b))
-            neighbours_pca.append(KNeighborsClassifier(5).fit(pca.transform(A), y_a).score(pca.transform(B), y_b))
+            neighbors.append(KNeighborsClassifier(5).fit(ae.transform(A), y_a).score(ae.transform(B), y_b))
+            neighbors_pca.append(KNeighborsClassifier(5).fit(pca.transform(A), y_a).score(pca.transform(B), y_b))
         rows.append(
             [
                 size,
                 f"{np.mean(ratios):.3f}",
                 f"{min(ratios):.3f} to {max(ratios):.3f}",
-                f"{np.mean(neighbours):.3f}",
-                f"{np.mean(neighbours_pca):.3f}",
+                f"{np.mean(neighbors):.3f}",
+                f"{np.mean(neighbors_pca):.3f}",
             ]
         )
     print("### digits, default parameters, 5 seeds\n")
@@ -67,7 +67,7 @@ def digits(_):
 
 
 def tables(_):
-    """Standardised tables, 2 to 8 components, 5 splits, defaults."""
+    """Standardized tables, 2 to 8 components, 5 splits, defaults."""
     names = ["iris", "wine", "breast_cancer", "diabetes", "linnerud", "digits"]
     rows, everything = [], []
     for name in names:
@@ -86,7 +86,7 @@ def tables(_):
             everything.append(np.mean(ratios))
             row.append(f"{np.mean(ratios):.3f}")
         rows.append(row)
-    print("### standardised tables, default parameters, mean of 5 splits\n")
+    print("### standardized tables, default parameters, mean of 5 splits\n")
     table(["table", "rows", "columns", *(f"k={size}" for size in range(2, 9))], rows)
     print(f"highest {max(everything):.3f}, mean {np.mean(everything):.3f} of {len(everything)} settings\n", flush=True)
 

@@ -1,4 +1,4 @@
-"""Discrete bottlenecks in equal time: rate, distortion, and how many of their symbols are in use.
+"""Discrete bottlenecks in equal time: rate, distortion, and usage of their symbols.
 
     python examples/benchmarks/quantizers.py --data FILE                  # an .npz with images X, such as MNIST
     python examples/benchmarks/quantizers.py --data FILE --seconds 60 --seeds 3
@@ -51,7 +51,7 @@ def cpu_seconds(model, X):
 
 
 def trained(network, bottleneck, X, seconds, seed):
-    """A model that is trained for as many epochs as fit into so many CPU seconds."""
+    """Return a model trained for the number of epochs that fit into the given CPU seconds."""
     model = ConvAutoencoder(bottleneck=bottleneck, early_stopping=False, random_state=seed, **network)
     start = cpu_seconds(model.set_params(max_epochs=0), X)
     one = cpu_seconds(model.set_params(max_epochs=1), X) - start
@@ -60,7 +60,7 @@ def trained(network, bottleneck, X, seconds, seed):
 
 
 def as_maps(indices):
-    """Integer codes as a code model takes them."""
+    """Return integer codes for an entropy model."""
     return indices.reshape(*indices.shape, *[1] * (4 - indices.ndim))
 
 

@@ -1,4 +1,4 @@
-"""The ways to train one and the same autoencoder that ``speed.py`` compares.
+"""Implementations of the same autoencoder, compared by ``speed.py``.
 
 A rival is a function of a task and a seed that makes a model and fits it, and returns a `Fitted`. All have the same
 rows, layers, batch size, number of epochs and optimizer: Adam with a learning rate of 1e-3, and without a schedule,
@@ -30,9 +30,9 @@ LR = 1e-3
 
 
 class Task(NamedTuple):
-    """What is to be trained."""
+    """Data and network of a comparison."""
 
-    X: np.ndarray  #: rows (n, n_features) or images (n, height, width), float32, standardised
+    X: np.ndarray  #: rows (n, n_features) or images (n, height, width), float32, standardized
     widths: tuple[int, ...]  #: of the dense layers, from the data to the code; of a convolutional network the code's
     batch: int
     epochs: int
@@ -40,14 +40,14 @@ class Task(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What a rival has made."""
+    """Result of a rival."""
 
     reconstruct: Callable[[np.ndarray], np.ndarray]  #: rows from rows
     n_weights: int | None  #: of the network, biases included
 
 
 def count(module):
-    """How many numbers a module learns."""
+    """Return the number of weights of a module."""
     return sum(p.numel() for p in module.parameters())
 
 
@@ -78,7 +78,7 @@ def convolutional(n_components):
 
 
 def skae_params(task, seed):
-    """What both of the estimators are told; 'early' sets more."""
+    """Parameters of both estimators; 'early' sets more."""
     return {
         "lr": LR,
         "lr_schedule": None,
@@ -118,7 +118,7 @@ def skae_conv_bf16(task, seed):
 
 
 def fitted_network(network, shape, device):
-    """What a loop of one's own leaves."""
+    """The network after a training loop written by hand."""
 
     def reconstruct(X):
         with torch.inference_mode():
@@ -129,7 +129,7 @@ def fitted_network(network, shape, device):
 
 
 def loop(network, task, shape):
-    """A good tutorial's loop: the rows in one tensor, cut by index."""
+    """Training loop with all samples in one tensor, indexed by batch."""
     network.to(task.device)
     X = torch.from_numpy(task.X).reshape(-1, *shape).to(task.device)
     optimizer, criterion = torch.optim.Adam(network.parameters(), lr=LR), nn.MSELoss()
@@ -159,7 +159,7 @@ def by_hand_conv(task, seed):
 
 
 def by_hand_loader(task, seed):
-    """The same with a DataLoader, as most tutorials have it."""
+    """Training loop with a DataLoader, as in most tutorials."""
     torch.manual_seed(seed)
     network = dense(task.widths).to(task.device)
     loader = DataLoader(TensorDataset(torch.from_numpy(task.X)), batch_size=task.batch, shuffle=True)
@@ -219,7 +219,7 @@ def mlp_regressor(task, seed):
 def pyod_detector(task, seed):
     """PyOD's detector of outliers.
 
-    It has ReLU after the code too, initialises otherwise, leaves out the last batch of an epoch if that is not full,
+    It has ReLU after the code too, initializes otherwise, leaves out the last batch of an epoch if that is not full,
     and its fit ends with the scores of all rows and their quantiles.
     """
     from pyod.models.auto_encoder import AutoEncoder
@@ -288,7 +288,7 @@ def pythae_model(task, seed):
 
 
 def pca(task, seed):
-    """The linear answer, for scale."""
+    """PCA, for comparison."""
     model = PCA(task.widths[-1], random_state=seed).fit(task.X)
     return Fitted(lambda X: model.inverse_transform(model.transform(X)), None)
 
@@ -310,7 +310,7 @@ OPTIONAL = {"PyOD's AutoEncoder": "pyod.models.auto_encoder", "pythae's AE": "py
 
 
 def is_installed(rival):
-    """Whether what a rival needs can be imported."""
+    """Return whether the packages of a rival can be imported."""
     try:
         importlib.import_module(OPTIONAL.get(rival, "skae"))
     except ImportError:

@@ -28,7 +28,7 @@ from skae import AutoencoderTransformer
 
 
 def make_tfidf(n_samples: int, n_features: int, n_words: int = 150, n_topics: int = 30) -> sp.csr_array:
-    """Return TF-IDF weights of made-up documents in float32."""
+    """Return TF-IDF weights of synthetic documents in float32."""
     rng = np.random.default_rng(0)
     frequency = 1 / np.arange(1, n_features + 1)
     topics = [np.cumsum(p / p.sum()) for p in frequency * rng.gamma(0.1, size=(n_topics, n_features))]
@@ -50,7 +50,7 @@ def residual(X, mean, directions) -> float:
 
 
 def memory(name: str) -> float:
-    """Return what Linux says of this process's resident memory in MB: 'VmRSS' is now, 'VmHWM' the peak."""
+    """Return the resident memory of this process in MB on Linux: 'VmRSS' is current, 'VmHWM' the peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
@@ -84,7 +84,7 @@ def run(step: str, path: str, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Run every step in a process of its own."""
+    """Run each step in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n-samples", type=int, default=10_000)
     parser.add_argument("--n-features", type=int, default=20_000)

@@ -1,4 +1,4 @@
-"""How fast is the engine? Times and memory, each beside what one would use instead, and a goal for two cores.
+"""Time and memory of the training engine, against alternatives, with goals for two cores.
 
     python examples/benchmarks/speed.py --data FILE                # an .npz with X; without it OpenML is asked
     python examples/benchmarks/speed.py --only small import        # without MNIST
@@ -52,8 +52,8 @@ MB = 1e6
 # ---------------------------------------------------------------- taking the time
 
 
-def race(rivals, rounds, judge=None):
-    """The seconds of all rivals in every round, and what ``judge`` says of their results; a first round is dropped."""
+def race(rivals, rounds, error_of=None):
+    """The seconds of all rivals in every round, and the errors of their results; a first round is dropped."""
     seconds, verdicts = {name: [] for name in rivals}, {name: [] for name in rivals}
     synchronize = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     for i in range(rounds + 1):
@@ -68,9 +68,9 @@ def race(rivals, rounds, judge=None):
             taken = time.perf_counter() - start
             if i:
                 seconds[name].append(taken)
-                if judge is not None:
+                if error_of is not None:
                     torch.set_num_threads(THREADS)
-                    verdicts[name].append(judge(result))
+                    verdicts[name].append(error_of(result))
             del result
     return seconds, verdicts
 
@@ -81,13 +81,13 @@ def versus(seconds, one, other, goal=None):
 
 
 def work(about, seconds, ratios, **more):
-    """All that is known of a work."""
+    """All measurements of a task."""
     medians = {name: median(values) for name, values in seconds.items()}
     return {"about": about, "seconds": medians, "repetitions": seconds, "ratios": ratios, **more}
 
 
 def fresh(function, *args):
-    """What ``function`` returns in a process of its own, or None if that was killed."""
+    """Return the result of ``function`` in a separate process, or None if it was killed."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(function, *args).result()
@@ -98,20 +98,20 @@ def fresh(function, *args):
 # ---------------------------------------------------------------- training
 
 
-def standardised(X):
+def standardized(X):
     """One mean and one standard deviation for all of X, as float32."""
     return ((X - X.mean()) / X.std()).astype(np.float32)
 
 
 @functools.cache
 def mnist(path):
-    """MNIST's images as standardised rows."""
-    return standardised(load_mnist(path))
+    """MNIST's images as standardized rows."""
+    return standardized(load_mnist(path))
 
 
 def small_task(args):
     """Digits, 64-32-8-32-64."""
-    return Task(standardised(load_digits().data), (64, 32, 8), 128, 10 if args.quick else 100, args.device)
+    return Task(standardized(load_digits().data), (64, 32, 8), 128, 10 if args.quick else 100, args.device)
 
 
 def large_task(args):
@@ -131,11 +131,11 @@ def training(args, task, rivals, goals):
     calls = {name: functools.partial(rival, task) for name, rival in rivals.items() if is_installed(name)}
     sizes = set()
 
-    def judge(fitted):
+    def error_of(fitted):
         sizes.add(fitted.n_weights)
         return float(np.square(fitted.reconstruct(task.X) - task.X, dtype=np.float64).mean())
 
-    seconds, errors = race(calls, args.rounds, judge)
+    seconds, errors = race(calls, args.rounds, error_of)
     n_weights = sizes - {None}
     assert len(n_weights) == 1, f"The rivals do not train the same network: they have {n_weights} weights."
     epochs = "1 epoch" if task.epochs == 1 else f"{task.epochs} epochs"
@@ -195,9 +195,9 @@ def early(args):
                 for part in itertools.chain(*[held] * (task.epochs + 1)):
                     module.objective(module(part), part)
 
-        on, off, judging = f"{name}, with it", f"{name}, without", f"{name}, held-out passes"
-        taken, _ = race({on: with_it, off: without, judging: passes}, args.rounds)
-        net = median((np.array(taken[on]) - taken[judging]) / taken[off])
+        on, off, evaluating = f"{name}, with it", f"{name}, without", f"{name}, held-out passes"
+        taken, _ = race({on: with_it, off: without, evaluating: passes}, args.rounds)
+        net = median((np.array(taken[on]) - taken[evaluating]) / taken[off])
         raw = versus(taken, on, off)["ratio"]
         ratios += [
             entry(f"{name}: with it / without", raw),
@@ -230,7 +230,7 @@ def peak_of_transform(rows):
     ae.transform(X[:100])
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what lies free already would hide what is needed
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory("VmRSS")
     Z = ae.transform(X)
     return memory("VmHWM") - before, Z.nbytes / MB

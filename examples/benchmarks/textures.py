@@ -33,7 +33,7 @@ WEIGHTS = (0.2, 0.8), (0.5, 0.5), (0.75, 0.25)
 
 
 def stopwatch(function, *args, **kwargs):
-    """What a function returns, and its CPU seconds."""
+    """Return the result of a function, and its CPU seconds."""
     start = time.process_time()
     return function(*args, **kwargs), time.process_time() - start
 

@@ -1,1 +1,1 @@
-"""Arrays and tensors on their way to a model: read, validated, scaled, cut into batches."""
+"""Reading, validation, scaling and batching of arrays and tensors."""

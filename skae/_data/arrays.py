@@ -66,7 +66,7 @@ def as_tensor(A: Any) -> Any:
         return _without_mask(A)
     if isinstance(A, Tensor) and (A.is_nested or A.is_meta or A.is_quantized):
         kind = "nested" if A.is_nested else "quantized" if A.is_quantized else "on the device 'meta'"
-        raise TypeError(f"Tensors must be dense and hold data, got one that is {kind}.")
+        raise TypeError(f"Tensors must be dense and contain data, got one that is {kind}.")
     if isinstance(A, Tensor) and A.is_floating_point() and A.dtype.itemsize == 1:
         return A.float()  # torch supports few operations in 8-bit floats
     return torch.from_dlpack(A) if _is_foreign(A) else A
@@ -78,7 +78,7 @@ def as_array(A: Any) -> Any:
     if not isinstance(A, Tensor):
         return A
     if A.layout is not torch.strided:
-        raise TypeError(f"Sparse tensors are not taken, got one of layout {A.layout}: use to_dense().")
+        raise TypeError(f"Sparse tensors are not supported, got the layout {A.layout}: use to_dense().")
     if A.is_floating_point() and A.dtype not in _OF_NUMPY:  # bfloat16 has no NumPy dtype
         A = A.float()
     return A.detach().cpu().resolve_conj().resolve_neg().numpy()
@@ -88,7 +88,9 @@ def _without_mask(A: np.ma.MaskedArray) -> np.ndarray:
     if not np.ma.is_masked(A):
         return A.data
     if A.dtype.kind not in "biuf":
-        raise TypeError(f"Masked arrays must hold real numbers where anything is masked, got dtype {A.dtype}.")
+        raise TypeError(
+            f"Masked arrays must have a floating-point or integer dtype if values are masked, got dtype {A.dtype}."
+        )
     return np.where(np.ma.getmaskarray(A), np.nan, A.data)
 
 

@@ -116,7 +116,7 @@ class InMemoryDataset(Dataset):
         return InMemoryDataset(*(None if t is None else t.repeat(times, *[1] * (t.ndim - 1)) for t in self.tensors()))  # type: ignore[arg-type]
 
     def in_memory(self) -> InMemoryDataset:
-        """Return a dataset of the selected samples alone."""
+        """Return a dataset of only the selected samples."""
         return self if self.index is None else self._picked(self.index)
 
     def _picked(self, where: Tensor) -> InMemoryDataset:
@@ -125,9 +125,9 @@ class InMemoryDataset(Dataset):
     def batches(
         self, sizes: Sequence[int], generator: torch.Generator | None, part: tuple[int, int] = (0, 1)
     ) -> Iterator[Batch]:
-        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order; of each a ``part``.
+        """Yield the ``part`` of batches of ``sizes``, shuffled by ``generator``, or in order if it is None.
 
-        The part (k, n) is every n-th sample from the k-th on: the share of one of n processes.
+        The part (k, n), of one of n processes, has every n-th sample from the k-th on.
         """
         if generator is None:
             yield from in_order(self, sizes, part)
@@ -140,7 +140,7 @@ class InMemoryDataset(Dataset):
 
 
 def in_order(rows: Any, sizes: Sequence[int], part: tuple[int, int] = (0, 1)) -> Iterator[Any]:
-    """Yield consecutive slices of ``sizes``, of each a ``part`` as in `InMemoryDataset.batches`."""
+    """Yield the ``part`` of consecutive slices of ``sizes``, as in `InMemoryDataset.batches`."""
     stop = 0
     for size in sizes:
         start, stop = stop, stop + size
@@ -148,7 +148,7 @@ def in_order(rows: Any, sizes: Sequence[int], part: tuple[int, int] = (0, 1)) ->
 
 
 def is_in_part(first: int, n: int, sizes: Sequence[int], part: tuple[int, int]) -> np.ndarray:
-    """Whether each of the ``n`` samples of an order from the ``first`` on is in the ``part`` of its batch, (n,)."""
+    """Return whether each of ``n`` samples, from the ``first`` on, is in the ``part`` of its batch, (n,)."""
     edges = np.cumsum([0, *sizes])
     place = np.arange(first, first + n)
     batch = np.searchsorted(edges, place, side="right") - 1
@@ -176,7 +176,7 @@ class BatchIterator:
     Attributes
     ----------
     part : (int, int)
-        The part of each batch that there is, as in `InMemoryDataset.batches`: all of it, unless it is set.
+        The part of each batch to yield, as in `InMemoryDataset.batches`; entire batches by default.
     """
 
     part = (0, 1)

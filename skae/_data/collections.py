@@ -16,7 +16,7 @@ from torch import Tensor
 from .arrays import as_array
 
 _ONE_SIZE = (
-    "take a network for images of any size, as ConvAutoencoder and VAEGenerator have it with module='conv' and "
+    "use a network for images of any size, ConvAutoencoder or VAEGenerator with module='conv' and "
     "module__dense=False, or resize the images to one size"
 )
 
@@ -79,7 +79,7 @@ def _is_sample(item: Any) -> bool:
 
 
 def is_pil_image(item: Any) -> bool:
-    """Whether an object is an image of PIL."""
+    """Return whether an object is a PIL image."""
     pil = sys.modules.get("PIL.Image")  # an image exists only if PIL was imported
     return pil is not None and isinstance(item, pil.Image)
 
@@ -114,7 +114,7 @@ def _padded(arrays: list[np.ndarray], axis: int) -> np.ndarray:
 
 
 def _channels(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
-    """Return what sequences along ``axis`` must have in common: the number of axes and all other dimensions."""
+    """Return the properties shared by sequences along ``axis``: the number of axes and all other dimensions."""
     return (len(shape), *shape[:axis], *shape[axis + 1 :])
 
 

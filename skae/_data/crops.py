@@ -1,4 +1,4 @@
-"""Crops of images of any size: where they may lie, drawing them, and a training set of new ones in every epoch."""
+"""Random crops of images of any size, and a training set with new crops in every epoch."""
 
 from __future__ import annotations
 
@@ -17,33 +17,37 @@ from .batches import Batch, InMemoryDataset, is_in_part
 from .chunked import to_tensor
 from .image_list import ImageList
 
-AUGMENTATIONS = {None: 1, "flip": 2, "flip_rotate": 8, "flip_rotate_scale": 8}  # and the number of ways to turn a crop
+AUGMENTATIONS = {
+    None: 1,
+    "flip": 2,
+    "flip_rotate": 8,
+    "flip_rotate_scale": 8,
+}  # and the number of orientations of a crop
 _LARGEST_SCALE = 2.0  # of the side of a window, relative to its crop; the smallest is its inverse
 _FEW_IMAGES = 10  # of fewer, parts are held out instead of whole images
-_BATCHES_AT_ONCE = 8  # whose crops are cut together, where images are read
+_BATCHES_AT_ONCE = 8  # batches whose crops are cut together, if images are read
 
 
 class CropSource:
     """Crops of one size of images, drawn at random.
 
-    Every place in all images is as likely as any other, times the weight of its image.
+    All positions in all images are equally likely, times the weight of the image.
 
     Parameters
     ----------
     images : ImageList
         Scanned.
     targets : ImageList or None
-        The images that reconstructions are compared with, ``factor`` times higher and wider; scanned.
+        Target images, ``factor`` times higher and wider; scanned.
     size : tuple of int
         Height and width of a crop.
     augmentation : {None, 'flip', 'flip_rotate', 'flip_rotate_scale'}
-        How crops are turned: not, mirrored left to right at random, or by any of the eight flips and quarter turns.
-        'flip_rotate_scale' also cuts windows of half to twice the size of a crop, and resamples them to that size.
+        Random augmentation: none, left-right flips, or the eight flips and rotations by 90°. 'flip_rotate_scale' also
+        resamples windows of half to twice the size of a crop.
     weight : ndarray of shape (n_images,), default=None
-        How often crops come from an image, relative to its area.
+        Sampling weights of the images, relative to their area.
     regions : ndarray of shape (n_regions, 5), default=None
-        Parts of images that crops come from: the number of the image, top, left, height and width. All of the images
-        when None.
+        Regions of the crops: index of the image, top, left, height and width. Entire images if None.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class CropSource:
 
     @property
     def is_held(self) -> bool:
-        """Whether cutting a crop takes no time."""
+        """Whether images are in memory, so that cutting crops is fast."""
         return self.images.is_held and (self.targets is None or self.targets.is_held)
 
     @property
@@ -75,13 +79,13 @@ class CropSource:
         return math.ceil(self.regions[:, 3:].prod(1).sum() / math.prod(self.size))
 
     def described(self) -> Iterator[Any]:
-        """Yield what identifies the crops that may be drawn, for a fingerprint; reads all images once."""
+        """Yield the data that determine the crops, for a fingerprint; reads all images once."""
         yield from (self.size, self.regions, self.weight)
         for images in (self.images, self.targets):
             yield None if images is None else images.digests()
 
     def split(self, share: float, rng: np.random.Generator) -> tuple[CropSource, CropSource | None]:
-        """Hold out a share of the images or, where these are few, of their area; None where none can be."""
+        """Hold out a fraction of the images or, with few images, of their area; None if impossible."""
         n = len(self.regions)
         if n >= _FEW_IMAGES:
             order = rng.permutation(n)
@@ -89,7 +93,7 @@ class CropSource:
             return self._within(self.regions[np.sort(order[n_held:])]), self._within(self.regions[order[:n_held]])
         trained, held = [], []
         for region in self.regions.tolist():
-            axis = 3 if region[3] >= region[4] else 4  # along the longer side, a strip is cut off its end
+            axis = 3 if region[3] >= region[4] else 4  # a strip at the end of the longer side
             strip = max(math.ceil(share * region[axis]), self.size[axis - 3])
             if region[axis] - strip < self.size[axis - 3]:
                 trained.append(region)
@@ -106,8 +110,8 @@ class CropSource:
         return CropSource(self.images, self.targets, self.size, self.augmentation, self.weight, regions)
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw ``n`` crops: image number, top, left, number of the turn, and height of the window, (n, 5)."""
-        # Systematic sampling: every region gets its share of crops, up to one.
+        """Draw ``n`` crops: image index, top, left, orientation, and height of the window, (n, 5)."""
+        # Systematic sampling: the number of crops of each region is exact up to one.
         points = (rng.permutation(n) + rng.random()) / n
         region = self.regions[np.searchsorted(self._edges, points).clip(max=len(self.regions) - 1)]
         window = np.tile(self.size, (n, 1))
@@ -120,7 +124,7 @@ class CropSource:
         return np.column_stack([region[:, 0], corner, turn, window[:, 0]])
 
     def cut(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the crops at ``places``, (n, channels, *size), and those of the targets."""
+        """Return the crops at ``places``, (n, channels, *size), and the crops of the targets."""
         x = self._cut(self.images, places, self.size)
         if self.targets is None:
             return x, None
@@ -154,27 +158,27 @@ def _resampled(crop: np.ndarray, size: Sequence[int], dtype: np.dtype) -> np.nda
     if dtype.kind in "ui":
         limits = np.iinfo(dtype)
         return x.double().round().clamp(limits.min, limits.max).numpy()
-    # Some losses need a range, such as [0, 1]; NaN is not part of it.
+    # Some losses need a range such as [0, 1]; NaN is ignored.
     return x.clamp(float(np.fmin.reduce(crop, None)), float(np.fmax.reduce(crop, None))).numpy()
 
 
 def _turned(crop: np.ndarray, turn: int) -> np.ndarray:
-    """Mirror a crop left to right for an odd ``turn``, and turn it ``turn // 2`` times by a quarter."""
+    """Flip a crop left to right for an odd ``turn``, and rotate it ``turn // 2`` times by 90°."""
     crop = crop[:, :, ::-1] if turn % 2 else crop
     return np.rot90(crop, turn // 2, axes=(1, 2)) if turn > 1 else crop
 
 
 class CropDataset(Dataset):
-    """Training set of crops that are drawn anew in every epoch.
+    """Training set with new random crops in every epoch.
 
     Parameters
     ----------
     crops : CropSource
-        Where crops come from.
+        Source of the crops.
     n_crops : int
-        Number of crops of an epoch.
+        Number of crops in an epoch.
     first : InMemoryDataset
-        Some crops, which stand for all where parts are initialized.
+        A sample of crops, for the initialization of parts.
     standardize, find_target : callable
         Compute standardized samples, and targets unless these are the samples.
     device : torch.device
@@ -201,7 +205,7 @@ class CropDataset(Dataset):
 
     @property
     def weight(self) -> None:
-        """Weights are those with which crops are drawn."""
+        """Return None: weights are applied in drawing the crops."""
         return None
 
     def at(self, index: np.ndarray) -> InMemoryDataset:
@@ -238,7 +242,7 @@ class CropDataset(Dataset):
         parts = [rng.permutation(some) for some in np.split(places, np.cumsum([sum(group) for group in groups])[:-1])]
         parts = [some[is_in_part(0, len(some), group, part)] for some, group in zip(parts, groups, strict=True)]
         groups = [[len(range(part[0], size, part[1])) for size in group] for group in groups]
-        # A single thread, as what reads images need not be safe for several.
+        # A single thread, since reading images need not be thread-safe.
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(self.crops.cut, parts[0])
             for k, (some, group) in enumerate(zip(parts, groups, strict=True)):
@@ -262,6 +266,6 @@ class CropDataset(Dataset):
 
 
 def _by_image(places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return crops with those of one image next to each other, and the images in random order."""
+    """Return crops grouped by image, with the images in random order."""
     images, which = np.unique(places[:, 0], return_inverse=True)
     return places[np.argsort(rng.permutation(len(images))[which], kind="stable")]

@@ -1,4 +1,4 @@
-"""Methods that map rows to rows, on dask collections too large to hold: block by block, once the result is computed."""
+"""Lazy evaluation, block by block, of methods that map samples to samples on large dask collections."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .._utils.memory import hold_budget
 from .._utils.threads import threads_for
 from .arrays import validate_data
 
-_BESIDE = ("y", "X_target")  # arguments with a row for each row of X
+_BESIDE = ("y", "X_target")  # arguments with one entry for each sample of X
 
 
 class RowWise:
-    """Base of estimators some of whose methods return a dask collection for one that is too large to hold.
+    """Base class of estimators with methods that return dask collections for large dask collections.
 
-    ``_row_wise`` names these methods, each with the dtype of the one number that it returns for a row, or None where
-    its result for an example says what it returns. The methods of a subclass are wrapped after scikit-learn has wrapped
+    ``_row_wise`` lists these methods, with the dtype of the result if it is one number per sample, or None if the type
+    of the result is inferred from an example. The methods of a subclass are wrapped after scikit-learn has wrapped
     `transform` for `set_output`.
     """
 
@@ -36,7 +36,7 @@ class RowWise:
             setattr(cls, name, _lazily(vars(cls)[name], cls._row_wise[name]))
 
     def _example_of(self, X: Any) -> Any:
-        """Return an array or a DataFrame of one row that could be one of X."""
+        """Return an example of X, as an array or a DataFrame of one row."""
         return _zeros_like(X)
 
 
@@ -57,9 +57,9 @@ def _lazily(method: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
 
 
 def _is_too_large(X: Any, sample_shape: tuple[int, ...] | None) -> bool:
-    """Whether X is a dask array that is too large to hold, or of an unknown number of rows, or a DataFrame of dask.
+    """Return whether X is a dask array too large for memory or of unknown length, or a dask DataFrame.
 
-    An array that is itself one sample, as those of ``sample_shape``, has no rows.
+    An array of the shape of one sample, ``sample_shape``, does not count.
     """
     if _is_dask(X, "dataframe", "DataFrame"):
         return True
@@ -70,7 +70,7 @@ def _is_too_large(X: Any, sample_shape: tuple[int, ...] | None) -> bool:
 
 
 def _is_dask(X: Any, module: str, *names: str) -> bool:
-    found = sys.modules.get(f"dask.{module}")  # there are no collections before it was imported
+    found = sys.modules.get(f"dask.{module}")  # without the import there are no collections
     return found is not None and isinstance(X, tuple(getattr(found, name) for name in names))
 
 
@@ -88,7 +88,9 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
     """Return the dask collection of the results of ``method`` for the blocks of X."""
     from dask import delayed
 
-    beside = {name: given.pop(name) for name in _BESIDE if np.ndim(given.get(name, 0))}  # one may be for all
+    beside = {
+        name: given.pop(name) for name in _BESIDE if np.ndim(given.get(name, 0))
+    }  # y may be a single value for all samples
     if dtype is None:
         row, options = estimator._example_of(X), dict(given)
         if "y" in beside:
@@ -101,24 +103,22 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
         example = np.empty(0, dtype)
     if not isinstance(example, np.ndarray) and not hasattr(example, "iloc"):
         raise ValueError(
-            f"{method.__name__} returns a dask collection for this X, which cannot hold a {type(example).__name__} of "
-            f"{type(example).__module__.partition('.')[0]}: set_output to 'pandas' or 'default', or pass X.compute()."
+            f"{method.__name__} returns a dask collection for this X, which cannot be a {type(example).__name__} of "
+            f"{type(example).__module__.partition('.')[0]}: use set_output 'pandas' or 'default', or pass X.compute()."
         )
-    # As a value of its own in the graph the estimator is sent once, not with every block. A copy: the attributes of
-    # this one may be others by the time that the graph is computed.
+    # As a separate value in the graph the estimator is sent once, instead of with every block. It is copied, since its
+    # attributes may change before the graph is computed.
     kept = delayed(copy.copy(estimator), traverse=False)
-    # Not as arguments of dask's functions, which draw from Python's random stream to estimate the size of a dict.
+    # Not as arguments of dask's functions, which use Python's random state to estimate the size of a dict.
     apply = partial(_of_block, method.__name__, tuple(beside), given, get_config())
     if hasattr(X, "columns"):
         for name, A in beside.items():
             if not _is_dask(A, "dataframe", "DataFrame", "Series"):
-                raise TypeError(
-                    f"{name} must be a DataFrame or Series of dask to go with X, which is one, got {type(A).__name__}."
-                )
+                raise TypeError(f"{name} must be a dask DataFrame or Series, like X, got {type(A).__name__}.")
             if A.npartitions != X.npartitions:
                 raise ValueError(
-                    f"{name} must have the {X.npartitions} partitions of X, got {A.npartitions}: repartition it, or "
-                    "take both from one DataFrame."
+                    f"{name} must have {X.npartitions} partitions, like X, got {A.npartitions}: repartition it, or "
+                    "select both from one DataFrame."
                 )
         return X.map_partitions(partial(apply, example), *beside.values(), meta=example, estimator=kept)
     found = _blockwise(apply, X, beside, np.asarray(example), kept)
@@ -130,22 +130,22 @@ def _mapped(estimator: Any, method: Callable[..., Any], dtype: Any, X: Any, give
 
 
 def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty: np.ndarray, estimator: Any) -> Any:
-    """Return the dask array whose blocks are the results for those of X, ``empty`` where there are no rows."""
+    """Return the dask array of the results for the blocks of X, with ``empty`` for blocks without rows."""
     from dask import array
 
     arrays = {name: _as_dask_array(A) for name, A in beside.items()}
     for name, A in arrays.items():
         if X.shape[0] != X.shape[0]:
-            raise ValueError(f"{name} needs an X of a known number of rows: call X.compute_chunk_sizes() first.")
+            raise ValueError(f"{name} needs an X with a known number of rows: call X.compute_chunk_sizes() first.")
         if A.shape[:1] != X.shape[:1]:
-            raise ValueError(f"{name} must have {X.shape[0]} rows to go with X, got {A.shape[0] if A.ndim else 0}.")
+            raise ValueError(f"{name} must have {X.shape[0]} rows, like X, got {A.shape[0] if A.ndim else 0}.")
     pairs: list[Any] = []
     for A in (X, *arrays.values()):
         pairs += [A.rechunk({0: X.chunks[0], **dict.fromkeys(range(1, A.ndim), -1)}), (0, *range(1, A.ndim))]
     axes = tuple(range(1, empty.ndim))
     return array.blockwise(
         partial(apply, empty),
-        (0, *(-axis for axis in axes)),  # the axes of a result are none of X
+        (0, *(-axis for axis in axes)),  # the axes of the result are not those of X
         *pairs,
         new_axes={-axis: empty.shape[axis] for axis in axes},
         align_arrays=False,
@@ -156,13 +156,13 @@ def _blockwise(apply: Callable[..., Any], X: Any, beside: dict[str, Any], empty:
 
 
 def _as_dask_array(A: Any) -> Any:
-    """Return a dask array of a collection, of an array in chunks, which is not loaded, or of anything in memory."""
+    """Return a dask array of a collection, of a chunked array without loading it, or of data in memory."""
     from dask import array, is_dask_collection
 
     if is_dask_collection(A) or hasattr(A, "chunks"):
         return array.asarray(A)
-    A = np.asarray(A)  # words in a Series have no dtype of NumPy
-    return array.from_array(A, chunks=-1 if A.dtype.hasobject else "auto")  # dask knows no size of objects
+    A = np.asarray(A)  # strings in a Series have no NumPy dtype
+    return array.from_array(A, chunks=-1 if A.dtype.hasobject else "auto")  # dask cannot estimate the size of objects
 
 
 def _of_block(
@@ -184,7 +184,7 @@ def _of_block(
 
 
 def _only(block: Any) -> Any:
-    """Return the block of nested lists, which dask hands over for axes that the result does not have."""
+    """Return the block inside nested lists, which dask passes for axes that the result does not have."""
     while isinstance(block, list):
         (block,) = block
     return block

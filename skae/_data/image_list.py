@@ -19,26 +19,26 @@ from .chunked import extremes
 from .collections import column, is_pil_image, sample_array
 from .images import ImageLayout, find_channel_axis, is_auto
 
-_RUN = 2**22  # values of equal images that are stacked
-_MASK = "Set missing='mask' to treat NaN as missing values, or fill them first."
+_RUN = 2**22  # maximum number of values of images of equal size that are stacked
+_MASK = "Set missing='mask' to treat NaN as missing values, or impute them first."
 
 
 class ImageList:
-    """Images of any height and width, as arrays (channels, height, width), each checked when it is read.
+    """Images of any height and width, as arrays (channels, height, width), validated when they are read.
 
     Parameters
     ----------
     source : sequence
-        Arrays, tensors or PIL images, or what reads them, such as a torch Dataset or a
-        `skimage.io.ImageCollection`; of a tuple the first entry is the image.
+        Arrays, tensors or PIL images, or a sequence that reads them, such as a torch Dataset or a
+        `skimage.io.ImageCollection`; in a tuple the first entry is the image.
     name : str
-        Of the argument, for messages.
+        Name of the argument, for messages.
     channel_axis : 'auto', 0, -1 or None
-        As the user gives it; that of the first image is kept for all.
+        Axis of the channels; 'auto' is resolved for the first image.
     nan : bool
         Whether values may be NaN.
     remedy : str
-        Last sentence of the message about NaN where they may not.
+        Last sentence of the message about NaN, if these are not allowed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ImageList:
         self._source, self.name, self._nan, self._remedy = source, name, nan, remedy
         self._kept: list[np.ndarray] | None = None
         if not len(source):
-            raise ValueError(f"{name} must hold at least one image, got none.")
+            raise ValueError(f"{name} must have at least one image, got none.")
         first = self._read(0)
         self.layout = _layout_of(first.shape, channel_axis, f"{name}[0]")
         self.dtype = first.dtype
@@ -61,12 +61,12 @@ class ImageList:
         return self.check(self.read(index), index)
 
     def read(self, index: int) -> np.ndarray:
-        """Return the image (channels, height, width) number ``index``, without a look at its values."""
+        """Return the image (channels, height, width) at ``index``, without validation of its values."""
         return self._as_network_takes_it(self._read(index), index) if self._kept is None else self._kept[index]
 
     def scan(self) -> None:
-        """Read all images once: check them, learn their sizes and dtype, and keep them where memory holds them."""
-        # Arrays in memory, or mapped into it, are kept as views.
+        """Read all images once: validate them, determine sizes and dtype, and keep them if they fit into memory."""
+        # Arrays in memory and memory maps are kept as views.
         are_views = isinstance(self._source, list | tuple | np.ndarray) and not is_pil_image(self._source[0])
         kept, n_bytes, dtypes = [], 0, {self.dtype: 0}
         for i in range(len(self)):
@@ -83,7 +83,7 @@ class ImageList:
 
     @property
     def is_held(self) -> bool:
-        """Whether reading an image takes no time, after `scan`."""
+        """Whether images are in memory, after `scan`."""
         return self._kept is not None
 
     def check(self, image: np.ndarray, index: int) -> np.ndarray:
@@ -93,11 +93,11 @@ class ImageList:
         low, high = extremes(image)
         place = f"{self.name}[{index}]"
         if math.isnan(low) or (not self._nan and np.isnan(image).any()):
-            advice = "must hold at least one value that is not NaN" if self._nan else "contains NaN"
+            advice = "must have at least one value that is not NaN" if self._nan else "contains NaN"
             raise ValueError(f"{place} {advice}.{'' if self._nan else ' ' + self._remedy}")
         if max(-low, high) > LARGEST:
             what = "infinity" if math.isinf(max(-low, high)) else f"values up to {max(-low, high):g}"
-            raise ValueError(f"{place} contains {what}, which float32 does not hold: remove or divide it first.")
+            raise ValueError(f"{place} contains {what}, beyond the range of float32: remove or rescale it first.")
         return image
 
     def digests(self) -> list[str]:
@@ -106,7 +106,7 @@ class ImageList:
         return [hashlib.sha256(np.ascontiguousarray(image).data).hexdigest() for image in images]
 
     def runs(self) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Yield the indices of consecutive images of one size and dtype, and these as an array (n, C, H, W)."""
+        """Yield the indices of consecutive images of equal size and dtype, and an array (n, C, H, W) of these."""
         index: list[int] = []
         images: list[np.ndarray] = []
         for i in range(len(self)):
@@ -120,13 +120,13 @@ class ImageList:
         yield index, np.stack(images) if len(images) > 1 else images[0][None]
 
     def restore(self, image: Any) -> Any:
-        """Return an image (channels, height, width) in the layout of the user's."""
+        """Return an image (channels, height, width) in the user's layout."""
         return self.layout.restore(image[None])[0]
 
     def _read(self, index: int) -> np.ndarray:
         item = self._source[index]
         if isinstance(item, tuple | list) and len(item) and not np.isscalar(item[0]) and _is_image_like(item[0]):
-            item = item[0]  # as a torch Dataset gives an image and its label
+            item = item[0]  # a torch Dataset may return an image and its label
         name = f"{self.name}[{index}]"
         image = sample_array(item, name)
         if image.dtype.kind not in "biuf":
@@ -143,7 +143,7 @@ class ImageList:
         if (image.ndim == 2) is not (axis is None):
             raise ValueError(
                 f"{name} has the shape {image.shape}, but {self.name}[0] is {'gray' if axis is None else 'color'}: "
-                "convert all images to gray or all to color, as PIL's image.convert('L') and image.convert('RGB') do."
+                "convert all images to gray or all to color, with PIL's image.convert('L') or image.convert('RGB')."
             )
         image = self.layout.arrange(image[None])[0]
         n = getattr(self, "n_channels", image.shape[0])
@@ -154,13 +154,13 @@ class ImageList:
         return image
 
     def _check_dtypes(self, dtypes: dict[np.dtype, int]) -> None:
-        """Refuse dtypes whose values mean different things."""
+        """Raise an error for dtypes with different ranges of values."""
         (first, _), *others = dtypes.items()
         for dtype, i in others:
             if not first.kind == dtype.kind == "f":
                 raise ValueError(
                     f"{self.name}[{i}] has the dtype {dtype} and {self.name}[0] the dtype {first}: convert all images "
-                    "to one, as skimage.util.img_as_float32 does."
+                    "to the same dtype, for example by skimage.util.img_as_float32."
                 )
         self.dtype = np.result_type(*dtypes)
 
@@ -171,7 +171,7 @@ def listed(X: Any) -> Any:
 
 
 def is_image_list(X: Any) -> bool:
-    """Whether X is a sequence of images, of one size or several, rather than an array or a table."""
+    """Return whether X is a sequence of images, of any sizes, rather than an array or a table."""
     if is_pil_image(X):
         return True
     if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object):
@@ -182,7 +182,7 @@ def is_image_list(X: Any) -> bool:
 
 
 def as_image_list(X: Any, name: str, channel_axis: Any, *, nan: bool) -> ImageList:
-    """Return the images of X, which is one PIL image, a sequence or a column, or an array of images."""
+    """Return the images of X: one PIL image, a sequence, a DataFrame column, or an array of images."""
     X = listed(X)
     return ImageList([X] if is_pil_image(X) else X, name, channel_axis, nan=nan)
 
@@ -196,7 +196,7 @@ def _described(item: Any, image: np.ndarray) -> str:
 
 
 def _layout_of(shape: tuple[int, ...], channel_axis: Any, name: str) -> ImageLayout:
-    """Find the layout of images of which the first has this shape."""
+    """Return the layout of images from the shape of the first one."""
     if len(shape) == 2 and is_auto(channel_axis):
         channel_axis = None
     if len(shape) == 2 and channel_axis is not None:

@@ -20,7 +20,7 @@ class ImageLayout(NamedTuple):
     row_shape: tuple[int, ...]  #: shape of a sample of X: flat, or that of the image
     image_shape: tuple[int, ...]  #: (height, width), or with the channels first or last
     channel_axis: int | None  #: 0, -1 or None, an axis of ``image_shape``
-    any_size: bool = False  #: whether X had images of different sizes, of which these are the shapes of crops
+    any_size: bool = False  #: whether images may have any size; then these are the shapes of crops
 
     @property
     def is_image(self) -> bool:
@@ -67,9 +67,9 @@ def find_layout(row_shape: tuple[int, ...], input_shape: Any, channel_axis: Any,
         side = math.isqrt(row_shape[0])
         if side**2 != row_shape[0]:
             raise ValueError(
-                f"{name} has flat rows of {row_shape[0]} values, which are not a square gray image: pass input_shape, "
+                f"{name} has flattened samples of {row_shape[0]} values, not square gray images: pass input_shape, "
                 "the shape of one image, such as (height, width), (height, width, channels) or (channels, height, "
-                f"width). If {name} is a single image, pass a list of it, [{name}], to a network for images of any "
+                f"width). If {name} is a single image, pass it as a list, [{name}], to a network for images of any "
                 "size (module__dense=False)."
             )
         image_shape, source = (side, side), f"{name} has flat rows, taken for images of shape"

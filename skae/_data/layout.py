@@ -1,4 +1,4 @@
-"""How samples lie in X: as images, as sequences with their channels first, or as the network takes them."""
+"""Layouts of samples in X: images, sequences with channels first, or that of the network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .sequences import SequenceLayout, find_sequence_layout
 
 
 class NoLayout(NamedTuple):
-    """Samples that the network takes as they come."""
+    """Samples in the layout of the network."""
 
     is_image: bool = False
 
@@ -22,7 +22,7 @@ class NoLayout(NamedTuple):
         return A
 
     def __str__(self) -> str:
-        return "as they come"
+        return "that of the network"
 
 
 Layout = ImageLayout | SequenceLayout | NoLayout
@@ -30,12 +30,12 @@ NO_LAYOUT = NoLayout()
 
 
 def layout_of(estimator: Any) -> Layout:
-    """Return the layout that a fitted estimator has found."""
+    """Return the layout of a fitted estimator."""
     return vars(estimator).get("layout_", NO_LAYOUT)
 
 
 def is_given(input_shape: Any, channel_axis: Any) -> bool:
-    """Whether the user says how samples lie in X."""
+    """Return whether the user has specified a layout."""
     return input_shape is not None or not is_auto(channel_axis)
 
 
@@ -48,18 +48,18 @@ def find_sample_layout(
     reads_images: bool,
     takes_input_shape: bool,
 ) -> Layout:
-    """Work out the layout of samples of a shape.
+    """Determine the layout of samples from their shape.
 
     Parameters
     ----------
     sample_shape : tuple of int
         Shape of a sample of X.
     input_shape, channel_axis : object
-        As the user gives them.
+        The user's parameters.
     reads_padding, reads_images : bool
-        Whether the network takes sequences that end in NaN, and whether it takes images.
+        Whether the network accepts sequences padded with NaN, and whether it accepts images.
     takes_input_shape : bool
-        Whether the estimator has a parameter ``input_shape``, which makes images of flat samples.
+        Whether the estimator has a parameter ``input_shape`` for flattened images.
     """
     given = is_given(input_shape, channel_axis)
     if reads_padding and input_shape is None:
@@ -70,7 +70,7 @@ def find_sample_layout(
         refuse_one_image(sample_shape)
     if len(sample_shape) == 1 and not takes_input_shape:
         raise ValueError(
-            f"channel_axis={channel_axis!r} is for sequences (module='gru' or 'tcn') and images, and X is a "
-            f"table of {sample_shape[0]} columns: leave it at 'auto'."
+            f"channel_axis={channel_axis!r} is for sequences (module='gru' or 'tcn') and images, but X is a "
+            f"table of {sample_shape[0]} columns: set channel_axis='auto'."
         )
     return find_layout(sample_shape, input_shape, channel_axis)

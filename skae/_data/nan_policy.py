@@ -1,4 +1,4 @@
-"""Where NaN may stand in X."""
+"""Where X may contain NaN."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class NaNPolicy(NamedTuple):
-    """Where NaN may stand in X: nowhere, anywhere, or after the end of sequences.
+    """Where X may contain NaN: nowhere, anywhere, or after the end of sequences.
 
     Parameters
     ----------
     missing : bool, default=False
-        Whether any value may be NaN, for one that is not known.
+        Whether any value may be NaN, as a missing value.
     step_axis : int, default=None
-        The axis of X along which sequences run that may end in NaN; None where NaN does not end anything.
+        The axis of the steps of sequences padded with NaN; None without padding.
     """
 
     missing: bool = False
@@ -21,10 +21,10 @@ class NaNPolicy(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether there may be NaN at all."""
+        """Whether X may contain NaN."""
         return self.missing or self.step_axis is not None
 
     @property
     def free_axis(self) -> int | None:
-        """The axis of a sample that may have any length, if there is one."""
+        """The axis of a sample with variable length, or None."""
         return None if self.step_axis is None else self.step_axis - 1

@@ -61,7 +61,7 @@ def mean_and_scale(
         mean += (new_mean - mean) * share
         count = total
     if not count.any():
-        raise ValueError("X must hold at least one value that is not NaN.")
+        raise ValueError("X must have at least one value that is not NaN.")
     # The sum of many equal values is subject to rounding.
     constant = (low == high) & (count > 0)
     mean[constant], square[constant] = low[constant], 0.0

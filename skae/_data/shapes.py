@@ -43,7 +43,7 @@ def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
     if len(shape) > 1 and math.prod(row) == math.prod(wanted):
         return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
     if images and layout.channel_axis is not None and row == tuple(np.delete(wanted, layout.channel_axis)):
-        return f"{text}: the channels are missing. Convert gray images to color, as PIL's image.convert('RGB') does."
+        return f"{text}: the channels are missing. Convert gray images to color, with PIL's image.convert('RGB')."
     if len(shape) == len(wanted):
         return f"{text}. If X is a single sample, its size differs: {cut if images else 'it must have that shape'}."
     if images and len(row) == len(layout.image_shape) and layout.row_shape == layout.image_shape:

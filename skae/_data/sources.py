@@ -47,7 +47,7 @@ class LazyArray:
         return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        raise TypeError(f"{self._name} is read block by block and is not loaded as a whole: slice it.")
+        raise TypeError(f"{self._name} is read block by block and cannot be loaded as a whole: slice it.")
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Return the rows of a slice without a step, or of a 1-d integer array."""

@@ -144,7 +144,7 @@ class StreamingDataset(Dataset):
     def batches(
         self, sizes: Sequence[int], generator: torch.Generator | None, part: tuple[int, int] = (0, 1)
     ) -> Iterator[Batch]:
-        """Yield batches of ``sizes``, shuffled by ``generator`` or, if that is None, in order; of each a ``part``.
+        """Yield the ``part`` of batches of ``sizes``, shuffled by ``generator``, or in order if it is None.
 
         Nothing is read but the samples of the part, which is that of `InMemoryDataset.batches`.
         """

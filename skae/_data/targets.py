@@ -1,4 +1,4 @@
-"""The condition that a decoder gets beside a code: a class, real targets, or nothing."""
+"""The condition of a decoder: a class, real-valued targets, or none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def find_condition(
     if conditional == "classes":
         return Classes(y, classes)
     if classes is not None:
-        raise ValueError(f"classes can be given only if y holds classes, but y holds real targets; got {classes!r}.")
+        raise ValueError(
+            f"classes can be passed only if y has classes, but y has real-valued targets; got {classes!r}."
+        )
     return Targets(y, sample_weight)
 
 
@@ -45,37 +47,37 @@ class NoCondition:
         return False
 
     def learned(self, c: Any, sample_weight: np.ndarray | None, *, more: bool) -> NoCondition:
-        """Return itself: there is nothing to learn."""
+        """Return itself: there is nothing to fit."""
         return self
 
     def of_samples(self, y: Any, n_samples: int) -> None:
-        """Refuse a y that nothing is made of."""
+        """Raise an error for a y that would be ignored."""
         if y is not None:
-            raise ValueError("y has a meaning only for an estimator that was fitted with conditional=True.")
+            raise ValueError("y needs an estimator that was fitted with conditional=True.")
 
 
 NO_CONDITION = NoCondition()
 
 
 class _Condition:
-    """What classes and targets share."""
+    """Base class of classes and targets."""
 
     classes: Any = None
 
     def of_samples(self, y: Any, n_samples: int) -> np.ndarray:
-        """Conditions of ``n_samples``, (n_samples, width), from one y for all or one for each."""
+        """Return the conditions of ``n_samples``, (n_samples, width), from one y for all or one for each."""
         y = as_array(y)
         if y is None:
-            raise ValueError("This estimator is conditional: it needs y, the class or the targets of the rows.")
+            raise ValueError("This estimator is conditional: pass y, the classes or targets of the samples.")
         if self.is_single(y):
             return np.repeat(self.encode(np.asarray(y)[None]), n_samples, axis=0)
         c = self.encode(y)
         if len(c) != n_samples:
-            raise ValueError(f"y must be one for all {n_samples} rows or one for each of them, got {len(c)}.")
+            raise ValueError(f"y must have one entry for all {n_samples} samples or one for each, got {len(c)}.")
         return c
 
     def is_single(self, y: Any) -> bool:
-        """Whether ``y`` is that of one sample rather than of many."""
+        """Return whether ``y`` is that of a single sample."""
         raise NotImplementedError
 
     def encode(self, y: Any) -> np.ndarray:
@@ -83,7 +85,7 @@ class _Condition:
         raise NotImplementedError
 
     def decode(self, c: np.ndarray) -> np.ndarray:
-        """Return what conditions (n, width) stand for."""
+        """Return the y of conditions (n, width)."""
         raise NotImplementedError
 
 
@@ -101,7 +103,7 @@ class Classes(_Condition):
     def __init__(self, y: Any, classes: Any = None) -> None:
         self.classes = np.unique(_check_labels(y, warn=True) if classes is None else _check_labels(classes))
         if not len(self.classes):
-            raise ValueError("y and classes must hold at least one class, got none.")
+            raise ValueError("y and classes must have at least one class, got none.")
         self.width = len(self.classes)
         self.counts = np.zeros(self.width)
         self.encode(y)
@@ -139,7 +141,7 @@ class Classes(_Condition):
         return self.one_hot(index)
 
     def decode(self, c: np.ndarray) -> np.ndarray:
-        """Return the classes that conditions stand for, (n,)."""
+        """Return the classes of conditions, (n,)."""
         return self.classes[c.argmax(axis=1)]
 
     def one_hot(self, index: np.ndarray) -> np.ndarray:
@@ -152,7 +154,7 @@ class Classes(_Condition):
 
 
 class Targets(_Condition):
-    """Real targets, encoded as standardized values.
+    """Real-valued targets, encoded as standardized values.
 
     Parameters
     ----------
@@ -207,7 +209,7 @@ class Targets(_Condition):
         return c.astype(np.float32)
 
     def decode(self, c: np.ndarray) -> np.ndarray:
-        """Return the targets that conditions stand for, (n, width)."""
+        """Return the targets of conditions, (n, width)."""
         return self.mean + self.spread * c
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -220,7 +222,7 @@ def _check_labels(y: Any, *, warn: bool = False) -> np.ndarray:
     if len(shape) == 2 and shape[1] > 1:
         raise ValueError(
             f"y should be a 1d array of classes, got an array of shape {tuple(shape)} instead. Pass one column, or "
-            "join several into one; conditional='targets' takes several columns of real numbers."
+            "join several into one; conditional='targets' supports several columns of real numbers."
         )
     y = column_or_1d(y, warn=warn)
     if y.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""Validation of arrays: samples, what goes with them, weights, codes."""
+"""Validation of arrays: samples, targets, weights and codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .sparse import SparseRows, sparse_rows
 
 _REAL = numbers.Real
 NO_NAN = NaNPolicy()
-_SUM_TOLERANCE = 1e-3  # of shares, which may have been rounded
+_SUM_TOLERANCE = 1e-3  # for proportions, which may have been rounded
 _TAKE_NAN = " Set missing='mask' to treat NaN as missing values, or impute them first (sklearn.impute)."
 
 
@@ -62,7 +62,7 @@ def check_rows(
     if not same_shape(shape, shape if reset else estimator.input_shape_, free):
         raise ValueError(of_other_shape(estimator, tuple(X.shape)))
     if 0 in shape:
-        raise ValueError(f"X must have rows with at least one value, got rows of shape {shape}.")
+        raise ValueError(f"X must have samples with at least one value, got samples of shape {shape}.")
     columns = getattr(estimator, "feature_names_in_", None)
     return _with_checked_values(X, "X", nan, known=reset, columns=columns)
 
@@ -80,7 +80,7 @@ def gather(estimator: Any, X: Any, name: str, nan: NaNPolicy) -> Any:
 
 
 def _with_checked_values(A: Any, name: str, nan: NaNPolicy, known: bool, columns: np.ndarray | None = None) -> Any:
-    """Check the values of ``A``, of a `LazyArray` when it is read. With ``known`` not all of them may be NaN."""
+    """Check the values of ``A``, for a `LazyArray` when it is read. With ``known`` not all may be NaN."""
     if isinstance(A, SparseRows):
         _with_checked_values(A.values[:, None], name, NaNPolicy(nan.allowed), known)
         return A if nan.step_axis is None else A.checked(partial(_check_sequences, name=name, nan=nan))
@@ -155,15 +155,15 @@ def _holds_numbers(A: Tensor, nan: bool) -> bool:
 def check_known(A: np.ndarray | Tensor, name: str, where: str = "") -> None:
     """Check that not all of ``A`` is NaN."""
     if np.isnan(extremes(A)[0]):
-        raise ValueError(f"{name} must hold at least one value that is not NaN{' ' * bool(where)}{where}.")
+        raise ValueError(f"{name} must have at least one value that is not NaN{' ' * bool(where)}{where}.")
 
 
 def _check_sequences(X: Any, name: str, nan: NaNPolicy) -> None:
-    """Check that every sequence has a step, and unless values may be missing that NaN fills whole steps at its end."""
+    """Check that every sequence has a step and, unless values may be missing, NaN only in whole steps at its end."""
     if X.ndim > 3:
         raise ValueError(
-            f"{name} must hold sequences of shape (length, channels) or (length,), "
-            f"got rows of shape {tuple(X.shape[1:])}."
+            f"{name} must have sequences of shape (length, channels) or (length,), "
+            f"got samples of shape {tuple(X.shape[1:])}."
         )
     if not is_float(X):
         return
@@ -173,16 +173,16 @@ def _check_sequences(X: Any, name: str, nan: NaNPolicy) -> None:
     filled = steps.any(1)
     if not filled.all():
         raise ValueError(
-            f"{name} must hold at least one step in every row, but row {int(filled.int().argmin())} is all NaN."
+            f"{name} must have at least one step in every sample, but sample {int(filled.int().argmin())} is all NaN."
         )
     if nan.missing:
         return
-    goes_on = steps.flip(1).cumsum(1, dtype=torch.int32).flip(1) > 0  # this step or a later one is known
+    goes_on = steps.flip(1).cumsum(1, dtype=torch.int32).flip(1) > 0  # this step or a later one is observed
     broken = (goes_on & ~known.all(2)).any(1)
     if broken.any():
         raise ValueError(
-            f"{name} may hold NaN after the end of a sequence, in whole steps, but row {int(broken.int().argmax())} "
-            "has it before. missing='mask' allows NaN anywhere."
+            f"{name} may have NaN only in whole steps after the end of a sequence, but sample "
+            f"{int(broken.int().argmax())} has it before. Set missing='mask' to allow NaN anywhere."
         )
 
 
@@ -196,7 +196,7 @@ def check_same_shape(
     nan: NaNPolicy = NO_NAN,
     beside: str = "X",
 ) -> Any:
-    """Validate an array that goes with X (or ``beside``): same sample shape, same columns, NaN as allowed in X.
+    """Validate an array of the sample shape and columns of X (or ``beside``), with NaN as allowed in X.
 
     Tensors stay tensors only if X is a tensor.
     """
@@ -208,26 +208,26 @@ def check_same_shape(
     is_list, A = collected is not A, as_tensor(collected) if isinstance(X, Tensor) else as_array(collected)
     A = _read(load_if_small(A, name), partial(_check_any, name=name), name, nan=nan.allowed)
     if len(X) == 1 and tuple(A.shape) == tuple(X.shape[1:]) and not isinstance(A, LazyArray):
-        A = A[None]  # a single sample, as X may be one
-    any_length = not same_length and (is_list or X.ndim == 3)  # of sequences that may end in NaN
+        A = A[None]  # a single sample, like X
+    any_length = not same_length and (is_list or X.ndim == 3)  # for sequences padded with NaN
     fits = same_shape(tuple(A.shape[1:]), tuple(X.shape[1:]), nan.free_axis if any_length else None)
     if not fits or (same_length and len(A) != len(X)):
-        wanted = tuple(X.shape) if same_length else ("any number of rows", *X.shape[1:])
-        raise ValueError(f"{name} must have the shape {wanted} to go with {beside}, got {tuple(A.shape)}.")
+        wanted = tuple(X.shape) if same_length else ("n_samples", *X.shape[1:])
+        raise ValueError(f"{name} must have the shape {wanted} to match {beside}, got {tuple(A.shape)}.")
     return _with_checked_values(A, name, nan, known=True, columns=names)
 
 
 def check_codes(X: Any, width: int, step: int | None = None) -> Any:
-    """Validate the codes that `inverse_transform` takes as X, of shape (n, width); tensors stay tensors.
+    """Validate codes (n, width), the X of `inverse_transform`; tensors stay tensors.
 
-    With ``step`` codes are ordered, and their first columns are enough, any multiple of it.
+    With ``step`` codes are ordered, and their number of columns may be any multiple of ``step``.
     """
     X = load_if_small(as_tensor(X))
     X = _read(X, lambda A, finite: check_array(A, input_name="X", ensure_all_finite=finite, accept_sparse="csr"), "X")
     is_prefix = step is not None and X.shape[1] < width and X.shape[1] % step == 0
     if X.shape[1] != width and not is_prefix:
         fewer = "" if step is None else f" or the first of them{f', a multiple of {step}' * (step > 1)},"
-        raise ValueError(f"X must be codes with {width} columns, as transform returns them,{fewer} got {X.shape[1]}.")
+        raise ValueError(f"X must be codes with {width} columns, as returned by transform,{fewer} got {X.shape[1]}.")
     return _with_checked_values(X, "X", NO_NAN, known=False)
 
 
@@ -238,17 +238,17 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
         sample_weight = np.full(n_rows, sample_weight)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_rows,):
-        raise ValueError(f"sample_weight must have the shape ({n_rows},) to go with X, got {weight.shape}.")
+        raise ValueError(f"sample_weight must have the shape ({n_rows},) to match X, got {weight.shape}.")
     if (weight < 0).any() or not 0 < weight.max() <= LARGEST:
         raise ValueError(
-            f"sample_weight must hold values from 0 to {LARGEST:g}, not all zero, "
+            f"sample_weight must have values from 0 to {LARGEST:g}, not all zero, "
             f"got {weight.min():g} to {weight.max():g}."
         )
     return weight
 
 
 def check_domain(A: Any, name: str, loss: Any, columns: np.ndarray | None = None) -> Any:
-    """Check that all values are in the domain of ``loss``, of a `LazyArray` when it is read; return ``A``.
+    """Check that all values are in the domain of ``loss``, for a `LazyArray` when it is read; return ``A``.
 
     ``columns`` are the column names, if any.
     """
@@ -273,11 +273,11 @@ def _check_part(A: Any, name: str, loss: Any, columns: Any = None) -> None:
     low, high = loss.domain
     found = extremes(A)
     if loss.sums_to_one:
-        advice = "OneHotEncoder makes such columns; for numbers take"
+        advice = "OneHotEncoder creates such columns; for numbers use"
     elif loss.integer:
-        advice = "Shift it, or take" if np.isinf(high) else "Shift it, widen the loss's range, or take"
+        advice = "Shift it, or use" if np.isinf(high) else "Shift it, extend the range of the loss, or use"
     else:
-        advice = f"Scale {name} (MinMaxScaler), or take"
+        advice = f"Scale {name} (MinMaxScaler), or use"
     if found[0] < low or found[1] > high:
         values = as_array(A)
         raise ValueError(
@@ -289,8 +289,8 @@ def _check_part(A: Any, name: str, loss: Any, columns: Any = None) -> None:
         for s in slices(A):
             if (part := ~_is_whole(A[s])).any():
                 raise ValueError(
-                    f"loss={type(loss).__name__} needs whole numbers in {name}, got others in "
-                    f"{where(as_array(part), columns)}; round it, or take another loss."
+                    f"loss={type(loss).__name__} needs integers in {name}, got other values in "
+                    f"{where(as_array(part), columns)}; round it, or use another loss."
                 )
     if loss.sums_to_one:
         for s in slices(A):
@@ -309,8 +309,8 @@ def _check_sums(A: np.ndarray, name: str, loss: Any, columns: Any) -> None:
         row = int((partly | wrong).argmax())
         what = "NaN in some of them and not in others" if partly[row] else f"a sum of {sums[row]:g}"
         raise ValueError(
-            f"loss={type(loss).__name__} needs {name} to hold one-hot encoded categories, or shares that sum to 1, in "
-            f"{which}, got {what} in a row. OneHotEncoder makes such columns; a missing category is NaN in all of them."
+            f"loss={type(loss).__name__} needs one-hot encoded categories, or proportions that sum to 1, in {which} of "
+            f"{name}, got {what}. OneHotEncoder creates such columns; a missing category is NaN in all of them."
         )
 
 
@@ -330,5 +330,5 @@ def check_size(A: np.ndarray, name: str, columns: np.ndarray | None = None) -> n
     largest = max(map(abs, extremes(A)))
     if largest > LARGEST:
         place = where(np.abs(A) > LARGEST, columns)
-        raise ValueError(f"{name} holds values up to {largest:g}, too large for float32, in {place}; divide it first.")
+        raise ValueError(f"{name} has values up to {largest:g}, too large for float32, in {place}; rescale it first.")
     return A

@@ -1,1 +1,1 @@
-"""Densities over codes."""
+"""Densities of codes."""

@@ -1,4 +1,4 @@
-"""A density of integer codes, one integer after the other in raster order."""
+"""An autoregressive density of integer codes in raster order."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .raster_training import train
 from .tables import PRECISION, Step, Tables, bits
 from .whole_raster import WholeRaster, exponentials, frequencies, whole_weights
 
-_FEW = 20  # codes, of which none are held out
+_FEW = 20  # with fewer codes none are held out
 _MOST_HELD_OUT = 1000
 _BATCHES = 1500  # of a fit by default
 _FEWEST_EPOCHS, _MOST_EPOCHS = 2, 100
-_DROPPED = 1 / 8  # share of the codes trained on without the biases of their positions
-_MOST_CACHED = 2**24  # numbers; it decides how many codes go side by side, and so is part of the format of files
+_DROPPED = 1 / 8  # fraction of the codes trained on without position biases
+_MOST_CACHED = 2**24  # numbers; determines how many codes are processed together, so part of the format
 _MOST_CACHED_OF_ONE = 2**27  # 1 GB
-_RARELY = 1e-6  # is added to frequencies less 1, of which all may be 0
-_MOST_POSITIONS = 2**14  # that are scored at once
+_RARELY = 1e-6  # added to frequencies minus 1, which may all be 0
+_MOST_POSITIONS = 2**14  # positions scored at once
 
 
 class Autoregressive(BaseEstimator):
@@ -40,62 +40,63 @@ class Autoregressive(BaseEstimator):
 
     .. math:: p(c) = \prod_t p(c_t \mid c_1, \dots, c_{t-1}).
 
-    Positions follow each other row by row, and the integers of a position in their order. A residual network of masked
-    convolutions (van den Oord et al., 2016) gives the probabilities. It is trained in float32; its weights are then
-    rounded to whole numbers, and all that computes a probability afterwards is exact, the same on every machine: what
-    is encoded on one is decoded on another (Ballé et al., 2019).
+    Positions are ordered row by row, and the integers of a position by index. The probabilities are computed by a
+    residual network of masked convolutions (van den Oord et al., 2016). It is trained in float32; its weights are then
+    rounded to integers, so that probabilities are exact and the same on every machine, and data can be decoded on
+    another machine (Ballé et al., 2019).
 
-    It prices codes and draws new ones: as a code model it makes files smaller, as a prior it generates. Coding and
-    drawing take one step for each integer of a code, whatever the number of codes: it is for many codes of few integers
-    rather than for single large images.
+    It can be used as the entropy model of compression, and as a prior to generate samples. Coding and sampling take one
+    step for each integer of a code, for any number of codes, so it suits many small codes better than single large
+    images.
 
     Parameters
     ----------
     n_layers : int, default=4
-        Residual blocks of the network; at least 0. Codes of one position have none.
+        Number of residual blocks of the network; at least 0. Not used for codes with one position.
     width : int, default=64
-        Channels of the network; at least 1.
+        Number of channels of the network; at least 1.
     kernel_size : int, default=5
-        Side of the convolutions; odd.
+        Kernel size of the convolutions; odd.
     max_epochs : int or 'auto', default='auto'
-        Passes over the codes. 'auto' takes as many as make 1,500 batches, from 2 to 100.
+        Number of epochs. 'auto' chooses 2 to 100 epochs, for about 1,500 batches in total.
     lr : float, default=1e-2
-        The highest learning rate.
+        Maximum learning rate.
     batch_size : int, default=32
-        Codes in a batch, at most.
+        Maximum number of codes in a batch.
     validation_fraction : float, default=0.1
-        Share of the codes, at most 1,000, that is held out to choose the best weights, in [0, 1). Fewer than 20 codes
-        are all trained on.
+        Fraction of the codes, in [0, 1), and at most 1,000 codes, to hold out for the selection of the best weights.
+        With fewer than 20 codes none are held out.
     position_biases : bool, default=True
-        Whether the network knows where in the code it is. Codes of other sizes than those of `fit` are taken without.
-        Take False for codes of crops, whose place in an image is chance.
+        Whether the network has a bias for each position. It is not used for codes of other sizes than in `fit`. Use
+        False for codes of crops, whose positions are random.
     alphabet : tuple of int or None, default=None
-        For each integer of a position the number of its values, from 0 on; or None for an integer without bounds. All
-        are without bounds when None. These have tables of the range seen in `fit`; values beyond cost a few bits more.
+        Number of levels of each integer of a position, starting at 0, or None for an unbounded integer; all are
+        unbounded if None. Unbounded integers have tables for the range seen in `fit`; values beyond take a few more
+        bits.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the codes held out and the order of the others.
+        Seed of the initial weights, the validation split and the order of the codes.
 
     Attributes
     ----------
     alphabet_ : tuple of int or None
-        Numbers of the values of integers, as `alphabet`.
+        Numbers of levels of the integers, as in ``alphabet``.
     n_levels_ : tuple of int
-        Numbers of the values in tables.
+        Numbers of values in tables.
     low_ : ndarray of int64 of shape (n_integers,)
         The first value in a table.
     size_ : tuple of int
-        Height and width of the codes that were fitted.
+        Height and width of the codes in `fit`.
     weights_ : dict of str to ndarray of ints
-        The network, in whole numbers.
+        Weights of the network as integers.
     exponentials_ : ndarray of int64
-        The table that makes probabilities of the network's output.
+        Table of the exponential function, which maps the network's output to probabilities.
     loss_curve_, validation_loss_curve_ : list of float
-        Mean negative log-likelihood of a code in nats: of the codes trained on, in each epoch; and of those held out,
-        before the first epoch and after each. The second is empty where none are.
+        Mean negative log-likelihood of a code in nats: of the training codes in each epoch, and of the held-out codes
+        before the first epoch and after each. The latter is empty if no codes are held out.
 
     See Also
     --------
-    Factorized : Tables of counts, without a network.
+    Factorized : Independent integers, with tables of frequencies.
 
     References
     ----------
@@ -105,7 +106,7 @@ class Autoregressive(BaseEstimator):
 
     Examples
     --------
-    Codes of one row, in which every integer is that before it:
+    Codes of one row, in which all integers are equal:
 
     >>> import numpy as np
     >>> codes = np.repeat(np.random.default_rng(0).integers(0, 4, (500, 1, 1, 1)), 6, axis=3)
@@ -152,7 +153,7 @@ class Autoregressive(BaseEstimator):
         codes : array-like of int of shape (n, n_integers, h, w)
             Integer codes, at least 2.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the codes, none negative; only their ratios count.
+            Non-negative weights of the codes; only their ratios matter.
 
         Returns
         -------
@@ -162,9 +163,9 @@ class Autoregressive(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For parameters or codes that do not fit.
+            If a parameter or the codes are invalid.
         FloatingPointError
-            When the loss is not finite.
+            If the loss is not finite.
         """
         self._check_params()
         codes, alphabet = check_integer_codes(codes, self.alphabet)
@@ -200,7 +201,7 @@ class Autoregressive(BaseEstimator):
                 seed=seed,
             )
         weights = whole_weights(net)
-        WholeRaster(weights)  # refuses sums that might be rounded
+        WholeRaster(weights)  # raises an error for sums that might be rounded
         self.alphabet_, self.n_levels_, self.low_, self.size_ = alphabet, n_levels, low, size
         self.weights_, self.exponentials_ = weights, exponentials()
         self.loss_curve_, self.validation_loss_curve_ = losses, held_out_losses
@@ -238,17 +239,17 @@ class Autoregressive(BaseEstimator):
         Parameters
         ----------
         codes : array-like of int of shape (n, n_integers, h, w)
-            Integer codes, which may have another height and width than those of `fit`.
+            Integer codes; height and width may differ from those of `fit`.
 
         Returns
         -------
         scores : ndarray of shape (n,)
-            Natural logarithms of the probabilities, which `steps` codes with.
+            Natural logarithms of the probabilities, as used in coding.
 
         Raises
         ------
         ValueError, TypeError
-            If ``codes`` are not such codes.
+            If ``codes`` are invalid.
         """
         check_is_fitted(self)
         codes, _ = check_integer_codes(codes, self.alphabet_)
@@ -277,18 +278,18 @@ class Autoregressive(BaseEstimator):
         Returns
         -------
         score : float
-            The mean log-probability of a code in nats; the greater the better.
+            The mean log-probability of a code in nats; greater is better.
         """
         return float(self.score_samples(codes).mean())
 
     def steps(self, codes: np.ndarray, quality: float = 0) -> Iterator[Step]:
-        """Yield what an entropy coder needs: integers and their frequency tables, in the order of coding.
+        """Yield integers and their frequency tables in the order of coding, for an entropy coder.
 
         Parameters
         ----------
         codes : ndarray of int64 of shape (n, n_integers, h, w)
-            Integer codes. Only those integers are read that earlier steps have named, so that a decoder may fill in
-            the array while it asks for steps.
+            Integer codes. Only integers of earlier steps are read, so that a decoder can fill in the array between
+            steps.
         quality : float, default=0
             Not used.
 
@@ -300,7 +301,7 @@ class Autoregressive(BaseEstimator):
         Raises
         ------
         ValueError
-            If codes are so wide that rows of the network would take more than 1 GB.
+            If codes are so wide that rows of the network would take more than 1 GB of memory.
         """
         check_is_fitted(self)
         net = WholeRaster(self.weights_)
@@ -309,7 +310,7 @@ class Autoregressive(BaseEstimator):
         n_cached = net.n_cached(w)
         if n_cached > _MOST_CACHED_OF_ONE:
             raise ValueError(
-                f"codes must be narrower than {w} positions for this model, whose rows would take {8 * n_cached} "
+                f"codes must be narrower than {w} positions for this model, since its rows would take {8 * n_cached} "
                 "bytes: cut the images into smaller ones."
             )
         together = max(1, _MOST_CACHED // n_cached)
@@ -330,7 +331,7 @@ class Autoregressive(BaseEstimator):
         return Step(index, tables, which, *(np.full(len(index), v) for v in (self.low_[k], self.n_levels_[k])))
 
     def digest(self) -> bytes:
-        """Return a digest of all numbers that probabilities are computed from.
+        """Return a digest of all parameters of the probabilities.
 
         Returns
         -------
@@ -361,21 +362,21 @@ class Autoregressive(BaseEstimator):
         n_samples : int, default=1
             Number of codes.
         shape : (int, int), default=None
-            Height and width of the codes; those of `fit` when None.
+            Height and width of the codes; those of `fit` if None.
         temperature : float, default=1.0
-            What logits are divided by; above 0. Below 1 draws are more typical, and less varied.
+            Divisor of the logits; above 0. Below 1 draws are more typical and less diverse.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same codes at every call.
+            Pass an int for reproducible output across calls.
 
         Returns
         -------
         codes : ndarray of int64 of shape (n_samples, n_integers, h, w)
-            Integer codes, in the range of those of `fit`.
+            Integer codes, within the range of `fit`.
 
         Raises
         ------
         ValueError, TypeError
-            If the arguments do not fit.
+            If an argument is invalid.
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -385,10 +386,10 @@ class Autoregressive(BaseEstimator):
         codes = np.zeros((n_samples, len(self.alphabet_), *shape), np.int64)
         flat = codes.reshape(-1)
         for step in self.steps(codes):
-            # A frequency is at least 1 for the coder's sake, not because such a symbol is to be drawn.
+            # Frequencies are at least 1 only for the coder; such symbols must not be drawn.
             shares = (step.tables.frequencies - 1 + _RARELY) / (1 << PRECISION)
             if step.low is not None:
-                shares[:, [0, -1]] = 0  # values that were not seen
+                shares[:, [0, -1]] = 0  # values beyond the range of fit
             edges = np.cumsum(shares ** (1 / temperature), axis=1)
             symbols = (edges <= rng.random((len(edges), 1)) * edges[:, -1:]).sum(1)
             flat[step.index] = symbols if step.low is None else step.low + symbols

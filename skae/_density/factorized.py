@@ -1,4 +1,4 @@
-"""The code model with the fewest assumptions: tables of how often each value occurs."""
+"""An entropy model with independent integers: tables of frequencies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._utils.rng import check_seed
 from .integer_codes import check_integer_codes, check_shape, check_weights, table_ranges
 from .tables import PRECISION, Step, Tables, frequencies_of, read, sample_bits
 
-_MOST_POSITIONS = 2**12  # that may have tables of their own
+_MOST_POSITIONS = 2**12  # maximum number of positions with separate tables
 _MOST_FREQUENCIES = 2**20  # in all tables of positions: 2 MB of a file
 _PSEUDO_COUNT = 0.5  # of each value (Krichevsky and Trofimov, 1981)
 # How many samples the distribution of an integer at all positions is worth, beside the counts at one of them.
@@ -26,37 +26,36 @@ _STRENGTHS = tuple(2.0**k for k in range(13))
 
 
 class Factorized(BaseEstimator):
-    """A probability for each value of each integer of a code, whatever the others are.
+    """Density of integer codes with independent integers: tables of frequencies.
 
-    The values that occur in `fit` are counted: for each of the integers of a position, over all positions; and where
-    all codes have the same positions, for each position apart if that describes the codes in fewer bits, the cost of
-    the tables included. Such a table starts from that of all positions, as a Dirichlet prior whose strength maximizes
-    the probability of the codes. Every value has a positive probability, those of an integer without bounds too.
+    The values in `fit` are counted for each integer, over all positions, or, if all codes have the same size,
+    separately for each position if this describes the codes in fewer bits, including the cost of the tables. Tables of
+    positions have a Dirichlet prior, which is the table of all positions with a strength that maximizes the probability
+    of the codes. All values have a positive probability, also those of unbounded integers.
 
     Parameters
     ----------
     alphabet : sequence of int or None, default=None
-        Number of levels of each integer of a position, or None for an integer without bounds. All are without bounds
-        when None.
+        Number of levels of each integer of a position, or None for an unbounded integer; all are unbounded if None.
     by_position : bool or 'auto', default='auto'
-        Whether each position has tables of its own, which codes of another height or width do not use; 'auto' decides
-        by the number of bits.
+        Whether to use separate tables for each position, which are ignored for codes of another size; 'auto' selects by
+        the number of bits.
 
     Attributes
     ----------
     alphabet_ : tuple
         Number of levels of each integer, or None.
     tables_ : ndarray of shape (n_tables, n_symbols) and dtype uint16
-        Frequencies, of sum 2 ** 14: those of each integer, and then, where positions have their own, of each integer at
-        each position.
+        Frequencies with the sum 2 ** 14, of each integer, followed by those of each integer at each position, if
+        positions have separate tables.
     low_, span_ : ndarray of shape (n_tables,) and dtype int64
-        The value that symbol 0 of a table stands for, and the number of its symbols.
+        The value of symbol 0 of each table, and the number of its symbols.
     shape_ : tuple of int
-        Height and width of codes whose positions have tables of their own; () if there are none.
+        Height and width of codes with separate tables for positions; () without such tables.
 
     See Also
     --------
-    skae.coding.compress : Bytes of data, coded with the code model of an estimator.
+    skae.coding.compress : Compression with the entropy model of an estimator.
 
     References
     ----------
@@ -77,14 +76,14 @@ class Factorized(BaseEstimator):
         self.by_position = by_position
 
     def fit(self, codes: Any, sample_weight: Any = None) -> Factorized:
-        """Count the values of codes.
+        """Fit the tables to codes.
 
         Parameters
         ----------
         codes : ndarray of shape (n, n_integers, h, w) and dtype int
             Codes.
         sample_weight : array-like of shape (n,), default=None
-            Weights, none negative and not all 0; their mean counts as one.
+            Non-negative weights, not all 0, which are divided by their mean.
 
         Returns
         -------
@@ -94,7 +93,7 @@ class Factorized(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For codes that are not integers of the alphabet, and weights or parameters that do not fit.
+            If codes are not integers of the alphabet, or if weights or parameters are invalid.
         """
         check_choice("by_position", self.by_position, ("auto", True, False))
         codes, alphabet = check_integer_codes(codes, self.alphabet)
@@ -129,14 +128,14 @@ class Factorized(BaseEstimator):
         Parameters
         ----------
         codes : ndarray of shape (n, n_integers, h, w)
-            Codes, of which only the shape counts.
+            Codes; only the shape is used.
         quality : float, default=0.0
-            Ignored: the tables are those of the codes in `fit`.
+            Ignored.
 
         Yields
         ------
         step : Step
-            The integers with bounds, and then those without.
+            The bounded integers, followed by the unbounded ones.
         """
         check_is_fitted(self)
         n_integers = len(self.alphabet_)
@@ -169,7 +168,7 @@ class Factorized(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For codes that are not integers of the alphabet.
+            If codes are not integers of the alphabet.
         """
         check_is_fitted(self)
         codes, _ = check_integer_codes(codes, self.alphabet_)
@@ -189,21 +188,21 @@ class Factorized(BaseEstimator):
         n_samples : int, default=1
             Number of codes.
         shape : (height, width), default=None
-            That of the codes: by default that whose positions have tables of their own, or (1, 1).
+            Height and width of the codes; by default those of `fit` with separate tables for positions, or (1, 1).
         temperature : float, default=1.0
             Probabilities are raised to the power 1 / temperature; greater than 0.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same codes at every call.
+            Pass an int for reproducible output across calls.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_integers, height, width) and dtype int64
-            Draws, independent of each other.
+            Independent draws.
 
         Raises
         ------
         ValueError, TypeError
-            For arguments that are not what they have to be.
+            If an argument is invalid.
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -221,7 +220,7 @@ class Factorized(BaseEstimator):
         return codes
 
     def digest(self) -> bytes:
-        """Return a hash of everything that codes are coded with.
+        """Return a digest of all parameters of the probabilities.
 
         Returns
         -------
@@ -242,7 +241,7 @@ def _tempered(tables: Tables, temperature: float) -> Tables:
 
 
 class _Spread:
-    """The values that have symbols of their own: for each integer the lowest, and how many there are."""
+    """Range of the values with separate symbols: the lowest of each integer, and their number."""
 
     def __init__(self, low: Any, span: Any) -> None:
         self.low, self.span = np.array(low, np.int64), np.array(span, np.int64)
@@ -267,8 +266,8 @@ def _shares_by_position(
     Returns
     -------
     shares : ndarray or None
-        None where one for all positions explains the codes better, unless positions are ``forced`` to have their own,
-        and where they would take too much memory.
+        None if one distribution for all positions gives fewer bits, unless separate tables are ``forced``, or if they
+        would take too much memory.
     """
     n_positions, width = math.prod(codes.shape[2:]), shares.shape[1]
     if n_positions > _MOST_POSITIONS or len(shares) * n_positions * width > _MOST_FREQUENCIES:
@@ -283,7 +282,7 @@ def _shares_by_position(
     for of_one, (symbols, weights) in zip(counts, _by_integer(codes, spread, weight), strict=True):
         of_one[:] = np.bincount(at + symbols, weights, n_positions * width).reshape(n_positions, width)
     evidence = [_log_evidence(counts, strength * shares[:, None]) for strength in _STRENGTHS]
-    # With one distribution for all positions, which is a prior of infinite strength.
+    # One distribution for all positions corresponds to a prior of infinite strength.
     common = float((counts.sum(1) * np.log(np.where(shares > 0, shares, 1))).sum())
     if max(evidence) <= common and not forced:
         return None
@@ -292,7 +291,7 @@ def _shares_by_position(
 
 
 def _log_evidence(counts: np.ndarray, prior: np.ndarray) -> float:
-    """Return the log-probability of counts (..., n_symbols) under a Dirichlet prior, which is 0 for no symbol."""
+    """Return the log-probability of counts (..., n_symbols) under a Dirichlet prior, which is positive."""
     prior = np.broadcast_to(prior, counts.shape)
     n, total, possible = counts.sum(-1), prior.sum(-1), prior > 0
     of_each = gammaln(np.where(possible, counts + prior, 1)) - gammaln(np.where(possible, prior, 1))
@@ -300,7 +299,7 @@ def _log_evidence(counts: np.ndarray, prior: np.ndarray) -> float:
 
 
 def _frequencies(shares: np.ndarray, span: np.ndarray) -> np.ndarray:
-    """Return integer tables of distributions; symbols beyond the ``span`` of each have none."""
+    """Return integer tables of distributions, with 0 for symbols beyond the ``span`` of each."""
     found = np.zeros(shares.shape, np.int64)
     for n_symbols in np.unique(span):
         rows = span == n_symbols

@@ -23,77 +23,78 @@ from .flow_network import Architecture, FlowNetwork, import_zuko, make_network, 
 from .flow_start import start_mixture
 from .flow_training import Rows, train
 
-_FEW = 20  # rows, on which nothing is trained
+_FEW = 20  # with fewer samples the flow is not trained
 _MOST_HELD_OUT = 10_000
 _BATCHES = 4000  # of a fit by default
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 100
-_AT_ONCE = 2**22  # numbers of rows that are scored or drawn together, of all components
-_NARROWEST = 1e-9  # standard deviation, as a share of the mean
+_AT_ONCE = 2**22  # values of samples processed at once, times the number of components
+_NARROWEST = 1e-9  # minimum standard deviation, relative to the mean
 
 
 class NormalizingFlow(DensityMixin, BaseEstimator):
-    r"""Density of rows by a normalizing flow: an invertible network makes them rows of a Gaussian mixture.
+    r"""Density estimation with a normalizing flow: an invertible network into a Gaussian mixture.
 
-    The log-density of a row x is that of f(x) in the mixture, and of how f changes volumes:
+    The log-density of a sample x is that of f(x) in the mixture plus the log-determinant of f:
 
     .. math:: \log p(x) = \log \sum_k w_k N(f(x); \mu_k, \Sigma_k)
               + \log \left| \det \frac{\partial f}{\partial x} \right|,
 
-    and its mean is maximized. The mixture is fitted first, by expectation-maximization, its size chosen by held-out
-    likelihood. f starts as the identity, and both are trained together: the density is the mixture unless the
-    likelihood of rows held out rises. f is a masked autoregressive flow (Papamakarios et al., 2017), which moves and
-    stretches each feature by what a network makes of those before it. The package zuko provides it:
-    ``pip install "skae[flow]"``.
+    and its mean is maximized. The mixture is fitted first, by expectation-maximization, with a number of components
+    selected by held-out likelihood. f is initialized to the identity, and both are trained together: the density
+    remains the mixture unless the held-out likelihood increases. f is a masked autoregressive flow (Papamakarios et
+    al., 2017), which shifts and scales each feature by functions of the preceding features. It requires the package
+    zuko: ``pip install "skae[flow]"``.
 
-    Of some thousand rows or more it is a better density than `sklearn.mixture.GaussianMixture`, for more time; of fewer
-    there is little to gain. `VAEGenerator` takes it as ``prior='flow'``.
+    With some thousand samples or more it is more accurate than `sklearn.mixture.GaussianMixture`, and slower; with
+    fewer samples there is little difference. `VAEGenerator` uses it with ``prior='flow'``.
 
     Parameters
     ----------
     n_transforms : int, default=3
         Number of autoregressive transformations; at least 1.
     n_layers : int, default=2
-        Hidden layers of the network of one transformation; at least 1.
+        Number of hidden layers of the network of a transformation; at least 1.
     width : int, default=128
-        Units of each; at least 1.
+        Width of the hidden layers; at least 1.
     n_components : int or 'auto', default='auto'
-        Components of the mixture, at most as many as rows; for classes of the mixture of each. 'auto' doubles them
-        until the likelihood of rows held out no longer rises.
+        Number of components of the mixture, at most the number of samples; with classes, of the mixture of each class.
+        'auto' doubles it until the held-out likelihood no longer increases.
     conditional : {False, True, 'classes', 'targets'}, default=False
-        Whether the density is that of X given y. True takes y of integers, strings or bools, and of floats that are all
-        whole numbers, for classes, and other numbers for real targets; 'classes' and 'targets' say which. Classes have
-        a mixture each, and the flow in common.
+        Whether to estimate the density of X given y. With True, integers, strings, bools and integral floats are
+        classes, and other numbers are real-valued targets; 'classes' and 'targets' select explicitly. Each class has
+        its own mixture, and all share the flow.
     max_epochs : int or 'auto', default='auto'
-        Passes over the rows. 'auto' takes as many as make 4,000 batches, from 10 to 100. With 0 the density is the
-        mixture, and so it is of fewer than 20 rows.
+        Maximum number of epochs. 'auto' chooses 10 to 100 epochs, for about 4,000 batches in total. With 0, or with
+        fewer than 20 samples, the density is the mixture.
     lr : float, default=3e-3
-        The highest learning rate of Adam; it rises, and falls along a cosine.
+        Maximum learning rate of Adam, with warmup and cosine annealing.
     batch_size : int, default=256
-        Rows in a batch, at most.
+        Maximum number of samples in a batch.
     validation_fraction : float, default=0.1
-        Share of the rows, at most 10,000, that is held out to choose the best epoch, in [0, 1). With 0 the last one is
-        kept.
+        Fraction of the samples, in [0, 1), and at most 10,000 samples, to hold out for the selection of the best epoch.
+        With 0 the last epoch is kept.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without a higher likelihood of the rows held out after which training stops.
+        Number of epochs without an increase of the held-out likelihood after which training stops.
     device : str or torch.device, default='cpu'
-        Where to train, to score and to sample; 'auto' is CUDA where there is one, which small networks hardly need.
+        Device for training, scoring and sampling; 'auto' is CUDA if available, which is of little use for small
+        networks.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the rows held out and the order of the others. On the CPU the same seed gives the same
-        bits. Global random streams are neither read nor changed.
+        Seed of the initial weights, the validation split and the order of the samples. Pass an int for reproducible
+        results, bit for bit on the CPU. Global random states are neither read nor changed.
 
     Attributes
     ----------
     weights_ : dict of str to ndarray of float32
-        Weights of the network, the mixture's parameters among them.
+        Weights of the network, including the parameters of the mixture.
     loss_curve_, validation_loss_curve_ : list of float
-        Mean negative log-densities of a row in nats: of the rows trained on, in each epoch; and of those held out,
-        before the first epoch and after each. The second is empty where none are.
+        Mean negative log-density of a sample in nats: of the training samples in each epoch, and of the held-out
+        samples before the first epoch and after each. The latter is empty if no samples are held out.
     n_iter_ : int
         Number of epochs.
     best_epoch_ : int
-        The epoch that is kept; 0 is the mixture.
+        Epoch whose weights are kept; 0 stands for the mixture.
     classes_ : ndarray of shape (n_classes,)
-        The classes, where the density is conditional on them.
+        The classes, if the density is conditional on classes.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -101,8 +102,8 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     See Also
     --------
-    sklearn.mixture.GaussianMixture : A mixture of Gaussians.
-    sklearn.neighbors.KernelDensity : A density by neighbors.
+    sklearn.mixture.GaussianMixture : Gaussian mixture.
+    sklearn.neighbors.KernelDensity : Kernel density estimation.
 
     References
     ----------
@@ -110,7 +111,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     Examples
     --------
-    Features that bend with others, which Gaussians can only follow in pieces:
+    Nonlinearly dependent features, which Gaussian mixtures approximate piecewise:
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -161,14 +162,14 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, at least 2.
+            Samples; at least 2.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            Classes or targets, for a conditional density; ignored by others.
+            Classes or targets, for a conditional density; ignored otherwise.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, none negative; only their ratios count.
+            Non-negative sample weights; only their ratios matter.
         X_std : array-like of shape (n_samples, n_features), default=None
-            Standard deviations of rows that are distributions, N(X, X_std ** 2), such as the posteriors of a
-            variational autoencoder: each epoch is trained on new draws from them.
+            Standard deviations, if samples are distributions N(X, X_std ** 2), such as the posteriors of a variational
+            autoencoder: each epoch is trained on new draws from them.
 
         Returns
         -------
@@ -178,11 +179,11 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         Raises
         ------
         ImportError
-            Without zuko.
+            If zuko is not installed.
         ValueError, TypeError
-            For parameters or data that do not fit. After any error the estimator is as it was before.
+            If a parameter or an array is invalid. After any error the estimator is unchanged.
         FloatingPointError
-            When the loss is not finite.
+            If the loss is not finite.
         """
         fitted = copy.copy(self)
         fitted.__dict__ = {name: value for name, value in vars(self).items() if name not in ("classes_", "_network")}
@@ -205,7 +206,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
             c = condition.of_samples(y, len(X))
         used = weight > 0
         if used.sum() < 2:
-            raise ValueError(f"sample_weight must be positive for at least 2 rows, got {used.sum()}.")
+            raise ValueError(f"sample_weight must be positive for at least 2 samples, got {used.sum()}.")
         weight = weight / weight[used].mean()
         X, weight, c, X_std = (None if A is None else A[used] for A in (X, weight, c, X_std))  # type: ignore[assignment]
         seed = draw_seed(self.random_state)
@@ -270,15 +271,16 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
     # ---------------------------------------------------------------- densities and samples
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
-        """Compute the log-densities of rows.
+        """Compute the log-density of each sample.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
-            Classes or targets, for a conditional density, whose result is then log p(x|y). Without them it is log p(x):
-            the density is averaged over the classes, or over 32 of the targets, of `fit`. Ignored by others.
+            Classes or targets, for a conditional density, to compute log p(x|y). If None, log p(x) is computed,
+            averaging the density over the classes, or over 32 of the targets, of `fit`. Ignored if the density is not
+            conditional.
 
         Returns
         -------
@@ -290,7 +292,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         NotFittedError
             Before `fit`.
         ValueError, TypeError
-            If ``X`` or ``y`` does not fit.
+            If ``X`` or ``y`` is invalid.
         """
         check_is_fitted(self)
         X = check_size(validate_data(self, as_array(X), dtype=np.float64, reset=False), "X")
@@ -316,7 +318,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         Returns
         -------
         score : float
-            The mean log-density of a row in nats; the greater the better.
+            The mean log-density of a sample in nats; greater is better.
 
         Raises
         ------
@@ -328,17 +330,17 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, y: Any = None
     ) -> np.ndarray:
-        """Draw rows.
+        """Draw samples.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of samples.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same rows at every call.
+            Pass an int for reproducible output across calls.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
-            Classes or targets of the rows, for a conditional density: one for all of them, or one for each, whose
-            number ``n_samples`` then need not repeat. Without them they are drawn as they were in `fit`.
+            Classes or targets, for a conditional density: one for all samples, or one for each, so that ``n_samples``
+            can be omitted. If None, they are drawn from their distribution in `fit`.
 
         Returns
         -------
@@ -350,7 +352,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
         NotFittedError
             Before `fit`.
         ValueError, TypeError
-            If the arguments do not fit.
+            If an argument is invalid.
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -369,7 +371,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
     @torch.no_grad()
     def _by_parts(self, method: str, x: np.ndarray, c: np.ndarray | None) -> np.ndarray:
-        """Return what a method of the network makes of rows and of their conditions."""
+        """Return the output of a method of the network for samples and their conditions, in chunks."""
         network, architecture = self._restored(), Architecture(*self._architecture)
         n_at_once = max(1, _AT_ONCE // (architecture.n_components * architecture.n_features))
 
@@ -384,7 +386,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
     # ---------------------------------------------------------------- state and tags
 
     def _restored(self) -> FlowNetwork:
-        """Return the network on the device, which is kept until another one is asked for."""
+        """Return the cached network on the device."""
         device, kept = check_device(self.device), vars(self).get("_network")
         if kept is None or kept[0] != device:
             kept = (device, restore_network(Architecture(*self._architecture), self.weights_, device))
@@ -403,7 +405,7 @@ class NormalizingFlow(DensityMixin, BaseEstimator):
 
 
 def check_flow(prior: NormalizingFlow) -> None:
-    """Check the parameters of a flow before there are codes to fit it to; errors name the prior."""
+    """Check the parameters of a flow before codes are available; errors name the prior."""
     try:
         prior._check_params()
     except (TypeError, ValueError) as error:
@@ -413,12 +415,12 @@ def check_flow(prior: NormalizingFlow) -> None:
 def _check_std(X_std: Any, X: np.ndarray) -> np.ndarray:
     X_std = check_size(np.asarray(as_array(X_std), dtype=np.float64), "X_std")
     if X_std.shape != X.shape or not (X_std >= 0).all():
-        raise ValueError(f"X_std must hold numbers of at least 0 in the shape of X, {X.shape}, got {X_std.shape}.")
+        raise ValueError(f"X_std must have non-negative numbers in the shape of X, {X.shape}, got {X_std.shape}.")
     return X_std
 
 
 def _mean_and_scale(X: np.ndarray, weight: np.ndarray, X_std: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the standard deviation of each feature, which is not 0 where a feature is constant."""
+    """Return the mean and the standard deviation of each feature, which is positive also for constant features."""
     mean = np.average(X, axis=0, weights=weight)
     variance = np.average((X - mean) ** 2 + (0 if X_std is None else X_std**2), axis=0, weights=weight)
     scale = np.sqrt(variance)

@@ -98,7 +98,7 @@ class LatentPrior:
     def _fit_flow(
         self, codes: np.ndarray, c: np.ndarray | None, sample_weight: np.ndarray | None, seed: int
     ) -> NormalizingFlow:
-        """Fit one flow to all codes, given their conditions; it draws from posteriors by itself, anew in each epoch."""
+        """Fit one flow to all codes and their conditions; it draws from the posteriors in each epoch."""
         kinds: dict[type, Any] = {Classes: "classes", Targets: "targets"}
         conditional = kinds.get(type(self.condition), False)
         flow = new_prior(self.prior, seed).set_params(conditional=conditional)

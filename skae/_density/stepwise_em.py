@@ -1,7 +1,7 @@
-"""Gaussian mixtures of many rows: expectation-maximization (EM) in steps of some rows each (Cappé and Moulines, 2009).
+"""Gaussian mixtures of many samples: stepwise expectation-maximization (EM; Cappé and Moulines, 2009).
 
-EM goes through all rows before it moves. Here the mean sufficient statistics of the mixture move a little after every
-few rows, so that two hundred small steps do what takes as many passes over the rows otherwise.
+EM uses all samples in each iteration. Here the mean sufficient statistics of the mixture are updated after each
+minibatch, so that a few hundred steps replace as many passes over the samples.
 
 Cappé, O. and Moulines, E. (2009), On-line expectation-maximization algorithm for latent data models, Journal of the
 Royal Statistical Society B 71(3).
@@ -34,7 +34,7 @@ class _Statistics(NamedTuple):
 
 
 def refine_in_steps(start: Mixture, rows: np.ndarray, weight: np.ndarray, reg_covar: float) -> Mixture:
-    r"""Move ``start`` towards the maximum likelihood of all ``rows``, (n, d), which are in random order.
+    r"""Move ``start`` toward the maximum likelihood of all ``rows``, (n, d), which are in random order.
 
     After step t the statistics are :math:`(1 - \eta_t) s + \eta_t s_t`, with those of its rows, :math:`s_t`, and
     :math:`\eta_t = (t + 2)^{-0.6}`. Rows are centered and weights (n,) positive. ``bounds`` stay those of ``start``.

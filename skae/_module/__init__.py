@@ -1,1 +1,1 @@
-"""The diagram of an autoencoder as one torch module."""
+"""The autoencoder as one torch module."""

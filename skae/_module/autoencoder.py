@@ -20,27 +20,28 @@ from ..noise import Noise
 from . import initialization
 from .inspection import Costs, inspect_network, spares_input
 
-_LEAST_SHARE = 1e-6  # of hidden values, where a mask has hidden none
+_LEAST_SHARE = 1e-6  # minimum fraction of masked values, if a mask has masked none
 _STANDARDIZED = 2**17  # values standardized at once, so that their float64 intermediates stay in the caches
 
 
 class Autoencoder(nn.Module):
     """``x → noise → network.encode → bottleneck → network.decode → loss.link → x̂``.
 
-    It copies the parts that it is built from. The network sees standardized values ``u = (x − mean) / scale``;
-    `encode`, `decode` and `reconstruct` take and return data in their own units, x.
+    It copies its parts. The network receives standardized values ``u = (x − mean) / scale``; `encode`, `decode` and
+    `reconstruct` accept and return data in their original units, x.
 
-    Means are subtracted and added in float64, so that the levels of the features cost no digits. Each feature has its
-    own mean; for a spatial code each channel has, so that every position is treated alike.
+    Means are subtracted and added in float64, so that large offsets lose no digits. Each feature has its own mean, or
+    each channel for a spatial code, so that all positions are treated equally.
 
-    NaN in ``u`` marks a missing value. It enters the network as the mean of its feature, ``baseline`` (for sequences,
-    of its channel), and is left out of the loss. Values that a noise masks enter in the same way.
+    NaN in ``u`` marks a missing value. It is replaced by the mean of its feature, ``baseline`` (for sequences, of its
+    channel), at the input of the network, and left out of the loss. Values masked by a noise are replaced in the same
+    way.
 
     Parameters
     ----------
     network : callable that returns an nn.Module, or nn.Module
-        With ``encode`` and ``decode``. A callable is called with whichever of ``input_shape``,
-        ``n_components`` and ``n_outputs`` its signature names, and ``network_params``; a module is copied.
+        Network with ``encode`` and ``decode``. A callable is called with those of ``input_shape``, ``n_components`` and
+        ``n_outputs`` in its signature, and ``network_params``; a module is copied.
     bottleneck, loss, noise : Bottleneck, Loss, Noise or None
         The other parts; copied.
     input_shape, n_components : tuple of int, int
@@ -48,27 +49,27 @@ class Autoencoder(nn.Module):
     mean : ndarray that broadcasts to ``input_shape``, or float, default=0.0
         Subtracted from each feature. A single number, as in models of version 0.2, is subtracted in the precision of X.
     scale : float or ndarray of shape (n_features,), default=1.0
-        Standard deviation about ``mean``; one for each feature if the loss asks for it. Neither it nor ``mean`` is a
-        buffer: they are exact whatever the precision of the weights.
+        Standard deviation about ``mean``; one for each feature if required by the loss. ``mean`` and ``scale`` are not
+        buffers, so that they are exact for any precision of the weights.
     network_params : dict
         The user's ``module__*``.
     missing : bool
-        Whether there may be NaN anywhere. A network with ``reads_padding`` expects NaN after the end of short sequences
-        in any case; its ``encode`` and ``decode`` get ``observed``, True where a value is known.
+        Whether any value may be NaN. A network with ``reads_padding`` always accepts NaN after the end of short
+        sequences; its ``encode`` and ``decode`` are passed ``observed``, the mask of observed values.
     empty_features : sequence of int
-        Flat indices of the features (for sequences, the channels) without a known value in training. They count as
-        missing whatever they hold later, since the network has not learned them, and are decoded as 0.
+        Flat indices of the features (for sequences, the channels) without observed values in training. They are always
+        treated as missing, since the network has not learned them, and decoded as 0.
     n_conditions : int
-        Width of the condition, which the decoder gets beside the code; the network is built for so many more
+        Width of the condition, which is concatenated to the code; the network is built with this number of additional
         components.
     precision : {'float32', 'bf16'}
         Precision of the network's arithmetic in training.
     returns_double : bool
         Whether X had a precision beyond float32, so that decoded codes should be float64 as well.
     target_shape : tuple of int, default=None
-        Shape of a target, where it is another than ``input_shape``, which it is when None.
+        Shape of a target; ``input_shape`` if None.
     target_mean, target_scale : ndarray that broadcasts to ``target_shape``, and float, default=None
-        ``mean`` and ``scale`` of the targets where ``target_shape`` is given.
+        ``mean`` and ``scale`` of the targets, if ``target_shape`` is given.
     costs : Costs, default=None
         Result of `inspect_network` for the same network; it is run when None.
 
@@ -89,7 +90,7 @@ class Autoencoder(nn.Module):
     """
 
     network: Any  # an nn.Module with encode and decode, for which torch has no type
-    bottleneck: Any  # typed loosely, as torch types what a module holds
+    bottleneck: Any  # typed Any, since torch does not type submodules
     loss: Any
     noise: Any
     mean: Tensor | float
@@ -98,7 +99,9 @@ class Autoencoder(nn.Module):
     returns_double = False  # missing in pickles of version 0.2
     target_shape: tuple[int, ...] = ()  # likewise
     n_weights = 0  # likewise
-    empty: Tensor | None  # a buffer only where there is such a feature, so that other models have the arrays of 0.2
+    empty: (
+        Tensor | None
+    )  # a buffer only if there are such features, so that other models have the same arrays as in 0.2
 
     def __init__(
         self,
@@ -152,14 +155,14 @@ class Autoencoder(nn.Module):
             self.target_mean, self.target_scale = torch.from_numpy(np.array(target_mean)), target_scale
         of_target = (target_mean, target_scale) if self.translates else (mean, scale)
         self.loss.set_units(*(torch.from_numpy(np.array(values, dtype=np.float64)) for values in of_target))
-        for part in () if noise is None else self.noise.modules():  # a noise within another need not be passed it
+        for part in () if noise is None else self.noise.modules():  # a noise inside another one has none
             if isinstance(part, Noise):
                 part.data_scale = self.scale if isinstance(self.scale, float) else self.scale.numpy()
         self.register_buffer("empty", _mask(self.baseline.shape, empty_features) if empty_features else None)
         self.n_weights = sum(p.numel() for p in self.parameters())
         costs = inspect_network(self) if costs is None else costs
         self.n_multiplications, self.n_values = costs.n_multiplications, costs.n_values
-        self.train()  # a module that was handed over in evaluation mode is trained like any other
+        self.train()  # also for a module passed in evaluation mode
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -179,21 +182,21 @@ class Autoencoder(nn.Module):
 
     @property
     def factor(self) -> int:
-        """How many times higher and wider than a sample its target is."""
+        """Ratio of the height and width of a target to those of its sample."""
         return self.target_shape[-1] // self.input_shape[-1] if self.translates else 1
 
     @property
     def any_size(self) -> bool:
-        """Whether the network takes images of any height and width."""
+        """Whether the network accepts images of any height and width."""
         return bool(getattr(self.network, "any_size", False))
 
     def code_size(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return height and width of the code of an image of ``size``, for a network that takes any."""
+        """Return height and width of the code of an image of ``size``, for a network that accepts any size."""
         stride = self.network.stride
         return tuple((side + stride - 1) // stride for side in size)
 
     def n_codes_of(self, x: Tensor) -> int:
-        """Return the width of the codes of samples, which for images of any size depends on theirs."""
+        """Return the width of the codes of samples, which depends on the size of images of any size."""
         return self.n_components * math.prod(self.code_size(x.shape[2:])) if self.any_size else self.n_codes
 
     def _set_up_parts(self) -> None:
@@ -211,12 +214,12 @@ class Autoencoder(nn.Module):
             return
         if self.noise is not None and self.noise.hidden_only:
             raise TypeError(
-                f"noise: hidden_only=True needs a loss that can leave values out, and the forward of "
-                f"loss={type(self.loss).__name__} takes no ``observed``."
+                f"noise: hidden_only=True needs a loss with a parameter ``observed`` of forward, got "
+                f"loss={type(self.loss).__name__}."
             )
         if self.may_have_nan:
             raise TypeError(
-                f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
+                f"loss={type(self.loss).__name__} does not support missing values: its forward has no ``observed``."
             )
 
     def _set_scaling(self, mean: Any, scale: Any) -> None:
@@ -225,7 +228,7 @@ class Autoencoder(nn.Module):
             return
         mean = np.array(mean, dtype=np.float64)  # a copy: an array read from a file may not be writable
         if np.broadcast_shapes(mean.shape, self.input_shape) != self.input_shape:
-            raise ValueError(f"mean must broadcast to rows of shape {self.input_shape}, got the shape {mean.shape}.")
+            raise ValueError(f"mean must broadcast to samples of shape {self.input_shape}, got the shape {mean.shape}.")
         if np.ndim(scale) > 0:
             self.mean, self.scale = torch.from_numpy(mean), torch.from_numpy(np.array(scale, dtype=np.float64))
             return
@@ -238,7 +241,7 @@ class Autoencoder(nn.Module):
         self.mean, self.scale = torch.from_numpy(mean), float(scale)
 
     def init_from(self, u: Tensor, c: Tensor | None = None, samples: Samples | None = None) -> bool:
-        """Start all parts from standardized samples; see `initialization.init_from`."""
+        """Initialize all parts from standardized samples; see `initialization.init_from`."""
         return initialization.init_from(self, u, c, samples)
 
     @property
@@ -253,13 +256,13 @@ class Autoencoder(nn.Module):
 
     @property
     def loss_takes_observed(self) -> bool:
-        """Whether the loss can leave values out."""
+        """Whether the loss supports missing values."""
         return takes(self.loss.forward, "observed")
 
     # ---------------------------------------------------------------- units
 
     def standardize(self, x: Tensor, *, target: bool = False) -> Tensor:
-        """Subtract the means and divide by the scale, of targets where asked: in float64, then float32."""
+        """Subtract the means and divide by the scale, of samples or targets: in float64, then float32."""
         if torch.compiler.is_compiling() or x.device.type != "cpu":
             return self._standardize(x, target).float()
         step = max(1, _STANDARDIZED // max(1, math.prod(x.shape[1:])))
@@ -283,17 +286,17 @@ class Autoencoder(nn.Module):
         return self._without_empty(centered.div_(scale.to(x.device) if isinstance(scale, Tensor) else scale))
 
     def _without_empty(self, x: Tensor) -> Tensor:
-        """Mark the values of features without a known value in training as missing."""
+        """Mark the values of features without observed values in training as missing."""
         empty = self._empty_of(x)
         return x if empty is None else x.masked_fill(empty.to(x.device), torch.nan)
 
     def _empty_of(self, x: Tensor) -> Tensor | None:
-        """Return where ``x`` has features without a known value in training; images of another size have none."""
+        """Return the mask of features of ``x`` without observed values in training; None for images of another size."""
         other = (self.any_size or self.translates) and x.shape[1:] != self.baseline.shape
         return None if other else self.empty
 
     def _in_data_units(self, u: Tensor) -> Tensor:
-        """Return standardized values in the targets' own units, float64; float32 in models of version 0.2."""
+        """Return standardized values in the units of the targets, float64; float32 in models of version 0.2."""
         mean, scale = self._scaling(target=True)
         if isinstance(mean, float):
             return u * scale + mean
@@ -305,11 +308,11 @@ class Autoencoder(nn.Module):
         return self.standardize(x, target=True) if self.loss.domain is None else self._without_empty(x.float())
 
     def count_known(self, x: Tensor) -> Tensor:
-        """Return the number of values of every sample in data units that enter its loss, (n,)."""
+        """Return the number of values in the loss of each sample in data units, (n,)."""
         return (~self.target(x).isnan()).flatten(1).sum(1)
 
     def _within(self, A: Tensor, inner: tuple[slice, slice] | None) -> Tensor:
-        """Return the part of reconstructions or targets that belongs to ``inner``, rows and columns of the input."""
+        """Return the part of reconstructions or targets at ``inner``, rows and columns of the input."""
         if inner is None:
             return A
         rows, columns = (slice(self.factor * part.start, self.factor * part.stop) for part in inner)
@@ -317,11 +320,11 @@ class Autoencoder(nn.Module):
 
     @property
     def unit(self) -> float:
-        """The size of 1 in the loss's space, in data units."""
+        """The unit of the loss's space, in data units."""
         return self._scaling(target=True)[1] if self.loss.domain is None else 1.0
 
     def in_data_units(self, value: Any, n_values: Any) -> Any:
-        """Express losses of ``n_values`` values each, tensors or arrays, in the data's own units."""
+        """Convert losses of ``n_values`` values each, tensors or arrays, to the units of the data."""
         return value if self.loss.domain is not None else self.loss.rescale(value, self.unit, n_values)
 
     # ---------------------------------------------------------------- noise and missing values
@@ -331,7 +334,7 @@ class Autoencoder(nn.Module):
         return self.corrupt_and_hide(u)[0]
 
     def corrupt_and_hide(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the corrupted samples, and True where a known value has been masked."""
+        """Return the corrupted samples, and the mask of observed values that were masked."""
         noisy = self.noise.corrupt(self._fill(u))
         hidden = noisy.isnan()
         noisy = torch.where(hidden, self._baseline_of(u), noisy)
@@ -345,11 +348,11 @@ class Autoencoder(nn.Module):
         return torch.where(u.isnan(), self._baseline_of(u), u) if self.may_have_nan else u
 
     def _baseline_of(self, u: Tensor) -> Tensor | float:
-        """Return what stands for missing values of ``u``; in images of another size the mean of their channel, 0."""
+        """Return the replacement of missing values of ``u``; in images of another size the mean of the channel, 0."""
         return 0.0 if self.any_size and u.shape[1:] != self.baseline.shape else self.baseline
 
     def _observed(self, u: Tensor) -> Tensor | None:
-        """Return True where a value is known, for a network that reads padding."""
+        """Return the mask of observed values, for a network that reads padding."""
         return ~u.isnan() if self.reads_padding else None
 
     # ---------------------------------------------------------------- the two halves of the network
@@ -364,37 +367,37 @@ class Autoencoder(nn.Module):
     def _decode(
         self, z: Tensor, observed: Tensor | None, c: Tensor | None, size: Sequence[int] | None = None
     ) -> Tensor:
-        """Decode codes, or maps; those of a network of any size to images of ``size``, of that of `fit` when None."""
+        """Decode codes or maps, for a network of any size to images of ``size``, or the size of `fit` if None."""
         if not self.any_size:
             return self._run(self.network.decode, self._with_condition(z, c), observed)
         size = self.input_shape[1:] if size is None else size
         maps = z if z.ndim == 4 else z.unflatten(1, (-1, *self.code_size(size)))
-        if c is not None:  # at every position; ONNX Runtime does not expand to a size that is not known
+        if c is not None:  # at every position; ONNX Runtime does not expand to an unknown size
             maps = torch.cat([maps, c.to(z)[:, :, None, None] + torch.zeros_like(maps[:, :1])], 1)
         return self._run(lambda z: self.network.decode(z, size), maps, None)
 
     def _size_of(self, x: Tensor) -> Sequence[int] | None:
-        """Return height and width of samples, for a network that takes any."""
+        """Return height and width of samples, for a network that accepts any size."""
         return x.shape[2:] if self.any_size else None
 
     def _run(self, half: Callable[..., Tensor], x: Tensor, observed: Tensor | None) -> Tensor:
-        """Run one half of the network; ``observed`` is for one that reads padding."""
+        """Run the encoder or decoder of the network; ``observed`` is for networks that read padding."""
         x = x if self._spares_input else x.clone()
         args = (x, observed) if self.reads_padding else (x,)
         if self.precision == "float32" or not self.network.training:
             return half(*args)
-        # Every weight is used once in a pass, so that a cache of its cast would only take memory.
+        # Each weight is used once in a pass, so caching its cast would only use memory.
         with torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False):
             return half(*args).float()
 
     def _with_condition(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """Append the condition to the codes: at every position, where they are spatial."""
+        """Append the condition to the codes, at every position if they are spatial."""
         if c is None:
             return z
         return torch.cat([z, c.to(z).repeat_interleave(z.shape[1] // self.n_components, 1)], 1)
 
     def decoded_shape(self, z: Tensor, c: Tensor | None) -> tuple[int, ...]:
-        """Return the shape in which the network's ``decode`` gets a code."""
+        """Return the shape of a code in the network's ``decode``."""
         flat = self._with_condition(z, c)
         return tuple(
             (flat.unflatten(1, (-1, *self.code_size(self.input_shape[1:]))) if self.any_size else flat).shape[1:]
@@ -421,14 +424,14 @@ class Autoencoder(nn.Module):
         return vectors.unflatten(0, (n, -1)).transpose(1, 2).flatten(1)
 
     def _by_sample(self, values: Tensor, n: int) -> Tensor:
-        """Bring (n * n_positions, ...) into (n, n_positions, ...) if the bottleneck is per position."""
+        """Reshape (n * n_positions, ...) to (n, n_positions, ...) if the bottleneck is per position."""
         return values.unflatten(0, (n, -1)) if self.bottleneck.per_position else values
 
     def _latent(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return codes, penalties (n,), in training with the auxiliary loss, and weights of gradients, None for 1.
+        """Return codes, penalties (n,), which include the auxiliary loss in training, and gradient weights or None.
 
-        Codes are (n, n_codes), or the map (n, n_components, h, w) that a bottleneck passes on unchanged: to flatten and
-        unflatten it would copy it twice, as the network has its channels last in memory.
+        Codes are (n, n_codes), or the map (n, n_components, h, w) if the bottleneck leaves it unchanged: flattening and
+        unflattening would copy it twice, since the network has channels last in memory.
         """
         if self._passes_on:
             return h, h.new_zeros(h.shape[0]), None
@@ -442,29 +445,29 @@ class Autoencoder(nn.Module):
         penalty = self._whole_penalty(latent)
         if not self.bottleneck.per_position:
             return latent.z, penalty, None
-        # Several codes of each sample, where there are such, come one after the other.
+        # With several codes per sample, blocks of one code per sample follow each other.
         n_positions = h.shape[1] // self.bottleneck.n_outputs(self.n_components)
         n = latent.z.shape[0] // n_positions
         return self._from_bottleneck(latent.z, n), self._by_sample(penalty, n).sum(1), None
 
     def _whole_penalty(self, latent: Latent) -> Tensor:
-        """Return the penalty, in training with the auxiliary loss."""
+        """Return the penalty, which includes the auxiliary loss in training."""
         if self.training and isinstance(latent.aux, Tensor):
             return latent.penalty + latent.aux
         return latent.penalty
 
     def _as_column(self, h: Tensor) -> Tensor:
-        """Return flat spatial codes whose height and width are not known as maps (n, width, n_positions, 1)."""
+        """Return flat spatial codes of unknown height and width as maps (n, width, n_positions, 1)."""
         return h.unflatten(1, (-1, self.n_positions, 1))
 
     @property
     def _passes_on(self) -> bool:
-        """Whether codes are the encoder's output, a map."""
+        """Return whether codes are the map of the encoder's output, unchanged."""
         cls = type(self.bottleneck)
         return self.any_size and cls.forward is Bottleneck.forward and cls.code is Bottleneck.code
 
     def completed(self, z: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """Append zeros to flat codes that have the first components alone; of images of ``size`` where these vary."""
+        """Append zeros to flat codes of only the first components; for images of ``size`` if sizes may vary."""
         n_missing = self.n_components * math.prod(self.map_size(size)) - z.shape[1]
         return nn.functional.pad(z, (0, n_missing)) if n_missing > 0 else z
 
@@ -473,11 +476,11 @@ class Autoencoder(nn.Module):
         return self._from_bottleneck(self.bottleneck.project(self._z_to_bottleneck(z)), z.shape[0])
 
     def indices(self, z: Tensor) -> Tensor:
-        """Return the indices of discrete codes (n, n_codes); (n, n_positions) of a bottleneck that is per position."""
+        """Return the indices of discrete codes (n, n_codes); (n, n_positions) if the bottleneck is per position."""
         return self._by_sample(self.bottleneck.indices(self._z_to_bottleneck(z)), z.shape[0])
 
     def from_indices(self, indices: Tensor) -> Tensor:
-        """Return the codes (n, n_codes) that have these ``indices``, which are as `indices` returns them."""
+        """Return the codes (n, n_codes) of ``indices``, as returned by `indices`."""
         n = indices.shape[0]
         indices = indices.flatten(0, 1) if self.bottleneck.per_position else indices
         return self._from_bottleneck(self.bottleneck.from_indices(indices), n)
@@ -485,9 +488,9 @@ class Autoencoder(nn.Module):
     def quantize(
         self, h: Tensor, size: Sequence[int] | None = None, quality: float = 0.0, *, economical: bool = False
     ) -> Tensor:
-        """Return the integers (n, n_integers, h, w) of the encoder's flat output; of images of ``size``.
+        """Return the integers (n, n_integers, h, w) of the encoder's flat output, for images of ``size``.
 
-        Those that are ``economical`` cost fewer bits for little more error.
+        ``economical`` integers take fewer bits with a slightly larger error.
         """
         found = self._by_sample(self.bottleneck.quantize(self._h_to_bottleneck(h), quality), h.shape[0])
         if found.ndim == 3:  # (n, n_positions, n_integers)
@@ -498,14 +501,14 @@ class Autoencoder(nn.Module):
         return self.bottleneck.economize(found, h.reshape(h.shape[0], -1, *self.map_size(size)), quality)
 
     def dequantize(self, indices: Tensor, quality: float = 0.0) -> Tensor:
-        """Return the flat codes (n, n_codes) of integers, which are as `quantize` returns them."""
+        """Return the flat codes (n, n_codes) of integers, as returned by `quantize`."""
         n = indices.shape[0]
         flat = indices.flatten(2)
         flat = flat.transpose(1, 2).flatten(0, 1) if self.bottleneck.per_position else flat.flatten(1)
         return self._from_bottleneck(self.bottleneck.dequantize(flat, quality), n)
 
     def map_size(self, size: Sequence[int] | None = None) -> tuple[int, ...]:
-        """Return height and width of a code as a map: of images of ``size``, those of `fit` when None."""
+        """Return height and width of the code map of images of ``size``, or of those in `fit` if None."""
         if self.any_size:
             return self.code_size(self.input_shape[1:] if size is None else size)
         return self.n_positions, 1
@@ -513,15 +516,15 @@ class Autoencoder(nn.Module):
     # ---------------------------------------------------------------- training
 
     def forward(self, u: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Run standardized samples, with the conditions ``c`` (n, n_conditions), through the whole diagram.
+        """Compute the forward pass of standardized samples with conditions ``c`` (n, n_conditions).
 
         Returns
         -------
         raw, z, penalty : Tensor
-            The decoder's output (n, *target_shape), the code (n, n_codes) or, where the bottleneck passes it on, its
-            map, and its penalty (n,). A bottleneck that gives k codes for each sample makes k · n of them.
+            The decoder's output (n, *target_shape), the code (n, n_codes), or its map if the bottleneck leaves it
+            unchanged, and its penalty (n,). With k codes per sample there are k · n of each.
         hidden : Tensor, only in training with a noise of ``hidden_only``
-            True where the noise has masked a known value; of the shape of ``u``.
+            Mask of the observed values masked by the noise, in the shape of ``u``.
         """
         observed, noisy, hidden = self._observed(u), u, None
         if self.training and self.noise is not None:
@@ -541,12 +544,12 @@ class Autoencoder(nn.Module):
     def objective(
         self, output: tuple[Tensor, ...], target: Tensor, hidden_share: float | Tensor | None = None
     ) -> Tensor:
-        """Return the loss plus the penalty of every sample, (n,), against the ``target`` that `target` returns.
+        """Return the loss plus the penalty of each sample, (n,), for a ``target`` from `target`.
 
-        Where ``target`` has only the values that a noise has hidden, ``hidden_share`` is their share of the known ones:
-        the loss is divided by it, so that its size relative to the penalty is that of a loss of all values.
+        If ``target`` has only masked values, ``hidden_share`` is their fraction of the observed ones: the loss is
+        divided by it, so that its size relative to the penalty is that of a loss of all values.
 
-        For k codes of each sample it is minus the log of the mean of their exponentials, the bound of Burda et al.
+        With k codes per sample, it is minus the log of the mean of their exponentials, the bound of Burda et al.
         (2016).
         """
         raw, _, penalty, *hidden = output
@@ -565,13 +568,13 @@ class Autoencoder(nn.Module):
         return objective if k == 1 else math.log(k) - torch.logsumexp(-objective.view(k, -1), 0)
 
     def mean_objective(self, output: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """Return the mean of `objective`, with fewer operations where it is a sum over all values."""
+        """Return the mean of `objective`, with fewer operations if it is a sum over all values."""
         plain = not (self.may_have_nan or self.bottleneck.has_penalty) and len(output[0]) == len(target)
         plain = plain and len(output) == 3
         return self.loss.total(output[0], target) / len(target) if plain else self.objective(output, target).mean()
 
     def _loss(self, raw: Tensor, target: Tensor, partial: bool = False) -> Tensor:
-        """Return the loss of every sample, (n,); ``partial`` where ``target`` has NaN although samples have none."""
+        """Return the loss of each sample, (n,); ``partial`` if ``target`` has NaN although samples have none."""
         if partial or self.may_have_nan:
             return self.loss(raw, target.nan_to_num(), ~target.isnan())
         return self.loss(raw, target)
@@ -591,7 +594,7 @@ class Autoencoder(nn.Module):
         return self._encode(self._fill(u), self._observed(u))
 
     def _codes(self, x: Tensor) -> Tensor:
-        """Return codes, as a map where the bottleneck passes it on."""
+        """Return codes, as a map if the bottleneck leaves it unchanged."""
         return self._outputs(x) if self._passes_on else self.encode(x)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -615,9 +618,9 @@ class Autoencoder(nn.Module):
     ) -> Tensor:
         """Decode codes (n, n_codes), with the conditions ``c``, into samples in data units.
 
-        Sequences have their full length, or that of the samples ``like``, with NaN after their end. Images have the
-        ``size`` (H, W), for a network that takes any; that of training when None. ``noisy`` samples are drawn from the
-        likelihood; others are its center.
+        Sequences have full length, or that of the samples ``like``, with NaN after their end. Images have the ``size``
+        (H, W), for a network that accepts any size, or that of training if None. ``noisy`` samples are drawn from the
+        likelihood; others are its mean.
         """
         raw = self._decode(z, None if like is None else self._observed(like), c, size)
         x_hat = self.loss.sample(raw) if noisy else self.loss.link(raw)
@@ -636,14 +639,14 @@ class Autoencoder(nn.Module):
     def reconstruction_loss(
         self, x: Tensor, target: Tensor, c: Tensor | None = None, inner: tuple[slice, slice] | None = None
     ) -> Tensor:
-        """Return the loss of every sample against ``target``, (n,), without penalty; for `in_data_units`.
+        """Return the loss of each sample for ``target``, (n,), without penalty; for `in_data_units`.
 
-        Of images that of the part ``inner``, rows and columns.
+        For images, only the part ``inner`` is used, rows and columns.
         """
         return self._loss(self._within(self._raw(x, c), inner), self._within(self.target(target), inner))
 
     def loss_of_codes(self, z: Tensor, x: Tensor, target: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return the loss (n,) of codes against the ``target`` that `target` returns; sequences end where ``x`` do."""
+        """Return the loss (n,) of codes for a ``target`` from `target`; sequences have the lengths of ``x``."""
         return self._loss(self._decode(z, self._observed(x), c, self._size_of(x)), target)
 
     def squared_error(
@@ -651,9 +654,9 @@ class Autoencoder(nn.Module):
     ) -> Tensor:
         """Return each sample's sum of squared errors, in units of ``unit`` squared, and number of values, (n, 2).
 
-        Of images that of the part ``inner``, rows and columns.
+        For images, only the part ``inner`` is used, rows and columns.
         """
-        # In float64, as `reconstruct` adds values up: an error may be far smaller than float32's steps.
+        # In float64, like `reconstruct`: errors may be far smaller than the resolution of float32.
         target = self._standardize(target, True) if self.loss.domain is None else self._without_empty(target.double())
         target = self._within(target, inner)
         error = (self.loss.link(self._within(self._raw(x, c), inner)).to(target.dtype) - target).square().flatten(1)
@@ -665,13 +668,13 @@ class Autoencoder(nn.Module):
 
 
 def _with_gradients(values: Tensor, weight: Tensor) -> Tensor:
-    """Return the same values, whose gradients are multiplied by ``weight``, one for each sample."""
+    """Return the values unchanged, with gradients multiplied by ``weight``, one for each sample."""
     weighted = values * weight.view(-1, *[1] * (values.ndim - 1))
     return weighted + (values - weighted).detach()
 
 
 def _mask(shape: Sequence[int], indices: Sequence[int]) -> Tensor:
-    """Return True at the flat ``indices`` of an array of ``shape``."""
+    """Return a mask of ``shape`` that is True at the flat ``indices``."""
     mask = np.zeros(math.prod(shape), bool)
     mask[list(indices)] = True
     return torch.from_numpy(mask.reshape(tuple(shape)))

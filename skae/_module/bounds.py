@@ -13,10 +13,10 @@ from .autoencoder import Autoencoder
 
 
 def common_noise(n_draws: int, n_codes: int, *, antithetic: bool) -> Tensor:
-    """Draw from N(0, I), (n_draws, n_codes), the same at every call: common random numbers for all samples.
+    """Draw from N(0, I), (n_draws, n_codes), with a fixed seed: common random numbers for all samples.
 
-    An error that all samples share does not average out over them, so antithetic draws, for means, have the moments of
-    N(0, I): they come in pairs that cancel, with variances of 1, and uncorrelated where there are enough of them.
+    Errors shared by all samples do not average out, so antithetic draws, for means, match the moments of N(0, I): they
+    are pairs of opposite sign, with unit variances, and uncorrelated if there are enough of them.
     """
     generator = torch.Generator().manual_seed(COMMON_SEED)
     if not antithetic:
@@ -32,12 +32,12 @@ def common_noise(n_draws: int, n_codes: int, *, antithetic: bool) -> Tensor:
 def lower_bound(
     module: Autoencoder, x: Tensor, target: Tensor, c: Tensor | None, noise: Tensor, *, importance: bool
 ) -> Tensor:
-    r"""Return a lower bound of log p(``target``) for every sample, (n,), in units of the standardized data.
+    r"""Return a lower bound of log p(``target``) for each sample, (n,), in units of the standardized data.
 
-    ``-module.in_data_units(-bound, ...)`` has it in the data's own units. Codes are those of ``x``.
+    ``-module.in_data_units(-bound, ...)`` converts it to the units of the data. Codes are those of ``x``.
 
-    With ``importance`` that of Burda et al. (2016), :math:`\log \tfrac1k \sum_i p(x, z_i) / q(z_i | x)`; otherwise the
-    evidence lower bound, :math:`\tfrac1k \sum_i \log p(x | z_i) - \mathrm{KL}(q(z|x) \| p(z))`.
+    With ``importance`` it is that of Burda et al. (2016), :math:`\log \tfrac1k \sum_i p(x, z_i) / q(z_i | x)`;
+    otherwise it is the evidence lower bound, :math:`\tfrac1k \sum_i \log p(x | z_i) - \mathrm{KL}(q(z|x) \| p(z))`.
     """
     mean, log_variance = module.posterior(x)
     target = module.target(target)

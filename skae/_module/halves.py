@@ -1,4 +1,4 @@
-"""A trained autoencoder's two halves apart: codes of standardized samples, and the weights that decode them alone."""
+"""Encoder and decoder of a trained autoencoder: codes of standardized samples, and weights of only the decoder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .autoencoder import Autoencoder
 
 @torch.no_grad()
 def draw_codes(module: Autoencoder, u: Tensor) -> Tensor:
-    """Return flat codes (n, n_codes) of standardized samples: of a variational bottleneck drawn from the posteriors.
+    """Return flat codes (n, n_codes) of standardized samples, drawn from the posteriors of a variational bottleneck.
 
-    Those of an ordered bottleneck are its prefixes, in training and in evaluation mode as in `Autoencoder.forward`.
+    With an ordered bottleneck these are prefixes, as in `Autoencoder.forward`.
     """
     h = module._encode(module._fill(u), module._observed(u))
-    if module.bottleneck.ordered:  # the decoder is to go on decoding prefixes
+    if module.bottleneck.ordered:  # so that the decoder is still trained on prefixes
         return module._flat(module._latent(h)[0])
     h = module._h_to_bottleneck(module._flat(h))
     if not module.is_variational:
@@ -28,15 +28,15 @@ def draw_codes(module: Autoencoder, u: Tensor) -> Tensor:
 
 
 def decode_codes(module: Autoencoder, z: Tensor, c: Tensor | None, like: Tensor) -> Tensor:
-    """Return what flat codes are decoded to, (n, *target_shape), in the units of the target of the loss.
+    """Decode flat codes to (n, *target_shape), in the units of the target of the loss.
 
-    Images are of the size of the samples ``like``.
+    Images have the size of the samples ``like``.
     """
     return module.loss.link(module._decode(z, None, c, module._size_of(like)))
 
 
 def decoder_weights(module: Autoencoder, u: Tensor, c: Tensor | None) -> list[nn.Parameter]:
-    """Return the network's trainable weights that samples are decoded with and codes do not depend on."""
+    """Return the trainable weights of the decoder that codes do not depend on."""
     weights = [weight for weight in module.network.parameters() if weight.requires_grad]
 
     def used(output: Tensor) -> list[bool]:
@@ -52,7 +52,7 @@ def decoder_weights(module: Autoencoder, u: Tensor, c: Tensor | None) -> list[nn
 
 @torch.no_grad()
 def refit_scale(module: Autoencoder, batches: Iterable[Batch]) -> None:
-    """Let a likelihood estimate its scale anew from samples, for a decoder that has changed."""
+    """Let a likelihood re-estimate its scale from samples, after the decoder has changed."""
     made: list[Tensor] = []
     targets: list[Tensor] = []
     for batch in batches:

@@ -26,7 +26,7 @@ class Costs:
         self.n_multiplications, self.n_values = 0, n_values
 
     def add(self, module: nn.Module, args: tuple, output: Any) -> None:
-        """Add the cost of a layer: its weights, each as often as a sample uses it."""
+        """Add the cost of a layer: its weights, times the number of their uses for a sample."""
         output = output[0] if isinstance(output, tuple) else output  # recurrent layers return their state too
         if not isinstance(output, Tensor):
             return
@@ -42,20 +42,20 @@ class Costs:
 
 
 def is_known(cls: type) -> bool:
-    """Whether a class of layers is skae's or torch's, so that its behavior is known."""
+    """Return whether a class of layers belongs to skae or torch, so that its behavior is known."""
     return cls.__module__.partition(".")[0] in ("skae", "torch")
 
 
 def spares_input(network: nn.Module) -> bool:
-    """Whether a network is known not to write into its input, which may be the target or a user's array."""
+    """Return whether a network is known not to modify its input, which may be the target or a user's array."""
     return all(is_known(type(layer)) and not getattr(layer, "inplace", False) for layer in network.modules())
 
 
 def draws_nothing(module: nn.Module) -> bool:
-    """Whether an `Autoencoder` is known to draw no random numbers: skae's layers, and torch's without dropout."""
+    """Return whether an `Autoencoder` is known to draw no random numbers, with layers of skae and torch."""
     for layer in module.modules():
         ours = type(layer).__module__.partition(".")[0] == "skae"
-        # A layer that does not declare it is known not to draw if it is skae's, and assumed to otherwise.
+        # Layers without a declaration are known not to draw if they belong to skae, and assumed to draw otherwise.
         if getattr(layer, "draws", not ours and type(layer) not in _PLAIN):
             return False
     return True
@@ -96,6 +96,6 @@ def _check_outputs(module: Any, name: str, h: Any) -> None:
     if found != wanted:
         positions = f" and its n_positions={module.n_positions}" if module.n_positions > 1 else ""
         raise ValueError(
-            f"module: {name}.encode must map rows of shape {module.input_shape} to {wanted} "
+            f"module: {name}.encode must map samples of shape {module.input_shape} to {wanted} "
             f"for n_components={module.n_components}{positions}, got {found}."
         )

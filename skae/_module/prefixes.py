@@ -1,4 +1,4 @@
-"""How much of the variance the first components of an ordered code explain."""
+"""The variance explained by the first components of an ordered code."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_ROUNDING = 1e-12  # of sums of squares, which equal targets leave
+_ROUNDING = 1e-12  # relative rounding error of sums of squares of equal targets
 
 
 @torch.no_grad()
 def explained_by_prefixes(module: Any, batches: Iterable[Any]) -> np.ndarray:
-    """Return the share of the variance of targets that the first 1, 2, ..., n_components components explain.
+    """Return the explained variance of the first 1, 2, ..., n_components components.
 
     Parameters
     ----------
     module : Autoencoder
-        Its bottleneck is ordered. It is set to evaluation mode.
+        Module with an ordered bottleneck; it is set to evaluation mode.
     batches : iterable of Batch
         Standardized samples, their targets, weights and conditions.
 
@@ -27,13 +27,13 @@ def explained_by_prefixes(module: Any, batches: Iterable[Any]) -> np.ndarray:
     -------
     shares : ndarray of shape (n_components,), float64
         1 minus the sum of squared errors over that of squares about the means of features, as in
-        `skae.metrics.explained_variance`; 0 where all targets are equal.
+        `skae.metrics.explained_variance`; 0 if all targets are equal.
     """
     module.eval()
-    # Differences of standardized values become those of data; other losses compare data as they are.
+    # Differences of standardized values are converted to those of data; other losses compare data directly.
     scale = module._scaling(target=True)[1] if module.loss.domain is None else 1.0
     errors = np.zeros(module.n_components)
-    sums: Any = 0.0  # of weights, of weighted values and of their squares, by feature
+    sums: Any = 0.0  # sums of weights, of weighted values and of their squares, by feature
     for batch in batches:
         known = ~batch.y.isnan()
         weight = known.double()
@@ -51,7 +51,7 @@ def explained_by_prefixes(module: Any, batches: Iterable[Any]) -> np.ndarray:
 
 
 def _decoded_prefixes(module: Any, batch: Any) -> Iterable[Tensor]:
-    """Yield what the decoder makes of the first 1, 2, ... components of samples."""
+    """Yield the decoded first 1, 2, ... components of samples."""
     u, observed = batch.u, module._observed(batch.u)
     h = module._flat(module._encode(module._fill(u), observed))
     z = module._from_bottleneck(module.bottleneck.code(module._h_to_bottleneck(h)), u.shape[0])

@@ -1,4 +1,4 @@
-"""Runs a trained network on whole data sets, slice by slice, and on large images, tile by tile."""
+"""Inference on data sets, slice by slice, and on large images, tile by tile."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .tiles import Tile, tile_side, tiles
 
 
 class BatchRunner:
-    """Runs functions of an `Autoencoder` on arrays or tensors of any length, in as much memory as there is.
+    """Runs functions of an `Autoencoder` on arrays or tensors of any length in bounded memory.
 
     Parameters
     ----------
     module : Autoencoder
-        Trained; it is set to evaluation mode.
+        Trained module; it is set to evaluation mode.
     device : str or torch.device
-        Where it is.
+        Its device.
     """
 
     def __init__(self, module: Any, device: Any) -> None:
@@ -39,19 +39,19 @@ class BatchRunner:
         gives: str | None = None,
         size: Sequence[int] | None = None,
     ) -> Tensor:
-        """Return ``function`` of the samples of ``arrays`` as one tensor, on the device of the first of them.
+        """Apply ``function`` to the samples of ``arrays``; return one tensor on the device of the first array.
 
-        Where the result is not finite an error names ``name``. NaN is allowed after the end of sequences, whose lengths
-        are those of the array of number ``lengths_of``.
+        If the result is not finite, the error refers to ``name``. NaN is allowed after the end of sequences, whose
+        lengths are those of the array at index ``lengths_of``.
 
-        Large images are cut into tiles where ``gives`` says what the function makes of a part: 'code' or 'image', or
-        'sum' for one that has a parameter ``inner`` and sums over the pixels there. ``size`` is that of the images
-        where the first array has their codes, (n, n_codes).
+        Large images are processed in tiles if ``gives`` specifies the result for a part: 'code' or 'image', or 'sum'
+        for a function with a parameter ``inner`` that sums over these pixels. ``size`` is that of the images if the
+        first array has their codes, (n, n_codes).
         """
-        if any(layer.training for layer in self.module.modules()):  # to set it takes longer than to look
+        if any(layer.training for layer in self.module.modules()):  # setting it takes longer than checking
             self.module.eval()
         ends_at = lengths_of if self.module.reads_padding else None
-        share = 1.0  # of the costs of an image as in training
+        share = 1.0  # relative cost compared with an image in training
         if self.module.any_size:
             size = arrays[0].shape[2:] if size is None else size
             share = math.prod(size) / math.prod(self.module.input_shape[1:])
@@ -80,7 +80,7 @@ class BatchRunner:
             return map_rows(run, *arrays, **costs, dtype=dtype)
 
     def _tiles(self, size: Sequence[int]) -> list[Tile]:
-        """Return tiles of images of a ``size``, none where these are not large."""
+        """Return the tiles of images of a ``size``; none for small images."""
         module, network = self.module, self.module.network
         halo, fit_size = getattr(network, "halo", None), tuple(module.input_shape[1:])
         if halo is None or tuple(size) == fit_size:
@@ -89,7 +89,8 @@ class BatchRunner:
         if math.prod(size) <= side**2:
             return []
         parts = list(tiles(size, side, network.stride, halo))
-        # In an image of the size of `fit` missing values have means of their own, so that no tile may be of that size.
+        # In images of the size of `fit` missing values are replaced by pixelwise means, so tiles must not have that
+        # size.
         while module.may_have_nan and any(tile.shape == fit_size for tile in parts):
             halo += network.stride
             parts = list(tiles(size, side, network.stride, halo))
@@ -106,7 +107,7 @@ class BatchRunner:
         gives: str | None,
         size: Sequence[int],
     ) -> Tensor:
-        """Return ``function`` of large images, tile by tile. Only the result is held as a whole in another type."""
+        """Apply ``function`` to large images, tile by tile. Only the result is converted as a whole."""
         module, stride = self.module, self.module.network.stride
         shape = module.code_size(size) if gives == "code" else tuple(module.factor * side for side in size)
         is_code = arrays[0].ndim == 2

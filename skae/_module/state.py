@@ -1,4 +1,4 @@
-"""A module as its recipe and arrays: a network is laid out without memory and compared before it takes any."""
+"""A module as its recipe and arrays: a network is created on the meta device and checked before it uses memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .autoencoder import Autoencoder
 from .inspection import Costs, is_known
 
 _PARTS = ("bottleneck", "loss", "noise")
-_KNOWN_PACKAGES = ("skae", "torch", "sklearn")  # whose classes do nothing else when they are created
+_KNOWN_PACKAGES = ("skae", "torch", "sklearn")  # creating their classes has no side effects
 
 
 def module_state(module: Autoencoder, recipe: dict[str, Any]) -> Any:
@@ -35,7 +35,7 @@ def module_state(module: Autoencoder, recipe: dict[str, Any]) -> Any:
 
 
 def module_arrays(module: Autoencoder) -> dict[str, Any]:
-    """Return the weights of a module and the attributes that its parts have set."""
+    """Return the weights of a module and the attributes set by its parts."""
     return {
         "weights": as_arrays(dict(module.state_dict())),
         "attributes": {name: found for name, part in _parts(module) if (found := _attributes(part))},
@@ -46,7 +46,7 @@ def module_arrays(module: Autoencoder) -> dict[str, Any]:
 
 
 def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
-    """Return the module that ``recipe`` and ``state``, from `module_state`, describe."""
+    """Return the module of ``recipe`` and ``state``, from `module_state`."""
     if isinstance(state, Autoencoder):
         return state
     costs = Costs(0)
@@ -68,7 +68,7 @@ def restored_module(state: Any, recipe: dict[str, Any]) -> Autoencoder:
 
 
 def current_recipe(recipe: dict[str, Any], state: Any) -> dict[str, Any]:
-    """Return a recipe with what is another default today: spatial codes of version 0.2 had no linear maps."""
+    """Return a recipe with explicit values of changed defaults: spatial codes of version 0.2 had no linear maps."""
     network, given = unwrapped(recipe["network"])
     params = dict(recipe.get("network_params") or {})
     given |= params
@@ -84,27 +84,27 @@ def current_recipe(recipe: dict[str, Any], state: Any) -> dict[str, Any]:
 
 
 def laid_out(make: Callable[[], nn.Module], arrays: dict[str, np.ndarray], *, known: bool = True) -> Any:
-    """Return the module that ``make`` creates, with ``arrays`` for its weights.
+    """Return the module created by ``make``, with ``arrays`` as weights.
 
-    What is ``known`` to consist of layers of skae and torch is first laid out on the meta device: a stranger's recipe
-    takes no more memory than the arrays that come with it.
+    A module ``known`` to consist of layers of skae and torch is first created on the meta device, so that an untrusted
+    recipe uses no more memory than its arrays.
     """
     weights = as_tensors(arrays)
     with _restored_grad_mode():
         if known:
             module = _on_meta(make)
             _check_weights(module, weights)
-        if not known or _has_more_buffers(module):  # whose values only the constructor brings back
+        if not known or _has_more_buffers(module):  # their values are set only by the constructor
             module = make()
             _check_weights(module, weights)
         else:
-            module.to_empty(device="cpu")  # which keeps the order in memory
+            module.to_empty(device="cpu")  # keeps the memory order
         module.load_state_dict(weights)
     return module
 
 
 def _restored_grad_mode() -> Any:
-    """Return a context after which gradients are enabled as before, also if Ctrl-C ends a context of torch within."""
+    """Return a context that restores the gradient mode, also if Ctrl-C interrupts a context of torch inside."""
     return torch.set_grad_enabled(torch.is_grad_enabled())
 
 
@@ -113,8 +113,8 @@ def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
         with torch.device("meta"):
             return make()
 
-    # Ctrl-C that strikes as this context of torch's is entered or left would leave the caller on the meta device. The
-    # mode belongs to its thread, and Ctrl-C strikes the main one only.
+    # Ctrl-C while this context of torch is entered or left would leave the caller on the meta device. The mode belongs
+    # to its thread, and Ctrl-C interrupts only the main thread.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(construct).result()
 
@@ -124,14 +124,14 @@ def _has_more_buffers(module: nn.Module) -> bool:
 
 
 def check_depth(recipe: Any, n_weights: int, name: str = "") -> None:
-    """Check that no number of layers or blocks in a recipe exceeds that of the weights, as each layer has some.
+    """Check that numbers of layers and blocks in a recipe do not exceed that of the weights.
 
-    Sizes need no such bound: the meta device takes no memory for them.
+    Sizes need no such bound, since the meta device uses no memory for them.
     """
     if isinstance(recipe, functools.partial):
         parameters = inspect.signature(recipe.func).parameters.values()
         names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
-        # Recurrent layers of torch take any arguments, one of which is the number of layers.
+        # Recurrent layers of torch accept arbitrary arguments, including the number of layers.
         names += ["layers"] * (len(recipe.args) if len(names) < len(parameters) else 0)
         check_depth(recipe.keywords, n_weights)
         for key, value in zip(names, recipe.args, strict=False):
@@ -176,7 +176,7 @@ def _attributes(part: nn.Module) -> dict[str, Any]:
 
 
 def _is_known(part: Any) -> bool:
-    """Whether a part of a recipe consists of known classes, so that creating it runs nothing else."""
+    """Return whether a part of a recipe consists of known classes, so that creating it has no side effects."""
     if isinstance(part, dict):
         return all(map(_is_known, part.values()))
     if isinstance(part, list | tuple):
@@ -191,7 +191,7 @@ def _is_known(part: Any) -> bool:
 
 
 def _is_recipe_of(recipe: dict[str, Any], module: Autoencoder) -> bool:
-    """Whether a recipe describes all of a module but the values of its tensors."""
+    """Return whether a recipe describes a module completely, except for the values of its tensors."""
     if not all(map(_is_known, recipe.values())):
         return False
     again = _on_meta(lambda: Autoencoder(**recipe, costs=Costs(0)))

@@ -1,4 +1,4 @@
-"""Large images in tiles that overlap by as much as an output value sees, so that the result is that of the whole."""
+"""Tiles of large images, which overlap by the receptive field, so that the result is that of the entire image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AT_ONCE = 3  # the input, the output and the activation of the widest layer
 
 
 class Tile(NamedTuple):
-    """A part of an image: what is read, and what is kept of the result; ranges of rows and of columns."""
+    """A tile: the outer part of an image to read, and the inner part to keep; ranges of rows and columns."""
 
     outer: tuple[slice, slice]
     inner: tuple[slice, slice]
@@ -24,14 +24,14 @@ class Tile(NamedTuple):
 
     @property
     def within(self) -> tuple[slice, slice]:
-        """The inner part as a part of the outer one."""
+        """The inner part, relative to the outer one."""
         return tuple(  # type: ignore[return-value]
             slice(inner.start - outer.start, inner.stop - outer.start)
             for outer, inner in zip(self.outer, self.inner, strict=True)
         )
 
     def enlarged(self, factor: int) -> Tile:
-        """The same part of an image that is ``factor`` times higher and wider."""
+        """The same tile of an image that is ``factor`` times higher and wider."""
 
         def scaled(part: slice) -> slice:
             return slice(factor * part.start, factor * part.stop)
@@ -39,7 +39,7 @@ class Tile(NamedTuple):
         return Tile(*(tuple(map(scaled, parts)) for parts in self))  # type: ignore[arg-type]
 
     def coarse(self, stride: int) -> Tile:
-        """The same part of a code that has a position for every ``stride`` pixels along a side."""
+        """The same tile of a code with one position for ``stride`` pixels along each side."""
 
         def scaled(part: slice) -> slice:
             return slice(part.start // stride, -(-part.stop // stride))
@@ -48,16 +48,16 @@ class Tile(NamedTuple):
 
 
 def tile_side(n_values_per_pixel: float, stride: int, halo: int) -> int:
-    """Return the side of a tile with its halo: a quarter of the working memory holds what is computed of it.
+    """Return the side of a tile with its halo, which uses a quarter of the working memory.
 
-    It is several times the halo in any case, or most of the work would be done for what is not kept.
+    It is at least several times the halo, or most of the computation would be discarded.
     """
     side = math.isqrt(int(working_memory(1 / 4) / (4 * _AT_ONCE * max(1.0, n_values_per_pixel))))
     return max(side, 4 * halo, 64) // stride * stride
 
 
 def tiles(size: Sequence[int], side: int, stride: int, halo: int) -> Iterator[Tile]:
-    """Yield tiles that cover an image: of ``side``, less two halos, a multiple of ``stride`` where they begin."""
+    """Yield tiles of an image, with inner parts of ``side`` minus two halos that start at multiples of ``stride``."""
     halo = -(-halo // stride) * stride
     step = max(stride, (side - 2 * halo) // stride * stride)
     for top in range(0, size[0], step):

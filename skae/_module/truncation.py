@@ -16,16 +16,16 @@ _TOLERANCE = 1e-4  # relative, of sums in another order
 
 
 def truncated_module(module: Autoencoder, recipe: dict[str, Any], k: int) -> Autoencoder:
-    """Return the `Autoencoder` for the first ``k`` components, on the CPU and in evaluation mode.
+    """Return the `Autoencoder` of the first ``k`` components, on the CPU and in evaluation mode.
 
-    Its codes are the first components of those of ``module``, and it decodes them as ``module`` does where the others
-    are 0. A ValueError says where that cannot be had from slices of the weights, as in a network of another width.
+    Its codes are the first components of those of ``module``, and decoded as by ``module`` with the others set to 0. A
+    ValueError is raised if slices of the weights do not give this, as in a network of another width.
     """
     network = unwrapped(recipe["network"])[0]
     if isinstance(network, nn.Module):
         raise ValueError(
-            f"module={type(network).__name__}(...) has been built for {module.n_components} components: truncate needs "
-            "a class, which it can build for fewer."
+            f"module={type(network).__name__}(...) was built for {module.n_components} components: truncate needs "
+            "a class, to build it with fewer."
         )
     name = getattr(network, "__name__", repr(network))
     try:
@@ -48,16 +48,16 @@ def truncated_module(module: Autoencoder, recipe: dict[str, Any], k: int) -> Aut
 
 def _refusal(name: str, k: int) -> ValueError:
     return ValueError(
-        f"module={name} cannot be truncated: what its layers hold for the first {k} components is no slice of its "
+        f"module={name} cannot be truncated: the weights for the first {k} components are not slices of its "
         f"weights. Fit an estimator with n_components={k}."
     )
 
 
 def sliced(A: Tensor, shape: Any, module: Autoencoder, k: int) -> Tensor:
-    """Return the part of a weight that belongs to the first ``k`` components, and has the ``shape`` of the result.
+    """Return the part of a weight for the first ``k`` components, in the ``shape`` of the result.
 
-    An axis that differs has the components first, each with the same number of entries, and then what is not of
-    components, such as conditions.
+    An axis that differs has the components first, with the same number of entries each, followed by others, such as
+    conditions.
     """
     for axis, (old, new) in enumerate(zip(A.shape, shape, strict=True)):
         if old == new:
@@ -71,7 +71,7 @@ def sliced(A: Tensor, shape: Any, module: Autoencoder, k: int) -> Tensor:
 
 
 def _agree(module: Autoencoder, small: Autoencoder) -> bool:
-    """Whether two modules have the same prefixes, and decode them alike, by two random samples."""
+    """Return whether two modules give the same prefixes, and decode them equally, for two random samples."""
     training = module.training
     pairs = zip(_results(module.eval(), small.n_codes), _results(small, small.n_codes), strict=True)
     found = all(bool((a - b).abs().max() <= _TOLERANCE * a.abs().max()) for a, b in pairs)
@@ -81,7 +81,7 @@ def _agree(module: Autoencoder, small: Autoencoder) -> bool:
 
 @torch.no_grad()
 def _results(module: Any, n_codes: int) -> tuple[Tensor, Tensor]:
-    """Return the first ``n_codes`` of the encoder's output for random samples, and decode as many random codes."""
+    """Return the first ``n_codes`` of the encoder's output for random samples, and decoded random codes."""
     generator = torch.Generator().manual_seed(COMMON_SEED)
     device = module.baseline.device
 

@@ -1,1 +1,1 @@
-"""The engine: a skorch net, its steps, callbacks and checkpoints."""
+"""The training engine: a skorch net, training steps, callbacks and checkpoints."""

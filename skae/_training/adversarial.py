@@ -1,4 +1,4 @@
-"""A step of two turns: a critic learns to tell decoded samples from real ones, then the decoder learns from it."""
+"""Adversarial training step: update a critic of decoded and real samples, then the decoder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .._data.batches import Batch
 from .._module.halves import decode_codes, decoder_weights, draw_codes
 from .._utils.rng import COMMON_SEED, Stream
 
-_BETAS = (0.0, 0.9)  # momentum makes two players that follow each other overshoot
-_LEAST = 1e-12  # variance of a layer
+_BETAS = (0.0, 0.9)  # without momentum, which destabilizes adversarial training
+_LEAST = 1e-12  # minimum variance of a layer
 
 
 class Draws(NamedTuple):
@@ -24,35 +24,35 @@ class Draws(NamedTuple):
     condition: Tensor | None
 
     def first(self, n: int) -> Draws:
-        """Return the first ``n`` of them."""
+        """Return the first ``n`` codes."""
         return Draws(self.codes[:n], None if self.condition is None else self.condition[:n])
 
     def some(self, n: int) -> Draws:
-        """Return ``n`` of them, drawn from torch's global generator."""
+        """Return ``n`` random codes, drawn with torch's global generator."""
         index = torch.randint(len(self.codes), (n,), device=self.codes.device)
         return Draws(self.codes[index], None if self.condition is None else self.condition[index])
 
 
 def weights_to_train(net: Any, critic: Any, batch: Batch) -> list[Any]:
-    """Return the weights that a phase with ``critic`` trains, found by the samples of a ``batch``.
+    """Return the weights that a phase with ``critic`` trains, determined with a ``batch``.
 
     Raises
     ------
     ValueError
-        If there are none.
+        If there are no such weights.
     """
     found = decoder_weights(net.module_, batch.u, batch.condition)
     if not found:
         raise ValueError(
-            f"critic={type(critic).__name__} trains the weights that samples are decoded with and codes do not depend "
-            f"on, and {type(net.module_.network).__name__} has none: give its decoder weights of its own, or set "
+            f"critic={type(critic).__name__} trains the weights of the decoder that codes do not depend on, but "
+            f"{type(net.module_.network).__name__} has none: do not share the decoder's weights, or set "
             "critic=None."
         )
     return found
 
 
 def check_decoder(net: Any, critic: Any, rows: Any) -> None:
-    """Raise the error of `weights_to_train` before training, and change nothing."""
+    """Raise the error of `weights_to_train` before training, without changes."""
     was_training = net.module_.training
     net.set_training(False)
     with Stream(COMMON_SEED, net.device):
@@ -61,22 +61,23 @@ def check_decoder(net: Any, critic: Any, rows: Any) -> None:
 
 
 class AdversarialStep:
-    """The step of a phase in which the weights ``decoder`` alone are trained, against a critic.
+    """The training step of a phase in which only the weights ``decoder`` are trained, against a critic.
 
     Parameters
     ----------
     net : AutoencoderNet
-        Trained. Its module stays in evaluation mode, so that the scale of a likelihood and running statistics stay.
+        A trained net. Its module stays in evaluation mode, so that the scale of a likelihood and running statistics do
+        not change.
     critic : Critic
-        Set up; it is trained too.
+        A critic after `setup`, which is trained, too.
     decoder : list of nn.Parameter
-        What the decoder's turn updates.
+        Weights to update.
     draws : Draws or None
-        Codes from the prior, which are decoded beside those of the batch.
+        Codes from the prior, which are decoded together with those of the batch.
     error : float
-        The squared error before the phase, mean over values: the unit of the decoder's.
+        Mean squared error before the phase, the unit of the squared error in the decoder's loss.
     n_steps : int
-        Over which learning rates fall to 0, along a line: players that follow each other would otherwise not settle.
+        Number of steps over which learning rates decay linearly to 0, so that adversarial training converges.
     """
 
     def __init__(
@@ -88,10 +89,10 @@ class AdversarialStep:
         self.schedules = [LinearLR(o, 1.0, 0.0, max(n_steps, 1)) for o in (self.critic_optimizer, self.optimizer)]
 
     def refresh(self) -> None:
-        """Do nothing: what callbacks may change, this step does not use."""
+        """Do nothing: this step does not depend on anything that callbacks may change."""
 
     def __call__(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
-        """Take both turns; return the decoder's loss and the reconstructions."""
+        """Update critic and decoder; return the decoder's loss and the reconstructions."""
         module = self.net.module_
         self.net.set_training(False)
         pairs = batch if self.draws is None else _first(batch, -(-len(batch.y) // 2))
@@ -111,7 +112,7 @@ class AdversarialStep:
         return {"loss": loss, "y_pred": made[:n]}
 
     def _train_critic(self, batch: Batch, made: Tensor, c: Tensor | None, weight: Tensor | None) -> None:
-        """Raise the scores of the whole batch and lower those of what was ``made``, under the conditions ``c``."""
+        """Update the critic with the batch and the samples ``made`` by the decoder, under the conditions ``c``."""
         n, c_real = len(batch.y), batch.condition
         c = None if c is None or c_real is None else torch.cat([c_real, c])
         scores = self.critic.train()(torch.cat([batch.y, made]), c)[-1].flatten(1)
@@ -120,7 +121,7 @@ class AdversarialStep:
         _update(self.critic_optimizer, list(self.critic.parameters()), loss)
 
     def _train_decoder(self, pairs: Batch, made: Tensor, c: Tensor | None, weight: Tensor | None) -> Tensor:
-        """Train the decoder on what it ``made``, the reconstructions of ``pairs`` before others; return its loss."""
+        """Update the decoder with the samples that it ``made``, reconstructions of ``pairs`` first; return its loss."""
         critic, n = self.critic.eval(), len(pairs.y)
         with torch.no_grad():
             *hidden, _ = critic(pairs.y, pairs.condition)
@@ -140,9 +141,9 @@ def _first(batch: Batch, n: int) -> Batch:
 
 
 def _weights_of(pairs: Batch, n: int) -> Tensor | None:
-    """Return the weights of ``n`` decoded samples: of reconstructions those of ``pairs``, of draws from the prior 1.
+    """Return the weights of ``n`` decoded samples: those of ``pairs`` for reconstructions, 1 for draws from the prior.
 
-    The prior follows the weights by itself.
+    The prior is already weighted.
     """
     if pairs.weight is None:
         return None
@@ -154,7 +155,7 @@ def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def _update(optimizer: torch.optim.Optimizer, weights: list[Any], loss: Tensor) -> None:
-    """Take a step by the gradients of ``loss`` in ``weights`` alone; they are not left behind."""
+    """Take a step with the gradients of ``loss`` for ``weights`` only, and clear them."""
     for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
         weight.grad = gradient
     optimizer.step()

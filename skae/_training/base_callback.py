@@ -1,4 +1,4 @@
-"""What the net and the callbacks of an estimator's own agree on."""
+"""Protocol between the net and the callbacks of the estimator."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from skorch.callbacks import Callback
 
 
 class StopTraining(Exception):
-    """Ends training in order: the net raises it once all callbacks have seen the event at which one wants to stop."""
+    """Raised by the net to stop training, after all callbacks have been called for the event."""
 
 
 class BaseCallback(Callback):
-    """A callback that the estimator itself adds to a training.
+    """Base class of callbacks that the estimator adds to a training.
 
-    It draws no random numbers and reads no batches from the history, so that none need be recorded for it. It stops
-    training by `StopTraining`; a KeyboardInterrupt while it runs is Ctrl-C.
+    They do not use random numbers or batches in the history, so that batches need not be recorded. They stop training
+    by `StopTraining`; a KeyboardInterrupt is Ctrl-C.
     """
 
     def release(self) -> None:
-        """Let go of what the training held; called however the training ended."""
+        """Release resources of the training; always called at its end."""

@@ -1,4 +1,4 @@
-"""Callbacks of a training: the best weights, schedules, a guard against infinite losses, progress."""
+"""Callbacks for the best weights, schedules, non-finite losses and progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEDULES = (None, "onecycle", "cosine", "plateau")
 
 
 class Evidence(NamedTuple):
-    """What a training found out about whether it has improved on its start."""
+    """Losses before and after training, to test whether it has improved on the initialization."""
 
     validation: Any  #: the validation samples
     start: Tensor  #: their objectives before training, (n,)
@@ -29,27 +29,24 @@ class Evidence(NamedTuple):
 
 
 class KeepBest(BaseCallback):
-    """Restore the weights of the smallest validation loss, epoch 0 included, and stop when none smaller comes.
+    """Restore the weights with the smallest validation loss, including epoch 0, and stop early.
 
-    Where the start is a solution already (PCA), it is kept unless the best weights are better by a paired t-test over
-    the validation samples (one-sided, at 5 %): on a dozen samples the best of many epochs is better than the start by
-    chance often enough.
+    If the initial weights are already a solution (PCA), they are kept unless the best weights are significantly better
+    by a paired t-test over the validation samples (one-sided, at 5 %): on a few samples the best of many epochs is
+    often better by chance.
 
-    With ``trust_start='pooled'`` the best weights are restored, and ``evidence_`` has what the caller needs for the
-    test.
+    With ``trust_start='pooled'`` the best weights are restored, and the caller does the test with ``evidence_``.
 
     Parameters
     ----------
     patience : int, inf or None
-        Epochs without an improvement after which training stops; None never stops it.
+        Number of epochs without an improvement after which training stops; None for no early stop.
     tol : float
-        Relative improvement of the loss that counts for ``patience``. Any improvement counts for
-        which weights are kept.
+        Smallest relative improvement of the loss for ``patience``. Weights are kept for any improvement.
     restore : bool, default=True
-        Whether the best weights are restored at the end; otherwise only the curve is kept.
+        Whether to restore the best weights at the end; otherwise only the curve is recorded.
     trust_start : bool, 'always' or 'pooled', default=False
-        Whether the weights before training are a solution already. 'always' keeps them, for validation data that can
-        prove nothing.
+        Whether the initial weights are already a solution. 'always' keeps them, for validation data without evidence.
     """
 
     def __init__(
@@ -88,7 +85,7 @@ class KeepBest(BaseCallback):
             raise StopTraining
 
     def is_out_of_patience(self) -> bool:
-        """Whether training has to stop."""
+        """Return whether training has to stop."""
         return self.patience is not None and self.misses_ >= self.patience
 
     def on_train_end(self, net: AutoencoderNet, X: Any = None, y: InMemoryDataset | None = None, **kwargs: Any) -> None:
@@ -102,12 +99,12 @@ class KeepBest(BaseCallback):
         del self.weights_, self.start_weights_, self.start_, self.sample_losses_
 
     def _is_proven(self) -> bool:
-        """Whether the best weights are better than the start by more than chance."""
+        """Return whether the best weights are significantly better than the initial ones."""
         return self.trust_start != "always" and significantly_above(self.start_, self.sample_losses_)
 
 
 def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
-    """Whether ``a`` exceeds ``b``, both (n,), by a one-sided paired t-test (Student, 1908)."""
+    """Return whether ``a`` exceeds ``b``, both (n,), by a one-sided paired t-test (Student, 1908)."""
     a, b = a.double().cpu(), b.double().cpu()
     difference = a - b
     if len(a) < 2 or not difference.mean() > 0:
@@ -116,7 +113,7 @@ def significantly_above(a: Tensor, b: Tensor, level: float = 0.05) -> bool:
 
 
 class FiniteLoss(BaseCallback):
-    """Stop with an error when a loss is not finite."""
+    """Raise an error if a loss is not finite."""
 
     first_ = 0
 
@@ -130,7 +127,7 @@ class FiniteLoss(BaseCallback):
                 self._fail(net, f"{name} loss became {loss}")
 
     def check_weights(self, net: AutoencoderNet) -> None:
-        """Check the weights after the last step, which no loss has seen."""
+        """Check the weights after the last step, which is not covered by a loss."""
         if not all(bool(value.isfinite().all()) for value in net.module_.parameters()):
             self._fail(net, "weights became infinite or NaN")
 
@@ -138,17 +135,17 @@ class FiniteLoss(BaseCallback):
         epoch = len(net.history) - self.first_
         raise FloatingPointError(
             f"The {what} in epoch {epoch}. Try a lower lr (now {net.lr}), scale the data, or remove its outliers. "
-            "The estimator is as it was before this call."
+            "The estimator is unchanged."
         )
 
 
 class Progress(BaseCallback):
-    """Set ``progress``, the share of the training that is done, on the parts that have this attribute.
+    """Set ``progress``, the completed fraction of the training, on the parts with this attribute.
 
     Parameters
     ----------
     steps : int
-        Batches of the whole training.
+        Number of batches of the whole training.
     """
 
     def __init__(self, steps: int) -> None:
@@ -166,13 +163,13 @@ class Progress(BaseCallback):
             self.done_ += 1
 
     def release(self) -> None:
-        """Set progress to 1: a training that goes on from this one (`partial_fit`) has no course of its own."""
+        """Set progress to 1, for continued training by `partial_fit`."""
         for part in self.__dict__.pop("parts_", []):
             part.progress = 1.0
 
 
 def parts_with_progress(*parts: Any) -> list[Any]:
-    """Return those of ``parts``, which may be None, and of the parts within them that have ``progress``."""
+    """Return the ``parts``, which may be None, and their own parts that have ``progress``."""
     layers = (layer for part in parts if part is not None for layer in part.modules())
     return [layer for layer in layers if isinstance(layer, Component) and layer.progress is not None]
 
@@ -183,7 +180,7 @@ class SklearnCallbacks(BaseCallback):
     Parameters
     ----------
     estimator : estimator
-        The estimator that they watch.
+        The estimator of the callbacks.
     context : sklearn.callback.CallbackContext
         The context of its `fit`.
     """
@@ -201,7 +198,7 @@ class SklearnCallbacks(BaseCallback):
             raise StopTraining
 
     def release(self) -> None:
-        """Let go of the fit, which the net outlives."""
+        """Release the fit, since the net lives longer."""
         self.__dict__.clear()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -209,13 +206,13 @@ class SklearnCallbacks(BaseCallback):
 
 
 class Plateau(ReduceLROnPlateau):
-    """torch's schedule, for losses below 0 too, where torch would take a loss times 0.9999 for an improvement.
+    """torch's schedule, also for negative losses, where torch would treat a loss times 0.9999 as an improvement.
 
     Parameters
     ----------
     optimizer : Optimizer
     last_epoch : int, default=-1
-        Ignored; skorch passes it to every schedule that is not torch's own.
+        Ignored; skorch passes it to schedules that are not torch's.
     tol : float, default=1e-4
         Relative improvement of the loss that counts.
     **kwargs
@@ -233,13 +230,13 @@ class Plateau(ReduceLROnPlateau):
 
 
 class Schedule(BaseCallback, LRScheduler):
-    """skorch's schedule, which is known here to read no batches from the history."""
+    """skorch's schedule, marked as not reading batches in the history."""
 
 
 def schedule(
     name: str | None, lr: float, steps: int, monitor: str, patience: float, tol: float, cycle_betas: bool
 ) -> list:
-    """Return the callback for ``lr_schedule`` over ``steps`` batches, in a list that is empty for None."""
+    """Return a list with the callback for ``lr_schedule`` over ``steps`` batches, empty for None."""
     common: dict[str, Any] = {"event_name": None}
     if name == "onecycle":
         common |= {"max_lr": lr, "total_steps": max(steps, 1), "cycle_momentum": cycle_betas}
@@ -263,4 +260,6 @@ def check_callbacks(callbacks: Any) -> None:
     for item in callbacks:
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         if not (isinstance(callback, Callback) or (isinstance(callback, type) and issubclass(callback, Callback))):
-            raise TypeError(f"callbacks must hold skorch callbacks, or pairs of a name and one, got {item!r}.")
+            raise TypeError(
+                f"callbacks must contain skorch callbacks, or pairs of a name and a callback, got {item!r}."
+            )

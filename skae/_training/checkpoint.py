@@ -1,4 +1,4 @@
-"""Checkpoints of a fit: after every epoch a file is written, from which a fit that was interrupted resumes."""
+"""Checkpoints of a fit: a file written after every epoch, from which an interrupted fit resumes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .._utils.rng import Stream
 from .._version import __version__
 from .state import load_optimizer
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object, another one in every process
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # address of an object, which differs between processes
 _PLAIN = (type(None), bool, int, float, str, torch.Tensor)
 
 
 class Checkpoint:
-    """The file of one fit: weights, optimizer, random streams, history and the values of callbacks.
+    """The file of a fit: weights, optimizer, random states, history and the values of callbacks.
 
     It is read by ``torch.load(weights_only=True)``, which runs no code.
 
@@ -35,7 +35,7 @@ class Checkpoint:
     path : str or os.PathLike
         The file, which is read if it exists.
     ranks : Ranks
-        Processes of which the first reads the file, and hands its content on.
+        Processes, the first of which reads the file and sends its content to the others.
     """
 
     def __init__(self, path: str | os.PathLike, ranks: Ranks = ALONE) -> None:
@@ -49,12 +49,12 @@ class Checkpoint:
                 self.fingerprint, self.seed = self.found["fingerprint"], self.found["seed"]
             except Exception as error:  # a damaged file can raise any error
                 raise ValueError(
-                    f"checkpoint={self.path!r} must be a checkpoint or a new file, and this file is no checkpoint: "
+                    f"checkpoint={self.path!r} must be a checkpoint or a new file, but this file is not a checkpoint: "
                     "pass another path."
                 ) from error
 
     def _read(self) -> bytes | None:
-        """Return the content of the file, None where there is none."""
+        """Return the content of the file, or None if there is no file."""
         if not os.path.isdir(os.path.dirname(self.path)):
             raise ValueError(f"checkpoint={self.path!r} must be in an existing folder.")
         if not os.path.lexists(self.path):
@@ -63,23 +63,23 @@ class Checkpoint:
             return file.read()
 
     def seed_or(self, seed: int) -> int:
-        """Return the seed of the file, or ``seed`` where there is no file."""
+        """Return the seed of the file, or ``seed`` if there is no file."""
         return seed if self.found is None else self.seed
 
     def begin(self, seed: int, described: Iterable[Any]) -> int:
-        """Compare the file with the fit that is ``described``; return its seed, or ``seed`` where there is no file."""
+        """Compare the file with the ``described`` fit; return its seed, or ``seed`` if there is no file."""
         fingerprint = joblib.hash(_content([__version__, *described]))
         if self.found is None:
             self.fingerprint, self.seed = fingerprint, seed
         elif self.fingerprint != fingerprint:
             raise ValueError(
-                f"checkpoint={self.path!r} is of a fit with other parameters or data, or of another version of skae: "
+                f"checkpoint={self.path!r} is of a fit with other parameters, other data or another version of skae: "
                 "pass another path, or delete the file."
             )
         return self.seed
 
     def resume(self, net: Any, epochs: int) -> tuple[int, bool]:
-        """Restore ``net`` as of the last epoch in the file.
+        """Restore ``net`` to the last epoch in the file.
 
         Returns the number of completed epochs, and whether training stopped after them.
         """
@@ -95,14 +95,14 @@ class Checkpoint:
         return len(self.found["history"]), self.found["stopped"]
 
     def follow(self, net: Any, iterator: Any) -> None:
-        """Restore the random streams of ``net`` and of its new ``iterator``."""
+        """Restore the random states of ``net`` and of its new ``iterator``."""
         self.generator = iterator.generator
         if self.found is None:
             return
         if self.generator is not None:
             self.generator.set_state(self.found["order"])
         stream = Stream.restored(as_arrays(self.found["stream"])).continued_on(net.device)
-        net.stream.__setstate__(stream.__getstate__())  # others refer to this stream
+        net.stream.__setstate__(stream.__getstate__())  # in place, since others refer to this stream
 
     def write(self, net: Any, *, stopped: bool) -> None:
         """Write the state of ``net`` at the end of an epoch, so that a kill leaves the old file or the new one."""
@@ -131,7 +131,7 @@ class Checkpoint:
 
 
 def remove_checkpoint(path: str | os.PathLike) -> None:
-    """Delete the file of a fit that has ended, and what a kill left of it."""
+    """Delete the file of a completed fit, and the temporary file of a killed one."""
     for name in (os.path.realpath(path), _temporary(os.path.realpath(path))):
         with suppress(OSError):
             os.unlink(name)
@@ -142,13 +142,13 @@ def _temporary(path: str) -> str:
 
 
 def _plain_history(rows: list) -> list:
-    """Return a history without what user callbacks recorded that a checkpoint cannot hold."""
+    """Return a history without values of user callbacks that a checkpoint cannot store."""
     plain = [{k: _plain_history(v) if k == "batches" else _as_plain(v) for k, v in row.items()} for row in rows]
     return [{name: value for name, value in row.items() if _is_plain(value)} for row in plain]
 
 
 def _values_of(callback: Any) -> dict[str, Any]:
-    """Return the attributes of a callback that a checkpoint can hold; `on_train_begin` sets the others."""
+    """Return the attributes of a callback that a checkpoint can store; `on_train_begin` sets the others."""
     values = {name: _as_plain(value) for name, value in vars(callback).items()}
     arrays = {name: {"array": torch.tensor(value)} for name, value in values.items() if _is_numeric(value)}
     return arrays | {name: {"value": value} for name, value in values.items() if _is_plain(value)}
@@ -190,11 +190,11 @@ def _on(value: Any, device: str) -> Any:
 
 
 def _content(value: Any) -> Any:
-    """Return what identifies a value to `joblib.hash`: its repr, but all numbers of arrays and modules."""
+    """Return a value for `joblib.hash`: the numbers of arrays and modules, else the repr."""
     if isinstance(value, torch.Tensor):
         return as_array(value)
     if isinstance(value, np.ndarray):
-        return np.ascontiguousarray(value)  # in any order of memory
+        return np.ascontiguousarray(value)  # independent of the memory order
     if isinstance(value, SparseRows):
         return [value.shape, value.matrix.data, value.matrix.indices, value.matrix.indptr]
     if isinstance(value, dict | list | tuple):
@@ -203,6 +203,6 @@ def _content(value: Any) -> Any:
         return [type(value).__qualname__, _content(value.get_params(deep=False))]
     if isinstance(value, torch.nn.Module):
         return [str(value), _content(value.state_dict())]
-    if hasattr(value, "shape") and not isinstance(value, np.generic):  # of samples that are not in memory
+    if hasattr(value, "shape") and not isinstance(value, np.generic):  # samples that are not in memory
         return [str(value.dtype), tuple(value.shape)]
     return _ADDRESS.sub("", repr(value))

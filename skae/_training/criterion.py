@@ -1,4 +1,4 @@
-"""The training criterion: the mean objective of the samples, and the penalty on the network's weights."""
+"""The training criterion: the mean objective of the samples and the penalty on the weights of the network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class WeightedMean(nn.Module):
-    """Mean objective of the samples, each times its weight."""
+    """Weighted mean of the objective of the samples."""
 
     def forward(self, objective: Tensor, weight: Tensor | None) -> Tensor:
         return objective.mean() if weight is None else (objective * weight).mean()

@@ -1,7 +1,7 @@
-"""The step of torch's fused Adam and AdamW without its Python overhead, by private names of torch.
+"""The step of torch's fused Adam and AdamW without Python overhead, with private names of torch.
 
-Nothing private is imported with this module, and nothing is used on a version of torch that is not in `TESTED`. Where a
-name is missing or a signature has changed, `optimizer.step` is called, which does the same.
+Private names are not imported with this module, and not used with a version of torch that is not in `TESTED`. If a name
+is missing or a signature has changed, `optimizer.step` is called, with the same result.
 
 =================================================== ==================================================================
 private name                                        reason
@@ -30,11 +30,11 @@ _CHANGED = (AttributeError, ImportError, KeyError, TypeError)  # what another ve
 
 
 class FastUpdate:
-    """``optimizer.step``, faster where it is a fused Adam or AdamW: the same kernel on the same state.
+    """A faster ``optimizer.step`` for fused Adam and AdamW: the same kernel on the same state.
 
-    What is left out is Python alone: profiling, and the look-up of every parameter's state, which take six times as
-    long as the update of a small network. An optimizer with hooks or a ``step`` of its own is left alone. Rates are
-    read at every call, as schedules change them.
+    It only skips Python code: profiling, and the lookup of the state of each parameter, which take six times as long as
+    the update of a small network. Optimizers with hooks or another ``step`` are called as usual. Learning rates are
+    read at every call, since schedules change them.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class FastUpdate:
         self.refresh()
 
     def refresh(self) -> None:
-        """See whether the optimizer is as it was; for the start of an epoch, as callbacks may have changed it."""
+        """Check whether callbacks have changed the optimizer, at the start of an epoch."""
         self.is_fast = _is_supported(self.optimizer)
         if self.groups is not None:
             same = len(self.groups) == len(self.optimizer.param_groups) and all(map(_Group.is_current, self.groups))
@@ -56,19 +56,19 @@ class FastUpdate:
     def __call__(self) -> None:
         """Take one step."""
         if self.groups is not None:
-            # All that may fail comes before the first change.
+            # Everything that may fail comes before the first change.
             arguments = [group.arguments() for group in self.groups]
             if all(found is not None for found in arguments):
                 for group, found in zip(self.groups, arguments, strict=True):
                     group.update(*(found or ()))
                 return
-        # The first step makes the state, and so does that after a parameter has got its first gradient.
+        # The state is created by the first step, and by the first step after a parameter's first gradient.
         self.optimizer.step()
         if self.is_fast:
             self._prepare()
 
     def _prepare(self) -> None:
-        """Read the state that `step` has left, for the next steps."""
+        """Read the state after `step`, for the next steps."""
         try:
             self.groups = [_Group(self.optimizer, i) for i in range(len(self.optimizer.param_groups))]
         except _CHANGED:
@@ -76,7 +76,7 @@ class FastUpdate:
 
 
 def _is_supported(optimizer: Optimizer) -> bool:
-    """Whether the kernel does all that ``optimizer.step`` would."""
+    """Return whether the kernel is equivalent to ``optimizer.step``."""
     if torch.__version__.partition("+")[0] not in TESTED or type(optimizer) not in (Adam, AdamW):
         return False
     try:
@@ -102,7 +102,7 @@ def _suits_kernel(group: dict[str, Any]) -> bool:
 
 
 class _Group:
-    """The parameters of a group that have gradients, and their state, as the kernel takes them."""
+    """The parameters of a group with gradients, and their state, as arguments of the kernel."""
 
     def __init__(self, optimizer: Optimizer, number: int) -> None:
         self.optimizer, self.number = optimizer, number
@@ -115,14 +115,14 @@ class _Group:
         self.steps, self.means, self.squares = ([state[name] for state in states] for name in _STATE)
         for p in self.moving[:1]:
             _try(self.kernel, p.device, p.dtype)
-        # Views of one tensor, so that one operation counts for all.
+        # Views of one tensor, so that one operation increments all.
         self.count = torch.stack(self.steps) if states else torch.zeros(0)
         self.steps = list(self.count.unbind())
         for state, step in zip(states, self.steps, strict=True):
             state["step"] = step
 
     def is_current(self) -> bool:
-        """Whether the optimizer still has these parameters, and this state of theirs."""
+        """Return whether the optimizer still has these parameters and this state."""
         groups, state = self.optimizer.param_groups, self.optimizer.state
         if groups[self.number] is not self.group:
             return False
@@ -134,7 +134,7 @@ class _Group:
         )
 
     def arguments(self) -> tuple[list[Tensor], dict[str, Any]] | None:
-        """Return gradients and rates; None if other parameters have gradients now than before."""
+        """Return gradients and learning rates; None if other parameters have gradients than before."""
         gradients = [p.grad for p in self.moving if p.grad is not None]
         if len(gradients) < len(self.moving) or any(p.grad is not None for p in self.idle):
             return None
@@ -155,7 +155,7 @@ def _call(kernel: Callable, tensors: tuple[list[Tensor], ...], steps: list[Tenso
 
 @functools.cache
 def _try(kernel: Callable, device: torch.device, dtype: torch.dtype) -> None:
-    """Call the kernel on tensors of no use, so that a changed signature shows before any weight depends on it."""
+    """Call the kernel on dummy tensors, to detect a changed signature before weights depend on it."""
     tensors = tuple([torch.zeros(1, device=device, dtype=dtype)] for _ in range(4))
     rates = {"lr": 0.0, "weight_decay": 0.0, "eps": 1.0, "beta1": 0.0, "beta2": 0.0}
     _call(kernel, tensors, [torch.ones((), device=device)], rates)

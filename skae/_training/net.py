@@ -27,7 +27,7 @@ from .skorch_compat import BareNet
 from .state import NetStateMixin
 from .step import TrainStep, takes_no_closure
 
-# Attributes of a training that is going on.
+# Attributes that exist only during training.
 _TRANSIENT = ("sample_losses_", "rng_context_", "train_step_", "checkpoint_", "hidden_share_", "stops_")
 _ESTIMATOR_TRAINS = (
     "net_ is trained by its estimator, which prepares the data: call {0} on the estimator. predict, forward, infer and "
@@ -38,20 +38,20 @@ _ESTIMATOR_TRAINS = (
 class AutoencoderNet(NetStateMixin, BareNet):
     """A skorch net for an `Autoencoder`, trained by `train_rows`.
 
-    Only what skorch does for pairs of X and y is changed. Callbacks, history, ``set_params``, ``predict`` and
-    ``save_params`` are skorch's. ``fit`` and ``partial_fit`` are left to the estimator.
+    It only replaces what skorch does with pairs of X and y. Callbacks, history, ``set_params``, ``predict`` and
+    ``save_params`` are those of skorch. Use ``fit`` and ``partial_fit`` of the estimator.
 
     Parameters
     ----------
     stream : Stream
-        What the module draws comes from here.
+        Source of the module's random numbers.
     alpha, l1_ratio : float, default=0.0
         See `elastic_net`.
     **kwargs
         For `skorch.NeuralNet`.
     """
 
-    ranks: Ranks = ALONE  # while it trains
+    ranks: Ranks = ALONE  # replaced during training
 
     def __init__(
         self,
@@ -88,10 +88,10 @@ class AutoencoderNet(NetStateMixin, BareNet):
     ) -> AutoencoderNet:
         """Train on ``rows`` with ``validation`` data, either in memory or streaming; together with other ``ranks``.
 
-        A callback may stop training, see `notify`; any other KeyboardInterrupt leaves this method.
+        A callback may stop training, see `notify`; any other KeyboardInterrupt is raised.
         """
         for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr  # where an earlier schedule left it, a warm start would not move
+            group["lr"] = self.lr  # the final rate of an earlier schedule would be too small for a warm start
         try:
             with self._together(ranks):
                 self.notify("on_train_begin", X=rows, y=validation)
@@ -108,7 +108,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
 
     @contextmanager
     def _together(self, ranks: Ranks) -> Iterator[None]:
-        """Train together with other ``ranks`` within the block, from the weights of the first."""
+        """Context of training with other ``ranks``, from the weights of the first one."""
         followers = [self, *(layer for layer in self.module_.modules() if isinstance(layer, Component))]
         followers = [] if ranks is ALONE else followers
         ranks.take_first(*self.module_.parameters(), *self.module_.buffers())
@@ -122,7 +122,9 @@ class AutoencoderNet(NetStateMixin, BareNet):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> AutoencoderNet:
         draws = self.unknown_callbacks() or not draws_nothing(self.module_)
-        self.rng_context_ = self.stream if draws else nullcontext()  # entering takes a tenth of a small network's step
+        self.rng_context_ = (
+            self.stream if draws else nullcontext()
+        )  # entering takes 10 % of the time of a small network's step
         try:
             with torch.enable_grad():
                 return super().fit_loop(X, y, epochs, **fit_params)
@@ -131,13 +133,13 @@ class AutoencoderNet(NetStateMixin, BareNet):
                 self.__dict__.pop(name, None)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; one that stops training does so after all have been called.
+        """Call the callbacks; if one stops training, this takes effect after all have been called.
 
-        As skorch documents it, a callback stops training by raising KeyboardInterrupt. Ctrl-C that is pressed while a
-        callback of the user's runs looks the same, and stops training too; at any other moment it leaves `fit`. Ranks
-        that train together stop together, at the end of an epoch.
+        As documented by skorch, a callback stops training by raising KeyboardInterrupt. Ctrl-C during a callback of the
+        user cannot be distinguished from this, and also stops training; at any other time it aborts `fit`. Ranks that
+        train together stop together, at the end of an epoch.
         """
-        if method_name in ("on_train_begin", "on_train_end"):  # there is no training to stop
+        if method_name in ("on_train_begin", "on_train_end"):  # no training to stop
             super().notify(method_name, **kwargs)
             return
         getattr(self, method_name)(self, **kwargs)
@@ -161,10 +163,10 @@ class AutoencoderNet(NetStateMixin, BareNet):
             raise StopTraining
 
     def evaluate(self, rows: Any, ranks: Ranks = ALONE) -> Tensor:
-        """Return the objective of every sample times its weight, (n,), in evaluation mode; its mean is the loss.
+        """Return the weighted objective of each sample, (n,), in evaluation mode; its mean is the loss.
 
-        ``rows`` is a dataset of the engine's, or an array or tensor of standardized samples. Where the ``ranks`` that
-        train together call it each evaluates its part, as after an epoch.
+        ``rows`` is a dataset of the engine, or an array or tensor of standardized samples. When ``ranks`` train
+        together, each evaluates its part, as after an epoch.
         """
         if isinstance(rows, np.ndarray | Tensor):
             rows = InMemoryDataset(torch.as_tensor(rows, dtype=torch.float32, device=self.device))
@@ -198,14 +200,14 @@ class AutoencoderNet(NetStateMixin, BareNet):
         return iterator
 
     def set_training(self, training: bool) -> None:
-        """Set the module's mode, where it has another: to set it takes a walk through all layers."""
+        """Set the module's mode only if it changes, since setting it visits all layers."""
         if self.module_.training is not training:
             self.module_.train(training)
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        # A restored net is not trained itself, and a file does not start a compiler.
+        # A restored net is not trained, and loading a file must not start a compiler.
         if self.compile and self.loading_state_ is None and isinstance(module, Autoencoder):
-            module.compile()  # in place: `torch.compile` would rename what is in the state
+            module.compile()  # in place: `torch.compile` would rename the state
         return module
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
@@ -215,7 +217,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
             n_conditions = self.module_.n_conditions
             if n_conditions and not (isinstance(x, dict) and "c" in x):
                 raise ValueError(
-                    f"The network is conditional: give {{'u': samples, 'c': conditions}}, with conditions of shape "
+                    f"The network is conditional: pass {{'u': samples, 'c': conditions}}, with conditions of shape "
                     f"(n, {n_conditions}), got {type(x).__name__}."
                 )
             return super().infer(x, **fit_params)
@@ -226,7 +228,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
             loss = self.module_.mean_objective(y_pred, y_true)
         else:
             loss = self.criterion_(self.module_.objective(y_pred, y_true), weight)
-        # The validation loss has the penalty too: without it, it would favor a start that was not penalized.
+        # The validation loss includes the penalty: without it, unpenalized initial weights would be preferred.
         return loss + self._penalty() if self.alpha else loss
 
     def _penalty(self) -> Tensor:
@@ -235,13 +237,13 @@ class AutoencoderNet(NetStateMixin, BareNet):
     # ---------------------------------------------------------------- the loop
 
     def _output(self, batch: Batch) -> Any:
-        """Return the module's output for a batch that is on the device already."""
-        # What is compiled is compiled for training; evaluation would compile it again.
+        """Return the module's output for a batch on the device."""
+        # The module is compiled for training; evaluation would compile it again.
         call = self.module_ if self.module_.training or not self.compile else self.module_.forward
         return call(batch.u) if batch.condition is None else call(batch.u, batch.condition)
 
     def forward_and_backward(self, batch: Batch) -> tuple[Tensor, Any]:
-        """Return loss and output; gradients are left in the parameters."""
+        """Return loss and output; gradients are stored in the parameters."""
         output = self._output(batch)
         loss = self.get_loss(output, batch.y, X=batch.X, training=True)
         (loss if self.ranks is ALONE else loss * len(batch.u)).backward()
@@ -258,29 +260,29 @@ class AutoencoderNet(NetStateMixin, BareNet):
         ]
 
     def unknown_callbacks(self) -> list[Callback]:
-        """Return the callbacks that may read batches in the history, or change what training relies on."""
+        """Return the callbacks that may read batches in the history, or change the state of the training."""
         return [callback for _, callback in self.callbacks_ if not _only_reads_epochs(callback)]
 
     def callbacks_change_updates(self) -> bool:
-        """Whether callbacks of the user's change gradients or learning rates, as far as one can know."""
+        """Return whether callbacks of the user may change gradients or learning rates."""
         schedules = (callback for _, callback in self.callbacks_ if isinstance(callback, LRScheduler))
         own = all(isinstance(callback, BaseCallback) for callback in schedules)
         return bool(self.overriding("on_grad_computed")) or not own
 
     def notify_gradients(self, batch: Batch) -> None:
-        """Show the gradients to the callbacks that look at them."""
-        named = list(self.get_all_learnable_params())  # each callback may go through it
+        """Call the callbacks that use gradients."""
+        named = list(self.get_all_learnable_params())  # each callback may iterate over it
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
     @contextmanager
     def following(self, step: Any, callbacks: list) -> Iterator[None]:
-        """Train by ``step`` in place of the objective, with ``callbacks`` and a history of its own, within the block.
+        """Context of training with another ``step``, with ``callbacks`` and a separate history.
 
         Parameters
         ----------
         step : callable
-            Takes a batch, updates weights, and returns ``loss`` and ``y_pred`` as `TrainStep` does; its ``refresh()``
-            is called at the start of every epoch.
+            Takes a batch, updates weights, and returns ``loss`` and ``y_pred`` like `TrainStep`; its ``refresh()`` is
+            called at the start of each epoch.
         callbacks : list of (str, BaseCallback)
         """
         net: Any = self
@@ -295,24 +297,24 @@ class AutoencoderNet(NetStateMixin, BareNet):
             del net.strategy_
 
     def _prepared_step(self) -> Any:
-        """Return the step of another strategy, or a quicker `train_step`, where the optimizer allows it."""
+        """Return the step of another strategy, or a faster `train_step`, if the optimizer allows it."""
         if "strategy_" in vars(self):
             self.strategy_.refresh()
             return self.strategy_
         if not takes_no_closure(type(self.optimizer_)):  # type: ignore[arg-type]
             return None
         step = self.__dict__.get("train_step_")
-        if step is None or step.update.optimizer is not self.optimizer_:  # a callback may have made another one
+        if step is None or step.update.optimizer is not self.optimizer_:  # a callback may have created another one
             self.train_step_ = TrainStep(self)
         else:
             step.refresh()
         return self.train_step_
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """Run one pass. Losses are added up on the device and read once, which is where Python waits for it.
+        """Run one pass. Losses are summed on the device and read once, to synchronize only at the end.
 
-        Only callbacks that override a method for batches are called there, and batches are recorded in the history
-        only if there is a callback that may read them.
+        Only callbacks that override methods for batches are called for batches, and batches are recorded in the history
+        only if a callback may read them.
         """
         if iterator is None:
             return
@@ -339,10 +341,10 @@ class AutoencoderNet(NetStateMixin, BareNet):
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         n_rows = 0
         for batch in iterator:
-            if not len(batch.u):  # fewer samples are left to validate than there are ranks
+            if not len(batch.u):  # fewer validation samples than ranks
                 continue
             notify_batch("on_batch_begin")
-            if training and recorded and listeners:  # they may have changed what was prepared
+            if training and recorded and listeners:  # they may have changed the prepared state
                 step = self._prepared_step() or step_fn
             result = step(batch, **fit_params)
             total.add_(result["loss"].detach(), alpha=len(batch.u))
@@ -352,7 +354,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
                 self.history.record_batch(prefix + "_batch_size", len(batch.u))
             notify_batch("on_batch_end", **result)
         if sample_losses:
-            self.sample_losses_ = torch.cat(sample_losses)  # so that nobody has to call `evaluate` again
+            self.sample_losses_ = torch.cat(sample_losses)  # so that `evaluate` need not be called again
         sums = torch.tensor([float(total), n_rows], dtype=torch.float64)
         if self.ranks is not ALONE:
             sums = self.ranks.sum(sums)
@@ -369,13 +371,13 @@ class AutoencoderNet(NetStateMixin, BareNet):
                 self.history.record(f"bottleneck_{name}", float(value))
 
     def _take_part(self, iterator: Any, *, training: bool) -> None:
-        """Let an iterator yield the part of this rank; what is drawn for it does not move the common stream."""
+        """Let an iterator yield the part of this rank, without changing the common random state."""
         iterator.part = self.ranks.rank, self.ranks.size
         seed = self.stream.draw_seed() if training else COMMON_SEED
         self.rng_context_ = Stream(seed + self.ranks.rank, self.device)
 
     def _of_all_ranks(self, values: list[Tensor], iterator: Any) -> Tensor:
-        """Return the values of all validation samples, of which each rank has those of its part of every batch."""
+        """Gather the values of all validation samples; each rank has those of its part of every batch."""
         whole = torch.zeros(sum(iterator.sizes), device=self.device)
         whole[torch.from_numpy(is_in_part(0, len(whole), iterator.sizes, iterator.part))] = torch.cat(
             [*values, whole[:0]]
@@ -384,7 +386,7 @@ class AutoencoderNet(NetStateMixin, BareNet):
 
 
 def _only_reads_epochs(callback: Callback) -> bool:
-    """Whether a callback is the estimator's own, or one of skorch's that reads epochs only."""
+    """Return whether a callback is the estimator's, or one of skorch that reads only epochs."""
     if type(callback) is LRScheduler:
         return callback.step_every == "epoch"
     return type(callback) in (EarlyStopping, EpochTimer, PrintLog) or isinstance(callback, BaseCallback)

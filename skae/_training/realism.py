@@ -1,4 +1,4 @@
-"""How far decoded samples are from real ones, by a measure that no critic takes part in; and the epoch that is best."""
+"""The distance between decoded and real samples, independent of the critic, and the selection of the best epoch."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .base_callback import BaseCallback, StopTraining
 from .net import AutoencoderNet
 from .some_rows import SOME, some_batches
 
-_DRAWS, _LEAST = 4, 500  # from the prior for each held-out sample, and at least
+_DRAWS, _LEAST = 4, 500  # draws from the prior for each held-out sample, and minimum
 _FEATURES = 64
 
 
 class Realism:
-    r"""The distance of decoded samples from held-out ones, the smaller the better.
+    r"""The distance between decoded and held-out samples; smaller is better.
 
     .. math:: \tfrac12 \left(d(x, \hat x_q) + d(x, \hat x_p)\right)
               \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
 
-    The Fréchet distance d is that of `RandomFeatures` of held-out samples x from those of their reconstructions,
-    decoded from the posterior q, which have the same weights, and from those of samples from the prior p; without a
-    prior the first stands alone. Where the squared error of reconstructions exceeds that before the phase by more than
-    the tolerance t, the distance grows in proportion. All calls have the same samples, codes and features.
+    d is the Fréchet distance between `RandomFeatures` of held-out samples x and those of their reconstructions, decoded
+    from the posterior q with the same weights, and of samples of the prior p; without a prior only the first is used.
+    If the squared error of reconstructions exceeds that before the phase by more than the tolerance t, the distance
+    increases in proportion. All calls use the same samples, codes and features.
 
     Parameters
     ----------
     net : AutoencoderNet
-        Before the phase.
-    rows : dataset of the engine's
-        Held-out samples, of which about 5,000 are used, see `some_batches`.
+        The net before the phase.
+    rows : dataset of the engine
+        Held-out samples; about 5,000 of them are used, see `some_batches`.
     draws : Draws or None
         Codes from the prior.
     tolerance : float
@@ -71,7 +71,7 @@ class Realism:
             found.append(self.features.of(decode_codes(module, z, c, like) for z, c in pieces))
         if not all(np.isfinite(G).all() for G in found):
             return math.inf
-        weights = self.weight, None  # of reconstructions those of their samples; the prior follows weights by itself
+        weights = self.weight, None  # those of the samples for reconstructions; the prior is already weighted
         pairs = zip(found, weights, strict=False)
         distance = sum(frechet(self.real, G, self.weight, w) for G, w in pairs) / len(found)
         return distance * max(1.0, self._error(module) / ((1 + self.tolerance) * self.error))
@@ -94,17 +94,17 @@ def _pieces(A: Tensor | None, n: int, size: int = 256) -> Sequence[Tensor | None
 
 
 class RandomFeatures(nn.Module):
-    """Features of a random network that is the same for all samples of a shape: convolutions for images.
+    """Features of a fixed random network for samples of one shape: convolutional for images.
 
-    Distances in features of random convolutions tell samples apart much as those of a trained network do, without
-    any data that these would need.
+    Distances in random convolutional features discriminate samples similarly to those of a trained network, without
+    training data.
 
     Parameters
     ----------
     shape : sequence of int
         Of a sample.
     mean, scale : Tensor
-        What samples are standardized by.
+        Mean and scale for the standardization of samples.
     """
 
     def __init__(self, shape: Sequence[int], mean: Tensor, scale: Tensor) -> None:
@@ -130,20 +130,20 @@ def _random_layers(shape: tuple[int, ...]) -> list[nn.Module]:
 
 
 def _random(layer: Any) -> nn.Module:
-    """Return a layer with orthogonal weights, which keep the size of what passes a rectifier, and no bias."""
+    """Return a layer without bias, with orthogonal weights scaled for a rectifier."""
     nn.init.orthogonal_(layer.weight, gain=math.sqrt(2))
     nn.init.zeros_(layer.bias)
     return layer
 
 
 class KeepMostReal(BaseCallback):
-    """Restore the weights of the smallest distance, those before the phase included.
+    """Restore the weights with the smallest distance, including those before the phase.
 
     Parameters
     ----------
     realism : Realism
     weights : list of nn.Parameter
-        What the phase trains.
+        Weights trained in the phase.
     """
 
     def __init__(self, realism: Realism, weights: list[Any]) -> None:

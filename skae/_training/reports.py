@@ -1,4 +1,4 @@
-"""Callbacks that show a training: a progress bar, or a line for each epoch."""
+"""Callbacks that report the training: a progress bar, or a line for each epoch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .net import AutoencoderNet
 
 
 class Report(BaseCallback):
-    """Show losses in the data's own units, as in ``loss_curve_``; the history has those of standardized samples.
+    """Report losses in the units of the data, as in ``loss_curve_``; the history has those of standardized samples.
 
-    `train_loss` and `valid_loss` are converted once ``n_known`` has the mean number of values that each sums up.
+    `train_loss` and `valid_loss` are converted with ``n_known``, the mean numbers of values in their sums.
     """
 
     n_known: dict[str, float] = {}  # noqa: RUF012 (replaced, never changed)
@@ -27,7 +27,7 @@ class Report(BaseCallback):
 
 
 class ProgressBar(Report):
-    """A tqdm bar over the epochs, with the losses and the time left."""
+    """A tqdm bar over the epochs, with the losses and the remaining time."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -49,7 +49,7 @@ class ProgressBar(Report):
             del self.bar_
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"epochs": self.epochs}  # an open stream does not pickle
+        return {"epochs": self.epochs}  # an open stream cannot be pickled
 
 
 class EpochLines(Report, PrintLog):

@@ -3,7 +3,7 @@
 ============================== ============================================== =====================================
 name                           reason                                         without it
 ============================== ============================================== =====================================
-``NeuralNet._default_callbacks`` the estimator hands over all callbacks         skorch adds its timer and its log
+``NeuralNet._default_callbacks`` the estimator passes all callbacks             skorch adds its timer and its log
 ============================== ============================================== =====================================
 """
 

@@ -1,4 +1,4 @@
-"""Some rows of many, for what is measured after training."""
+"""Subsets of data sets for measurements after training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 from .._data.batches import InMemoryDataset
 
-SOME = 5_000  # rows that a measurement takes
+SOME = 5_000  # samples used in a measurement
 
 
 def some_batches(net: Any, rows: Any, n: int = SOME) -> Iterator[Any]:
-    """Yield batches of about ``n`` of the rows: evenly spaced where they are in memory, else the first ones."""
+    """Yield batches of about ``n`` samples: evenly spaced if they are in memory, else the first ones."""
     if isinstance(rows, InMemoryDataset) and n < len(rows):
         places = torch.arange(n, device=rows.u.device) * len(rows) // n
         yield from (rows[part] for part in places.split(net.batch_size))

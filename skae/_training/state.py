@@ -12,7 +12,7 @@ from .._module.state import as_arrays, as_tensors, current_recipe, module_state,
 from .._utils.files import FORMAT
 from .._utils.rng import Stream
 
-# Parameters that are saved as they are. The others are the same for every net, or saved in another way.
+# Parameters saved unchanged. Others are the same for all nets, or saved in another way.
 _SAVED_PARAMS = (
     *("alpha", "batch_size", "callbacks", "compile", "device", "l1_ratio", "lr", "max_epochs", "predict_nonlinearity"),
     *("torch_load_kwargs", "use_caching", "verbose", "warm_start"),
@@ -21,16 +21,16 @@ _creating = threading.RLock()
 
 
 class NetStateMixin:
-    """Makes the state of a skorch net plain values and arrays; comes before `skorch.NeuralNet` among the bases.
+    """Mixin that represents the state of a skorch net as plain values and arrays; precedes `skorch.NeuralNet`.
 
-    A module whose parts are all skae's own is saved as its recipe and arrays, one with parts of the user as it is, on
-    the CPU. The optimizer is created from its state at the first access.
+    A module with parts of skae only is saved as its recipe and arrays, one with parts of the user as an object on the
+    CPU. The optimizer is created from its state at the first access.
     """
 
-    loading_state_: dict[str, Any] | None = None  # while a net is created from it
+    loading_state_: dict[str, Any] | None = None  # while a net is being restored
     saved_optimizer_state_: dict[str, Any] | None = None  # until the optimizer is created
-    is_updated_ = False  # whether its recipe, from version 0.2, names what is another default today
-    by_epochs_ = False  # whether `partial_fit` has trained it last
+    is_updated_ = False  # whether its recipe is from version 0.2 and has explicit values of changed defaults
+    by_epochs_ = False  # whether it was last trained by `partial_fit`
 
     def __getstate__(self) -> dict[str, Any]:
         net: Any = self
@@ -78,7 +78,9 @@ class NetStateMixin:
     def __setstate__(self, state: dict[str, Any]) -> None:
         net: Any = self
         if state.get("format", 1) > FORMAT:
-            raise ValueError(f"A net of format {state['format']} needs a newer skae: this one reads up to {FORMAT}.")
+            raise ValueError(
+                f"A net of format {state['format']} needs a newer version of skae: this one reads up to {FORMAT}."
+            )
         if unknown := [name for name in state["params"] if not _is_saved(name)]:
             raise ValueError(f"A net has no parameters {unknown} to restore.")
         former, state = state["recipe"], state | {"recipe": current_recipe(state["recipe"], state["module"])}
@@ -101,28 +103,28 @@ class NetStateMixin:
         net.stream = stream
         net.history.extend(state["history"])
         self.saved_optimizer_state_ = state["optimizer_state"]
-        # Pickles of earlier versions do not say it, and have the optimizer's state, which is not to be lost.
+        # Pickles of earlier versions lack it, and their optimizer's state must be kept.
         self.by_epochs_ = state.get("by_epochs", state["optimizer_state"] is not None)
         self.is_updated_ = state["recipe"] is not former
 
     # ------------------------------------------------ what skorch calls in `initialize`
 
     def initialize_callbacks(self) -> Any:
-        """Take the saved callbacks: new ones would lack their attributes."""
+        """Use the saved callbacks: new ones would lack their attributes."""
         if self.loading_state_ is None:
             return super().initialize_callbacks()  # type: ignore[misc]
         self.callbacks_ = list(self.loading_state_["params"]["callbacks"])
         return self
 
     def initialize_module(self) -> Any:
-        """Take the saved module."""
+        """Use the saved module."""
         if self.loading_state_ is None:
             return super().initialize_module()  # type: ignore[misc]
         self.module_ = restored_module(self.loading_state_["module"], self.loading_state_["recipe"])
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
-        """Create none before the first access: torch takes a second to prepare its first optimizer."""
+        """Defer the optimizer to the first access, since torch takes a second to prepare its first one."""
         if self.loading_state_ is None:
             return super().initialize_optimizer()  # type: ignore[misc]
         self.optimizer_ = _NotCreated()
@@ -144,7 +146,7 @@ class NetStateMixin:
 
 
 class _NotCreated(torch.optim.Optimizer):
-    """Stands in for the optimizer while skorch initializes a net."""
+    """Placeholder of the optimizer while skorch initializes a net."""
 
     def __init__(self) -> None:
         pass
@@ -155,7 +157,7 @@ def _is_saved(name: str) -> bool:
 
 
 def _is_of_a_fit(name: str, callback: Any) -> bool:
-    """Whether a callback is one that the estimator adds to a fit."""
+    """Return whether a callback is added by the estimator."""
     return type(callback).__module__.startswith("skae.") or name in ("epoch_timer", "print_log")
 
 
@@ -168,7 +170,7 @@ def available(device: Any) -> Any:
 
 
 def optimizer_name(optimizer: type) -> Any:
-    """Return the name of an optimizer of torch, and any other class as it is."""
+    """Return the name of an optimizer of torch, and any other class unchanged."""
     return optimizer.__name__ if getattr(torch.optim, optimizer.__name__, None) is optimizer else optimizer
 
 
@@ -183,8 +185,8 @@ def find_optimizer(optimizer: Any) -> Any:
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load the ``state`` of an optimizer, of arrays or tensors.
 
-    A fused update reads as many values of each tensor as there are weights, in the order of their memory: it gets them
-    in that order, and tensors of another size are refused.
+    A fused update reads as many values of each tensor as there are weights, in memory order: tensors are stored in that
+    order, and another size is an error.
     """
     optimizer.load_state_dict(as_tensors(state))
     may_be_fused = "fused" in inspect.signature(type(optimizer)).parameters

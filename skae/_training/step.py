@@ -1,4 +1,4 @@
-"""A step of training, without what an engine for any net and any optimizer adds around it."""
+"""A training step without the overhead of skorch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .fused_adam import FastUpdate
 
 @cache
 def takes_no_closure(optimizer: type[Optimizer]) -> bool:
-    """Whether an optimizer is known to take gradients as they are, rather than call the loss itself."""
+    """Return whether an optimizer is known to use gradients without evaluating the loss itself."""
     known = optimizer.__module__.startswith("torch.optim.")
     return known and inspect.signature(optimizer.step).parameters["closure"].default is None
 
 
 class TrainStep:
-    """What skorch's `train_step` does, prepared for a whole training.
+    """Equivalent of skorch's `train_step`, prepared for a whole training.
 
     Parameters
     ----------
     net : AutoencoderNet
-        Its optimizer takes no closure.
+        Net whose optimizer does not need a closure.
     """
 
     def __init__(self, net: Any) -> None:
@@ -33,7 +33,7 @@ class TrainStep:
         self.refresh()
 
     def refresh(self) -> None:
-        """See what callbacks may have changed; for the start of an epoch."""
+        """Check for changes by callbacks, at the start of an epoch."""
         self.parameters = [p for group in self.net.optimizer_.param_groups for p in group["params"]]
         self.shows_gradients = bool(self.net.overriding("on_grad_computed"))
         self.update.refresh()

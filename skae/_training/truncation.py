@@ -1,4 +1,4 @@
-"""A net for the first components of ordered codes, ready to be trained further."""
+"""Truncation of a net to the first components of ordered codes, for further training."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def truncated_net(net: Any, k: int) -> AutoencoderNet:
 
 
 def _truncated_optimizer(state: Any, module: Any, small: Any, k: int) -> Any:
-    """Cut what an optimizer holds for each weight, such as averages of its gradient, as the weights are cut.
+    """Truncate the optimizer's state of each weight, such as averages of its gradient, like the weights.
 
-    None, for a new state, where it holds something else, such as the vectors of all weights of LBFGS.
+    Return None, for a new state, if it has another form, such as the vectors of all weights in LBFGS.
     """
     if state is None:
         return None

@@ -1,1 +1,1 @@
-"""What every layer uses and that knows nothing of data or models."""
+"""Utilities of all layers, independent of data and models."""

@@ -19,12 +19,12 @@ LARGEST = float(np.finfo(np.float32).max)
 def check_number(
     name: str, value: Any, kind: type, low: float, high: float | None = None, bounds: str = "both"
 ) -> None:
-    """Check that ``value`` is a number of ``kind`` within bounds; a bool is none."""
+    """Check that ``value`` is a number of ``kind``, not a bool, within bounds."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an instance of {kind.__name__}, not bool.")
     high = (
         sys.maxsize if high is None and isinstance(value, numbers.Integral) else high
-    )  # what torch and NumPy count to
+    )  # largest integer of torch and NumPy
     check_scalar(value, name, kind, min_val=low, max_val=high, include_boundaries=bounds)
     if not abs(float(value)) <= LARGEST:
         raise ValueError(f"{name} == {value}, must be finite in float32.")
@@ -44,17 +44,17 @@ def check_widths(name: str, widths: Any) -> list[int]:
 
 
 def check_choice(name: str, value: Any, choices: tuple) -> None:
-    """Check that ``value`` is one of ``choices``; 1 is not taken for True."""
-    found = value.item() if isinstance(value, np.generic) else value  # a grid may come as an array
+    """Check that ``value`` is one of ``choices``; 1 is not True."""
+    found = value.item() if isinstance(value, np.generic) else value  # a parameter grid may be an array
     if not any(type(found) is type(choice) and found == choice for choice in choices):
         hint = did_you_mean(value, choices)
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.{hint}")
 
 
 def check_device(device: Any) -> torch.device:
-    """Return the torch device that ``device`` names; 'auto' is CUDA where there is one, else the CPU.
+    """Return the torch device of ``device``; 'auto' is CUDA if available, else the CPU.
 
-    Others are refused: what is conditioned in float64, and the private random streams, need one of these two.
+    Other devices are errors, since standardization in float64 and private random states need one of these two.
     """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,6 +73,6 @@ def check_device(device: Any) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"device={device!r} is not available here ('auto' takes what there is): {str(error).splitlines()[0]}"
+            f"device={device!r} is not available here (use 'auto'): {str(error).splitlines()[0]}"
         ) from error
     return found

@@ -11,20 +11,20 @@ import numpy as np
 import torch
 
 _PLAIN = (type(None), bool, int, str)
-_KINDS = "biuf"  # of arrays that need no encoding
+_KINDS = "biuf"  # kinds of arrays that need no encoding
 
 
 class ValueEncoder:
-    """Encodes values for JSON; arrays go to ``arrays``, under the place where they were found.
+    """Encodes values for JSON, and collects arrays in ``arrays`` by their location.
 
-    What JSON has no type for is a dict with ``"$"``, the kind.
+    Types that JSON does not have are dicts with the kind as ``"$"``.
     """
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
     def encode(self, value: Any, where: str) -> Any:
-        """Encode ``value``, found at ``where``; a TypeError names the place of what cannot be saved."""
+        """Encode ``value``, found at ``where``; a TypeError names the location of values that cannot be saved."""
         if type(value) in _PLAIN:
             return value
         if type(value) is float:
@@ -35,7 +35,7 @@ class ValueEncoder:
             return {"$": "tuple", "items": self._items(value, where)}
         if type(value) is slice:
             return {"$": "slice", "items": self._items([value.start, value.stop, value.step], where)}
-        if _is_index(value):  # of the names of columns
+        if _is_index(value):  # names of columns
             return self._items(value.tolist(), where)
         if isinstance(value, dict):
             if type(value) is dict and all(type(key) is str for key in value) and "$" not in value:
@@ -58,14 +58,14 @@ class ValueEncoder:
 
     def encode_object(self, value: Any, where: str) -> Any:
         """Encode other kinds of values, in a subclass."""
-        raise TypeError(f"{where} is {value!r}, and a {type(value).__qualname__} cannot be saved.")
+        raise TypeError(f"{where} is {value!r}, but a {type(value).__qualname__} cannot be saved.")
 
     def _items(self, values: Any, where: str) -> list:
         return [self.encode(item, f"{where}.{i}") for i, item in enumerate(values)]
 
     def _array(self, array: np.ndarray, where: str) -> dict[str, Any]:
         kind = array.dtype.kind
-        while where in self.arrays:  # a dot may be part of a name
+        while where in self.arrays:  # names may contain dots
             where += "'"
         if kind in "UO":
             return {
@@ -79,7 +79,9 @@ class ValueEncoder:
             found["dtype"], array = array.dtype.str, array.view(np.int64)
         elif kind not in _KINDS or array.dtype.itemsize > 8:
             raise TypeError(f"{where} is an array of dtype {array.dtype}, which cannot be saved.")
-        if array.flags.f_contiguous and not array.flags.c_contiguous:  # sums depend on the order, in the last bits
+        if (
+            array.flags.f_contiguous and not array.flags.c_contiguous
+        ):  # the last bits of sums depend on the memory order
             found["order"], array = "F", array.T
         self.arrays[where] = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
         return found
@@ -108,7 +110,7 @@ class ValueDecoder:
             return {name: self.decode(item) for name, item in value.items()}
         read = getattr(self, f"read_{value['$']}", None)
         if read is None:
-            raise ValueError(f"it holds a value of the unknown kind {value['$']!r}")
+            raise ValueError(f"it has a value of the unknown kind {value['$']!r}")
         return read(value)
 
     def read_float(self, value: dict) -> float:
@@ -140,12 +142,12 @@ class ValueDecoder:
         """Return a NumPy scalar."""
         if value["dtype"] == "str":
             return np.str_(value["value"])
-        with np.errstate(over="raise"):  # a number that its dtype cannot hold
+        with np.errstate(over="raise"):  # a number beyond the range of its dtype
             return _dtype(value["dtype"], _KINDS).type(self.decode(value["value"]))
 
     def read_array(self, value: dict) -> np.ndarray:
         """Return an array of numbers, or of dates, which are saved as numbers."""
-        array = self.arrays.pop(value["name"])  # once only: references would multiply the memory
+        array = self.arrays.pop(value["name"])  # only once: repeated references would multiply the memory
         if value.get("order") == "F":
             array = array.T
         if "dtype" in value:
@@ -182,7 +184,7 @@ def _is_index(value: Any) -> bool:
 
 
 def plain_history(history: list) -> list:
-    """Return a history without the values of callbacks that a file cannot hold."""
+    """Return a history without values of callbacks that a file cannot store."""
     plain = (type(None), bool, int, float, str, np.number)
     return [
         {

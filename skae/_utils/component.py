@@ -1,4 +1,4 @@
-"""Component: a torch module that scikit-learn can read, set and clone."""
+"""Component: a torch module with scikit-learn's parameters."""
 
 from __future__ import annotations
 
@@ -14,25 +14,22 @@ from .torch_compat import children, is_torch_state, own_state
 
 
 class Component(ParamsMixin, nn.Module):
-    """A part of an autoencoder: a layer to torch, a hyperparameter to scikit-learn.
+    """Base class of the parts of an autoencoder: layers of torch, and hyperparameters of scikit-learn.
 
-    A component is a recipe. Its constructor stores its parameters under their own names and
-    creates no weights, so that `sklearn.base.clone` and ``estimator.set_params(part__name=...)``
-    work on it as they do on an estimator. `fit` trains a clone, never the object it was given.
+    Its constructor stores its parameters under their own names and creates no weights, so that `sklearn.base.clone` and
+    ``estimator.set_params(part__name=...)`` work as for estimators. `fit` trains a clone, never the object itself.
 
-    Two methods are called once before training: `setup` creates what depends on shapes (weights, buffers), and
-    ``init_from``, which each family of parts declares, starts from data.
+    Two methods are called once before training: `setup` creates weights and buffers, which depend on shapes, and
+    ``init_from``, declared by each family of parts, initializes from data.
 
     Attributes
     ----------
     progress : float or None
-        The share of the training that is done, in [0, 1], for a subclass that sets it to 1.0; None, the default, for
-        all others.
+        The completed fraction of the training, in [0, 1], for a subclass that sets it to 1.0; None by default.
     whole_batch : bool
-        Whether training looks at a batch as a whole, so that no distributed `fit` takes the part: a rank has a share.
+        Whether the part needs entire batches in training, which is not supported by a distributed `fit`.
     ranks : Ranks
-        The processes of a distributed `fit` while it trains, by whose ``sum`` and ``mean`` a part may look at the whole
-        batch all the same.
+        The processes of a distributed `fit` during training, with ``sum`` and ``mean`` over the entire batch.
 
     Examples
     --------
@@ -51,12 +48,13 @@ class Component(ParamsMixin, nn.Module):
         super().__init__()
 
     def setup(self, n_components: int) -> None:
-        """Create what depends on ``n_components``: the width of the code, at all positions together."""
+        """Create weights and buffers, given ``n_components``, the width of the code over all positions."""
 
     def find_features(self, names: Sequence[str] | None, shape: Sequence[int]) -> None:
-        """Replace the names of features in the parameters by their numbers; do nothing by default.
+        """Replace the names of features in the parameters by indices; does nothing by default.
 
-        `fit` calls it on its copy. ``names`` are those of X, None where it has none; ``shape`` is that of a sample.
+        It is called by `fit` on its copy. ``names`` are the names of the features of X, or None; ``shape`` is that of a
+        sample.
         """
 
     def _check_number(self, name: str, kind: type, low: float, high: float | None = None, bounds: str = "both") -> None:
@@ -64,7 +62,7 @@ class Component(ParamsMixin, nn.Module):
         check_number(f"{type(self).__name__}: {name}", getattr(self, name), kind, low, high, bounds)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what the user set, of a recipe; with weights, all that torch keeps."""
+        """Return the parameters before `setup`, and the state of a torch module with weights."""
         state = own_state(self)
         if state is None or children(self).keys() - self.get_params(deep=False).keys():
             return vars(self) | {}

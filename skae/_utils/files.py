@@ -18,12 +18,12 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-FORMAT = 2  # to be raised when earlier versions can no longer read a file; older formats stay readable
+FORMAT = 2  # incremented when earlier versions can no longer read a file; older formats stay readable
 _KEY = "skae_format"
 _LONGEST_REASON = 1000  # characters; a message may quote the file
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit
-_AT_ONCE = 2**24  # bytes read from a file object, which may hold less than a header claims
-# How files of other packages begin, and what reads them.
+_AT_ONCE = 2**24  # bytes read at once from a file object, which may have less than its header claims
+# First bytes of files of other packages, and how to read them.
 _FOREIGN = {
     **{bytes([0x80, protocol]): "a pickle: if you trust it, load it with joblib.load" for protocol in range(2, 6)},
     **{
@@ -45,14 +45,14 @@ def check_path(name: str, path: Any) -> None:
 
 
 def is_file_object(path: Any, method: str) -> bool:
-    """Whether ``path`` is an open file, with a ``method`` "read" or "write"; anything but a path is a TypeError."""
+    """Return whether ``path`` is an open file with a ``method`` "read" or "write"; else it must be a path."""
     if isinstance(path, str | bytes | os.PathLike):
         return False
     if not callable(getattr(path, method, None)):
         raise TypeError(f"path must be a str, an os.PathLike or a binary file object with {method}, got {path!r}.")
     if isinstance(path, io.TextIOBase):
         mode = f"{method[0]}b"
-        raise TypeError(f"path must be a binary file object, such as open(path, {mode!r}), got one of text: {path!r}.")
+        raise TypeError(f"path must be a binary file object, such as open(path, {mode!r}), got a text file: {path!r}.")
     return True
 
 
@@ -65,7 +65,7 @@ def name_of(path: Any) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return the message of an error without its last dot, and not longer than a paragraph."""
+    """Return the message of an error without its final period, limited in length."""
     why = str(error).rstrip(".") or type(error).__name__
     return why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
 
@@ -80,20 +80,20 @@ def write(path: Any, data: bytes) -> None:
         n = path.write(rest)
         if n is None and isinstance(path, io.RawIOBase):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        rest = rest[n:] if isinstance(n, int) else rest[:0]  # a raw file may take a part only
+        rest = rest[n:] if isinstance(n, int) else rest[:0]  # a raw file may write only a part
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     """Write ``data`` to ``path``, so that a kill at any moment leaves the old file or the new one.
 
-    It is written beside the target, flushed to the disk and renamed. A symbolic link stays one, and a file that is
-    replaced passes on its permissions. A kill may leave the temporary file.
+    It is written to a temporary file in the same folder, flushed to disk and renamed. Symbolic links are kept, and so
+    are the permissions of a replaced file. A kill may leave the temporary file.
     """
     target = os.path.realpath(os.fsdecode(path))
     folder = os.path.dirname(target)
-    if os.path.lexists(target) and not os.path.isfile(target):  # or /dev/null would be replaced
+    if os.path.lexists(target) and not os.path.isfile(target):  # so that /dev/null is not replaced
         if os.path.isdir(target):
-            raise IsADirectoryError(errno.EISDIR, "This is a directory: give the path of a file in it", target)
+            raise IsADirectoryError(errno.EISDIR, "This is a directory: pass the path of a file in it", target)
         raise OSError(errno.EINVAL, "This exists and is not a regular file", target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "There is no such directory to write to", folder)
@@ -101,7 +101,7 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     try:
         with open(temporary, "xb") as file:
             if os.path.exists(target):
-                shutil.copymode(target, temporary)  # before there is anything to read
+                shutil.copymode(target, temporary)  # before it has content
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -113,7 +113,7 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     if os.name == "posix":  # elsewhere a folder cannot be opened
         folder_descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder_descriptor)  # or the new name itself might not survive
+            os.fsync(folder_descriptor)  # so that the rename survives a crash
         finally:
             os.close(folder_descriptor)
 
@@ -126,10 +126,10 @@ def pack(document: Any, arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def read(path: Any, *, header_only: bool = False) -> bytes:
-    """Return the bytes of a regular file, or of the next file in a file object, whose position is then behind it.
+    """Return the bytes of a regular file, or of the next file in a file object, and advance its position.
 
-    The header is checked before the rest is read, however large a file claims to be. Archives are read to the end,
-    with ``header_only`` too.
+    The header is checked before the rest is read, for any claimed size. Archives are read to the end, also with
+    ``header_only``.
     """
     with _opened(path) as (file, size):
         start = _take(file, 8)
@@ -147,13 +147,13 @@ def read(path: Any, *, header_only: bool = False) -> bytes:
 
 @contextmanager
 def _opened(path: Any) -> Iterator[tuple[BinaryIO, int | None]]:
-    """Yield an open file and its size, which is None for a file object."""
+    """Yield an open file and its size, or None for a file object."""
     if is_file_object(path, "read"):
         yield path, None
         return
     name = os.fsdecode(path)
     mode = os.stat(name).st_mode
-    if not stat.S_ISREG(mode):  # anything else might never end
+    if not stat.S_ISREG(mode):  # other files might never end
         raise ValueError("it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file")
     with open(name, "rb") as file:
         yield file, os.fstat(file.fileno()).st_size
@@ -175,12 +175,12 @@ def _take(file: Any, n: int | None) -> bytes:
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether a file is one of skops."""
+    """Return whether a file is an archive of skops."""
     return data.startswith(b"PK\x03\x04")
 
 
 def _read_header(file: Any, start: bytes, size: int | None) -> tuple[bytes, int]:
-    """Return the header with its ``start``, the length, and the number of bytes of tensors that follow."""
+    """Return the header with its ``start``, the length, and the number of bytes of the tensors that follow."""
     length = int.from_bytes(start, "little")
     longest = _LONGEST_HEADER if size is None else min(size - 8, _LONGEST_HEADER)
     if len(start) < 8 or length > longest:
@@ -199,7 +199,7 @@ def _read_header(file: Any, start: bytes, size: int | None) -> tuple[bytes, int]
 
 
 def _foreign(start: bytes) -> str:
-    """Return what the ``start`` of a file of another package shows about it."""
+    """Return a description of a file of another package, from its ``start``."""
     if not start:
         return "it is empty"
     kinds = (kind for prefix, kind in _FOREIGN.items() if start.startswith(prefix))
@@ -207,7 +207,7 @@ def _foreign(start: bytes) -> str:
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the document and the arrays of a file; any other or damaged file is a ValueError."""
+    """Return the document and the arrays of a file; other and damaged files raise a ValueError."""
     metadata = _metadata(_header(data))
     try:
         arrays = safetensors.load(data)

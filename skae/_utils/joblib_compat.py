@@ -14,12 +14,12 @@ import threading
 
 
 def in_joblib_thread() -> bool:
-    """Whether this runs in a worker thread of joblib's; its processes have a limit of threads, and its threads none."""
+    """Return whether this is a worker thread of joblib; only its processes have a limit of threads."""
     return threading.current_thread() is not threading.main_thread() and in_joblib_worker()
 
 
 def in_joblib_worker() -> bool:
-    """Whether this runs in a worker of joblib's, a thread or a process."""
+    """Return whether this is a worker of joblib, a thread or a process."""
     try:
         from joblib.parallel import get_active_backend
 

@@ -1,4 +1,4 @@
-"""The processes that train one estimator together: what they share, and what the others do when one fails."""
+"""The processes (ranks) that train one estimator together: communication and failures."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from .joblib_compat import in_joblib_worker
 from .torch_compat import default_store
 
 T = TypeVar("T")
-_TIMEOUT = timedelta(minutes=30)  # of ranks that wait for each other, such as for one whose disk is slow
+_TIMEOUT = timedelta(minutes=30)  # limit of waiting for other ranks, such as one with a slow disk
 _ANSWER = 10.0  # seconds within which a rank notices that another one has failed
-_numbers = itertools.count()  # of the distributed fits of this process
+_numbers = itertools.count()  # counts the distributed fits of this process
 
 
 class Lost(RuntimeError):
-    """Another rank does not take part any more."""
+    """Raised if another rank has failed."""
 
 
 class Ranks:
-    """The ranks of a fit; by default this process alone, for which nothing is exchanged.
+    """The ranks of a fit; by default only this process, without communication.
 
     All ranks call the same methods in the same order.
 
     Parameters
     ----------
     rank, size : int
-        The number of this process, and how many there are.
+        Index of this process, and number of processes.
     group : ProcessGroup
-        That of one fit: who leaves it makes those fail that wait in it.
+        Process group of one fit: ranks that wait in it fail if another one leaves it.
     store : Store
-        Where ranks leave word for each other.
+        Key-value store for messages between ranks.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, group: Any = None, store: Any = None) -> None:
         self.rank, self.size, self.group, self.store = rank, size, group, store
 
     def __reduce__(self) -> Any:
-        return _alone, ()  # copies and pickles take no part in a fit
+        return _alone, ()  # copies and pickles do not participate in a fit
 
     @property
     def local_rank(self) -> int:
-        """The number of this process among those of its machine."""
+        """The index of this process on its machine."""
         return dist.get_node_local_rank(fallback_rank=0)
 
     def _exchange(self, function: Callable, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ class Ranks:
             return
         except (KeyboardInterrupt, RuntimeError) as error:
             failure = Lost(str(error)) if isinstance(error, RuntimeError) else KeyboardInterrupt()
-        raise failure  # another one, as the frames of the first would keep the group open
+        raise failure  # a new one, since the frames of the original would keep the group open
 
     def gather(self, value: T) -> list[T]:
         """Return the values of all ranks."""
@@ -70,7 +70,7 @@ class Ranks:
         return found
 
     def first(self, find: Callable[[], T]) -> T:
-        """Return what ``find`` returns to rank 0, which alone calls it."""
+        """Return the result of ``find``, called only on rank 0."""
         found: list[Any] = [find() if self.rank == 0 else None]
         if self.group is not None:
             self._exchange(dist.broadcast_object_list, found, group_src=0)
@@ -99,9 +99,9 @@ class Ranks:
         return (total[:-1] / total[-1]).view_as(mean)
 
     def average_gradients(self, parameters: Sequence[Tensor], n: int) -> None:
-        """Average gradients of losses that each rank has multiplied by the ``n`` samples of its share.
+        """Average gradients of losses that each rank has multiplied by its number ``n`` of samples.
 
-        A gradient that some ranks lack is 0 there, and one that all lack stays None.
+        A missing gradient counts as 0, and stays None if it is missing on all ranks.
         """
         if self.group is None:
             return
@@ -112,23 +112,23 @@ class Ranks:
         flat /= flat[-1].clone()
         *parts, counts = flat.split([*(grad.numel() for grad in grads), len(present) + 1])
         for i, (p, grad, part) in enumerate(zip(parameters, grads, parts, strict=True)):
-            if p.grad is not None or counts[i] > 0:  # in the memory order of the weights, which updates rely on
+            if p.grad is not None or counts[i] > 0:  # in the memory order of the weights, as required by updates
                 p.grad = part.view_as(p) if p.is_contiguous() else grad.copy_(part.view_as(p))
 
     def check_same(self, described: dict[str, str]) -> None:
-        """Raise an error if what the ranks describe differs."""
+        """Raise an error if the descriptions of the ranks differ."""
         first, *others = self.gather(described)
         for rank, other in enumerate(others, 1):
-            for name in sorted(first | other):  # a part before its parameters, which another part may not have
+            for name in sorted(first | other):  # a part before its parameters, which other parts may not have
                 one, two = (found.get(name) for found in (first, other))
                 if one != two:
                     raise ValueError(
                         f"distributed=True needs the same fit on all ranks: {name} is {one} on rank 0, and {two} on "
-                        f"rank {rank}. Give every rank the same parameters and all of X, of which each takes its share."
+                        f"rank {rank}. Use the same parameters and the entire X on every rank."
                     )
 
     def agree_to_stop(self, stops: bool, module: nn.Module) -> bool:
-        """Whether any rank wants to stop; raise an error if they do not have the same weights."""
+        """Return whether any rank stops; raise an error if weights differ between ranks."""
         if self.group is None:
             return stops
         digest = 0
@@ -139,13 +139,13 @@ class Ranks:
             stops |= stops_there
             if digest != first:
                 raise RuntimeError(
-                    f"The weights of rank {rank} are no longer those of rank 0: a part follows the samples of its own "
-                    "rank (extending.md), or the ranks run on processors of different kinds."
+                    f"The weights of rank {rank} differ from those of rank 0: a part depends on the samples of its "
+                    "rank only (extending.md), or the ranks run on different kinds of processors."
                 )
         return stops
 
     def leave(self, key: str = "", text: str = "") -> None:
-        """Leave the group, having said why in the store."""
+        """Leave the group, after writing the reason to the store."""
         with suppress(RuntimeError):
             if key:
                 self.store.set(f"{key}/{self.rank}", text)
@@ -153,7 +153,7 @@ class Ranks:
         dist.destroy_process_group(group)
 
     def find_failure(self) -> str | None:
-        """Wait for all other ranks to leave after a failure; return what has happened, if it is known."""
+        """Wait for all other ranks to leave after a failure; return the reason, if known."""
         silent, until = [rank for rank in range(self.size) if rank != self.rank], time.monotonic() + _ANSWER
         failed: list[int] = []
         try:
@@ -163,7 +163,7 @@ class Ranks:
                 time.sleep(0.02)
             if failed:
                 return f"Rank {failed[0]} failed: {self.store.get(f'failed/{failed[0]}').decode()}"
-        except RuntimeError:  # the store has ended; without torchrun it does with rank 0
+        except RuntimeError:  # the store has ended, without torchrun together with rank 0
             silent = [0] if self.rank else silent
         return f"Rank {silent[0]} did not answer for {_ANSWER:g} s: its process has ended." if silent else None
 
@@ -177,7 +177,7 @@ def _alone() -> Ranks:
 
 @contextmanager
 def fitting_together(distributed: bool) -> Iterator[Ranks]:
-    """Yield the ranks of one fit. If one of them raises an error, all others do, and name it."""
+    """Yield the ranks of one fit. If one of them raises an error, all others raise an error that names it."""
     if not distributed:
         yield ALONE
         return
@@ -187,10 +187,10 @@ def fitting_together(distributed: bool) -> Iterator[Ranks]:
     except Lost as error:
         ranks.leave("left")
         reason = ranks.find_failure() or f"The connection to the other ranks broke: {error}"
-        raise RuntimeError(f"{reason}\nThe estimator is as it was before this call.") from None
+        raise RuntimeError(f"{reason}\nThe estimator is unchanged.") from None
     except BaseException as error:
         ranks.leave("failed", f"{type(error).__name__}: {error}")
-        ranks.find_failure()  # the store may end with this process
+        ranks.find_failure()  # since the store may end with this process
         raise
     ranks.leave()
 
@@ -198,8 +198,8 @@ def fitting_together(distributed: bool) -> Iterator[Ranks]:
 def _join() -> Ranks:
     if in_joblib_worker():
         raise RuntimeError(
-            "distributed=True does not work in the workers of n_jobs, which are no ranks: set n_jobs=None, so that all "
-            "ranks fit one candidate after the other together, or set distributed=False."
+            "distributed=True does not work in the workers of n_jobs, which are not ranks: set n_jobs=None, so that "
+            "all ranks fit the candidates together, or set distributed=False."
         )
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if not dist.is_initialized():
@@ -210,7 +210,7 @@ def _join() -> Ranks:
             )
         store, rank, size = next(dist.rendezvous("env://", timeout=_TIMEOUT))
         if os.environ.get("GROUP_WORLD_SIZE") == "1":
-            # The store of torchrun's agent outlives the ranks, and has the addresses of those that are gone.
+            # The store of torchrun's agent outlives the ranks, and still has the addresses of earlier ones.
             store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
     store = dist.PrefixStore(f"skae/{next(_numbers)}", default_store())

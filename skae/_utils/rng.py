@@ -1,4 +1,4 @@
-"""A private random stream for each estimator; the global ones are left as they were found."""
+"""A private random state for each estimator, without changes of the global ones."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-# Seed of the draws that all samples share in scores and in validation; no seed that data are likely to be made with.
+# Seed of the draws shared by all samples in scores and validation; unlikely to be used for data.
 COMMON_SEED = 1_937_162_211
 
-# torch's global generators belong to all threads: whoever exchanges their state has them alone. Who does is kept as a
-# list rather than by a lock that stays locked, so that after Ctrl-C the state is put back and other threads can go on.
+# torch's global generators are shared by all threads: only one may exchange their state. It is recorded in a list
+# instead of a lock, so that after Ctrl-C the state is restored and other threads can continue.
 _mutex = threading.Lock()
 _left = threading.Condition(_mutex)
 _in_use: list[Stream] = []  # all of one thread
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
-    """Return a seed: from ``random_state`` as scikit-learn reads it, or from the system for None.
+    """Return a seed from ``random_state``, as in scikit-learn, or from the system for None.
 
-    None does not read NumPy's global stream, which would leave it changed.
+    None does not use NumPy's global state, which would change it.
     """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
@@ -31,7 +31,7 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
 
 
 def check_seed(random_state: Any) -> np.random.RandomState:
-    """Return the RandomState that scikit-learn reads from ``random_state``; nothing is drawn from it."""
+    """Return the RandomState of ``random_state``, as in scikit-learn, without drawing from it."""
     try:
         return check_random_state(random_state)
     except (ValueError, TypeError) as error:
@@ -43,23 +43,23 @@ def check_seed(random_state: Any) -> np.random.RandomState:
 
 
 class Stream:
-    """A context in which torch's global generators are the estimator's own.
+    """A context in which torch's global generators have the random state of the estimator.
 
-    Layers such as ``nn.Dropout`` draw from torch's global generator and accept no other, so the generator's state is
-    exchanged while they run, and parts simply call ``torch.randn_like``. One thread at a time is in such a context,
-    so searches in threads equal those in one thread. A process that is forked meanwhile inherits a lock that nobody
-    releases: start processes by spawn or loky.
+    Layers such as ``nn.Dropout`` use torch's global generator and accept no other, so its state is exchanged while they
+    run, and parts simply call ``torch.randn_like``. Only one thread at a time is in such a context, so that results do
+    not depend on the number of threads. A process forked meanwhile inherits a lock that is never released: start
+    processes by spawn or loky.
 
     Parameters
     ----------
     seed : int
         The seed of the stream.
     device : str or torch.device, default='cpu'
-        A CUDA device has a generator of its own, which is exchanged too.
+        A CUDA device has a separate generator, which is exchanged, too.
     """
 
-    _outer: Any = ()  # the global states that were exchanged, while the stream is in use
-    _thread = 0  # that uses it
+    _outer: Any = ()  # the exchanged global states, while the stream is in use
+    _thread = 0  # thread that uses it
 
     def __init__(self, seed: int, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
@@ -92,7 +92,7 @@ class Stream:
             raise
 
     def _leave(self) -> None:
-        """Put the global states back, where this thread has exchanged them; to do it twice is to do it once."""
+        """Restore the global states, if this thread has exchanged them; may be called twice."""
         with _mutex:
             if self in _in_use and self._thread == threading.get_ident():
                 self._set_global_states(self._outer)
@@ -111,7 +111,7 @@ class Stream:
             torch.cuda.set_rng_state(states[1], self.device)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Of a stream in use, its state as it was entered: what the block draws is not known before its end.
+        # For a stream in use, its state on entering the block, since that at the end is not known yet.
         return {"device": str(self.device), "states": [state.numpy() for state in self._states]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -120,16 +120,16 @@ class Stream:
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Stream:
-        """Return the stream that `__getstate__` gave ``state`` of."""
+        """Return the stream of a ``state`` from `__getstate__`."""
         stream = cls.__new__(cls)
         stream.__setstate__(state)
         return stream
 
     def continued_on(self, device: str | torch.device) -> Stream:
-        """Return a stream that goes on from here on ``device``; this one stays where it is.
+        """Return a copy of the stream on ``device``.
 
-        On a device of another type it starts from a seed that follows from this one's state: a model trained on
-        CUDA is trained further on a machine that has none.
+        On a device of another type it has a seed derived from the state of this one, to continue the training of a
+        model without its CUDA device.
         """
         if torch.device(device).type == self.device.type:
             same = copy.deepcopy(self)
@@ -140,6 +140,6 @@ class Stream:
         return Stream(int(torch.randint(2**31 - 1, (), generator=generator)), device)
 
     def draw_seed(self) -> int:
-        """Draw a seed for something that keeps a generator of its own."""
+        """Draw a seed for an object with its own generator."""
         with self:
             return int(torch.randint(2**31 - 1, ()))

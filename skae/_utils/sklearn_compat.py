@@ -34,10 +34,10 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
+        """Placeholder for versions of scikit-learn without callbacks."""
 
     def with_callbacks(method: Callable) -> Callable:
-        """Return ``method`` as it is."""
+        """Return ``method`` unchanged."""
         return method
 
 
@@ -58,7 +58,7 @@ __all__ = [
     "with_callbacks",
 ]
 
-#: What skops does not trust by itself in searches and in routing, which only hold values.
+#: Types in searches and routing that skops does not trust by default, and that only store values.
 HARMLESS_TYPES = (
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.model_selection._split.KFold",
@@ -67,7 +67,7 @@ HARMLESS_TYPES = (
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
 )
-#: Attributes of estimators that mean nothing in another process.
+#: Attributes of estimators that are meaningless in another process.
 OF_A_PROCESS = ("_skl_callbacks", "_parent_callback_ctx")
 
 
@@ -85,7 +85,7 @@ def parameter_names(estimator: Any) -> list[str]:
 
 
 def output_container(estimator: Any) -> str:
-    """Return what `set_output`, of this estimator or of all, wants of `transform`."""
+    """Return the output container of `transform`, from `set_output` or the global configuration."""
     own = getattr(estimator, "_sklearn_output_config", {})
     return own.get("transform", get_config()["transform_output"])
 
@@ -101,13 +101,13 @@ def documented_at(module: str, template: str) -> Callable[[type], type]:
 
 
 def get_requests(request: MetadataRequest) -> dict[str, dict]:
-    """Return the requested metadata by method; the public object refers to the estimator, which no file can hold."""
+    """Return the requested metadata by method; the public object refers to the estimator, and cannot be saved."""
     methods = {name: found.requests for name, found in vars(request).items() if hasattr(found, "requests")}
     return {name: dict(requests) for name, requests in methods.items() if requests}
 
 
 def set_requests(estimator: Any, requests: dict[str, dict]) -> None:
-    """Set what `get_requests` returned; ``set_fit_request`` needs metadata routing to be enabled."""
+    """Set requests from `get_requests`; ``set_fit_request`` needs metadata routing to be enabled."""
     found = estimator._get_metadata_request()
     for method, params in requests.items():
         for param, alias in params.items():
@@ -116,7 +116,7 @@ def set_requests(estimator: Any, requests: dict[str, dict]) -> None:
 
 
 def samples_of(density: KernelDensity) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the samples of a fitted KernelDensity and their weights, which it keeps in its tree alone."""
+    """Return the samples of a fitted KernelDensity and their weights, which are stored only in its tree."""
     tree = density.tree_
     return np.array(tree.data), None if tree.sample_weight is None else np.array(tree.sample_weight)
 
@@ -124,7 +124,7 @@ def samples_of(density: KernelDensity) -> tuple[np.ndarray, np.ndarray | None]:
 def begin_fit(estimator: Any, X: Any, y: Any, max_subtasks: int | None) -> Any:
     """Begin the task of a `fit`: return its context, or None if neither ``estimator`` nor one around it has callbacks.
 
-    ``max_subtasks`` is None where their number is not known yet.
+    ``max_subtasks`` is None if their number is not known yet.
     """
     if not (getattr(estimator, "_skl_callbacks", None) or hasattr(estimator, "_parent_callback_ctx")):
         return None
@@ -134,13 +134,13 @@ def begin_fit(estimator: Any, X: Any, y: Any, max_subtasks: int | None) -> Any:
 
 
 def end_fit(context: Any, estimator: Any, X: Any, y: Any) -> None:
-    """End the task of a `fit` that has a context."""
+    """End the task of a `fit` with a context."""
     if context is not None:
         context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
 
 
 def fit_part(context: Any, owner: Any, part: Any, name: str, X: Any, *args: Any, **params: Any) -> Any:
-    """Fit a ``part`` of a meta-estimator as a subtask of its ``context``; callbacks that go on to parts go to it."""
+    """Fit a ``part`` of a meta-estimator as a subtask of its ``context``, and propagate callbacks to it."""
     if context is None:
         return part.fit(X, *args, **params)
     task = context.subcontext(task_name=f"fit-{name}")

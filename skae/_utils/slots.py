@@ -1,4 +1,4 @@
-"""Double-underscore names that reach a class, and the one door by which parts come in."""
+"""Resolution of parts from strings, classes and objects, and of their double-underscore parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from sklearn.base import clone
 from torch import nn
 
-# What parts are called in Keras, torch, scikit-learn and papers, by slot.
+# Names of parts in Keras, torch, scikit-learn and papers, by slot.
 _SHORT_NAMES = {
     "module": {"cnn": "conv", "convolutional": "conv", "dense": "mlp"},
     "bottleneck": {
@@ -43,7 +43,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
-    """What a partial is one of, and the parameters that it gives; others are themselves and give none."""
+    """Return the function of a partial and its parameters; anything else unchanged, without parameters."""
     given: dict[str, Any] = {}
     while isinstance(network, functools.partial):
         network, given = network.func, network.keywords | given
@@ -51,35 +51,35 @@ def unwrapped(network: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def find_name(name: str, choices: Iterable[str], short: Mapping[str, str] = _NONE) -> str | None:
-    """Return the one of ``choices`` that ``name`` spells, or stands for in ``short``; None if there is none.
+    """Return the choice that matches ``name``, directly or by ``short``; None if there is none.
 
-    Case, underscores, spaces and hyphens make no difference: 'LeakyReLU' is 'leaky_relu'.
+    Case, underscores, spaces and hyphens are ignored: 'LeakyReLU' is 'leaky_relu'.
     """
     meanings = {_letters(other): meant for other, meant in short.items()} | {_letters(c): c for c in choices}
     return meanings.get(_letters(name))
 
 
 def without_part(name: str, slot: str, part: Any) -> str:
-    """What is said of the parameter ``name`` of a slot that has none."""
+    """Return the message for a parameter ``name`` of a slot without parameters."""
     if isinstance(part, str):
-        return f"{name} needs a {slot} that has it, and {slot}={part!r} chooses for itself: pass a class or an object."
-    return f"{name} needs a {slot} that has it, got {slot}={part!r}: set {slot} too."
+        return f"{name} needs a {slot} with this parameter, but {slot}={part!r} has none: pass a class or an object."
+    return f"{name} needs a {slot} with this parameter, got {slot}={part!r}: set {slot}, too."
 
 
 def did_you_mean(name: Any, choices: Iterable[Any], write: Callable[[str], str] = repr) -> str:
-    """A sentence that names the nearest of ``choices``, with a blank before it; '' where none is near."""
+    """Return a suggestion of the nearest choice, with a leading blank; '' if none is near."""
     known = {_letters(choice): choice for choice in choices if isinstance(choice, str)}
     close = difflib.get_close_matches(_letters(name), known, n=1) if isinstance(name, str) else []
     return f" Did you mean {write(known[close[0]])}?" if close else ""
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Whether ``function`` has a parameter ``name``, which users' parts of earlier versions may lack."""
+    """Return whether ``function`` has a parameter ``name``, which users' parts for earlier versions may lack."""
     return name in inspect.signature(function).parameters
 
 
 def select(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return what ``params`` holds for ``prefix``, without ``prefix__``."""
+    """Return the entries of ``params`` with ``prefix__``, without this prefix."""
     start = prefix + "__"
     return {name.removeprefix(start): value for name, value in params.items() if name.startswith(start)}
 
@@ -91,25 +91,25 @@ def check_names(
     prefix: str = "",
     hint: Callable[[str], str] = lambda name: "",
 ) -> None:
-    """Raise a TypeError that names the first of ``names`` that is not ``accepted``.
+    """Raise a TypeError for the first of ``names`` that is not ``accepted``.
 
-    It gives the ``hint`` for the name, or the nearest of what is accepted where that is ''.
+    It includes the ``hint`` for the name, or the nearest accepted name if that is ''.
     """
     accepted = sorted(accepted)
     for name in names:
         if name not in accepted:
             remedy = hint(name) or did_you_mean(name, accepted, lambda other: prefix + other)
             raise TypeError(
-                f"{owner} takes no parameter {prefix}{name}.{remedy} "
-                f"It takes: {', '.join(prefix + name for name in accepted) or 'none'}."
+                f"{owner} has no parameter {prefix}{name}.{remedy} "
+                f"Valid parameters are: {', '.join(prefix + name for name in accepted) or 'none'}."
             )
 
 
 def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str) -> Any:
-    """Call ``factory`` with whichever of ``offered`` its signature names, and all of ``given``.
+    """Call ``factory`` with those of ``offered`` that are in its signature, and all of ``given``.
 
-    ``given`` are the user's parameters, which came as ``<prefix>__<name>``: one that the signature
-    does not name, or that is offered already, is an error.
+    ``given`` are the user's parameters ``<prefix>__<name>``: a name that is not in the signature, or already offered,
+    is an error.
     """
     parameters = inspect.signature(factory).parameters.values()
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -125,18 +125,18 @@ def build(factory: Callable[..., Any], offered: Mapping[str, Any], given: Mappin
 def build_module(
     factory: Callable[..., Any], offered: Mapping[str, Any], given: Mapping[str, Any], prefix: str
 ) -> nn.Module:
-    """The same for what must make an nn.Module."""
+    """Call `build`, and check that the result is an nn.Module."""
     made = build(factory, offered, given, prefix)
     if not isinstance(made, nn.Module):
-        raise TypeError(f"{prefix}={_name(factory)} must give an nn.Module, got {made!r}.")
+        raise TypeError(f"{prefix}={_name(factory)} must return an nn.Module, got {made!r}.")
     return made
 
 
 def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Iterable[str] = ()) -> type:
-    """Return the class that ``name`` ('squared_error') stands for among the public ``parts``.
+    """Return the class for ``name`` ('squared_error') among the public ``parts``.
 
-    Only those have a name that need no argument but what is ``offered``, and are no bases, whose own body says
-    ``_abstract``.
+    Classes that need other arguments than those ``offered``, and abstract ones, which define ``_abstract``, have no
+    name.
     """
     classes = [getattr(parts, public) for public in parts.__all__]
     classes = [cls for cls in classes if issubclass(cls, base) and "_abstract" not in vars(cls)]
@@ -152,9 +152,9 @@ def find_class(slot: str, name: str, parts: ModuleType, base: type, offered: Ite
 
 
 def resolve(slot: str, value: Any, parts: ModuleType, base: type, given: Mapping[str, Any] = _NONE) -> Any:
-    """Turn what a slot was given (string, class or object) into an object that `fit` may change.
+    """Resolve a string, class or object to an object that `fit` may change.
 
-    ``given`` are its parameters, which came as ``<slot>__<name>``.
+    ``given`` are its parameters, ``<slot>__<name>``.
     """
     if isinstance(value, str):
         value = find_class(slot, value, parts, base, given)
@@ -168,7 +168,7 @@ def resolve(slot: str, value: Any, parts: ModuleType, base: type, given: Mapping
 
 
 def _with_params(slot: str, part: Any, given: Mapping[str, Any]) -> Any:
-    """A copy of ``part`` with the parameters ``given``, which may be those of its own parts."""
+    """Return a copy of ``part`` with the parameters ``given``, also those of nested parts."""
     names = (name.partition("__")[0] for name in given)
     check_names(names, part.get_params(deep=False), f"{slot}={type(part).__name__}", f"{slot}__")
     return _copied(part).set_params(**given)
@@ -179,15 +179,15 @@ def _copied(part: Any) -> Any:
 
 
 def _needs(factory: Callable[..., Any]) -> list[str]:
-    """The arguments that a class, or another callable, cannot be called without."""
-    # As it is called: a decorator around it may supply what it wraps needs.
+    """Return the required arguments of a class or another callable."""
+    # With its decorators, which may supply required arguments.
     parameters = inspect.signature(factory, follow_wrapped=False).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 @cache
 def _needs_of_class(cls: type) -> frozenset[str]:
-    """Return `_needs` of a class of skae's own, which does not change: signatures take longer than a small network."""
+    """Return cached `_needs` of a class of skae, since reading signatures takes longer than a small network."""
     return frozenset(_needs(cls))
 
 

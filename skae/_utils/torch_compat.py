@@ -26,14 +26,14 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory",
 
 
 def children(module: nn.Module) -> dict[str, nn.Module | None]:
-    """Return the modules within, where ``named_children`` leaves out None and those that come a second time."""
+    """Return the child modules, including None and repeated ones, which ``named_children`` leaves out."""
     return dict(module._modules)
 
 
 def own_state(module: nn.Module) -> dict[str, Any] | None:
-    """Return what a module holds beside torch's own attributes; None if it has parameters, buffers, hooks or the like.
+    """Return the attributes of a module besides torch's own; None if it has parameters, buffers or hooks.
 
-    The modules within are part of it.
+    Child modules are included.
     """
     state, blank = dict(vars(module)), vars(nn.Module())
     state.pop("_modules")
@@ -43,7 +43,7 @@ def own_state(module: nn.Module) -> dict[str, Any] | None:
 
 
 def is_torch_state(state: dict[str, Any]) -> bool:
-    """Whether ``state`` is what torch keeps of a module, rather than `own_state`."""
+    """Return whether ``state`` is the full state of a torch module, rather than `own_state`."""
     return "_modules" in state
 
 
@@ -65,6 +65,6 @@ def default_store() -> Any:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there is no memory left, on the CPU or on CUDA."""
+    """Return whether an error means that memory is exhausted, on the CPU or on CUDA."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or any(words in str(error) for words in _OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""Bottlenecks: what happens to the code between encoder and decoder."""
+"""Bottlenecks: regularization and transformation of the code between encoder and decoder."""
 
 from .base import Bottleneck, Latent
 from .fsq import FSQ

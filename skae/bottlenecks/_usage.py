@@ -1,4 +1,4 @@
-"""Counts of the levels that codes take in training, for the figures of an epoch."""
+"""Counts of the levels of codes in training, for the metrics of an epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def count_levels(counts: Tensor, indices: Tensor) -> None:
 
 
 def usage_metrics(counts: Tensor, alphabet: Sequence[int]) -> dict[str, float]:
-    """Return the usage and the perplexity of ``counts`` (n_integers, n_levels), and start them anew."""
+    """Return the usage and the perplexity of ``counts`` (n_integers, n_levels), and reset the counts."""
     found = usage_and_perplexity(list(counts.cpu().numpy()), alphabet)
     counts.zero_()
     return dict(zip(("usage", "perplexity"), found, strict=True))

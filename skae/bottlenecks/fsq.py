@@ -1,4 +1,4 @@
-"""Discrete codes whose components are rounded to a few levels."""
+"""Discrete codes with components rounded to a few levels."""
 
 from __future__ import annotations
 
@@ -14,39 +14,38 @@ from .._utils.checks import check_number
 from ._usage import count_levels, usage_metrics
 from .base import Bottleneck, Latent
 
-_MOMENTUM = 0.2  # of the running statistics; with 0.05 fast trainings leave them behind, and levels unused
-_LEAST_VARIANCE = 1e-30  # of which float32 takes the root without losing digits
-# By so much of a standard deviation u, tanh(u) is multiplied: the least-squares fit to u ~ N(0, 1) of k tanh(u).
+_MOMENTUM = 0.2  # of the running statistics; 0.05 is too slow for fast training, and leaves levels unused
+_LEAST_VARIANCE = 1e-30  # smallest value whose square root is accurate in float32
+# Factor k in standard deviations: the least-squares fit of k tanh(u) to u ~ N(0, 1).
 _SPREAD = 1.54
-_LEAST_SCALE = 0.03  # of a component, relative to that of all: one that starts constant may become useful
+_LEAST_SCALE = 0.03  # minimum scale relative to that of all components: an initially constant one may become useful
 
 
 class FSQ(Bottleneck):
     r"""Finite scalar quantization: each component of the code is rounded to one of a few levels (Mentzer et al., 2024).
 
-    There is no codebook to learn, and no loss beside that of the reconstruction. With its number of levels L, a
-    component h of the encoder's output becomes an integer and a value,
+    There is no codebook to learn, and no loss besides the reconstruction loss. With L levels, a component h of the
+    encoder's output is mapped to an integer and a value,
 
     .. math::
         i = \mathrm{round}\left(\tfrac{L - 1}{2} \left(1 + \tanh\frac{h - \mu}{\sigma}\right)\right), \qquad
         z = s \left(\frac{2 i}{L - 1} - 1\right).
 
-    The rounding has the gradient of the identity. The levels lie symmetric about 0, which is one of them where their
-    number is odd. Mean μ and standard deviation σ of every component follow training as running statistics, so that
-    codes cannot leave the range that the levels are spread over, where they would have no gradient and fall on one
-    level. The scale s is 1.54 times the standard deviation at the start, so that z is near h, and a decoder that starts
-    as PCA starts well. Where all components start with less variance than the data, as random weights make them, it is
-    that much larger.
+    The rounding has a straight-through gradient. The levels are symmetric about 0, which is a level if their number is
+    odd. Mean μ and standard deviation σ of each component are running statistics, so that codes stay within the range
+    of the levels, outside of which the gradient would vanish and all codes would share one level. The scale s is 1.54
+    times the initial standard deviation, so that z is close to h, for decoders initialized to PCA. If all components
+    initially have less variance than the data, as with random weights, the scale is increased accordingly.
 
-    Each position of a spatial code is quantized alike. ``net_.history`` has the share of the levels in use as
-    ``bottleneck_usage``, and as ``bottleneck_perplexity`` how many levels of a component, used equally often, would
-    carry as much.
+    All positions of a spatial code share the quantizer. ``net_.history`` records the fraction of the levels in use as
+    ``bottleneck_usage``, and the equivalent number of equally frequent levels of a component as
+    ``bottleneck_perplexity``.
 
     Parameters
     ----------
     levels : int or sequence of int, default=8
-        Numbers of levels, from 2 to 4096: of all components, or of each of the ``n_components`` components. A code has
-        the sum of their log2 in bits at each position.
+        Number of levels, from 2 to 4096, of all components, or of each of the ``n_components`` components. A code has
+        the sum of their log2 in bits per position.
 
     References
     ----------
@@ -96,8 +95,8 @@ class FSQ(Bottleneck):
             check_number(f"{name} (each of {levels!r})", number, numbers.Integral, 2, LARGEST_ALPHABET)
         if len(levels) != n_components:
             raise ValueError(
-                f"{name} has {len(levels)} entries: n_components must be {len(levels)}, got {n_components}. An int is "
-                "the number of levels of all components."
+                f"{name} has {len(levels)} entries: n_components must be {len(levels)}, got {n_components}. Pass an "
+                "int for the same number of levels in all components."
             )
         return [int(number) for number in levels]
 
@@ -106,7 +105,7 @@ class FSQ(Bottleneck):
         return tuple(self.n_levels.tolist())
 
     def init_from(self, h: Tensor, generator: torch.Generator | None = None) -> bool:
-        """Start mean, variance and scale from the encoder's output; PCA that is rounded is no PCA."""
+        """Initialize mean, variance and scale from the encoder's output; return False, as rounded PCA is not PCA."""
         self.mean.copy_(h.mean(0))
         variance = (h - self.mean).square().mean(0)
         self.variance.copy_(variance)
@@ -128,12 +127,12 @@ class FSQ(Bottleneck):
         return Latent(z, h.new_zeros(h.shape[0]), indices=indices)
 
     def _follow(self, h: Tensor) -> None:
-        """Move the running statistics towards those of a batch."""
+        """Update the running statistics with those of a batch."""
         self.mean.lerp_(self.ranks.mean(h.mean(0), len(h)), _MOMENTUM)
         self.variance.lerp_(self.ranks.mean((h - self.mean).square().mean(0), len(h)), _MOMENTUM)
 
     def _bounded(self, h: Tensor) -> Tensor:
-        """Return the encoder's output within (-1, 1)."""
+        """Return the encoder's output mapped to (-1, 1)."""
         return ((h - self.mean) * self.variance.clamp(min=_LEAST_VARIANCE).rsqrt()).tanh()
 
     def _round(self, bounded: Tensor) -> Tensor:
@@ -154,6 +153,6 @@ class FSQ(Bottleneck):
         return self.scale * ((2 * indices - (self.n_levels - 1)) / (self.n_levels - 1))
 
     def metrics(self) -> dict[str, float]:
-        """Return the share of the levels in use, and their perplexity."""
+        """Return the fraction of the levels in use, and their perplexity."""
         self.counts.copy_(self.ranks.sum(self.counts))
         return usage_metrics(self.counts, self.alphabet)

@@ -1,4 +1,4 @@
-"""The variational bottleneck: a normal distribution for each sample."""
+"""The variational bottleneck: a Gaussian posterior for each sample."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ _LOG_VARIANCE = -18.0, 10.0
 
 
 class Gaussian(Bottleneck):
-    r"""A normal distribution for every sample, with its Kullback-Leibler divergence from N(0, I) as the penalty.
+    r"""A Gaussian posterior for each sample, with its Kullback-Leibler divergence from N(0, I) as the penalty.
 
-    It makes a variational autoencoder (Kingma and Welling, 2014). The encoder gives a mean μ and a log-variance log σ²
-    for each of the components. A code is drawn as z = μ + σ ε, so that gradients reach both, and its penalty is, in
-    nats and summed over the components,
+    It defines a variational autoencoder (Kingma and Welling, 2014). The encoder returns a mean μ and a log-variance log
+    σ² for each component. A code is drawn as z = μ + σ ε (reparameterization), and its penalty is, in nats and summed
+    over the components,
 
     .. math:: \beta \, \tfrac12 \sum_k \left(\mu_k^2 + \sigma_k^2 - 1 - \log \sigma_k^2\right).
 
-    With a `skae.losses.Likelihood` and β = 1 the objective is minus the evidence lower bound. A network that would
-    start as PCA starts as probabilistic PCA (Tipping and Bishop, 1999), whose posterior is exactly normal.
+    With a `skae.losses.Likelihood` and β = 1 the objective is minus the evidence lower bound. Networks with a linear
+    skip connection are initialized to probabilistic PCA (Tipping and Bishop, 1999), whose posterior is exactly
+    Gaussian.
 
     Parameters
     ----------
     beta : float, default=1.0
         Weight β of the divergence (Higgins et al., 2017); at least 0.
     warmup : float, default=0.1
-        Share of the training in which the weight grows from 0 to β, in [0, 1], in every `fit`, and not in
-        `partial_fit`; without it components may collapse early in training (Bowman et al., 2016).
+        Fraction of the training, in [0, 1], in which the weight grows from 0 to β, in `fit` but not in `partial_fit`;
+        without warmup components may collapse early in training (Bowman et al., 2016).
     free_bits : float, default=0.0
-        Nats of each component that are not penalized in training (Kingma et al., 2016): a component whose mean
-        divergence in a batch is lower gets no gradient from it. At least 0.
+        Nats per component that are not penalized in training (Kingma et al., 2016): a component whose mean divergence
+        in a batch is lower receives no gradient from it. At least 0.
     importance_samples : int, default=1
-        Codes drawn for each sample in training. More than one train the tighter bound of importance-weighted
-        autoencoders (Burda et al., 2016), at so many times the decoder's cost; they need β = 1 and no free bits. The
-        scale of a likelihood is still the best one for all codes alike.
+        Number of codes drawn for each sample in training. With more than one, the tighter importance-weighted bound
+        (Burda et al., 2016) is maximized, at that multiple of the decoder's cost; this requires β = 1 and no free bits.
+        The scale of a likelihood is still optimized with equal weights of all codes.
 
     References
     ----------
@@ -101,7 +102,7 @@ class Gaussian(Bottleneck):
         mean, log_variance = self.distribution(h if k == 1 else h.repeat(k, 1))
         noise = self.draw_like(mean)
         z = mean + (log_variance / 2).exp() * noise
-        if k > 1:  # log q(z|x) - log p(z), which the bound needs in place of its mean
+        if k > 1:  # log q(z|x) - log p(z), needed by the bound instead of its mean
             return Latent(z, self._weight() * 0.5 * (z.square() - noise.square() - log_variance).sum(1))
         divergence = divergence_from_standard_normal(mean, log_variance)
         if self.training and self.free_bits:
@@ -116,21 +117,21 @@ class Gaussian(Bottleneck):
         """Return means and log-variances of the codes, each (n, n_components)."""
         width = h.shape[1] // 2
         mean, log_variance = h[:, :width], h[:, width:]  # `chunk` of any width has no counterpart in ONNX
-        # Beyond the range the gradient is that at its end, so that the divergence still pulls back.
+        # Beyond the range the gradient is that at its end, so that the divergence still pulls it back.
         return mean, log_variance + (log_variance.clamp(*_LOG_VARIANCE) - log_variance).detach()
 
     def _weight(self) -> float:
         return self.beta * self._warmth()
 
     def _warmth(self) -> float:
-        """Return the share of the full weight at this point of the training."""
+        """Return the current fraction of the full weight."""
         if not self.training or self.progress >= self.warmup:
             return 1.0
         return self.progress / self.warmup
 
     @torch.no_grad()
     def init_skip(self, skip: Any, x: Tensor) -> None:
-        """Start linear maps as the maximum-likelihood probabilistic PCA of the samples ``x``.
+        """Initialize linear maps to the maximum-likelihood probabilistic PCA of the samples ``x``.
 
         With the variances λ along the directions u and the mean variance s² along all others, the decoder's columns
         are (λ − s²)^½ u and the posterior of a sample is N((λ − s²)^½ / λ · uᵀ(x − mean), s²/λ).
@@ -138,7 +139,7 @@ class Gaussian(Bottleneck):
         k = skip.encoder.out_features // 2
         axes = skip.principal_axes(x, k)
         n_axes, n_features = axes.directions.shape
-        # Where all directions are taken the last is left to the noise.
+        # With a component for each direction, the last direction is left to the noise.
         noise = axes.rest / (n_features - n_axes) if n_features > n_axes else axes.variances.min()
         mean_variance = (axes.variances.sum() + axes.rest) / n_features
         noise = noise.clamp(min=max(1e-6 * float(mean_variance), 1e-12))

@@ -1,10 +1,10 @@
-"""A bottleneck that passes the code on."""
+"""A bottleneck that leaves codes unchanged."""
 
 from .base import Bottleneck
 
 
 class Identity(Bottleneck):
-    """The encoder's output as the code, without a penalty.
+    """Use the encoder's output as the code, without a penalty.
 
     Examples
     --------

@@ -12,19 +12,19 @@ from .base import Bottleneck
 
 
 class KSparse(Bottleneck):
-    """A code of which only the ``k`` entries largest in magnitude are kept (Makhzani and Frey, 2014).
+    """Keep only the ``k`` entries of the code with the largest magnitude (Makhzani and Frey, 2014).
 
-    There is no weight to tune and no shrinkage: the other entries are exactly 0. So they are in codes that ``sample``
-    and ``interpolate`` decode.
+    There is no penalty weight to tune and no shrinkage: the other entries are exactly 0, also in codes decoded by
+    ``sample`` and ``interpolate``.
 
     Parameters
     ----------
     k : int, default=8
-        Number of entries kept in training; from 1 to the width of the code, which is ``n_components`` and, where
-        the code is spatial, that for every position.
+        Number of entries kept in training; from 1 to the width of the code, which is ``n_components``, times the number
+        of positions of a spatial code.
     ratio : float, default=1.0
-        After training ``ratio * k`` entries are kept (rounded, at most the width); the paper
-        takes up to 3 for features. At least 1.
+        After training ``ratio * k`` entries are kept (rounded, at most the width); the paper uses up to 3 for feature
+        extraction. At least 1.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A penalty on the distance of all codes together from N(0, I)."""
+"""A penalty on the distance between the distribution of codes and N(0, I)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMD(Bottleneck):
-    r"""Deterministic codes whose distribution is matched to N(0, I): the Wasserstein autoencoder.
+    r"""Match the distribution of deterministic codes to N(0, I): the Wasserstein autoencoder.
 
     The penalty is the maximum mean discrepancy between the codes of a batch and as many draws of N(0, I), in the
     inverse multiquadratic kernel (Tolstikhin et al., 2018), summed over seven scales c:
 
     .. math:: \lambda \, \mathrm{MMD}^2, \qquad k(a, b) = \sum_c \frac{2 d c}{2 d c + |a - b|^2}.
 
-    It is the unbiased estimate, so it may lie below 0. A batch of one sample has none, and large batches estimate it
-    best. Unlike with `Gaussian` a code is a point and no distribution, so reconstructions are sharper and there is no
-    likelihood.
+    It is the unbiased estimate, so it may be negative. It is 0 for a batch of one sample, and more precise for large
+    batches. Unlike with `Gaussian`, codes are points instead of distributions, so reconstructions are sharper and there
+    is no likelihood.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class MMD(Bottleneck):
         others = 1 - torch.eye(n, dtype=h.dtype, device=h.device)
         within = ((self._kernel(h, h) + self._kernel(drawn, drawn)) * others).sum() / (n * (n - 1))
         penalty = within - 2 * self._kernel(h, drawn).mean()
-        if torch.compiler.is_exporting():  # for any n, that of one row included
+        if torch.compiler.is_exporting():  # for any n, including 1
             penalty = torch.where(others.any(), penalty, 0)
         return Latent(h, self.weight * penalty.expand(n))
 
@@ -74,9 +74,9 @@ class MMD(Bottleneck):
 
     @torch.no_grad()
     def init_skip(self, skip: Any, x: Tensor) -> None:
-        """Start linear maps as the PCA of the samples ``x``, with codes of variance 1 where they vary."""
+        """Initialize linear maps to the whitened PCA of the samples ``x``; components without variance stay 0."""
         axes = skip.principal_axes(x, skip.encoder.out_features)
         spread = axes.variances.sqrt()
-        # Along directions without variance in training, new samples would get huge codes.
+        # Along directions without variance in training, new samples would have huge codes.
         varies = axes.variances > 1e-6 * axes.variances.max().clamp(min=1e-12)
         skip.set_axes(axes, to_code=torch.where(varies, 1 / spread, 0), to_data=torch.where(varies, spread, 0))

@@ -1,4 +1,4 @@
-"""Codes whose components are in order of importance, so that one fit serves every smaller size."""
+"""Codes with components in order of importance, so that one fit gives all smaller sizes."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from torch import Tensor
 
 from .base import Bottleneck, Latent
 
-_GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, cover [0, 1) evenly however many there are
+_GOLDEN = (5**0.5 - 1) / 2  # any number of its multiples, modulo 1, cover [0, 1) evenly
 
 
 class Nested(Bottleneck):
-    r"""Nested dropout: the decoder learns to reconstruct from the first components alone, as many as there may be.
+    r"""Order components by importance with nested dropout (Rippel, Gelbart and Adams, 2014).
 
-    In training each sample keeps the first k components of its code, and the others are 0 (Rippel, Gelbart and Adams,
-    2014). With n_components = d,
+    In training each sample keeps the first k components of its code, and the others are set to 0, so that the decoder
+    learns to reconstruct from any number of components. With n_components = d,
 
     .. math:: P(k = d) = f + \frac{1 - f}{d}, \qquad P(k) = \frac{1 - f}{d} \quad \text{for } k < d,
 
-    where f is ``full``. The components are then in order of importance, as in PCA, and any number of the first ones is
-    a code: ``inverse_transform(Z[:, :k])`` decodes it, and `skae.truncate` makes an estimator of it. In linear networks
-    the decoder's columns become the principal axes. The same ordering at many scales is that of Matryoshka
-    representations (Kusupati et al., 2022).
+    where f is ``full``. The components are then in order of importance, as in PCA, and the first k of them are a code
+    for any k: ``inverse_transform(Z[:, :k])`` decodes it, and `skae.truncate` returns an estimator with k components.
+    In linear networks the decoder's columns become the principal axes. Matryoshka representations (Kusupati et al.,
+    2022) use the same principle.
 
-    Codes of `code` and of ``transform`` are complete. Validation takes fixed prefixes, the same in each epoch: by the
-    complete code alone the start (PCA) would win, and training would be discarded. The prefix of a spatial code is its
-    first channels, the same number at all positions. With all components the error is larger than without the order,
-    by 30 to 100 % with the default networks, so take it where several sizes are needed, and not for one.
+    `code` and ``transform`` return complete codes. Validation uses prefixes, the same in each epoch, since training
+    would not improve on the initial PCA for complete codes alone. The prefix of a spatial code is its first channels,
+    the same number at all positions. With all components, the error is 30 to 100 % larger than without the order, for
+    the default networks, so use it only if several sizes are needed.
 
     Parameters
     ----------
     full : float, default=0.2
-        Share f of the samples that keep all components, in [0, 1]. The more, the better the complete code, and the
-        worse its prefixes.
+        Fraction f of the samples that keep all components, in [0, 1]. Larger values improve complete codes at the
+        expense of prefixes.
 
     References
     ----------
@@ -69,10 +69,10 @@ class Nested(Bottleneck):
         self._check_number("full", numbers.Real, 0, 1)
 
     def forward(self, h: Tensor) -> Latent:
-        """Set the components after a prefix of each sample to 0: a random one in training, else a fixed one."""
+        """Set the components after a prefix of each code to 0: of random length in training, else of fixed length."""
         n, d = h.shape[:2]
         rows = torch.arange(n, device=h.device, dtype=torch.float64) + 0.5
-        # In training evenly spaced in a batch, from a random point on, so that any order of rows will do.
+        # In training evenly spaced within a batch from a random offset, independent of the order of samples.
         u = rows / n + torch.rand((), device=h.device) if self.training else rows * _GOLDEN
         kept = self._prefixes(u % 1, d)
         mask = torch.arange(d, device=h.device) < kept[:, None]

@@ -1,4 +1,4 @@
-"""Integer codes with a price on their information: rate-distortion optimization."""
+"""Integer codes with a penalty on their information content: rate-distortion optimization."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ from .._utils.checks import check_number
 from .base import Bottleneck, Latent
 
 _MOST_WIDE = 1024
-_MOST_QUALITY = 32  # 256 times the error, or a 256th of it
+_MOST_QUALITY = 32  # a factor of 256 in the error, in both directions
 _SLOWER = 0.3  # learning rate of the steps, relative to that of the networks
-_THRIFT = 0.5  # of the bits that a smaller integer saves, how many are believed
-_EQUALIZER = 3 / 8  # by 2 to this times the quality gradients are multiplied
+_THRIFT = 0.5  # factor of the estimated savings of a smaller integer
+_EQUALIZER = 3 / 8  # gradients are multiplied by 2 ** (this * quality)
 
 
 class Rounded(Bottleneck):
-    r"""Codes that are rounded to integers, whose information content is the penalty (Ballé et al., 2017).
+    r"""Round codes to integers, with their information content as the penalty (Ballé et al., 2017).
 
     A code h is rounded to the multiple :math:`z = s \, [h / s]` of the step s of its channel. The objective is
 
     .. math:: D + \lambda \, R, \qquad R = -\log p\left([h / s]\right), \qquad \lambda = \mathtt{step}^2 / 6
 
-    where D is the loss and R the information, in nats, of the integers under a model that is trained at the same time:
-    a logistic distribution of each, given those coded before it. λ is the price at which, for a squared error, the
-    given step is the best one for small errors. In training R is that of integers with uniform noise in place of the
-    rounding error, and gradients pass through the rounding as if it were not there.
+    where D is the loss and R the information, in nats, of the integers under a jointly trained model: a logistic
+    distribution of each integer, conditioned on those coded before it. With this λ the given step is optimal for a
+    squared error, in the limit of small errors. In training, R is computed with uniform noise instead of the rounding
+    error, and the rounding has a straight-through gradient.
 
-    One model serves a range of qualities q: steps are :math:`2^{-q/4} s`, the price is :math:`2^{-q/2} \lambda`, and q
-    is drawn anew for each sample in training. ``transform`` and the validation loss are of quality 0. A fitted
-    estimator turns data into bytes with `skae.coding.compress`, which takes the next smaller integer where that saves
-    more bits than it is worth.
+    One model supports a range of qualities q, with steps :math:`2^{-q/4} s` and the weight :math:`2^{-q/2} \lambda`; q
+    is drawn for each sample in training. ``transform`` and the validation loss have quality 0. `skae.coding.compress`
+    encodes samples as bytes; it replaces an integer by the next smaller one if that reduces the objective.
 
     Parameters
     ----------
     step : float, default=0.5
-        Step of quality 0 before training, in standard deviations of the data where the network starts as PCA, and in
-        standard deviations of each channel otherwise; greater than 0. The root mean squared error of what is kept is
-        about ``step / 12 ** 0.5``; λ follows from it.
+        Initial step of quality 0, in standard deviations of the data if the network is initialized to PCA, and in
+        standard deviations of each channel otherwise; greater than 0. The root mean squared error of the quantization
+        is about ``step / 12 ** 0.5``; it determines λ.
     qualities : (low, high), default=(-4, 4)
-        Range of the qualities; it includes 0. (0, 0) trains for quality 0 alone.
+        Range of the qualities, which includes 0. (0, 0) trains for quality 0 only.
     width : int, default=48
         Width of the networks of the probability model; at most 1024.
 
@@ -81,7 +80,7 @@ class Rounded(Bottleneck):
         self._check_number("width", numbers.Integral, 1, _MOST_WIDE)
         name = f"{type(self).__name__}: qualities"
         if not isinstance(self.qualities, tuple | list) or len(self.qualities) != 2:
-            raise ValueError(f"{name} must be a range (low, high) with 0 in it, got {self.qualities!r}.")
+            raise ValueError(f"{name} must be a range (low, high) that includes 0, got {self.qualities!r}.")
         low, high = self.qualities
         check_number(f"{name}, {self.qualities!r}: low", low, numbers.Real, -_MOST_QUALITY, 0)
         check_number(f"{name}, {self.qualities!r}: high", high, numbers.Real, 0, _MOST_QUALITY)
@@ -94,7 +93,7 @@ class Rounded(Bottleneck):
         return (None,) * self.n_channels
 
     def init_skip(self, skip: Any, x: Any) -> bool:
-        """Start as PCA with components in the units of the data, so that one step serves all."""
+        """Initialize to PCA with components in the units of the data, so that all share one step."""
         axes = skip.principal_axes(x, min(skip.decoder.in_features, skip.encoder.out_features))
         same = torch.ones(len(axes.variances), dtype=torch.float64)
         skip.set_axes(axes, to_code=same, to_data=same)
@@ -121,11 +120,11 @@ class Rounded(Bottleneck):
 
     @property
     def price(self) -> float:
-        """Price λ of a nat, in the unit of the loss."""
+        """Weight λ of a nat, in units of the loss."""
         return self.step**2 / 6
 
     def forward(self, h: Tensor) -> Latent:
-        """Map (n, n_channels, height, width), or vectors of a dense code, to codes and the price of their rate."""
+        """Map (n, n_channels, height, width), or vectors of a dense code, to codes and their weighted rates."""
         maps = h if h.ndim == 4 else h[:, :, None, None]
         quality = self._draw_qualities(maps)
         steps = self._steps()[:, None, None] * torch.exp2(-quality / 4)[:, None, None, None]
@@ -133,12 +132,12 @@ class Rounded(Bottleneck):
         known = y + (y.round() - y).detach()
         noisy = y + torch.rand_like(y) - 0.5 if self.training else known
         penalty = self.price * torch.exp2(-quality / 2) * self.context(noisy, known, quality)
-        # Errors of low qualities are larger, and without weights they alone would be learned from.
+        # Low qualities have larger errors, which would dominate the gradients without weights.
         weight = torch.exp2(_EQUALIZER * quality) if self.training else None
         return Latent((known * steps).view_as(h), penalty, gradient_weight=weight)
 
     def _draw_qualities(self, like: Tensor) -> Tensor:
-        """Return qualities (n,): 0 in evaluation mode, else draws, of which each n-th part of the range has one."""
+        """Return qualities (n,): 0 in evaluation mode, else stratified draws from the range."""
         n, (low, high) = len(like), self.qualities
         if not self.training or low == high:
             return like.new_zeros(n)
@@ -165,11 +164,11 @@ class Rounded(Bottleneck):
 
     @torch.no_grad()
     def economize(self, indices: Tensor, h: Tensor, quality: float = 0.0) -> Tensor:
-        """Move integers towards 0 by 1 where the bits that it saves are worth more than the error that it makes.
+        """Move integers toward 0 by 1 if the saved bits outweigh the added error.
 
-        It is the rate-distortion optimized quantization of video codecs (Karczewicz, Ye and Chong, 2008), of all
-        integers at once: what a change does to the probabilities of others is not seen, so that only what saves
-        clearly more is changed.
+        This is the rate-distortion optimized quantization of video codecs (Karczewicz, Ye and Chong, 2008), for all
+        integers at once: the effect of a change on the probabilities of other integers is ignored, so that only clear
+        savings are applied.
         """
         known = indices.float()
         smaller = known - known.sign()
@@ -181,5 +180,5 @@ class Rounded(Bottleneck):
         return torch.where((worse < _THRIFT / 6 * (now - then)) & (indices != 0), smaller, known).long()
 
     def code_model(self) -> Passes:
-        """Return the probability model of the integers, as `skae.coding` uses it."""
+        """Return the entropy model of the integers, for `skae.coding`."""
         return Passes.of(self.context, (self.qualities[0], self.qualities[1]))

@@ -10,11 +10,10 @@ from .base import Bottleneck, Latent
 
 
 class Sparse(Bottleneck):
-    r"""A code with the penalty :math:`\lambda \sum_k |z_k|` (Ng, 2011).
+    r"""Penalize the L1 norm of the code, :math:`\lambda \sum_k |z_k|` (Ng, 2011).
 
-    The codes shrink towards 0 without reaching it; `KSparse` gives exact zeros. A network
-    may compensate by larger weights in its decoder: ``alpha`` in the estimator penalizes
-    them.
+    The codes shrink toward 0 without reaching it; `KSparse` gives exact zeros. A network may compensate by larger
+    weights in its decoder: ``alpha`` in the estimator penalizes them.
 
     Parameters
     ----------

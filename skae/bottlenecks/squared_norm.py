@@ -10,11 +10,11 @@ from .base import Bottleneck, Latent
 
 
 class SquaredNorm(Bottleneck):
-    r"""A code with the penalty :math:`\lambda \tfrac12 \sum_k z_k^2`.
+    r"""Penalize the squared L2 norm of the code, :math:`\lambda \tfrac12 \sum_k z_k^2`.
 
-    It makes the regularized autoencoder of Ghosh et al. (2020): it keeps the codes together, so that a density fitted
-    to them afterwards (``prior='mixture'``) generates as a variational autoencoder does, without noise in training.
-    ``alpha`` in the estimator penalizes the network's weights, as in the paper.
+    It defines the regularized autoencoder of Ghosh et al. (2020): codes are concentrated, so that a density fitted to
+    them after training (``prior='mixture'``) generates samples like a variational autoencoder, without noise in
+    training. ``alpha`` in the estimator penalizes the weights of the network, as in the paper.
 
     Parameters
     ----------

@@ -15,21 +15,21 @@ class TotalCorrelation(Gaussian):
     r"""`Gaussian` with a penalty on the dependence between components: the β-TCVAE (Chen et al., 2018).
 
     The mean divergence of `Gaussian` includes the total correlation of the codes, which is 0 if the components are
-    independent. β weighs this term alone, and not the information about the sample:
+    independent. β is the weight of this term only, and not of the information about the sample:
 
     .. math:: \mathrm{KL}\left(q(z|x) \,\|\, p(z)\right)
               + (\beta - 1) \, \mathrm{KL}\left(q(z) \,\|\, \prod_k q(z_k)\right)
 
-    q(z) is estimated by the mixture of the posteriors of the batch. That shifts the penalty by a constant which depends
-    on the batch size, and takes memory for n² · n_components values of a batch of n samples; gradients are those of the
-    paper's estimate, whose constant depends on the number of samples. Being an estimate, it may lie below 0.
+    q(z) is estimated by the mixture of the posteriors of the batch. This shifts the penalty by a constant that depends
+    on the batch size, and needs memory for n² · n_components values for a batch of n samples; gradients are those of
+    the estimate in the paper, whose constant depends on the number of samples. The estimate may be negative.
 
     Parameters
     ----------
     beta : float, default=6.0
         Weight β of the total correlation; at least 0.
     warmup : float, default=0.2
-        Share of the training in which the penalty's weight grows from 0 to 1, in [0, 1].
+        Fraction of the training, in [0, 1], in which the weight of the penalty grows from 0 to 1.
 
     References
     ----------
@@ -57,7 +57,7 @@ class TotalCorrelation(Gaussian):
         density = log_density(z[:, None], mean, log_variance)  # of every code under every sample's posterior
         joint = torch.logsumexp(density.sum(2), dim=1)
         apart = torch.logsumexp(density, dim=1).sum(1)
-        # While a graph is exported the number is symbolic, which math.log does not take.
+        # In export the number is symbolic, and not accepted by math.log.
         log_n = z.new_ones(z.shape[0]).sum().log() if torch.compiler.is_exporting() else math.log(z.shape[0])
         correlation = joint - apart + (z.shape[1] - 1) * log_n
         penalty = divergence_from_standard_normal(mean, log_variance).sum(1) + (self.beta - 1) * correlation

@@ -1,4 +1,4 @@
-"""Discrete codes from a codebook that follows the encoder."""
+"""Discrete codes from a codebook of vectors."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ from .._density.tables import LARGEST_ALPHABET
 from ._usage import count_levels, usage_metrics
 from .base import Bottleneck, Latent
 
-_ROWS_OF_A_CODE = 16  # that k-means gets for each of its centers, at most
-_MOST_DISTANCES = 2**24  # between rows and codes that are held at once
+_ROWS_OF_A_CODE = 16  # maximum number of vectors per center in k-means
+_MOST_DISTANCES = 2**24  # between vectors and codes that are computed at once
 _MOMENTUM = 0.2  # of the running mean and variance
-_LEAST_VARIANCE = 1e-30  # of which float32 takes the root without losing digits
+_LEAST_VARIANCE = 1e-30  # smallest value whose square root is accurate in float32
 
 
 class VectorQuantizer(Bottleneck):
-    r"""A code that is the nearest vector of a codebook (van den Oord et al., 2017).
+    r"""Vector quantization: replace codes by the nearest vector of a codebook (van den Oord et al., 2017).
 
-    The gradient of the code goes to the encoder's output h unchanged. The codebook follows h as moving averages of the
-    vectors that are assigned to each of its codes e (ibid., appendix A.1), without a gradient,
+    The quantization has a straight-through gradient with respect to the encoder's output h. The vectors e of the
+    codebook are moving averages of the outputs assigned to them (ibid., appendix A.1), without a gradient,
 
     .. math::
         N_k \leftarrow \gamma N_k + (1 - \gamma) n_k, \quad
         m_k \leftarrow \gamma m_k + (1 - \gamma) \sum_{i: k_i = k} h_i, \quad e_k = m_k / N_k,
 
-    and the encoder is kept near it by the commitment loss :math:`\beta \, \lVert h - e \rVert^2`, which counts in
-    training alone. The codebook starts as the centers of k-means. A code that falls out of use starts again as a vector
-    of the batch, drawn at random. Above, h is the encoder's output less its mean, and divided by its standard
-    deviation, one for all components. Both follow training as running statistics, since the output of random weights
-    moves faster than a codebook can follow. It is multiplied by the standard deviation at the start, or by 1 where that
-    is less than that of the data.
+    and the encoder is kept close to the codebook by the commitment loss :math:`\beta \, \lVert h - e \rVert^2`, in
+    training only. The codebook is initialized by k-means. Unused vectors are reinitialized to random outputs of the
+    batch. Above, h is the standardized output of the encoder, with running statistics of its mean and of one standard
+    deviation for all components, since the output of random weights changes faster than a codebook. It is multiplied by
+    the initial standard deviation, or by 1 if that is less than the standard deviation of the data.
 
-    Each position of a spatial code has a code of its own, from one codebook. ``net_.history`` has the share of the
-    codes in use as ``bottleneck_usage``, and as ``bottleneck_perplexity`` how many codes, used equally often, would
-    carry as much.
+    Each position of a spatial code is quantized separately, with the same codebook. ``net_.history`` records the
+    fraction of the vectors in use as ``bottleneck_usage``, and the equivalent number of equally frequent vectors as
+    ``bottleneck_perplexity``.
 
     Parameters
     ----------
     n_codes : int, default=512
         Number of vectors in the codebook, from 2 to 4096.
     decay : float, default=0.9
-        Share γ of the moving averages that stays at each step, in [0, 1). 0.99, as in the paper, is for long trainings:
-        a codebook that lags behind the encoder loses its codes.
+        Decay γ of the moving averages, in [0, 1). 0.99, as in the paper, is for long training: if the codebook lags
+        behind the encoder, its vectors fall out of use.
     commitment : float, default=1.0
-        Weight β of the commitment loss; at least 0. The paper has 0.25.
+        Weight β of the commitment loss; at least 0. The paper uses 0.25.
     restart_below : float, default=0.05
-        A code starts again where its moving average of uses falls below this share of that of all codes, in [0, 1]; 0
-        for never.
+        Vectors are reinitialized if their moving average of uses falls below this fraction of the mean over the
+        codebook, in [0, 1]; 0 disables it.
 
     References
     ----------
@@ -91,7 +90,7 @@ class VectorQuantizer(Bottleneck):
         self._check_number("decay", numbers.Real, 0, 1, "left")
         self._check_number("commitment", numbers.Real, 0)
         self._check_number("restart_below", numbers.Real, 0, 1)
-        # A start for those who leave out `init_from`.
+        # Initial values in case `init_from` is not called.
         self.register_buffer("codebook", _spread(self.n_codes, n_components))
         self.register_buffer("uses", torch.ones(self.n_codes))
         self.register_buffer("sums", self.codebook.clone())
@@ -105,13 +104,13 @@ class VectorQuantizer(Bottleneck):
         return (len(self.codebook),)
 
     def init_from(self, h: Tensor, generator: torch.Generator | None = None) -> bool:
-        """Start the codebook from k-means of the encoder's output; PCA that is quantized is no PCA."""
+        """Initialize the codebook by k-means of the encoder's output; return False, as quantized PCA is not PCA."""
         self.mean.copy_(h.mean(0))
         variance = (h - self.mean).square().mean()
         self.variance.copy_(torch.where(variance > 0, variance, 1.0))
         self.size.copy_(self.variance.sqrt().clamp(min=1))
         h = self._scaled(h)
-        # With so many codes that there are no more rows than these, the rows are the start.
+        # With no more vectors than codes, the vectors themselves are the initial codebook.
         n_codes = len(self.codebook)
         n_rows = min(_ROWS_OF_A_CODE * n_codes, max(n_codes, _MOST_DISTANCES // n_codes))
         index = torch.randperm(len(h), generator=generator)[:n_rows]
@@ -119,7 +118,7 @@ class VectorQuantizer(Bottleneck):
         rows = np.unique(h[index.to(h.device)].cpu().double().numpy(), axis=0)
         if len(rows) > n_codes:
             rows, _ = k_means(rows, np.ones(len(rows)), n_codes, seed)
-        # Where there are fewer vectors than codes, some are there more than once, of which one is used.
+        # With fewer vectors than codes, some occur several times, and one of the duplicates is used.
         centers = np.resize(rows, (n_codes, rows.shape[1]))
         self.codebook.copy_(torch.from_numpy(centers))
         self.sums.copy_(self.codebook)
@@ -127,11 +126,11 @@ class VectorQuantizer(Bottleneck):
         return False
 
     def _scaled(self, h: Tensor) -> Tensor:
-        """Return the encoder's output in the size of the codebook."""
+        """Return the encoder's output in the scale of the codebook."""
         return (h - self.mean) * (self.size * self.variance.clamp(min=_LEAST_VARIANCE).rsqrt())
 
     def _follow_scale(self, h: Tensor) -> None:
-        """Move the running statistics towards those of a batch."""
+        """Update the running statistics with those of a batch."""
         self.mean.lerp_(self.ranks.mean(h.mean(0), len(h)), _MOMENTUM)
         self.variance.lerp_(self.ranks.mean((h - self.mean).square().mean(), len(h)), _MOMENTUM)
 
@@ -151,12 +150,12 @@ class VectorQuantizer(Bottleneck):
         return Latent(z, penalty, aux, indices)
 
     def _follow(self, h: Tensor, indices: Tensor) -> None:
-        """Move the codebook towards the vectors of a batch, and start codes again that are out of use.
+        """Update the codebook with the vectors of a batch, and reinitialize unused vectors.
 
-        Nothing here depends on values by a branch of Python, so that it may be part of a recorded graph.
+        No Python branch depends on values, so that it can be part of a CUDA graph.
         """
         n_codes, share = len(self.codebook), 1 - self.decay
-        # In units of the mean use, which is 1 at the start, so that batches may differ in size.
+        # In units of the mean use, which is 1 initially, so that batches may differ in size.
         each = torch.full_like(indices, n_codes / len(h), dtype=h.dtype)
         uses = torch.zeros_like(self.uses).index_add_(0, indices, each)
         sums = torch.zeros_like(self.sums).index_add_(0, indices, each[:, None] * h)
@@ -167,7 +166,7 @@ class VectorQuantizer(Bottleneck):
         dead = self.uses < self.restart_below
         self.uses.copy_(torch.where(dead, 1.0, self.uses))
         self.sums.copy_(torch.where(dead[:, None], drawn, self.sums))
-        # A code that nothing has used for long stays where it is.
+        # Vectors that have been unused for long keep their values.
         used = (self.uses > torch.finfo(h.dtype).tiny)[:, None]
         self.codebook.copy_(torch.where(used, self.sums / self.uses[:, None], self.codebook))
 
@@ -178,24 +177,24 @@ class VectorQuantizer(Bottleneck):
         return self.from_indices(self.indices(z))
 
     def indices(self, z: Tensor) -> Tensor:
-        """Return the numbers (n, 1) of the nearest codes."""
-        if torch.compiler.is_exporting():  # in an order of operations that ONNX has
+        """Return the indices (n, 1) of the nearest vectors."""
+        if torch.compiler.is_exporting():  # in operations supported by ONNX
             return (z[:, None] - self.codebook).square().sum(2).argmin(1, keepdim=True)
-        # By differences: a vector of the codebook is at distance 0 from itself, and from no other.
+        # By differences, so that a vector of the codebook has distance 0 from itself only.
         parts = z.detach().split(max(1, _MOST_DISTANCES // len(self.codebook)))
         exact = "donot_use_mm_for_euclid_dist"
         return torch.cat([torch.cdist(h, self.codebook, compute_mode=exact).argmin(1, keepdim=True) for h in parts])
 
     def from_indices(self, indices: Tensor) -> Tensor:
-        """Return the vectors with the numbers (n, 1)."""
+        """Return the vectors with the indices (n, 1)."""
         return self.codebook[indices[:, 0]]
 
     def metrics(self) -> dict[str, float]:
-        """Return the share of the codes in use, and their perplexity."""
+        """Return the fraction of the vectors in use, and their perplexity."""
         self.counts.copy_(self.ranks.sum(self.counts))
         return usage_metrics(self.counts, self.alphabet)
 
 
 def _spread(n_codes: int, n_components: int) -> Tensor:
-    """Return codes drawn from N(0, I), always the same."""
+    """Return vectors drawn from N(0, I) with a fixed seed."""
     return torch.randn(n_codes, n_components, generator=torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Data as bytes: `compress` and `decompress` with a fitted autoencoder of integer codes."""
+"""Compression to bytes: `compress` and `decompress` with a fitted autoencoder with integer codes."""
 
 from .._density.autoregressive import Autoregressive
 from .._density.factorized import Factorized

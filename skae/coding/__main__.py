@@ -1,4 +1,4 @@
-"""Compress an image file with a fitted model, and decompress it: ``python -m skae.coding model.skae in out``."""
+"""Compress or decompress an image file with a fitted model: ``python -m skae.coding model.skae in out``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of Pillow, by the number of channels
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an error is one line on the standard error, and the exit status is 1."""
+    """Run the command; an error prints one line to standard error, with the exit status 1."""
     parser = argparse.ArgumentParser(prog="python -m skae.coding", description="Compress or decompress an image.")
     parser.add_argument("model", help="file of skae.save, fitted on images whose pixels are 0 to 255")
     parser.add_argument("source", help=f"image to compress, or {_SUFFIX} file to decompress")
-    parser.add_argument("target", help=f"{_SUFFIX} file to write, or image, whose format its suffix says")
-    parser.add_argument("--quality", type=float, default=0, help="of compression (default: %(default)s)")
-    parser.add_argument("--max-pixels", type=int, default=2**26, help="to decompress (default: %(default)s)")
+    parser.add_argument("target", help=f"{_SUFFIX} file to write, or image, in the format of its suffix")
+    parser.add_argument("--quality", type=float, default=0, help="quality of the compression (default: %(default)s)")
+    parser.add_argument("--max-pixels", type=int, default=2**26, help="limit to decompress (default: %(default)s)")
     options = parser.parse_args(arguments)
     packs, unpacks = (Path(name).suffix.lower() == _SUFFIX for name in (options.target, options.source))
     if packs is unpacks:

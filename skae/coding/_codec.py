@@ -1,4 +1,4 @@
-"""A codec for images: the choice of parts of a `ConvAutoencoder` that compresses to bytes."""
+"""A codec for images: a `ConvAutoencoder` configured for compression to bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from ..bottlenecks import Rounded
 from ..estimators import ConvAutoencoder
 
-# Three stages to blocks of 8 × 8 pixels, which start as their PCA.
+# Three stages give blocks of 8 × 8 pixels, initialized to their PCA.
 _PARTS: dict[str, Any] = {
     "n_components": 64,
     "module__dense": False,
@@ -20,27 +20,27 @@ _PARTS: dict[str, Any] = {
     "augmentation": "flip_rotate_scale",
     "batch_size": 8,
     "lr": 1e-3,
-    "optimizer__betas": (0.9, 0.95),  # the usual 0.999 follows too slowly as gradients grow, and trainings diverged
+    "optimizer__betas": (0.9, 0.95),  # the usual 0.999 adapts too slowly to growing gradients, and training diverged
 }
 
 
 def make_codec(**params: Any) -> ConvAutoencoder:
-    """Make a `ConvAutoencoder` for the compression of images to bytes.
+    """Create a `ConvAutoencoder` for the compression of images to bytes.
 
-    It is the short spelling of a choice of parts: a convolutional network with a spatial code that starts as the PCA
-    of blocks of 8 × 8 pixels, the Karhunen-Loève transform; integers with a price on their information, `Rounded`; and
-    training on crops at random scales. For images in color the PCA is that of blocks with all channels, so that luma
-    and chroma are learned. One fitted codec serves a range of qualities.
+    It combines a convolutional network with a spatial code, initialized to the PCA of blocks of 8 × 8 pixels (the
+    Karhunen-Loève transform); integer codes trained for rate and distortion, `Rounded`; and training on crops at random
+    scales. For color images the PCA is that of blocks with all channels, so that luma and chroma are learned. One
+    fitted codec supports a range of qualities.
 
     Parameters
     ----------
     **params : dict
-        Parameters of `ConvAutoencoder`, those of its parts as ``module__*``; they replace the choices made here.
+        Parameters of `ConvAutoencoder` and, as ``module__*``, of its parts; they replace those set here.
 
     Returns
     -------
     codec : ConvAutoencoder
-        Not fitted.
+        The unfitted estimator.
 
     See Also
     --------

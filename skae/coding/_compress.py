@@ -1,4 +1,4 @@
-"""Samples as bytes, by the integer codes of an estimator and the probabilities of its model of these."""
+"""Compression of samples by the integer codes of an estimator and its entropy model."""
 
 from __future__ import annotations
 
@@ -30,45 +30,44 @@ class _Group(NamedTuple):
     """Samples of one size."""
 
     members: np.ndarray  # indices of the samples
-    size: tuple[int, ...] | None  # height and width, where images may have any
+    size: tuple[int, ...] | None  # height and width, for images of any size
     codes: np.ndarray  # int64 (n, n_integers, h, w)
 
 
 def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
     """Encode X as bytes, from which `decompress` reconstructs it.
 
-    The integers that X is encoded as are coded with the probabilities of ``code_model_``, in nearly as many bits as
-    `n_bits` tells. Around them stand about 30 bytes: what the samples are, which model made them, and a checksum. So
-    compress many small samples at once.
+    The integer codes of X are entropy coded with the probabilities of ``code_model_``, in nearly the number of bits
+    computed by `n_bits`. A header of about 30 bytes describes the samples and identifies the model, and a checksum
+    follows. Small samples should therefore be compressed together.
 
-    **The fitted estimator is the key**: only it decodes the bytes. Keep it with `skae.save`; a new fit, even on the
-    same data, makes another one.
+    **Only the same fitted estimator can decode the bytes.** Store it with `skae.save`; another fit, even on the same
+    data, gives a different model.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted, with a discrete bottleneck, such as ``bottleneck='fsq'``.
+        Fitted estimator with a discrete bottleneck, such as ``bottleneck='fsq'``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of images
-        Samples as ``estimator.transform`` takes them, without NaN. Where images may have any size, a single one or a
-        list of them.
+        Samples as in ``estimator.transform``, without NaN. For images of any size also a single image or a list.
     quality : float, default=0
-        The higher, the more exact and the longer: from ``qualities[0]`` to ``qualities[1]`` of a bottleneck that has
-        them, which is `Rounded`. It counts in steps of 1/8.
+        Quality, from ``qualities[0]`` to ``qualities[1]`` of the bottleneck `Rounded`, in steps of 1/8; higher values
+        give a smaller error and more bytes.
 
     Returns
     -------
     data : bytes
-        The stream. Its format is frozen: later versions of skae decode it too.
+        The encoded samples. The format is frozen: later versions of skae can decode it.
 
     Raises
     ------
     ValueError, TypeError
-        If the estimator cannot decode codes, or the arguments do not fit; the message says why.
+        If the estimator cannot decode codes, or an argument is invalid; the message states why.
 
     See Also
     --------
     decompress : Reconstruct X from the bytes.
-    n_bits : How much of the bytes each sample takes.
+    n_bits : Number of bits of each sample.
 
     Examples
     --------
@@ -100,35 +99,34 @@ def compress(estimator: Any, X: Any, *, quality: float = 0) -> bytes:
 
 
 def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
-    """Reconstruct the samples that `compress` has encoded.
+    """Reconstruct samples from the bytes of `compress`.
 
-    The codes are exactly those that were encoded, on every machine. What the network makes of them may differ between
-    machines and versions of torch by the rounding of floats.
+    The decoded codes are exact on every machine. The output of the network may differ between machines and versions of
+    torch by floating-point rounding.
 
-    Data of strangers are safe to decode: nothing in them is run, memory and time are bounded by ``max_pixels``, and
-    bytes that were cut or changed are refused.
+    Decoding untrusted data is safe: no code in them is executed, memory and time are bounded by ``max_pixels``, and
+    truncated or modified data raise an error.
 
     Parameters
     ----------
     estimator : estimator
-        The one that compressed, or the same from a file of `skae.save`.
+        The estimator passed to `compress`, or its copy from a file of `skae.save`.
     data : bytes-like
-        What `compress` returned.
+        The output of `compress`.
     max_pixels : int, default=2**26
-        Largest number of pixels, of all images together, to decode; for samples that are no images, of values. Images
-        whose sides are no multiples of the network's stride count as if they were enlarged to such.
+        Maximum total number of pixels to decode, or of values for samples that are not images. Sides of images are
+        rounded up to multiples of the network's stride.
 
     Returns
     -------
     X_hat : ndarray of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-        Reconstructions from the integers that were encoded, in the form of ``estimator.reconstruct(X)``: a list for a
-        list of images that may have any size, in the layout of the X that was fitted. If X was of unsigned integers
-        they are rounded to these, and of its dtype.
+        Reconstructions from the encoded integers, in the layout of ``estimator.reconstruct(X)``: a list for a list of
+        images of any size. If X had an unsigned integer dtype, they are rounded to this dtype.
 
     Raises
     ------
     ValueError, TypeError
-        If the data were cut or changed, or made by another model or a newer version, or hold too many pixels.
+        If the data were truncated or modified, encoded by another model or a newer version, or have too many pixels.
 
     See Also
     --------
@@ -147,12 +145,12 @@ def decompress(estimator: Any, data: Any, *, max_pixels: int = 2**26) -> Any:
     >>> decompress(ae, data[:100])
     Traceback (most recent call last):
         ...
-    ValueError: data was cut or changed: its checksum is wrong.
+    ValueError: data was truncated or modified: its checksum is wrong.
     """
     check_estimator(estimator)
     check_number("max_pixels", max_pixels, numbers.Integral, 1)
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"data must be the bytes that compress returned, got {type(data).__name__}: read a file first.")
+        raise TypeError(f"data must be the bytes of compress, got {type(data).__name__}: read the file first.")
     header, head, body = unpack(bytes(data), digest_of(estimator))
     module = estimator.module_
     sizes = _sizes_in(header, module, max_pixels)
@@ -173,17 +171,16 @@ def n_bits(estimator: Any, X: Any, *, quality: float = 0) -> np.ndarray:
 
     .. math:: -\log_2 p(\mathrm{code}(x))
 
-    The bytes of `compress` have that length, in sum over the samples, and at most 0.5 % more, but for what stands
-    around the codes.
+    The output of `compress` has the sum of these lengths, at most 0.5 % more, plus header and checksum.
 
     Parameters
     ----------
     estimator : estimator
-        As for `compress`.
+        As in `compress`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of images
-        Samples, as for `compress`.
+        Samples, as in `compress`.
     quality : float, default=0
-        As for `compress`.
+        As in `compress`.
 
     Returns
     -------
@@ -193,7 +190,7 @@ def n_bits(estimator: Any, X: Any, *, quality: float = 0) -> np.ndarray:
     Raises
     ------
     ValueError, TypeError
-        As `compress` does.
+        As in `compress`.
 
     See Also
     --------
@@ -223,10 +220,10 @@ def n_bits(estimator: Any, X: Any, *, quality: float = 0) -> np.ndarray:
 
 
 def check_estimator(estimator: Any) -> None:
-    """Check that an estimator is fitted, and has codes that can be coded and decoded."""
+    """Check that an estimator is fitted, and that its codes can be encoded and decoded."""
     if not isinstance(estimator, BaseAutoencoder):
         inner = {
-            "steps": "its last step, with X as that step gets it",
+            "steps": "its last step, with X as transformed by the other steps",
             "estimator_": "its estimator_",
             "best_estimator_": "its best_estimator_",
         }
@@ -238,12 +235,12 @@ def check_estimator(estimator: Any) -> None:
     if not module.bottleneck.alphabet:
         raise ValueError(
             f"estimator must have a discrete bottleneck with an alphabet, got {type(module.bottleneck).__name__}, "
-            f"whose codes are no integers: fit {name} with bottleneck='rounded' or 'fsq'."
+            f"whose codes are not integers: fit {name} with bottleneck='rounded' or 'fsq'."
         )
     if vars(estimator).get("code_model_") is None:
-        raise ValueError("estimator must have a code_model_, the probabilities of its codes: fit it again.")
+        raise ValueError("estimator must have a code_model_, the entropy model of its codes: fit it again.")
     if module.n_conditions:
-        raise ValueError(f"estimator must decode codes alone, but {name} decodes them with y: fit it without y.")
+        raise ValueError(f"estimator must decode codes without y, but {name} is conditional: fit it without y.")
     estimator._refuse_to_decode()
 
 
@@ -252,12 +249,12 @@ def _check_quality(estimator: Any, quality: float, name: str) -> None:
     low, high = bottleneck.qualities
     if low <= quality <= high:
         return
-    allowed = "0, the only one" if low == high == 0 else f"from {low:g} to {high:g}"
+    allowed = "0, the only quality" if low == high == 0 else f"from {low:g} to {high:g}"
     raise ValueError(f"{name} must be {allowed} of bottleneck={type(bottleneck).__name__}, got {quality:g}.")
 
 
 def _on_grid(estimator: Any, quality: Any) -> float:
-    """Check a quality, and return the multiple of 1 / `QUALITY_GRID` next to it on the side of 0."""
+    """Check a quality, and round it toward 0 to a multiple of 1 / `QUALITY_GRID`."""
     check_number("quality", quality, numbers.Real, -math.inf)
     quality = float(quality)  # NumPy's scalars have no `trunc`
     _check_quality(estimator, quality, "quality")
@@ -268,26 +265,26 @@ def _checked_samples(estimator: Any, X: Any) -> Any:
     X = estimator._check_fitted_rows(X)
     if estimator.module_.reads_padding and tuple(X.shape[1:]) != tuple(estimator.input_shape_):
         raise ValueError(
-            f"X must hold sequences as long as those of fit, {estimator.input_shape_}, which codes are decoded to, got "
-            f"the shape {tuple(X.shape[1:])}."
+            f"X must hold sequences of the length in fit, {estimator.input_shape_}, since codes are decoded to this "
+            f"length, got the shape {tuple(X.shape[1:])}."
         )
     return X
 
 
 def _sizes_in(header: Header, module: Any, max_pixels: int) -> list[tuple[int, ...] | None]:
-    """Return the size of each sample of a header, or one for all, after a check of their pixels in all."""
+    """Return the size of each sample of a header, or one for all, after a check of the total number of pixels."""
     if bool(header.sizes) is not module.any_size or (header.is_list and not module.any_size):
-        raise ValueError("data is damaged: its samples are of another kind than those of the estimator.")
+        raise ValueError("data is damaged: the kind of its samples differs from that of the estimator.")
     if header.sizes:
-        # The memory that is needed is that of the code, which has a position for a whole block of pixels.
+        # The code determines the memory, and has a position for each block of pixels, also incomplete ones.
         pixels = [math.prod(module.code_size(size)) * module.network.stride**2 for size in header.sizes]
     else:
         pixels = [math.prod(module.input_shape[1:] if len(module.input_shape) == 3 else module.input_shape)]
     n_pixels = sum(pixels) * (header.n_samples if len(pixels) == 1 else 1)
     if n_pixels > max_pixels:
         raise ValueError(
-            f"data holds {n_pixels} pixels, more than max_pixels={max_pixels}: raise it if the data is from a source "
-            "that you trust."
+            f"data holds {n_pixels} pixels, more than max_pixels={max_pixels}: increase max_pixels if you trust the "
+            "source of the data."
         )
     return list(header.sizes) or [None]
 
@@ -296,7 +293,7 @@ def _sizes_in(header: Header, module: Any, max_pixels: int) -> list[tuple[int, .
 
 
 def digest_of(estimator: Any) -> bytes:
-    """Return a digest of all that decoding depends on. Streams hold it: it has to stay the same for ever."""
+    """Return a digest of everything that decoding depends on. It is part of streams, so it must never change."""
     module = estimator.module_
     found = hashlib.blake2b(estimator.code_model_.digest(), digest_size=DIGEST_SIZE)
     arrays = {name: tensor.cpu().numpy() for name, tensor in module.state_dict().items()}
@@ -312,12 +309,12 @@ def digest_of(estimator: Any) -> bytes:
 
 
 def _encoded(estimator: Any, X: Any, quality: float) -> list[_Group]:
-    """Return the integer codes of checked samples, of each size together."""
+    """Return the integer codes of checked samples, grouped by size."""
     module = estimator.module_
 
     def quantized(x: Tensor) -> Tensor:
         if x.isnan().any():
-            raise ValueError("X must have no NaN, which codes do not keep: fill missing values, by reconstruct, first.")
+            raise ValueError("X must not contain NaN, which codes lose: impute missing values by reconstruct first.")
         return integers_of(module, x, quality, economical=True)
 
     found = estimator._run(quantized, X, dtype=torch.int64, gives="code")
@@ -333,7 +330,7 @@ def _encoded(estimator: Any, X: Any, quality: float) -> list[_Group]:
         codes = codes.cpu().numpy().reshape(shape)
         if codes.min() < _INT32.min or codes.max() > _INT32.max:
             raise ValueError(
-                "X lies so far from what was fitted that its codes are beyond 32-bit integers: scale it as the "
+                "X is so far from the training data that its codes exceed 32-bit integers: scale it like the "
                 "training data, or remove outliers."
             )
         groups.append(_Group(index, size, codes))
@@ -341,7 +338,7 @@ def _encoded(estimator: Any, X: Any, quality: float) -> list[_Group]:
 
 
 def _by_size(sizes: list[Any], n: int) -> Iterable[tuple[Any, np.ndarray]]:
-    """Return each size of n samples, in the order of their first ones, with the indices of its samples."""
+    """Return each size of n samples, in order of first occurrence, with the indices of its samples."""
     if len(sizes) == 1:
         return [(sizes[0], np.arange(n))]
     places: dict[Any, list[int]] = {}
@@ -351,19 +348,19 @@ def _by_size(sizes: list[Any], n: int) -> Iterable[tuple[Any, np.ndarray]]:
 
 
 def _drawn(model: Any, shape: tuple[int, ...], quality: float, draw: Callable[[Tables, Any], np.ndarray]) -> np.ndarray:
-    """Return codes whose symbols ``draw`` returns."""
+    """Return the codes of the symbols returned by ``draw``."""
     codes = np.zeros(shape, np.int64)
     flat = codes.reshape(-1)
     for step in model.steps(codes, quality):
         values = read(step, draw)
         if len(values) and not _INT32.min <= values.min() <= values.max() <= _INT32.max:
-            raise ValueError("The coded symbols are damaged: they are beyond 32-bit integers.")
+            raise ValueError("The coded symbols are damaged: they exceed 32-bit integers.")
         flat[step.index] = values
     return codes
 
 
 def _decoded(estimator: Any, group: _Group, header: Header) -> np.ndarray:
-    """Return the samples that codes are decoded to, in the dtype of a header."""
+    """Decode codes to samples, in the dtype of a header."""
     module = estimator.module_
     with torch.no_grad():
         codes = torch.from_numpy(group.codes).to(estimator.net_.device)
@@ -374,7 +371,7 @@ def _decoded(estimator: Any, group: _Group, header: Header) -> np.ndarray:
 
 def _as_dtype(X_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind == "u":
-        # The largest float below 2^bits, as there is none for the largest uint64; the conversion cuts digits off.
+        # The largest float below 2^bits, since the largest uint64 is not a float; the conversion truncates.
         X_hat = np.rint(X_hat.astype(np.float64)).clip(0, np.nextafter(2.0 ** (8 * dtype.itemsize), 0))
     return X_hat.astype(dtype)
 

@@ -1,11 +1,11 @@
 """Header and checksum of a stream: its model, its samples, and whether it is complete.
 
 The format of version 1, frozen: the magic number (4 bytes), the version (1), the digest of the model (8), the quality
-in eighths, the dtype of X (1), the kind (1), the number of samples, heights and widths where images may have any (none,
-those of all, or those of each, as the kind says), the coded symbols, and the CRC-32 of everything before it (4).
-Numbers have seven bits in a byte, the lowest first; all bytes but the last have the highest bit set. The quality is
-2 * q, or -2 * q - 1 for a negative q. What the coder begins with is the lower half of the CRC-32 of the header and of
-all integers, of 32 bits each, by size in the order of the first sample of each.
+in eighths, the dtype of X (1), the kind (1), the number of samples, heights and widths for images of any size (none,
+one pair for all, or one for each, depending on the kind), the coded symbols, and the CRC-32 of everything before it
+(4). Numbers have seven bits per byte, lowest first; all bytes but the last have the highest bit set. The quality is 2 *
+q, or -2 * q - 1 for a negative q. The initial state of the coder is the lower half of the CRC-32 of the header and of
+all integers, of 32 bits each, by size in order of first occurrence.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _LONGEST = 9  # bytes of a number, which is below 2 ** 63
 
 
 class Header(NamedTuple):
-    """What is known of samples that are coded.
+    """Description of the coded samples.
 
     Parameters
     ----------
     digest : bytes
-        Of the model, `DIGEST_SIZE` of them.
+        Digest of the model, `DIGEST_SIZE` bytes.
     quality : float
         A multiple of 1 / `QUALITY_GRID`.
     dtype : str
         One of `DTYPES`.
     is_list : bool
-        Whether samples come as a list.
+        Whether samples are a list.
     n_samples : int
         Number of samples.
     sizes : sequence of (height, width)
-        Of each sample, or one for all; none where the model knows it.
+        Size of each sample, or one for all; empty if defined by the model.
     """
 
     digest: bytes
@@ -55,7 +55,7 @@ class Header(NamedTuple):
     sizes: Sequence[tuple[int, ...]]
 
     def pack(self) -> bytes:
-        """Return the bytes that go before the coded symbols."""
+        """Return the bytes before the coded symbols."""
         quality = round(self.quality * QUALITY_GRID)
         sizes = self.sizes[:1] if len(set(self.sizes)) == 1 else self.sizes
         kind = (_LIST if len(sizes) == 1 else _LIST_OF_SIZES) if self.is_list else _IMAGES if sizes else _ARRAY
@@ -71,9 +71,9 @@ class Header(NamedTuple):
 
 
 def seal_of(header: bytes, codes: Iterable[np.ndarray]) -> int:
-    """Return what the coder begins with: part of the CRC-32 of the header and of the integers that are coded.
+    """Return the initial state of the coder: part of the CRC-32 of the header and of the coded integers.
 
-    It costs no bytes, and tells whether the integers that come out are those that went in.
+    It takes no bytes, and detects if the decoded integers differ from the encoded ones.
     """
     found = zlib.crc32(header)
     for integers in codes:
@@ -87,28 +87,28 @@ def pack(header: bytes, body: bytes) -> bytes:
 
 
 def unpack(data: bytes, digest: bytes) -> tuple[Header, bytes, bytes]:
-    """Return the header, its bytes and the coded symbols of a stream that the model of ``digest`` has written.
+    """Return the header, its bytes and the coded symbols of a stream written by the model of ``digest``.
 
-    Nothing larger than the stream is made.
+    Memory is bounded by the size of the stream.
     """
     if len(data) < _LEAST:
-        raise ValueError(f"data must be what compress returned, of at least {_LEAST} bytes, got {len(data)}: cut?")
+        raise ValueError(f"data must be the output of compress, at least {_LEAST} bytes, got {len(data)}: was it cut?")
     if data[: len(MAGIC)] != MAGIC:
-        raise ValueError(f"data must begin with {MAGIC!r}, as what compress returned, got {data[: len(MAGIC)]!r}.")
+        raise ValueError(f"data must begin with {MAGIC!r}, like the output of compress, got {data[: len(MAGIC)]!r}.")
     version = data[len(MAGIC)]
     if version > VERSION:
-        raise ValueError(f"data is of version {version} of the format and needs a newer skae, which this is not.")
+        raise ValueError(f"data has version {version} of the format, which needs a newer version of skae: upgrade it.")
     if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
-        raise ValueError("data was cut or changed: its checksum is wrong.")
+        raise ValueError("data was truncated or modified: its checksum is wrong.")
     found = data[len(MAGIC) + 1 : _START]
     if found != digest:
         raise ValueError(
-            f"data was made by another model, {found.hex()}, than this estimator, {digest.hex()}: only the very model "
-            "that compressed it decodes it, which save and load keep; a fit makes another."
+            f"data was compressed by another model, {found.hex()}, than this estimator, {digest.hex()}: load the "
+            "model that compressed it; another fit gives another model."
         )
     header, stop = _read_header(data[:-4])
     if version != VERSION or header.pack() != data[:stop]:
-        raise ValueError("data is damaged: its header is none that compress writes.")
+        raise ValueError("data is damaged: its header is invalid.")
     return header, data[:stop], data[stop:-4]
 
 
@@ -122,7 +122,7 @@ def _read_header(data: bytes) -> tuple[Header, int]:
     n, at = _number(data, at + 2)
     n_sizes = {_ARRAY: 0, _IMAGES: 1, _LIST: 1, _LIST_OF_SIZES: n}[kind]
     sides = []
-    if n < 1 or 2 * n_sizes > len(data):  # each of them takes a byte
+    if n < 1 or 2 * n_sizes > len(data):  # each number takes at least a byte
         raise ValueError(f"data is damaged: it has {n} samples.")
     for _ in range(2 * n_sizes):
         side, at = _number(data, at)

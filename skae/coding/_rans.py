@@ -1,10 +1,10 @@
-r"""Interleaved range coding by asymmetric numeral systems: whole numbers in NumPy, the same on every machine.
+r"""Interleaved entropy coding by asymmetric numeral systems: integers in NumPy, the same on every machine.
 
-A state x in [2^16, 2^32) holds what is coded so far. A symbol of frequency f, of 2^14, whose range in its table starts
-at c, is added by :math:`x \to 2^{14} \lfloor x / f \rfloor + x \bmod f + c` (Duda, 2013); before, the lower 16 bits
-of a state that would grow too large become a word of the stream. Several states, the lanes, take turns (Giesen, 2014),
-so that NumPy works on as many symbols at once. Symbols are coded from the last to the first, and decoded from the
-first to the last.
+A state x in [2^16, 2^32) encodes all symbols so far. A symbol with frequency f / 2^14, whose range in its table starts
+at c, is added by :math:`x \to 2^{14} \lfloor x / f \rfloor + x \bmod f + c` (Duda, 2013); before, if the state would
+overflow, its lower 16 bits are moved to the stream as a word. Several states, the lanes, are interleaved (Giesen,
+2014), so that NumPy processes as many symbols at once. Symbols are encoded from the last to the first, and decoded from
+the first to the last.
 
 The format is frozen: a stream is the number of lanes (16 bits), their states (32 bits each) and the words (16 bits
 each), all of them with the lowest byte first.
@@ -26,28 +26,28 @@ from .._density.tables import PRECISION, Tables
 LARGEST_N_LANES = 1024
 _LEAST = 1 << 16  # of a state
 _SLOTS = (1 << PRECISION) - 1
-_LANE_BYTES = 3.25  # of a state that hold nothing: two where it begins, and what it could still take
-_LANE_SHARE = 0.003  # of the stream that lanes may take
-_AT_ONCE = 2**18  # symbols whose frequencies are held as int64
+_LANE_BYTES = 3.25  # overhead of a state: two bytes of its initial value, and its unused capacity
+_LANE_SHARE = 0.003  # fraction of the stream that lanes may take
+_AT_ONCE = 2**18  # symbols processed at once, with frequencies as int64
 
 
 class Encoder:
-    """Collects symbols in the order in which a `Decoder` draws them."""
+    """Encoder of symbols, in the order in which a `Decoder` draws them."""
 
     def __init__(self) -> None:
-        # As 16-bit numbers, since all symbols are held until the last of them, which is coded first, is known.
+        # As 16-bit numbers, since all symbols are kept: the last one is encoded first.
         self._frequencies: list[np.ndarray] = []
         self._starts: list[np.ndarray] = []
 
     def emit(self, tables: Tables, which: np.ndarray, symbols: np.ndarray) -> None:
-        """Add ``symbols``, of which each is coded with the table of number ``which``."""
+        """Add ``symbols``, each with the table of index ``which``."""
         width = tables.frequencies.shape[1]
         if len(symbols) and not 0 <= symbols.min() <= symbols.max() < width:
             raise ValueError(f"symbols must be from 0 to {width - 1}, got {symbols.min()} to {symbols.max()}.")
         index = which * width + symbols
         frequencies = tables.frequencies.ravel()[index]
         if not frequencies.all():
-            raise ValueError("symbols must be within their tables, got some beyond the last symbol.")
+            raise ValueError("symbols must be within their tables, got symbols beyond the last one.")
         self._frequencies.append(frequencies.astype(np.uint16))
         self._starts.append(tables.starts.ravel()[index].astype(np.uint16))
 
@@ -58,7 +58,7 @@ class Encoder:
         return float(counts[used] @ (PRECISION - np.log2(used)))
 
     def finish(self, seal: int = 0, n_lanes: int | None = None) -> bytes:
-        """Return the stream of all symbols; the decoder has to know the ``seal``, from 0 to 65535."""
+        """Return the stream of all symbols; the decoder needs the same ``seal``, from 0 to 65535."""
         frequencies, starts = _joined(self._frequencies), _joined(self._starts)
         n = len(frequencies)
         if n_lanes is None:
@@ -91,28 +91,28 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
 
 
 class Decoder:
-    """Draws symbols from a stream of an `Encoder`.
+    """Decoder of symbols from a stream of an `Encoder`.
 
     Parameters
     ----------
     data : bytes
-        The stream. A ValueError is raised for one that is none, here or when its symbols are drawn.
+        The stream. An invalid stream raises a ValueError, here or when symbols are drawn.
     """
 
     def __init__(self, data: bytes) -> None:
         n_lanes = int.from_bytes(data[:2], "little")
         start = 2 + 4 * n_lanes
         if not 1 <= n_lanes <= LARGEST_N_LANES or len(data) < start or (len(data) - start) % 2:
-            raise ValueError("The coded symbols are damaged: their lanes do not fit their length.")
+            raise ValueError("The coded symbols are damaged: the number of lanes does not match their length.")
         self._states = np.frombuffer(data, "<u4", n_lanes, 2).astype(np.int64)
         self._words = np.frombuffer(data, "<u2", offset=start).astype(np.int64)
         if self._states.min() < _LEAST:
-            raise ValueError("The coded symbols are damaged: they start in a state that does not occur.")
+            raise ValueError("The coded symbols are damaged: their initial state is invalid.")
         self._lane = self._n_read = 0
 
     def draw(self, tables: Tables, which: np.ndarray) -> np.ndarray:
-        """Return the next symbols, of which each was coded with the table of number ``which``."""
-        # All tables are one, in which each symbol has an entry.
+        """Return the next symbols, each encoded with the table of index ``which``."""
+        # All tables are concatenated, with an entry for each symbol.
         width, places, edges = tables.frequencies.shape[1], which << PRECISION, tables.edges
         frequencies, entries = tables.frequencies.ravel(), np.empty(len(which), np.int64)
         done = 0
@@ -140,8 +140,8 @@ class Decoder:
         return words
 
     def finish(self, seal: int = 0) -> None:
-        """Check that all has been read, and that the coder is where the encoder of the same ``seal`` began."""
+        """Check that everything was read, and that the state is the initial one of the encoder with ``seal``."""
         if self._n_read != len(self._words):
             raise ValueError("The coded symbols are damaged: some are left over.")
         if (self._states != _LEAST + seal).any():
-            raise ValueError("The coded symbols are damaged: they decode to something else than what was coded.")
+            raise ValueError("The coded symbols are damaged: the decoded symbols differ from the encoded ones.")

@@ -1,8 +1,8 @@
-"""Critics: networks that learn to tell decoded samples from real ones, for a second phase of training.
+"""Critics: networks that learn to discriminate decoded from real samples, for a second phase of training.
 
-A decoder that is trained by a loss of values is blurred where a code does not tell everything: it returns the mean of
-what the sample may have been. In a second phase the decoder is also trained to pass a critic (Goodfellow et al.,
-2014; Larsen et al., 2016). Encoder, codes and prior stay as they are: of the weights only the decoder's change.
+A decoder trained with a pixelwise loss returns the conditional mean given the code, which is blurred. In a second
+phase, the decoder is also trained against a critic (Goodfellow et al., 2014; Larsen et al., 2016). The encoder, the
+codes and the prior do not change.
 
 References
 ----------

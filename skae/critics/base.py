@@ -1,4 +1,4 @@
-"""Interface of critics, and what the two turns of a batch weigh."""
+"""Interface of critics, with the weights of the terms of the adversarial training."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from .._utils.component import Component
 
 
 class Critic(Component):
-    r"""Base class of critics: a network D that scores samples, high for real ones, and the weights of the terms.
+    r"""Base class of critics: a network D with high scores for real samples, and the weights of the loss terms.
 
-    In every batch the critic is trained first, by the hinge loss (Lim and Ye, 2017)
+    For each batch the critic is trained first, with the hinge loss (Lim and Ye, 2017)
 
     .. math:: E \max(0, 1 - D(x)) + E \max(0, 1 + D(\hat x)),
 
-    then the decoder, by
+    then the decoder, with
 
     .. math:: r \frac{\mathrm{MSE}}{\mathrm{MSE}_0}
               + f \sum_l \frac{E (h_l(x) - h_l(\hat x))^2}{\operatorname{Var} h_l(x)} - a E D(\hat x).
 
-    Half of the decoded samples :math:`\hat x` are reconstructions of the batch, from codes drawn from their posteriors
-    where there are such; the other half are decoded from the prior, if there is one. The first two terms compare
-    reconstructions with the samples x themselves: by their squared error, in units of that before the phase, and by
-    the hidden layers h of the critic (Larsen et al., 2016).
+    Half of the decoded samples :math:`\hat x` are reconstructions of the batch, from codes drawn from the posteriors of
+    a variational autoencoder; the other half are decoded from draws of the prior, if there is one. The first two terms
+    compare reconstructions with the samples x: by their squared error, relative to that before the phase, and by the
+    hidden layers h of the critic (Larsen et al., 2016).
 
-    The epoch is kept after which this distance is smallest, before the phase (epoch 0) or after one of its epochs:
+    The decoder with the smallest distance is kept, before the phase (epoch 0) or after one of its epochs:
 
     .. math:: \tfrac12 \left(d(x, \hat x_q) + d(x, \hat x_p)\right)
               \max\left(1, \frac{\mathrm{MSE}}{(1 + t) \, \mathrm{MSE}_0}\right)
 
-    Here d is the Fréchet distance of held-out samples x from their reconstructions (q), which have the same weights,
-    and from samples of the prior (p), in features of a network of fixed random weights: two convolutions and the means
-    of their output over quarters of the image, or two dense layers. Without a prior the mean of the two is the first
-    alone. Where the held-out squared error has grown by more than the tolerance t, the distance grows with it. The
-    critic takes no part in it. At most about 5,000 samples are compared, and training samples where fewer than 10 are
-    held out.
+    Here d is the Fréchet distance between held-out samples x and their reconstructions (q), with the same sample
+    weights, and between x and samples of the prior (p), in features of a network with fixed random weights: two
+    convolutions and the means of their output over quarters of the image, or two dense layers. Without a prior only the
+    first is used. If the held-out squared error has increased by more than the tolerance t, the distance is multiplied
+    by the excess. The critic is not used in it. At most about 5,000 samples are compared, which are training samples if
+    fewer than 10 are held out.
 
-    A subclass defines `layers`, and lists these parameters in its constructor. All layers with weights are to be
-    spectrally normalized (Miyato et al., 2018), so that D is no steeper than a distance: `normalized` does it.
+    A subclass defines `layers`, and has these parameters in its constructor. All layers with weights should be
+    spectrally normalized (Miyato et al., 2018) by `normalized`, which limits the Lipschitz constant of D.
 
     Parameters
     ----------
     adversarial : float
         Weight a of the scores in the decoder's loss; at least 0.
     features : float
-        Weight f of the distance in the critic's hidden layers; at least 0.
+        Weight f of the distance in the hidden layers of the critic; at least 0.
     reconstruction : float
         Weight r of the squared error; at least 0.
     lr, decoder_lr : float
-        Learning rates of Adam for the critic and for the decoder, with betas (0, 0.9), from which they fall to 0. The
-        critic's is the higher one (Heusel et al., 2017).
+        Initial learning rates of Adam for the critic and for the decoder, with betas (0, 0.9), which decay to 0. That
+        of the critic is larger (Heusel et al., 2017).
     max_epochs : int or 'auto'
-        Epochs of the phase. 'auto' takes as many as make 1,500 batches, from 1 to 50.
+        Number of epochs of the phase. 'auto' chooses 1 to 50 epochs, for about 1,500 batches in total.
     tolerance : float
-        Share t by which the held-out squared error may grow at no cost; at least 0.
+        Relative increase t of the held-out squared error without a penalty; at least 0.
 
     References
     ----------
@@ -94,9 +94,9 @@ class Critic(Component):
         self.tolerance = tolerance
 
     def setup(self, n_components: int, target_shape: Sequence[int] | None = None, n_conditions: int = 0) -> None:
-        """Check the parameters, and create the layers for samples of ``target_shape``, if it is given.
+        """Check the parameters, and create the layers for samples of ``target_shape``, if given.
 
-        The critic of a conditional estimator sees the condition, of width ``n_conditions``, beside each sample.
+        The critic of a conditional estimator also receives the condition of each sample, of width ``n_conditions``.
         """
         for name in ("adversarial", "features", "reconstruction", "tolerance"):
             self._check_number(name, numbers.Real, 0)
@@ -111,14 +111,14 @@ class Critic(Component):
             self.register_buffer("scale", torch.ones(()))
 
     def check_shape(self, target_shape: Sequence[int]) -> None:
-        """Refuse samples of a shape that the critic does not take; do nothing by default."""
+        """Raise an error for sample shapes that the critic does not support; does nothing by default."""
 
     def layers(self, target_shape: Sequence[int], n_conditions: int) -> list[nn.Module]:
-        """Return the stages of the network, the last of which gives scores, one for each sample or for each patch."""
+        """Return the stages of the network; the last one returns scores, one for each sample or each patch."""
         raise NotImplementedError(f"{type(self).__name__} does not define layers(target_shape, n_conditions)")
 
     def init_from(self, x: Tensor) -> None:
-        """Learn the mean and the scale of real samples ``x``, (n, ...)."""
+        """Set the mean and the scale of real samples ``x``, (n, ...)."""
         self.mean.copy_(x.mean())
         self.scale.copy_(x.std().clamp(min=1e-6))
 

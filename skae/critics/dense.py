@@ -1,4 +1,4 @@
-"""A dense critic of rows."""
+"""A dense critic of tables."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from .base import Critic, normalized
 
 
 class Dense(Critic):
-    """Dense critic, of flat rows or of images as a whole.
+    """Dense critic, for tables or entire images.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
-        Units of the hidden layers.
+        Widths of the hidden layers.
     adversarial : float, default=0.3
-        Weight of the scores in the decoder's loss; at least 0. The three terms are written out at `Critic`.
+        Weight of the scores in the decoder's loss; at least 0. The three terms are defined in `Critic`.
     features : float, default=1.0
-        Weight of the distance in the critic's hidden layers; at least 0.
+        Weight of the distance in the hidden layers of the critic; at least 0.
     reconstruction : float, default=0.2
-        Weight of the squared error, in units of that before the phase; at least 0.
+        Weight of the squared error, relative to that before the phase; at least 0.
     lr : float, default=2e-3
-        Learning rate of the critic, which falls to 0 over the phase.
+        Initial learning rate of the critic, which decays to 0.
     decoder_lr : float, default=1e-3
-        Learning rate of the decoder, which does so too.
+        Initial learning rate of the decoder, which decays to 0.
     max_epochs : int or 'auto', default='auto'
-        Epochs of the phase. 'auto' takes as many as make 1,500 batches, from 1 to 50.
+        Number of epochs of the phase. 'auto' chooses 1 to 50 epochs, for about 1,500 batches in total.
     tolerance : float, default=0.5
-        Share by which the held-out squared error may grow at no cost to the distance; at least 0.
+        Relative increase of the held-out squared error without a penalty in the distance; at least 0.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Dense(Critic):
         super().setup(n_components, target_shape, n_conditions)
 
     def layers(self, target_shape: Sequence[int], n_conditions: int) -> list[nn.Module]:
-        # A condition lies beside each pixel of a row of several axes.
+        # In samples with several axes the condition is appended to each pixel.
         width = math.prod(target_shape) + n_conditions * math.prod(target_shape[1:])
         stages: list[nn.Module] = []
         for units in check_widths("hidden_layer_sizes", self.hidden_layer_sizes):

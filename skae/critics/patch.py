@@ -9,34 +9,33 @@ from torch import nn
 from .._utils.checks import check_widths
 from .base import Critic, normalized
 
-_LEAST_SIDE = 4  # of a map that is halved
+_LEAST_SIDE = 4  # smallest side of a map that is halved
 
 
 class Patch(Critic):
-    """Convolutional critic of images, which scores overlapping patches rather than the image (Isola et al., 2017).
+    """Convolutional critic of images, which scores overlapping patches instead of entire images (Isola et al., 2017).
 
-    Each stage halves height and width by a convolution of 4 × 4; stages that would make less than 2 pixels of a side
-    are left out. A patch of the default is 38 pixels high and wide: digits are seen as a whole, and of photographs the
-    texture.
+    Each stage halves height and width by a 4 × 4 convolution; stages that would reduce a side to less than 2 pixels are
+    left out. With the default, a patch has 38 × 38 pixels: entire digits, or the texture of photographs.
 
     Parameters
     ----------
     channels : int or sequence of int, default=(32, 64, 128)
-        Channels of the stages.
+        Numbers of channels of the stages.
     adversarial : float, default=0.3
-        Weight of the scores in the decoder's loss; at least 0. The three terms are written out at `Critic`.
+        Weight of the scores in the decoder's loss; at least 0. The three terms are defined in `Critic`.
     features : float, default=1.0
-        Weight of the distance in the critic's hidden layers; at least 0.
+        Weight of the distance in the hidden layers of the critic; at least 0.
     reconstruction : float, default=0.2
-        Weight of the squared error, in units of that before the phase; at least 0.
+        Weight of the squared error, relative to that before the phase; at least 0.
     lr : float, default=2e-3
-        Learning rate of the critic, which falls to 0 over the phase.
+        Initial learning rate of the critic, which decays to 0.
     decoder_lr : float, default=1e-3
-        Learning rate of the decoder, which does so too.
+        Initial learning rate of the decoder, which decays to 0.
     max_epochs : int or 'auto', default='auto'
-        Epochs of the phase. 'auto' takes as many as make 1,500 batches, from 1 to 50.
+        Number of epochs of the phase. 'auto' chooses 1 to 50 epochs, for about 1,500 batches in total.
     tolerance : float, default=0.5
-        Share by which the held-out squared error may grow at no cost to the distance; at least 0.
+        Relative increase of the held-out squared error without a penalty in the distance; at least 0.
 
     References
     ----------
@@ -73,8 +72,8 @@ class Patch(Critic):
     def check_shape(self, target_shape: Sequence[int]) -> None:
         if len(target_shape) != 3:
             raise ValueError(
-                f"critic={type(self).__name__} needs images that the network takes as such (channels, height, width), "
-                f"got samples of shape {tuple(target_shape)}: set module='conv', or take critic='dense'."
+                f"critic={type(self).__name__} needs a network with samples of shape (channels, height, width), got "
+                f"samples of shape {tuple(target_shape)}: set module='conv' or critic='dense'."
             )
 
     def layers(self, target_shape: Sequence[int], n_conditions: int) -> list[nn.Module]:

@@ -1,4 +1,4 @@
-"""What a fit warns of: arguments and tables that train another model than their user expects."""
+"""Warnings of a fit about arguments and tables that are probably not as intended."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from .._data.collections import one_array
 from .._data.messages import in_columns
 from ._warnings import warn
 
-_DOMINANT = 0.999  # share of the variance that one column holds: the others have 1/32 of its spread all together
-_ROUNDING = 1e-12  # of the largest value, which sums and rotations leave in columns that do not vary
-_MIN_ROWS, _ROWS = 50, 4096  # fewer say little of scales; more than these are not looked at
+_DOMINANT = 0.999  # fraction of the variance in one column: all others together have 1/32 of its standard deviation
+_ROUNDING = 1e-12  # relative rounding error of sums and rotations in constant columns
+_MIN_ROWS, _ROWS = 50, 4096  # minimum number of rows to compare scales, and maximum number of rows used
 
 
 def warn_of_target(y: Any, X: Any, given: Any, step_axis: int = 0) -> None:
-    """Warn of a ``y`` that is ignored, and looks like what X, ``given`` by the user, was to be compared with.
+    """Warn of an ignored ``y`` that was probably meant as the target of X, which is ``given`` by the user.
 
-    ``step_axis`` is that of a sequence along which it runs.
+    ``step_axis`` is the axis of the steps of a sequence.
     """
-    if y is None or y is given:  # X against itself is what happens without it
+    if y is None or y is given:  # X is its own target by default
         return
-    with contextlib.suppress(ValueError, TypeError):  # it is no array then
+    with contextlib.suppress(ValueError, TypeError):  # then it is not an array
         y = one_array(y, "y", step_axis=step_axis)
     shape: tuple[int, ...] = ()
     with contextlib.suppress(RuntimeError):  # a nested tensor has no shape
         shape = tuple(getattr(y, "shape", ()))
     if len(shape) > 1 and shape == tuple(X.shape):
         warn(
-            f"y has the shape of X, {shape}, and is ignored. To compare reconstructions with it, as for noisy and "
-            "clean samples, pass X_target=y.",
+            f"y has the shape of X, {shape}, and is ignored. To use it as the target of reconstructions, such as clean "
+            "samples for a noisy X, pass X_target=y.",
             UserWarning,
         )
 
 
 def warn_of_scales(X: np.ndarray, names: Any) -> None:
-    """Warn of a table in which one column holds all the variance, though others vary; ``names`` are its columns'.
+    """Warn of a table in which one column has nearly all of the variance; ``names`` are the names of columns.
 
-    That column is measured by the range of its middle half, so that no outlier makes one of it.
+    The variance of that column is estimated by its interquartile range, which is robust to outliers.
     """
     if len(X) < _MIN_ROWS:
         return
@@ -50,7 +50,7 @@ def warn_of_scales(X: np.ndarray, names: Any) -> None:
     mean = np.where(known, rows, 0).sum(axis=0) / n
     variance = np.square(np.where(known, rows - mean, 0)).sum(axis=0) / n
     top, bottom = np.fmax.reduce(rows), np.fmin.reduce(rows)
-    # What is constant but for rounding does not vary.
+    # Columns that are constant up to rounding are ignored.
     level = np.nanmax(np.abs(rows)) if known.any() else 0.0
     variance[~(top - bottom > _ROUNDING * level)] = 0
     low, high = (rows[((n - 1) * share).astype(int), range(len(n))] for share in (0.25, 0.75))
@@ -60,7 +60,7 @@ def warn_of_scales(X: np.ndarray, names: Any) -> None:
     if others > 0 and middle[column] > _DOMINANT * (middle[column] + others):
         warn(
             f"More than 99.9 % of the variance of X lies in {in_columns([column], names)}: codes and reconstructions "
-            "follow that column and neglect the others. Scale columns of different units first, for example with "
-            "StandardScaler in a pipeline.",
+            "represent that column and neglect the others. Scale columns in different units first, for example with "
+            "a StandardScaler in a pipeline.",
             UserWarning,
         )

@@ -1,4 +1,4 @@
-"""The base of the estimators: everything but their parameters."""
+"""Base class of the estimators, without their parameters."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ from ._resolve import ModelSpec, find_network, find_prior, is_share, reads_paddi
 from ._sharpen import check_critic, sharpen
 from ._warnings import renamed_argument, warn
 
-# Everything that a fit leaves behind. `_condition` says how y becomes conditions.
+# All fitted attributes. `_condition` encodes y for the decoder.
 FITTED = (
     *("net_", "input_shape_", "layout_", "target_layout_", "n_features_in_", "feature_names_in_"),
     *("_condition", "classes_"),
@@ -88,12 +88,12 @@ FITTED = (
 
 def _has_prior(estimator: Any) -> bool:
     if estimator.prior is None:
-        raise AttributeError("sample needs a density over the codes: set prior, for example GaussianMixture(10).")
+        raise AttributeError("sample needs a density of the codes: set prior, for example GaussianMixture(10).")
     return True
 
 
 def goes_by_epochs(estimator: Any) -> bool:
-    """For `partial_fit`, which holds nothing out and has no end that the phase of a critic could follow."""
+    """Check that there is no critic, whose phase needs validation samples and the end of a `fit`."""
     if estimator.critic is not None:
         raise AttributeError(
             f"partial_fit trains without a critic, and critic={estimator.critic!r}: call fit, or set critic=None."
@@ -103,18 +103,18 @@ def goes_by_epochs(estimator: Any) -> bool:
 
 @documented
 class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
-    """An autoencoder but for its parameters.
+    """Base class of the autoencoders, without parameters.
 
-    A final class writes its constructor out, and keeps ``**params`` as ``_extra``.
+    A subclass defines its constructor, and stores ``**params`` as ``_extra``.
 
-    Methods of a fitted autoencoder return tensors on the device of their input where that is a tensor, arrays of
-    another library where its arrays come in under array API dispatch, and NumPy's otherwise. `transform` gives what
-    `set_output` asks for, and `sample` NumPy's arrays always. For a dask array that is too large to hold, and for a
-    DataFrame of dask, `transform`, `inverse_transform`, `reconstruct` and `score_samples` return collections of dask.
+    Methods of a fitted autoencoder return the array type of their input: tensors on the same device for tensors, arrays
+    of the same library under array API dispatch, and NumPy arrays otherwise. `transform` follows `set_output`, and
+    `sample` always returns NumPy arrays. For a dask DataFrame, or a dask array too large for memory, `transform`,
+    `inverse_transform`, `reconstruct` and `score_samples` return dask collections.
     """
 
     _extra: dict[str, Any]
-    _has_likelihoods = False  # of codes that are distributions
+    _has_likelihoods = False  # True if codes may be distributions
     _row_wise: ClassVar[dict[str, Any]] = {
         "transform": None,
         "inverse_transform": None,
@@ -134,9 +134,9 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     code_model_: Any
     input_shape_: tuple[int, ...]
 
-    __metadata_request__inverse_transform: ClassVar[dict[str, Any]] = {"size": UNUSED}  # a pipeline has no use for it
+    __metadata_request__inverse_transform: ClassVar[dict[str, Any]] = {"size": UNUSED}  # not passed by pipelines
 
-    if not TYPE_CHECKING:  # where it would let any attribute pass
+    if not TYPE_CHECKING:  # else type checkers would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             return explain_missing(self, name)
@@ -144,12 +144,12 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     # ---------------------------------------------------------------- parameters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters, those named with double underscores included.
+        """Get the parameters, including those with double underscores.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add the parameters of the parts that are objects.
+            Whether to include the parameters of parts that are objects.
 
         Returns
         -------
@@ -159,10 +159,9 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return super().get_params(deep=deep) | self._extra
 
     def set_params(self, **params: Any) -> BaseAutoencoder:
-        """Set parameters: the constructor's, those of parts, and ``module__*``, ``optimizer__*`` and the like.
+        """Set parameters of the estimator and of its parts, such as ``module__*`` and ``optimizer__*``.
 
-        An object that is set for a part comes with its own parameters: those set before by ``noise__*`` and the like
-        go with the part that it replaces.
+        Setting a part to an object discards the parameters set before by its prefix, such as ``noise__*``.
 
         Parameters
         ----------
@@ -177,7 +176,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Raises
         ------
         ValueError
-            For a name that there is not; nothing is set then.
+            If a name is unknown; no parameter is set then.
         """
         constructor, self_extra = _extra.split_params(self, params)
         super().set_params(**constructor)
@@ -203,26 +202,26 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
-            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
-            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images (arrays,
-            tensors or PIL images), or sequences (length, channels), which such a network takes in any lengths. Images
-            are of one size, unless the network takes any (``module__dense=False``): these may also be a torch Dataset
-            or another sequence that reads them, and one image is enough.
+            Real-valued samples of any range and dtype; at least 2. NaN is allowed with ``missing='mask'``, and as
+            padding at the end of sequences if the network reads padding. A list or a DataFrame column may hold images
+            (arrays, tensors or PIL images) or sequences (length, channels) of different lengths. Images must have the
+            same size, unless the network accepts any size (``module__dense=False``): then X may also be a torch Dataset
+            or another sequence of images, and one image is enough.
         y : None
-            Ignored. What the reconstruction is to be compared with is ``X_target``.
+            Ignored. Pass reconstruction targets as ``X_target``.
         X_target : {array-like, sparse matrix} of X's shape, default=None
-            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
-            those of X, or a whole multiple of their height and width.
-        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
-            Validation samples, in place of a share of X. Where they do not fit into memory they are read in every
+            Target of the reconstruction, such as clean samples for a noisy X; X if None. NaN is left out, where X may
+            contain it. For image translation with ``module='conv'``, the target may have other channels than X, or an
+            integer multiple of its height and width.
+        X_val : {array-like, sparse matrix} with samples of X's shape, default=None
+            Validation samples, used instead of a fraction of X. If they do not fit into memory, they are read in every
             epoch, unless there is a ``noise``.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
-            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
+            Targets of ``X_val``; required if ``X_target`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the samples in the loss, the means and scale, and the start; none negative. Samples of
-            weight 0 are ignored, and only the ratios of weights count. Under minibatches a weight of 2 is not
-            the same as a row twice.
+            Non-negative sample weights, applied in the loss, the means, the scale and the initialization. Samples of
+            weight 0 are ignored, and only ratios of weights matter. Because of minibatches, a weight of 2 is not the
+            same as repeating a sample.
 
         Returns
         -------
@@ -232,17 +231,17 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Raises
         ------
         ValueError, TypeError
-            For parameters or arrays that do not fit; the message names them.
+            If a parameter or an array is invalid; the message names it.
         FloatingPointError
-            When a loss is not finite. After any error the estimator is as it was before.
+            If a loss is not finite. After any error the estimator is unchanged.
         MemoryError
-            For a layer that this machine cannot train.
+            If a layer is too large for this machine.
 
         Warns
         -----
         UserWarning
-            If y has the shape of X, as a target would; and if one column of a table holds more than 99.9 % of its
-            variance, beside which the others are neglected: scale them first.
+            If y has the shape of X, which suggests that ``X_target`` was meant; and if one column of a table has more
+            than 99.9 % of the variance, so that the others would be neglected: scale the columns first.
         """
         return self._fit(
             X,
@@ -256,22 +255,22 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     @available_if(goes_by_epochs)
     @names_arguments
     def partial_fit(self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None) -> BaseAutoencoder:
-        """Train for one epoch on X, from where training stands.
+        """Train for one more epoch on X.
 
-        The first call sets the means, the scale and the start from its X, so let it be a fair sample.
-        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
+        The first call determines the means, the scale and the initialization, so its X should be representative. There
+        is no validation, no schedule and no output, and the weights after the epoch are kept.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows; at least 2 in the first call.
+            Samples; at least 2 in the first call.
         y : None
             Ignored.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`. Only their ratios within one call count, since each call divides them by their mean: weights
-            of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count more.
+            As in `fit`. Weights are divided by their mean in each call, so only ratios within a call matter. To give a
+            call more influence, pass more samples or call it more often.
 
         Returns
         -------
@@ -281,11 +280,11 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Raises
         ------
         ValueError, TypeError
-            For parameters or arrays that do not fit; the message names them.
+            If a parameter or an array is invalid; the message names it.
         FloatingPointError
-            When a loss is not finite. After any error the estimator is as it was before.
+            If a loss is not finite. After any error the estimator is unchanged.
         MemoryError
-            For a layer that this machine cannot train.
+            If a layer is too large for this machine.
         """
         return self._fit(X, y, one_epoch=True, X_target=X_target, sample_weight=sample_weight)
 
@@ -295,7 +294,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             return self._fit_with(ranks, X, y, **params)
 
     def _fit_with(self, ranks: Ranks, X: Any, y: Any, *, one_epoch: bool = False, **arrays: Any) -> BaseAutoencoder:
-        """Fit in steps; nothing of the estimator changes before the last one, which keeps the result."""
+        """Fit in steps; the estimator does not change before the last one, which stores the result."""
         context = None if one_epoch else begin_fit(self, X, y, max_subtasks=self._n_epochs_if_known())
         spec = joined(self._resolve(), ranks)
         goes_on = (one_epoch or self.warm_start) and "net_" in vars(self)
@@ -316,11 +315,11 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         state = self._fitted_state(outcome, data, shares, goes_on=one_epoch and goes_on)
         if spec.critic is not None:
             state |= sharpen(stand_in(self, state), spec.critic, outcome)
-        ranks.gather(None)  # what another rank fails to do is not kept here
-        self.__dict__ = state  # at once, so that an interruption leaves either fit as a whole
+        ranks.gather(None)  # a failure in another rank must leave this one unchanged, too
+        self.__dict__ = state  # in one assignment, so that an interrupt never leaves a partly updated estimator
         end_fit(context, self, X, y)
         if self.checkpoint is not None and not one_epoch and ranks.rank == 0:
-            remove_checkpoint(self.checkpoint)  # it has done its work
+            remove_checkpoint(self.checkpoint)  # no longer needed
         return self
 
     def _resolve(self) -> ModelSpec:
@@ -332,8 +331,8 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         check_integer_prior(prior, spec.bottleneck)
         if spec.bottleneck.is_variational and not self._has_likelihoods:
             warn(
-                f"bottleneck={type(spec.bottleneck).__name__} makes codes distributions, of which "
-                f"{type(self).__name__} knows neither likelihoods nor samples: take VAEGenerator.",
+                f"bottleneck={type(spec.bottleneck).__name__} is variational, but {type(self).__name__} has no "
+                "likelihoods and no sampling: use VAEGenerator.",
                 UserWarning,
             )
         return spec
@@ -341,7 +340,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def _fitted_state(
         self, outcome: Outcome, data: FitData, shares: np.ndarray | None, *, goes_on: bool
     ) -> dict[str, Any]:
-        """Return the parameters and all fitted attributes. With ``goes_on`` epochs and curves add up."""
+        """Return the parameters and all fitted attributes. With ``goes_on`` epochs and curves are appended."""
         net, n_iter, loss_curve, best_epoch = outcome.net, outcome.n_iter, outcome.loss_curve, outcome.best_epoch
         condition = data.condition.learned(data.c, data.sample_weight, more=goes_on)
         earlier = vars(self).get("prior_") if goes_on else None
@@ -375,7 +374,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return {name: value for name, value in vars(self).items() if name not in FITTED} | fitted
 
     def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
-        """Fit the density of the codes, ``earlier`` is that of a fit that goes on; return fitted attributes."""
+        """Fit the density of the codes, continuing from ``earlier`` if given, and return fitted attributes."""
         if self.prior is None:
             return {}
         codes = BatchRunner(net.module_, net.device).run(net.module_.encode, data.X).numpy()
@@ -389,7 +388,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return prior.fit(codes, data.c, data.sample_weight, seed, earlier)
 
     def _warn_of_data(self, X: Any, data: FitData, y: Any, *, scales: bool) -> None:
-        """Warn of a y that was meant for X_target, and, where ``scales`` is true, of a table that wants scaling."""
+        """Warn if y was probably meant as X_target, and, with ``scales``, if columns of a table need scaling."""
         if data.X_target is None and not data.condition:
             warn_of_target(y, data.X, X, step_axis_of(self) - 1)
         is_table = data.X.ndim == 2 and data.layout is NO_LAYOUT and not self._may_read_padding()
@@ -397,21 +396,21 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             warn_of_scales(data.X, data.feature_names)
 
     def _n_epochs_if_known(self) -> int | None:
-        """Return the number of epochs, which may depend on X that is not read yet."""
+        """Return the number of epochs, or None if it depends on X, which has not been read yet."""
         return int(self.max_epochs) if isinstance(self.max_epochs, numbers.Integral) else None
 
-    # ---------------------------------------------------------------- what a final class may say
+    # ---------------------------------------------------------------- hooks of subclasses
 
     def _reads_images(self, network: Any) -> bool:
-        """Whether samples are images to the network, though no parameter says so."""
+        """Return whether the network takes samples as images without a parameter for it."""
         return False
 
     def _network_params(self) -> dict[str, Any]:
-        """Return what the network is made with: the user's ``module__*``."""
+        """Return the parameters of the network: the user's ``module__*``."""
         return select(self._extra, "module")
 
     def _default_bottleneck(self) -> Any:
-        """Return what stands for ``bottleneck=None``."""
+        """Return the bottleneck used for ``bottleneck=None``."""
         return "identity"
 
     # ---------------------------------------------------------------- the fitted model
@@ -428,11 +427,11 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @property
     def explained_variance_ratio_(self) -> np.ndarray:
-        """Share of the variance that each component of an ordered code adds, (n_components,)."""
-        # Kept as a list: an array would have to be one of X's library under array API dispatch.
+        """Increase of the explained variance by each component of an ordered code, (n_components,)."""
+        # Stored as a list: an array would have to be of X's library under array API dispatch.
         shares = vars(self).get("_explained_shares")
         if shares is None:
-            raise AttributeError("explained_variance_ratio_")  # which `__getattr__` explains
+            raise AttributeError("explained_variance_ratio_")  # `__getattr__` explains it
         return np.diff(shares, prepend=0.0)
 
     @property
@@ -449,38 +448,38 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @property
     def _target_layout(self) -> Layout:
-        """How reconstructions lie: as X, or as targets of another shape."""
+        """Layout of reconstructions: that of X, or of targets of another shape."""
         return vars(self).get("target_layout_", self._layout)
 
     @property
     def _context(self) -> Any:
-        """How y becomes conditions of the decoder."""
+        """Encoding of y for the decoder."""
         return vars(self).get("_condition") or NO_CONDITION
 
     @property
     def _nan(self) -> NaNPolicy:
-        """Where NaN may stand in X, once fitted."""
+        """Where X may contain NaN, once fitted."""
         step_axis = 2 if isinstance(self._layout, SequenceLayout) else 1
         return NaNPolicy(self.module_.missing, step_axis if self.module_.reads_padding else None)
 
     def _may_read_padding(self) -> bool:
-        """Whether the network, fitted or not, takes sequences that end in NaN."""
+        """Return whether the network, fitted or not, accepts sequences padded with NaN."""
         try:
             return reads_padding(find_network(self.module))
         except (TypeError, ValueError):  # `fit` will raise it
             return False
 
     def _takes_images(self) -> bool:
-        """Whether samples are images, as far as parameters tell."""
+        """Return whether samples are images according to the parameters."""
         given = is_given(getattr(self, "input_shape", None), self.channel_axis)
         return given or self._reads_images(find_network(self.module))
 
     def _takes_list(self, X: Any) -> bool:
-        """Whether X is a sequence of images, and the network, fitted or not, takes images of any size."""
+        """Return whether X is a sequence of images and the network, fitted or not, accepts images of any size."""
         return is_image_list(X) and takes_any_size(find_network(self.module), self._network_params())
 
     def _gather(self, X: Any) -> Any:
-        """Return a collection of samples as one array, before or after `fit`; images of any size stay a list."""
+        """Return a collection of samples as one array, before or after `fit`; keep images of any size as a list."""
         if self._takes_list(X):
             return X
         return gather(self, X, "X", NaNPolicy(step_axis=step_axis_of(self) if self._may_read_padding() else None))
@@ -494,7 +493,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         dtype: torch.dtype = torch.float32,
         gives: str | None = None,
     ) -> Any:
-        """Return ``function`` of samples as the user has them, and of their conditions: a list for an `ImageList`."""
+        """Apply ``function`` to samples in the user's layout and their conditions; return a list for an `ImageList`."""
         if isinstance(arrays[0], ImageList):
 
             def run(*parts: Any) -> Tensor:
@@ -502,12 +501,12 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
                 return self._runner.run(function, *inputs, dtype=dtype, gives=gives)
 
             return by_image(run, arrays[0], *arrays[1:], c)
-        seen = {id(A): arranged(A, self._layout.arrange) for A in arrays}  # what is given twice stays one array
+        seen = {id(A): arranged(A, self._layout.arrange) for A in arrays}  # an array passed twice is arranged once
         inputs = [*(seen[id(A)] for A in arrays), *([] if c is None else [c])]
         return self._runner.run(function, *inputs, lengths_of=lengths_of, dtype=dtype, gives=gives)
 
     def _run_together(self, function: Callable[..., Tensor], *arrays: Any, **options: Any) -> Tensor:
-        """Return ``function`` of samples, which gives the same for images of any size, as one tensor."""
+        """Apply ``function``, whose results do not depend on the image size, and return one tensor."""
         found = self._run(function, *arrays, **options)
         return torch.stack(found) if isinstance(found, list) else found
 
@@ -533,18 +532,18 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
 
         Returns
         -------
         Z : ndarray or Tensor of shape (n_samples, n_components), or list of ndarray, float32
-            The codes; deterministic, without noise. A spatial code has ``n_components`` columns for every position,
-            unless ``pooling`` reduces it; a list of images of any size gives a list of maps (n_components, h, w).
+            The codes, computed without noise. A spatial code has ``n_components`` columns for each position, unless it
+            is pooled; a list of images of any size gives a list of maps (n_components, h, w).
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         Z = self._run(self.module_.encode, X, gives="code")
@@ -563,14 +562,14 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return [as_array(z.unflatten(0, (-1, *size))) for z, size in zip(codes, sizes, strict=True)]
 
     def _check_fitted_array(self, X: Any, name: str = "X") -> Any:
-        """Check samples for a method that takes no images of different sizes."""
+        """Check samples for a method that does not support images of different sizes."""
         X = self._check_fitted_rows(X)
         if isinstance(X, ImageList):
             raise ValueError(f"{name} must be an array of images of one size here, got a sequence: stack them first.")
         return X
 
     def _size_of(self, X: Any) -> Any:
-        """Return height and width of the images of X, where these may have any."""
+        """Return height and width of the images of X, if the network accepts any size."""
         return self._layout.arrange(X[:1]).shape[2:] if self.module_.any_size else None
 
     @renamed_argument("Z", "X", since="0.3", until="0.5")
@@ -581,34 +580,34 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components), or list of arrays
-            Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
-            (n_samples, n_components, h, w), or a list of maps (n_components, h, w). Of an ordered bottleneck the first
-            components are enough: the first columns, or channels, for all positions of a spatial code.
+            Codes, as returned by `transform`. For images of any size also code maps (n_samples, n_components, h, w), or
+            a list of maps (n_components, h, w). With an ordered bottleneck also the first components alone: the first
+            columns, or the first channels of a spatial code.
         size : int, (height, width) or list of such, default=None
-            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
-            size, as many pixels as the map stands for when None.
+            Size of the images, or of each image of a list, if the network accepts any size. If None, the size of `fit`
+            or, for maps of another size, the size that corresponds to the map.
 
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Reconstructed samples, a list for a list, in the units of the X that was fitted; float64 where that was
-            float64 or integers that float32 does not hold, float32 elsewhere. Sequences are as long as those of `fit`:
-            a code does not know its length.
+            Reconstructed samples, as a list for a list, in the units of X in `fit`; float64 if that was float64 or
+            integers beyond the precision of float32, float32 otherwise. Sequences have the length of those of `fit`,
+            since a code does not contain the length.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         return self._decode_given(X, None, size)
 
     def _decode_given(self, Z: Any, y: Any, size: Any) -> Any:
-        """Decode codes that the user gives: those of `fit`, or maps of images of any size."""
+        """Decode codes passed by the user: of the width of `fit`, or maps for images of any size."""
         check_is_fitted(self)
         self._refuse_to_decode()
         project = self.module_.bottleneck.discrete
         if not self.module_.any_size and size is not None:
-            raise ValueError("size needs a network that takes images of any size, module__dense=False.")
+            raise ValueError("size needs a network that takes images of any size: set module__dense=False before fit.")
         maps = code_maps(self, Z, size) if self.module_.any_size else None
         if maps is None:
             Z = self._check_fitted_codes(Z)
@@ -629,19 +628,19 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
 
         Returns
         -------
         indices : ndarray or Tensor, or list of ndarray, int64
-            As many integers as ``alphabet_`` has entries: (n_samples, n_integers), and for a spatial code that many at
-            each position, (n_samples, n_integers, h, w), or (n_samples, n_integers, n_positions, 1) where positions
-            have no height and width. A list of images of any size gives a list of maps (n_integers, h, w).
+            Integer codes of shape (n_samples, n_integers), with one integer for each entry of ``alphabet_``. A spatial
+            code gives maps (n_samples, n_integers, h, w), or (n_samples, n_integers, n_positions, 1) if positions have
+            no height and width. A list of images of any size gives a list of maps (n_integers, h, w).
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X = self._check_fitted_rows(X)
 
@@ -662,20 +661,20 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Parameters
         ----------
         indices : array-like of shape (n_samples, n_integers) or (n_samples, n_integers, h, w), or list of arrays
-            Integers, as `indices` returns them.
+            Integers, as returned by `indices`.
         size : int, (height, width) or list of such, default=None
-            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
-            size, as many pixels as the map stands for when None.
+            Size of the images, or of each image of a list, if the network accepts any size. If None, the size of `fit`
+            or, for maps of another size, the size that corresponds to the map.
 
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Reconstructed samples, as `inverse_transform` returns them.
+            Reconstructed samples, as returned by `inverse_transform`.
 
         Raises
         ------
         ValueError, TypeError
-            If the arguments do not fit.
+            If an argument is invalid.
         """
         check_is_fitted(self)
         return self._decode_given(codes_of_integers(self, indices), None, size)
@@ -683,12 +682,12 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def _refuse_to_decode(self) -> None:
         if self.module_.translates:
             raise ValueError(
-                f"{type(self).__name__} was fitted on an X_target of another shape than X, and decodes codes to no X: "
-                "reconstruct translates X to the target."
+                f"{type(self).__name__} was fitted on an X_target of another shape than X: codes do not decode to X, "
+                "use reconstruct to translate X to the target."
             )
         if self.pooling is not None:
             raise ValueError(
-                f"pooling={self.pooling!r} leaves no code to decode: set pooling=None, before fit or after it."
+                f"pooling={self.pooling!r} gives codes that cannot be decoded: set pooling=None, before or after fit."
             )
 
     @return_input_type
@@ -698,23 +697,22 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         keep_observed : bool, default=False
-            Whether only the missing values are reconstructed, and the others kept as they are; for
-            ``missing='mask'``.
+            Whether to replace only missing values and keep the observed ones, for ``missing='mask'``.
 
         Returns
         -------
         X_hat : ndarray or Tensor of X's shape, or list of ndarray; with ``keep_observed`` of X's dtype
-            The reconstruction: what the code keeps of X; float64 where X is float64 or holds integers that float32 does
-            not hold, float32 elsewhere. Corruptions that `noise` has trained against are removed. After the end of a
-            sequence it is NaN, as X is; of a list of sequences it is the padded array. A list of images of any size
-            gives a list. After a fit on an ``X_target`` of another shape, it has the layout and the units of that.
+            The reconstruction; float64 if X is float64 or has integers beyond the precision of float32, float32
+            otherwise. Corruption of the kind simulated by ``noise`` is removed. Sequences are padded with NaN at the
+            end, as in X; a list of sequences gives a padded array, and a list of images of any size a list. After `fit`
+            with an ``X_target`` of another shape, it has the layout and the units of the target.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         return self._reconstruct(self._check_fitted_rows(X), keep_observed)
 
@@ -728,9 +726,10 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         project: bool = True,
         size: Any = None,
     ) -> Tensor:
-        """Decode codes, given conditions, in the lengths of the sequences ``like``, to images of ``size``.
+        """Decode codes under conditions, to the lengths of the sequences ``like`` or to images of ``size``.
 
-        With ``project`` codes that `transform` would not give, such as draws, become valid ones before.
+        With ``project`` codes are first mapped to valid ones, for codes that do not come from `transform`, such as
+        draws.
         """
         arrays = [Z]
         if c is not None:
@@ -770,27 +769,27 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     @return_input_type
     def score_samples(self, X: Any, *, X_target: Any = None) -> Any:
-        """Compute minus the reconstruction loss of every row: the lower, the more anomalous.
+        """Compute the negative reconstruction loss of each sample: the lower, the more anomalous.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         X_target : {array-like, sparse matrix} of X's shape, default=None
-            What the reconstruction is compared with; X when None.
+            Target of the reconstruction; X if None.
 
         Returns
         -------
         scores : ndarray or Tensor of shape (n_samples,), float32
-            Minus the loss, summed over features, in the data's own units (squared ones for a squared
-            error); without the penalty that a bottleneck may add while training. Only values that are known count, so
-            rows with few of them, or short sequences, score higher: divide by their number to compare them. Rows
-            whose loss float32 does not hold score alike, and lowest. A row without a known value has no score: NaN.
+            The negative loss, summed over features, in the units of the data (squared for a squared error), without the
+            penalty of the bottleneck. Missing values are left out, so samples with few observed values, or short
+            sequences, have higher scores: divide by the number of values to compare them. Losses beyond the range of
+            float32 are clipped to it. The score of a sample without observed values is NaN.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X, target = self._check_rows_and_target(X, X_target, in_domain=True)
         return self._in_float32(-self._losses(self.module_.reconstruction_loss, X, target))
@@ -803,9 +802,9 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         c: np.ndarray | None = None,
         gives: str | None = "sum",
     ) -> Tensor:
-        """Return the losses that ``function`` gives for standardized samples, (n,) in float64, in the unit of X."""
+        """Return the losses of ``function`` of standardized samples, (n,) in float64, in the units of X."""
 
-        # A loss beyond float32 counts as the largest number.
+        # Losses beyond float32 are clipped to its largest number.
         def clamped(*parts: Any, **inner: Any) -> Tensor:
             return function(*parts, **inner).clamp(max=LARGEST)
 
@@ -813,7 +812,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         if not self.module_.may_have_nan:
             return self.module_.in_data_units(losses, count_values(target))
         n_known = self._run_together(self.module_.count_known, target).to(losses)
-        # A sample without a known value loses nothing, which would make it the most normal one.
+        # A sample without observed values has no loss, which would make it the least anomalous one.
         return torch.where(n_known > 0, self.module_.in_data_units(losses, n_known), torch.nan)
 
     @staticmethod
@@ -821,32 +820,31 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return scores.clamp(min=-LARGEST).float()
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, X_target: Any = None) -> float:
-        """Compute minus the mean squared error of the reconstruction, whatever the loss.
+        """Compute the negative mean squared error of the reconstruction, for any loss.
 
-        Searches and `cross_val_score` call it where ``scoring`` is left out. With ``scoring='r2'`` and the like scores
-        are NaN, since these need `predict`, which an autoencoder does not have.
+        It is the default score of searches and `cross_val_score`. Scorers such as ``scoring='r2'`` give NaN, since they
+        need `predict`, which an autoencoder does not have.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         y : None
-            Ignored, with a warning where it has the shape of X.
+            Ignored, with a warning if it has the shape of X.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the rows.
+            Sample weights.
         X_target : {array-like, sparse matrix} of X's shape, default=None
-            What the reconstruction is compared with, such as clean rows for a noisy X; X when None.
+            Target of the reconstruction, such as clean samples for a noisy X; X if None.
 
         Returns
         -------
         score : float
-            Minus the mean over all values that are known, in the data's own units squared; the greater the better. Rows
-            without a known value are left out.
+            The negative mean over all observed values, in squared units of the data; greater is better.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         given, (X, target) = X, self._check_rows_and_target(X, X_target)
         if X_target is None and not isinstance(X, ImageList):
@@ -855,7 +853,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         found = self._run_together(self.module_.squared_error, X, target, dtype=torch.float64, gives="sum")
         errors, counts = as_array(found).T
         if not weight @ counts > 0:
-            raise ValueError("score needs at least one value that is not NaN, in a row of positive weight.")
+            raise ValueError("score needs at least one value that is not NaN, in a sample of positive weight.")
         return -float(weight @ errors) / float(weight @ counts) * self.module_.unit**2
 
     def _check_rows_and_target(self, X: Any, X_target: Any, *, in_domain: bool = False) -> tuple[Any, Any]:
@@ -863,7 +861,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         rules: dict[str, Any] = {"loss": self.module_.loss, "columns": getattr(self, "feature_names_in_", None)}
         if self.module_.translates:
             if X_target is None:
-                raise ValueError("X_target is needed, as it has another shape than X: pass what X is translated to.")
+                raise ValueError("X_target is required, since it has another shape than X: pass the target of X.")
             X = X if isinstance(X, ImageList) else as_image_list(as_array(X), "X", self._channel_axis(), nan=True)
         if isinstance(X, ImageList):
             return X, X if X_target is None else self._check_target_images(X, X_target)
@@ -874,17 +872,17 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         return X, check_domain(target, "X_target", **rules) if in_domain else target
 
     def _check_target_images(self, images: ImageList, X_target: Any) -> ImageList:
-        """Check the images that a list of images is compared with."""
+        """Check the target images of a list of images."""
         module = self.module_
         targets = as_image_list(X_target, "X_target", self._channel_axis(of_target=True), nan=module.missing)
         if len(targets) != len(images):
-            raise ValueError(f"X_target must hold {len(images)} images to go with X, got {len(targets)}.")
+            raise ValueError(f"X_target must have {len(images)} images, like X, got {len(targets)}.")
         for i in range(len(images)):
             _, *size = images.read(i).shape
             wanted, found = (module.target_shape[0], *(module.factor * side for side in size)), targets.read(i).shape
             if wanted != found:
                 raise ValueError(
-                    f"X_target[{i}] must have {wanted[0]} channels and the size {wanted[1:]} to go with X[{i}], got "
+                    f"X_target[{i}] must have {wanted[0]} channels and the size {wanted[1:]} to match X[{i}], got "
                     f"{found[0]} channels and the size {found[1:]}."
                 )
         return targets
@@ -900,36 +898,36 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None, *, size: Any = None
     ) -> np.ndarray:
-        """Draw rows: codes from ``prior_``, decoded.
+        """Generate samples by decoding codes drawn from ``prior_``.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of samples.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same rows at every call.
+            Pass an int for reproducible output across calls.
         size : int or (height, width), default=None
-            Size of the images, for a network that takes any (``module__dense=False``); that of `fit` when None. It
-            needs an estimator that was fitted on crops, or ``prior='autoregressive'``.
+            Size of the images, for a network that accepts any size (``module__dense=False``); the size of `fit` if
+            None. Requires an estimator fitted on crops, or ``prior='autoregressive'``.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
+            Generated samples in the units of X in `fit`, with the dtype of `inverse_transform`.
 
         Raises
         ------
         NotFittedError
-            Before `fit`, and where ``prior`` was set after it.
+            Before `fit`, or if ``prior`` was set after it.
         ValueError, TypeError
-            If ``n_samples`` or ``random_state`` is not what it has to be.
+            If ``n_samples`` or ``random_state`` is invalid.
         """
         self._check_sampling(n_samples)
         size = self._sample_size(size)
         return self._decode(self._draw_codes(n_samples, None, draw_seed(random_state), size), size=size).numpy()
 
     def _sample_size(self, size: Any) -> tuple[int, int] | None:
-        """Check the size of images to draw; None for that of `fit`."""
+        """Check the size of images to generate; None stands for the size of `fit`."""
         if size is None:
             return None
         size = check_image_size(size)
@@ -940,7 +938,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         of_wholes = self.prior is not None and width_of_draws(self.module_, self._layout) is None
         if of_wholes and not is_integer_density(self.prior_):
             raise ValueError(
-                f"size={size} needs {self._priors_of_any_size}, or an estimator that was fitted on crops: prior_ is a "
+                f"size={size} needs {self._priors_of_any_size}, or an estimator fitted on crops: prior_ is a "
                 f"density of the codes of whole images of the size {tuple(self.module_.input_shape[1:])}."
             )
         return size
@@ -948,7 +946,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     _priors_of_any_size = "prior='autoregressive'"
 
     def _draw_codes(self, n: int, c: np.ndarray | None, seed: int, size: tuple[int, int] | None = None) -> np.ndarray:
-        """Draw codes from ``prior_``, given conditions, for images of ``size``."""
+        """Draw codes from ``prior_`` under conditions, for images of ``size``."""
         if is_integer_density(self.prior_):
             return draw_integer_codes(self, c, n, size, seed)
         width = self.n_components_
@@ -961,15 +959,15 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         check_is_fitted(self)
         if self.prior is not None and not hasattr(self, "prior_"):
             raise NotFittedError(
-                "There is no density to draw from, since prior was set after fit, or truncate could not cut that of "
-                "fit: fit again, with warm_start=True and max_epochs=0 if the weights are to stay."
+                "There is no fitted prior to draw from, since prior was set after fit, or could not be truncated: fit "
+                "again, with warm_start=True and max_epochs=0 to keep the weights."
             )
         check_number("n_samples", n_samples, numbers.Integral, 1)
 
     # ---------------------------------------------------------------- state and tags
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: the optimizer's state, twice the weights, only where training is to go on."""
+        """Return the state to pickle, with the optimizer's state, twice the weights, only if training may continue."""
         state = super().__getstate__()
         if "net_" in state and not (self.warm_start or self.net_.by_epochs_):
             state = state | {"net_": self.net_.without_optimizer()}
@@ -991,17 +989,17 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         self._leave_missing_device()
 
     def _keep_former_defaults(self) -> None:
-        """Say in the parameters how a network of version 0.2 was made, so that training goes on with the same one."""
+        """Set the defaults of version 0.2 explicitly for its networks, so that training continues with the same one."""
         if "net_" in vars(self) and self.net_.is_updated_:
             self._extra = {"module__linear_skip": False} | self._extra
             self.net_.is_updated_ = False
 
     def _leave_missing_device(self) -> None:
-        """After a fit on a device that this machine does not have, be ready to go on with what it has."""
+        """After a fit on a device that is not available here, set ``device='auto'`` with a warning."""
         if "net_" in vars(self) and self.device != "auto" and available(self.device) != self.device:
             warn(
-                f"device={self.device!r} is not available here: the estimator runs on {self.net_.device!r}, and its "
-                "device is 'auto' from now on.",
+                f"device={self.device!r} is not available here: the estimator was moved to {self.net_.device!r}, and "
+                "device set to 'auto'.",
                 UserWarning,
             )
             self.device = "auto"

@@ -1,4 +1,4 @@
-"""Nets as the estimators' parameters describe them, new or continuing an earlier one."""
+"""Creation of nets from the parameters of estimators, new or continuing an earlier one."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def build_net(
     seed: int,
     callbacks: list,
 ) -> AutoencoderNet:
-    """Make a net with fresh weights, as the estimator's parameters describe it."""
-    # Sequences may have another length by now, which is not that of the network.
+    """Create a net with new weights from the parameters of the estimator."""
+    # Sequences may have another length than in the first fit, which defines the network.
     input_shape = data.X.shape[1:] if earlier is None else earlier.module_.input_shape
     params = est._extra
     if scaling.get("target_shape") is not None and not _names_target_shape(spec.network):
         raise ValueError(
-            f"X_target has images of (channels, height, width) {scaling['target_shape']}, X of {input_shape}: that "
-            "needs a network that takes target_shape, as module='conv' does."
+            f"X_target has images of (channels, height, width) {scaling['target_shape']}, X of {input_shape}: this "
+            "needs a network with a parameter target_shape, such as module='conv'."
         )
     module_params: dict[str, Any] = {
         "network": spec.network,
@@ -76,10 +76,10 @@ def build_net(
     ).initialize()
     if net.module_.reads_padding is not spec.reads_padding:
         raise ValueError(
-            f"module={spec.network!r} makes a network that reads padding, and does not say so: "
-            "give it the attribute reads_padding = True."
+            f"module={spec.network!r} returns a network that reads padding, but does not declare it: "
+            "set the attribute reads_padding = True."
         )
-    # None takes a callback out, so that its name is no longer there. Those of the estimator are not to be touched.
+    # None removes a callback and its name. Callbacks of the estimator are not changed.
     own = {name for name, _ in callbacks} - {"print_log", "epoch_timer"}
     theirs = {name for name, _ in net.callbacks_} - own
     for name, value in select(params, "callbacks").items():
@@ -89,7 +89,7 @@ def build_net(
 
 
 def without_observers(est: Any) -> Any:
-    """Return a copy that prints nothing and has none of the user's callbacks, which watch one training."""
+    """Return a silent copy without the user's callbacks, for a second training run."""
     other = copy.copy(est)
     other.verbose, other.callbacks = 0, None
     other._extra = {name: value for name, value in est._extra.items() if not name.startswith("callbacks__")}
@@ -97,7 +97,7 @@ def without_observers(est: Any) -> Any:
 
 
 def _names_target_shape(network: Any) -> bool:
-    """Whether a network takes the shape of targets; a module that is built already has its own."""
+    """Return whether a network accepts ``target_shape``; a module instance has its own."""
     return isinstance(network, nn.Module) or "target_shape" in inspect.signature(network).parameters
 
 
@@ -108,28 +108,28 @@ def continue_from(net: AutoencoderNet, earlier: AutoencoderNet) -> None:
     except RuntimeError as error:
         changes = _changes(earlier.get_params_for("module"), net.get_params_for("module"))
         raise ValueError(
-            "warm_start and partial_fit go on from the weights of the last fit, which need the same network: "
-            f"{'; '.join(changes) or error}. Set it back, or fit anew with warm_start=False."
+            "warm_start and partial_fit continue from the weights of the last fit, which need the same network: "
+            f"{'; '.join(changes) or error}. Reset it, or fit again with warm_start=False."
         ) from (None if changes else error)
     if type(net.optimizer_) is type(earlier.optimizer_):
         state = copy.deepcopy(earlier.optimizer_.state_dict())
         groups = net.optimizer_.state_dict()["param_groups"]
         for group, before in zip(groups, state["param_groups"], strict=True):
-            group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # schedulers look for it
+            group |= {"initial_lr": before["initial_lr"]} if "initial_lr" in before else {}  # needed by schedulers
         net.optimizer_.load_state_dict(state | {"param_groups": groups})
-    net.history = type(earlier.history)(earlier.history)  # epochs that are over do not change any more
+    net.history = type(earlier.history)(earlier.history)  # records of past epochs are shared, since they do not change
     net.stream = earlier.stream.continued_on(net.device)
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """List the differences of two recipes in the names of the estimator's parameters."""
+    """List the differences of two recipes by the names of the estimator's parameters."""
     names = {"network": "module", "n_conditions": "the width of y"}
 
     def words(recipe: dict[str, Any]) -> dict[str, str]:
         slots = ("n_components", "n_conditions", "network", "bottleneck", "loss", "noise")
         found = {names.get(slot, slot): recipe.get(slot) for slot in slots}
         found |= {f"module__{name}": value for name, value in (recipe.get("network_params") or {}).items()}
-        # Parts are compared by what they say of themselves: they are copied at every fit.
+        # Parts are compared by repr, since they are copied at every fit.
         return {name: getattr(value, "__name__", None) or repr(value) for name, value in found.items()}
 
     old, new = words(before), words(now)
@@ -138,7 +138,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def find_scaling(spec: ModelSpec, data: FitData, earlier: AutoencoderNet | None) -> dict[str, Any]:
-    """Return how X is standardized, as parameters of `Autoencoder`; that of an ``earlier`` net stays."""
+    """Return the standardization of X, as parameters of `Autoencoder`, or that of an ``earlier`` net."""
     by_channel = spec.reads_padding
     if earlier is None and data.crops is not None:
         mean, scale = _mean_and_scale_of_images(data.X)
@@ -175,9 +175,9 @@ def _mean_and_scale_of_images(images: Any) -> tuple[Any, float]:
 
 
 def _target_scaling(data: FitData, of_x: dict[str, Any]) -> dict[str, Any]:
-    """Return shape, mean and scale of targets that have another shape than samples."""
+    """Return shape, mean and scale of targets of another shape than samples."""
     targets = data.X_target
-    if targets.shape[1] == data.X.shape[1]:  # in the units of X, so that interpolation is a start
+    if targets.shape[1] == data.X.shape[1]:  # in the units of X, so that interpolation is a valid initialization
         mean, scale = of_x["mean"], of_x["scale"]
     else:
         mean, scale = _mean_and_scale_of_images(targets)
@@ -186,7 +186,7 @@ def _target_scaling(data: FitData, of_x: dict[str, Any]) -> dict[str, Any]:
 
 def training_callbacks(est: Any, spec: ModelSpec, epochs: int, n_batches: int, monitor: str, context: Any) -> list:
     """Return the callbacks of a whole fit: schedule, scikit-learn's own, and reports."""
-    # Betas that the user has set are not for a cycle to change.
+    # Betas set by the user must not be changed by the one-cycle schedule.
     cycle_betas = "betas" in optimizer_params(spec.optimizer) and "optimizer__betas" not in est._extra
     steps = epochs * n_batches
     follows = parts_with_progress(spec.bottleneck, spec.loss, spec.noise)

@@ -1,4 +1,4 @@
-"""The density of codes that an outlier detector scores rows by."""
+"""The density of codes for the scores of an outlier detector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIZE = 5  # of the mixture
 _ROWS_FOR_EACH = 20  # of its components, at least
 _MOST = 2**19  # entries of all covariances
 _WIDTH = 1e-2  # added to all variances of whitened codes
-_FLOOR = 1e-9  # of variances before, as a share of the mean one
+_FLOOR = 1e-9  # of variances before whitening, relative to the mean
 
 
 def check_density(density: Any) -> None:
@@ -30,7 +30,7 @@ def check_density(density: Any) -> None:
         import_zuko()
         if getattr(density, "conditional", False) is not False:
             raise ValueError(
-                f"density={density!r} is conditional on y, and rows are scored without y: set conditional=False."
+                f"density={density!r} is conditional on y, but samples are scored without y: set conditional=False."
             )
     elif not _scores(density):
         raise TypeError(
@@ -46,7 +46,7 @@ def _scores(density: Any) -> bool:
 def fit_density(density: Any, step: Any, codes: np.ndarray, seed: int) -> Any:
     """Return the density of codes (n, n_codes): that of the estimator if it has one and ``density`` is None.
 
-    Otherwise it is fitted; None is a mixture of `_SIZE` Gaussians of codes that are whitened first.
+    Otherwise it is fitted; None is a mixture of `_SIZE` Gaussians for whitened codes.
     """
     if density is not None:
         return fit_prior(class_of(density), codes, seed)
@@ -68,17 +68,17 @@ def fit_density(density: Any, step: Any, codes: np.ndarray, seed: int) -> Any:
 
 
 def _takes(found: Any, width: int) -> bool:
-    """Whether a density that an estimator has fitted is one of its whole codes."""
+    """Return whether a density fitted by an estimator is one of entire codes."""
     is_one = found is not None and not isinstance(found, list) and hasattr(found, "score_samples")
     return is_one and not is_integer_density(found) and getattr(found, "n_features_in_", width) == width
 
 
 def distances(density: Any, codes: np.ndarray) -> np.ndarray:
-    """Return minus the log-density of codes (n,); that of a Gaussian or a mixture above its least, so not negative."""
+    """Return the negative log-density of codes (n,), for a Gaussian or a mixture relative to its minimum."""
     found = -np.asarray(density.score_samples(codes), dtype=np.float64)
     return np.maximum(found - least(density), 0.0) if isinstance(density, GaussianMixture) else found
 
 
 def least(density: GaussianMixture) -> float:
-    """Return the least that minus the log-density of a mixture can be, at the mean of a component or nearly."""
+    """Return the approximate minimum of the negative log-density of a mixture, at the mean of a component."""
     return float(-density.score_samples(density.means_).max())

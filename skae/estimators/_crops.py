@@ -1,4 +1,4 @@
-"""Training on crops of images: whether, of which size, how many, and what is held out."""
+"""Training on crops of images: their size, their number, and their validation."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from ._resolve import ModelSpec
 _SMALL, _CROP = (
     128,
     64,
-)  # pixels along a side, up to which images are trained on as a whole, and of crops of larger ones
+)  # largest side of whole training images, and side of the crops of larger ones
 _LEAST_CROP = 16  # pixels along a side, of a single image
 _LEAST_BATCHES, _MOST_CROPS = 8, 2**14  # of an epoch with n_crops="auto"
-_LEAST_FIRST = 64  # crops that parts are initialized with
-# Validation crops, at least and at most, and as a share of those of an epoch; fewer where these cover what is held out.
+_LEAST_FIRST = 64  # minimum number of crops for the initialization of parts
+# Minimum and maximum number of validation crops, and their fraction of those of an epoch.
 _VALIDATION, _VALIDATION_SHARE = (64, 512), 8
 
 
@@ -51,7 +51,7 @@ def check_crop_params(est: Any) -> None:
 
 
 def takes_any_size(network: Any, params: dict[str, Any]) -> bool:
-    """Whether a network, or what a class will make with ``params``, takes images of any size."""
+    """Return whether a network, or a class called with ``params``, accepts images of any size."""
     cls, given = unwrapped(network)
     if isinstance(cls, type) and issubclass(cls, Conv):
         given = given | params
@@ -62,7 +62,7 @@ def takes_any_size(network: Any, params: dict[str, Any]) -> bool:
 def read_crops(
     est: Any, spec: ModelSpec, X: Any, y: Any, *, goes_on: bool, reset: bool, one_epoch: bool, **arrays: Any
 ) -> FitData | None:
-    """Read images and cut crops of them to train on; return None where X is trained on as it is."""
+    """Read images and draw training crops; return None if the network is trained on X itself."""
     X, X_target, X_val, X_val_target = map(
         listed, (X, *(arrays.pop(name, None) for name in ("X_target", "X_val", "X_val_target")))
     )
@@ -95,7 +95,7 @@ def read_crops(
     conditional = getattr(est, "conditional", False) is not False and y is not None
     layout = ImageLayout(x.shape[1:], x.shape[1:], images.layout.channel_axis, any_size=True)
     if goes_on and layout[2:] != layout_of(est)[2:]:
-        raise ValueError(f"Training goes on only with images laid out as before: {layout_of(est)}, got {layout}.")
+        raise ValueError(f"Training can continue only with images in the same layout, {layout_of(est)}, got {layout}.")
     data = read_fit_data(
         est,
         spec,
@@ -124,15 +124,15 @@ def read_crops(
 
 
 def _seed(est: Any, spec: ModelSpec, *, one_epoch: bool) -> int:
-    """Draw the seed of a fit; a fit that is resumed cuts the crops that it cut before."""
+    """Draw the seed of a fit; a resumed fit uses the same crops as before."""
     seed = spec.ranks.gather(draw_seed(est.random_state))[0]
     return seed if est.checkpoint is None or one_epoch else Checkpoint(est.checkpoint, spec.ranks).seed_or(seed)
 
 
 def _validation_source(est: Any, spec: ModelSpec, X_val: Any, X_val_target: Any, source: CropSource) -> CropSource:
-    """Return where validation crops come from: ``X_val``, like the images of ``source``."""
+    """Return the source of validation crops: ``X_val``, in the layout of ``source``."""
     if source.targets is not None and X_val_target is None:
-        raise ValueError("X_val needs X_val_target where X is given an X_target.")
+        raise ValueError("X_val needs X_val_target if X_target is given.")
     images = _scanned(X_val, "X_val", est, spec)
     _refuse_small(images, source.size)
     targets = _targets(images, X_val_target, "X_val_target", est, spec, like=source.targets)
@@ -140,7 +140,7 @@ def _validation_source(est: Any, spec: ModelSpec, X_val: Any, X_val_target: Any,
 
 
 def _cut(source: CropSource, n: int, rng: np.random.Generator) -> tuple[tuple[Any, Any], np.ndarray]:
-    """Return ``n`` crops and their targets as the user's images lie, and the numbers of their images."""
+    """Return ``n`` crops and their targets in the user's layout, and the indices of their images."""
     places = source.draw(n, rng)
     x, target = source.cut(places)
     target = None if source.targets is None else source.targets.layout.restore(target)
@@ -148,13 +148,13 @@ def _cut(source: CropSource, n: int, rng: np.random.Generator) -> tuple[tuple[An
 
 
 def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on: bool) -> ImageList | None:
-    """Return the images of X, scanned, where they may have to be cropped."""
+    """Return the scanned images of X if they may have to be cropped."""
     any_size = takes_any_size(spec.network, est._network_params())
     for name in ("crop_size", "n_crops", "pooling"):
         if getattr(est, name) not in ("auto", None) and not any_size:
             raise ValueError(
                 f"{name}={getattr(est, name)!r} needs a network that takes images of any size: set "
-                "module__dense=False, for a code that is spatial."
+                "module__dense=False, for a spatial code."
             )
     asks = _asks_for_crops(est) or _is_of_other_shape(X_target, X)
     if not (any_size or asks) or not est._reads_images(spec.network):
@@ -164,19 +164,19 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
         side = math.isqrt(shape[1]) if len(shape) == 2 else 0
         if any_size and shape == (side**2, side**2) and getattr(est, "input_shape", None) is None:
             raise ValueError(
-                f"X of shape {shape} may be one image or flat rows: pass [X] for one image, or "
-                f"input_shape=({side}, {side}) for rows."
+                f"X of shape {shape} may be one image or flattened images: pass [X] for one image, or "
+                f"input_shape=({side}, {side}) for flattened images."
             )
         if asks:
             raise ValueError(
-                "crop_size, n_crops and augmentation are for images (n, height, width), or with channels, or a list of "
-                "them, and X has flat rows: reshape it."
+                "crop_size, n_crops and augmentation need images (n, height, width), or with channels, or a list of "
+                "images, but X has flattened images: reshape it."
             )
         return None
     row_shape = _shape_of(X)[1:]
     if not asks and row_shape and X.dtype != object:
         sides = [side for side in row_shape if side not in (3, 4)]
-        # `partial_fit` and `warm_start` on images of the size of before are as before.
+        # `partial_fit` and `warm_start` on images of the same size use the images themselves again.
         same = goes_on and row_shape == est.input_shape_ and layout_of(est)[3:] != (True,)
         if same or (not goes_on and max(sides, default=0) <= _SMALL and len(X) > 1):
             return None
@@ -188,7 +188,7 @@ def _asks_for_crops(est: Any) -> bool:
 
 
 def _shape_of(A: Any) -> tuple[int, ...]:
-    """Return the shape of an array; () of anything that has none, such as a nested tensor."""
+    """Return the shape of an array; () for objects without a shape, such as nested tensors."""
     try:
         return tuple(getattr(A, "shape", ()))
     except RuntimeError:
@@ -196,7 +196,7 @@ def _shape_of(A: Any) -> tuple[int, ...]:
 
 
 def _is_of_other_shape(X_target: Any, X: Any) -> bool:
-    """Whether X and ``X_target`` are arrays of images of different shapes."""
+    """Return whether X and ``X_target`` are arrays of images of different shapes."""
     shapes = [_shape_of(A) for A in (X, X_target)]
     return all(len(shape) in (3, 4) for shape in shapes) and shapes[0] != shapes[1]
 
@@ -208,7 +208,7 @@ def _scanned(X: Any, name: str, est: Any, spec: ModelSpec) -> ImageList:
 
 
 def _holds_images(X: Any, est: Any) -> bool:
-    """Whether X holds images as such, not flat rows."""
+    """Return whether X has images that are not flattened."""
     flat = getattr(est, "input_shape", None) is not None
     if is_image_list(X):
         return not flat
@@ -219,7 +219,7 @@ def _holds_images(X: Any, est: Any) -> bool:
 
 
 def _is_read_by_images_alone(X: Any) -> bool:
-    """Whether X is a sequence that only `ImageList` reads."""
+    """Return whether X is a sequence that only `ImageList` supports."""
     return is_image_list(X) and not isinstance(X, list | tuple | np.ndarray) and not hasattr(X, "__getitems__")
 
 
@@ -233,21 +233,21 @@ def _crop_size(est: Any, images: ImageList, earlier: Any, *, any_size: bool) -> 
         if not equal:
             i = next(i for i, shape in enumerate(images.shapes) if shape != images.shapes[0])
             raise ValueError(
-                f"X[0] is of size {images.shapes[0]} and X[{i}] of size {images.shapes[i]}: images of different sizes "
-                "need a network that takes them, module__dense=False."
+                f"X[0] has the size {images.shapes[0]}, X[{i}] the size {images.shapes[i]}: images of different sizes "
+                "need a network that takes images of any size, module__dense=False."
             )
         size = images.shapes[0]
     elif isinstance(est.crop_size, str):
         if equal and max(images.shapes[0]) <= _SMALL and len(images) > 1:
             size = images.shapes[0]
-        else:  # of a single small image crops that are not all the same
+        else:  # for a single small image, so that crops differ
             side = int(smallest.min()) if len(images) > 1 else (int(smallest.min()) + 1) // 2
             size = (min(_CROP, max(side, min(_LEAST_CROP, int(smallest.min())))),) * 2
     else:
         size = tuple(est.crop_size) if isinstance(est.crop_size, tuple | list) else (est.crop_size,) * 2
     _refuse_small(images, size)
     if str(est.augmentation).startswith("flip_rotate") and size[0] != size[1]:
-        raise ValueError(f"augmentation={est.augmentation!r} needs crops that are square, got crops of size {size}.")
+        raise ValueError(f"augmentation={est.augmentation!r} needs square crops, got crops of size {size}.")
     return int(size[0]), int(size[1])
 
 
@@ -255,24 +255,24 @@ def _refuse_small(images: ImageList, size: tuple[int, ...]) -> None:
     for i, shape in enumerate(images.shapes):
         if shape[0] < size[0] or shape[1] < size[1]:
             raise ValueError(
-                f"{images.name}[{i}] is of size {shape}, smaller than the crops of {tuple(size)}: leave it out, or "
-                "lower crop_size."
+                f"{images.name}[{i}] has the size {shape}, smaller than the crops of {tuple(size)}: remove it, or "
+                "reduce crop_size."
             )
 
 
 def _targets(
     images: ImageList, X_target: Any, name: str, est: Any, spec: ModelSpec, like: ImageList | None = None
 ) -> ImageList | None:
-    """Return the target images, each of the size of its image or a multiple; of as many channels as ``like``."""
+    """Return the target images, each of the size of its image or a multiple, with the channels of ``like``."""
     if X_target is None:
         return None
     targets, beside = _scanned(X_target, name, est, spec), images.name
     if len(targets) != len(images):
-        raise ValueError(f"{name} must hold {len(images)} images to go with {beside}, got {len(targets)}.")
+        raise ValueError(f"{name} must have {len(images)} images, like {beside}, got {len(targets)}.")
     factor = max(1, targets.shapes[0][0] // images.shapes[0][0])
     for i, (size, found) in enumerate(zip(images.shapes, targets.shapes, strict=True)):
         if found != (factor * size[0], factor * size[1]):
-            times = f"{factor} times the size" if factor > 1 else "the size, or a whole multiple,"
+            times = f"{factor} times the size" if factor > 1 else "the size, or an integer multiple,"
             raise ValueError(f"{name}[{i}] must have {times} of {beside}[{i}], {size}, got {found}.")
     if like is not None and like.n_channels != targets.n_channels:
         raise ValueError(f"{name} must have the {like.n_channels} channels of X_target, got {targets.n_channels}.")

@@ -1,4 +1,4 @@
-"""Features of which `fit` is given no known value: found, and named in a warning."""
+"""Features without observed values in `fit`, and the warning about them."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from .._data.sparse import SparseRows
 from ._fit_data import FitData
 from ._warnings import warn
 
-_MOST_NAMES = 10  # that a message lists
+_MOST_NAMES = 10  # maximum number of names in a message
 
 
 def find_empty_features(data: FitData, *, by_channel: bool) -> tuple[int, ...]:
-    """Flat indices of the features that are known of no training sample; ``by_channel`` in sequences. It warns of them.
+    """Return flat indices of features without observed values, and warn of them; ``by_channel`` for sequences.
 
-    What a feature without a known value stands for cannot be learned, so it is reconstructed as 0, as scikit-learn's
-    imputers do it with ``keep_empty_features=True``.
+    Such features cannot be learned and are reconstructed as 0, as in scikit-learn's imputers with
+    ``keep_empty_features=True``.
     """
     empty = _is_empty(data.X, data.sample_weight, by_channel)
     if data.X_target is not None and empty.any():
         empty &= _is_empty(data.X_target, data.sample_weight, by_channel)
     if empty.any():
         warn(
-            f"X has no known value for {_described(data, empty, by_channel)}. They are reconstructed as 0, and values "
-            "that they have after fit are ignored. Drop them, or fit on samples in which they are known.",
+            f"X has no observed values for {_described(data, empty, by_channel)}. They are reconstructed as 0, and "
+            "their values after fit are ignored. Drop them, or fit on samples in which they are observed.",
             UserWarning,
         )
     return tuple(np.flatnonzero(empty).tolist())
 
 
 def check_still_empty(data: FitData, empty: Any, *, by_channel: bool) -> tuple[int, ...]:
-    """Flat indices of the features that ``empty`` marks for a training that goes on; warn if they now have values."""
+    """Return flat indices of the features marked by ``empty`` in continued training; warn if they now have values."""
     if empty is None:
         return ()
     marked = empty.cpu().numpy()
     known = marked & ~_is_empty(data.X, data.sample_weight, by_channel)
     if known.any():
         warn(
-            f"X has known values for {_described(data, known, by_channel)}, which had none when training began. They "
-            "are ignored: fit again from the start (with warm_start=False) to learn them.",
+            f"X has observed values for {_described(data, known, by_channel)}, which had none in the first fit. They "
+            "are ignored: fit again with warm_start=False to learn them.",
             UserWarning,
         )
     return tuple(np.flatnonzero(marked).tolist())
 
 
 def _is_empty(X: Any, sample_weight: np.ndarray | None, by_channel: bool) -> np.ndarray:
-    """Whether a feature is NaN in all samples of positive weight."""
+    """Return whether each feature is NaN in all samples of positive weight."""
     axes = (0, 1) if by_channel else (0,)
-    if isinstance(X, SparseRows) and not np.isnan(X.matrix.data).any():  # which no dense rows are needed to see
+    if isinstance(X, SparseRows) and not np.isnan(X.matrix.data).any():  # without conversion to dense rows
         return np.zeros(X.shape[len(axes) :], bool)
     empty = np.ones(X.shape[len(axes) :], bool) & is_float(X)
     for s in slices(X):
-        if not empty.any():  # mostly after the first slice
+        if not empty.any():  # usually after the first slice
             break
         rows = X[s] if sample_weight is None else X[s][sample_weight[s] > 0]
         empty &= np.isnan(rows).all(axis=axes)
@@ -64,10 +64,10 @@ def _is_empty(X: Any, sample_weight: np.ndarray | None, by_channel: bool) -> np.
 
 
 def _described(data: FitData, features: np.ndarray, by_channel: bool) -> str:
-    """What a message calls the ``features``, True in an array of them as the network takes them."""
+    """Return the description of ``features`` for a message, a mask in the shape of the network's input."""
     if by_channel:
         return f"the channels {_listed(np.flatnonzero(features).tolist())}"
-    found = np.asarray(data.layout.restore(torch.from_numpy(features[None]))[0])  # as X has them
+    found = np.asarray(data.layout.restore(torch.from_numpy(features[None]))[0])  # in the layout of X
     if found.ndim > 1:
         first = np.argwhere(found)[0].tolist()
         return f"{found.sum()} of the {found.size} values of a sample, the first at {first}"
@@ -75,7 +75,7 @@ def _described(data: FitData, features: np.ndarray, by_channel: bool) -> str:
 
 
 def named_features(names: np.ndarray | None, indices: Any) -> str:
-    """List the features at ``indices`` for a message: their ``names``, or the indices where X has none."""
+    """List the features at ``indices`` for a message, by their ``names`` or, without names, by index."""
     return _listed((indices if names is None else names[indices]).tolist())
 
 

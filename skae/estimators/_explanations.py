@@ -1,4 +1,4 @@
-"""The share that each feature has in a row's score."""
+"""Contributions of the features to the scores of samples."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ._readings import (
 
 
 def shares(names: tuple[str, ...], model: Model, X: Any, calibration: Calibration) -> Any:
-    """Return the shares, of the shape of X as the last step sees it; a list for images of different sizes.
+    """Return the contributions, in the shape of the input of the last step; a list for images of different sizes.
 
-    Of several parts it is that of the largest.
+    With several parts these are the contributions to the largest.
     """
     if len(names) == 1:
         return _shares_in(names[0], model, X, calibration)
@@ -36,10 +36,10 @@ def shares(names: tuple[str, ...], model: Model, X: Any, calibration: Calibratio
 
 
 def _shares_in(name: str, model: Model, X: Any, calibration: Calibration) -> Any:
-    """Return the shares in one part.
+    """Return the contributions to one part.
 
-    Squares are summed over features. What is not is split by occlusion: a feature counts by how much the part falls
-    where its value is replaced by the mean of the rows of the fit.
+    Squared errors are sums over features. Other parts are attributed by occlusion: the contribution of a feature is the
+    decrease of the part if its value is replaced by the mean of the training samples.
     """
     step, seen = seen_by_last_step(model.estimator, X)
     if name == "distance" and model.center is not None:
@@ -60,16 +60,16 @@ def _divided(step: Any, terms: np.ndarray, levels: np.ndarray | None) -> np.ndar
 
 
 def _occluded(name: str, step: Any, model: Model, seen: Any) -> np.ndarray:
-    """Return by how much a part falls, not below 0, when one feature after the other is replaced."""
+    """Return the decrease of a part, at least 0, when each feature is replaced in turn."""
     A = None if model.center is None else as_numbers(gathered(step, seen))
     if A is None or model.center is None:
         raise ValueError(
-            f"explain of the part {name!r} of the criterion needs X as one array of numbers: take "
+            f"explain needs X as one array of numbers for the part {name!r} of the criterion: use "
             "criterion='reconstruction'."
         )
 
     def part_of(rows: Any) -> np.ndarray:
-        if hasattr(seen, "columns"):  # whose names the step knows
+        if hasattr(seen, "columns"):  # a DataFrame, since the step expects names
             rows = type(seen)(dict(zip(seen.columns, rows.T, strict=True)))
         if name == "likelihood":
             return -likelihood_of(step, rows)
@@ -85,7 +85,7 @@ def _occluded(name: str, step: Any, model: Model, seen: Any) -> np.ndarray:
 
 
 def _normalized(values: np.ndarray) -> np.ndarray:
-    """Divide each row by its sum; a row without any is shared equally by what is known."""
+    """Divide each row by its sum; rows with sum 0 are shared equally among the observed values."""
     flat = values.reshape(len(values), -1)
     known = ~np.isnan(flat)
     flat = np.where(known, flat, 0.0)

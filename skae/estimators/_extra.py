@@ -1,4 +1,4 @@
-"""Parameters named with double underscores, for what a slot holds as a string or a class."""
+"""Parameters with double underscores, for parts given as a string or a class."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from .._utils.slots import check_names, without_part
 from ._hints import parameter_hint
 from ._resolve import names_of_parts
 
-# Slots of parts, which may be objects too: these have parameters of their own.
+# Slots of parts, which may also be objects with their own parameters.
 _PARTS = ("bottleneck", "loss", "noise", "prior", "critic")
-# The slots whose parameters are set by names with double underscores.
+# All slots with parameters that are set by names with double underscores.
 _SLOTS = ("module", *_PARTS, "optimizer", "iterator_train", "iterator_valid", "callbacks")
 
 
 def split_params(est: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split what `set_params` is given: what the constructor's parameters and parts take, and the new ``_extra``.
+    """Split the arguments of `set_params` into those of the constructor and of parts, and the new ``_extra``.
 
-    An object that is set for a part comes with its own parameters: those set before by ``noise__*`` and the like go
-    with the part that it replaces.
+    Setting a part to an object discards the parameters set before by its prefix, such as ``noise__*``.
 
     Raises
     ------
@@ -35,22 +34,22 @@ def split_params(est: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict
 
 
 def check_extra_names(est: Any) -> None:
-    """Refuse a name mistyped in the constructor, which scikit-learn does not want to refuse anything."""
+    """Raise an error for unknown names in the constructor, where scikit-learn's conventions forbid errors."""
     stray = [name for name in est._extra if not _has_slot(est, name.partition("__")[0]) or "__" not in name]
     check_names(stray, parameter_names(est), type(est).__name__, hint=lambda name: _hint(est, name))
 
 
 def _has_slot(est: Any, slot: str) -> bool:
-    """Whether names with double underscores may begin with ``slot``: not every estimator has a critic."""
+    """Return whether the estimator has the slot: not every estimator has a critic."""
     return slot in _SLOTS and (slot not in _PARTS or slot in parameter_names(est))
 
 
 def _is_extra(est: Any, name: str, params: dict[str, Any]) -> bool:
-    """Whether ``name`` is kept for a string or a class, rather than set on a part that is an object."""
+    """Return whether ``name`` is stored in ``_extra``, for a string or a class, instead of set on an object."""
     slot, _, rest = name.partition("__")
     part = params.get(slot, getattr(est, slot, None))
     part = class_of(part) if slot == "prior" else part
-    # 'mixture' is no class, and chooses for itself.
+    # 'mixture' is not a class, and has no parameters.
     if rest and (
         (slot == "prior" and isinstance(part, str)) or (slot in ("noise", "prior", "critic") and part is None)
     ):
@@ -61,7 +60,7 @@ def _is_extra(est: Any, name: str, params: dict[str, Any]) -> bool:
 
 
 def _check_known(est: Any, params: dict[str, Any]) -> None:
-    """Raise scikit-learn's error for an unknown name, with what to write instead."""
+    """Raise scikit-learn's error for an unknown name, with a suggestion."""
     known = est.get_params(deep=False)
     for name in params:
         slot, _, rest = name.partition("__")

@@ -1,4 +1,4 @@
-"""Train a net: once, or twice where one training on few samples leaves doubt."""
+"""Train a net: once, or twice if the result on few samples is inconclusive."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ from ._resolve import ModelSpec
 from ._training_data import corrupt_validation, mean_known, n_held_out, training_data, validation_data
 
 _AUTO_BATCHES, _AUTO_EPOCHS = 15_000, (20, 100)  # max_epochs="auto"
-# Up to so many samples a second training is asked where the first leaves doubt, at this level of the t-test.
+# Maximum number of samples for a second training run after an inconclusive t-test, at this level.
 _FEW_ROWS, _DECISIVE_LEVEL = 1000, 0.01
 
 
 class Outcome(NamedTuple):
-    """A trained net, and how its training went; losses in the data's own units."""
+    """A trained net and the record of its training, with losses in the units of the data."""
 
     net: AutoencoderNet
     n_iter: int
     loss_curve: list[float]
     validation_loss_curve: list[float]
     best_epoch: int
-    stopped: bool  # by a callback of the user's
-    evidence: Evidence | None  # where one training does not decide whether it has improved on its start
-    rows: Any  # that were trained on
-    held_out: Any  # validation samples as they are, None without validation
-    n_batches: int  # of an epoch
+    stopped: bool  # by a callback of the user
+    evidence: Evidence | None  # if it is inconclusive whether training has improved on the initialization
+    rows: Any  # training samples
+    held_out: Any  # uncorrupted validation samples, None without validation
+    n_batches: int  # in an epoch
 
     def measured(self, least: int) -> Any:
-        """Return the rows that something is measured on: those held out, or, if fewer than ``least``, the others."""
+        """Return the held-out samples or, if these are fewer than ``least``, the training samples."""
         return self.rows if self.held_out is None or len(self.held_out) < least else self.held_out
 
 
 class _Plan(NamedTuple):
-    """Which samples are trained on, which are held out, and for how long."""
+    """Training and validation samples, and the length of the training."""
 
     training: np.ndarray
     held_out: np.ndarray
     stops_early: bool
     validates: bool
     n_batches: int
-    smallest: int  # number of samples of a batch
+    smallest: int  # number of samples of the smallest batch
     epochs: int
 
     @property
     def has_few_samples(self) -> bool:
-        """Whether a second training, with other samples held out, may be asked."""
+        """Return whether a second training run with another validation split is possible."""
         n_held, n = len(self.held_out), len(self.training) + len(self.held_out)
         return 0 < 2 * n_held <= n <= _FEW_ROWS
 
@@ -78,10 +78,10 @@ def train(
     one_epoch: bool = False,
     context: Any = None,
 ) -> Outcome:
-    """Train a net on ``data``; ``est``, which holds the parameters, is not changed.
+    """Train a net on ``data`` with the parameters of ``est``, which is not changed.
 
-    It goes on from ``earlier`` where that is given. With ``one_epoch``, for `partial_fit`, nothing is held out and no
-    schedule is followed. ``context`` is that of scikit-learn's callbacks.
+    Training continues from ``earlier`` if given. With ``one_epoch``, for `partial_fit`, there is no validation and no
+    schedule. ``context`` is that of scikit-learn's callbacks.
     """
     seed = spec.ranks.gather(draw_seed(est.random_state))[0] if data.seed is None else data.seed
     checkpoint = None if one_epoch or est.checkpoint is None else Checkpoint(est.checkpoint, spec.ranks)
@@ -96,9 +96,9 @@ def train(
         return first._replace(evidence=None)
     second = None
     if not first.stopped:
-        with suppress(FloatingPointError):  # the first did without
+        with suppress(FloatingPointError):  # the first one succeeded
             second = _train_once(without_observers(est), spec, data, seed, scaling, fold=1)
-    if second is not None and second.evidence is not None:  # which hidden values there are depends on the samples
+    if second is not None and second.evidence is not None:  # masked values depend on the samples
         return _decide_together(first, found, second, second.evidence)
     kept = significantly_above(found.start, found.best)
     return first._replace(evidence=None) if kept else _start_of(first, found)
@@ -117,7 +117,7 @@ def _train_once(
     context: Any = None,
     fold: int = 0,
 ) -> Outcome:
-    """Build, initialize and train a net; with ``fold=1`` other samples are held out."""
+    """Build, initialize and train a net; ``fold=1`` has another validation split."""
     rng = np.random.default_rng(seed)
     plan = _plan(est, spec, data, rng, fold, one_epoch=one_epoch)
     finite = FiniteLoss()
@@ -127,10 +127,10 @@ def _train_once(
         monitor = "valid_loss" if plan.validates else "train_loss"
         callbacks += training_callbacks(est, spec, plan.epochs, plan.n_batches, monitor, context)
 
-    with threads_for(0):  # nothing here is worth the time that other threads take to wake up
+    with threads_for(0):  # the work is too small for more threads
         net = build_net(est, spec, data, scaling, earlier, seed, callbacks)
         dataset = training_data(net, data, plan.training)
-    # What was trained before is not bettered by chance.
+    # Pretrained weights are replaced only by significantly better ones.
     trust_start = initialize(net, data, dataset, rng) if earlier is None else False
     check_parts(spec, net, plan.smallest)
     if spec.critic is not None:
@@ -139,14 +139,14 @@ def _train_once(
         if earlier is not None:
             continue_from(net, earlier)
         validation = held_out = validation_data(net, data, dataset, plan.held_out) if plan.validates else None
-        # Nothing that samples seen in training say could prove that training is better than PCA.
+        # Without held-out samples there is no evidence that training has improved on PCA.
         keep.trust_start = "always" if trust_start and validation is dataset else trust_start
         n_known, n_known_validation = mean_known(net, dataset), mean_known(net, validation)
         if validation is not None:
             validation, net.hidden_share_ = corrupt_validation(net, validation)
-            if net.hidden_share_ is not None:  # PCA copies what it sees, and is no answer to what is hidden
+            if net.hidden_share_ is not None:  # PCA copies observed values, and does not impute masked ones
                 keep.trust_start = False
-        changes = any(spec.ranks.gather(net.callbacks_change_updates()))  # all ranks train a second time, or none
+        changes = any(spec.ranks.gather(net.callbacks_change_updates()))  # all ranks must agree on a second run
         if keep.trust_start is True and plan.has_few_samples and not changes:
             keep.trust_start = "pooled"
         for _, callback in net.callbacks_:
@@ -214,11 +214,11 @@ def _decide_together(first: Outcome, found: Evidence, second: Outcome, other: Ev
         return first._replace(evidence=None)
     first.net.module_.load_state_dict(second.net.module_.state_dict())
     first.net.module_.eval()
-    return second._replace(net=first.net, evidence=None)  # whose callbacks are the user's
+    return second._replace(net=first.net, evidence=None)  # it has the user's callbacks
 
 
 def _description(est: Any, data: FitData) -> list[Any]:
-    """List what makes a training the one that it is."""
+    """Return everything that determines a training run."""
     aside = ("callbacks", "checkpoint", "device", "verbose")
     params = {name: value for name, value in sorted(est.get_params(deep=False).items()) if name not in aside}
     weights = est.module_.state_dict().values() if est.warm_start and hasattr(est, "net_") else ()
@@ -228,5 +228,5 @@ def _description(est: Any, data: FitData) -> list[Any]:
 
 
 def _in_data_units(net: AutoencoderNet, values: list[float], n_known: float) -> list[float]:
-    """Convert losses of standardized samples to the unit of X."""
+    """Convert losses of standardized samples to the units of X."""
     return net.module_.in_data_units(torch.tensor(values, dtype=torch.float64), n_known).tolist()

@@ -1,4 +1,4 @@
-"""The arrays of a fit, validated against each other, and what follows from them."""
+"""Validation of the arrays of a fit against each other."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from .._data.targets import NO_CONDITION, Classes, NoCondition, Targets, find_co
 from .._data.validation import check_domain, check_known, check_rows, check_same_shape, check_sample_weight
 from ._resolve import ModelSpec
 
-_FEATURES = ("n_features_in_", "feature_names_in_")  # what scikit-learn's validation learns from X
+_FEATURES = ("n_features_in_", "feature_names_in_")  # set by scikit-learn's validation of X
 
 
 @dataclass(frozen=True)
 class FitData:
-    """Validated arrays, without the samples of weight 0, which count as absent; in a `LazyArray` they remain.
+    """Validated arrays, without the samples of weight 0; a `LazyArray` keeps them.
 
     Parameters
     ----------
     X, X_target, X_val, X_val_target : array or None
-        Samples as the network takes them.
+        Samples in the layout of the network.
     sample_weight : ndarray of shape (n_samples,) or None
     c, c_val : ndarray of shape (n_samples, width) or None
         Conditions for the decoder.
     sample_shape : tuple of int
-        Shape of a sample as the user has it.
+        Shape of a sample in the user's layout.
     layout : Layout
-        How samples are brought into the shape that the network takes.
+        Conversion between the layouts of the user and of the network.
     condition : Classes, Targets or NoCondition
-        How y becomes conditions.
+        Encoding of y as conditions.
     features : dict
-        ``n_features_in_``, and ``feature_names_in_`` where X has names.
+        ``n_features_in_``, and ``feature_names_in_`` if X has names.
     """
 
     X: Any
@@ -53,11 +53,11 @@ class FitData:
     layout: Layout
     condition: Classes | Targets | NoCondition
     features: dict[str, Any]
-    crops: CropSource | None = None  #: where crops come from, of which X holds some
-    n_crops: int = 0  #: of an epoch
-    c_images: np.ndarray | None = None  #: conditions of the images that crops come from
-    target_layout: Layout | None = None  #: of targets that have another shape than samples
-    seed: int | None = None  #: that crops were cut with, and that training begins with
+    crops: CropSource | None = None  #: source of the crops, a sample of which is X
+    n_crops: int = 0  #: number of crops in an epoch
+    c_images: np.ndarray | None = None  #: conditions of the images of the crops
+    target_layout: Layout | None = None  #: for targets of another shape than samples
+    seed: int | None = None  #: seed of the crops and of the training
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -66,7 +66,7 @@ class FitData:
 
     @property
     def feature_names(self) -> np.ndarray | None:
-        """The names of the features, where X has some."""
+        """The names of the features, or None."""
         return self.features.get("feature_names_in_")
 
 
@@ -92,18 +92,18 @@ def read_fit_data(
     Parameters
     ----------
     est : estimator
-        Whose parameters, and where training ``goes_on`` fitted attributes, say what fits.
+        Its parameters and, if training ``goes_on``, its fitted attributes define valid arrays.
     spec : ModelSpec
     goes_on : bool
-        Whether training continues that of an earlier fit.
+        Whether training continues an earlier fit.
     reset : bool
         Whether X may have other features than before.
     layout : Layout, default=None
-        That of the samples, if it is known.
+        Layout of the samples, if known.
     translates : bool, default=False
-        Whether there are targets of another shape, which are checked elsewhere.
+        Whether there are targets of another shape, which are validated elsewhere.
     """
-    scratch = stand_in(est, vars(est))  # scikit-learn's validation writes to the estimator that it is given
+    scratch = stand_in(est, vars(est))  # scikit-learn's validation sets attributes of the estimator
     X = check_rows(scratch, X, reset=reset, min_rows=2 if reset else 1, nan=spec.nan)
     _find_features(spec, getattr(scratch, "feature_names_in_", None), X.shape[1:])
     condition = _find_condition(est, y, X, sample_weight, classes, y_val, goes_on=goes_on)
@@ -115,7 +115,7 @@ def read_fit_data(
     if goes_on and reset:
         _check_shape_as_before(est, spec, sample_shape, X.ndim)
     if goes_on:
-        sample_shape = est.input_shape_  # a network that goes on keeps its length
+        sample_shape = est.input_shape_  # in continued training the network keeps its length
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, len(X))
         kept = sample_weight > 0
@@ -123,14 +123,14 @@ def read_fit_data(
             X, sample_weight = X[kept], sample_weight[kept]
             X_target = None if X_target is None else X_target[np.flatnonzero(kept)]
             c = None if c is None else c[kept]
-            check_known(X, "X", "in a row of positive weight")
+            check_known(X, "X", "in a sample of positive weight")
     features = {name: vars(scratch)[name] for name in _FEATURES if name in vars(scratch)}
     layout = _find_layout(est, spec, sample_shape, goes_on=goes_on) if layout is None else layout
     return FitData(X, X_target, X_val, X_val_target, sample_weight, c, c_val, sample_shape, layout, condition, features)
 
 
 def _find_features(spec: ModelSpec, names: Any, shape: tuple[int, ...]) -> None:
-    """Let the parts find the columns that they name."""
+    """Replace names of columns by indices in the parts."""
     spec.loss.find_features(names, shape)
     if spec.noise is not None:
         spec.noise.find_features(names, shape)
@@ -138,7 +138,7 @@ def _find_features(spec: ModelSpec, names: Any, shape: tuple[int, ...]) -> None:
 
 
 def as_network_takes_them(data: FitData) -> FitData:
-    """Return the data with all samples in the shape that the network takes."""
+    """Return the data with all samples in the layout of the network."""
     names = ("X", "X_target", "X_val", "X_val_target")
     given = {name: getattr(data, name) for name in names if getattr(data, name) is not None}
     layouts = dict.fromkeys(names, data.layout)
@@ -148,7 +148,7 @@ def as_network_takes_them(data: FitData) -> FitData:
 
 
 def stand_in(est: Any, state: dict[str, Any]) -> Any:
-    """Return an object of the class of ``est`` with the attributes ``state``, that may be written to."""
+    """Return a temporary object of the class of ``est`` with the attributes ``state``."""
     other = object.__new__(type(est))
     vars(other).update(state)
     return other
@@ -157,16 +157,16 @@ def stand_in(est: Any, state: dict[str, Any]) -> Any:
 def _find_condition(
     est: Any, y: Any, X: Any, sample_weight: Any, classes: Any, y_val: Any, *, goes_on: bool
 ) -> Classes | Targets | NoCondition:
-    """Learn from y what the decoder is conditioned on; where training goes on it is as before."""
+    """Return the encoding of y; in continued training it is unchanged."""
     conditional, before = getattr(est, "conditional", False), est._context
     if conditional is False:
         for name, value in (("y_val", y_val), ("classes", classes)):
             if value is not None:
-                raise ValueError(f"{name} has a meaning only with conditional=True, got conditional=False.")
+                raise ValueError(f"{name} needs conditional=True, got conditional=False.")
         return NO_CONDITION
     y = as_array(y)
     if y is None:
-        # scikit-learn's own words, which its checks look for.
+        # The wording is required by scikit-learn's checks.
         raise ValueError(f"This {type(est).__name__} estimator requires y to be passed, but the target y is None.")
     if not goes_on or not before:
         weight = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
@@ -175,7 +175,7 @@ def _find_condition(
         return find_condition(conditional, y, as_array(classes), weight)
     if conditional is not True and (conditional == "classes") != isinstance(before, Classes):
         raise ValueError(
-            f"conditional={conditional!r} describes another y than the one fitted before: training goes on only with "
+            f"conditional={conditional!r} does not match the y of the earlier fit: training can continue only with "
             "the same kind of y."
         )
     return before
@@ -186,7 +186,7 @@ def _conditions(est: Any, condition: Any, X: Any, y: Any, X_val: Any, y_val: Any
     if not condition:
         return None, None
     if (X_val is None) != (y_val is None):
-        raise ValueError("X_val and y_val go together for a conditional estimator: give both or neither.")
+        raise ValueError("X_val and y_val are both needed for a conditional estimator: pass both or neither.")
     c = condition.encode(as_array(y))
     check_consistent_length(X, c)
     return c, None if y_val is None else condition.encode(as_array(y_val))
@@ -204,17 +204,17 @@ def _check_beside(
             check_consistent_length(X_val, c_val)
     if X_val_target is not None:
         if X_val is None:
-            raise ValueError("X_val_target needs X_val, the rows that it is the target of.")
+            raise ValueError("X_val_target needs X_val.")
         X_val_target = check_same_shape(
             scratch, X_val_target, "X_val_target", X_val, same_length=True, beside="X_val", nan=spec.nan
         )
     elif X_target is not None and X_val is not None:
-        raise ValueError("X_val needs X_val_target where X is given an X_target.")
+        raise ValueError("X_val needs X_val_target if X_target is given.")
     for name, A in (("X_val", X_val), ("X_val_target", X_val_target)):
         if isinstance(A, LazyArray) and not isinstance(A, SparseRows) and spec.noise is not None:
             raise ValueError(
-                f"{name} is corrupted once and held with noise={spec.noise!r}, so it must fit into memory, got "
-                f"{A.size} values: pass fewer rows."
+                f"{name} is corrupted once with noise={spec.noise!r}, and must fit into memory, got {A.size} values: "
+                "pass fewer samples."
             )
     columns = getattr(scratch, "feature_names_in_", None)
     if translates:
@@ -233,7 +233,7 @@ def _check_beside(
 def _check_shape_as_before(est: Any, spec: ModelSpec, sample_shape: tuple[int, ...], ndim: int) -> None:
     free = spec.nan.free_axis if ndim == 3 else None  # sequences may have any length
     if not same_shape(sample_shape, est.input_shape_, free):
-        raise ValueError(f"warm_start needs rows of shape {est.input_shape_} as before, got {sample_shape}.")
+        raise ValueError(f"warm_start needs samples of shape {est.input_shape_}, as before, got {sample_shape}.")
 
 
 def _find_layout(est: Any, spec: ModelSpec, sample_shape: tuple[int, ...], *, goes_on: bool) -> Layout:
@@ -246,5 +246,5 @@ def _find_layout(est: Any, spec: ModelSpec, sample_shape: tuple[int, ...], *, go
         takes_input_shape=hasattr(est, "input_shape"),
     )
     if goes_on and layout != layout_of(est):
-        raise ValueError(f"Training goes on only with rows laid out as before: {layout_of(est)}, got {layout}.")
+        raise ValueError(f"Training can continue only with samples in the same layout, {layout_of(est)}, got {layout}.")
     return layout

@@ -1,4 +1,4 @@
-"""What people write who come from elsewhere, and what it is called here."""
+"""Names of parameters and attributes in other packages, and their equivalents here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
-    """What to take for each name, from the names for each thing to take."""
+    """Invert a mapping from equivalents to names into one from names to equivalents."""
     return {name: remedy for remedy, names in table.items() for name in names.split()}
 
 
-# What to take, a name of ours or a sentence, and for which names.
+# Equivalents, as a name or a sentence, and the names that they replace.
 _PARAMETERS = _by_name(
     {
         "n_components": "latent_dim latent_dims latent_size n_latent encoding_dim code_size bottleneck_size "
@@ -35,39 +35,39 @@ _PARAMETERS = _by_name(
         "validation_fraction": "validation_split train_split val_size",
         "iterator_train__shuffle": "shuffle",
         "device": "gpu use_gpu use_cuda",
-        "Take VAEGenerator, which has it.": "beta importance_samples conditional",
-        "Take VAEGenerator, where it is beta.": "kl_weight",
-        "Take ConvAutoencoder or VAEGenerator, which have it.": "input_shape",
-        "Give module=skae.nn.EncoderDecoder, module__encoder= and module__decoder=.": "encoder decoder",
-        "Threads are torch's: torch.set_num_threads, or joblib.parallel_config in a search.": "n_jobs",
-        "Put a StandardScaler after it: make_pipeline(autoencoder, StandardScaler()).": "whiten",
-        "Put it into an OutlierDetector, which has it.": "contamination threshold",
+        "Use VAEGenerator, which has it.": "beta importance_samples conditional",
+        "Use VAEGenerator, where it is beta.": "kl_weight",
+        "Use ConvAutoencoder or VAEGenerator, which have it.": "input_shape",
+        "Set module=skae.nn.EncoderDecoder, module__encoder= and module__decoder=.": "encoder decoder",
+        "Set the number of threads by torch.set_num_threads, or by joblib.parallel_config in a search.": "n_jobs",
+        "Add a StandardScaler after it: make_pipeline(autoencoder, StandardScaler()).": "whiten",
+        "Use it in an OutlierDetector, which has it.": "contamination threshold",
     }
 )
 _ARGUMENTS = _by_name(
     {
-        "Held-out data go in as X_val.": "validation_data validation_set eval_set val_data X_valid X_test x_val",
-        "What X is compared with goes in as X_target.": "y_target target targets X_clean X_true",
-        "Weights of samples go in as sample_weight.": "weights sample_weights",
+        "Pass held-out data as X_val.": "validation_data validation_set eval_set val_data X_valid X_test x_val",
+        "Pass the target of X as X_target.": "y_target target targets X_clean X_true",
+        "Pass sample weights as sample_weight.": "weights sample_weights",
     }
 )
-_ENCODING = "`transform` encodes and `inverse_transform` decodes; `module_.network` is the network that does both."
+_ENCODING = "`transform` encodes and `inverse_transform` decodes; `module_.network` is the network."
 _ATTRIBUTES = _by_name(
     {
-        "`reconstruct` gives X back, `transform` its codes, and `score`, which a search takes where `scoring` is left "
-        "out, minus the error. A classifier or regressor goes after it, in a pipeline.": "predict fit_predict "
+        "`reconstruct` returns reconstructions, `transform` codes, and `score`, the default of searches, minus the "
+        "error. For predictions add a classifier or regressor in a pipeline.": "predict fit_predict "
         "predict_proba predict_log_proba",
-        "`score_samples` is lower for more unusual samples; OutlierDetector decides about them.": "decision_function",
-        "The components share the variance, so that there is none for each unless bottleneck='nested' orders them: "
-        "skae.metrics.explained_variance(X, reconstruct(X)) is the share that all explain, as PCA's "
-        "explained_variance_ratio_.sum() is.": "explained_variance_ratio_ explained_variance_ singular_values_",
-        "Codes are decoded by a network, so that no component is a direction in X: skae.plotting.TraversalDisplay "
-        "shows what each of them changes.": "components_",
+        "`score_samples` is lower for more anomalous samples; OutlierDetector has a threshold.": "decision_function",
+        "The components share the variance, unless bottleneck='nested' orders them: "
+        "skae.metrics.explained_variance(X, reconstruct(X)) is the ratio explained by all of them, like PCA's "
+        "explained_variance_ratio_.sum().": "explained_variance_ratio_ explained_variance_ singular_values_",
+        "Codes are decoded by a network, so components are not directions in X: skae.plotting.TraversalDisplay "
+        "shows the effect of each of them.": "components_",
         _ENCODING: "encode decode encoder decoder encoder_ decoder_",
-        "`module_.state_dict()` holds the weights.": "coef_ coefs_ intercepts_",
-        "`loss_curve_` holds the losses, and `net_.history` whatever was recorded.": "history history_ loss_",
-        "Take VAEGenerator, which has it.": "sample_posterior interpolate transform_distribution",
-        "`sample` draws new samples.": "generate",
+        "`module_.state_dict()` has the weights.": "coef_ coefs_ intercepts_",
+        "`loss_curve_` has the losses, and `net_.history` all recorded values.": "history history_ loss_",
+        "Use VAEGenerator, which has it.": "sample_posterior interpolate transform_distribution",
+        "`sample` generates samples.": "generate",
         "`score` evaluates.": "evaluate",
         "print(estimator.module_) shows the layers.": "summary",
         "skae.save(estimator, path) writes it to a file.": "save",
@@ -77,9 +77,9 @@ _ATTRIBUTES = _by_name(
 
 
 def parameter_hint(name: str, own: list[str], held: Mapping[str, set[str]]) -> str:
-    """What to write for a parameter ``name`` that there is not, with a blank before it; '' where nothing is known.
+    """Return a suggestion for an unknown parameter ``name``, with a leading blank; '' if there is none.
 
-    ``own`` are the estimator's names, and ``held`` the parameters of what each slot holds.
+    ``own`` are the names of the estimator, and ``held`` the parameters of the part in each slot.
     """
     for slot, names in held.items():
         if name in names:
@@ -94,7 +94,7 @@ def _sentence(hint: str | None) -> str:
 
 
 def names_arguments(method: _Method) -> _Method:
-    """Refuse arguments that ``method`` does not take by the name of the estimator, and say what to take instead."""
+    """Raise an error for unknown arguments of ``method``, with the name of the estimator and a suggestion."""
     parameters = list(inspect.signature(method).parameters.values())[1:]
     accepted = {p.name for p in parameters}
     by_position = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -112,7 +112,7 @@ def names_arguments(method: _Method) -> _Method:
         if len(args) > len(by_position):
             others = ", ".join(p.name for p in parameters if p.name not in by_position)
             raise TypeError(
-                f"{owner} takes {' and '.join(by_position)} by position, got {len(args)}: give {others} by name."
+                f"{owner} takes {' and '.join(by_position)} by position, got {len(args)}: pass {others} by name."
             )
         return method(self, *args, **kwargs)
 
@@ -120,14 +120,14 @@ def names_arguments(method: _Method) -> _Method:
 
 
 def explain_missing(obj: Any, name: str) -> Any:
-    """Raise the AttributeError of an attribute that is not there, with what to take instead.
+    """Raise the AttributeError of a missing attribute, with a suggestion.
 
-    It is meant for ``__getattr__``, which Python calls where an attribute is not found or its property raises.
+    It is called by ``__getattr__``, that is, if an attribute is not found or its property raises an error.
     """
     try:
-        return object.__getattribute__(obj, name)  # which fails again, in the words of what is missing
+        return object.__getattribute__(obj, name)  # raises the original error again
     except AttributeError as error:
-        # `available_if` hides the reason of a condition that does not hold in the cause.
+        # `available_if` hides the reason in the cause.
         hint = str(error.__cause__ or _ATTRIBUTES.get(name) or "")
         if not hint:
             raise

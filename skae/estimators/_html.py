@@ -1,4 +1,4 @@
-"""Where classes are documented: without it scikit-learn's HTML shows no descriptions of parameters either."""
+"""Links to the documentation of classes, without which scikit-learn's HTML has no descriptions of parameters."""
 
 from .._utils.sklearn_compat import documented_at
 

@@ -1,4 +1,4 @@
-"""Images of any size that are given to a fitted estimator, and codes of such images."""
+"""Images of any size, and their codes, as arguments of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._utils.checks import check_number
 
 
 def as_any_size(est: Any, X: Any, name: str = "X") -> Any:
-    """Return images of another size than that of `fit`, or a list of such; None where X is like the X of `fit`.
+    """Return images of another size than that of `fit`, or a list of images; None if X is like the X of `fit`.
 
     An array of images, one image or one PIL image becomes an array or a tensor (n, ...), a sequence an `ImageList`.
     """
@@ -33,7 +33,7 @@ def as_any_size(est: Any, X: Any, name: str = "X") -> Any:
             return None
         images = as_image_list(X, name, layout.channel_axis, nan=est.module_.missing)
         if images.n_channels != est.module_.input_shape[0]:
-            raise ValueError(f"{name} must hold images of {_channels(est)}, got {images.n_channels}.")
+            raise ValueError(f"{name} must have images of {_channels(est)}, got {images.n_channels}.")
         return images
     if _is_one_pil_image(X):
         X = np.asarray(X)
@@ -42,7 +42,7 @@ def as_any_size(est: Any, X: Any, name: str = "X") -> Any:
     if len(shape) == len(wanted) and not isinstance(X, LazyArray):
         X = X[None]
     elif len(shape) != len(wanted) + 1:
-        return None  # which the other checks refuse
+        return None  # an error in other checks
     if tuple(X.shape[1:]) == tuple(wanted):
         return None
     axis = layout.channel_axis
@@ -63,7 +63,7 @@ def _channels(est: Any) -> str:
 
 
 def _all_as_fitted(est: Any, X: Any) -> bool:
-    """Whether all images of a list have the size of `fit`."""
+    """Return whether all images of a list have the size of `fit`."""
     if not isinstance(X, list | tuple | np.ndarray):
         return False
     wanted = est._layout.row_shape
@@ -82,9 +82,9 @@ def check_image_size(size: Any) -> tuple[int, int]:
 
 
 def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] | None:
-    """Return maps (n, n_components, h, w), as flat codes, each with the size of its images; None for codes of `fit`.
+    """Return flat codes of maps (n, n_components, h, w), and the size of their images; None for codes as in `fit`.
 
-    ``size`` is that of all images, or a list with one for each map of a list.
+    ``size`` is the size of all images, or a list with one size for each map of a list.
     """
     is_list = isinstance(Z, list | tuple) and len(Z) > 0 and len(getattr(Z[0], "shape", ())) == 3
     if not is_list and len(getattr(Z, "shape", ())) != 4 and size is None:
@@ -94,7 +94,7 @@ def code_maps(est: Any, Z: Any, size: Any) -> list[tuple[Any, tuple[int, int]]] 
     elif size is None or not isinstance(size, list | tuple) or not isinstance(size[0], list | tuple):
         size = [size] * len(Z)
     if len(size) != len(Z):
-        raise ValueError(f"size must hold a size for each of the {len(Z)} code maps of X, got {len(size)}.")
+        raise ValueError(f"size must have a size for each of the {len(Z)} code maps of X, got {len(size)}.")
     names = [f"X[{i}]" for i in range(len(Z))] if is_list else ["X"]
     maps = [as_tensor(A)[None] if is_list else as_tensor(A) for A in Z]
     own = [None if one is None else check_image_size(one) for one in size]
@@ -110,7 +110,7 @@ def _as_flat_codes(est: Any, maps: Any, size: tuple[int, int] | None, name: str)
         n, rest = divmod(width, n_positions)
         return not rest and (n == n_components or (module.bottleneck.ordered and 0 < n < n_components))
 
-    fewer = ", or the first channels of it" if module.bottleneck.ordered else ""
+    fewer = ", or its first channels" if module.bottleneck.ordered else ""
     if maps.ndim == 2 and size is not None:
         n_positions = math.prod(module.code_size(size))
         width = n_components * n_positions
@@ -118,8 +118,8 @@ def _as_flat_codes(est: Any, maps: Any, size: tuple[int, int] | None, name: str)
             raise ValueError(f"{name} must have {width} columns for images of size {size}{fewer}, got {maps.shape[1]}.")
     elif maps.ndim != 4 or not has_components(maps.shape[1]):
         raise ValueError(
-            f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as transform "
-            f"returns it for a list{fewer}, got the shape {tuple(maps.shape[-3:])}."
+            f"{name} must be a code map of {n_components} channels, ({n_components}, height, width), as returned by "
+            f"transform for a list{fewer}, got the shape {tuple(maps.shape[-3:])}."
         )
     else:
         places = tuple(maps.shape[2:])
@@ -136,7 +136,7 @@ def _as_flat_codes(est: Any, maps: Any, size: tuple[int, int] | None, name: str)
 
 
 def width_of_draws(module: Any, layout: Any) -> int | None:
-    """Return the width of what a density of codes draws at once: a position, after training on crops; None for all."""
+    """Return the width of draws from the density of codes: one position after training on crops; None for all."""
     return module.n_components if getattr(layout, "any_size", False) and module.any_size else None
 
 
@@ -147,7 +147,7 @@ def pooled(Z: Tensor, n_components: int, pooling: str) -> Tensor:
 
 
 def by_image(run: Any, images: ImageList, *others: Any) -> list[Tensor]:
-    """Return ``run`` of images of each size, and the rows of ``others`` that go with them, image by image."""
+    """Apply ``run`` to images of each size with the entries of ``others``, and return the results by image."""
     found: list[Any] = [None] * len(images)
     for index, stack in images.runs():
         rest = [_rows(A, index) for A in others]
@@ -163,7 +163,7 @@ def _rows(A: Any, index: Sequence[int]) -> Any:
 
 
 def count_values(target: Any) -> Any:
-    """Return the number of values of each sample: one for all, or a tensor for a list of images."""
+    """Return the number of values per sample, as a number, or as a tensor for a list of images."""
     if isinstance(target, ImageList):
         return torch.tensor([target.read(i).size for i in range(len(target))], dtype=torch.float64)
     return math.prod(target.shape[1:])

@@ -1,4 +1,4 @@
-"""The start of a training: parts that begin from data."""
+"""Initialization of parts from data."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .._utils.memory import read_budget
 from .._utils.threads import threads_for
 from ._fit_data import FitData
 
-_INIT_VALUES = 2**26  # at most this many values are handed to init_from: 256 MB
-_SPARSE_INIT_VALUES = 2**20  # of a sparse matrix, where the PCA comes from the matrix
-_PCA_VALUES = 2**21  # are read at once for the PCA of the start
+_INIT_VALUES = 2**26  # maximum number of values passed to init_from: 256 MB
+_SPARSE_INIT_VALUES = 2**20  # for a sparse matrix, whose PCA is computed from the matrix
+_PCA_VALUES = 2**21  # read at once for the initial PCA
 
 
 def initialize(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.Generator) -> bool:
-    """Hand standardized samples to the parts that start from data; return whether the start is an answer.
+    """Initialize parts from standardized samples; return whether the initial weights are a valid result.
 
-    These are all samples, those held out too: the epoch before training is validated on samples that it has seen, so
-    training must win by more than the start's own overfitting to be kept.
+    All samples are used, including those held out: the initial weights are validated on samples they were fitted to, so
+    trained weights must improve on them by more than their overfitting to be kept.
     """
     module, index = net.module_, sample_for_parts(net, data, dataset, rng)
     if index is None and not isinstance(dataset, InMemoryDataset):
@@ -37,18 +37,18 @@ def initialize(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.
 
 
 def sample_for_parts(net: AutoencoderNet, data: FitData, dataset: Any, rng: np.random.Generator) -> np.ndarray | None:
-    """Draw the samples that parts are handed, as many as memory allows; None for all of them."""
+    """Draw the samples for the initialization of parts, as many as memory allows; None for all of them."""
     n, n_features = len(data.X), math.prod(data.X.shape[1:])
-    most = _INIT_VALUES if isinstance(dataset, InMemoryDataset) else read_budget() // 4  # copies are made of them
-    if isinstance(dataset, StreamingDataset) and dataset.is_sparse:  # about as much as a batch
+    most = _INIT_VALUES if isinstance(dataset, InMemoryDataset) else read_budget() // 4  # since they are copied
+    if isinstance(dataset, StreamingDataset) and dataset.is_sparse:  # about as many as in a batch
         most = max(_SPARSE_INIT_VALUES, net.batch_size * n_features)
     n_drawn = min(n, max(most // n_features, 2 * net.module_.n_components))
     if data.sample_weight is not None:
-        # Systematic resampling: equal weights take every sample once, a weight of 2 takes its sample twice.
+        # Systematic resampling: with equal weights each sample is drawn once, with weight 2 twice.
         edges = np.cumsum(data.sample_weight / data.sample_weight.sum())
         points = (rng.random() + np.arange(n_drawn)) / n_drawn
         return np.searchsorted(edges, points).clip(max=n - 1)
-    if n_drawn < n:  # one of each of so many parts of X, which needs no array of all numbers
+    if n_drawn < n:  # stratified, without an array of all indices
         edges = np.arange(n_drawn + 1) * n // n_drawn
         return rng.integers(edges[:-1], edges[1:])
     return None

@@ -1,4 +1,4 @@
-"""Integer codes of samples, and what a fitted estimator knows of them."""
+"""Integer codes of samples, and the fitted attributes that describe them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ._fit_data import FitData
 
 
 def has_integer_codes(est: Any) -> bool:
-    """For methods that are there only where codes are integers, as far as is known."""
+    """Check that codes are integers, for the availability of methods."""
     if hasattr(est, "net_") and not est.module_.bottleneck.alphabet:
         raise AttributeError(
             f"integer codes need a discrete bottleneck, such as bottleneck='fsq'; got {est.module_.bottleneck!r}."
@@ -28,15 +28,15 @@ def has_integer_codes(est: Any) -> bool:
 
 def integers_of(module: Any, x: Tensor, quality: float = 0.0, *, economical: bool = False) -> Tensor:
     """Return the integer codes of samples in data units, flat (n, n_integers * n_positions), integer by integer."""
-    h = check_finite(module.outputs(x), "X")  # as integers do not show it
+    h = check_finite(module.outputs(x), "X")  # since integers cannot be NaN
     return module.quantize(h, module._size_of(x), quality, economical=economical).flatten(1)
 
 
 def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any]:
-    """Return the fitted attributes of discrete codes: their alphabet, their use, and a code model.
+    """Return the fitted attributes of discrete codes: alphabet, usage and entropy model.
 
-    The model is the bottleneck's own, if it has trained one; or else the fitted ``prior``, where it is a density of
-    integer codes and there is one for all classes.
+    The entropy model is that trained with the bottleneck, if any; or else the fitted ``prior``, if it is a single
+    density of integer codes.
     """
     alphabet = net.module_.bottleneck.alphabet
     if not alphabet:
@@ -48,7 +48,7 @@ def describe_integer_codes(net: Any, data: FitData, prior: Any) -> dict[str, Any
     if model is None and isinstance(prior, INTEGER_DENSITIES):
         model = prior
     if model is None:
-        # Positions of crops are no positions of images.
+        # Positions in crops are not positions in images.
         by_position = "auto" if not getattr(data.layout, "any_size", False) else False
         model = Factorized(alphabet, by_position).fit(codes, data.sample_weight)
     return {"alphabet_": alphabet, "code_usage_": usage, "code_perplexity_": perplexity, "code_model_": model}
@@ -66,7 +66,7 @@ def _integer_codes(net: Any, data: FitData) -> np.ndarray:
 
 
 def check_integer_prior(prior: Any, bottleneck: Any) -> None:
-    """Refuse a density of integer codes where a bottleneck has none."""
+    """Raise an error for a density of integer codes without a discrete bottleneck."""
     if isinstance(prior, INTEGER_DENSITIES) and not bottleneck.discrete:
         raise ValueError(
             f"prior={type(prior).__name__} is a density of integer codes: it needs a discrete bottleneck, such as "
@@ -75,7 +75,7 @@ def check_integer_prior(prior: Any, bottleneck: Any) -> None:
 
 
 def is_integer_density(density: Any) -> bool:
-    """Whether a fitted prior, or one for each class, is of integer codes."""
+    """Return whether a fitted prior, or those of classes, are densities of integer codes."""
     return any(isinstance(one, INTEGER_DENSITIES) for one in (density if isinstance(density, list) else [density]))
 
 
@@ -110,19 +110,19 @@ def _dequantized(est: Any, integers: np.ndarray, name: str) -> Tensor:
 
 
 def as_user_has_them(est: Any, flat: Tensor, size: Any) -> Tensor:
-    """Return flat integer codes as maps where codes are spatial, those of images of ``size`` where these may differ."""
+    """Return flat integer codes as maps if codes are spatial, for images of ``size`` if sizes may differ."""
     module = est.module_
     codes = flat.unflatten(1, (len(module.bottleneck.alphabet), -1))
     return codes.unflatten(2, module.map_size(size)) if is_spatial(module) else codes[:, :, 0]
 
 
 def is_spatial(module: Any) -> bool:
-    """Whether a code has positions."""
+    """Return whether codes are spatial."""
     return bool(module.any_size) or module.n_positions > 1
 
 
 def codes_of_integers(est: Any, indices: Any) -> Any:
-    """Return the codes of integers that the user gives, as ``inverse_transform`` takes them."""
+    """Return the codes of integers passed by the user, for ``inverse_transform``."""
     if is_spatial(est.module_) and isinstance(indices, list | tuple) and np.ndim(indices[0]) == 3:
         return [_codes(est, as_tensor(A)[None], f"indices[{i}]")[0] for i, A in enumerate(indices)]
     return _codes(est, as_tensor(indices), "indices")
@@ -135,7 +135,7 @@ def _codes(est: Any, given: Any, name: str) -> Any:
     n_integers = len(module.bottleneck.alphabet)
     if found.ndim != (4 if is_spatial(module) else 2):
         wanted = f"(n, {n_integers}, h, w)" if is_spatial(module) else f"(n, {n_integers})"
-        raise ValueError(f"{name} must be of shape {wanted}, as indices returns them, got {found.shape}.")
+        raise ValueError(f"{name} must have the shape {wanted}, as returned by indices, got {found.shape}.")
     found, _ = check_integer_codes(
         found.reshape(*found.shape, *[1] * (4 - found.ndim)), module.bottleneck.alphabet, name
     )

@@ -1,4 +1,4 @@
-"""The number of components of a training, where it is given as a share of the variance."""
+"""The number of components, if given as a fraction of the variance."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from ._initialize import sample_for_parts
 from ._resolve import ModelSpec, is_share
 from ._training_data import training_data
 
-_MARGIN, _LEAST_MORE = 1.25, 3  # times the number of components of PCA, and at least so many more
-_MOST_AXES, _PCA_ROWS = 256, 10_000  # of that PCA
+_MARGIN, _LEAST_MORE = 1.25, 3  # factor of the number of components of PCA, and minimum number of additional ones
+_MOST_AXES, _PCA_ROWS = 256, 10_000  # for that PCA
 
 
 def with_number(
     est: Any, spec: ModelSpec, data: FitData, scaling: dict[str, Any], earlier: Any, *, one_epoch: bool
 ) -> Any:
-    """Return the estimator to train: itself, or for a share of the variance a copy with a number of components.
+    """Return the estimator to train: itself, or a copy with an integer number of components.
 
-    Training that goes on has the number of before. A new one has a quarter more than PCA needs for the share in X, as
-    an estimate of what is enough; what is not needed is cut afterwards.
+    For a fraction of the variance, continued training keeps the number of components. Otherwise it is a quarter more
+    than PCA needs for this fraction, and superfluous components are truncated afterwards.
     """
     share = est.n_components
     if not is_share(share):
         return est
     if one_epoch and earlier is None:
         raise ValueError(
-            f"n_components={share} is found by fit, and partial_fit goes on from there: call fit first, or set "
+            f"n_components={share} is determined by fit, from which partial_fit can continue: call fit first, or set "
             "n_components to an int."
         )
     sized = copy.copy(est)
@@ -50,7 +50,7 @@ def with_number(
 def _more_than_enough(est: Any, spec: ModelSpec, data: FitData, scaling: dict[str, Any], share: float) -> int:
     if isinstance(unwrapped(spec.network)[0], nn.Module):
         raise ValueError(
-            f"n_components={share} needs a network that is built for the number that is found: pass the class of "
+            f"n_components={share} needs a network that can be built for any number of components: pass the class of "
             "module, or set n_components to an int."
         )
     one = without_observers(est)

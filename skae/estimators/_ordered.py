@@ -1,4 +1,4 @@
-"""Ordered codes: the variance that their first components explain, and the smallest number that explains a share."""
+"""Ordered codes: the variance explained by their first components, and the smallest sufficient number."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .._utils.threads import threads_for
 from ._fit import Outcome
 from ._warnings import warn
 
-_MOST_DECODED = 2**17  # prefixes, of which a sample has as many as components
-_MOST_ROWS_OF_EPOCH = 256  # in `partial_fit`, which would otherwise take longer to measure than to train
+_MOST_DECODED = 2**17  # prefixes decoded; a sample has one for each component
+_MOST_ROWS_OF_EPOCH = 256  # in `partial_fit`, where more would take longer than the training
 
 
 def explained_shares(outcome: Outcome, *, one_epoch: bool) -> np.ndarray | None:
-    """Return what prefixes explain of the rows that validate, (n_components,); None without an order."""
+    """Return the explained variance of prefixes on the validation samples, (n_components,); None without an order."""
     net, module = outcome.net, outcome.net.module_
     if not module.bottleneck.ordered:
         return None
@@ -27,12 +27,12 @@ def explained_shares(outcome: Outcome, *, one_epoch: bool) -> np.ndarray | None:
 
 
 def smallest(outcome: Outcome, shares: np.ndarray, share: float) -> tuple[Outcome, np.ndarray]:
-    """Return the outcome for the smallest number of components that explains the share, and what its prefixes do."""
+    """Return the outcome for the smallest sufficient number of components, and their explained variances."""
     enough = np.flatnonzero(shares >= share)
     if not len(enough):
         warn(
-            f"n_components={share}: {len(shares)} components explain {shares[-1]:.3f} of the variance of the rows held "
-            "out, and all of them are kept. Train longer, or ask for less.",
+            f"n_components={share}: {len(shares)} components explain {shares[-1]:.3f} of the variance of the held-out "
+            "samples, and all of them are kept. Train longer, or reduce n_components.",
             UserWarning,
         )
         return outcome, shares

@@ -1,4 +1,4 @@
-"""Scores of outliers: what models say of rows, its units by held-out rows, and the largest of several."""
+"""Outlier scores: the parts of the criterion, their calibration by held-out samples, and their maximum."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from ._readings import (
 PARTS = ("reconstruction", "standardized", "code", "distance", "likelihood")
 COMBINED = ("reconstruction", "code", "distance")
 _HALF = 0.4549  # the median of the square of a standard normal variable
-_LEAST = 1e-3  # of the noise level of a feature, as a share of the mean one
+_LEAST = 1e-3  # minimum noise level of a feature, relative to the mean
 _TINY = 1e-30
 
-#: What is known of rows before calibration, by the name of the part: (n,), or (n, n_features) of 'standardized'.
+#: Values of samples before calibration, by the name of the part: (n,), or (n, n_features) for 'standardized'.
 Parts = dict[str, np.ndarray]
 
 
 class Model(NamedTuple):
-    """A fitted estimator, and what it is scored with."""
+    """A fitted estimator, with the density and the center for its scores."""
 
     estimator: Any
     density: Any = None  #: of its codes, if the criterion needs it
-    center: np.ndarray | None = None  #: the mean of the rows as the last step sees them; None if they are no array
+    center: np.ndarray | None = None  #: the mean of the inputs of the last step; None if they are not an array
 
 
 class Calibration(NamedTuple):
-    """What held-out rows say of the units of the parts."""
+    """Units of the parts, estimated from held-out samples."""
 
-    levels: np.ndarray | None  #: mean squared error of each feature of usual rows, for 'standardized'
+    levels: np.ndarray | None  #: mean squared error of each feature for inliers, for 'standardized'
     units: dict[str, tuple[float, float]]  #: median and interquartile range of each part, if there are several
 
 
@@ -58,7 +58,7 @@ def parts_of(criterion: Any) -> tuple[str, ...]:
 
 
 def read_parts(names: tuple[str, ...], model: Model, X: Any) -> Parts:
-    """Return what the parts are made of."""
+    """Return the values of the parts before calibration."""
     step, seen = seen_by_last_step(model.estimator, X)
     found: Parts = {}
     if "reconstruction" in names or "standardized" in names:
@@ -78,7 +78,7 @@ def read_parts(names: tuple[str, ...], model: Model, X: Any) -> Parts:
 
 
 def calibrate(parts: Parts) -> Calibration:
-    """Return the units of the parts of held-out rows, robust to outliers among these."""
+    """Return robust units of the parts, from held-out samples."""
     levels = noise_levels(parts["standardized"]) if "standardized" in parts else None
     if len(parts) == 1:
         return Calibration(levels, {})
@@ -90,7 +90,7 @@ def calibrate(parts: Parts) -> Calibration:
 
 
 def noise_levels(errors: np.ndarray) -> np.ndarray:
-    """Return the mean squared error of each feature in usual rows: its median, as that of a normal error."""
+    """Return the mean squared error of each feature for inliers, from the median of a normal error."""
     known = ~np.isnan(errors).all(axis=0)
     levels = np.zeros(errors.shape[1])
     levels[known] = np.nanmedian(errors[:, known], axis=0) / _HALF
@@ -98,14 +98,14 @@ def noise_levels(errors: np.ndarray) -> np.ndarray:
 
 
 def by_row(parts: Parts, levels: np.ndarray | None) -> Parts:
-    """Return parts with one value for each row."""
+    """Return parts with one value for each sample."""
     if "standardized" not in parts:
         return parts
     return parts | {"standardized": mean_of_known(parts["standardized"] / levels, axis=1)}
 
 
 def in_units(parts: Parts, calibration: Calibration) -> np.ndarray:
-    """Return the parts of rows in comparable units, (n_parts, n); a single one as it is."""
+    """Return the parts in comparable units, (n_parts, n); a single part unchanged."""
     values = by_row(parts, calibration.levels)
     if len(values) == 1:
         return np.stack([*values.values()])
@@ -113,19 +113,19 @@ def in_units(parts: Parts, calibration: Calibration) -> np.ndarray:
 
 
 def largest(parts: Parts, calibration: Calibration) -> np.ndarray:
-    """Return the scores of rows (n,), the higher the more anomalous; NaN for a row without a known value."""
+    """Return the scores of samples (n,), the higher the more anomalous; NaN for samples without observed values."""
     return in_units(parts, calibration).max(axis=0)
 
 
 class PartsMean:
-    """The mean of the parts of each of ``n`` rows over the splits that held it out; NaN for a row that none did."""
+    """Mean of the parts of ``n`` samples over the splits that hold them out; NaN for samples never held out."""
 
     def __init__(self, n: int) -> None:
         self._counts = np.zeros(n)
         self._sums: Parts = {}
 
     def add(self, rows: np.ndarray, parts: Parts) -> None:
-        """Add the parts of the rows that a split holds out."""
+        """Add the parts of the held-out samples of a split."""
         self._counts[rows] += 1
         for name, part in parts.items():
             self._sums.setdefault(name, np.zeros((len(self._counts), *part.shape[1:])))[rows] += part

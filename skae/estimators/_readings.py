@@ -1,4 +1,4 @@
-"""What a fitted estimator says of rows: their errors by feature, their codes, their likelihood."""
+"""Outputs of a fitted estimator for outlier scores: errors by feature, codes and likelihoods."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .._data.sequences import step_axis_of
 from .._data.sources import load_if_small
 from ._base import BaseAutoencoder
 
-_MOST = 1e150  # beyond which squares overflow
+_MOST = 1e150  # squares of larger values overflow
 
 
 def without_wrappers(estimator: Any) -> Any:
-    """Return what a frozen estimator or a fitted search stands for."""
+    """Return the estimator within a frozen estimator or a fitted search."""
     while True:
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
@@ -36,7 +36,7 @@ def last_step(estimator: Any) -> Any:
 
 
 def seen_by_last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the last step of a fitted estimator, and X as this step sees it."""
+    """Return the last step of a fitted estimator, and its input."""
     estimator = without_wrappers(estimator)
     if not isinstance(estimator, Pipeline):
         return estimator, X
@@ -44,9 +44,9 @@ def seen_by_last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 
 def squared_errors(step: Any, X: Any) -> np.ndarray | list[np.ndarray]:
-    """Return the squared error of each value, of X's shape, NaN where X is; a list for images of different sizes.
+    """Return the squared error of each value in the shape of X, NaN where X is; a list for images of different sizes.
 
-    An estimator of tables that are no arrays says its errors itself, by a method ``feature_losses``.
+    Estimators of tables define errors by a method ``feature_losses``.
     """
     if hasattr(step, "feature_losses"):
         return np.asarray(step.feature_losses(X), dtype=np.float64)
@@ -58,7 +58,7 @@ def squared_errors(step: Any, X: Any) -> np.ndarray | list[np.ndarray]:
 
 
 def gathered(step: Any, X: Any) -> Any:
-    """Return a collection of samples as one array where the step reads it so; images of any size as a list."""
+    """Return a collection of samples as one array if the step supports it; images of any size as a list."""
     if hasattr(X, "__array__") and not hasattr(X, "__len__"):
         X = np.asarray(X)
     if not isinstance(step, BaseAutoencoder):
@@ -77,9 +77,9 @@ def deviations(step: Any, X: Any, center: np.ndarray) -> np.ndarray | list[np.nd
 
 
 def center_of(step: Any, X: Any) -> np.ndarray | None:
-    """Return the mean of the rows of an array of numbers, that of each channel where samples may have any size.
+    """Return the mean of samples, by channel if samples may have any size.
 
-    None for rows that are no array of numbers.
+    Return None for samples that are not an array of numbers.
     """
     if hasattr(step, "feature_losses"):
         return None
@@ -94,7 +94,7 @@ def center_of(step: Any, X: Any) -> np.ndarray | None:
 
 
 def _free_axes(step: Any, n_axes: int) -> tuple[int, ...]:
-    """Return the axes of a sample, of ``n_axes``, that may have any length."""
+    """Return the axes, of ``n_axes``, with variable length."""
     if not isinstance(step, BaseAutoencoder):
         return ()
     if step.module_.reads_padding:
@@ -106,7 +106,7 @@ def _free_axes(step: Any, n_axes: int) -> tuple[int, ...]:
 
 
 def as_numbers(X: Any) -> np.ndarray | None:
-    """Return rows as a dense array in float64, or None if they are no array of numbers."""
+    """Return samples as a dense array in float64, or None if they are not an array of numbers."""
     X = load_if_small(as_array(X))
     if isinstance(X, list | tuple) and len({np.shape(row) for row in X}) > 1:  # images of different sizes
         return None
@@ -115,7 +115,7 @@ def as_numbers(X: Any) -> np.ndarray | None:
 
 
 def _image(X: Any, i: int) -> np.ndarray:
-    """Return one of images that are read one by one; of a tuple the first entry is the image."""
+    """Return one image of a sequence; in a tuple the first entry is the image."""
     item = X[i]
     return sample_array(item[0] if isinstance(item, tuple) else item, f"X[{i}]")
 
@@ -130,7 +130,7 @@ def _squared(X: Any, X_hat: Any) -> np.ndarray:
 
 
 def by_feature(step: Any, errors: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """Return errors as a matrix (n_samples, n_features): of images and sequences of any size those of each channel."""
+    """Return errors as a matrix (n_samples, n_features), by channel for images and sequences of any size."""
     if isinstance(errors, list):
         return np.stack([_mean_of(error[None], _channel_axis(step, error.ndim))[0] for error in errors])
     if isinstance(step, BaseAutoencoder) and step.module_.reads_padding:
@@ -139,7 +139,7 @@ def by_feature(step: Any, errors: np.ndarray | list[np.ndarray]) -> np.ndarray:
 
 
 def of_values(step: Any, levels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return numbers by feature, as `by_feature` has them, so that they broadcast with a sample of ``shape``."""
+    """Reshape numbers by feature, as in `by_feature`, to broadcast with a sample of ``shape``."""
     if levels.size == np.prod(shape):
         return levels.reshape(shape)
     axis = _channel_axis(step, len(shape))
@@ -154,20 +154,20 @@ def _channel_axis(step: Any, n_axes: int) -> int | None:
 
 
 def _mean_of(errors: np.ndarray, channel_axis: int | None) -> np.ndarray:
-    """Return the mean of known errors for each channel."""
+    """Return the mean of the errors of observed values for each channel."""
     errors = errors[..., None] if channel_axis is None else np.moveaxis(errors, channel_axis % errors[0].ndim + 1, -1)
     return mean_of_known(errors.reshape(len(errors), -1, errors.shape[-1]), axis=1)
 
 
 def mean_of_known(A: np.ndarray, axis: int | tuple[int, ...], keepdims: bool = False) -> np.ndarray:
-    """Return the mean of what is not NaN; NaN where nothing is known."""
+    """Return the mean over values that are not NaN; NaN if there are none."""
     known = ~np.isnan(A)
     n = known.sum(axis=axis, keepdims=keepdims)
     return np.where(n > 0, np.where(known, A, 0.0).sum(axis=axis, keepdims=keepdims) / np.maximum(n, 1), np.nan)
 
 
 def codes_of(step: Any, X: Any) -> np.ndarray:
-    """Return codes as a matrix in float64; of images of different sizes the mean over positions."""
+    """Return codes as a matrix in float64; the mean over positions for images of different sizes."""
     codes = step.transform(gathered(step, X))
     if isinstance(codes, list):
         return np.stack([code.mean(axis=(1, 2)) for code in codes]).astype(np.float64)
@@ -176,5 +176,5 @@ def codes_of(step: Any, X: Any) -> np.ndarray:
 
 
 def likelihood_of(step: Any, X: Any) -> np.ndarray:
-    """Return the log-likelihood of rows, or what the step has in its place."""
+    """Return the log-likelihood of samples, or the ``score_samples`` of the step."""
     return np.asarray(as_array(step.score_samples(gathered(step, X))), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""From an estimator's parameters to the parts of a model, checked before any data is touched."""
+"""Resolution of an estimator's parameters to the parts of a model, with checks before data are read."""
 
 from __future__ import annotations
 
@@ -40,42 +40,42 @@ from .._utils.slots import (
 )
 from ._html import SITE
 
-# What a network is called with beside ``module__*``.
+# Arguments of a network besides ``module__*``.
 _OFFERED = ("input_shape", "n_components", "n_outputs", "target_shape")
 
 
 class ModelSpec(NamedTuple):
-    """The boxes of the diagram, as objects that `fit` may change."""
+    """The parts of a model, as objects that `fit` may change."""
 
     network: nn.Module | Callable[..., nn.Module]
     bottleneck: bottlenecks.Bottleneck
     loss: losses.Loss
     noise: noises.Noise | None
-    critic: critics.Critic | None  #: of a second phase of training
+    critic: critics.Critic | None  #: for a second phase of training
     optimizer: type[Optimizer]
     device: torch.device
     missing: bool
-    step_axis: int  #: along which sequences run in X
+    step_axis: int  #: axis of the steps of sequences in X
     ranks: Ranks = ALONE  #: processes that train together
 
     @property
     def nan(self) -> NaNPolicy:
-        """Where NaN may stand in X."""
+        """Where X may contain NaN."""
         return NaNPolicy(self.missing, self.step_axis if self.reads_padding else None)
 
     @property
     def reads_padding(self) -> bool:
-        """Whether the network takes sequences of different lengths, padded with NaN."""
+        """Return whether the network accepts sequences of different lengths, padded with NaN."""
         return reads_padding(self.network)
 
 
 def reads_padding(network: Any) -> bool:
-    """Whether a network takes sequences padded with NaN."""
+    """Return whether a network accepts sequences padded with NaN."""
     return declares(network, "reads_padding")
 
 
 def declares(network: Any, attribute: str) -> bool:
-    """Whether a network, or what a class or a partial one will make, says ``attribute`` of itself."""
+    """Return whether a network, or a class or partial that creates one, has a true ``attribute``."""
     return bool(getattr(unwrapped(network)[0], attribute, False))
 
 
@@ -121,10 +121,10 @@ def _find_critic(est: Any, own: dict[str, Any]) -> critics.Critic:
     critic = resolve("critic", est.critic, critics, critics.Critic, own)
     if type(critic).layers is critics.Critic.layers:
         raise TypeError(
-            f"critic={type(critic).__name__} has no network: take 'patch', 'dense', or a subclass of Critic that "
+            f"critic={type(critic).__name__} has no network: use 'patch', 'dense', or a subclass of Critic that "
             "defines layers(target_shape, n_conditions)."
         )
-    critic.setup(int(est.n_components))  # which checks its parameters
+    critic.setup(int(est.n_components))  # checks its parameters
     return critic
 
 
@@ -153,7 +153,7 @@ def _check_shared(est: Any) -> None:
 
 
 def is_share(n_components: Any) -> bool:
-    """Whether a number of components is given by the share of the variance that they are to explain."""
+    """Return whether the number of components is given as a fraction of the variance."""
     return isinstance(n_components, float | np.floating) and bool(0 < n_components < 1)
 
 
@@ -162,21 +162,21 @@ def _check_n_components(n_components: Any, bottleneck: bottlenecks.Bottleneck) -
         return
     if bottleneck.ordered and isinstance(n_components, float | np.floating):
         raise ValueError(
-            f"n_components must be an int of at least 1, or a share of the variance in (0, 1), got {n_components!r}."
+            f"n_components must be an int of at least 1, or a fraction of the variance in (0, 1), got {n_components!r}."
         )
     if n_components is None or isinstance(n_components, str) or is_share(n_components):
-        order = " A share of the variance needs components in order of importance: bottleneck='nested'."
+        order = " A fraction of the variance needs components in order of importance: bottleneck='nested'."
         order *= is_share(n_components)
         raise TypeError(
-            f"n_components must be an int of at least 1, got {n_components!r}.{order} How much "
-            "so many components explain shows only once they are trained: compare several by GridSearchCV(estimator, "
+            f"n_components must be an int of at least 1, got {n_components!r}.{order} The variance "
+            "that they explain is known only after training: compare several numbers by GridSearchCV(estimator, "
             f"{{'n_components': [2, 4, 8, 16]}}), as on {SITE}guide/latent_size.html"
         )
     check_number("n_components", n_components, numbers.Integral, 1)
 
 
 def names_of_parts(est: Any) -> dict[str, set[str]]:
-    """The parameters of what each slot holds, as far as they are known."""
+    """Return the parameters of the part in each slot, as far as they are known."""
 
     def of_part(value: Any, slot: str, package: Any, base: type) -> set[str]:
         value = find_class(slot, value, package, base) if isinstance(value, str) else value
@@ -194,13 +194,13 @@ def names_of_parts(est: Any) -> dict[str, set[str]]:
     }
     names: dict[str, set[str]] = {}
     for slot, find in ways.items():
-        with contextlib.suppress(AttributeError, TypeError, ValueError):  # `fit` refuses what is wrong
+        with contextlib.suppress(AttributeError, TypeError, ValueError):  # `fit` raises the error
             names[slot] = find()
     return names
 
 
 def find_prior(est: Any) -> Any:
-    """The density that an estimator's ``prior`` stands for: a class is called, with ``prior__*``."""
+    """Return the density for an estimator's ``prior``; a class is called with ``prior__*``."""
     prior, own = est.prior, select(est._extra, "prior")
     if prior is not None:
         check_prior(prior)
@@ -211,13 +211,13 @@ def find_prior(est: Any) -> Any:
         prior = build(prior, {}, own, "prior")
     elif own:
         prior = clone(prior).set_params(**own)
-    if isinstance(prior, NormalizingFlow):  # rather than after the training of the network
+    if isinstance(prior, NormalizingFlow):  # raise errors before the training of the network
         check_flow(prior)
     return prior
 
 
 def find_network(module: Any) -> Any:
-    """The class, callable or module that an estimator's ``module`` stands for."""
+    """Return the class, callable or module for an estimator's ``module``."""
     if isinstance(module, str):
         return find_class("module", module, networks, nn.Module, _OFFERED)
     if not callable(module):
@@ -242,5 +242,5 @@ def _find_optimizer(optimizer: Any) -> type[Optimizer]:
 
 
 def optimizer_params(optimizer: type[Optimizer]) -> set[str]:
-    """Return the parameters of an optimizer that the user may set; ``lr`` is the estimator's own."""
+    """Return the parameters of an optimizer that the user may set; ``lr`` is a parameter of the estimator."""
     return set(inspect.signature(optimizer).parameters) - {"params", "lr"}

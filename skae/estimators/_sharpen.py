@@ -1,4 +1,4 @@
-"""The second phase of `fit`, for an estimator with a critic: its decoder is trained to make samples that look real."""
+"""The second phase of `fit` for an estimator with a critic: adversarial training of the decoder."""
 
 from __future__ import annotations
 
@@ -20,32 +20,30 @@ from ._ordered import explained_shares
 from ._resolve import ModelSpec
 
 _BATCHES, _EPOCHS = 1_500, (1, 50)  # max_epochs="auto"
-_LEAST = 10  # rows held out that distances are measured on: of fewer, features have no covariance worth the name
-_POOL = (2**9, 2**13)  # codes from the prior, at least and at most
+_LEAST = 10  # minimum number of held-out samples for distances, which need a covariance
+_POOL = (2**9, 2**13)  # minimum and maximum number of codes drawn from the prior
 _POOL_VALUES = 2**23
 
 
 def check_critic(spec: ModelSpec, data: FitData) -> None:
-    """Refuse, before any training, what a critic cannot be trained with."""
+    """Raise an error before training for parts that do not support a critic."""
     critic = spec.critic
     if critic is None:
         return
     name = f"critic={type(critic).__name__}"
     if spec.missing:
         raise ValueError(
-            f"{name} needs samples whose values are all known: fill missing values in and set missing='error', or set "
-            "critic=None."
+            f"{name} does not support missing values: impute them and set missing='error', or set critic=None."
         )
     if spec.reads_padding:
         network = getattr(spec.network, "__name__", type(spec.network).__name__)
         raise ValueError(
-            f"{name} does not work with module={network}, which reads sequences of any lengths: a critic would take "
-            "their padding for values. Set critic=None, or take a network that reads no padding, such as module='mlp'."
+            f"{name} does not support module={network}, since a critic would treat the padding of sequences as values. "
+            "Set critic=None, or use a network without padding, such as module='mlp'."
         )
     if any(loss.sums_to_one for loss, _ in spec.loss.by_columns()):
         raise ValueError(
-            f"{name} needs a loss of numbers, got {spec.loss!r}: categories are drawn from probabilities, which have "
-            "no gradient. Set critic=None."
+            f"{name} needs a loss of numbers, got {spec.loss!r}: draws of categories have no gradient. Set critic=None."
         )
     critic.check_shape((data.X if data.X_target is None else data.X_target).shape[1:])
 
@@ -53,7 +51,7 @@ def check_critic(spec: ModelSpec, data: FitData) -> None:
 def sharpen(est: Any, critic: Any, outcome: Outcome) -> dict[str, Any]:
     """Train the decoder of ``outcome.net`` against ``critic``; return fitted attributes.
 
-    ``est`` is fitted, as far as codes are drawn from its prior. Its decoder stays as it is where no epoch is better.
+    ``est`` has a fitted prior. Its decoder is unchanged if no epoch is better.
     """
     net, module = outcome.net, outcome.net.module_
     draws = _draws(est, net, len(outcome.rows))
@@ -85,7 +83,7 @@ def _n_epochs(max_epochs: int | str, n_batches: int) -> int:
 
 
 def _draws(est: Any, net: Any, n: int) -> Draws | None:
-    """Draw about ``n`` codes from the prior; None where there is none, or one of integers, from which it takes long."""
+    """Draw about ``n`` codes from the prior; None without a prior, or with one of integers, which is too slow."""
     module, drawn_from_normal = net.module_, est._has_likelihoods and net.module_.bottleneck.standard_normal
     if not drawn_from_normal if est.prior is None else is_integer_density(est.prior_):
         return None

@@ -1,4 +1,4 @@
-"""Samples to train on and to validate with: split, held in memory or streamed, and corrupted once for validation."""
+"""Training and validation samples: split, kept in memory or streamed, and corrupted once for validation."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from ._fit_data import FitData
 from ._resolve import ModelSpec
 
 _MIN_ROWS_TO_HOLD_OUT = 10
-_MASKS, _MASKED_ROWS = 10, 1000  # at most so many masks of each validation sample, and so many samples with them
+_MASKS, _MASKED_ROWS = 10, 1000  # maximum number of masks for each validation sample, and of samples with masks
 
 Dataset = InMemoryDataset | StreamingDataset | CropDataset
 
 
 def n_held_out(est: Any, spec: ModelSpec, data: FitData, n_rows: int) -> int:
-    """How many of ``n_rows`` of X are kept from training to validation it by."""
+    """Return the number of validation samples of ``n_rows`` samples of X."""
     if data.X_val is not None or (est.early_stopping == "auto" and n_rows < _MIN_ROWS_TO_HOLD_OUT):
         return 0
     n_held = math.ceil(est.validation_fraction * n_rows)
     if n_held >= n_rows:
-        raise ValueError(f"validation_fraction={est.validation_fraction} leaves none of X's {n_rows} rows to train on.")
-    if isinstance(data.X, LazyArray) and not (isinstance(data.X, SparseRows) and spec.noise is None):  # these are held
+        raise ValueError(f"validation_fraction={est.validation_fraction} leaves no samples of {n_rows} for training.")
+    if isinstance(data.X, LazyArray) and not (isinstance(data.X, SparseRows) and spec.noise is None):  # kept in memory
         n_held = max(1, min(n_held, read_budget() // (4 * math.prod(data.X.shape[1:]))))
     return n_held
 
 
 def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Dataset:
-    """Return the samples at ``index``: in memory on the device where they fit, else read while they are used."""
+    """Return the samples at ``index``: in memory on the device if they fit, else streamed."""
     module, device = net.module_, torch.device(net.device)
     find_target = _target_of(module, data.X_target)
     seen = data.X if data.X_target is None else data.X_target
     weight = None
-    if data.sample_weight is not None:  # of mean 1 among the rows that are meant
+    if data.sample_weight is not None:  # with mean 1 over these samples
         weight = torch.from_numpy(data.sample_weight / data.sample_weight[index].mean()).float()
     c = None if data.c is None else torch.from_numpy(data.c)
     n_bytes = _bytes_to_hold(data.X, find_target)
-    # Blocks would not be there if they fitted into memory, and may fit on another device all the same.
+    # A lazy array does not fit into memory, though it might fit on another device.
     if data.crops is None and (
         n_bytes > hold_budget(device) or (isinstance(data.X, LazyArray) and device.type == "cpu")
     ):
@@ -72,10 +72,9 @@ def training_data(net: AutoencoderNet, data: FitData, index: np.ndarray) -> Data
 
 
 def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.ndarray) -> Any:
-    """Return the validation data: held out, ``X_val``, or those that are trained on.
+    """Return the validation data: held-out samples, ``X_val``, or the training samples.
 
-    The first are in memory, or read while they are used if they come from a sparse matrix. ``X_val`` is read, too,
-    where it does not fit.
+    Held-out samples are in memory, or streamed from a sparse matrix. ``X_val`` is streamed if it does not fit.
     """
     if len(held_out) and isinstance(rows, StreamingDataset) and rows.is_sparse:
         return rows.part(held_out)
@@ -101,7 +100,7 @@ def validation_data(net: AutoencoderNet, data: FitData, rows: Any, held_out: np.
 
 
 def _target_of(module: Any, X_target: Any) -> Callable[[Tensor], Tensor] | None:
-    """Return the function that computes targets of the loss, None where these are the standardized samples."""
+    """Return the function that computes targets of the loss, or None if these are the standardized samples."""
     return module.target if X_target is not None or module.loss.domain is not None else None
 
 
@@ -110,10 +109,10 @@ def _bytes_to_hold(X: Any, find_target: Callable | None) -> int:
 
 
 def corrupt_validation(net: AutoencoderNet, validation: Any) -> tuple[Any, float | None]:
-    """Corrupt the validation data of a denoiser, or PCA would win on clean samples. One draw serves all epochs.
+    """Corrupt the validation data of a denoiser once for all epochs; on clean samples PCA would be better.
 
-    Where the noise masks, only the values that it hides count: the start copies the others. Their share of the known
-    values is returned with the samples, or None.
+    With masking, only masked values are compared, since the initial PCA copies the others. Their fraction of the
+    observed values is returned with the samples, or None.
     """
     module = net.module_
     if module.noise is None:
@@ -127,13 +126,13 @@ def corrupt_validation(net: AutoencoderNet, validation: Any) -> tuple[Any, float
         noisy, hidden = module.corrupt_and_hide(rows.u)
     known = ~rows.target.isnan()
     share = float((hidden & known).sum() / known.sum())
-    if not share > 0:  # so few are masked that the draw has hidden none
+    if not share > 0:  # no value was masked
         return InMemoryDataset(noisy, rows.target, rows.weight, rows.condition), None
     return InMemoryDataset(noisy, rows.target.masked_fill(~hidden, torch.nan), rows.weight, rows.condition), share
 
 
 def mean_known(net: AutoencoderNet, rows: Dataset | None) -> float:
-    """Return the mean number of values of a sample that its loss adds up."""
+    """Return the mean number of values in the loss of a sample."""
     if rows is None or not net.module_.may_have_nan:
         return float(math.prod(net.module_.target_shape))
     rows = rows.in_memory() if isinstance(rows, CropDataset) else rows

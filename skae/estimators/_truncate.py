@@ -1,4 +1,4 @@
-"""A fitted estimator with fewer components."""
+"""Truncation of fitted estimators to fewer components."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from ._image_arguments import width_of_draws
 def truncate(estimator: Any, n_components: int) -> Any:
     """Return a fitted estimator with the first components of an ordered code.
 
-    Its codes are ``estimator.transform(X)[:, :n_components]``, and it reconstructs X as ``estimator.inverse_transform``
-    decodes these, by a smaller network: slices of the weights. Both are equal up to rounding, for most sizes to the
-    bit. Nothing is trained; with ``warm_start=True`` `fit` then trains it further, best with ``bottleneck='identity'``,
-    since one size is left.
+    Its codes are ``estimator.transform(X)[:, :n_components]``, and its reconstructions are those of
+    ``estimator.inverse_transform`` for these codes, computed by a smaller network with slices of the weights. They are
+    equal up to rounding, and bit for bit in most cases. There is no training; with ``warm_start=True`` `fit` continues
+    the training, best with ``bottleneck='identity'``, since only one size is needed.
 
     Parameters
     ----------
     estimator : AutoencoderTransformer, ConvAutoencoder or VAEGenerator
-        Fitted, with an ordered bottleneck such as `skae.bottlenecks.Nested`; unchanged. Its network is one of `skae.nn`
-        or a class whose weights are laid out by component as theirs are.
+        Fitted estimator with an ordered bottleneck such as `skae.bottlenecks.Nested`, which is not changed. Its network
+        is one of `skae.nn` or a class whose weights have the same layout by component.
     n_components : int
-        Number of components to keep, from 1 to that of ``estimator``; the channels of a spatial code.
+        Number of components to keep, from 1 to that of ``estimator``; channels of a spatial code.
 
     Returns
     -------
     truncated : estimator
-        A fitted estimator of the same class, with its own copies of parameters and weights. Its curves are those of
-        ``estimator``, the optimizer's state is cut as the weights are, and a ``prior_`` that is a Gaussian mixture
-        becomes that of the components kept. Any other is left out, so that `sample` needs a new `fit`.
+        A fitted estimator of the same class, with copies of parameters and weights. Its curves are those of
+        ``estimator``, the optimizer's state is truncated like the weights, and a ``prior_`` that is a Gaussian mixture
+        is marginalized to the kept components. Other priors are removed, so that `sample` needs a new `fit`.
 
     Raises
     ------
     TypeError
-        If ``estimator`` is no autoencoder of skae.
+        If ``estimator`` is not an autoencoder of skae.
     ValueError
         If its codes are not ordered, if ``n_components`` is out of range, or if the network cannot be truncated.
     sklearn.exceptions.NotFittedError
@@ -66,7 +66,7 @@ def truncate(estimator: Any, n_components: int) -> Any:
     if not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
             "estimator must be a fitted AutoencoderTransformer, ConvAutoencoder or VAEGenerator, got "
-            f"{type(estimator).__name__}. Of a pipeline or a search pass the autoencoder within."
+            f"{type(estimator).__name__}. For a pipeline or a search pass the autoencoder inside."
         )
     check_is_fitted(estimator)
     module = estimator.module_

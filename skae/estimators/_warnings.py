@@ -1,4 +1,4 @@
-"""Warnings that point at the user's own line: of what is done, and of names that are on their way out."""
+"""Warnings that point to the user's line of code, and deprecations."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-# Ours, what decorates it, and what calls us for the user.
+# Modules of skae, of its decorators, and of packages that call it.
 _BETWEEN = ("skae", "contextlib", "sklearn", "skops", "joblib", "copy", "pickle")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn of what is done at the line that called skae, or a step of others around it."""
+    """Warn at the line of the user's code that called skae, directly or through another package."""
     # Python 3.12 has skip_file_prefixes for this.
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] in _BETWEEN:
@@ -23,16 +23,16 @@ def warn(message: str, category: type[Warning]) -> None:
 
 
 def renamed_argument(old: str, new: str, *, since: str, until: str) -> Callable[[_Function], _Function]:
-    """Let a function take its argument ``new`` by its former name ``old`` too, with a FutureWarning.
+    """Accept the argument ``new`` of a function also by its former name ``old``, with a FutureWarning.
 
-    The signature shows the new name alone, and scikit-learn's metadata routing, which reads it, sees no other.
+    The signature only has the new name, also for scikit-learn's metadata routing.
 
     Parameters
     ----------
     old, new : str
         The names of the argument.
     since, until : str
-        The versions that have renamed it, and will no longer accept ``old``.
+        The versions that renamed it, and that will no longer accept ``old``.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -40,7 +40,7 @@ def renamed_argument(old: str, new: str, *, since: str, until: str) -> Callable[
         def accepting(*args: Any, **kwargs: Any) -> Any:
             if old in kwargs:
                 if new in kwargs:
-                    raise TypeError(f"{function.__name__} got both {new} and {old}, its former name: pass {new} alone.")
+                    raise TypeError(f"{function.__name__} got both {new} and {old}, its former name: pass only {new}.")
                 warn(
                     f"The argument {old} of {function.__name__} was renamed to {new} in {since}; {old} will be an "
                     f"error from {until} on.",

@@ -1,4 +1,4 @@
-"""A detector of outliers around an autoencoder."""
+"""Outlier detection with an autoencoder."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ from ._routing import routed_params, router_to_estimator
 from ._trimming import keep_lowest, outlyingness
 from .transformer import AutoencoderTransformer
 
-_CORE = 0.5  # the share of rows that the first fit of a robust one leaves out
-_STEPS = 2  # of its concentration
+_CORE = 0.5  # fraction of the samples excluded from the first fit with trim
+_STEPS = 2  # concentration steps with trim
 _FITTED = (
     *("estimators_", "densities_", "offset_", "threshold_", "held_out_scores_", "trimmed_", "noise_levels_"),
     *("n_features_in_", "feature_names_in_", "parts_", "_units", "_centers"),
@@ -52,98 +52,101 @@ _FITTED = (
 
 @documented
 class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupportMixin, BaseEstimator):
-    r"""Decide which rows are outliers, by what an autoencoder, PCA or a pipeline that ends in one makes of them.
+    r"""Outlier detection with an autoencoder, PCA, or a pipeline that ends in one of them.
 
-    Every row is scored by models that were not trained on it: `fit` trains one on the rest of each fold, and the
-    threshold is a quantile of the scores of the rows held out. New rows are scored by the mean score of these models.
+    Scores of the training samples are cross-validated: `fit` trains one model for each fold, and the threshold is a
+    quantile of the scores of the held-out samples. The score of a new sample is the mean over these models.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        An autoencoder; or another estimator with ``reconstruct``, or with ``transform`` and ``inverse_transform``, such
-        as PCA; or a pipeline that ends in one. `fit` trains clones, so a `sklearn.frozen.FrozenEstimator` stays as it
-        was fitted, and the rows of `fit` only set the threshold. None is for tables of numbers, with or without missing
-        values: a `StandardScaler` and
-        ``AutoencoderTransformer(16, noise=MaskingNoise(0.8), missing='mask', max_epochs=20)``.
+        An autoencoder; another estimator with ``reconstruct``, or with ``transform`` and ``inverse_transform``, such as
+        PCA; or a pipeline that ends in one of these. `fit` trains clones; with a `sklearn.frozen.FrozenEstimator` the
+        samples of `fit` only determine the threshold. The default, for numerical tables with or without missing values,
+        is a `StandardScaler` and ``AutoencoderTransformer(16, noise=MaskingNoise(0.8), missing='mask',
+        max_epochs=20)``.
     contamination : float, default=0.1
-        Share of the rows, in (0, 0.5], that is called outliers, of rows like those of `fit`: the rate of false alarms
-        if these are clean.
+        Proportion of outliers, in (0, 0.5], among samples like those of `fit`. If these contain no outliers, it is the
+        rate of false alarms.
     criterion : str or list of str, default='auto'
-        What the score of a row measures, in the units that the last step of a pipeline sees:
+        Outlier score of a sample, in the units of the last step of a pipeline:
 
-        - 'reconstruction': the mean squared error of the values that are known;
-        - 'standardized': the mean squared error, where each feature is divided by its own noise level first
-          (``noise_levels_``), for features that are reconstructed more and less exactly;
-        - 'code': how unlikely the code is under ``density``, minus its logarithm, above the least that this can be;
-        - 'distance': the mean squared deviation from the mean of the rows of `fit`, which shows what an autoencoder
-          extrapolates to all too well;
-        - 'likelihood': minus the ``score_samples`` of the estimator: a bound of the log-likelihood of a
-          `VAEGenerator`, the loss of other autoencoders, the probabilistic model of PCA.
+        - 'reconstruction': the mean squared error of the observed values;
+        - 'standardized': the mean squared error, with the squared error of each feature divided by its noise level
+          (``noise_levels_``), for features that are reconstructed with different accuracy;
+        - 'code': the negative log-density of the code under ``density``, relative to its minimum;
+        - 'distance': the mean squared deviation from the mean of the training samples, which detects outliers that the
+          autoencoder extrapolates to;
+        - 'likelihood': minus the ``score_samples`` of the estimator, which is a bound of the log-likelihood for a
+          `VAEGenerator`, the loss for other autoencoders, and the likelihood of probabilistic PCA for PCA.
 
-        Of a list the largest counts, each in its own unit: less its median, and divided by its interquartile range,
-        both over rows held out. 'combined' is ``['reconstruction', 'code', 'distance']``. 'auto' is the same for an
-        estimator that is given, and ``['code', 'distance']`` for that of None, which was trained on so few values
-        that it reconstructs outliers as well as others.
+        For a list, the score is the maximum of the criteria, after subtracting the median of each and dividing by its
+        interquartile range, both over held-out samples. 'combined' is ``['reconstruction', 'code', 'distance']``.
+        'auto' is 'combined' if ``estimator`` is given, and ``['code', 'distance']`` for the default estimator, which is
+        trained with so many masked values that it reconstructs outliers, too.
     density : {'mixture', 'flow'} or density estimator, default=None
-        Density of the codes, for the criterion 'code': a mixture whose size is chosen, a normalizing flow
-        (`skae.density.NormalizingFlow`), or an estimator with ``fit`` and ``score_samples``, of which clones are
-        fitted. None is the ``prior_`` of the estimator, if it has one, or else a mixture of five Gaussians, of fewer
-        for less than 100 rows.
+        Density of the codes, for the criterion 'code': a mixture whose number of components is selected, a normalizing
+        flow (`skae.density.NormalizingFlow`), or an estimator with ``fit`` and ``score_samples``, which is cloned. None
+        is the ``prior_`` of the estimator, if it has one, or else a mixture of five Gaussians, or fewer for less than
+        100 samples.
     cv : int, splitter or iterable, default=5
-        Which rows are held out from which model: the number of shuffled folds; a splitter, such as
-        ``ShuffleSplit(1, test_size=0.2)`` for a single model; or pairs of indices (train, held out). None holds nothing
-        out: the threshold is then one of rows that were trained on, and too low for new ones.
+        Cross-validation: the number of shuffled folds; a splitter, such as ``ShuffleSplit(1, test_size=0.2)`` for a
+        single model; or pairs of indices (train, held out). With None nothing is held out: the threshold is computed on
+        training samples, and too low for new samples.
     trim : float, default=0.0
-        Share of the rows, in [0, 0.5), that models are not trained on, as the most anomalous. It keeps them from
-        learning what outliers have in common, such as a tight cluster. Take about twice the share that is expected.
+        Proportion of the samples, in [0, 0.5), with the highest scores to exclude from training, so that models do not
+        learn the outliers, such as a dense cluster of them. About twice the expected proportion of outliers is
+        suitable.
     random_state : int, RandomState instance or None, default=None
-        Seed of the folds and of densities. If it is not None, it is also that of each ``random_state`` in ``estimator``
-        that is None.
+        Seed of the folds and densities. If not None, it also sets each ``random_state`` in ``estimator`` that is None.
 
     Attributes
     ----------
     estimators_ : list of estimator
         The fitted models, one for each fold.
     densities_ : list of density estimator
-        The density of the codes of each model, with the criterion 'code'.
+        The density of the codes of each model, for the criterion 'code'.
     parts_ : tuple of str
         The parts of the criterion.
     offset_ : float
-        Scores below it are those of outliers: ``decision_function(X)`` is ``score_samples(X) - offset_``.
+        Outliers have scores below it: ``decision_function(X)`` is ``score_samples(X) - offset_``.
     threshold_ : float
-        Minus ``offset_``: the threshold of outlier scores, ``-score_samples(X)``, in the unit of ``criterion``.
+        Minus ``offset_``: the threshold of outlier scores, ``-score_samples(X)``, in units of ``criterion``.
     held_out_scores_ : ndarray of shape (n_samples,)
-        What `score_samples` gives for each row of `fit`, by the models that were not trained on it alone; NaN for a row
-        that was never held out, and for one without a known value.
+        Scores of the samples of `fit`, as in `score_samples`, by those models that were not trained on the sample; NaN
+        for samples that were never held out, and for samples without observed values.
     trimmed_ : ndarray of shape (n_samples,), bool
-        The rows that ``trim`` has left out.
+        Mask of the samples excluded by ``trim``.
     noise_levels_ : ndarray of shape (n_features,)
-        Mean squared error of each feature in usual rows, by its median over rows held out; with 'standardized'.
+        Mean squared error of each feature for inliers, estimated from its median over held-out samples; for the
+        criterion 'standardized'.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X has string names for all of them.
+        Names of the features, if X has string names for all of them.
 
     See Also
     --------
-    sklearn.ensemble.IsolationForest : Isolates rows by random cuts; quick, and without a model of the rows.
-    AutoencoderTransformer : Its ``score_samples`` are scores without a threshold.
+    sklearn.ensemble.IsolationForest : Fast outlier detection by random splits.
+    AutoencoderTransformer : Its ``score_samples`` gives outlier scores without a threshold.
 
     Notes
     -----
-    Of n scores of rows like the new ones, the i-th lowest is undercut with probability i / (n + 1), whatever their
-    distribution; ``offset_`` lies between two of them where ``contamination`` demands it. A share below 1 / (n + 1)
-    cannot be resolved by n rows. Under the mean of the models these hold nearly, as for the cross-conformal prediction
-    of Vovk (2015): a new row is scored by all models, a row held out by one.
+    For exchangeable samples, the score of a new sample is below the i-th lowest of n held-out scores with probability i
+    / (n + 1), for any distribution (conformal prediction, Vovk et al., 2005); ``offset_`` is interpolated between two
+    scores to match ``contamination``. A proportion below 1 / (n + 1) cannot be resolved by n samples. Since a new
+    sample is scored by the mean of all models, and a held-out sample by one, this holds approximately, as in the
+    cross-conformal prediction of Vovk (2015).
 
-    With ``trim`` a first model is trained on the half of the rows that is nearest to the center, by robust distances
-    along robust axes. It ranks all rows, the next is trained on all but the share with the highest scores, as in the
-    concentration steps of Rousseeuw and Van Driessen (2006), and from there on these rows are not trained on. They have
-    scores as the others have, so ``contamination`` keeps its meaning.
+    With ``trim`` a first model is trained on the half of the samples nearest to the center, by robust distances along
+    robust axes. It ranks all samples, and the next model is trained without the proportion with the highest scores, as
+    in the concentration steps of Rousseeuw and Van Driessen (2006); these samples are then excluded from training. They
+    are scored like all others, so that the meaning of ``contamination`` does not change.
 
-    Of images and sequences of any size the criteria take errors as the mean of each channel, and codes as the mean
-    over positions. Of rows that are no array of numbers 'distance' is the error. A `fit` parameter with one entry for
-    each row, such as ``sample_weight``, is cut as X is; rows of weight 0 do not count for the threshold.
+    For images and sequences of different sizes, the criteria use the mean error of each channel, and the mean of the
+    codes over positions. For samples that are not an array of numbers, 'distance' is the reconstruction error. `fit`
+    parameters with one entry for each sample, such as ``sample_weight``, are split like X; samples of weight 0 are
+    ignored in the threshold.
 
     References
     ----------
@@ -204,11 +207,11 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
-            Samples as the estimator takes them, a DataFrame included; at least 2.
+            Samples accepted by the estimator, also as a DataFrame; at least 2.
         y : array-like, default=None
-            Handed to the estimator, which ignores it unless it is conditional.
+            Passed to the estimator, which ignores it unless it is conditional.
         **params : dict
-            For the `fit` of the estimator, such as ``sample_weight``; routed where metadata routing is enabled.
+            Parameters of the estimator's `fit`, such as ``sample_weight``; routed if metadata routing is enabled.
 
         Returns
         -------
@@ -218,11 +221,11 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Raises
         ------
         ValueError, TypeError
-            For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` raises. After any error
-            the detector is as it was before.
+            If a parameter or an array is invalid, or if the `fit` of ``estimator`` raises it. After any error the
+            detector is unchanged.
         """
         context = begin_fit(self, X, y, max_subtasks=None)
-        fitted = copy.copy(self)  # a fit that fails leaves this one as it was
+        fitted = copy.copy(self)  # a failing fit leaves the detector unchanged
         fitted.__dict__ = {name: value for name, value in vars(self).items() if name not in _FITTED}
         fitted._fit(X, y, context, params, owner=self)
         self.__dict__ = fitted.__dict__
@@ -252,7 +255,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         scores = largest(parts, calibration)
         known = scores[used & ~np.isnan(scores)]
         if not len(known):
-            raise ValueError("No row of X could be scored: each needs a known value, and cv must hold rows out.")
+            raise ValueError("No sample of X could be scored: X needs observed values, and cv must hold samples out.")
         self._keep(models, calibration)
         self.trimmed_ = ~kept
         self.held_out_scores_ = -scores
@@ -260,7 +263,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         self.offset_ = -self.threshold_
 
     def _keep(self, models: list[Model], calibration: Calibration) -> None:
-        """Set the attributes that scores are computed from."""
+        """Set the attributes from which scores are computed."""
         self.estimators_ = [model.estimator for model in models]
         if "code" in self.parts_:
             self.densities_ = [model.density for model in models]
@@ -270,7 +273,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         self._centers = [model.center for model in models]
 
     def _concentrated(self, X: Any, seed: int, fit_model: Callable[[np.ndarray], Model]) -> np.ndarray:
-        """Return a mask of the rows to train on: what fits of a core of rows find usual, again and again."""
+        """Return a mask of the samples to train on, by concentration steps that start from a core of samples."""
         distance = outlyingness(X, seed)
         kept = np.ones(count_rows(X), bool) if distance is None else keep_lowest(distance, _CORE)
         for _ in range(_STEPS):
@@ -281,7 +284,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
     def _held_out(
         self, X: Any, kept: np.ndarray, splitter: Any, fit_model: Callable[[np.ndarray], Model]
     ) -> tuple[list[Model], Parts]:
-        """Return models of the rows that are ``kept``, and what those say that were not trained on a row."""
+        """Return models trained on the samples ``kept``, and the held-out criteria of each sample."""
         n = len(kept)
         if splitter is None:
             model = fit_model(np.flatnonzero(kept))
@@ -291,7 +294,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
             models.append(fit_model(train[kept[train]]))
             found.add(held_out, read_parts(self.parts_, models[-1], take(X, held_out)))
         if len({id(model.estimator) for model in models}) == 1 and not {"code", "distance"} & {*self.parts_}:
-            models = models[:1]  # fitted before, and frozen
+            models = models[:1]  # frozen, so all models are the same
         return models, found.parts()
 
     def _fit_model(self, X: Any, y: Any, params: dict[str, Any], context: Any, owner: Any, seed: int) -> Model:
@@ -308,7 +311,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         return model._replace(density=fit_density(self.density, step, codes_of(step, seen), seed))
 
     def _to_fit(self) -> Any:
-        """Return what is to be fitted, which None stands for."""
+        """Return the estimator to fit, resolving None."""
         if self.estimator is not None:
             return self.estimator
         network = AutoencoderTransformer(16, noise=MaskingNoise(0.8), missing="mask", max_epochs=20)
@@ -317,7 +320,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
     def _parts(self) -> tuple[str, ...]:
         """Return the parts of the criterion."""
         if isinstance(self.criterion, str) and self.criterion == "auto":
-            # What was trained on so few values reconstructs outliers no worse than others.
+            # Trained with so many masked values, it reconstructs outliers no worse than inliers.
             return parts_of("combined" if self.estimator is not None else ("code", "distance"))
         return parts_of(self.criterion)
 
@@ -361,7 +364,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         return as_array(gathered(last_step(self.estimators_[0]), X))
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Compute minus the outlier score of every row: the lower, the more anomalous.
+        """Compute the negative outlier score of each sample: the lower, the more anomalous.
 
         Parameters
         ----------
@@ -371,23 +374,23 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
-            Minus the mean over the models of what ``criterion`` measures; NaN for a row without a known value, unless
-            'code' alone is measured.
+            Minus the mean of ``criterion`` over the models; NaN for samples without observed values, unless the
+            criterion is 'code' alone.
 
         Raises
         ------
         ValueError
-            If X does not fit.
+            If X is invalid.
         """
         X = self._gathered(X)
         calibration = self._calibration
         return -np.mean([largest(read_parts(self.parts_, model, X), calibration) for model in self._models], axis=0)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Compute by how much the score of every row exceeds the threshold: outliers are below 0.
+        """Compute the score of each sample relative to the threshold: negative for outliers.
 
-        For `sklearn.metrics.roc_auc_score` and searches with ``scoring='roc_auc'`` the usual rows are the positive
-        class: labels are 1 for usual rows and -1 or 0 for outliers.
+        For `sklearn.metrics.roc_auc_score` and searches with ``scoring='roc_auc'`` inliers are the positive class, with
+        label 1, and outliers have the label -1 or 0.
 
         Parameters
         ----------
@@ -402,14 +405,14 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Raises
         ------
         ValueError
-            If X does not fit.
+            If X is invalid.
         """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
-        """Tell outliers from usual rows.
+        """Predict whether samples are outliers.
 
-        Rows of `fit` are not held out here: `fit_predict` scores them.
+        For the samples of `fit` use `fit_predict`, whose scores are held out.
 
         Parameters
         ----------
@@ -419,17 +422,17 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Returns
         -------
         labels : ndarray of shape (n_samples,), int
-            -1 for outliers and for rows without a known value, 1 for others.
+            -1 for outliers and for samples without observed values, 1 for inliers.
 
         Raises
         ------
         ValueError
-            If X does not fit.
+            If X is invalid.
         """
         return _decided(self.decision_function(X))
 
     def fit_predict(self, X: Any, y: Any = None, **params: Any) -> np.ndarray:
-        """Fit, and tell outliers from usual rows among the rows of the fit, by their held-out scores.
+        """Fit, and predict outliers among the samples of the fit by their held-out scores.
 
         Parameters
         ----------
@@ -443,7 +446,7 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Returns
         -------
         labels : ndarray of shape (n_samples,), int
-            -1 for outliers, 1 for others. A row that was never held out is scored as `predict` does.
+            -1 for outliers, 1 for inliers. Samples that were never held out are scored as in `predict`.
 
         Raises
         ------
@@ -458,12 +461,12 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         return _decided(scores - self.offset_)
 
     def p_values(self, X: Any) -> np.ndarray:
-        """Compute conformal p-values: how often a usual row would look at least as anomalous.
+        """Compute conformal p-values: the probability that an inlier has at least as anomalous a score.
 
-        A p-value is (1 + k) / (n + 1), k of the n held-out scores being at most that of the row (Vovk et al., 2005).
-        Rows with a p-value of at most a are a share of at most a of new usual rows, nearly. To keep the share of false
-        alarms among all alarms low instead, take what `scipy.stats.false_discovery_control` adjusts to be small
-        (Bates et al., 2023).
+        A p-value is (1 + k) / (n + 1), where k of the n held-out scores are at most the score of the sample (Vovk et
+        al., 2005). Approximately a fraction a of new inliers, or less, has p-values up to a. To control the proportion
+        of false alarms among all alarms instead, adjust the p-values with `scipy.stats.false_discovery_control` (Bates
+        et al., 2023).
 
         Parameters
         ----------
@@ -473,12 +476,12 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Returns
         -------
         p : ndarray of shape (n_samples,), float64
-            In [1 / (n + 1), 1]; NaN for a row without a known value.
+            P-values in [1 / (n + 1), 1]; NaN for samples without observed values.
 
         Raises
         ------
         ValueError
-            If X does not fit.
+            If X is invalid.
 
         References
         ----------
@@ -493,13 +496,13 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         return tail_probabilities(reference[~np.isnan(reference)], found)
 
     def explain(self, X: Any) -> Any:
-        """Compute the share that each feature has in the score of every row.
+        """Compute the contribution of each feature to the score of each sample.
 
-        A squared error or deviation is a sum over features, and each has its term. How unlikely a code or a row is, is
-        not: there a feature counts by how much the score falls where its value is replaced by its mean in `fit`, and
-        not at all where it rises, which takes as many passes over X as it has features. Of several parts of the
-        criterion the share is that in the largest. The result is the mean over the models. Around a `TableAutoencoder`
-        shares are those of the columns in the loss, whatever the criterion.
+        Squared errors and deviations are sums over features, with one term for each. For 'code' and 'likelihood', the
+        contribution of a feature is the decrease of the score if its value is replaced by its mean in `fit`, and 0 if
+        the score increases, which takes as many passes over X as it has features. For several criteria, contributions
+        are those to the largest one. The result is the mean over the models. For a `TableAutoencoder` contributions are
+        those of the columns to the loss, for any criterion.
 
         Parameters
         ----------
@@ -509,13 +512,14 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         Returns
         -------
         shares : ndarray of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Not negative, with the sum 1 for each row: of X's shape, or of that which the last step of a pipeline sees.
-            Missing values have the share 0.
+            Non-negative contributions with the sum 1 for each sample, in the shape of X, or of the input of the last
+            step of a pipeline; 0 for missing values.
 
         Raises
         ------
         ValueError
-            If X does not fit, or is a list of images of different sizes and the criterion has 'code' or 'likelihood'.
+            If X is invalid, or is a list of images of different sizes and the criterion includes 'code' or
+            'likelihood'.
         """
         X = self._gathered(X)
         found = [shares(self.parts_, model, X, self._calibration) for model in self._models]
@@ -526,29 +530,29 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
     # ---------------------------------------------------------------- routing and tags
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Get the routing of metadata: all of `fit` goes to the estimator.
+        """Get the metadata routing: all metadata of `fit` is passed to the estimator.
 
         Returns
         -------
         routing : MetadataRouter
-            The routing.
+            Metadata router.
         """
         return router_to_estimator(self, self._to_fit())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self._to_fit()).input_tags
-        if self.estimator is None:  # a pipeline does not say it
+        if self.estimator is None:  # a pipeline does not declare it
             tags.input_tags.allow_nan = True
         return tags
 
 
 def _decided(decision: np.ndarray) -> np.ndarray:
-    return np.where(decision >= 0, 1, -1)  # a row without a score is no inlier
+    return np.where(decision >= 0, 1, -1)  # a sample without a score is not an inlier
 
 
 def _of_weight(params: dict[str, Any], n: int) -> np.ndarray:
-    """Return a mask of the rows that have a weight, also where it is that of a step of a pipeline."""
+    """Return a mask of the samples of positive weight, also if it is passed to a step of a pipeline."""
     used = np.ones(n, bool)
     for name, weight in params.items():
         if name.rpartition("__")[2] == "sample_weight" and np.ndim(weight) == 1 and len(weight) == n:
@@ -557,7 +561,7 @@ def _of_weight(params: dict[str, Any], n: int) -> np.ndarray:
 
 
 def _seed(estimator: Any, seed: int) -> None:
-    """Set what has a ``random_state`` of None, the estimator itself or a part of it."""
+    """Set each ``random_state`` that is None, in the estimator and its parts."""
     found = estimator.get_params()
     names = [name for name in found if name.rpartition("__")[2] == "random_state" and found[name] is None]
     estimator.set_params(**dict.fromkeys(names, seed % 2**32))

@@ -33,45 +33,46 @@ from ._routing import routed_params, router_to_estimator
 class Reconstructor(
     RowWise, OneToOneFeatureMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
-    """Make a transformer of what an autoencoder restores: a denoiser or an imputer for a pipeline.
+    """Denoise or impute in a pipeline: a transformer that returns reconstructions.
 
-    `transform` returns rows like those that came in, reconstructed, so the next step need not know of any code.
+    `transform` returns reconstructed samples instead of codes, with the features of X.
 
     Parameters
     ----------
     estimator : estimator
-        An autoencoder, with ``reconstruct``; or another transformer with ``inverse_transform``, such as PCA. `fit`
-        trains a clone.
+        An autoencoder with ``reconstruct``, or a transformer with ``inverse_transform``, such as PCA. `fit` trains a
+        clone.
     filling : transformer or callable, default=None
-        Fills the missing values of X (NaN) before the estimator sees it: a transformer, of which `fit` fits a clone,
-        such as `sklearn.impute.KNNImputer`, or a function from an array with NaN to one of the same shape without, such
-        as a biharmonic one for scratches. An estimator with ``missing='mask'`` is then trained to reconstruct the
-        values that are known, and those of ``X_target`` if there is one. None leaves NaN to the estimator.
+        Initial imputation of missing values (NaN) before the estimator: a transformer such as
+        `sklearn.impute.KNNImputer`, which is cloned and fitted, or a function that maps an array with NaN to an array
+        of the same shape without NaN, such as biharmonic inpainting. An estimator with ``missing='mask'`` is then
+        trained to reconstruct the observed values, and those of ``X_target`` if given. With None, NaN is passed to the
+        estimator.
     keep_observed : bool, default=False
-        Whether only missing values are replaced, and the others kept as they are, in X's dtype.
+        Whether to replace only missing values and keep the observed ones, in the dtype of X.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted autoencoder.
     filling_ : transformer or callable
-        The fitted filling, if there is one.
+        The fitted ``filling``, unless it is None.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X has string names for all of them.
+        Names of the features, if X has string names for all of them.
 
     See Also
     --------
-    sklearn.impute.IterativeImputer : Fills holes of a table by regressions.
-    sklearn.impute.MissingIndicator : Tells what was missing; beside a `Reconstructor` in a `make_union`.
+    sklearn.impute.IterativeImputer : Imputes tables by regressions.
+    sklearn.impute.MissingIndicator : Indicators of missing values, to combine with a `Reconstructor` in a `make_union`.
 
     Notes
     -----
-    With ``keep_observed=True`` it is an imputer as those of `sklearn.impute` are with ``keep_empty_features=True``: it
-    keeps all features. One that had no known value in `fit` becomes what ``filling`` makes of it; without a filling it
-    is 0, of which an estimator with ``missing='mask'`` warns by name. Of scikit-learn's callbacks (``set_callbacks``,
-    from 1.9 on) those that go on to estimators within watch the training.
+    With ``keep_observed=True`` it is an imputer that keeps all features, like those of `sklearn.impute` with
+    ``keep_empty_features=True``. A feature without observed values in `fit` has the value given by ``filling``; without
+    a filling it is 0, and an estimator with ``missing='mask'`` warns of it by name. Callbacks of scikit-learn
+    (``set_callbacks``, from 1.9) that propagate to sub-estimators follow the training.
 
     Examples
     --------
@@ -87,7 +88,7 @@ class Reconstructor(
     """
 
     _row_wise: ClassVar[dict[str, Any]] = {"transform": None}
-    _empty: np.ndarray | None = None  # True where X had no known value in `fit`; with a filling
+    _empty: np.ndarray | None = None  # True for features without observed values in `fit`; only with a filling
 
     if not TYPE_CHECKING:  # where it would let any attribute pass
 
@@ -106,11 +107,11 @@ class Reconstructor(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples as the estimator takes them, in a list too; with NaN where it or the filling takes that.
+            Samples accepted by the estimator; with NaN if the estimator or the filling accepts it.
         y : array-like, default=None
-            Handed to the estimator.
+            Passed to the estimator.
         **params : dict
-            For the estimator's `fit`, such as ``X_target``; routed where metadata routing is enabled.
+            Parameters of the estimator's `fit`, such as ``X_target``; routed if metadata routing is enabled.
 
         Returns
         -------
@@ -120,11 +121,11 @@ class Reconstructor(
         Raises
         ------
         ValueError, TypeError
-            For parameters or arrays that do not fit, and whatever the `fit` of ``estimator`` or ``filling`` raises.
-            After any error the transformer is as it was before.
+            If a parameter or an array is invalid, or if the `fit` of ``estimator`` or ``filling`` raises it. After any
+            error the transformer is unchanged.
         """
         context = begin_fit(self, X, y, max_subtasks=1 + hasattr(self.filling, "set_callbacks"))
-        fitted = copy.copy(self)  # a fit that fails leaves this one as it was
+        fitted = copy.copy(self)  # a failing fit leaves the estimator unchanged
         fitted._fit(X, y, context, params, owner=self)
         self.__dict__ = fitted.__dict__
         end_fit(context, self, X, y)
@@ -133,14 +134,14 @@ class Reconstructor(
     def _fit(self, X: Any, y: Any, context: Any, params: dict[str, Any], owner: Reconstructor) -> None:
         self._check_params()
         self._refuse_sparse(X)
-        X, y = as_array(self._gather(X)), as_array(y)  # which every estimator takes
+        X, y = as_array(self._gather(X)), as_array(y)  # accepted by every estimator
         params = {name: as_array(value) for name, value in params.items()}
         params = routed_params(self, params)
         if self.filling is None:
-            if not self._takes_list(X):  # of images of any size, without a number of features
-                blocks = as_lazy_array(X)  # of a Dataset they tell the number of features
-                # The estimator has its own say about X.
-                with contextlib.suppress(IndexError, KeyError):  # of what has no first row
+            if not self._takes_list(X):  # images of any size have no number of features
+                blocks = as_lazy_array(X)  # gives the number of features of a Dataset
+                # The estimator validates X itself.
+                with contextlib.suppress(IndexError, KeyError):  # X may have no first sample
                     validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
             for name in ("filling_", "_empty"):
                 self.__dict__.pop(name, None)
@@ -148,14 +149,14 @@ class Reconstructor(
             self.filling_ = self.filling
             if hasattr(self.filling, "fit"):
                 self.filling_ = clone(self.filling)
-                # An imputer takes no callbacks, of which scikit-learn would warn.
+                # Imputers do not support callbacks, and scikit-learn would warn.
                 watched = context if hasattr(self.filling_, "set_callbacks") else None
                 fit_part(watched, owner, self.filling_, "filling", X)
             masked = getattr(self.estimator, "missing", None) == "mask"
-            itself = masked and params.get("X_target") is None  # what is known of X is its own target
+            itself = masked and params.get("X_target") is None  # the observed values of X are the target
             X, known = self._fill(X, reset=True), X
             if params.get("X_target") is not None:
-                self._empty = None  # it may be known there
+                self._empty = None  # features may have observed values there
             if itself:
                 params["X_target"] = known
             if params.get("X_val") is not None:
@@ -172,11 +173,11 @@ class Reconstructor(
             )
 
     def _gather(self, X: Any) -> Any:
-        """``X`` as one array, if it is a list of sequences or images."""
+        """Return ``X`` as one array, if it is a list of sequences or images."""
         return self.estimator._gather(X) if isinstance(self.estimator, BaseAutoencoder) else one_array(X)
 
     def _takes_list(self, X: Any) -> bool:
-        """Whether X is a sequence of images of any size, which the estimator takes."""
+        """Return whether X is a sequence of images of any size, and the estimator accepts these."""
         return isinstance(self.estimator, BaseAutoencoder) and self.estimator._takes_list(X)
 
     def _check_params(self) -> None:
@@ -193,13 +194,13 @@ class Reconstructor(
         X = as_array(self._gather(X))
         if self._takes_list(X):
             raise ValueError(
-                "filling needs X as one array. Leave the NaN of images of different sizes to an estimator with "
+                "filling needs X as one array. For images of different sizes leave NaN to an estimator with "
                 "missing='mask'."
             )
         A = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite="allow-nan")
         if reset:
             empty = np.isnan(A).all(axis=0) if is_float(A) else np.zeros(1, bool)
-            self._empty = empty if empty.any() else None  # what is never known is left to the filling
+            self._empty = empty if empty.any() else None  # features without observed values are left to the filling
         is_transformer = hasattr(self.filling_, "transform")
         filled = np.asarray(self.filling_.transform(X) if is_transformer else self.filling_(A.copy()))
         if filled.shape != A.shape:
@@ -208,7 +209,7 @@ class Reconstructor(
             )
         if is_float(filled) and np.isnan(filled).any():
             left = np.isnan(filled).any(axis=0)
-            where = f", got some for the features {self._named(left)}" if A.ndim == 2 else ""
+            where = f", got NaN in the features {self._named(left)}" if A.ndim == 2 else ""
             raise ValueError(f"filling must leave no NaN{where}.")
         return filled
 
@@ -217,12 +218,12 @@ class Reconstructor(
         return named_features(getattr(self, "feature_names_in_", None), np.flatnonzero(features))
 
     def _hint_at_dropped(self, A: np.ndarray, filled: np.ndarray) -> str:
-        """What to do where an imputer has dropped features."""
+        """Return a remedy if an imputer has dropped features."""
         if not (filled.ndim == A.ndim == 2 and filled.shape[1] < A.shape[1]):
             return ""
         known = ""
         if self._empty is not None:
-            known = f" X had no known value for the features {self._named(self._empty)}."
+            known = f" X had no observed values in the features {self._named(self._empty)}."
         return f"{known} Imputers of scikit-learn keep such features with keep_empty_features=True."
 
     @return_input_type
@@ -232,18 +233,17 @@ class Reconstructor(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
 
         Returns
         -------
         X_hat : ndarray or Tensor of X's shape
-            The reconstruction; with ``keep_observed`` X, its missing values reconstructed. After the end of a sequence
-            NaN stays.
+            The reconstruction; with ``keep_observed`` X with imputed values. Padding of sequences stays NaN.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         check_is_fitted(self)
         self._refuse_sparse(X)
@@ -270,12 +270,12 @@ class Reconstructor(
         return fill_missing(X[None] if X_hat.ndim > X.ndim else X, X_hat)  # a single sample
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Get the routing of metadata: all of `fit` goes to the estimator.
+        """Get the metadata routing: all metadata of `fit` is passed to the estimator.
 
         Returns
         -------
         routing : MetadataRouter
-            The routing.
+            Metadata router.
         """
         return router_to_estimator(self, self.estimator)
 

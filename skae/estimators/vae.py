@@ -35,11 +35,11 @@ from ._resolve import ModelSpec, declares, find_network
 from ._warnings import renamed_argument, warn
 
 _ACTIVE = 0.01  # variance of the means of an active component
-_N_DRAWS = 32  # codes that the evidence lower bound is a mean over
+_N_DRAWS = 32  # codes over which the evidence lower bound is averaged
 
 
 def _is_variational(estimator: Any) -> bool:
-    """For methods that are there only where codes are distributions, as far as is known."""
+    """Check that codes are distributions, for the availability of methods."""
     if hasattr(estimator, "net_") and not estimator.module_.is_variational:
         raise AttributeError(
             "transform_distribution and sample_posterior need a bottleneck that gives distributions, such as the "
@@ -50,231 +50,240 @@ def _is_variational(estimator: Any) -> bool:
 
 def _generates(estimator: Any) -> bool:
     if estimator.prior is None and hasattr(estimator, "net_") and not estimator.module_.bottleneck.standard_normal:
-        raise AttributeError("sample needs a density over the codes: set prior, for example prior='mixture'.")
+        raise AttributeError("sample needs a density of the codes: set prior, for example prior='mixture'.")
     return True
 
 
 class VAEGenerator(BaseAutoencoder):
-    r"""Variational autoencoder: generates rows like those of X, and tells how likely a row is.
+    r"""Variational autoencoder, to generate samples and estimate likelihoods.
 
-    A code z of ``n_components`` numbers is distributed as N(0, I), and a decoder makes of it the distribution p(x|z) of
-    a row. An encoder gives for each row the distribution q(z|x) of the codes that it may have come from. Both are
-    trained to raise the evidence lower bound of the row's log-likelihood, in nats (Kingma and Welling, 2014):
+    The code z of ``n_components`` numbers has the prior N(0, I), and the decoder maps it to the distribution p(x|z) of
+    a sample. The encoder maps a sample to the approximate posterior q(z|x) of its code. Both are trained to maximize
+    the evidence lower bound of the log-likelihood, in nats (Kingma and Welling, 2014):
 
     .. math:: \log p(x) \ge E_{q(z|x)} \log p(x|z) - \beta \, \mathrm{KL}\left(q(z|x) \,\|\, N(0, I)\right),
               \qquad \beta = 1.
 
-    With the default ``loss='gaussian'`` the width of p(x|z) follows from the data, so no weight between the two terms
-    is left to guess. The default network starts as probabilistic PCA, and is validated on held-out samples.
+    With the default ``loss='gaussian'`` the width of p(x|z) is estimated from the data (Rybkin et al., 2021), so that
+    the weight between the two terms needs no tuning. The default network is initialized to probabilistic PCA; the
+    weights with the lowest loss on held-out samples are kept.
 
-    **Where samples come from.** By default codes come from ``prior_``, a Gaussian mixture fitted to the codes of the
-    rows after training, not from N(0, I) (``prior=None``): the codes of all rows together do not fill N(0, I), and
-    where none of them lie the decoder has learned nothing. ``docs/benchmarks.md`` has what that is worth on images.
-    Samples of tables and sequences are drawn from p(x|z), those of images are its mean: see ``noisy`` of `sample`.
+    ***Sampling.** By default, codes are drawn from ``prior_``, a Gaussian mixture fitted to the codes after training,
+    instead of N(0, I) (``prior=None``): the codes of the training samples do not fill N(0, I), and where there are none
+    the decoder has not been trained. ``docs/benchmarks.md`` compares both on images. Samples of tables and sequences
+    are drawn from p(x|z), while images are its mean: see ``noisy`` of `sample`.
 
     Parameters
     ----------
     n_components : int or float, default=16
-        Latent size; at least 1. Components that the data do not need go unused, at no cost but time. With an ordered
-        bottleneck ('nested') also a share of the variance in (0, 1), as in PCA: a larger number is fitted, and the
-        smallest one kept whose `explained_variance_ratio_` add up to it, with a warning where none does.
+        Latent size; at least 1. Superfluous components stay inactive, at the cost of time only. With an ordered
+        bottleneck ('nested') it may be a fraction of the variance in (0, 1), as in PCA: a larger code is fitted and
+        truncated to the smallest number of components whose `explained_variance_ratio_` sum to that fraction, with a
+        warning if none does.
 
     beta : float, default=1.0
-        Weight of the divergence; at least 0. Above 1 codes are simpler and reconstructions coarser (Higgins et al.,
-        2017). It goes to the default bottleneck; another one has parameters of its own.
+        Weight of the KL divergence; at least 0. Values above 1 give simpler codes and coarser reconstructions (Higgins
+        et al., 2017). For the default bottleneck only; other bottlenecks have their own parameters.
     importance_samples : int, default=1
-        Codes drawn for each row while training; more than one train the bound of importance-weighted autoencoders
-        (Burda et al., 2016), at so many times the decoder's cost. It goes to the default bottleneck.
+        Number of codes drawn for each sample in training. With more than one, the importance-weighted bound (Burda et
+        al., 2016) is maximized, at that multiple of the decoder's cost. For the default bottleneck only.
     conditional : {False, True, 'classes', 'targets'}, default=False
-        Whether the decoder is conditioned on y, so that samples are generated for a given y. True takes y of integers,
-        strings or bools, and of floats that are all whole numbers, for classes, and other numbers for real targets;
-        'classes' and 'targets' say which.
+        Whether the decoder is conditioned on y, so that samples can be generated for a given y. With True, integers,
+        strings, bools and integral floats are classes, and other numbers are real-valued targets; 'classes' and
+        'targets' select explicitly.
     input_shape : tuple of int, default=None
-        Shape of one image, where X has flat rows: (height, width), (height, width, channels) or (channels, height,
-        width). One side may be -1, as in `numpy.reshape`. A square gray image needs none.
+        Shape of one image, if X holds flattened images: (height, width), (height, width, channels) or (channels,
+        height, width). One side may be -1, as in `numpy.reshape`. Not needed for square gray images.
     channel_axis : {'auto', 0, -1, None}, default='auto'
-        Which axis of an image holds its channels, as in scikit-image: 0 for (channels, height, width), -1 for
-        (height, width, channels), None for (height, width). 'auto' takes the first or the last if just one of them
-        has 1, 3 or 4 entries, and asks otherwise. Of sequences (``module='gru'`` or
-        ``'tcn'``) 0 stands for (channels, length), and -1 or 'auto' for (length, channels).
+        Axis of the channels of an image, as in scikit-image: 0 for (channels, height, width), -1 for (height, width,
+        channels), None for (height, width). 'auto' selects the first or the last axis if exactly one of them has length
+        1, 3 or 4, and raises an error otherwise. For sequences (``module='gru'`` or ``'tcn'``) 0 means (channels,
+        length), and -1 or 'auto' (length, channels).
     crop_size : 'auto', int or (height, width), default='auto'
-        Size of the crops, in pixels, that a network for images of any size (``module__dense=False``) is trained on.
-        'auto' trains on whole images where there are several, all of one size of at most 128 × 128. Otherwise crops are
-        64 × 64, or of the shortest side there is; of half of it for a single image.
+        Size in pixels of the training crops of a network for images of any size (``module__dense=False``). 'auto'
+        trains on whole images if there are several, all of one size of at most 128 × 128. Otherwise crops are 64 × 64,
+        or as large as the shortest side of the images allows, half of it for a single image.
     n_crops : int or 'auto', default='auto'
-        Crops that are drawn anew in every epoch. 'auto' takes as many as cover the images once, at least 8 batches and
-        at most 16,384, or one for each image where these are more.
+        Number of random crops in each epoch. 'auto' draws enough to cover the images once, at least 8 batches and at
+        most 16,384, or one for each image if there are more images.
     augmentation : {None, 'flip', 'flip_rotate', 'flip_rotate_scale'}, default=None
-        How crops, or whole images, are turned at random: 'flip' mirrors left and right; 'flip_rotate' takes one of the
-        eight flips and quarter turns, for square crops; 'flip_rotate_scale' also resamples windows of half to twice
-        the size of a crop, as far as the image goes.
+        Random augmentation of crops or whole images: 'flip' mirrors left and right; 'flip_rotate' applies one of the
+        eight flips and rotations by 90°, for square crops; 'flip_rotate_scale' also rescales by a factor of 0.5 to 2,
+        within the limits of the image.
     module : {'mlp', 'conv', 'gru', 'tcn'}, class or nn.Module, default='mlp'
-        The network. A string is one of `skae.nn`; 'conv' takes images in any layout, as `ConvAutoencoder` does, and so
-        does every class with an attribute ``reads_images = True``. It goes without its linear skip unless
-        ``module__linear_skip=True`` asks for it: the bound is higher (see Notes). A class (or a callable) with
+        The network. A string is one of `skae.nn`; 'conv', and every class with an attribute ``reads_images = True``,
+        accepts images in any layout, as `ConvAutoencoder` does. 'conv' has no linear skip connection unless
+        ``module__linear_skip=True``, since the bound is higher without it (see Notes). A class (or a callable) with
         ``encode`` and ``decode`` is called with whichever of ``input_shape``, ``n_components`` and ``n_outputs`` its
-        signature names, and with ``module__*``: `encode` must give ``n_outputs`` numbers, twice the latent size, and
-        `decode` take ``n_components``, plus the numbers that y becomes. A module is copied at every fit.
+        signature names, and with ``module__*``: `encode` must return ``n_outputs`` numbers, twice the latent size, and
+        `decode` accept ``n_components`` numbers plus those that encode y. A module is copied at every fit.
     bottleneck : {'gaussian', 'total_correlation', 'mmd', 'squared_norm', ...}, class or object, default=None
-        Regularization or transformation of the code, one of `skae.bottlenecks`;
-        ``Gaussian(beta, importance_samples=...)`` when None.
-        `~skae.bottlenecks.MMD` makes a Wasserstein autoencoder, `~skae.bottlenecks.TotalCorrelation` a β-TCVAE,
-        `~skae.bottlenecks.SquaredNorm` the regularized autoencoder of Ghosh et al. (2020).
+        Regularization or transformation of the code, one of `skae.bottlenecks`; ``Gaussian(beta,
+        importance_samples=...)`` if None. `~skae.bottlenecks.MMD` gives a Wasserstein autoencoder,
+        `~skae.bottlenecks.TotalCorrelation` a β-TCVAE, `~skae.bottlenecks.SquaredNorm` the regularized autoencoder of
+        Ghosh et al. (2020).
     loss : {'gaussian', 'laplace', 'bernoulli', 'discretized_logistic', ...}, class or object, default='gaussian'
-        Minus the log-likelihood of a row, one of `skae.losses`. 'bernoulli' needs X in [0, 1],
-        'discretized_logistic' integers from 0 to 255, 'poisson' and 'negative_binomial' counts; `~skae.losses.Mixed`
-        has a loss for each group of columns.
+        Negative log-likelihood of a sample, one of `skae.losses`. 'bernoulli' needs X in [0, 1], 'discretized_logistic'
+        integers from 0 to 255, 'poisson' and 'negative_binomial' counts; `~skae.losses.Mixed` combines a loss for each
+        group of columns.
     noise : {'gaussian_noise', 'masking_noise', ...}, class or object, default=None
-        Corruption applied to the inputs while training, one of `skae.noise`, for a denoising autoencoder. Validation
-        samples are corrupted once, so that the validation loss is that of denoising.
+        Corruption applied to the inputs during training, one of `skae.noise`, for a denoising autoencoder. Validation
+        samples are corrupted once, so that the validation loss measures denoising.
     missing : {'error', 'mask'}, default='error'
-        What NaN in X means. 'error' refuses it; 'mask' takes it for a value that is not known: it enters the network as
-        the mean of its feature (in sequences, of its channel), is left out of the loss, and `reconstruct` fills it in.
-        Train with a masking ``noise`` too: the network learns from filling in known values. A feature without a known
-        value in `fit` becomes 0, and a warning names it. After the end of a sequence NaN is padding in any case.
+        How NaN in X is treated. 'error' raises an error. 'mask' treats NaN as missing values: they are replaced by the
+        mean of their feature (in sequences, of their channel) at the input of the network, left out of the loss, and
+        imputed by `reconstruct`. Combine it with a masking ``noise``, so that the network is trained to impute observed
+        values. A feature without observed values in `fit` is set to 0, with a warning. NaN after the end of a sequence
+        is always padding.
     prior : {'mixture', 'flow', 'auto', 'autoregressive', None} or density estimator, default='mixture'
-        What `sample` draws codes from. 'mixture' is a Gaussian mixture with full covariances, fitted after training to
-        codes drawn from q(z|x), its size chosen by the likelihood of rows held out from it; of more than 200,000 rows
-        it is fitted to a sample, in which rare ones of large weight are kept. 'flow' is a normalizing flow
-        (`skae.density.NormalizingFlow`): of many rows a better density, for more time. 'auto' fits both and takes the
-        one that rows held out are likelier by. None is N(0, I); a density estimator such as ``GaussianMixture(10)`` or
-        ``KernelDensity()`` is fitted to the same codes. For classes one is fitted for each, but a flow is one given the
-        class; for real targets a mixture is fitted to codes and targets together, and a flow given targets.
-        'autoregressive' is for the integer codes of a discrete bottleneck (`skae.coding.Autoregressive`). ``prior__*``
-        are parameters of any but 'mixture' and 'auto'.
+        Density of the codes, from which `sample` draws. 'mixture' is a Gaussian mixture with full covariances, fitted
+        after training to codes drawn from q(z|x), whose number of components maximizes the likelihood of held-out
+        codes; with more than 200,000 samples it is fitted to a subsample, which keeps rare samples of large weight.
+        'flow' is a normalizing flow (`skae.density.NormalizingFlow`), which takes longer to fit and is more accurate on
+        many samples. 'auto' selects one of these two by the held-out likelihood. 'autoregressive' is for the integer
+        codes of a discrete bottleneck (`skae.coding.Autoregressive`). A density estimator such as
+        ``GaussianMixture(10)`` or ``KernelDensity()`` is fitted to the same codes. None is N(0, I). With classes, one
+        density is fitted for each class, but a single flow is conditioned on the class; with real-valued targets, a
+        mixture is fitted to codes and targets jointly, and a flow is conditioned on the targets. ``prior__*`` are its
+        parameters, except for 'mixture' and 'auto'.
     critic : {'patch', 'dense'}, class or object, default=None
         A network that the decoder is trained against in a second phase, one of `skae.critics`: 'patch' for images,
-        'dense' for rows. Samples and reconstructions become sharper, at a larger squared error and a lower likelihood.
-        Codes and prior stay those of the model without it. Not for `partial_fit`, with missing values, or for
-        networks of sequences (``module='gru'``, ``'tcn'``).
+        'dense' for tables. Samples and reconstructions become sharper, with a larger squared error and a lower
+        likelihood. The codes and the prior do not change. Not available for `partial_fit`, missing values and sequences
+        (``module='gru'``, ``'tcn'``).
     pooling : {None, 'mean', 'max'}, default=None
-        What `transform` does with a spatial code: None keeps all positions; 'mean' and 'max' reduce each channel to a
-        single number, so that images of any size have ``n_components`` features.
+        Pooling of spatial codes in `transform`: None keeps all positions; 'mean' and 'max' reduce each channel to one
+        number, so that images of any size have ``n_components`` features.
     alpha : float, default=0.0
-        Strength of the penalty on the network's weights; at least 0.
+        Strength of the penalty on the weights of the network; at least 0.
     l1_ratio : float, default=0.0
-        Share of L1 in that penalty, in [0, 1], as in `sklearn.linear_model.ElasticNet`:
-        ``alpha * (l1_ratio * |w|_1 + 0.5 * (1 - l1_ratio) * |w|_2 ** 2)`` is added to the mean loss of the rows.
+        Share of L1 in that penalty, in [0, 1], as in `sklearn.linear_model.ElasticNet`: ``alpha * (l1_ratio * |w|_1 +
+        0.5 * (1 - l1_ratio) * |w|_2 ** 2)`` is added to the mean loss of the samples.
 
     optimizer : str or torch.optim class, default='adam'
-        A string is the name of a class in `torch.optim`, in any case.
+        Optimizer; a string is the name of a class in `torch.optim`, case-insensitive.
     lr : float, default=2e-3
-        Learning rate; with ``lr_schedule='onecycle'`` the highest.
+        Learning rate; the maximum with ``lr_schedule='onecycle'``.
     max_epochs : int or 'auto', default='auto'
-        Passes over the rows. 'auto' takes as many as make 15,000 batches, from 20 to 100. With 0 the
-        estimator is its start: PCA, for the default network.
+        Maximum number of epochs. 'auto' chooses 20 to 100 epochs, for about 15,000 batches in total. With 0 the network
+        is only initialized: to PCA, for the default network.
     batch_size : int, default=128
-        Rows in a batch, at most; all batches of an epoch have nearly the same size.
+        Maximum number of samples in a batch; all batches of an epoch have nearly the same size.
     early_stopping : {'auto', True, False}, default='auto'
-        Whether samples are held out for validation, and the weights of the lowest validation loss kept. With 'auto'
-        fewer than 10 samples are all trained on and validated on, and the start is kept. False trains for
-        ``max_epochs`` and keeps the last weights.
+        Whether to hold out samples for validation, and keep the weights with the lowest validation loss. With 'auto'
+        and fewer than 10 samples, all are used for both training and validation, and the initial weights are kept.
+        False trains for ``max_epochs`` and keeps the last weights.
     validation_fraction : float, default=0.1
-        Share of the rows to hold out, in (0, 1), rounded up; not used where `fit` is given ``X_val``.
+        Fraction of the samples to hold out, in (0, 1), rounded up; ignored if ``X_val`` is passed to `fit`.
     n_iter_no_change : int or np.inf, default=50
-        Epochs without an improvement of ``tol`` after which training stops; np.inf for never. 'onecycle' improves until
-        its end, so 50 of 100 epochs hardly ever stop it: to stop early, take 5 to 10 with ``lr_schedule=None``.
+        Number of epochs without an improvement of ``tol`` after which training stops; np.inf for no early stop. With
+        'onecycle' the loss usually improves until the end, so that the default rarely stops training; to stop early,
+        use 5 to 10 with ``lr_schedule=None``.
     tol : float, default=1e-4
-        Relative improvement of the loss that counts as one; at least 0.
+        Smallest relative decrease of the loss that counts as an improvement; at least 0.
     lr_schedule : {'onecycle', 'cosine', 'plateau', None}, default='onecycle'
-        How the learning rate moves: up and down once (Smith and Topin, 2019), down along a cosine (Loshchilov and
-        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs (at least one) without improvement, or not at all.
+        Schedule of the learning rate: one cycle up and down (Smith and Topin, 2019), cosine annealing (Loshchilov and
+        Hutter, 2017), halved after ``n_iter_no_change // 2`` epochs (at least one) without improvement, or constant.
     callbacks : list of skorch callbacks, default=None
-        Used as they are, not copied. A callback stops training by raising KeyboardInterrupt; Ctrl-C pressed while one
-        of them runs does the same, and at any other moment leaves `fit`.
+        Callbacks of the training, not copied. A callback stops training by raising KeyboardInterrupt. Ctrl-C does the
+        same while a callback runs, and aborts `fit` at any other time.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer's state of the last one, keeping its means and scale.
+        Whether `fit` continues from the weights, the optimizer's state, the means and the scale of the last fit.
     checkpoint : str or os.PathLike, default=None
-        A file that `fit` writes after every epoch and deletes when it is done. After a kill the same `fit` goes on from
-        it, to the same result, on the CPU to the bit. One file serves one `fit` at a time.
+        File that `fit` writes after every epoch and deletes at the end. The same `fit`, repeated after its process was
+        killed, resumes from it and gives the same result, bit for bit on the CPU. Use one file for each concurrent
+        `fit`.
 
     device : str or torch.device, default='auto'
-        Where to train and to predict; 'auto' is CUDA where there is one, else the CPU.
+        Device for training and inference; 'auto' is CUDA if available, else the CPU.
     distributed : bool, default=False
-        Whether the processes that ``torchrun`` has started train one estimator together. All of them run the same
-        script, with the same X; each takes its share of every batch, and all end with the same estimator.
+        Whether the processes started by ``torchrun`` train one estimator together. All processes run the same script on
+        the same X; each computes its part of every batch, and all obtain the same estimator.
     precision : {'float32', 'bf16'}, default='float32'
-        What the network computes in while it is trained. With 'bf16' matrix products and convolutions are those of
-        ``torch.autocast``; weights, codes, losses and sums stay float32, and so does all that is done with the trained
-        network, validation included. It pays on GPUs, and on processors with instructions for it.
+        Precision of the training. With 'bf16' matrix products and convolutions run under ``torch.autocast``; weights,
+        codes, losses and sums stay float32, and so do validation and inference. It is faster on GPUs and on processors
+        with bfloat16 instructions.
     compile : bool, default=False
-        Whether `torch.compile` translates the passes of training; the names of the weights stay. It takes up to some
-        minutes, which long trainings pay back, and on the CPU a C++ compiler. Noise is drawn by other generators then.
+        Whether to compile the training step with `torch.compile`; names of weights do not change. Compilation takes up
+        to a few minutes, which only pays off in long training, and requires a C++ compiler on the CPU. Noise then comes
+        from other random number generators.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the hold-out, the order of rows and the noise. With an int the results repeat, on the CPU
-        to the bit. Global random streams are neither read nor moved.
+        Seed of the initial weights, the validation split, the order of samples and the noise. Pass an int for
+        reproducible results, bit for bit on the CPU. Global random states are neither read nor changed.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch; losses in the data's own units.
+        0 is silent, 1 shows a progress bar, 2 prints a line for each epoch, with losses in the units of the data.
     **params
         ``module__*``, ``bottleneck__*``, ``loss__*``, ``noise__*``, ``prior__*``, ``critic__*``, ``optimizer__*``,
         ``callbacks__*``, ``iterator_train__*`` (``shuffle``, ``drop_last``, ``batch_size``) and ``iterator_valid__*``
-        (``batch_size``): parameters of what those slots hold, by a string, a class or an object.
+        (``batch_size``): parameters of these parts, whether given as a string, a class or an object.
 
     Attributes
     ----------
     net_ : AutoencoderNet
-        The trained `skorch.NeuralNet`, with its history; it works on standardized samples.
+        The trained `skorch.NeuralNet` with its history; its inputs are standardized samples.
     module_ : Autoencoder
         The trained torch module.
     n_components_ : int
-        Width of the code, the number of columns that `transform` returns.
+        Width of the code, which is the number of columns returned by `transform`.
     prior_ : density estimator, or list of them
-        The fitted ``prior``; for classes one for each of ``classes_``, unless it is a flow. After `partial_fit` that of
-        the latest rows.
+        The fitted ``prior``; with classes one for each of ``classes_``, unless it is a flow. After `partial_fit` it is
+        fitted to the samples of the last call.
     active_units_ : int
-        Components whose mean varies by more than 0.01 over the rows trained on (Burda et al., 2016); others are idle.
+        Number of components whose posterior mean has a variance above 0.01 over the training samples (Burda et al.,
+        2016).
     explained_variance_ratio_ : ndarray of shape (n_components,)
-        For an ordered bottleneck, what each component adds to the share of the variance that is reconstructed, from the
-        rows held out, or ``X_val``; from the training rows where there are none. The first k add up to
-        `skae.metrics.explained_variance` of what `inverse_transform` makes of the first k components. Of many rows some
-        are enough, and `partial_fit` takes at most 256 of its own.
+        For an ordered bottleneck, the increase of the explained variance by each component, computed on the validation
+        samples, or on the training samples if there are none. The sum of the first k is
+        `skae.metrics.explained_variance` of the reconstruction from the first k components. Large validation sets are
+        subsampled, and `partial_fit` uses at most 256 of its samples.
     alphabet_ : tuple of int or None
-        For a discrete bottleneck, the integers of a code at each position: the number of levels of each, None without
-        bounds.
+        For a discrete bottleneck, the number of levels of each integer of a code, per position; None for unbounded
+        integers.
     code_usage_ : float
-        Share of these levels that occur in the codes of X; of integers without bounds, of those that are not constant.
+        Fraction of these levels that occur in the codes of X; for unbounded integers, the fraction that is not
+        constant.
     code_perplexity_ : float
-        exp(H), where H is the mean entropy of these integers: so many levels, used equally often, would tell as much.
+        exp(H), where H is the mean entropy of these integers: the equivalent number of equally frequent levels.
     code_model_ : object
-        Probabilities of integer codes, such as `skae.coding.Factorized`, by which `skae.coding.compress` codes them.
+        Entropy model of the integer codes, such as `skae.coding.Factorized`, for `skae.coding.compress`.
     classes_ : ndarray of shape (n_classes,)
-        The classes in y, sorted; only for an estimator that is conditional on classes.
+        The sorted classes in y, if the estimator is conditional on classes.
     critic_curve_ : list of float
-        With a critic the distance of decoded from held-out samples, as `skae.critics.Critic` defines it: before the
-        second phase, then after each of its epochs. The decoder of the smallest is kept, be it the first.
-        Training samples take the place of held-out ones where there are fewer than 10 of these.
+        With a critic, the distance between decoded and held-out samples, as defined by `skae.critics.Critic`, before
+        the second phase and after each of its epochs. The decoder with the smallest distance is kept, which may be the
+        initial one. With fewer than 10 held-out samples, training samples are used instead.
     input_shape_ : tuple of int
-        Shape of one row of X, as it came in.
+        Shape of one sample of X.
     layout_ : SequenceLayout or ImageLayout
-        How an image lies in a row of X, where the network takes images or ``input_shape`` says so; how a sequence
-        does, where its channels come first. After training on crops the shapes are those of a crop.
+        Layout of an image in X, if the network takes images or ``input_shape`` is set, or of a sequence whose channels
+        come first. After training on crops, the shapes are those of a crop.
     target_layout_ : ImageLayout
-        The same of ``X_target``, where that has another shape than X.
+        Layout of an image in ``X_target``, if its shape differs from X.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X has string names for all of them.
+        Names of the features, if X has string names for all of them.
     n_iter_ : int
-        Epochs run by the last `fit`, and the calls of `partial_fit` since.
+        Number of epochs of the last `fit`, plus the number of calls of `partial_fit` since.
     loss_curve_ : list of float
-        The mean training loss of each of these epochs, penalties and noise included, in the data's own units.
+        Mean training loss of each epoch, including penalties and noise, in the units of the data.
     validation_loss_curve_ : list of float
-        The validation loss: before the first epoch, then after each. Empty without validation.
+        Validation loss before the first epoch and after each epoch; empty without validation.
     best_epoch_ : int
-        The epoch whose weights were kept; 0 is the start, kept where no epoch was better by more than chance. Where a
-        second training of few rows was better, this, `n_iter_` and both curves are of that.
+        Epoch whose weights are kept; 0 stands for the initial weights, kept if no epoch is significantly better. If a
+        second training run on few samples was better (see Notes), this, `n_iter_` and both curves describe that run.
 
     See Also
     --------
-    AutoencoderTransformer : Where codes and reconstructions are wanted, rather than likelihoods.
-    skae.metrics : How good generated rows are.
-    sklearn.mixture.GaussianMixture : The plain density, for few features.
+    AutoencoderTransformer : Autoencoder for codes and reconstructions, without likelihoods.
+    skae.metrics : Metrics of generated samples.
+    sklearn.mixture.GaussianMixture : Density of few features.
 
     Notes
     -----
-    A linear skip that starts as probabilistic PCA is as good a start as small tables have, and for a dense network on
-    MNIST too. Convolutions do better without, and with ``lr=4e-3``: ``docs/benchmarks.md`` has figures. For pixels of
-    zeros and ones (``loss='bernoulli'``) the skip starts at random and helps.
+    A linear skip connection initialized to probabilistic PCA helps on small tables, and with a dense network on MNIST.
+    Convolutional networks reach a higher bound without it, and with ``lr=4e-3``: see ``docs/benchmarks.md``. For binary
+    pixels (``loss='bernoulli'``) a randomly initialized skip connection helps.
 
     References
     ----------
@@ -410,28 +419,28 @@ class VAEGenerator(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...), or list of arrays
-            Samples of real numbers, of any range and dtype; at least 2. NaN with ``missing='mask'``, and after the end
-            of sequences for a network that reads padding. A list, or a column of a DataFrame, may hold images (arrays,
-            tensors or PIL images), or sequences (length, channels), which such a network takes in any lengths. Images
-            are of one size, unless the network takes any (``module__dense=False``): these may also be a torch Dataset
-            or another sequence that reads them, and one image is enough.
+            Real-valued samples of any range and dtype; at least 2. NaN is allowed with ``missing='mask'``, and as
+            padding at the end of sequences if the network reads padding. A list or a DataFrame column may hold images
+            (arrays, tensors or PIL images) or sequences (length, channels) of different lengths. Images must have the
+            same size, unless the network accepts any size (``module__dense=False``): then X may also be a torch Dataset
+            or another sequence of images, and one image is enough.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            With ``conditional`` the classes or the targets of the rows; ignored otherwise.
+            Classes or targets of the samples, if ``conditional``; ignored otherwise.
         X_target : {array-like, sparse matrix} of X's shape, default=None
-            What the reconstruction is compared with, such as clean rows for a noisy X; X when None. NaN, where X may
-            hold it, is left out. Images may be translated: with ``module='conv'`` they may have other channels than
-            those of X, or a whole multiple of their height and width.
-        X_val : {array-like, sparse matrix} with rows of X's shape, default=None
-            Validation samples, in place of a share of X. Where they do not fit into memory they are read in every
+            Target of the reconstruction, such as clean samples for a noisy X; X if None. NaN is left out, where X may
+            contain it. For image translation with ``module='conv'``, the target may have other channels than X, or an
+            integer multiple of its height and width.
+        X_val : {array-like, sparse matrix} with samples of X's shape, default=None
+            Validation samples, used instead of a fraction of X. If they do not fit into memory, they are read in every
             epoch, unless there is a ``noise``.
         X_val_target : {array-like, sparse matrix} of the shape of ``X_val``, default=None
-            The targets of ``X_val``; needed where ``X_target`` and ``X_val`` are given.
+            Targets of ``X_val``; required if ``X_target`` and ``X_val`` are given.
         y_val : array-like, default=None
-            The classes or targets of ``X_val``; needed where ``conditional`` and ``X_val`` are given.
+            Classes or targets of ``X_val``; required if ``conditional`` and ``X_val`` are given.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the samples in the loss, the means and scale, the start and the prior; none negative. Samples of
-            weight 0 are ignored, and only the ratios of weights count. Under minibatches a weight of 2 is not
-            the same as a row twice.
+            Non-negative sample weights, applied in the loss, the means, the scale, the initialization and the prior.
+            Samples of weight 0 are ignored, and only ratios of weights matter. Because of minibatches, a weight of 2 is
+            not the same as repeating a sample.
 
         Returns
         -------
@@ -441,19 +450,19 @@ class VAEGenerator(BaseAutoencoder):
         Raises
         ------
         ValueError, TypeError
-            For parameters or arrays that do not fit; the message names them.
+            If a parameter or an array is invalid; the message names it.
         FloatingPointError
-            When a loss is not finite. After any error the estimator is as it was before.
+            If a loss is not finite. After any error the estimator is unchanged.
         MemoryError
-            For a layer that this machine cannot train.
+            If a layer is too large for this machine.
 
         Warns
         -----
         ConvergenceWarning
-            If no component is active: the posterior has collapsed onto N(0, I), and codes say nothing of the rows.
+            If no component is active: the posterior has collapsed onto N(0, I), and codes contain no information.
         UserWarning
-            If y is ignored and has the shape of X, as a target would; and if one column of a table holds more than
-            99.9 % of its variance, beside which the others are neglected: scale them first.
+            If y is ignored and has the shape of X, which suggests that ``X_target`` was meant; and if one column of a
+            table has more than 99.9 % of the variance, so that the others would be neglected: scale the columns first.
         """
         self._fit(
             X,
@@ -471,25 +480,25 @@ class VAEGenerator(BaseAutoencoder):
     def partial_fit(
         self, X: Any, y: Any = None, *, X_target: Any = None, sample_weight: Any = None, classes: Any = None
     ) -> VAEGenerator:
-        """Train for one epoch on X, from where training stands.
+        """Train for one more epoch on X.
 
-        The first call sets the means, the scale, the start and the classes from its arguments: let X be a fair sample.
-        Nothing is held out, no schedule is followed, nothing is printed, and the weights of the epoch are kept.
+        The first call determines the means, the scale, the initialization and the classes, so its X should be
+        representative. There is no validation, no schedule and no output, and the weights after the epoch are kept.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows; at least 2 in the first call.
+            Samples; at least 2 in the first call.
         y : array-like, default=None
             As in `fit`.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            As in `fit`. In the loss only their ratios within one call count, since each call divides them by their
-            mean: weights of 2 for all rows of a call are weights of 1. Give more rows or more calls to what is to count
-            more. In the shares of classes, by which `sample` draws them, the weights of all calls add up.
+            As in `fit`. In the loss, weights are divided by their mean in each call, so only ratios within a call
+            matter. To give a call more influence, pass more samples or call it more often. In the class frequencies
+            used by `sample`, the weights of all calls add up.
         classes : array-like of shape (n_classes,), default=None
-            All classes that any y will hold; those of the first y when None. For the first call.
+            All classes that can occur in y, for the first call; the classes of the first y if None.
 
         Returns
         -------
@@ -499,11 +508,11 @@ class VAEGenerator(BaseAutoencoder):
         Raises
         ------
         ValueError, TypeError
-            For parameters or arrays that do not fit; the message names them.
+            If a parameter or an array is invalid; the message names it.
         FloatingPointError
-            When a loss is not finite. After any error the estimator is as it was before.
+            If a loss is not finite. After any error the estimator is unchanged.
         MemoryError
-            For a layer that this machine cannot train.
+            If a layer is too large for this machine.
 
         Warns
         -----
@@ -519,8 +528,8 @@ class VAEGenerator(BaseAutoencoder):
         check_choice("conditional", self.conditional, (False, True, "classes", "targets"))
         if self.bottleneck is not None and (self.beta != 1 or self.importance_samples != 1):
             raise ValueError(
-                "beta and importance_samples go to the default bottleneck: with a bottleneck of your own set them "
-                f"there. Got bottleneck={self.bottleneck!r}, beta={self.beta}, "
+                "beta and importance_samples are parameters of the default bottleneck: set them on your own bottleneck "
+                f"instead. Got bottleneck={self.bottleneck!r}, beta={self.beta}, "
                 f"importance_samples={self.importance_samples}."
             )
         for name in ("beta", "importance_samples"):
@@ -540,13 +549,13 @@ class VAEGenerator(BaseAutoencoder):
         return declares(network, "reads_images")
 
     def _describe_codes(self, net: Any, data: FitData, seed: int, earlier: Any) -> dict[str, Any]:
-        """Fit the prior to draws from the posteriors of the samples, and see whether these have collapsed."""
+        """Fit the prior to draws from the posteriors of the samples, and warn if these have collapsed."""
         module, runner = net.module_, BatchRunner(net.module_, net.device)
         described: dict[str, Any] = {}
         if module.is_variational:
             codes = runner.run(module.distribution, data.X).numpy()
             described["active_units_"] = _count_active(codes[:, 0], data.sample_weight)
-            if described["active_units_"] == 0 and _has_several_features(data):  # one shares nothing with another
+            if described["active_units_"] == 0 and _has_several_features(data):  # with one there is nothing to encode
                 _warn_of_collapse(module)
         else:
             codes = runner.run(module.encode, data.X).numpy()
@@ -564,19 +573,19 @@ class VAEGenerator(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
 
         Returns
         -------
         mean : ndarray or Tensor of shape (n_samples, n_components), float32
-            The means of the posteriors q(z|x), which `transform` returns.
+            Means of the posteriors q(z|x), as returned by `transform`.
         std : ndarray or Tensor of shape (n_samples, n_components), float32
-            Their standard deviations.
+            Standard deviations of the posteriors.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         both = self._run(self.module_.distribution, X, gives="code")
@@ -592,25 +601,25 @@ class VAEGenerator(BaseAutoencoder):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components), or list of arrays
-            Codes, as `transform` returns them; a DataFrame of them too. Where images may have any size also code maps
-            (n_samples, n_components, h, w), or a list of maps (n_components, h, w). Of an ordered bottleneck the first
-            components are enough: the first columns, or channels, for all positions of a spatial code.
+            Codes, as returned by `transform`. For images of any size also code maps (n_samples, n_components, h, w), or
+            a list of maps (n_components, h, w). With an ordered bottleneck also the first components alone: the first
+            columns, or the first channels of a spatial code.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
-            Classes or targets of the rows, for a conditional estimator.
+            Classes or targets of the samples, for a conditional estimator.
         size : int, (height, width) or list of such, default=None
-            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
-            size, as many pixels as the map stands for when None.
+            Size of the images, or of each image of a list, if the network accepts any size. If None, the size of `fit`
+            or, for maps of another size, the size that corresponds to the map.
 
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Decoded samples, in the units of the X that was fitted; float64 where that was float64 or integers that
-            float32 does not hold, float32 elsewhere. Sequences have the length of `fit`.
+            Decoded samples, in the units of X in `fit`; float64 if that was float64 or integers beyond the precision of
+            float32, float32 otherwise. Sequences have the length of those of `fit`.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         return self._decode_given(X, y, size)
 
@@ -622,22 +631,22 @@ class VAEGenerator(BaseAutoencoder):
         Parameters
         ----------
         indices : array-like of shape (n_samples, n_integers) or (n_samples, n_integers, h, w), or list of arrays
-            Integers, as `indices` returns them.
+            Integers, as returned by `indices`.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
-            Classes or targets of the rows, for a conditional estimator.
+            Classes or targets of the samples, for a conditional estimator.
         size : int, (height, width) or list of such, default=None
-            Size of the images, or of each of a list, where these may have any; that of `fit` or, for maps of another
-            size, as many pixels as the map stands for when None.
+            Size of the images, or of each image of a list, if the network accepts any size. If None, the size of `fit`
+            or, for maps of another size, the size that corresponds to the map.
 
         Returns
         -------
         X_hat : ndarray or Tensor of shape (n_samples, n_features) or (n_samples, ...), or list of ndarray
-            Decoded samples, as `inverse_transform` returns them.
+            Decoded samples, as returned by `inverse_transform`.
 
         Raises
         ------
         ValueError, TypeError
-            If the arguments do not fit.
+            If an argument is invalid.
         """
         check_is_fitted(self)
         return self._decode_given(codes_of_integers(self, indices), y, size)
@@ -649,22 +658,22 @@ class VAEGenerator(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         y : array-like, default=None
-            Classes or targets of the rows, for a conditional estimator. Without them each row gets the class (or the
-            one of 32 targets of the fit) under which it is most likely, at the cost of `score_samples`.
+            Classes or targets of the samples, for a conditional estimator. If None, each sample is assigned the most
+            likely class, or the most likely of 32 targets of the training data, at the cost of `score_samples`.
         keep_observed : bool, default=False
-            Whether only the missing values are reconstructed, and the others kept as they are; for ``missing='mask'``.
+            Whether to replace only missing values and keep the observed ones, for ``missing='mask'``.
 
         Returns
         -------
         X_hat : ndarray or Tensor of X's shape, or list of ndarray, float32; with ``keep_observed`` of X's dtype
-            The decoded means of the posteriors. A list of images of any size gives a list.
+            Decoded means of the posteriors; a list for a list of images of any size.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X = self._check_fitted_rows(X)
         return self._reconstruct(X, keep_observed, self._likely_condition(X, y))
@@ -682,39 +691,39 @@ class VAEGenerator(BaseAutoencoder):
     def score_samples(
         self, X: Any, y: Any = None, *, X_target: Any = None, n_importance_samples: int | None = None
     ) -> Any:
-        r"""Compute a lower bound of the log-likelihood of every row, in nats.
+        r"""Compute a lower bound of the log-likelihood of each sample, in nats.
 
-        It is the evidence lower bound, :math:`E_{q(z|x)} \log p(x|z) - \mathrm{KL}(q(z|x) \| p(z))`, whatever ``beta``
-        was in training: the divergence exactly, the mean over 32 codes. All rows share the same random numbers, so it
-        is the same at every call. p(z) is N(0, I), not ``prior_``.
+        It is the evidence lower bound, :math:`E_{q(z|x)} \log p(x|z) - \mathrm{KL}(q(z|x) \| p(z))`, for any ``beta``
+        in training; the divergence is exact, and the expectation is a mean over 32 codes. All samples share the same
+        random numbers, and repeated calls give the same result. p(z) is N(0, I), not ``prior_``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         y : array-like, default=None
-            Classes or targets of the rows, for a conditional estimator, whose bound is that of log p(x|y). Without
-            them it is that of log p(x), over all classes as often as they were in `fit`, or over 32 of its targets, and
-            costs as many times more.
+            Classes or targets of the samples, for a conditional estimator; the bound is then one of log p(x|y). If
+            None, it is a bound of log p(x), computed over all classes with their frequencies in `fit`, or over 32
+            targets of the training data, at that multiple of the cost.
         X_target : {array-like, sparse matrix} of X's shape, default=None
-            The samples whose likelihood is computed, where codes come from others; X when None.
+            Samples whose likelihood is computed, if they differ from the encoded ones; X if None.
         n_importance_samples : int, default=None
-            Codes for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et al., 2016)
-            in place of the evidence lower bound. 500 and more come near the log-likelihood itself, at the cost of so
-            many decodings.
+            Number of codes for the tighter bound :math:`\log \tfrac1k \sum_{i \le k} p(x, z_i) / q(z_i|x)` (Burda et
+            al., 2016) instead of the evidence lower bound. With 500 or more it is close to the log-likelihood, at the
+            cost of that many decodings.
 
         Returns
         -------
         scores : ndarray or Tensor of shape (n_samples,), float32
-            The bound in nats, of the density of X in its own units (of the probability, for integers): the higher, the
-            more likely. Only values that are known count, and a row without one has no score: NaN. With a loss that is
-            no likelihood it is minus the loss and the divergence, in the loss's unit rather than nats; with a
-            bottleneck without a distribution minus the loss, as in `AutoencoderTransformer`.
+            The bound in nats, of the density of X in its original units (of the probability, for integers): the higher,
+            the more likely. Missing values are left out; the score of a sample without observed values is NaN. If the
+            loss is not a likelihood, the score is minus the loss and the divergence, in units of the loss rather than
+            nats; for a bottleneck without a distribution it is minus the loss, as in `AutoencoderTransformer`.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         return self._in_float32(self._scores(X, y, X_target, n_importance_samples))
 
@@ -732,11 +741,11 @@ class VAEGenerator(BaseAutoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         y : array-like, default=None
-            Classes or targets of the rows, for a conditional estimator; ignored by others.
+            Classes or targets of the samples, for a conditional estimator; ignored otherwise.
         sample_weight : array-like of shape (n_samples,) or float, default=None
-            Weights of the rows.
+            Sample weights.
         X_target : {array-like, sparse matrix} of X's shape, default=None
             As in `score_samples`.
         n_importance_samples : int, default=None
@@ -745,12 +754,12 @@ class VAEGenerator(BaseAutoencoder):
         Returns
         -------
         score : float
-            The greater the better; rows without a known value are left out.
+            The mean score; greater is better. Samples without observed values are left out.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         scores = as_array(self._scores(X, y, X_target, n_importance_samples))
         weight, known = check_sample_weight(sample_weight, len(scores)), ~np.isnan(scores)
@@ -768,7 +777,7 @@ class VAEGenerator(BaseAutoencoder):
                 raise ValueError("n_importance_samples needs a bottleneck that gives distributions.")
         if self._context and y is None:
             conditions, shares = self._context.alternatives()
-            # They are weighed in the unit of the loss, which only for a likelihood is that of the scores.
+            # Conditions are weighted in units of the loss, which equal those of the scores only for a likelihood.
             unit = self.module_.in_data_units(1.0, 0)
             bounds = self._bounds(X, target, conditions, n_importance_samples)
             return unit * torch.logsumexp(bounds / unit + torch.from_numpy(np.log(shares)).to(bounds), 1)
@@ -776,7 +785,7 @@ class VAEGenerator(BaseAutoencoder):
         return self._bound(X, target, c, n_importance_samples)
 
     def _bounds(self, X: Any, target: Any, conditions: np.ndarray, n_importance_samples: int | None) -> Tensor:
-        """The bound of every row under every one of the conditions, (n_samples, n_conditions)."""
+        """Return the bound of each sample under each condition, (n_samples, n_conditions)."""
         everywhere = (np.broadcast_to(c, (len(X), len(c))) for c in conditions)
         return torch.stack([self._bound(X, target, c, n_importance_samples) for c in everywhere], 1)
 
@@ -785,7 +794,7 @@ class VAEGenerator(BaseAutoencoder):
         if not module.is_variational:
             return -self._losses(module.reconstruction_loss, X, target, c)
         importance = n_importance_samples is not None
-        noise: dict[int, Tensor] = {}  # by the width of the code, which depends on the size of images
+        noise: dict[int, Tensor] = {}  # by code width, which depends on the image size
 
         def loss(x: Any, target: Any, c: Any = None) -> Any:
             width = module.n_codes_of(x)
@@ -809,44 +818,44 @@ class VAEGenerator(BaseAutoencoder):
     ) -> np.ndarray:
         """Generate samples: draw codes from ``prior_``, or from N(0, I) with ``prior=None``, and decode them.
 
-        Tables and sequences are drawn with the noise that the likelihood p(x|z) has around its mean, so that features
-        have the spread that they have in X. Images are the mean, which has no noise in its pixels.
+        Tables and sequences are drawn from the likelihood p(x|z), so that features have the same variance as in X.
+        Images are its mean, without noise in the pixels.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of samples.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same rows at every call.
+            Pass an int for reproducible output across calls.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or one class or target, default=None
-            Classes or targets of the rows, for a conditional estimator: one for all of them, or one for each, whose
-            number ``n_samples`` then need not repeat. Without them they are drawn as they were in `fit`.
+            Classes or targets, for a conditional estimator: one for all samples, or one for each, so that ``n_samples``
+            can be omitted. If None, they are drawn from their distribution in `fit`.
         noisy : {'auto', True, False}, default='auto'
-            Whether samples are drawn from the likelihood p(x|z), noise included, or are its mean. True needs a loss
-            that is a likelihood. 'auto' draws if the loss is one, unless X holds images: rows that the network takes
-            for images, and rows of several axes that it does not take for sequences. Flat rows that only you know to
-            be images are drawn with noise: pass False for them, or ``input_shape`` to the estimator. A decoder that was
-            trained against a critic gives the mean, which was compared with rows.
+            Whether to draw samples from the likelihood p(x|z), or return its mean. True needs a loss that is a
+            likelihood. 'auto' draws if the loss is a likelihood, except for images: samples that the network takes for
+            images, and samples with several axes that are not sequences. Pass False for flattened images, or set
+            ``input_shape`` of the estimator. A decoder trained against a critic returns the mean, which is what the
+            critic has compared with data.
 
             .. versionchanged:: 0.3
                The default was False.
         size : int or (height, width), default=None
-            Size of the images, for a network that takes any (``module='conv', module__dense=False``); that of `fit`
-            when None. After training on crops the vectors at the positions of a code are drawn independently, but for
-            ``prior='autoregressive'``, which draws codes of any size after any training.
+            Size of the images, for a network that accepts any size (``module='conv', module__dense=False``); the size
+            of `fit` if None. After training on crops, the codes at different positions are drawn independently, except
+            with ``prior='autoregressive'``, which generates codes of any size.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            New samples, in the units of the X that was fitted; of the dtype that `inverse_transform` returns.
+            Generated samples in the units of X in `fit`, with the dtype of `inverse_transform`.
 
         Raises
         ------
         NotFittedError
-            Before `fit`, and where ``prior`` was set after it.
+            Before `fit`, or if ``prior`` was set after it.
         ValueError, TypeError
-            If the arguments do not fit: ``y`` for an estimator that is not conditional, ``noisy=True`` for a loss that
-            is no likelihood.
+            If an argument is invalid, such as ``y`` for an estimator that is not conditional, or ``noisy=True`` for a
+            loss that is not a likelihood.
         """
         self._check_sampling(n_samples)
         noisy = self._is_noisy(noisy)
@@ -854,7 +863,7 @@ class VAEGenerator(BaseAutoencoder):
         y = as_array(y)
         seeds = np.random.SeedSequence(draw_seed(random_state)).generate_state(4)
         if n_samples == 1 and self._context and y is not None and not self._context.is_single(y):
-            n_samples = len(y) or 1  # none at all is refused below
+            n_samples = len(y) or 1  # an empty y raises an error below
         if self._context and y is None:
             c = self._context.draw(n_samples, np.random.default_rng(seeds[0]))
         else:
@@ -888,19 +897,19 @@ class VAEGenerator(BaseAutoencoder):
             return self._decode(codes, c, like, noisy=True, size=size)
 
     def _is_noisy(self, noisy: Any) -> bool:
-        """Whether to draw from the likelihood, as ``noisy`` says."""
+        """Return whether to draw from the likelihood, resolving 'auto'."""
         check_choice("noisy", noisy, ("auto", True, False))
         loss = self.module_.loss
         if noisy == "auto":
             has_draws = isinstance(loss, Likelihood) and type(loss).sample is not Likelihood.sample
-            has_noise = np.argmin(vars(self).get("critic_curve_", [0])) > 0  # as rows have, which the critic saw
+            has_noise = np.argmin(vars(self).get("critic_curve_", [0])) > 0  # learned from the critic
             return has_draws and not has_noise and not self._has_images()
         if noisy and not isinstance(loss, Likelihood):
             raise ValueError(f"noisy=True needs a loss that is a likelihood, got {loss!r}.")
         return bool(noisy)
 
     def _has_images(self) -> bool:
-        """Whether samples are images: the network takes them for such, or they have the axes of images."""
+        """Return whether samples are images, by the network or by their number of axes."""
         if self._layout is not NO_LAYOUT:
             return self._layout.is_image
         return len(self.input_shape_) > 1 and not self.module_.reads_padding
@@ -917,25 +926,25 @@ class VAEGenerator(BaseAutoencoder):
         random_state: int | np.random.RandomState | None = None,
         noisy: bool | str = "auto",
     ) -> Any:
-        """Generate samples like those of X: draw codes from the posterior q(z|x) of each, and decode them.
+        """Generate variations of X by decoding codes drawn from the posterior q(z|x) of each sample.
 
-        With ``missing='mask'`` they are draws of what the missing values may have been.
+        With ``missing='mask'`` these are draws from the distribution of the missing values (multiple imputation).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples like those of `fit`, in a list too; a single image or sequence counts as one.
+            Samples like those of `fit`, as an array or a list; a single image or sequence is one sample.
         y : array-like, default=None
-            Classes or targets of the rows, for a conditional estimator; as in `reconstruct`.
+            Classes or targets of the samples, for a conditional estimator; as in `reconstruct`.
         n_draws : int, default=1
             Number of draws for each sample.
 
             .. versionchanged:: 0.3
                It was ``n_samples``, which is accepted until 0.5.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same rows at every call.
+            Pass an int for reproducible output across calls.
         noisy : {'auto', True, False}, default='auto'
-            Whether samples are drawn from the likelihood, noise included, or are its mean; as in `sample`.
+            Whether to draw from the likelihood, or return its mean; as in `sample`.
 
             .. versionchanged:: 0.3
                The default was False.
@@ -943,13 +952,12 @@ class VAEGenerator(BaseAutoencoder):
         Returns
         -------
         X : ndarray or Tensor of shape (n_draws, n_samples, n_features) or (n_draws, n_samples, ...)
-            Draws, of the dtype that `inverse_transform` returns, the first of every row before the second of any;
-            sequences as long as those of X.
+            The draws, with the dtype of `inverse_transform`. Sequences have the lengths of those in X.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X = self._check_fitted_array(X)
         check_number("n_draws", n_draws, numbers.Integral, 1)
@@ -966,32 +974,33 @@ class VAEGenerator(BaseAutoencoder):
 
     @return_input_type
     def interpolate(self, X_a: Any, X_b: Any, n_steps: int = 10, *, y: Any = None, method: str = "spherical") -> Any:
-        """Generate rows on the way from one row to another: codes between theirs, decoded.
+        """Interpolate between samples by decoding codes between theirs.
 
-        Each is the mean of p(x|z), without the noise of `sample`, so that they change evenly.
+        Each step is the mean of p(x|z), without noise, so that samples change smoothly.
 
         Parameters
         ----------
         X_a, X_b : array-like of shape (n_rows, n_features) or (n_rows, ...)
-            Where the ways begin and end.
+            Start and end points.
         n_steps : int, default=10
-            Rows on each way, the reconstructions of its ends among them; at least 2. Sequences are as long as those of
-            `fit`, whatever the length of the ends.
+            Number of steps, including the reconstructions of both end points; at least 2. Sequences have the length of
+            those of `fit`, for end points of any length.
         y : array-like, default=None
-            Classes or targets of the ways, for a conditional estimator: one for all, or one for each.
+            Classes or targets, for a conditional estimator: one for all, or one for each pair of samples.
         method : {'spherical', 'linear'}, default='spherical'
-            'linear' goes straight, through codes nearer to 0 than either end, where in many dimensions hardly any row
-            lies; 'spherical' turns the one code into the other about 0 (White, 2016) while its length changes evenly.
+            'linear' interpolates along a straight line, through codes closer to 0 than both ends, where in high
+            dimensions there are hardly any samples; 'spherical' rotates one code into the other about 0 (White, 2016)
+            while its norm changes linearly.
 
         Returns
         -------
         X : ndarray or Tensor of shape (n_rows, n_steps, n_features) or (n_rows, n_steps, ...)
-            The ways, of the dtype that `inverse_transform` returns.
+            The interpolated samples, with the dtype of `inverse_transform`.
 
         Raises
         ------
         ValueError
-            If the arguments do not fit, or X lies so far from what was fitted that the result is not finite.
+            If an argument is invalid, or X is so far from the training data that the result is not finite.
         """
         X_a = self._check_fitted_array(X_a, "X_a")
         X_b = check_same_shape(self, X_b, "X_b", X_a, same_length=False, beside="X_a", nan=self._nan)
@@ -1023,9 +1032,9 @@ def _has_several_features(data: FitData) -> bool:
 
 
 def _warn_of_collapse(module: Any) -> None:
-    beta = getattr(module.bottleneck, "beta", None)  # of one of the user's own there may be none
+    beta = getattr(module.bottleneck, "beta", None)  # a custom bottleneck may have none
     warn(
-        "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are alike. "
+        "No component of the code is active: the posterior has collapsed onto N(0, I), and all codes are the same. "
         f"Try more epochs, a lower beta{'' if beta is None else f' (now {beta})'}, "
         "bottleneck=Gaussian(free_bits=0.1) or a longer warmup, a smaller network or a lower lr; if X has no "
         "structure, there is nothing to encode.",
@@ -1034,9 +1043,9 @@ def _warn_of_collapse(module: Any) -> None:
 
 
 def _spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Turn ``a`` into ``b``, both (n, 1, k), at the shares ``t``, (steps, 1): direction and length at an even pace.
+    """Interpolate spherically from ``a`` to ``b``, both (n, 1, k), at fractions ``t``, (steps, 1).
 
-    Codes that lie on one line through 0 have no plane to turn in, and are joined straight.
+    Norms change linearly. Codes on one line through 0 define no plane of rotation, and are interpolated linearly.
     """
     length_a, length_b = (z.norm(dim=2, keepdim=True) for z in (a, b))
     angle = (a / length_a * (b / length_b)).sum(2, keepdim=True).clamp(-1, 1).acos()

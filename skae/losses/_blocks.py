@@ -1,4 +1,4 @@
-"""The columns of a table that share a loss, side by side."""
+"""Groups of columns of a table that share a loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._tangent import Tangent
 from .base import Likelihood, Loss
 from .categorical import Categorical
 
-_NEVER = -1e9  # log-probability of a category that there is not
+_NEVER = -1e9  # log-probability of padding categories
 
 
 class Columns(nn.Module):
@@ -23,7 +23,7 @@ class Columns(nn.Module):
     Parameters
     ----------
     places : list of int
-        The numbers of the columns; -1 for one that is not there.
+        Column indices; -1 for padding.
     groups : list of int
         The group of each term of the loss.
     """
@@ -38,14 +38,14 @@ class Columns(nn.Module):
         self.tangent = Tangent((len(places),))
 
     def _own(self, values: Tensor) -> Tensor:
-        return values.index_select(1, self.columns)  # whose gradient takes less time than that of an index
+        return values.index_select(1, self.columns)  # its gradient is faster than that of indexing
 
     def _placed(self, raw: Tensor) -> Tensor:
         return self.tangent(self._own(raw))
 
     def set_units(self, mean: Tensor, scale: Tensor) -> None:
         """Start at the mean of each column."""
-        if self.columns.is_meta:  # laid out for a file, which brings the values
+        if self.columns.is_meta:  # created on the meta device, to load values from a file
             return
         columns = self.columns.cpu()
         self._start(mean[columns], scale[columns])
@@ -57,18 +57,18 @@ class Columns(nn.Module):
 class Block(Columns):
     """Columns with the same loss.
 
-    A loss without a domain compares standardized values, as elsewhere, each column divided by a scale of its own.
+    A loss without a domain compares standardized values, with a separate scale for each column.
     """
 
     def __init__(self, loss: Loss, places: list[int], groups: list[int], n_components: int) -> None:
-        is_sum = type(loss).forward is Loss.forward  # else it is a single term
+        is_sum = type(loss).forward is Loss.forward  # otherwise it is a single term
         super().__init__(places, groups if is_sum else groups[:1])
         self.loss = copy.deepcopy(loss)
         of_shape = {"target_shape": (len(places),)} if takes(loss.setup, "target_shape") else {}
         self.loss.setup(n_components, **of_shape)
 
     def _start(self, mean: Tensor, scale: Tensor) -> None:
-        if type(self.loss).set_units is not Loss.set_units:  # it starts by itself
+        if type(self.loss).set_units is not Loss.set_units:  # the loss sets its own units
             self.loss.set_units(mean, scale)
         elif self._is_standardized:
             self.tangent.location.copy_(mean)
@@ -86,11 +86,11 @@ class Block(Columns):
         self.loss.init_from(placed, x, observed)
 
     def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> None:
-        """Let the loss estimate its scale anew."""
+        """Let the loss estimate its scale again."""
         self.loss.refit_scale(*self._compared(raw, x, observed))
 
     def terms(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
-        """Compute the loss of each value, or all of it if it is no sum, (n, n_terms)."""
+        """Compute the loss of each value, or a single term if the loss is not a sum, (n, n_terms)."""
         raw, x, observed = self._compared(raw, x, observed)
         of_scale = self.tangent.slope.log() if self._is_standardized and isinstance(self.loss, Likelihood) else None
         if self._is_sum:
@@ -100,7 +100,7 @@ class Block(Columns):
             return terms + (of_scale if observed is None else torch.where(observed, of_scale, 0))
         if observed is not None and not takes(self.loss.forward, "observed"):
             raise TypeError(
-                f"loss={type(self.loss).__name__} cannot leave missing values out: its forward takes no ``observed``."
+                f"loss={type(self.loss).__name__} does not support missing values: its forward has no ``observed``."
             )
         terms = self.loss(raw, x) if observed is None else self.loss(raw, x, observed)
         if of_scale is not None:
@@ -112,7 +112,7 @@ class Block(Columns):
         return self._in_data_units(self.loss.link, raw)
 
     def sample(self, raw: Tensor) -> Tensor:
-        """Draw the columns; return `link` if the loss is no likelihood."""
+        """Draw the columns; return `link` if the loss is not a likelihood."""
         return self._in_data_units(self.loss.sample if isinstance(self.loss, Likelihood) else self.loss.link, raw)
 
     @property
@@ -124,7 +124,7 @@ class Block(Columns):
         return self.loss.domain is None
 
     def _compared(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return what the loss compares."""
+        """Return the arguments of the loss, in the units that it compares."""
         x, observed = self._own(x), None if observed is None else self._own(observed)
         if self._is_standardized:
             return self._own(raw), (x - self.tangent.location) / self.tangent.slope, observed
@@ -137,7 +137,7 @@ class Block(Columns):
 
 
 class Categories(Columns):
-    """Categories, each one-hot encoded in columns, of which there are as many for each in ``places``, -1 included."""
+    """One-hot encoded categories, padded to the same number of columns in ``places`` with -1."""
 
     absent: Tensor
 

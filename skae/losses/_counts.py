@@ -12,15 +12,16 @@ from torch import Tensor
 from ._tangent import Tangent
 from .base import RARE, Likelihood, parameter_shape
 
-_STRAIGHT = 30.0  # log-mean above which the mean is linear in it, if the data do not tell
-_MOST = 1e9  # largest mean that counts are drawn with
+_STRAIGHT = 30.0  # log-mean above which the mean is linear in it, unless set from the data
+_MOST = 1e9  # largest mean of drawn counts
 
 
 class Counts(Likelihood):
     """Likelihood of 0, 1, 2, ...
 
-    The decoder's output is the log of the mean; after `set_units` a linear function of it, in which a decoder that
-    starts as PCA starts well. Values are computed in float64, since the terms of a large count cancel.
+    The decoder's output is the log of the mean; after `set_units` a linear function of it, so that a decoder
+    initialized to PCA is a good initialization. Values are computed in float64, since the terms of a large count
+    cancel.
     """
 
     _abstract = True
@@ -46,7 +47,7 @@ class Counts(Likelihood):
 
     @torch.no_grad()
     def init_from(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
-        """Flatten the start where it overshoots; from twice the largest count on the mean is linear in raw."""
+        """Reduce the initial slope where it overshoots; above twice the largest count the mean is linear in raw."""
         known = x if observed is None else torch.where(observed, x, 0)
         self.straight.copy_((2 * _largest(known, self.straight.shape)).clamp(min=1).log())
 
@@ -70,7 +71,7 @@ class Counts(Likelihood):
         return self._log_mean(raw).exp()
 
     def _log_mean(self, raw: Tensor) -> Tensor:
-        # A recipe has no parameters yet.
+        # Without `setup` there are no parameters.
         return self._bounded(self.tangent(raw)) if hasattr(self, "tangent") else raw
 
     def _bounded(self, log_mean: Tensor) -> Tensor:
@@ -80,16 +81,16 @@ class Counts(Likelihood):
         return self.draw(self.link(raw).double().clamp(max=_MOST)).to(raw.dtype)
 
     def negative_log_probability(self, log_mean: Tensor, x: Tensor) -> Tensor:
-        """Compute minus the log-probability of each count."""
+        """Compute the negative log-probability of each count."""
         raise NotImplementedError
 
     def draw(self, mean: Tensor) -> Tensor:
-        """Draw counts of a ``mean``."""
+        """Draw counts with the given ``mean``."""
         raise NotImplementedError
 
 
 def _of_parameters(values: Tensor, shape: torch.Size) -> Tensor:
-    """Average the ``values`` of each feature over those that share a parameter: of a channel, or all."""
+    """Average ``values`` over the features that share a parameter: those of a channel, or all."""
     if values.ndim == 0 or values.shape == shape:
         return values.expand(shape)
     channel = {3: 0, 1: values.ndim - 1}.get(len(shape))
@@ -97,6 +98,6 @@ def _of_parameters(values: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _largest(x: Tensor, shape: torch.Size) -> Tensor:
-    """Return the largest of the values of samples that share a parameter."""
+    """Return the maximum over the values that share a parameter."""
     aligned = [1] * (x.ndim - len(shape)) + [*shape]
     return x.amax([axis for axis in range(x.ndim) if aligned[axis] == 1], keepdim=True).reshape(shape)

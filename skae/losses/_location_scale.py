@@ -22,7 +22,7 @@ class LocationScale(Likelihood):
     estimates the scale, and the density.
     """
 
-    per_feature = False  # of a subclass that does not take it, and in pickles of version 0.2
+    per_feature = False  # default of subclasses without the parameter, and of pickles of version 0.2
 
     def __init__(self, scale: str | float = "optimal", floor: float = 1e-3) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class LocationScale(Likelihood):
         scale = self._best(raw, x, observed)
         with torch.no_grad():
             self.log_scale.lerp_(scale.log().to(self.log_scale), 1 - _MEMORY)
-        # A batch may hold so few known values of a feature that their own scale would be an accident.
+        # A batch may have too few observed values of a feature to estimate its scale.
         return self.current_scale if self.per_feature else scale
 
     @torch.no_grad()
     def _best(self, raw: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
-        """Return the maximum-likelihood scale of a batch; of each feature, that of before where none of it is known."""
+        """Return the maximum-likelihood scale of a batch; features without observed values keep the previous scale."""
         statistic, shape = self.statistic(raw, x), self.log_scale.shape
         if not shape and observed is None:
             mean = self.ranks.mean(statistic.mean(), statistic.numel())

@@ -1,4 +1,4 @@
-"""A linear map into a link, with which a decoder that starts as PCA starts well."""
+"""A linear map before a link function, for decoders initialized to PCA."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from .base import Loss
 
-_STEEPEST = 2.0  # slope at most: at the mean of a rare event the tangent is far steeper
-_SHARES = 1.0, 0.5, 0.25, 0.125  # of the slope, from which the start is taken
+_STEEPEST = 2.0  # maximum slope: at the mean of a rare event the tangent is far steeper
+_SHARES = 1.0, 0.5, 0.25, 0.125  # fractions of the slope to choose from at initialization
 
 
 class Tangent(nn.Module):
-    """``location + slope * raw``: the identity at first, then what is right to first order about the mean of the data.
+    """``location + slope * raw``: the identity at first, then the first-order approximation at the mean of the data.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Tangent(nn.Module):
         return self.location + self.slope * raw
 
     def start(self, loss: Loss, mean: Tensor, scale: Tensor) -> None:
-        """Go where the link of ``loss`` gives ``mean + scale * raw`` for a small ``raw``; no steeper than 2."""
+        """Set location and slope so that ``loss.link`` is ``mean + scale * raw`` to first order, up to slope 2."""
         location, derivative = loss.at_mean(mean)
         slope = scale / derivative
         self.location.copy_(location)
@@ -43,7 +43,7 @@ class Tangent(nn.Module):
 
     @torch.no_grad()
     def flatten(self, values: Callable[[Tensor], Tensor], raw: Tensor) -> None:
-        """Take the share of the slope, for each parameter, of which ``values`` of what is mapped have the least sum."""
+        """Reduce the slope of each parameter to the fraction that minimizes the sum of ``values``."""
         whole, best, least = self.slope.clone(), self.slope.clone(), None
         for share in _SHARES:
             total = values(self.location + share * whole * raw).double().sum_to_size(whole.shape)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .._utils.component import Component
 
-RARE = 1e-4  # the least probability, or mean count, from which training starts
+RARE = 1e-4  # smallest initial probability or mean count
 Values = TypeVar("Values", Tensor, np.ndarray)
 
 
@@ -24,8 +24,8 @@ class Loss(Component):
     Attributes
     ----------
     domain : tuple of (float, float) or None
-        Closed interval that must contain all targets. A loss with a domain compares values in the data's
-        own units; a loss without one compares standardized values.
+        Closed interval that must contain all targets. A loss with a domain compares values in the units of the data; a
+        loss without one compares standardized values.
     integer : bool
         Whether targets must be integers.
     sums_to_one : bool
@@ -33,7 +33,7 @@ class Loss(Component):
     identity_link : bool
         Whether `link` is the identity, so that the decoder can be initialized as a linear map to the data.
     linear_start : bool
-        Whether a decoder that is a linear map to the data is a start, which by default an identity link makes it.
+        Whether the decoder can be initialized as a linear map to the data; by default the same as ``identity_link``.
     """
 
     _abstract = True
@@ -51,24 +51,24 @@ class Loss(Component):
     def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
         """Check the parameters, and create weights and buffers.
 
-        ``n_components`` is the width of the code, ``target_shape`` the shape of a target, None where it is not known. A
-        subclass need not take ``target_shape``.
+        ``n_components`` is the width of the code, ``target_shape`` the shape of a target, or None if unknown. A
+        subclass may omit ``target_shape``.
         """
 
     def feature_scales(self, std: np.ndarray) -> np.ndarray | None:
-        """Return what the network sees each feature divided by, from their standard deviations (n_features,).
+        """Return the scales of the features at the input of the network, from their standard deviations (n_features,).
 
-        None, the default, is one scale for all.
+        None, the default, means one scale for all features.
         """
         return None
 
     @property
     def scales_features(self) -> bool:
-        """Whether the network sees each feature divided by a scale of its own, as `feature_scales` says."""
+        """Whether each feature has its own scale, by `feature_scales`."""
         return type(self).feature_scales is not Loss.feature_scales
 
     def set_units(self, mean: Tensor, scale: Tensor) -> None:
-        """Learn what the network's samples are: X minus ``mean``, over ``scale``; do nothing by default.
+        """Store the standardization of samples, (X - ``mean``) / ``scale``; does nothing by default.
 
         Both are float64 and broadcast to the shape of a target.
         """
@@ -77,24 +77,24 @@ class Loss(Component):
         """Initialize from the decoder's output ``raw`` for the data ``x``; does nothing by default."""
 
     def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
-        """Estimate the scale of the distribution, or its dispersion, anew from the output ``raw`` for the data ``x``.
+        """Re-estimate the scale or dispersion of the distribution from the output ``raw`` for the data ``x``.
 
-        It is called where a decoder has changed without the loss; does nothing by default.
+        It is called after a decoder was changed without the loss; does nothing by default.
         """
 
     def at_mean(self, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Return raw where `link` gives ``mean``, and the derivative of the link there.
+        """Return the value of raw at which `link` gives ``mean``, and the derivative of the link there.
 
-        By default those of an identity link; 0 and 1 if the link is another.
+        By default for an identity link; 0 and 1 for other links.
         """
         return (mean if self.identity_link else torch.zeros_like(mean)), torch.ones_like(mean)
 
     def by_columns(self) -> list[tuple[Loss, Any]]:
-        """Return the losses that targets are checked for, with the columns of each: by default itself, None for all."""
+        """Return losses and their columns, to check targets; by default the loss itself, with None for all columns."""
         return [(self, None)]
 
     def joint_columns(self) -> list[list[int]]:
-        """Return groups of columns of which one tells the others, for a noise to mask together; none by default."""
+        """Return groups of mutually dependent columns, for a noise to mask together; none by default."""
         return []
 
     # ---------------------------------------------------------------- values
@@ -122,11 +122,11 @@ class Loss(Component):
         raise NotImplementedError(f"{type(self).__name__} does not define elementwise(raw, x)")
 
     def link(self, raw: Tensor) -> Tensor:
-        """Map the decoder's output to the space of its target."""
+        """Map the decoder's output to the space of the target."""
         return raw
 
     def rescale(self, value: Values, scale: float, n_values: Any) -> Values:
-        """Convert ``value``, computed on data divided by ``scale``, to the data's own units.
+        """Convert ``value``, computed on data divided by ``scale``, to the units of the data.
 
         ``n_values`` is the number of values in the sum, on which the change of a density depends.
         """
@@ -134,7 +134,7 @@ class Loss(Component):
 
 
 def parameter_shape(target_shape: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the shape of a parameter that each feature has, of images and sequences each channel; () if not known."""
+    """Return the shape of a parameter per feature, or per channel of images and sequences; () if unknown."""
     if not target_shape:
         return ()
     return (target_shape[0], 1, 1) if len(target_shape) == 3 else (target_shape[-1],)

@@ -10,13 +10,13 @@ from .base import RARE, Likelihood
 
 
 class Categorical(Likelihood):
-    r"""Cross-entropy of a category, one-hot encoded, or of shares that sum to 1, in nats.
+    r"""Cross-entropy of a one-hot encoded category, or of proportions that sum to 1, in nats.
 
     .. math:: -\sum_j x_j \log \hat x_j, \qquad \hat x_j = e^{\mathrm{raw}_j} / \sum_k e^{\mathrm{raw}_k}
 
-    All features of X together are one category; for several, and for categories beside numbers, see `Mixed`. For
-    one-hot X the loss is a negative log-probability. For shares it is not, and its minimum is their entropy. `link`
-    gives probabilities, `sample` a category.
+    All features of X are the columns of one category; for several categories, or categories and numbers, see `Mixed`.
+    For one-hot X the loss is a negative log-probability. For proportions it is not, and its minimum is their entropy.
+    `link` gives probabilities, `sample` a category.
 
     A category is missing where all of its features are. A sample with some of them missing is ignored as well.
 

@@ -75,7 +75,7 @@ class DiscretizedLogistic(LocationScale):
         return mean / self._half - 1, torch.full_like(mean, self._half)
 
     def statistic(self, raw: Tensor, x: Tensor) -> Tensor:
-        # Outputs beyond the range are no error: the decoder moves there for values at an end, and s must not grow.
+        # Outputs beyond the range are not errors: values at an end of the range lead there, and must not increase s.
         return (raw.clamp(-1, 1) - (x / self._half - 1)).abs()
 
     def scale_of(self, mean: Tensor) -> Tensor:
@@ -85,7 +85,8 @@ class DiscretizedLogistic(LocationScale):
         s = scale * self._half
         below = (x - 0.5 - self._half * (1 + raw)) / s
         above = (x + 0.5 - self._half * (1 + raw)) / s
-        # F(b) - F(a) = F(b) F(-a) (1 - exp(a - b)) loses no digits; a tail's bin ends at infinity, where F is 1.
+        # F(b) - F(a) = F(b) F(-a) (1 - exp(a - b)) loses no digits; the bins of the tails end at infinity, where F is
+        # 1.
         left, right = x <= 0, x >= self.n_levels - 1
         inside = -torch.log(-torch.expm1(-1 / s))
         values = torch.where(right, 0, -F.logsigmoid(above)) + torch.where(left, 0, -F.logsigmoid(-below))

@@ -23,7 +23,7 @@ class SquaredError(Loss):
     """
 
     def elementwise(self, raw: Tensor, x: Tensor) -> Tensor:
-        return F.mse_loss(raw, x, reduction="none")  # one operation where the formula has two
+        return F.mse_loss(raw, x, reduction="none")  # one operation instead of two
 
     def total(self, raw: Tensor, x: Tensor) -> Tensor:
         if type(self).elementwise is not SquaredError.elementwise:

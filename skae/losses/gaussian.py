@@ -27,8 +27,8 @@ class Gaussian(LocationScale):
     floor : float, default=1e-3
         Lower bound of σ, in the same unit; above 0. Without it memorized samples would have an infinite likelihood.
     per_feature : bool, default=False
-        Whether each feature (of images and sequences, each channel) has its own σ, so that one that is reconstructed
-        well weighs more than one that is mostly noise. An 'optimal' σ is then the moving mean in training too.
+        Whether each feature (of images and sequences, each channel) has its own σ, so that accurately reconstructed
+        features have a larger weight than noisy ones. An 'optimal' σ is then the moving mean in training, too.
 
     References
     ----------

@@ -27,8 +27,8 @@ class Laplace(LocationScale):
     floor : float, default=1e-3
         Lower bound of b, in the same unit; above 0.
     per_feature : bool, default=False
-        Whether each feature (of images and sequences, each channel) has its own b, so that one that is reconstructed
-        well weighs more than one that is mostly noise. An 'optimal' b is then the moving mean in training too.
+        Whether each feature (of images and sequences, each channel) has its own b, so that accurately reconstructed
+        features have a larger weight than noisy ones. An 'optimal' b is then the moving mean in training, too.
 
     Examples
     --------

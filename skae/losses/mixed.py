@@ -1,4 +1,4 @@
-"""A loss for tables: each group of columns has its own."""
+"""A loss for tables with a separate loss for each group of columns."""
 
 from __future__ import annotations
 
@@ -19,36 +19,35 @@ from .categorical import Categorical
 from .gaussian import Gaussian
 from .laplace import Laplace
 
-FLOOR = 1e-2  # of the scales of numbers, in standard deviations of their columns
-#: What the names of likelihoods of numbers stand for: each column has a scale of its own.
+FLOOR = 1e-2  # lower bound of the scales of numbers, in standard deviations of their columns
+#: Likelihoods of numbers by name, with a scale for each column.
 _NUMBERS = {"gaussian": Gaussian, "laplace": Laplace}
 
 
 class Mixed(Likelihood):
-    """A loss for tables of numbers, categories, flags and counts: each group of columns has a loss of its own.
+    """A loss for tables of numbers, categories, flags and counts, with a separate loss for each group of columns.
 
-    X is compared in its own units, whatever these are: each column enters the network divided by its standard
-    deviation, a category by that of all its columns together, and training starts from the mean of each column.
-
-    Numbers have a scale for each column, so that one that the network tells well, and one that is mostly noise, both
-    count by the nats that they are worth, as categories and counts do. `link` gives means, probabilities and rates;
-    `sample` draws numbers, one-hot categories, flags and counts.
+    Columns may have different units: the input of the network is each column divided by its standard deviation (for a
+    category, that of all its columns together), and training starts from the mean of each column. Likelihoods of
+    numbers have a scale for each column, so that accurately reconstructed and noisy columns, categories and counts are
+    all weighted by their log-likelihood in nats. `link` gives means, probabilities and rates; `sample` draws numbers,
+    one-hot categories, flags and counts.
 
     Parameters
     ----------
     groups : list of (loss, columns)
         ``loss`` is 'gaussian', 'laplace', 'squared_error' or another string for numbers, 'categorical' for the columns
-        of one category, one-hot encoded, 'bernoulli' for flags, 'poisson' or 'negative_binomial' for counts; or an
-        object of `skae.losses`. ``columns`` is the number or the name of a column, a list of these, a slice or a mask.
-        Names need a DataFrame in `fit`. Every column is in one group.
+        of one one-hot encoded category, 'bernoulli' for flags, 'poisson' or 'negative_binomial' for counts; or an
+        object of `skae.losses`. ``columns`` is the index or the name of a column, a list of these, a slice or a mask.
+        Names need a DataFrame in `fit`. Each column belongs to exactly one group.
 
-        'gaussian' and 'laplace' stand for ``Gaussian(per_feature=True, floor=0.01)`` and the like. Scales of objects
-        are in standard deviations of each column as well, and errors are divided by it.
+        'gaussian' and 'laplace' are short for ``Gaussian(per_feature=True, floor=0.01)`` and the same for `Laplace`.
+        Scales of objects are also in standard deviations of each column, and errors are divided by it.
 
     Notes
     -----
-    A category with missing values is NaN in all of its columns. It is left out of the loss, and `link` fills in
-    probabilities. `skae.noise.MaskingNoise` masks the columns of a category together.
+    A missing category is NaN in all of its columns. It is left out of the loss, and `link` imputes probabilities.
+    `skae.noise.MaskingNoise` masks the columns of a category together.
 
     X is compared in float32: subtract large offsets first.
 
@@ -68,7 +67,7 @@ class Mixed(Likelihood):
     identity_link = False
     linear_start = True
 
-    blocks: Any  # whose methods torch does not know
+    blocks: Any  # typed Any, since torch.nn.ModuleList hides the methods
     order: Tensor
 
     def __init__(self, groups: Sequence[tuple[Any, Any]]) -> None:
@@ -92,11 +91,11 @@ class Mixed(Likelihood):
                 raise ValueError(f"{name}: groups[{i}] must be a pair (loss, columns), got {group!r}.")
             found.append((group[0], find_columns(group[1], names, n_features, f"{name}: groups[{i}]")))
         times = np.bincount([*itertools.chain(*(columns for _, columns in found))], minlength=n_features)
-        for wrong, what in ((times == 0, "lacks"), (times > 1, "holds more than once")):
+        for wrong, what in ((times == 0, "lack"), (times > 1, "repeat")):
             if wrong.any():
                 first = int(np.flatnonzero(wrong)[0])
                 raise ValueError(
-                    f"{name}: groups must hold every column of X once, and {what} {wrong.sum()} of them, the first "
+                    f"{name}: groups must contain each column of X once, but {what} {wrong.sum()} of them, first "
                     f"{first if names is None else repr(names[first])}."
                 )
         return found
@@ -120,11 +119,11 @@ class Mixed(Likelihood):
     # ---------------------------------------------------------------- before training
 
     def setup(self, n_components: int, target_shape: Sequence[int] | None = None) -> None:
-        groups = self._resolved(None, target_shape)  # of whose columns only numbers are left
+        groups = self._resolved(None, target_shape)  # columns are indices by now
         losses = self._losses()
-        together: dict[Any, list[int]] = {}  # groups that are computed at once
+        together: dict[Any, list[int]] = {}  # groups that are computed together
         for i, (given, columns) in enumerate(groups):
-            if columns and type(losses[i]) is Categorical:  # of about as many categories: they are padded
+            if columns and type(losses[i]) is Categorical:  # grouped by similar numbers of categories, to pad them
                 together.setdefault(("categorical", math.ceil(math.log2(len(columns)))), []).append(i)
             elif columns:
                 together.setdefault(given if isinstance(given, str) else i, []).append(i)
@@ -170,12 +169,12 @@ class Mixed(Likelihood):
         return torch.cat([block.link(raw) for block in self.blocks], 1).index_select(1, self.order)
 
     def sample(self, raw: Tensor) -> Tensor:
-        """Sample each group; one whose loss is no likelihood has no noise."""
+        """Sample each group; groups whose loss is not a likelihood have no noise."""
         return torch.cat([block.sample(raw) for block in self.blocks], 1).index_select(1, self.order)
 
 
 def _loss_of(loss: Any, name: str) -> Loss:
-    from .. import losses  # which imports this module
+    from .. import losses  # it imports this module
 
     if isinstance(loss, str) and loss in _NUMBERS:
         return _NUMBERS[loss](floor=FLOOR, per_feature=True)

@@ -1,4 +1,4 @@
-"""Negative binomial likelihood, for counts that scatter more than those of a Poisson distribution."""
+"""Negative binomial likelihood, for overdispersed counts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ class NegativeBinomial(Counts):
               \left(\frac{\hat x}{r + \hat x}\right)^x, \qquad \hat x = e^{\mathrm{raw}}, \quad r = 1 / \alpha
 
     The mean is :math:`\hat x` and the variance :math:`\hat x + \alpha \hat x^2`: a Poisson distribution whose rate
-    itself varies, with the coefficient of variation √α. It becomes a Poisson distribution where α is near 0. X must
+    itself varies, with the coefficient of variation √α. It approaches a Poisson distribution for α near 0. X must
     contain the integers 0, 1, 2, ..., of any dtype. Training starts from the mean of each feature, as in `Poisson`.
 
     Parameters
     ----------
     dispersion : 'learned' or float, default='learned'
-        The dispersion α. 'learned' trains one for each feature (of images and sequences, for each channel), from the
-        one that fits best at the start; a float, above 0, is a fixed value for all. α stays between 1e-6 and 1000.
+        The dispersion α. 'learned' trains one for each feature (of images and sequences, each channel), initialized to
+        the maximum-likelihood value; a float, above 0, is a fixed value for all. α is limited to the range from 1e-6 to
+        1000.
 
     References
     ----------
@@ -68,7 +69,7 @@ class NegativeBinomial(Counts):
 
     @torch.no_grad()
     def refit_scale(self, raw: Tensor, x: Tensor, observed: Tensor | None = None) -> None:
-        """Find the dispersion of the largest likelihood by golden section search on its logarithm."""
+        """Find the maximum-likelihood dispersion by golden section search on its logarithm."""
         if not isinstance(self.dispersion, str):
             return
         log_mean, x, shape = self._log_mean(raw).double(), x.double(), self.log_dispersion.shape
@@ -91,7 +92,7 @@ class NegativeBinomial(Counts):
         return self._log_dispersion().exp()
 
     def _log_dispersion(self) -> Tensor:
-        # Beyond the range the gradient is that at its end, so that a learned dispersion can return.
+        # Beyond the range the gradient is that at its end, so that a learned dispersion can recover.
         found = self.log_dispersion.double()
         return found + (found.clamp(*map(math.log, _RANGE)) - found).detach()
 
@@ -104,5 +105,5 @@ class NegativeBinomial(Counts):
 
 
 def _negative_log_probability(log_mean: Tensor, x: Tensor, log_r: Tensor) -> Tensor:
-    r, d = log_r.exp(), log_mean - log_r  # the odds of one more count
+    r, d = log_r.exp(), log_mean - log_r  # log-odds of one more count
     return torch.lgamma(r) + torch.lgamma(x + 1) - torch.lgamma(x + r) + r * F.softplus(d) + x * F.softplus(-d)

@@ -19,7 +19,7 @@ class Poisson(Counts):
 
     See Also
     --------
-    NegativeBinomial : For counts that scatter more than that, as most do.
+    NegativeBinomial : For overdispersed counts, which are more common.
 
     Examples
     --------

@@ -1,9 +1,8 @@
 """Corruptions, applied to samples before they are encoded during training.
 
-The target is not corrupted, so that the network learns to denoise (Vincent et al., 2010). Noise acts
-on standardized values, each feature minus its mean, divided by one scale for all: its strength means
-the same for pixels in 0..255 and for standardized columns, unless it is given in the units of X. Outside of training
-it does nothing.
+The target is not corrupted, so that the network learns to denoise (Vincent et al., 2010). Noise acts on standardized
+values, each feature minus its mean, divided by one scale for all: its strength has the same meaning for pixels in
+0..255 and for standardized columns, unless it is given in the units of X. Outside of training it has no effect.
 
 Masked values become NaN and are treated as missing: the network sees the mean of the feature (in
 sequences, of the channel) instead. A network trained with masking can therefore impute missing

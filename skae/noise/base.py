@@ -18,8 +18,8 @@ class Noise(Component):
     draws : bool
         Whether the noise uses random numbers.
     data_scale : float, or ndarray of shape (n_features,)
-        What X is divided by where it is standardized, set before training: a level ``s`` in the units of X is
-        ``s / data_scale`` in the samples that `corrupt` gets. A loss may ask for a scale of each feature.
+        Divisor of X in standardization, set before training: a level ``s`` in the units of X is ``s / data_scale`` in
+        the input of `corrupt`. With some losses each feature has its own scale.
     """
 
     _abstract = True
@@ -32,10 +32,10 @@ class Noise(Component):
         return self.corrupt(x) if self.training else x
 
     def init_from(self, x: Tensor) -> None:
-        """Start from standardized samples ``x`` (n, ...); do nothing by default."""
+        """Initialize from standardized samples ``x`` (n, ...); does nothing by default."""
 
     def mask_together(self, groups: list[list[int]]) -> None:
-        """Mask the columns of each group together, as the loss asks; do nothing by default."""
+        """Mask the columns of each group together, as required by the loss; does nothing by default."""
 
     def corrupt(self, x: Tensor) -> Tensor:
         """Return a corrupted copy of ``x``, (n, ...)."""

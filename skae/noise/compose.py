@@ -36,14 +36,14 @@ class Compose(Noise):
 
     @property
     def hidden_only(self) -> bool:  # type: ignore[override]
-        """Whether the training loss includes only masked values, as one of the two requires."""
+        """Whether the training loss includes only masked values, if either of the two requires it."""
         return any(getattr(part, "hidden_only", False) for part in (self.first, self.second))
 
     def setup(self, n_components: int) -> None:
         for name in ("first", "second"):
             part = getattr(self, name)
             if not isinstance(part, Noise):
-                raise TypeError(f"Compose: {name} must be a noise, got {part!r}.")
+                raise TypeError(f"Compose: {name} must be a Noise object, got {part!r}.")
             part.setup(n_components)
 
     def find_features(self, names: Sequence[str] | None, shape: Sequence[int]) -> None:

@@ -13,18 +13,18 @@ from .base import Noise
 
 
 class GaussianNoise(Noise):
-    r"""Add independent Gaussian noise to every value, of one level or of a range of levels.
+    r"""Add independent Gaussian noise of a fixed level, or of random levels.
 
     .. math:: x' = x + \sigma \varepsilon, \qquad \varepsilon_j \sim N(0, 1),
         \qquad \sigma \sim U(\text{low}, \text{high})
 
-    With a range each sample gets one level :math:`\sigma` for all of its values, anew in every batch, so that one
-    network learns to remove noise of any level within it (Zhang, Zuo and Zhang, 2018).
+    With a range, one level :math:`\sigma` is drawn for each sample in every batch, so that one network learns to remove
+    noise of any level in the range (Zhang, Zuo and Zhang, 2018).
 
     Parameters
     ----------
     scale : float or (float, float), default=0.1
-        Standard deviation of the noise, or its range (low, high), in the unit that ``unit`` names; at least 0.
+        Standard deviation of the noise, or its range (low, high), in units of ``unit``; at least 0.
     unit : {'std', 'data'}, default='std'
         Unit of ``scale``: ``'std'`` is the root mean variance of the features, ``sqrt(X.var(axis=0).mean())``;
         ``'data'`` is the unit of X, such as gray levels.
@@ -72,7 +72,7 @@ class GaussianNoise(Noise):
     def corrupt(self, x: Tensor) -> Tensor:
         unit = self.data_scale if self.unit == "data" else 1.0
         noise = torch.randn_like(x)
-        if isinstance(unit, np.ndarray):  # one for each feature
+        if isinstance(unit, np.ndarray):  # one scale for each feature
             noise, unit = noise / torch.from_numpy(unit).to(x), 1.0
         if not isinstance(self.scale, tuple | list):
             return torch.add(x, noise, alpha=float(self.scale) / unit)

@@ -15,20 +15,20 @@ from .base import Noise
 
 
 class MaskingNoise(Noise):
-    """Mask a random fraction of the values, setting them to NaN; the network sees the mean of the feature instead.
+    """Mask a random fraction of the values: NaN, which the network replaces by the mean of the feature.
 
     Parameters
     ----------
     fraction : float, default=0.3
         Probability of each value to be masked, independently; in [0, 1].
     hidden_only : bool, default=False
-        Whether the training loss includes only masked values. Since the network cannot copy a value that it does not
-        see, this trains a denoiser from noisy data alone, provided that the noise of different values is independent
-        (Krull et al., 2019; Batson and Royer, 2019). The validation loss includes only masked values in any case.
+        Whether the training loss includes only masked values. Since the network cannot copy masked values, this trains
+        a denoiser from noisy data alone, provided that the noise of different values is independent (Krull et al.,
+        2019; Batson and Royer, 2019). The validation loss always includes only masked values.
     groups : list of lists of columns, default=None
-        Columns of a table that are masked together, by number or by name: of values that tell each other, such as the
-        columns of a one-hot encoded category, those that are left would give away the others. With None each value is
-        masked by itself, but for the categories of `skae.losses.Mixed`.
+        Columns of a table to mask together, by index or name, for dependent columns such as those of a one-hot encoded
+        category, where unmasked columns would reveal the masked ones. With None each value is masked independently,
+        except for the categories of `skae.losses.Mixed`.
 
     References
     ----------
@@ -76,7 +76,7 @@ class MaskingNoise(Noise):
     def corrupt(self, x: Tensor) -> Tensor:
         draws = torch.rand_like(x)
         if self.groups:
-            first = list(range(x.shape[1]))  # whose draw is that of the column
+            first = list(range(x.shape[1]))  # the draw of the first column is used for the group
             for group in self.groups:
                 for column in group:
                     first[column] = group[0]
@@ -118,7 +118,7 @@ class BlockMasking(Noise):
 
     def setup(self, n_components: int) -> None:
         if not self._is_in_pixels():
-            what = f"{type(self).__name__}: size (a share of the side, or an integer above 1 for pixels)"
+            what = f"{type(self).__name__}: size (a fraction of the side, or an integer above 1 for pixels)"
             check_number(what, self.size, numbers.Real, 0, 1)
         self._check_number("n_blocks", numbers.Integral, 0)
         check_choice(f"{type(self).__name__}: hidden_only", self.hidden_only, (True, False))
@@ -128,8 +128,8 @@ class BlockMasking(Noise):
         longest = max(self._sides(x))
         if self._is_in_pixels() and self.size > longest:
             raise ValueError(
-                f"{type(self).__name__}: size={self.size} pixels is more than the longest side of the image, "
-                f"{longest}. Give fewer, or a share of the side in [0, 1]."
+                f"{type(self).__name__}: size={self.size} pixels exceeds the longest side of the image, "
+                f"{longest}. Use a smaller size, or a fraction of the side in [0, 1]."
             )
 
     def _is_in_pixels(self) -> bool:

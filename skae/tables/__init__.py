@@ -1,4 +1,4 @@
-"""Tables of numbers, categories and missing values: encoded, reconstructed, and synthesized."""
+"""Tables of numbers, categories and missing values: encoding, reconstruction and synthesis."""
 
 from ._autoencoder import TableAutoencoder
 from ._encoder import TableEncoder

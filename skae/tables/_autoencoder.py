@@ -1,4 +1,4 @@
-"""An autoencoder of tables: features, imputed and reconstructed rows, likelihoods and new rows as DataFrames."""
+"""An autoencoder for tables: codes, reconstruction, imputation, likelihoods and synthetic rows."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from ._fill import fill_columns
 from ._frames import Column
 from ._given import Given
 
-_TABLES = ("X_target", "X_val", "X_val_target")  # arguments of `fit` that hold rows
+_TABLES = ("X_target", "X_val", "X_val_target")  # arguments of `fit` that are tables
 
 
 class TableAutoencoder(
     RowWise, ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
-    """An autoencoder of a table with numbers, categories, dates and missing values, to which DataFrames go as they are.
+    """Autoencoder for DataFrames with numbers, categories, dates and missing values.
 
-    A `TableEncoder` makes numbers of the columns, and the autoencoder gets a loss that suits each of them,
-    `skae.losses.Mixed`: a likelihood of numbers with a scale for each column, cross-entropy of categories and flags,
-    likelihoods of counts. What comes back are DataFrames again: `reconstruct` fills missing entries in, categories
-    included, and `sample` draws new rows, which keep dtypes, categories, whole numbers, decimals and bounds.
+    A `TableEncoder` encodes the columns as numbers, and the autoencoder is trained with a suitable loss for each of
+    them, `skae.losses.Mixed`: likelihoods of numbers with a scale for each column, cross-entropy for categories and
+    flags, likelihoods of counts. Results are DataFrames: `reconstruct` imputes missing entries, including categories,
+    and `sample` generates rows with the dtypes, categories, integers, decimals and bounds of the table.
 
     Parameters
     ----------
     estimator : estimator
-        An autoencoder of skae; `fit` trains a clone. For rows with missing entries it needs ``missing='mask'``. To fill
-        them in well take an `~skae.AutoencoderTransformer` with ``noise=MaskingNoise(hidden_only=True)`` and an encoder
-        with ``numbers='standard'``, for `sample` a `~skae.VAEGenerator`. It need not be conditional: make y a column,
-        and give it to `sample`.
+        An autoencoder of skae; `fit` trains a clone. For missing entries it needs ``missing='mask'``. For imputation
+        use an `~skae.AutoencoderTransformer` with ``noise=MaskingNoise(hidden_only=True)`` and an encoder with
+        ``numbers='standard'``; for `sample` use a `~skae.VAEGenerator`. It must not be conditional: include y as a
+        column, and pass it as ``given`` to `sample`.
     encoder : TableEncoder, default=None
-        Of which `fit` fits a clone; a `TableEncoder` with its defaults when None.
+        Encoder, which is cloned and fitted; a `TableEncoder` with defaults if None.
     loss : {'mixed', None}, default='mixed'
         'mixed' sets the estimator's loss to `skae.losses.Mixed` with the groups of the encoder; None leaves it.
 
@@ -56,7 +56,7 @@ class TableAutoencoder(
     encoder_ : TableEncoder
         The fitted encoder.
     estimator_ : estimator
-        The fitted autoencoder, which works on what `encoder_` returns.
+        The fitted autoencoder, whose input is the output of `encoder_`.
     n_features_in_ : int
         Number of columns of the table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -65,7 +65,7 @@ class TableAutoencoder(
     See Also
     --------
     TableEncoder : The encoder alone, for a pipeline with other estimators.
-    skae.metrics.memorization : Whether new rows are copies of those of `fit`, both encoded by ``encoder_``.
+    skae.metrics.memorization : Test for copies of training rows among samples, both encoded by ``encoder_``.
 
     References
     ----------
@@ -106,14 +106,14 @@ class TableAutoencoder(
 
     @with_callbacks
     def fit(self, X: Any, y: Any = None, **params: Any) -> TableAutoencoder:
-        """Fit the encoder, and train the autoencoder on what it returns.
+        """Fit the encoder, and train the autoencoder on its output.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            A table, as `TableEncoder` takes it.
+            A table, as in `TableEncoder`.
         y : None
-            Ignored: what is to be learned with the table has to be a column of it.
+            Ignored: include y as a column of the table.
         **params : dict
             For the estimator's `fit`: ``X_val``, ``X_target`` and ``X_val_target`` are tables like X.
 
@@ -125,11 +125,11 @@ class TableAutoencoder(
         Raises
         ------
         ValueError, TypeError
-            For parameters, for columns that cannot be encoded, for missing entries that the estimator does not take,
-            and whatever its `fit` raises. After any error the estimator is as it was before.
+            If a parameter is invalid, if a column cannot be encoded, if the estimator does not support missing entries,
+            or if its `fit` raises it. After any error the estimator is unchanged.
         """
         context = begin_fit(self, X, y, max_subtasks=1)
-        fitted = copy.copy(self)  # a fit that fails leaves this one as it was
+        fitted = copy.copy(self)  # a failing fit leaves the estimator unchanged
         fitted._fit(X, params, context, owner=self)
         self.__dict__ = fitted.__dict__
         end_fit(context, self, X, y)
@@ -146,7 +146,7 @@ class TableAutoencoder(
         estimator = clone(self.estimator)
         if self.loss == "mixed":
             estimator.set_params(loss=Mixed(self.encoder_.groups_))
-        self.estimator_ = estimator  # of which `_encode` asks what it takes
+        self.estimator_ = estimator  # its tags are used by `_encode`
         given = {name: self._encode(value) for name, value in params.items() if name in _TABLES and value is not None}
         encoded = self._encode(X)
         self._holes, self._n_holes = self._patterns(encoded)
@@ -162,23 +162,23 @@ class TableAutoencoder(
         check_choice("loss", self.loss, ("mixed", None))
         if getattr(self.estimator, "conditional", False) is not False:
             raise ValueError(
-                "estimator must not be conditional: make y a column of the table, and sample with "
+                "estimator must not be conditional: include y as a column of the table, and sample with "
                 "given={column: value}."
             )
 
     def _encode(self, X: Any) -> np.ndarray:
-        """Return a table in numbers, after a check that the estimator takes its missing entries."""
-        encoded = np.asarray(self.encoder_.transform(X))  # whatever `set_output` says
+        """Encode a table, after checking that the estimator supports its missing entries."""
+        encoded = np.asarray(self.encoder_.transform(X))  # independent of `set_output`
         if self.estimator_.missing != "mask" and np.isnan(encoded).any():
             holes = [self.encoder_._columns[i]["name"] for i in np.flatnonzero(self._patterns(encoded)[0].any(axis=0))]
             raise ValueError(
-                f"X has missing entries in {', '.join(map(repr, holes[:10]))}: give the estimator missing='mask' and "
-                "noise=MaskingNoise(hidden_only=True), so that it learns to fill them in."
+                f"X has missing entries in {', '.join(map(repr, holes[:10]))}: set missing='mask' and "
+                "noise=MaskingNoise(hidden_only=True) of the estimator, so that it learns to impute them."
             )
         return encoded
 
     def _patterns(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which columns are missing together, (n_patterns, n_features), and in how many rows."""
+        """Return the patterns of missing columns, (n_patterns, n_features), and their numbers of rows."""
         places = [place for place in self.encoder_._places() if place.start < place.stop]
         holes = np.zeros((len(encoded), len(self.encoder_._columns)), bool)
         holes[:, self.encoder_._encoded()] = np.isnan(encoded[:, [place.start for place in places]])
@@ -187,7 +187,7 @@ class TableAutoencoder(
     # ---------------------------------------------------------------- encoding and decoding
 
     def transform(self, X: Any) -> np.ndarray:
-        """Encode a table as codes: features of its rows.
+        """Encode a table as codes.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class TableAutoencoder(
         Raises
         ------
         ValueError, TypeError
-            If X does not fit; the message names the column.
+            If X is invalid; the message names the column.
         """
         check_is_fitted(self)
         return np.asarray(self.estimator_.transform(self._encode(X)))
@@ -213,41 +213,41 @@ class TableAutoencoder(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
+            Codes, as returned by `transform`.
 
         Returns
         -------
         table : DataFrame or ndarray of shape (n_samples, n_features)
-            Rows of the library, the columns and the dtypes of `fit`: means of numbers, and the likeliest categories.
+            A table of the library, columns and dtypes of `fit`, with means of numbers and the most likely categories.
 
         Raises
         ------
         ValueError
-            If X has another number of columns.
+            If X has the wrong number of columns.
         """
         check_is_fitted(self)
         return self.encoder_.inverse_transform(self.estimator_.inverse_transform(X))
 
     def reconstruct(self, X: Any, *, keep_observed: bool = False) -> Any:
-        """Encode and decode a table; missing entries are filled in.
+        """Encode and decode a table; missing entries are imputed.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
             A table with the columns of `fit`.
         keep_observed : bool, default=False
-            Whether only missing entries are replaced, and the others are kept as they are.
+            Whether to replace only missing entries and keep the observed ones.
 
         Returns
         -------
         table : DataFrame or ndarray of shape (n_samples, n_features)
-            Rows of the library, the columns and the dtypes of `fit`; with ``keep_observed`` in the dtypes of X, where
-            these hold what is filled in. A column without a known value in `fit` stays missing.
+            A table of the library, columns and dtypes of `fit`; with ``keep_observed`` in the dtypes of X, if these can
+            represent the imputed values. Columns without observed values in `fit` stay missing.
 
         Raises
         ------
         ValueError, TypeError
-            If X does not fit; the message names the column.
+            If X is invalid; the message names the column.
         """
         check_is_fitted(self)
         check_choice("keep_observed", keep_observed, (True, False))
@@ -259,7 +259,7 @@ class TableAutoencoder(
     # ---------------------------------------------------------------- scoring
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Compute how likely each row is: the lower, the more anomalous.
+        """Compute the score of each row: the lower, the more anomalous.
 
         Parameters
         ----------
@@ -269,19 +269,19 @@ class TableAutoencoder(
         Returns
         -------
         scores : ndarray of shape (n_samples,), float32
-            What ``estimator_.score_samples`` returns for encoded rows: for a `~skae.VAEGenerator` a lower bound of the
+            ``estimator_.score_samples`` of the encoded rows: for a `~skae.VAEGenerator` a lower bound of the
             log-likelihood in nats, where densities of numbers are those of their encoded values.
 
         Raises
         ------
         ValueError, TypeError
-            If X does not fit; the message names the column.
+            If X is invalid; the message names the column.
         """
         check_is_fitted(self)
         return np.asarray(self.estimator_.score_samples(self._encode(X)))
 
     def feature_losses(self, X: Any) -> np.ndarray:
-        """Compute how badly each entry is reconstructed: what `skae.OutlierDetector` takes for the errors of rows.
+        """Compute the reconstruction error of each entry, for `skae.OutlierDetector`.
 
         Parameters
         ----------
@@ -291,13 +291,14 @@ class TableAutoencoder(
         Returns
         -------
         losses : ndarray of shape (n_samples, n_features), float64
-            Squared errors of the encoded values, summed over the values of each entry; for a category the squared
-            distance of probabilities from the value that it has (Brier, 1950). NaN where an entry is missing.
+            Squared errors of the encoded values, summed over the encoded columns of each entry; for a category the
+            squared distance between the probabilities and the one-hot encoded value (Brier, 1950). NaN for missing
+            entries.
 
         Raises
         ------
         ValueError, TypeError
-            If X does not fit; the message names the column.
+            If X is invalid; the message names the column.
         """
         check_is_fitted(self)
         encoded = self._encode(X)
@@ -305,7 +306,7 @@ class TableAutoencoder(
         return np.column_stack([errors[:, place].sum(axis=1) for place in self.encoder_._places()])
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Compute the score of the estimator for encoded rows, which searches maximize.
+        """Compute the score of the estimator on the encoded table.
 
         Parameters
         ----------
@@ -317,13 +318,13 @@ class TableAutoencoder(
         Returns
         -------
         score : float
-            The greater the better: the mean of `score_samples` for a `~skae.VAEGenerator`, minus a mean squared error
+            Greater is better: the mean of `score_samples` for a `~skae.VAEGenerator`, the negative mean squared error
             for others. Scores of estimators with different encoders are not comparable.
 
         Raises
         ------
         ValueError, TypeError
-            If X does not fit; the message names the column.
+            If X is invalid; the message names the column.
         """
         check_is_fitted(self)
         return float(self.estimator_.score(self._encode(X)))
@@ -338,13 +339,13 @@ class TableAutoencoder(
         given: Any = None,
         missing: bool = False,
     ) -> Any:
-        """Draw new rows, of all columns or given some of them.
+        """Generate rows, optionally conditioned on the values of some columns.
 
-        Codes are drawn from the prior of the estimator, and rows from the likelihoods of their columns. With ``given``
-        many codes are drawn, weighted by the likelihood of the given columns and resampled by their weights (Rubin,
-        1987), so that the other columns have their distribution under the model given these. Where what is given is
-        rare, few codes have all of the weight: there are up to 160,000 of them, and a warning if they are equivalent
-        to fewer than 10 draws.
+        Codes are drawn from the prior of the estimator, and rows from the likelihoods of the columns. With ``given``,
+        many codes are drawn, weighted by the likelihood of the given columns, and resampled by their weights
+        (importance resampling; Rubin, 1987), so that the other columns have their conditional distribution under the
+        model. If the given values are rare, few codes have most of the weight: up to 160,000 codes are drawn, with a
+        warning if the effective sample size is below 10.
 
         Parameters
         ----------
@@ -353,27 +354,28 @@ class TableAutoencoder(
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same rows at every call.
         given : dict, default=None
-            Values of columns by name, such as ``{"smoker": "yes", "age": 40}``: a value for all rows, or an array with
-            one for each, whose length ``n_samples`` need not repeat.
+            Values of columns by name, such as ``{"smoker": "yes", "age": 40}``: one value for all rows, or an array
+            with one for each row, so that ``n_samples`` can be omitted.
         missing : bool, default=False
-            Whether entries are missing as they were in `fit`: each row gets the holes of a row drawn at random, without
-            regard to its values. Where what is missing depends on values, these rows do not tell. Given values stay.
+            Whether to reproduce the missing entries of `fit`: each row has the pattern of missing entries of a random
+            row, independent of its values. If missingness depends on values, this dependence is not reproduced. Given
+            values are kept.
 
         Returns
         -------
         table : DataFrame or ndarray of shape (n_samples, n_features)
-            Rows of the library, the columns and the dtypes of `fit`, within the bounds seen there. Without ``missing``
-            they are complete, but for columns without a known value in `fit`.
+            A table of the library, columns and dtypes of `fit`, within the bounds of `fit`. Without ``missing`` it is
+            complete, except for columns without observed values in `fit`.
 
         Raises
         ------
         ValueError, TypeError
-            For columns and values that there are not.
+            If a column or a value is unknown.
 
         Warns
         -----
         UserWarning
-            Where hardly any codes go with what is given.
+            If hardly any codes agree with the given values.
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, numbers.Integral, 1)
@@ -402,7 +404,7 @@ class TableAutoencoder(
 
     def _n_given(self, n_samples: int, conditions: Given) -> int:
         if not isinstance(self.estimator_.module_.loss, Mixed):
-            raise ValueError("given needs loss='mixed', whose likelihoods of single columns weight the rows.")
+            raise ValueError("given needs loss='mixed', which has a likelihood for each column.")
         if conditions.n_rows not in (1, n_samples) and n_samples != 1:
             raise ValueError(f"given has {conditions.n_rows} values for n_samples={n_samples} rows.")
         return max(n_samples, conditions.n_rows)
@@ -418,12 +420,12 @@ class TableAutoencoder(
         return self.estimator_.n_components_
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Get the routing of metadata: all of `fit` goes to the estimator.
+        """Get the metadata routing: all metadata of `fit` is passed to the estimator.
 
         Returns
         -------
         routing : MetadataRouter
-            The routing.
+            Metadata router.
         """
         return router_to_estimator(self, self.estimator)
 

@@ -10,24 +10,24 @@ import numpy as np
 
 from ._codec import Codec
 
-_FEW = 30  # distinct values that are never taken for text
-_MOST_SHARE = 0.5  # of distinct values among the rows, beyond which there is nothing to learn of any
+_FEW = 30  # distinct values that are always accepted as categories
+_MOST_SHARE = 0.5  # fraction of distinct values among the rows, above which a column is text or identifiers
 
 
 class Category(Codec):
-    """Labels: a column for each, or a single one for two; rare ones may share a column."""
+    """Labels: one-hot columns, or a single column for two labels; rare labels may share a column."""
 
     @classmethod
     def fit(
         cls, values: np.ndarray, *, known: Any = None, max_categories: Any = None, min_frequency: Any = None
     ) -> Category:
-        """Fit to an array of labels; ``known`` are those of its dtype, in their order."""
+        """Fit to an array of labels; ``known`` are the categories of its dtype, in order."""
         counts = Counter(values.tolist())
         lumps = max_categories is not None or min_frequency is not None
         if not lumps and len(counts) > max(_FEW, _MOST_SHARE * len(values)):
             raise ValueError(
-                f"it has {len(counts)} different values in {len(values)} rows, as text and identifiers have, of which "
-                "nothing can be learned: drop it, or lump rare values by max_categories=20 or min_frequency=10."
+                f"it has {len(counts)} different values in {len(values)} rows, like text or identifiers: drop it, or "
+                "merge rare values by max_categories=20 or min_frequency=10."
             )
         labels = [label for label in known if label in counts] if known is not None else _sorted(counts)
         rare = _rare(labels, counts, max_categories, min_frequency, len(values))
@@ -52,12 +52,12 @@ class Category(Codec):
         return names[-1:] if self._width == 1 else names
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Return (n, n_columns) of 0 and 1, and NaN for labels that were not seen."""
+        """Return (n, n_columns) of 0 and 1, and NaN for unknown labels."""
         index = {label: i for i, label in enumerate(self.state["labels"])}
         index |= dict.fromkeys(self.state["rare"], len(index))
         found = np.fromiter((index.get(label, -1) for label in values.tolist()), np.int64, len(values))
         if self._width == 1:
-            one = float(len(index) > 1)  # a single label has the column of the second of two, without a first
+            one = float(len(index) > 1)  # a single label is encoded as 0, else the second of two as 1
             table = np.where(found == len(self.state["labels"]) + bool(self.state["rare"]) - 1, one, 0.0)[:, None]
         else:
             table = (found[:, None] == np.arange(self._width)).astype(np.float64)
@@ -84,7 +84,7 @@ class Category(Codec):
 
 
 def _rare(labels: list, counts: Counter, max_categories: Any, min_frequency: Any, n: int) -> list:
-    """Return the labels that share a column, as OneHotEncoder of scikit-learn finds them; none for one alone."""
+    """Return the labels that share a column, as in scikit-learn's OneHotEncoder; none if there is only one."""
     fewest = 0 if min_frequency is None else min_frequency
     fewest = int(fewest) if isinstance(fewest, numbers.Integral) else fewest * n
     rare = {label for label in labels if counts[label] < fewest}
@@ -97,7 +97,7 @@ def _rare(labels: list, counts: Counter, max_categories: Any, min_frequency: Any
 def _sorted(labels: Any) -> list:
     try:
         return sorted(labels)
-    except TypeError:  # strings among numbers
+    except TypeError:  # strings and numbers
         return sorted(labels, key=lambda label: (type(label).__name__, str(label)))
 
 

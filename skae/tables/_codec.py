@@ -1,4 +1,4 @@
-"""What encodes a column: numbers of its known values, and back."""
+"""Base class of the encodings of columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Codec:
-    """Base class: all that a codec knows is in ``state``, a dict of plain values and arrays, which files can hold."""
+    """Base class of codecs, with the fitted state in ``state``, a dict of plain values and arrays, for files."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         self.state = state
@@ -23,9 +23,9 @@ class Codec:
         raise NotImplementedError
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Return (n, n_columns) in float64; rows of NaN where a value is unknown to it."""
+        """Return (n, n_columns) in float64, with rows of NaN for unknown values."""
         raise NotImplementedError
 
     def decode(self, Z: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        """Return the values of (n, n_columns); what is left open is drawn with ``rng``, or the most frequent."""
+        """Return the values of (n, n_columns); ambiguous ones are drawn with ``rng``, or the most frequent."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Codes of rows some of whose columns are given, by sampling importance resampling."""
+"""Codes of rows conditioned on given columns, by sampling importance resampling."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..estimators._warnings import warn
 
 _FIRST, _MOST = 10_000, 160_000  # proposals
 _ENOUGH = 100.0  # effective proposals
-_FEWEST = 10.0  # below which a warning says so
-_VALUES = 4_000_000  # weights at once, where conditions differ
+_FEWEST = 10.0  # effective proposals below which a warning is given
+_VALUES = 4_000_000  # weights computed at once, for different conditions
 
 
 def draw_codes(
@@ -22,7 +22,7 @@ def draw_codes(
     """Draw codes (n_samples, n_components) from the posterior given some columns.
 
     Codes are drawn from the prior, weighted by the likelihood of the given columns, and resampled by their weights
-    (Rubin, 1987). There are more and more of them until the weight is on enough.
+    (Rubin, 1987). Their number is increased until the effective number is large enough.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def draw_codes(
     given : ndarray of shape (1, n_features) or (n_samples, n_features)
         Encoded rows, NaN in columns that are not given.
     groups : list of int
-        The groups of the loss that are given.
+        The given groups of the loss.
     rng : Generator
-        Of all that is drawn.
+        Random number generator.
     """
     known = ~np.isnan(given[0])
     _, first, of_row = np.unique(given[:, known], axis=0, return_index=True, return_inverse=True)
@@ -83,7 +83,7 @@ def _effective(log_weights: np.ndarray) -> np.ndarray:
 
 
 def _systematic(weight: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the indices of n draws by weight, with the least variance that their numbers can have, in random order."""
+    """Return the indices of n draws by weight, by systematic resampling, in random order."""
     edges = np.cumsum(weight)
     drawn = np.searchsorted(edges, (np.arange(n) + rng.random()) / n * edges[-1])
     return rng.permutation(np.minimum(drawn, len(weight) - 1))
@@ -93,7 +93,7 @@ def _warn_of_few(effective: np.ndarray, n_proposals: int, n_conditions: int) -> 
     if effective.min() < _FEWEST:
         which = "" if n_conditions == 1 else f" for {(effective < _FEWEST).sum()} of {n_conditions} conditions"
         warn(
-            f"Only {effective.min():.1f} of {n_proposals} codes carry the weight of what is given{which}: rows like it "
-            "are rare, so that those drawn are much alike. Give fewer columns, or less unusual values.",
+            f"The effective number of codes is only {effective.min():.1f} of {n_proposals}{which}: rows with the given "
+            "values are rare, so samples are similar to each other. Give fewer columns, or more common values.",
             UserWarning,
         )

@@ -1,4 +1,4 @@
-"""Tables of numbers, categories and dates as arrays of numbers, and back."""
+"""Encoding of tables of numbers, categories and dates as numerical arrays, with an inverse."""
 
 from __future__ import annotations
 
@@ -20,38 +20,41 @@ from ._kinds import KINDS, codec_of, fit_codec, in_form, known_values
 
 
 class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
-    """Encode a table of numbers, categories, dates and missing values as numbers, and decode it exactly.
+    """Encode a table of numbers, categories, dates and missing values as a numerical array, with an exact inverse.
 
-    A number becomes one column; a category, or a number of few values, one column for each value, of which one is 1 and
-    the others 0; and what has two values a single column of 0 and 1. NaN in all columns of an entry says that it is
-    missing. `inverse_transform` returns a DataFrame of the same library with the same columns, dtypes and categories,
-    in which numbers lie within the bounds seen in `fit`, and have no more decimals than there.
+    A number is encoded as one column; categories, and numbers with few distinct values, as one-hot columns; columns
+    with two values as one column of 0 and 1. A missing entry is NaN in all of its encoded columns. `inverse_transform`
+    returns a DataFrame of the same library with the same columns, dtypes and categories, and with numbers within the
+    bounds and decimals of `fit`.
 
     Parameters
     ----------
     numbers : {'quantile', 'standard'}, default='quantile'
-        What numbers and dates become. 'standard' subtracts the mean and divides by the standard deviation. 'quantile'
-        maps them by their quantiles to a normal distribution, so that a decoder need not know of skewed or multimodal
-        ones; a value that a hundredth of the rows share, such as zero, stands for an interval of the normal
-        distribution, and comes back exactly.
+        Encoding of numbers and dates. 'standard' subtracts the mean and divides by the standard deviation. 'quantile'
+        maps quantiles to those of a normal distribution, so that skewed or multimodal columns are easier to learn; a
+        value shared by at least 1 % of the rows, such as zero, is mapped to an interval of the normal distribution, and
+        decoded exactly.
     kinds : dict, default=None
-        Kinds of columns by name, where they are not to be found from dtypes and values: 'number', 'integer', 'level'
-        (a number of few values), 'count' (left as it is, with a Poisson or negative binomial likelihood), 'category',
-        'flag' (two values) and 'date'. Numbers of at most 20 values, each in 5 rows or more, are found to be levels.
+        Kinds of columns by name, to override their inference from dtypes and values: 'number', 'integer', 'level' (a
+        number with few distinct values), 'count' (left unchanged, with a Poisson or negative binomial likelihood),
+        'category', 'flag' (two values) and 'date'. Numbers with at most 20 distinct values, each in 5 rows or more, are
+        inferred as levels.
     handle_unknown : {'error', 'missing'}, default='error'
-        What `transform` does with a category that was not there in `fit`, and with a level beyond those that were:
-        refuse it, or take it for missing.
+        Treatment of categories unknown in `fit`, and of levels beyond those of `fit`, in `transform`: raise an error,
+        or encode them as missing.
     max_categories : int, default=None
-        Most columns of a category, at least 2: the others, the rarest, share the last one, named ``(rare)``.
+        Maximum number of encoded columns of a category, at least 2: the rarest values share the last column, named
+        ``(rare)``.
     min_frequency : int or float, default=None
-        Categories in fewer rows share such a column; a float is a share of the rows whose value is known.
+        Categories with fewer rows share such a column; a float is a fraction of the rows with an observed value.
 
     Attributes
     ----------
     kinds_ : dict
-        The kind of each column by name; None of a column without a known value, which has no columns in the array.
+        The kind of each column by name; None for columns without observed values, which are not encoded.
     groups_ : list of (str, list of int)
-        For each column of the table that has columns in the array, a loss and their numbers, for `skae.losses.Mixed`.
+        For each encoded column of the table, a loss and the indices of its columns in the array, for
+        `skae.losses.Mixed`.
     n_features_in_ : int
         Number of columns of the table.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -59,22 +62,22 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    TableAutoencoder : An autoencoder with an encoder around it.
-    sklearn.compose.ColumnTransformer : Encodes columns for a supervised task, without an inverse.
+    TableAutoencoder : An autoencoder with an encoder of tables.
+    sklearn.compose.ColumnTransformer : Encodes columns, without an inverse.
 
     Notes
     -----
-    DataFrames of pandas and polars are taken, and arrays, whose columns have numbers. Columns hold integers and floats
-    of all widths, bools, strings, categories (ordered or not), dates, times and durations, in pandas also the nullable
-    ones. The index of a DataFrame is not kept. Missing values come back in the way of their dtype, and in columns of
-    objects in the way that was seen: None, NaN or ``pandas.NA``; where a dtype has none, such as int64, the column
-    becomes float64 as in pandas.
+    Supported are DataFrames of pandas and polars, and arrays, whose columns are numbered. Columns may be integers and
+    floats of all widths, bools, strings, categories (ordered or not), dates, times and durations, and the nullable
+    dtypes of pandas. The index of a DataFrame is not kept. Missing values are decoded to the missing value of the
+    dtype, or, in object columns, to that seen in `fit`: None, NaN or ``pandas.NA``; if the dtype has no missing value,
+    such as int64, the column becomes float64, as in pandas.
 
-    What comes back is what went in, but for numbers and dates beyond the bounds, values finer than those seen, and the
-    last bits of floats of more than 15 digits. Of rare categories the most frequent comes back. Numbers are encoded
-    beyond the bounds too, so that outliers stay such; where there are few values, one between two of them counts as the
-    nearer one, and one beyond them as an unknown category. Decoded probabilities of these give the value nearest to
-    their mean.
+    The inverse is exact, except for numbers and dates beyond the bounds, values with more decimals than in `fit`, and
+    the last bits of floats with more than 15 digits. Rare categories are decoded to the most frequent of them. Numbers
+    beyond the bounds are encoded by extrapolation, so that outliers remain outliers. A level between two known levels
+    is encoded as the nearest one, and a level beyond them is an unknown category; probabilities of levels are decoded
+    to the level nearest to their mean.
 
     Examples
     --------
@@ -109,7 +112,7 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            A table, of pandas or polars; of an array the columns have no names.
+            A DataFrame of pandas or polars, or an array, whose columns have no names.
         y : None
             Ignored.
 
@@ -121,8 +124,8 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For parameters, and for columns that cannot be encoded: the message names them and says what to do. After
-            any error the encoder is as it was before.
+            If a parameter is invalid, or if a column cannot be encoded; the message names it and the remedy. After any
+            error the encoder is unchanged.
         """
         fitted = copy.copy(self)
         fitted._fit(X)
@@ -181,12 +184,12 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
         Returns
         -------
         encoded : ndarray of shape (n_samples, n_columns), float64
-            The columns of `get_feature_names_out`; NaN in all of those of a missing entry.
+            The columns of `get_feature_names_out`; NaN in all columns of a missing entry.
 
         Raises
         ------
         ValueError, TypeError
-            If X does not fit, by its columns, or by categories that were not seen: the message names them.
+            If X has other columns than in `fit`, or unknown categories; the message names them.
         """
         check_is_fitted(self)
         columns = self._read(X)
@@ -216,10 +219,10 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
             unseen = np.isnan(encoded).any(axis=1)
             if unseen.any() and self.handle_unknown == "error":
                 labels = list(dict.fromkeys(values[unseen].tolist()))
-                also = f", or kinds={{{column.name!r}: 'number'}} to let them be any" * (known["kind"] == "level")
+                also = f", or kinds={{{column.name!r}: 'number'}} to allow any number" * (known["kind"] == "level")
                 raise ValueError(
-                    f"it holds values that were not there in `fit`, {len(labels)} of them, such as {labels[0]!r}: take "
-                    f"TableEncoder(handle_unknown='missing') to make missing ones of them{also}."
+                    f"it has {len(labels)} values that were not seen in `fit`, such as {labels[0]!r}: use "
+                    f"TableEncoder(handle_unknown='missing') to treat them as missing{also}."
                 )
             found[~column.missing] = encoded
         return found
@@ -230,17 +233,17 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_columns)
-            Numbers, as `transform` returns them or an autoencoder reconstructs them; NaN where a value is missing.
+            Encoded values, as returned by `transform`, or their reconstruction; NaN for missing values.
 
         Returns
         -------
         table : DataFrame or ndarray of shape (n_samples, n_features)
-            A table of the library, the columns and the dtypes of `fit`. A category is the one whose column is largest.
+            A table of the library, columns and dtypes of `fit`. Categories are those with the largest column.
 
         Raises
         ------
         ValueError
-            If X does not have the columns that `transform` returns.
+            If X has another number of columns than the output of `transform`.
         """
         return self._write(self._decode(X))
 
@@ -259,7 +262,7 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
         return [_decoded(Z[:, place], known, rng) for place, known in zip(places, self._columns, strict=True)]
 
     def _places(self) -> list[slice]:
-        """Return where the columns of the array are that belong to each column of the table."""
+        """Return the slice of the array for each column of the table."""
         ends = np.cumsum([0, *(known["width"] for known in self._columns)]).tolist()
         return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
@@ -268,21 +271,21 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
         return self.inverse_transform(np.zeros((1, self._places()[-1].stop)))
 
     def _encoded(self) -> list[int]:
-        """Return the numbers of the columns of the table that have columns in the array."""
+        """Return the indices of the columns of the table that are encoded."""
         return [i for i, known in enumerate(self._columns) if known["width"]]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Get the names of the columns of the array.
+        """Get the names of the encoded columns.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of the table; those of `fit` when None, and ``x0``, ``x1`` and so on where it had none.
+            Names of the columns of the table; if None, those of `fit`, or ``x0``, ``x1``, ... if it had none.
 
         Returns
         -------
         names : ndarray of str
-            The name of the column; for categories ``name=value``, and for what has two values that of the second.
+            The name of the column; for categories ``name=value``, and for columns with two values the second one.
         """
         check_is_fitted(self)
         names = self._input_names(input_features)
@@ -328,7 +331,7 @@ def _decoded(part: np.ndarray, known: dict[str, Any], rng: Any) -> Column:
 
 
 class named:
-    """A context in which errors name a column."""
+    """Context manager that adds the name of a column to errors."""
 
     def __init__(self, name: Any) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Missing entries of a table replaced by those of another, and nothing else."""
+"""Replacement of the missing entries of a table by those of another."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ._kinds import in_form, in_unit
 
 
 def fill_columns(observed: list[Column], others: list[Column]) -> list[Column]:
-    """Return the columns ``observed``, their missing entries taken from ``others``."""
+    """Return the columns ``observed`` with missing entries from ``others``."""
     return [_filled(column, other) for column, other in zip(observed, others, strict=True)]
 
 
 def _filled(column: Column, other: Column) -> Column:
-    """Return a column in its own dtype, or in that of the other where it has no known value or holds other things."""
+    """Return a column in its dtype, or in that of the other if it has no observed values or another form."""
     if not column.missing.any():
         return column
     record = other.record if column.missing.all() else column.record

@@ -1,7 +1,7 @@
-"""Columns of pandas, polars and NumPy as plain arrays, and back: the only place that knows these libraries.
+"""Conversion of pandas, polars and NumPy columns to plain arrays and back.
 
 A column is read as one of five forms: ``float`` (float64), ``integer`` (int64, or uint64), ``bool``, ``date`` (int64
-ticks of a unit) and ``object``. What it was is kept as a record of plain values, which files can hold.
+ticks of a unit) and ``object``. Its original dtype is kept as a record of plain values, for files.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Column:
     Parameters
     ----------
     name : str or int
-        Its name, or its number where there are no names.
+        Its name, or its index if there are no names.
     values : ndarray of shape (n,)
-        The values in one of the forms; whatever where they are missing.
+        The values in one of the forms; arbitrary where they are missing.
     missing : ndarray of bool, of shape (n,)
-        Where no value is known.
+        Mask of missing values.
     record : dict
-        Plain values that say what to make of it as it is decoded: ``form``, ``dtype``, ``missing`` and others.
+        Plain values that define the decoded column: ``form``, ``dtype``, ``missing`` and others.
     """
 
     name: Any
@@ -42,7 +42,7 @@ class Column:
 
 
 def library_of(X: Any) -> str:
-    """Return 'pandas', 'polars' or 'numpy': whose DataFrame X is, if it is one."""
+    """Return 'pandas' or 'polars' for a DataFrame, else 'numpy'."""
     for name in ("pandas", "polars"):
         module = sys.modules.get(name)
         if module is not None and isinstance(X, module.DataFrame):
@@ -51,7 +51,7 @@ def library_of(X: Any) -> str:
 
 
 def read_table(X: Any) -> Any:
-    """Return a DataFrame as it is, and anything else as a two-dimensional array, of numbers or of objects."""
+    """Return a DataFrame unchanged, and anything else as a two-dimensional array of numbers or objects."""
     if library_of(X) != "numpy":
         check_names(list(X.columns))
         if len(X) == 0 or X.shape[1] == 0:
@@ -66,17 +66,17 @@ def read_table(X: Any) -> Any:
 
 
 def check_names(names: list) -> None:
-    """Check that the names of columns are strings or integers, and differ."""
+    """Check that the names of columns are strings or integers, and unique."""
     for name in names:
         if not isinstance(name, str | int | np.integer) or isinstance(name, bool):
             raise TypeError(f"Names of columns must be strings or integers, got {name!r}: rename them.")
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"Names of columns must differ, got several columns {twice[0]!r}.")
+        raise ValueError(f"Names of columns must be unique, got several columns {twice[0]!r}.")
 
 
 def names_of(X: Any) -> list[Hashable]:
-    """Return the names of the columns, as plain values; numbers for an array."""
+    """Return the names of the columns, as plain values; indices for an array."""
     if library_of(X) == "numpy":
         return list(range(X.shape[1]))
     return [int(name) if isinstance(name, np.integer) else name for name in X.columns]
@@ -86,7 +86,7 @@ _READERS: dict[str, Callable] = {"pandas": pandas_column, "polars": polars_colum
 
 
 def read_columns(X: Any) -> list[Column]:
-    """Return the columns of what `read_table` returned."""
+    """Return the columns of the output of `read_table`."""
     library = library_of(X)
     get = {"pandas": lambda i: X.iloc[:, i], "polars": lambda i: X.to_series(i), "numpy": lambda i: X[:, i]}[library]
     columns = []
@@ -99,7 +99,7 @@ def read_columns(X: Any) -> list[Column]:
 
 
 def read_values(name: Any, values: list, library: str, record: dict[str, Any]) -> Column:
-    """Return single values, such as a user writes down, as a column like the one of ``record``."""
+    """Return single values passed by the user as a column like that of ``record``."""
     if record["form"] != "date":
         return Column(name, *object_column(np.fromiter(values, object, len(values))))
     series = {"pandas": pandas_dates, "polars": polars_dates}[library](values, record)

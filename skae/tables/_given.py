@@ -1,4 +1,4 @@
-"""Values that columns are given, checked and encoded."""
+"""Given values of columns, checked and encoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._kinds import codec_of, in_form, known_values
 
 
 class Given:
-    """Columns of a table whose values are given, each one for all rows or one for each row.
+    """Given values of columns of a table: one for all rows, or one for each row.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Given:
     Attributes
     ----------
     n_rows : int
-        Rows that are given; 1 where no column has an array.
+        Number of given rows; 1 if no column has an array.
     columns : dict of int to Column
-        The values by the numbers of columns.
+        The values by column index.
     """
 
     def __init__(self, encoder: TableEncoder, given: Any) -> None:
@@ -37,7 +37,7 @@ class Given:
         self.encoder, self.columns, lengths = encoder, {}, {}
         for name, value in given.items():
             if name not in names:
-                raise ValueError(f"given names the column {name!r}, which the table lacks.{did_you_mean(name, names)}")
+                raise ValueError(f"given has the unknown column {name!r}.{did_you_mean(name, names)}")
             i = names.index(name)
             with named(name):
                 values = _listed(value)
@@ -46,10 +46,10 @@ class Given:
         self.n_rows = max(lengths.values())
         for name, length in lengths.items():
             if length not in (1, self.n_rows):
-                raise ValueError(f"given[{name!r}] must have one value or {self.n_rows}, as others do, got {length}.")
+                raise ValueError(f"given[{name!r}] must have one value or {self.n_rows}, like others, got {length}.")
 
     def encoded(self) -> np.ndarray:
-        """Return rows (n_rows, n_columns) in which only the given columns are known."""
+        """Return rows (n_rows, n_columns) in which all columns but the given ones are missing."""
         rows = np.full((self.n_rows, sum(known["width"] for known in self.encoder._columns)), np.nan)
         places = self.encoder._places()
         for i, column in self.columns.items():
@@ -62,11 +62,11 @@ class Given:
                 if np.any(unseen):
                     labels = known["state"]["labels"] + known["state"]["rare"]
                     wrong = np.broadcast_to(column.values, len(unseen))[unseen].tolist()[0]
-                    raise ValueError(f"given {wrong!r}, which was not there in `fit`: there are {labels[:9]}.")
+                    raise ValueError(f"given {wrong!r}, which was not seen in `fit`: the values are {labels[:9]}.")
         return rows
 
     def groups(self) -> list[int]:
-        """Return the numbers of the given columns among those that are encoded."""
+        """Return the indices of the given columns among the encoded ones."""
         encoded = self.encoder._encoded()
         return [encoded.index(i) for i in self.columns]
 
@@ -80,20 +80,20 @@ class Given:
 
 
 def _listed(value: Any) -> list:
-    """Return what is given as a list: of one, unless it is an array of values."""
+    """Return the given values as a list, with one entry for a single value."""
     value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
     is_array = hasattr(value, "__array__") and not isinstance(value, type) and np.ndim(np.asarray(value)) == 1
     if not (isinstance(value, list | tuple) or is_array):
         return [value]
     if not len(value):
-        raise ValueError("given no values: give one, or as many as there are rows to be.")
+        raise ValueError("given no values: pass one value, or one for each row.")
     return list(value)
 
 
 def _read(values: list, known: dict[str, Any], library: str) -> Column:
     kind = known["kind"]
     if kind is None:
-        raise ValueError("it had no known value in `fit`, so that nothing can be given.")
+        raise ValueError("it had no observed values in `fit`, so that it cannot be given.")
     column = read_values(known["name"], values, library, known["record"])
     if column.missing.any():
         raise ValueError("given a missing value: leave the column out of ``given`` instead.")
@@ -103,7 +103,7 @@ def _read(values: list, known: dict[str, Any], library: str) -> Column:
     if kind == "level":
         wrong = ~np.isin(found, known["state"]["labels"])
         if wrong.any():
-            raise ValueError(f"given {found[wrong][0]:g}, but there are {known['state']['labels']} in `fit`.")
+            raise ValueError(f"given {found[wrong][0]:g}, but the values in `fit` are {known['state']['labels']}.")
         column.values = found
         return column
     codec = codec_of(kind, known["state"])
@@ -116,6 +116,6 @@ def _read(values: list, known: dict[str, Any], library: str) -> Column:
         if kind == "date":
             shown = [np.array(ticks).astype(f"M8[{known['record']['unit']}]") for ticks in shown]
         whole = "whole numbers" if known["record"]["form"] == "integer" else "values"
-        raise ValueError(f"given {shown[2]}, but there are {whole} from {shown[0]} to {shown[1]} in `fit`.")
+        raise ValueError(f"given {shown[2]}, but the values in `fit` are {whole} from {shown[0]} to {shown[1]}.")
     column.values = found
     return column

@@ -1,4 +1,4 @@
-"""Integers and dates as exact multiples of a step from an origin, then as numbers; and counts as they are."""
+"""Integers and dates as multiples of a step from an origin, encoded as numbers; counts are left unchanged."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from ._codec import Codec
 from ._numbers import Number
 
-_EXACT = 2**53  # up to which float64 holds all integers
-# The steps in which people give dates and times, in seconds, and those of the units of ticks.
+_EXACT = 2**53  # float64 represents all integers up to here
+# Usual resolutions of dates and times, in seconds, and those of the units of ticks.
 _PERIODS = (86_400, 3_600, 60, 1)
 _TICKS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 class Integer(Codec):
-    """Integers: their differences from an origin, in steps, as one column of `Number`."""
+    """Integers: their differences from an origin, in steps, encoded by `Number`."""
 
     @classmethod
     def fit(cls, values: np.ndarray, *, numbers: str = "quantile", unit: str | None = None) -> Integer:
-        """Fit to int64 or uint64; with the ``unit`` of ticks the step is the coarsest that all dates are given in."""
+        """Fit to int64 or uint64; with the ``unit`` of ticks the step is the coarsest resolution of all dates."""
         low, high = int(values.min()), int(values.max())
         step = 1
         if unit is not None:
@@ -29,8 +29,8 @@ class Integer(Codec):
             step *= math.ceil(max((high - low) // step, 1) / _EXACT)
         elif high - low >= _EXACT:
             raise ValueError(
-                f"its integers range from {low} to {high}, more than float64 holds: identifiers have nothing to learn "
-                "from, so drop it; or convert it to floats or to a category."
+                f"its integers range from {low} to {high}, beyond the precision of float64: drop it if it has "
+                "identifiers, or convert it to floats or to a category."
             )
         origin = 0 if unit is None and max(abs(low), abs(high)) < _EXACT else low
         number = Number.fit(_multiples(values, origin, step), numbers=numbers)
@@ -60,19 +60,19 @@ class Integer(Codec):
 
 
 class Count(Codec):
-    """Counts: whole numbers that are not negative, as they are."""
+    """Counts: non-negative integers, left unchanged."""
 
     @classmethod
     def fit(cls, values: np.ndarray) -> Count:
         """Fit to whole numbers in float64."""
         if (values < 0).any() or (values != np.round(values)).any() or values.max() >= _EXACT:
-            raise ValueError("counts must be whole numbers from 0 on.")
+            raise ValueError("counts must be non-negative integers.")
         over = float(values.var()) > float(values.mean())
         return cls({"low": float(values.min()), "high": float(values.max()), "overdispersed": over})
 
     @property
     def loss(self) -> str:
-        """The likelihood: with a variance above the mean, as most counts have it, the negative binomial one."""
+        """The likelihood: negative binomial for overdispersed counts, Poisson otherwise."""
         return "negative_binomial" if self.state["overdispersed"] else "poisson"
 
     def feature_names(self, name: str) -> list[str]:
@@ -82,7 +82,7 @@ class Count(Codec):
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return (n, 1) of counts."""
         if (values < 0).any() or (values != np.round(values)).any():
-            raise ValueError("counts must be whole numbers from 0 on.")
+            raise ValueError("counts must be non-negative integers.")
         return values.astype(np.float64)[:, None]
 
     def decode(self, Z: np.ndarray, rng: Any = None) -> np.ndarray:
@@ -91,7 +91,7 @@ class Count(Codec):
 
 
 def _steps(unit: str) -> list[int]:
-    """Return the steps that ticks may be multiples of, the coarsest first; the last is 1."""
+    """Return the candidate steps of ticks, the coarsest first; the last is 1."""
     if unit not in _TICKS_PER_SECOND:
         return [1]
     ticks = _TICKS_PER_SECOND[unit]
@@ -99,7 +99,7 @@ def _steps(unit: str) -> list[int]:
 
 
 def _multiples(values: np.ndarray, origin: int, step: int) -> np.ndarray:
-    """Return (values - origin) / step in float64, exactly where that is a whole number that it holds."""
+    """Return (values - origin) / step in float64, exact if it is an integer that float64 represents."""
     if origin == 0 and step == 1:
         return values.astype(np.float64)
     rough = (values.astype(np.float64) - float(origin)) / step

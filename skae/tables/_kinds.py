@@ -1,4 +1,4 @@
-"""Kinds of columns: found from the values or given, and the codec of each."""
+"""Kinds of columns, inferred from values or given, and their codecs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _CODECS: dict[str, type[Codec]] = {
 
 
 def codec_of(kind: str, state: dict[str, Any]) -> Codec:
-    """Return the codec of a kind with what it has learned."""
+    """Return the codec of a kind with its fitted state."""
     return _CODECS[kind](state)
 
 
 def fit_codec(column: Column, kind: str | None, params: dict[str, Any]) -> tuple[str, Codec] | None:
-    """Return the kind of a column and its codec, or None for a column without a known value."""
+    """Return the kind of a column and its codec, or None for a column without observed values."""
     values = column.values[~column.missing]
     if not len(values):
         return None
@@ -41,8 +41,8 @@ def fit_codec(column: Column, kind: str | None, params: dict[str, Any]) -> tuple
         codec: Codec = _fit_labels(column, values, kind, params)
         return "flag" if codec.loss == "bernoulli" else "category", codec
     if form == "object" or (form == "date") != (kind == "date"):
-        remedy = "convert it first, as by pandas.to_datetime" if kind == "date" else "it can be a 'category'"
-        raise TypeError(f"it holds {_described(form, values)}, of which the kind {kind!r} cannot be: {remedy}.")
+        remedy = "convert it first, as by pandas.to_datetime" if kind == "date" else "use the kind 'category'"
+        raise TypeError(f"it has {_described(form, values)}, which the kind {kind!r} does not support: {remedy}.")
     if kind == "date":
         return kind, Integer.fit(values, numbers=params["numbers"], unit=column.record["unit"])
     check_finite(values)
@@ -55,7 +55,7 @@ def fit_codec(column: Column, kind: str | None, params: dict[str, Any]) -> tuple
         return kind, Count.fit(values)
     if kind == "integer":
         if (values != np.round(values)).any():
-            raise ValueError("it holds numbers that are not whole, of which the kind 'integer' cannot be.")
+            raise ValueError("it has numbers that are not integers: use the kind 'number' instead of 'integer'.")
         kind = "number"  # rounds to the decimals seen: none
     return kind, Number.fit(values, numbers=params["numbers"], dtype=_stored(column.record))
 
@@ -72,7 +72,7 @@ def _find_kind(values: np.ndarray, form: str) -> str:
 
 def _fit_labels(column: Column, values: np.ndarray, kind: str, params: dict[str, Any]) -> Category:
     if column.record["form"] == "date":
-        raise TypeError("it holds dates, which are no categories: convert them to strings first.")
+        raise TypeError("it has dates, which are not categories: convert them to strings first.")
     known = column.record.get("categories")
     if column.record["form"] != "object":
         check_finite(values)
@@ -81,25 +81,25 @@ def _fit_labels(column: Column, values: np.ndarray, kind: str, params: dict[str,
     )
     if kind == "flag" and codec.loss != "bernoulli":
         labels = codec.state["labels"]
-        raise ValueError(f"a 'flag' has at most two values, got {len(labels)}: {labels[:4]}. It can be a 'category'.")
+        raise ValueError(f"a 'flag' has at most two values, got {len(labels)}: {labels[:4]}. Use the kind 'category'.")
     return codec
 
 
 def known_values(column: Column, kind: str, record: dict[str, Any]) -> np.ndarray:
-    """Return the known values of a column of a table after `fit`, in the form that a codec of ``kind`` takes."""
+    """Return the observed values of a column after `fit`, in the form required by a codec of ``kind``."""
     values, form = column.values[~column.missing], column.record["form"]
     if not len(values):
         return np.zeros(0)
     if kind in ("category", "flag"):
         if form == "date":
-            raise TypeError("it holds dates, and categories in `fit`.")
+            raise TypeError("it has dates, but had categories in `fit`.")
         return values
     if kind == "date":
         if form != "date":
-            raise TypeError(f"it holds {_described(form, values)}, and dates in `fit`.")
+            raise TypeError(f"it has {_described(form, values)}, but had dates in `fit`.")
         return in_unit(values, column.record["unit"], record["unit"])
     if form in ("object", "date"):
-        raise TypeError(f"it holds {_described(form, values)}, and numbers in `fit`.")
+        raise TypeError(f"it has {_described(form, values)}, but had numbers in `fit`.")
     check_finite(values)
     return _wide(values) if kind == "integer" and form != "float" else values.astype(np.float64)
 
@@ -113,9 +113,9 @@ def in_form(values: np.ndarray, record: dict[str, Any]) -> np.ndarray:
 
 
 def check_finite(values: np.ndarray) -> None:
-    """Refuse infinite values."""
+    """Raise an error for infinite values."""
     if values.dtype.kind == "f" and np.isinf(values).any():
-        raise ValueError("it holds infinite values: replace them by NaN, or by a bound, or drop the rows.")
+        raise ValueError("it has infinite values: replace them by NaN or by a bound, or drop the rows.")
 
 
 def _wide(values: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ def _wide(values: np.ndarray) -> np.ndarray:
 
 
 def _stored(record: dict[str, Any]) -> Any:
-    """Return the dtype in which numbers were rounded before they came here."""
+    """Return the original dtype, which determines the rounding of numbers."""
     return np.float32 if str(record["dtype"]).lower() in ("float32", "<f4", "float", "float[pyarrow]") else np.float64
 
 

@@ -10,17 +10,17 @@ from scipy.special import ndtri
 from ._codec import Codec
 
 _MOST_KNOTS = 1000  # of the quantile map
-_SPIKE = 0.01  # share of the rows that makes a value one that comes back exactly
-_FEWEST = 3  # rows of such a value
-_DIGITS = 15  # that float64 holds of any decimal number
+_SPIKE = 0.01  # fraction of the rows above which a value is decoded exactly
+_FEWEST = 3  # minimum number of rows of such a value
+_DIGITS = 15  # decimal digits that float64 represents
 
 
 class Number(Codec):
-    """One column of float64, decoded within the bounds seen and with the decimals seen."""
+    """One column of float64, decoded within the bounds and with the decimals of `fit`."""
 
     @classmethod
     def fit(cls, values: np.ndarray, *, numbers: str = "quantile", dtype: Any = np.float64) -> Number:
-        """Fit to known, finite values in float64; ``dtype`` is what they were stored in."""
+        """Fit to observed, finite values in float64; ``dtype`` is their original dtype."""
         low, high = float(values.min()), float(values.max())
         state: dict[str, Any] = {"low": low, "high": high, "decimals": _decimals(values, dtype)}
         with np.errstate(over="ignore", invalid="ignore"):
@@ -42,7 +42,7 @@ class Number(Codec):
         if len(spikes):
             index = np.minimum(np.searchsorted(spikes, values), len(spikes) - 1)
             found = np.where(spikes[index] == values, self.state["centers"][index], found)
-        # Beyond the values seen it goes on with the mean slope, so that outliers lie outside.
+        # Extrapolated with the mean slope, so that outliers remain outliers.
         slope = (normal[-1] - normal[0]) / (knots[-1] - knots[0]) if normal[-1] > normal[0] else 1 / self.state["scale"]
         found = found + slope * (np.minimum(values - knots[0], 0) + np.maximum(values - knots[-1], 0))
         return found[:, None]
@@ -69,7 +69,7 @@ class Number(Codec):
 
 
 def _decimals(values: np.ndarray, dtype: Any) -> int | None:
-    """Return the fewest decimals that all values have, or None where float64 does not hold them surely."""
+    """Return the number of decimals of all values, or None if float64 cannot represent them."""
     digits = _DIGITS - int(np.ceil(np.log10(max(np.abs(values).max(), 1.0)) + 1e-12))
     for decimals in range(max(digits, 0) + 1):
         if (np.round(values, decimals).astype(dtype) == values.astype(dtype)).all():
@@ -78,10 +78,10 @@ def _decimals(values: np.ndarray, dtype: Any) -> int | None:
 
 
 def _quantile_map(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Return knots of a map to N(0, 1), piecewise linear, and flat where many values are the same.
+    """Return the knots of a piecewise linear map to N(0, 1), constant at frequent values.
 
-    A value with more than a hundredth of the rows stands for an interval of the normal distribution, as wide as its
-    share; it is encoded as the mean there, and all of the interval decodes to it.
+    A value with more than 1 % of the rows is mapped to an interval of the normal distribution with the same
+    probability; it is encoded as the mean of the interval, and the entire interval is decoded to it.
     """
     distinct, counts = np.unique(values, return_counts=True)
     total = np.cumsum(counts) / len(values)
@@ -92,7 +92,7 @@ def _quantile_map(values: np.ndarray) -> dict[str, np.ndarray]:
         wanted = np.linspace(total[single[0]], total[single[-1]], _MOST_KNOTS)
         single = np.unique(np.r_[single[0], single[np.searchsorted(total[single], wanted[1:-1])], single[-1]])
     spikes = np.flatnonzero(is_spike)
-    # A knot on either side of a spike, unless it is where the values begin or end.
+    # A knot on each side of a frequent value, unless it is the minimum or maximum.
     first, last = spikes[before[spikes] > 0], spikes[total[spikes] < 1 - 1e-12]
     knots = np.r_[distinct[single], distinct[first], distinct[last]]
     share = np.r_[(before + total)[single] / 2, before[first], total[last]]

@@ -1,4 +1,4 @@
-"""Columns of pandas as plain arrays, and back."""
+"""Conversion of pandas columns to plain arrays and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._plain import Parts, as_objects, object_column, plain_label
 
 
 def pandas_column(series: Any) -> Parts:
-    """Return the values, the missing ones and the record of a Series."""
+    """Return the values, the mask of missing values and the record of a Series."""
     import pandas as pd
 
     dtype, missing = series.dtype, series.isna().to_numpy(bool)
@@ -57,7 +57,7 @@ def _categorical(series: Any, missing: np.ndarray) -> Parts:
 
 
 def _checked(record: dict[str, Any], dtype: Any) -> dict[str, Any]:
-    """Check that pandas makes the dtype of its name, since files hold the name."""
+    """Check that pandas can restore the dtype from its name, which is stored in files."""
     import pandas as pd
 
     try:
@@ -108,7 +108,7 @@ def _array(values: np.ndarray, missing: np.ndarray, record: dict[str, Any]) -> A
             return values.astype(dtype)
         if dtype.kind == "f":
             return np.where(missing, np.nan, values).astype(dtype)
-        # As pandas does with what its dtype cannot hold.
+        # As in pandas for values that the dtype cannot represent.
         return as_objects(values, missing, np.nan) if dtype.kind == "b" else np.where(missing, np.nan, values)
     return pd.array(as_objects(values, missing, pd.NA), dtype=dtype)
 

@@ -1,4 +1,4 @@
-"""Columns of NumPy arrays, and values of Python, as plain arrays and back."""
+"""Conversion of NumPy columns and Python values to plain arrays and back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 Parts = tuple[np.ndarray, np.ndarray, dict[str, Any]]
-# How a missing value of an object column is written.
+# Names of the missing values of object columns.
 _KINDS_OF_MISSING = {"NoneType": "none", "float": "nan", "NAType": "na", "NaTType": "nat"}
 
 
 def plain_column(values: np.ndarray) -> Parts:
-    """Return the values, the missing ones and the record of a column of an array."""
+    """Return the values, the mask of missing values and the record of a column of an array."""
     record: dict[str, Any] = {"dtype": values.dtype.str if values.dtype.kind != "O" else "object"}
     if values.dtype.kind == "O":
         values, missing, more = object_column(values)
@@ -27,18 +27,18 @@ def plain_column(values: np.ndarray) -> Parts:
     if values.dtype.kind == "f":
         found = values.astype(np.float64)
         return found, np.isnan(found), record | {"form": "float"}
-    raise TypeError(f"dtype {values.dtype} is not supported: give numbers, bools, strings or a DataFrame.")
+    raise TypeError(f"dtype {values.dtype} is not supported: pass numbers, bools, strings or a DataFrame.")
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value of an object column stands for none: None, NaN, NaT or pandas.NA."""
+    """Return whether a value of an object column is missing: None, NaN, NaT or pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def object_column(values: np.ndarray) -> Parts:
-    """Return objects as numbers or bools where all are such, else as plain Python values."""
+    """Return objects as numbers or bools if all are, else as plain Python values."""
     missing = np.fromiter(map(is_missing, values), bool, len(values))
     known = values[~missing]
     marks = {_KINDS_OF_MISSING.get(type(value).__name__, "nan") for value in values[missing]}
@@ -72,8 +72,8 @@ def plain_label(value: Any) -> Any:
 def _floats(known: np.ndarray) -> np.ndarray:
     try:
         return known.astype(np.float64)
-    except OverflowError as error:  # integers of Python have no bounds
-        raise ValueError("it holds numbers that are too large for float64.") from error
+    except OverflowError as error:  # Python integers are unbounded
+        raise ValueError("it has numbers that are too large for float64.") from error
 
 
 def _fits(known: np.ndarray) -> bool:
@@ -87,7 +87,7 @@ def _filled(known: np.ndarray, missing: np.ndarray) -> np.ndarray:
 
 
 def as_objects(values: np.ndarray, missing: np.ndarray, mark: Any) -> np.ndarray:
-    """Return an array of Python values, ``mark`` where they are missing."""
+    """Return an array of Python values, with ``mark`` for missing ones."""
     found = np.empty(len(values), object)
     found[:] = values.tolist()
     found[missing] = mark
@@ -101,7 +101,7 @@ def plain_frame(names: list, columns: list[Parts]) -> np.ndarray:
         marks = {"none": None, "nan": np.nan, "na": None, "nat": None}
         return np.column_stack([as_objects(v, m, marks[record["missing"]])[:, None] for v, m, record in columns])
     if dtype.kind != "f" and any(missing.any() for _, missing, _ in columns):
-        dtype = np.dtype(float)  # which alone has a value that is none
+        dtype = np.dtype(float)  # the only dtype with a missing value
     table = np.empty((len(columns[0][0]), len(columns)), dtype)
     for j, (values, missing, _) in enumerate(columns):
         table[:, j] = values

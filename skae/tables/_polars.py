@@ -1,4 +1,4 @@
-"""Columns of polars as plain arrays, and back."""
+"""Conversion of polars columns to plain arrays and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._plain import Parts, as_objects, object_column
 
 
 def polars_column(series: Any) -> Parts:
-    """Return the values, the missing ones and the record of a Series."""
+    """Return the values, the mask of missing values and the record of a Series."""
     import polars as pl
 
     dtype, missing = series.dtype, series.is_null().to_numpy()
@@ -23,7 +23,7 @@ def polars_column(series: Any) -> Parts:
     if dtype.is_float():
         values = series.cast(pl.Float64).fill_null(np.nan).to_numpy()
         nan = np.isnan(values)
-        # NaN is a value of its own here, which comes back as such if it is the only kind that there is.
+        # polars distinguishes NaN from null; NaN is restored if a column has no nulls.
         return values, nan, record | {"form": "float", "missing": "nan" if nan.any() and not missing.any() else "none"}
     if dtype.is_temporal():
         unit = {"Date": "D", "Time": "ns"}.get(record["dtype"]) or dtype.time_unit

@@ -1,4 +1,4 @@
-"""New textures of any size from exemplars, and photographs in the style of other images, by codes of autoencoders."""
+"""Texture synthesis and style transfer with codes of autoencoders."""
 
 from ._style import StyleTransfer
 from ._synthesizer import TextureSynthesizer

@@ -1,4 +1,4 @@
-"""Code maps of a fitted autoencoder of images: of an image and its shifts, decoded on a torus, with what they lose."""
+"""Code maps of an image and its shifts, by a fitted autoencoder, with their residuals and periodic decoding."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..estimators._crops import takes_any_size
 from ..estimators._resolve import find_network
 from ..nn import Conv
 
-RIM = 2  # cells along the border of a code map that padding marks
+RIM = 2  # cells along the border of a code map that are affected by padding
 
 
 class Source(NamedTuple):
     """Code map of a shifted image, without its rim."""
 
     codes: np.ndarray  #: float32 (C, h, w)
-    residual: np.ndarray  #: what decoding loses: float32 (channels, h * stride, w * stride)
+    residual: np.ndarray  #: image minus reconstruction: float32 (channels, h * stride, w * stride)
     offset: tuple[int, int]  #: row and column, in pixels, of the first cell in the image
 
 
@@ -42,13 +42,13 @@ class CodeMaps:
         network = estimator.module_.network
         self.stride: int = network.stride
         self.layout: ImageLayout = estimator.layout_
-        # In cells, so that no value that is kept sees the border.
+        # In cells, so that the values that are kept do not depend on the border.
         self._margin = math.ceil(network.halo / self.stride)
 
     def encode(self, image: np.ndarray) -> np.ndarray:
         """Return the code map (C, h, w) of an image in the user's layout."""
         found = self._estimator.transform([image])[0]
-        if found.ndim == 1:  # of an image of the size of fit
+        if found.ndim == 1:  # for an image of the size of fit
             size = self._estimator.module_.code_size(self._in_network_layout(image).shape[1:])
             found = found.reshape(-1, *size)
         return np.ascontiguousarray(found, np.float32)
@@ -65,7 +65,7 @@ class CodeMaps:
     def sources(self, image: np.ndarray, step: int) -> list[Source]:
         """Return the code maps of an image in the user's layout, at shifts of multiples of ``step`` pixels.
 
-        Shifts give blocks that begin between the cells of a code, which fit better to others.
+        Shifts give blocks that begin between the cells of a code, and match others better.
         """
         pixels = self._in_network_layout(image)
         shifts = range(0, self.stride, step)
@@ -97,7 +97,7 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
             "module__dense=False to ConvAutoencoder, or to VAEGenerator with module='conv'."
         )
     if getattr(estimator, "conditional", False):
-        raise ValueError(f"estimator must have conditional=False, since images come without y, got {estimator!r}.")
+        raise ValueError(f"estimator must have conditional=False, since there is no y, got {estimator!r}.")
     # The layout is that of the images, and codes are maps.
     layout = {"channel_axis": channel_axis, "input_shape": None, "pooling": None}
     fresh = clone(estimator)
@@ -106,7 +106,7 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
         fresh.set_params(random_state=draw_seed(random_state))
     _, given = unwrapped(find_network(estimator.module))
     params = given | estimator._network_params()
-    _check_halo(params.get("normalization") != "group")  # an error before the training is better than one after it
+    _check_halo(params.get("normalization") != "group")  # raise errors before the training
     fresh.fit(list(images))
     _check_halo(getattr(fresh.module_.network, "halo", None) is not None)
     return fresh
@@ -115,15 +115,15 @@ def fitted_on(estimator: Any, images: Sequence[np.ndarray], channel_axis: Any, r
 def _check_halo(has_halo: bool) -> None:
     if not has_halo:
         raise ValueError(
-            "estimator must have a network in which each pixel depends on its surroundings alone, got one without a "
-            "halo: leave out module__normalization='group', or give a network of yours the attribute halo."
+            "estimator must have a network in which each pixel depends on its surroundings only, got one without a "
+            "halo: remove module__normalization='group', or define the attribute halo of your own network."
         )
 
 
 def find_stride(estimator: Any) -> int | None:
-    """Return the stride of an estimator's code before a fit; None if only the fit says it."""
+    """Return the stride of an estimator's code before a fit, or None if it is unknown."""
     if not isinstance(estimator, BaseAutoencoder):
-        return None  # which `fitted_on` refuses
+        return None  # `fitted_on` raises the error
     cls, given = unwrapped(find_network(estimator.module))
     if not (isinstance(cls, type) and issubclass(cls, Conv)):
         return None
@@ -135,7 +135,7 @@ def find_stride(estimator: Any) -> int | None:
 
 
 def lay(residuals: Sequence[np.ndarray], origins: np.ndarray, stride: int) -> np.ndarray:
-    """Lay residuals (channels, h * stride, w * stride) of sources along the ``origins`` (3, H, W) of a quilt's cells.
+    """Arrange residuals (channels, h * stride, w * stride) of sources by the ``origins`` (3, H, W) of a quilt's cells.
 
     Return (channels, H * stride, W * stride).
     """

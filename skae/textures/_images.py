@@ -1,4 +1,4 @@
-"""Images that users bring as exemplars or styles, and images that are returned like these."""
+"""Validation of exemplars and styles, and conversion of results to their layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._data.collections import is_pil_image, sample_array
 from .._data.image_list import ImageList, is_image_list, listed
 from .._data.images import LIKELY_CHANNELS, ImageLayout, is_auto
 
-_FILL = "Fill it in first, with skimage.restoration.inpaint_biharmonic, say."
+_FILL = "Impute it first, for example with skimage.restoration.inpaint_biharmonic."
 _CONVERT = "convert both to gray or both to color, as PIL's image.convert('L') and image.convert('RGB') do"
 
 
@@ -37,14 +37,14 @@ def _as_list(X: Any, name: str, channel_axis: Any) -> Sequence[Any]:
         return list(X)
     if len(shape) == 3 and is_auto(channel_axis) and not {shape[0], shape[-1]} & set(LIKELY_CHANNELS):
         raise ValueError(
-            f"{name} has the shape {shape}, which is no color image: pass several gray images as a list, or "
-            "channel_axis for an image of other channels than 1, 3 or 4."
+            f"{name} has the shape {shape}, which is not a color image: pass several gray images as a list, or "
+            "channel_axis for an image with other than 1, 3 or 4 channels."
         )
     return [X]
 
 
 def read_contents(X: Any, layout: ImageLayout) -> tuple[ImageList, bool]:
-    """Return the images of X, and whether they came as a list."""
+    """Return the images of X, and whether X is a list."""
     X = listed(X)
     axis, n_channels = layout.channel_axis, layout.image_shape[layout.channel_axis or 0]
     n_axes = 2 if axis is None else 3
@@ -57,7 +57,7 @@ def read_contents(X: Any, layout: ImageLayout) -> tuple[ImageList, bool]:
         if X.ndim not in (n_axes, n_axes + 1) or is_color:
             what = "gray" if axis is None else f"of {n_channels} channels"
             raise ValueError(
-                f"X must be an image like the styles, which are {what}, or an array (n, ...) of such, got an array "
+                f"X must be an image like the styles, which are {what}, or an array (n, ...) of these, got an array "
                 f"of shape {X.shape}: {_CONVERT}."
             )
         X = [X] if X.ndim == n_axes else list(X)
@@ -70,15 +70,15 @@ def read_contents(X: Any, layout: ImageLayout) -> tuple[ImageList, bool]:
 
 
 def check_alike(images: ImageList, name: str, styles: ImageList, of: str) -> None:
-    """Refuse images of other channels or of another unit than the styles'."""
+    """Raise an error for images with other channels or another dtype than the styles."""
     if images.n_channels != styles.n_channels:
         raise ValueError(
             f"{name} must have the channels of {of}, got {images.n_channels} and {styles.n_channels}: {_CONVERT}."
         )
     if images.dtype != styles.dtype and not images.dtype.kind == styles.dtype.kind == "f":
         raise ValueError(
-            f"{name} has the dtype {images.dtype} and {of} {styles.dtype}: convert both to one, as "
-            "skimage.util.img_as_float32 does."
+            f"{name} has the dtype {images.dtype} and {of} {styles.dtype}: convert both to the same, for example "
+            "with skimage.util.img_as_float32."
         )
 
 
@@ -91,7 +91,7 @@ def as_dtype(values: np.ndarray, dtype: np.dtype, low: float, high: float) -> np
     """Return values within [low, high] in the dtype of the user's images; integers are rounded."""
     if dtype.kind in "iu":
         values = values.astype(np.float64)
-        if high > np.iinfo(dtype).max:  # which the next float64 is, of integers of 64 bits
+        if high > np.iinfo(dtype).max:  # the nearest float64 of 64-bit bounds may exceed them
             high = np.nextafter(high, 0)
     values = np.clip(values, low, high)
     if dtype.kind == "b":

@@ -1,4 +1,4 @@
-"""Which exemplar each cell of a texture comes from."""
+"""Assignment of the cells of a texture to exemplars."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from sklearn.utils import check_array
 
 
 def check_weights(weights: Any, n: int, what: str) -> np.ndarray:
-    """Return ``weights`` of ``n`` exemplars or styles as shares; equal ones for None."""
+    """Return ``weights`` of ``n`` exemplars or styles as proportions; equal ones for None."""
     if weights is None:
         return np.full(n, 1 / n)
     try:
         shares = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError):
-        shares = np.empty(0)  # no numbers, which is refused below
+        shares = np.empty(0)  # not numbers, an error below
     if shares.shape == (n,):
         check_array(shares, ensure_2d=False, input_name="weights")
     if shares.shape != (n,) or shares.min() < 0 or not shares.max() > 0:
         raise ValueError(
-            f"weights must hold a number for each of the {n} {what}, none negative and not all 0, got {weights!r}."
+            f"weights must have a non-negative number for each of the {n} {what}, not all 0, got {weights!r}."
         )
     shares = shares / shares.max()  # the sum of large ones may overflow
     return shares / shares.sum()
 
 
 def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
-    """Return ``mask`` as the shares (n, height, width) of exemplars or styles at each place."""
+    """Return ``mask`` as the proportions (n, height, width) of exemplars or styles at each position."""
     if n < 2:
         raise ValueError(f"mask needs at least two {what}, got {n} in fit.")
     try:
@@ -40,7 +40,7 @@ def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
     if n == 2 and found.ndim == 2:
         found = np.stack([1 - found, found])
     if found.ndim != 3 or len(found) != n or not found.size:
-        first = "(height, width), the share of the second of them, or " * (n == 2)
+        first = "(height, width), the share of the second, or " * (n == 2)
         raise ValueError(
             f"mask must have the shape {first}({n}, height, width), the shares of the {n} {what}, got {np.shape(mask)}."
         )
@@ -50,12 +50,14 @@ def check_mask(mask: Any, n: int, what: str) -> np.ndarray:
     total = found.sum(axis=0)
     if total.min() <= 0:
         row, column = np.unravel_index(total.argmin(), total.shape)
-        raise ValueError(f"mask must give each pixel to some of the {n} {what}, but [{row}, {column}] has only zeros.")
+        raise ValueError(
+            f"mask must be positive for one of the {n} {what} at each pixel, got zeros at [{row}, {column}]."
+        )
     return found / total
 
 
 def stretched(shares: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Return shares (n, height, width) at ``size`` cells, each that of the pixel at its center."""
+    """Resize proportions (n, height, width) to ``size`` cells, each with that of the pixel at its center."""
     height, width = (
         ((np.arange(cells) + 0.5) * pixels / cells).astype(int)
         for cells, pixels in zip(size, shares.shape[1:], strict=True)
@@ -64,10 +66,10 @@ def stretched(shares: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def draw_labels(shares: np.ndarray, patch: float, rng: np.random.Generator) -> np.ndarray:
-    """Return labels (H, W) that each have their share (n, H, W), in patches about ``patch`` cells wide.
+    """Return random labels (H, W) with proportions (n, H, W), in patches about ``patch`` cells wide.
 
-    A periodic smooth field whose values are uniform on (0, 1) exactly is compared with the cumulative shares. So
-    constant shares are met to one cell, and shares of 0 and 1 everywhere.
+    A periodic smooth field with exactly uniform values on (0, 1) is compared with the cumulative proportions, so that
+    constant proportions are met up to one cell, and proportions of 0 and 1 exactly.
     """
     noise = gaussian_filter(rng.standard_normal(shares.shape[1:]), patch, mode="wrap")
     uniform = np.empty(noise.size)

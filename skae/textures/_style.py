@@ -1,4 +1,4 @@
-"""Images in the style of others."""
+"""Style transfer."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def default_estimator(shortest: int = 64) -> ConvAutoencoder:
-    """Return what ``estimator=None`` stands for, for images whose shortest side has so many pixels.
+    """Return the default estimator, for images whose shortest side has ``shortest`` pixels.
 
-    Pictures are made of patches of codes that were seen, so the code may be wide, and training is short.
+    Since results are composed of patches of known codes, the code may be wide, and training is short.
     """
     return ConvAutoencoder(
         32,
@@ -49,75 +49,75 @@ def default_estimator(shortest: int = 64) -> ConvAutoencoder:
 
 @documented
 class StyleTransfer(TransformerMixin, BaseEstimator):
-    """Photographs in the style of other pictures, by the codes of an autoencoder.
+    """Transfer the style of pictures to photographs, with the codes of an autoencoder.
 
-    An autoencoder with a spatial code is fitted to the styles, without any pretrained network. `transform` encodes an
-    image, gives its codes the mean and the covariance of the style's by whitening and coloring, and then
+    An autoencoder with a spatial code is fitted to the styles, without a pretrained network. `transform` encodes an
+    image, transforms its codes to the mean and covariance of the style by whitening and coloring, and then
 
-    - ``method='swap'`` replaces every patch of codes by the nearest of the style's. Neighboring patches come from
-      neighboring places of the style where that costs little, so that strokes stay whole;
-    - ``method='quilting'`` lays larger blocks of the style side by side that resemble the codes and fit where they
-      overlap, cut where they fit best: strokes are crisp, and small things are lost;
-    - ``method='statistics'`` leaves it at the moments, which changes colors rather than strokes.
+    - ``method='swap'`` replaces every patch of codes by the nearest one of the style. Neighboring patches come from
+      neighboring positions of the style if the cost is small, so that strokes remain intact;
+    - ``method='quilting'`` composes larger blocks of the style that resemble the codes and match where they overlap,
+      with minimum-error cuts: strokes are crisp, and small objects are lost;
+    - ``method='statistics'`` only matches mean and covariance, which changes colors rather than strokes.
 
-    One fit serves any number of images of any size. All parameters except ``estimator``, ``channel_axis`` and
-    ``random_state`` are read by `transform` and may be set without fitting again.
+    A fitted estimator transforms images of any size. All parameters except ``estimator``, ``channel_axis`` and
+    ``random_state`` are used in `transform`, and may be changed without fitting again.
 
     Parameters
     ----------
     estimator : autoencoder, default=None
-        A skae estimator with a spatial code for images of any size, such as ``ConvAutoencoder(32,
-        module__dense=False)``, which is cloned and fitted. With None one of 32 channels at each 4 × 4 pixels, trained
-        for 500 batches of crops.
+        An autoencoder with a spatial code for images of any size, such as ``ConvAutoencoder(32, module__dense=False)``,
+        which is cloned and fitted. The default has 32 channels for each 4 × 4 pixels, and is trained on 500 batches of
+        crops.
     method : {'swap', 'quilting', 'statistics'}, default='swap'
-        How a style is applied; see above. Swapping keeps faces and contours, quilting shows brush strokes best.
+        Method of the transfer; see above. 'swap' preserves faces and contours, 'quilting' reproduces brush strokes
+        best.
     alpha : float, default=1.0
-        Strength of the style, in [0, 1]: the codes decoded are ``alpha * styled + (1 - alpha) * content``. 0 gives the
-        image as it was.
+        Strength of the style, in [0, 1]: the codes ``alpha * styled + (1 - alpha) * content`` are decoded. 0 returns
+        the image unchanged.
     weights : sequence of float, default=None
-        Share of the picture, for each style; at least 0, and divided by their sum. Each style gets the places where it
-        fits best in comparison with the others. With 'statistics' the styled codes are averaged with these weights.
-        None for equal shares.
+        Non-negative weights of the styles, normalized by their sum: the fraction of the area of each style, which is
+        applied where it matches best in comparison with the others. With 'statistics' the styled codes are averaged
+        with these weights. None for equal weights.
     patch_size : int, default=3
-        Side of the patches that 'swap' compares, in cells of the code, of 4 pixels by default; odd.
+        Side of the patches of 'swap', in cells of the code, which are 4 pixels by default; odd.
     block_size : int, default=16
-        Side of the blocks of 'quilting', in pixels; of at least two cells.
+        Side of the blocks of 'quilting', in pixels; at least two cells.
     guidance : float, default=6.0
-        Weight of the resemblance to the image against that of neighboring blocks, in 'quilting'; more than 0.
+        Weight of the similarity to the image relative to the match of neighboring blocks, in 'quilting'; above 0.
     keep_colors : bool, default=False
-        Whether the image keeps its colors, and only its luminance is changed (Gatys et al., 2017). Images of other
-        than 3 or 4 channels have no colors to keep.
+        Whether to keep the colors of the image, and change only its luminance (Gatys et al., 2017). Ignored unless
+        images have 3 or 4 channels.
     detail : bool, default=True
-        Whether the pixels of the style that the codes stand for are laid along, blended where they overlap, so that
-        what the decoder would lose is not lost. False decodes the codes. 'statistics' always decodes.
+        Whether to compose the pixels of the style that belong to the codes, blended where they overlap, which keeps the
+        detail lost by the decoder. False decodes the codes. 'statistics' always decodes.
     style_scale : float, default=1.0
-        Factor by which styles are resampled before, in (0, 16]: larger ones give larger strokes.
+        Factor by which styles are resampled first, in (0, 16]: larger factors give larger strokes.
     channel_axis : {'auto', 0, -1, None}, default='auto'
-        Which axis of an image holds its channels; see `ConvAutoencoder`.
+        Axis of the channels of an image; see `ConvAutoencoder`.
     random_state : int, RandomState instance or None, default=None
-        Seed of the training, and of the choice among blocks that fit equally well. With an int results repeat to the
-        bit. Global random streams are neither read nor moved.
+        Seed of the training, and of the choice among blocks that match equally well. Pass an int for bit-for-bit
+        reproducible results. Global random states are neither read nor changed.
 
     Attributes
     ----------
     estimator_ : autoencoder
         The fitted estimator.
     styles_ : list of ndarray
-        The styles, as they were given.
+        The styles passed to `fit`.
     stride_ : int
-        Pixels along the side of a cell of the code.
+        Side of a cell of the code, in pixels.
 
     See Also
     --------
-    TextureSynthesizer : New textures of any size from exemplars.
-    ConvAutoencoder : The autoencoder that codes come from.
+    TextureSynthesizer : Synthesis of textures of any size from exemplars.
+    ConvAutoencoder : The autoencoder of the codes.
 
     Notes
     -----
-    A style is a picture of strokes, contours or grain that is repeated; what it shows is not transferred. Where styles
-    are few and photographs of many kinds follow, ``contents`` in `fit` lets the autoencoder learn from some of them.
-
-    A channel of transparency is styled as the others are, except with ``keep_colors``, which leaves it as it was.
+    A style consists of repeated strokes, contours or grain; the objects in the picture are not transferred. With few
+    styles and diverse photographs, pass some of the photographs as ``contents`` to `fit`. An alpha channel is styled
+    like the others, except with ``keep_colors``, which leaves it unchanged.
 
     References
     ----------
@@ -185,12 +185,11 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         styles : array, PIL image or list of these
-            One picture, (height, width) or with channels, a list of pictures of any sizes, or an array (n, ...) of
-            them.
+            One picture, (height, width) or with channels, a list of pictures of different sizes, or an array (n, ...).
         y : None
             Ignored.
         contents : array, PIL image or list of these, default=None
-            Images that the autoencoder is to learn from as well, such as some that are to be transformed.
+            Additional training images of the autoencoder, such as some of the images to transform.
 
         Returns
         -------
@@ -200,8 +199,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For parameters or images that do not fit; the message names them. After any error the estimator is as it was
-            before.
+            If a parameter or an image is invalid; the message names it. After any error the estimator is unchanged.
         """
         self._check_params()
         check_seed(self.random_state)
@@ -217,7 +215,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         estimator = default_estimator(min(map(min, shapes))) if self.estimator is None else self.estimator
         seed = draw_seed(self.random_state)
         stride = find_stride(estimator)
-        if stride is not None:  # an error before the training is better than one after it
+        if stride is not None:  # raise errors before the training
             self._check_sizes(pictures, stride, images.layout)
         fitted = fitted_on(estimator, learned, images.layout.channel_axis, seed)
         stride = fitted.module_.network.stride
@@ -228,28 +226,27 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
     @threads_given()
     def transform(self, X: Any, *, mask: Any = None) -> Any:
-        """Return images in the styles.
+        """Transfer the styles to images.
 
         Parameters
         ----------
         X : array (n, ...), PIL image or list of these
-            Images of any sizes, with the channels and the dtype of the styles; one image counts as n = 1.
+            Images of any size, with the channels and the dtype of the styles; a single image is n = 1.
         mask : array-like of shape (height, width) or (n_styles, height, width), default=None
-            The share that each style has at each place, in [0, 1], stretched to the size of the image; for two styles
-            that of the second is enough. Takes the place of ``weights``.
+            Proportion of each style at each position, in [0, 1], resized to the image; for two styles that of the
+            second is enough. It replaces ``weights``.
 
         Returns
         -------
         images : ndarray (n, ...) or list of ndarray
-            Images of the sizes, the layout and the dtype of X, within the range of the image and the styles; a list for
-            a list.
+            Images in the sizes, layout and dtype of X, within the range of the image and the styles; a list for a list.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ValueError, TypeError
-            For parameters, images or a mask that do not fit; the message names them.
+            If a parameter, an image or the mask is invalid; the message names it.
         """
         check_is_fitted(self)
         self._check_params()
@@ -268,7 +265,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         return pictures if is_list else np.stack(pictures)
 
     def _styled(self, maps: CodeMaps, content: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        """Return an image (channels, height, width) in the styles, each of which has a share (n, h, w) of each cell."""
+        """Return an image (channels, height, width) in the styles, with their proportions (n, h, w) at each cell."""
         if self.alpha == 0:
             return content
         codes = maps.encode(maps.layout.restore(content[None])[0])
@@ -285,7 +282,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         decoded = None if styled is not None and self.alpha == 1 else cropped(maps.decode(styled_codes))
         picture = decoded if styled is None else cropped(styled)
         assert picture is not None
-        if self.method != "quilting":  # whose pixels are the style's, unaveraged
+        if self.method != "quilting":  # quilting uses pixels of the style without averaging
             picture = transported(picture, mixed([style.colors for style in styles], got))
         if self.keep_colors:
             picture = _with_luminance_of(picture, content)
@@ -293,17 +290,17 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
             return picture
         alpha = np.float32(self.alpha)
         between = cropped(maps.decode(alpha * styled_codes + (1 - alpha) * codes))
-        # What is lost by decoding, and the colors, go along in the same shares.
+        # The detail lost by the decoder and the colors are added in the same proportions.
         lost = alpha * (picture - decoded) + (1 - alpha) * (content - cropped(maps.decode(codes)))
         return between + lost
 
     def _mean_codes(self, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
-        """Return codes with the moments of the styles, averaged by their shares, no picture, and the shares."""
+        """Return codes with the moments of the styles, averaged by their proportions, None, and the proportions."""
         mean = sum(share * transported(codes, style.moments) for style, share in zip(styles, shares, strict=True))
         return np.asarray(mean, np.float32), None, shares.mean((1, 2))
 
     def _collage(self, codes: np.ndarray, styles: list[StyleCodes], shares: np.ndarray) -> tuple:
-        """Return codes and a picture made of patches of the styles, and the share that each style got."""
+        """Return codes and a picture composed of patches of the styles, and the proportions of the styles."""
         size = codes.shape[1:]
         guides = [transported(codes, style.moments) for style in styles]
         quilts = self.method == "quilting"
@@ -330,7 +327,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         return results, picture, np.bincount(labels.ravel(), minlength=len(styles)) / labels.size
 
     def _match(self, guide: np.ndarray, style: StyleCodes) -> Match:
-        """Find the patches of a style that are nearest to those of a code map."""
+        """Find the nearest patches of a style for those of a code map."""
         patches = style.patches(int(self.patch_size))
         query = patches.query(guide)
         nearest, distances = patches.nearest(query)
@@ -342,13 +339,13 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         return Match(patches, query, nearest, found[rows[:, None], columns])
 
     def _quilted(self, style: StyleCodes, guide: np.ndarray) -> np.ndarray:
-        """Return where the cells of a guided quilt come from, (3, h, w)."""
+        """Return the origins of the cells of a guided quilt, (3, h, w)."""
         patches = style.patches(min(self._block_side(), *guide.shape[1:]))
         rng = np.random.default_rng(self._seed)
         return guided_quilt(style.sources, guide, patches, rng, guidance=self.guidance)
 
     def _style(self, maps: CodeMaps, index: int) -> StyleCodes:
-        """Return what is kept of a style, computed where it is not there yet."""
+        """Return the cached codes of a style, computing them if necessary."""
         kept = self.__dict__.setdefault("_kept", {})
         key = index, float(self.style_scale)
         if key not in kept:
@@ -386,7 +383,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
         check_number("style_scale", self.style_scale, numbers.Real, 0, bounds="neither")
 
     def _check_sizes(self, styles: list[np.ndarray], stride: int, layout: Any) -> None:
-        """Refuse styles that are smaller than a patch or a block."""
+        """Raise an error for styles that are smaller than a patch or a block."""
         needed = int(self.patch_size) * stride
         if self.method == "quilting":
             needed = max(needed, max(2, round(int(self.block_size) / stride)) * stride)
@@ -396,11 +393,11 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
                 name = "block_size" if needed > int(self.patch_size) * stride else "patch_size"
                 raise ValueError(
                     f"styles[{i}] has {height} × {width} pixels, at style_scale={self.style_scale}, and "
-                    f"{name} needs {needed} along each side: pass a larger style, or lower it."
+                    f"{name} needs {needed} along each side: pass a larger style, or reduce {name}."
                 )
 
     def _check_contents(self, images: ImageList) -> None:
-        """Refuse images that differ in kind from the styles, or are too small."""
+        """Raise an error for images of another kind than the styles, or too small ones."""
         channel_axis = self.estimator_.layout_.channel_axis
         styles = ImageList(self.styles_, "styles", channel_axis)
         check_alike(images, "X", styles, "styles")
@@ -409,11 +406,11 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
             if min(height, width) < needed:
                 raise ValueError(
                     f"X[{i}] has {height} × {width} pixels, and patch_size={self.patch_size} needs {needed} along each "
-                    "side: lower patch_size, or enlarge the image."
+                    "side: reduce patch_size, or enlarge the image."
                 )
 
     def _shares(self, mask: Any) -> np.ndarray:
-        """Return the share of each style at each place, (n, height, width), or (n, 1, 1) where all are alike."""
+        """Return the proportion of each style at each position, (n, height, width), or (n, 1, 1) if constant."""
         n = len(self.styles_)
         if mask is not None:
             return check_mask(mask, n, "styles")
@@ -421,7 +418,7 @@ class StyleTransfer(TransformerMixin, BaseEstimator):
 
 
 def _with_luminance_of(styled: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Return ``content`` with the luminance of ``styled``, brought to the mean and the spread of its own."""
+    """Return ``content`` with the luminance of ``styled``, matched to the mean and variance of its own."""
     if len(content) not in (3, 4):
         return styled
     before, after = (np.tensordot(_LUMA, image[:3], 1)[None] for image in (content, styled))

@@ -1,4 +1,4 @@
-"""Textures of any size from one exemplar or several."""
+"""Texture synthesis from one or several exemplars."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ from ._images import as_dtype, read_images, value_range
 from ._mixing import check_mask, check_weights, draw_labels, stretched
 
 _LEAST_BLOCK, _USUAL_BLOCK = 8, (24, 96)  # pixels, for block_size="auto"
-_MOST_CELLS = 2**18  # of all code maps of exemplars and their shifts
+_MOST_CELLS = 2**18  # total cells of the code maps of exemplars and their shifts
 
 
 @documented
 class TextureSynthesizer(BaseEstimator):
-    """Synthesize textures of any size, which tile, from one exemplar or several.
+    """Synthesize tileable textures of any size from one or several exemplars.
 
     An autoencoder with a spatial code is trained on crops of the exemplars. A sample is a quilt of blocks of their
-    codes (Efros and Freeman, 2001): each block is chosen among those that fit its neighbors where they overlap, and cut
-    along the cheapest path. The quilt is decoded, which blends the cuts, and the detail that the autoencoder loses is
-    added from where each code came from.
+    codes (Efros and Freeman, 2001): each block is selected to match its neighbors where they overlap, and cut along the
+    path of minimum error. The quilt is decoded, which blends the cuts, and the detail lost by the autoencoder is added
+    from the origin of each code.
 
-    A sample is made of pieces of the exemplars, which it copies: `skae.metrics.copied_share` and
-    ``TextureDisplay(sources=True)`` show how much. That makes it sharp, and it means that images which are no textures,
-    such as faces, become collages.
+    Samples consist of copied pieces of the exemplars: `skae.metrics.copied_share` and ``TextureDisplay(sources=True)``
+    show to what extent. They are therefore sharp, but images that are not textures, such as faces, become collages.
 
     Parameters
     ----------
     estimator : estimator, default=None
         An autoencoder with a spatial code for images of any size, such as ``ConvAutoencoder(module__dense=False)``;
-        `fit` trains a clone. A narrow code and a wide decoder blend borders best. None is a `ConvAutoencoder` with 6
-        channels at every fourth pixel, trained on 4,096 crops of 64 × 64.
+        `fit` trains a clone. A narrow code and a wide decoder blend borders best. The default is a `ConvAutoencoder`
+        with 6 channels for each 4 × 4 pixels, trained on 4,096 crops of 64 × 64.
     block_size : int or 'auto', default='auto'
         Side of a block in pixels, rounded to whole cells of the code. It should exceed the largest element of the
-        texture, such as a stone, and is the parameter that matters. 'auto' takes a quarter of the shortest side of the
-        exemplars, within 24 to 96.
+        texture, such as a stone, and is the most important parameter. 'auto' is a quarter of the shortest side of the
+        exemplars, limited to the range from 24 to 96.
     overlap : float, default=0.3
-        Share of a block's side that it overlaps its neighbors by, in (0, 0.5].
+        Fraction of a block's side that overlaps its neighbors, in (0, 0.5].
     tolerance : float, default=0.05
-        Blocks that fit nearly as well as the best, by a cost at most so much larger relatively, are drawn from; at
-        least 0. More makes samples more varied, and seams worse.
+        Blocks are drawn from those whose relative excess cost over the best one is at most this; at least 0. Larger
+        values give more varied samples with worse seams.
     reuse : float, default=0.1
-        Penalty on blocks that were used just before, at least 0, in units of the variance of the codes. More repeats
-        less.
+        Penalty on recently used blocks, in units of the variance of the codes; at least 0. Larger values give less
+        repetition.
     n_repairs : int or 'auto', default='auto'
-        How often the place with the worst seams is tried to be replaced. 'auto' is the number of blocks.
+        Number of attempts to replace the block with the worst seams. 'auto' is the number of blocks.
     detail : bool, default=True
-        Whether to add what the autoencoder loses of the exemplars. Without it samples are as smooth as reconstructions.
+        Whether to add the detail of the exemplars lost by the autoencoder. Otherwise samples are as smooth as
+        reconstructions.
     channel_axis : {'auto', 0, -1, None}, default='auto'
-        Which axis of an image holds its channels, as in `ConvAutoencoder`.
+        Axis of the channels of an image, as in `ConvAutoencoder`.
     random_state : int, RandomState instance or None, default=None
         Seed of the training, for an ``estimator`` without one.
 
@@ -73,22 +73,22 @@ class TextureSynthesizer(BaseEstimator):
     estimator_ : estimator
         The fitted autoencoder.
     exemplars_ : list of ndarray
-        The exemplars, as they came in.
+        The exemplars passed to `fit`.
     block_size_ : int
-        Side of a block in pixels.
+        Side of a block, in pixels.
     stride_ : int
-        Side of a cell of the code in pixels.
+        Side of a cell of the code, in pixels.
 
     See Also
     --------
-    StyleTransfer : Give photographs the style of other images.
-    skae.plotting.TextureDisplay : Show samples beside the exemplars.
+    StyleTransfer : Transfer the style of images to photographs.
+    skae.plotting.TextureDisplay : Plot samples beside the exemplars.
 
     Notes
     -----
-    Codes at shifts of less than a cell are candidates too. The penalty on reuse decays by 3 % with each block, and with
-    the distance from the block that was used. A repair takes, of the blocks that fit all around, the one with the
-    cheapest cuts, if they are cheaper than before.
+    Blocks may begin between the cells of a code, by encoding shifted exemplars. The penalty on reuse decays by 3 % with
+    each block, and with the distance from the used block. A repair selects, among blocks that match on all sides, the
+    one with the smallest errors along its cuts, if they are smaller than before.
 
     References
     ----------
@@ -139,9 +139,9 @@ class TextureSynthesizer(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (height, width), (height, width, channels) or (channels, height, width), or list of such
-            One exemplar, or several with the same channels and dtype, as a list, a column or an array (n, height,
-            width, channels); PIL images too. Values of any range, without NaN; each of at least two blocks along each
-            side.
+            One exemplar, or several with the same channels and dtype, as a list, a DataFrame column or an array (n,
+            height, width, channels), or PIL images. Values may have any range, without NaN; each side must have at
+            least two blocks.
         y : None
             Ignored.
 
@@ -153,8 +153,7 @@ class TextureSynthesizer(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For parameters or images that do not fit; the message names them. After any error the synthesizer is as it
-            was before.
+            If a parameter or an image is invalid; the message names it. After any error the synthesizer is unchanged.
         """
         self._check_params()
         images = read_images(X, "X", self.channel_axis)
@@ -165,11 +164,11 @@ class TextureSynthesizer(BaseEstimator):
             if min(height, width) < 2 * block_size:
                 raise ValueError(
                     f"X[{i}] is {height} × {width} pixels, but block_size={block_size} needs at least two blocks along "
-                    f"each side, {2 * block_size} × {2 * block_size}: lower block_size, or take a larger exemplar."
+                    f"each side, {2 * block_size} × {2 * block_size}: reduce block_size, or use a larger exemplar."
                 )
         estimator = _default_estimator(shortest) if self.estimator is None else self.estimator
         stride = find_stride(estimator)
-        if stride is not None:  # an error before the training is better than one after it
+        if stride is not None:  # raise errors before the training
             _check_cells(images.shapes, block_size, stride)
         fitted = fitted_on(estimator, exemplars, images.layout.channel_axis, self.random_state)
         stride = fitted.module_.network.stride
@@ -194,7 +193,7 @@ class TextureSynthesizer(BaseEstimator):
         check_choice("detail", self.detail, (True, False))
 
     def _block_size(self, shortest: int) -> int:
-        """Return the side of a block, in pixels, for exemplars of which the shortest side is given."""
+        """Return the side of a block, in pixels, for exemplars with this shortest side."""
         if not is_auto(self.block_size):
             return int(self.block_size)
         low, high = _USUAL_BLOCK
@@ -215,45 +214,45 @@ class TextureSynthesizer(BaseEstimator):
     ) -> Any:
         """Synthesize textures.
 
-        Parameters of the constructor that concern blocks may be set after `fit`, but for ``block_size``.
+        All parameters of blocks except ``block_size`` may be changed after `fit`.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of textures.
         random_state : int, RandomState instance or None, default=None
-            Pass an int for the same textures at every call, to the bit.
+            Pass an int for bit-for-bit reproducible output across calls.
         size : int or (height, width), default=None
-            Size in pixels. None is that of ``mask``, or of the first exemplar, rounded down to what tiles.
+            Size in pixels. None is the size of ``mask``, or of the first exemplar, rounded down to a tileable size.
         tile : bool, default=True
-            Whether textures go on seamlessly at the opposite border. ``size`` must then be a multiple of ``stride_``.
+            Whether textures tile seamlessly. ``size`` must then be a multiple of ``stride_``.
         mask : array-like of shape (height, width) or (n_exemplars, height, width), default=None
-            The share that each exemplar has at each place, in [0, 1], stretched to ``size``; for two exemplars that of
-            the second is enough. Shares between 0 and 1 become patches, about as wide as a block.
+            Proportion of each exemplar at each position, in [0, 1], resized to ``size``; for two exemplars that of the
+            second is enough. Proportions between 0 and 1 give patches about as wide as a block.
         weights : array-like of shape (n_exemplars,), default=None
-            The share of the texture that comes from each exemplar, not negative, scaled to a sum of 1. With several
-            exemplars, and neither ``mask`` nor ``blend``, they are equal.
+            Proportion of the texture from each exemplar, non-negative, normalized to a sum of 1. With several exemplars
+            and neither ``mask`` nor ``blend`` they are equal.
         blend : float, default=0.0
-            Make a new material: the blocks are those of the first exemplar, and their codes are moved toward the mean
-            and covariance of those of the others, in [0, 1]; at 0.5 they are half way. What the autoencoder loses of
-            the first is added in the proportion that is left.
+            Interpolate materials, in [0, 1]: the codes of the first exemplar are moved toward the mean and covariance
+            of the others; at 0.5 they are half way. The detail of the first exemplar is added in proportion to 1 -
+            ``blend``.
         return_sources : bool, default=False
-            Whether to return where cells come from too.
+            Whether to also return the origins of the cells.
 
         Returns
         -------
         X : ndarray of shape (n_samples, height, width) or with channels as in the exemplars
             Textures in the layout, dtype and range of the exemplars.
         sources : ndarray of int of shape (n_samples, 3, h, w)
-            For each cell of ``stride_`` × ``stride_`` pixels the index of its exemplar, and the row and the column in
-            pixels where it begins there; only with ``return_sources``.
+            For each cell of ``stride_`` × ``stride_`` pixels the index of its exemplar, and the row and column of its
+            first pixel there; only with ``return_sources``.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ValueError, TypeError
-            If the arguments do not fit.
+            If an argument is invalid.
         """
         check_is_fitted(self)
         self._check_params()
@@ -274,7 +273,7 @@ class TextureSynthesizer(BaseEstimator):
         return (X, np.stack([origins for _, origins in found])) if return_sources else X
 
     def _shares(self, mask: Any, weights: Any, blend: float) -> np.ndarray:
-        """Return the share of each exemplar, (n,) or, for a mask, (n, height, width)."""
+        """Return the proportion of each exemplar, (n,) or, for a mask, (n, height, width)."""
         n = len(self.exemplars_)
         arguments = {"mask": mask is not None, "weights": weights is not None, "blend": blend > 0}
         given = [name for name, is_given in arguments.items() if is_given]
@@ -299,7 +298,7 @@ class TextureSynthesizer(BaseEstimator):
                     for rounded in (math.floor, math.ceil)
                 )
                 raise ValueError(
-                    f"size must be a multiple of {stride} pixels along each side to tile, got {(height, width)}: take "
+                    f"size must be a multiple of {stride} pixels along each side to tile, got {(height, width)}: use "
                     f"{nearest}, or tile=False."
                 )
             return height, width
@@ -346,13 +345,13 @@ class TextureSynthesizer(BaseEstimator):
         return image
 
     def _origins(self, laid: Quilt) -> np.ndarray:
-        """Return the exemplar, the row and the column in pixels that cells come from, (3, h, w)."""
+        """Return the origins of the cells, as exemplar, row and column in pixels, (3, h, w)."""
         offsets = np.array([source.offset for source in self._flat_sources()]).T
         source = laid.origins[0]
         return np.stack([self._owners()[source], *(laid.origins[1:] * self.stride_ + offsets[:, source])])
 
     def _kept_sources(self) -> list[list[Source]]:
-        """Return the code maps of each exemplar, which are computed once."""
+        """Return the cached code maps of each exemplar."""
         if "_sources" not in vars(self):
             maps, stride = CodeMaps(self.estimator_), self.stride_
             n_cells = sum(maps.layout.arrange(exemplar[None])[0, 0].size for exemplar in self.exemplars_) / stride**2
@@ -361,7 +360,7 @@ class TextureSynthesizer(BaseEstimator):
         return self._sources
 
     def _owners(self) -> np.ndarray:
-        """Return the exemplar that each of the flat sources is of."""
+        """Return the exemplar of each of the flat sources."""
         return np.array([i for i, sources in enumerate(self._kept_sources()) for _ in sources])
 
     def _flat_sources(self) -> list[Source]:
@@ -390,13 +389,13 @@ def _check_cells(shapes: Sequence[tuple[int, ...]], block_size: int, stride: int
         if min(height, width) < least:
             raise ValueError(
                 f"X[{i}] is {height} × {width} pixels, but block_size={block_size} and a code with a stride of "
-                f"{stride} need at least {least} × {least}: lower block_size, take a larger exemplar, or give the "
+                f"{stride} need at least {least} × {least}: reduce block_size, use a larger exemplar, or give the "
                 "estimator fewer stages (module__channels)."
             )
 
 
 def _default_estimator(shortest: int) -> ConvAutoencoder:
-    """Return what ``estimator=None`` is: the more exact a code, the more of the borders of blocks is seen."""
+    """Return the default estimator: the more accurate a code, the more visible are the borders of blocks."""
     return ConvAutoencoder(
         6,
         module__channels=(32, 64),

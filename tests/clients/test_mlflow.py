@@ -56,7 +56,7 @@ def runs(tracking):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_no_run_for_what_is_inside(runs, name, digits):
+def test_autologging_ignores_inner_estimators(runs, name, digits):
     """Autologging records scikit-learn's own estimators: what an autoencoder uses inside is none of the user's."""
     X = digits[:120, 20:36]
     ESTIMATORS[name].fit(X)
@@ -64,12 +64,12 @@ def test_no_run_for_what_is_inside(runs, name, digits):
     assert runs() == []
 
 
-def test_no_run_for_what_is_inside_a_convolutional_one(runs, digits):
+def test_autologging_ignores_parts_of_conv_autoencoder(runs, digits):
     ConvAutoencoder(2, module__channels=(2,), **SMALL).fit(digits[:60].reshape(-1, 8, 8))
     assert runs() == []
 
 
-def test_no_run_for_a_picture(runs, digits):
+def test_autologging_ignores_plots(runs, digits):
     ae = AutoencoderTransformer(3, **SMALL).fit(digits[:60])
     known = runs()
     LatentDisplay.from_estimator(ae, digits[:60])
@@ -86,7 +86,7 @@ def test_one_run_for_a_pipeline_and_for_a_search(runs, digits):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_a_model_saved_with_skops(tracking, name, digits, tmp_path):
+def test_model_saved_with_skops(tracking, name, digits, tmp_path):
     """The trusted types are all that is to be listed."""
     X = digits[:120, 20:36]
     pipe = make_pipeline(StandardScaler(), ESTIMATORS[name]).fit(X)
@@ -101,7 +101,7 @@ def test_a_model_saved_with_skops(tracking, name, digits, tmp_path):
     np.testing.assert_array_equal(again.transform(X), pipe.transform(X))
 
 
-def test_a_model_that_predicts_is_served(tracking, digits, tmp_path):
+def test_model_that_predicts_is_served(tracking, digits, tmp_path):
     X, y = digits[:120], np.arange(120) % 2
     pipe = make_pipeline(ESTIMATORS["transformer"], LogisticRegression()).fit(X, y)
     trusted = {"serialization_format": "skops", "skops_trusted_types": list(skae.persistence.TRUSTED_TYPES)}

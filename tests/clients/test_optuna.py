@@ -6,7 +6,7 @@ import pytest
 from skae import AutoencoderTransformer
 
 
-def test_trials_that_go_badly_are_pruned_and_leave_the_estimator_as_it_was(recipe, client, digits):
+def test_pruned_trials_leave_estimator_unchanged(recipe, client, digits):
     trials = recipe["study"].trials
     states = [trial.state.name for trial in trials]
     assert {*states} == {"COMPLETE", "PRUNED"}

@@ -29,7 +29,7 @@ def search(client):
     return make
 
 
-def test_a_search_over_a_pipeline(search, cancer):
+def test_search_over_a_pipeline(search, cancer):
     from optuna.distributions import FloatDistribution, IntDistribution
 
     X, y = cancer
@@ -45,7 +45,7 @@ def test_a_search_over_a_pipeline(search, cancer):
 
 
 @pytest.mark.parametrize("enable_pruning", [False, True])
-def test_a_search_by_reconstruction_error(search, digits, enable_pruning):
+def test_search_by_reconstruction_error(search, digits, enable_pruning):
     """More components reconstruct better; with pruning each trial is trained step by step with `partial_fit`."""
     from optuna.distributions import CategoricalDistribution
 

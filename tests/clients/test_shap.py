@@ -10,7 +10,7 @@ from skae import AutoencoderTransformer
 AE = AutoencoderTransformer(3, max_epochs=5, module__hidden_layer_sizes=(8,), random_state=0)
 
 
-def test_a_pipeline_of_an_autoencoder_and_a_classifier(client, cancer):
+def test_pipeline_of_an_autoencoder_and_a_classifier(client, cancer):
     X, y = cancer
     X = X.iloc[:, :8]
     pipe = make_pipeline(StandardScaler(), AE, LogisticRegression()).fit(X, y)
@@ -23,7 +23,7 @@ def test_a_pipeline_of_an_autoencoder_and_a_classifier(client, cancer):
     assert len(background) == len(explainer.data.data)
 
 
-def test_the_feature_that_makes_a_sample_anomalous(client, cancer):
+def test_feature_that_makes_a_sample_anomalous(client, cancer):
     X = StandardScaler().fit_transform(cancer[0].iloc[:, :10])
     ae = AE.fit(X)
     odd = X[:4].copy()

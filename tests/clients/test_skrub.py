@@ -35,7 +35,7 @@ def ae(**params):
     return AutoencoderTransformer(3, max_epochs=5, module__hidden_layer_sizes=(8,), random_state=0, **params)
 
 
-def test_a_table_vectorizer_before_an_autoencoder(client, employees):
+def test_table_vectorizer_before_an_autoencoder(client, employees):
     X, y = employees
     encoder = make_pipeline(client.TableVectorizer(), SimpleImputer(), StandardScaler(), ae(), Ridge())
     found = cross_val_predict(encoder, X, y, cv=3)
@@ -56,7 +56,7 @@ def test_missing_values_of_a_table(client, employees):
     assert filled.shape == table.shape
 
 
-def test_an_autoencoder_for_some_columns(client, cancer):
+def test_autoencoder_for_some_columns(client, cancer):
     X, _ = cancer
     errors = [name for name in X if name.endswith("error")]
     estimator = make_pipeline(StandardScaler(), ae()).set_output(transform="pandas")

@@ -18,7 +18,7 @@ def series():
     return pd.DataFrame(values, index=pd.period_range("2024-01-01", periods=120, freq="D"), columns=list("abcdef"))
 
 
-def test_a_series_there_and_back(client, series):
+def test_series_round_trip(client, series):
     from sktime.transformations.adapt import TabularToSeriesAdaptor
 
     ae = AutoencoderTransformer(2, max_epochs=3, module__hidden_layer_sizes=(8,), random_state=0)
@@ -33,7 +33,7 @@ def test_a_series_there_and_back(client, series):
     assert np.square(back.to_numpy() - series.to_numpy()).mean() < 0.05 * series.to_numpy().var()
 
 
-def test_a_chain_of_transformers(client, series):
+def test_chain_of_transformers(client, series):
     from sktime.transformations.adapt import TabularToSeriesAdaptor
 
     ae = AutoencoderTransformer(2, max_epochs=3, module__hidden_layer_sizes=(8,), random_state=0)

@@ -68,7 +68,7 @@ def test_color_photographs(file, axis):
     np.testing.assert_allclose(pixels(file("out.png")), wanted.clip(0, 255), atol=0.51)
 
 
-def test_color_is_converted_to_what_the_model_takes(file, gray):
+def test_color_is_converted_to_channels_of_model(file, gray):
     (x,) = photographs(1, [(20, 20)], channels=(3,))
     Image.fromarray(x).save(file("in.png"))
     main([file("model.skae"), file("in.png"), file("out.skc")])

@@ -55,7 +55,7 @@ def test_codes_are_exact_at_every_quality(table, quality, monkeypatch):
     np.testing.assert_array_equal(decompress(table, data), X_hat)
 
 
-def test_a_quality_is_any_real_number(table):
+def test_quality_is_any_real_number(table):
     X = DIGITS.data[400:410]
     for quality in (1, np.int64(1), np.float32(1), np.float64(1.1)):
         assert compress(table, X, quality=quality) == compress(table, X, quality=1.0)
@@ -83,8 +83,8 @@ def test_codes_far_from_those_of_fit_are_exact(table):
     np.testing.assert_array_equal(decompress(table, compress(table, X)), decoded(table, X)[1])
 
 
-def test_codes_beyond_32_bits_are_refused(table):
-    with pytest.raises(ValueError, match="X lies so far from what was fitted that its codes are beyond 32-bit"):
+def test_codes_beyond_32_bits_raise(table):
+    with pytest.raises(ValueError, match="X is so far from the training data that its codes exceed 32-bit"):
         compress(table, 1e15 * DIGITS.data[:3])
 
 
@@ -112,7 +112,7 @@ def test_bits_of_samples_follow_the_tables(levels):
     np.testing.assert_allclose(n_bits(levels, X), -np.log2(share[which, codes[..., 0, 0]]).sum(1))
 
 
-def test_few_bytes_stand_around_the_codes(table):
+def test_overhead_is_few_bytes(table):
     X = DIGITS.data[:1]
     assert len(compress(table, X)) <= n_bits(table, X)[0] / 8 + 28
 
@@ -127,7 +127,7 @@ def test_few_bytes_stand_around_the_codes(table):
         pytest.param(lambda X: X.tolist(), id="list"),
     ],
 )
-def test_rows_come_in_any_container(table, form):
+def test_kinds_of_containers(table, form):
     X = DIGITS.data[:10]
     np.testing.assert_array_equal(decompress(table, compress(table, form(X))), decoded(table, X)[1])
 
@@ -141,7 +141,7 @@ def test_images_of_a_list_keep_their_order_sizes_and_dtype(images):
         np.testing.assert_array_equal(image, np.rint(decoded(est, x[None])[1][0]).clip(0, 255))
 
 
-def test_a_list_of_one_size_is_a_list(images):
+def test_list_of_one_size_is_a_list(images):
     est, X = images
     same = [x for x in X if x.shape == (16, 16)]
     assert len(same) == 3
@@ -150,7 +150,7 @@ def test_a_list_of_one_size_is_a_list(images):
     np.testing.assert_array_equal(found, decompress(est, compress(est, np.stack(same))))
 
 
-def test_a_single_image_is_a_stack_of_one(images):
+def test_single_image_is_a_stack_of_one(images):
     est, X = images
     found = decompress(est, compress(est, X[1]))
     assert found.shape == (1, *X[1].shape)
@@ -170,7 +170,7 @@ def test_one_stream_for_a_stack_is_shorter_than_many(stack):
 
 
 @pytest.mark.parametrize("name", ["uint8", "uint16", "uint32", "uint64"])
-def test_unsigned_integers_come_back_as_such(table, name):
+def test_unsigned_integers_keep_dtype(table, name):
     X = DIGITS.data[:20].astype(name)
     found = decompress(table, compress(table, X))
     assert found.dtype == name
@@ -187,7 +187,7 @@ def test_unsigned_integers_are_clipped_to_their_range(name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.float16, bool])
-def test_other_dtypes_come_back_as_from_reconstruct(table, dtype):
+def test_other_dtypes_match_reconstruct(table, dtype):
     X = (DIGITS.data[:20] % 2).astype(dtype)
     assert decompress(table, compress(table, X)).dtype == table.reconstruct(X).dtype
 
@@ -212,18 +212,20 @@ def test_large_images_are_coded_tile_by_tile(images, monkeypatch):
     np.testing.assert_allclose(decompress(est, tiled).astype(int), decompress(est, whole).astype(int), atol=1)
 
 
-def test_saved_weights_keep_the_key_and_a_fit_changes_it(table, levels):
+def test_digest_is_kept_by_save_and_changed_by_fit(table, levels):
     X = DIGITS.data[:400]
     key = coding.digest_of(table)
     assert coding.digest_of(table) == key
     assert coding.digest_of(levels) != key
     refit = skae.AutoencoderTransformer(5, bottleneck=Rounded(qualities=(-2, 4)), max_epochs=1, random_state=0)
     refit = with_counts(refit.fit(X), X)
-    with pytest.raises(ValueError, match=f"data was made by another model, {key.hex()}, than this estimator, [0-9a-f]"):
+    with pytest.raises(
+        ValueError, match=f"data was compressed by another model, {key.hex()}, than this estimator, [0-9a-f]"
+    ):
         decompress(refit, compress(table, X[:2]))
 
 
-def test_the_key_is_of_weights_tables_and_units(levels, monkeypatch):
+def test_digest_depends_on_weights_tables_and_units(levels, monkeypatch):
     key = coding.digest_of(levels)
     module = levels.module_
     changes = [
@@ -246,7 +248,7 @@ def test_the_key_is_of_weights_tables_and_units(levels, monkeypatch):
 # ---------------------------------------------------------------- what is refused
 
 
-def test_estimators_without_integer_codes_are_refused(blobs):
+def test_estimators_without_integer_codes_raise(blobs):
     est = skae.AutoencoderTransformer(2, max_epochs=1)
     with pytest.raises(NotFittedError):
         compress(est, blobs)
@@ -256,9 +258,11 @@ def test_estimators_without_integer_codes_are_refused(blobs):
             call(est, blobs)
 
 
-def test_other_estimators_are_refused_with_what_to_pass(table, blobs):
+def test_other_estimators_raise_with_remedy(table, blobs):
     pipe = make_pipeline(StandardScaler(), table)
-    with pytest.raises(TypeError, match=r"got Pipeline: pass its last step, with X as that step gets it\."):
+    with pytest.raises(
+        TypeError, match=r"got Pipeline: pass its last step, with X as transformed by the other steps\."
+    ):
         compress(pipe, blobs)
     restoring = skae.Reconstructor(skae.AutoencoderTransformer(2, max_epochs=1)).fit(blobs)
     with pytest.raises(TypeError, match=r"got Reconstructor: pass its estimator_\."):
@@ -270,42 +274,42 @@ def test_other_estimators_are_refused_with_what_to_pass(table, blobs):
         compress(StandardScaler(), blobs)
 
 
-def test_an_estimator_without_probabilities_is_refused(levels, monkeypatch):
+def test_estimator_without_probabilities_raises(levels, monkeypatch):
     monkeypatch.delattr(levels, "code_model_")
     with pytest.raises(ValueError, match=r"must have a code_model_.*fit it again"):
         compress(levels, DIGITS.data)
 
 
-def test_pooling_is_refused(stack, monkeypatch):
+def test_pooling_raises(stack, monkeypatch):
     monkeypatch.setattr(stack, "pooling", "mean")
-    with pytest.raises(ValueError, match="pooling='mean' leaves no code to decode"):
+    with pytest.raises(ValueError, match="pooling='mean' gives codes that cannot be decoded"):
         compress(stack, DIGITS.images)
 
 
-def test_conditional_decoders_are_refused():
+def test_conditional_decoders_raise():
     est = skae.VAEGenerator(2, bottleneck=FSQ((5, 5)), conditional=True, prior=None, max_epochs=1, random_state=0)
     est.fit(DIGITS.data[:100], DIGITS.target[:100])
     est.code_model_ = "any"
-    with pytest.raises(ValueError, match="VAEGenerator decodes them with y: fit it without y"):
+    with pytest.raises(ValueError, match="VAEGenerator is conditional: fit it without y"):
         compress(est, DIGITS.data)
 
 
-def test_translation_is_refused():
+def test_translation_raises():
     X = DIGITS.images[:60]
     est = skae.ConvAutoencoder(2, bottleneck=FSQ((5, 4)), module__dense=False, max_epochs=1, random_state=0)
     est.fit(X, X_target=X.repeat(2, 1).repeat(2, 2))
     est.code_model_ = "any"
-    with pytest.raises(ValueError, match="decodes codes to no X"):
+    with pytest.raises(ValueError, match="codes do not decode to X"):
         compress(est, X)
 
 
-def test_missing_values_are_refused():
+def test_missing_values_raise():
     X = DIGITS.data[:100].copy()
     X[::7, 20] = np.nan
     est = skae.AutoencoderTransformer(2, bottleneck=FSQ((5, 4)), missing="mask", max_epochs=1, random_state=0).fit(X)
     est = with_counts(est, np.nan_to_num(X))
     assert decompress(est, compress(est, X[1:3])).shape == (2, 64)
-    with pytest.raises(ValueError, match=r"X must have no NaN.* fill missing values, by reconstruct, first"):
+    with pytest.raises(ValueError, match=r"X must not contain NaN.* impute missing values by reconstruct first"):
         compress(est, X)
 
 
@@ -314,15 +318,15 @@ def test_sequences_are_of_the_length_of_fit():
     est = skae.AutoencoderTransformer(2, module="gru", bottleneck=FSQ((5, 4)), max_epochs=1, random_state=0).fit(X)
     est = with_counts(est, X)
     assert decompress(est, compress(est, X)).shape == X.shape
-    with pytest.raises(ValueError, match="X must hold sequences as long as those of fit"):
+    with pytest.raises(ValueError, match="X must hold sequences of the length in fit"):
         compress(est, X[:, :10])
 
 
-def test_other_qualities_are_refused(table, levels):
+def test_other_qualities_raise(table, levels):
     X = DIGITS.data[:5]
     with pytest.raises(ValueError, match=r"quality must be from -2 to 4 of bottleneck=Rounded, got 4\.1"):
         compress(table, X, quality=4.1)
-    with pytest.raises(ValueError, match=r"quality must be 0, the only one of bottleneck=FSQ, got 1"):
+    with pytest.raises(ValueError, match=r"quality must be 0, the only quality of bottleneck=FSQ, got 1"):
         n_bits(levels, X, quality=1)
     for quality in (np.nan, np.inf):
         with pytest.raises(ValueError, match="quality"):
@@ -332,19 +336,21 @@ def test_other_qualities_are_refused(table, levels):
             compress(table, X, quality=quality)
 
 
-def test_data_of_other_types_is_refused(table):
-    with pytest.raises(TypeError, match="data must be the bytes that compress returned, got str: read a file first"):
+def test_data_of_other_types_raises(table):
+    with pytest.raises(TypeError, match="data must be the bytes of compress, got str: read the file first"):
         decompress(table, "file.skc")
     data = compress(table, DIGITS.data[:3])
     for form in (bytearray, memoryview):
         np.testing.assert_array_equal(decompress(table, form(data)), decompress(table, data))
 
 
-def test_more_than_max_pixels_is_refused(table, images):
+def test_more_than_max_pixels_raises(table, images):
     est, X = images
     data, n = compress(est, X), sum(-(-h // 4) * -(-w // 4) * 16 for h, w in (x.shape for x in X))
     assert len(decompress(est, data, max_pixels=n)) == len(X)
-    with pytest.raises(ValueError, match=f"data holds {n} pixels, more than max_pixels={n - 1}: raise it if"):
+    with pytest.raises(
+        ValueError, match=f"data holds {n} pixels, more than max_pixels={n - 1}: increase max_pixels if"
+    ):
         decompress(est, data, max_pixels=n - 1)
     rows = compress(table, DIGITS.data[:10])
     assert len(decompress(table, rows, max_pixels=640)) == 10

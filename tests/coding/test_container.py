@@ -1,4 +1,4 @@
-"""Headers come back, and streams are checked in an order that names the true reason."""
+"""Headers are restored, and the checks of streams report the true reason."""
 
 import zlib
 
@@ -27,7 +27,7 @@ def headers(draw):
 
 
 @given(header=headers(), body=st.binary(min_size=6))
-def test_headers_come_back(header, body):
+def test_headers_are_restored(header, body):
     packed = header.pack()
     assert unpack(pack(packed, body), DIGEST) == (header, packed, body)
 
@@ -64,33 +64,33 @@ def with_byte(k, value, data=STREAM):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", r"of at least 27 bytes, got 0: cut\?"),
-        (b"\x89PNG" + STREAM[4:], r"data must begin with b'SKAC', as what compress returned, got b'\\x89PNG'"),
-        (with_byte(4, 2), "data is of version 2 of the format and needs a newer skae"),
-        (with_byte(20, 0), "data was cut or changed: its checksum is wrong"),
-        (STREAM[:-1], "data was cut or changed: its checksum is wrong"),
-        (STREAM + b"\0", "data was cut or changed: its checksum is wrong"),
-        (sealed(with_byte(12, 8)), "another model, 0001020304050608, than this estimator, 0001020304050607: only"),
-        (sealed(with_byte(4, 0)), "its header is none that compress writes"),
+        (b"", r"at least 27 bytes, got 0: was it cut\?"),
+        (b"\x89PNG" + STREAM[4:], r"data must begin with b'SKAC', like the output of compress, got b'\\x89PNG'"),
+        (with_byte(4, 2), "data has version 2 of the format, which needs a newer version of skae"),
+        (with_byte(20, 0), "data was truncated or modified: its checksum is wrong"),
+        (STREAM[:-1], "data was truncated or modified: its checksum is wrong"),
+        (STREAM + b"\0", "data was truncated or modified: its checksum is wrong"),
+        (sealed(with_byte(12, 8)), "another model, 0001020304050608, than this estimator, 0001020304050607: load the model"),
+        (sealed(with_byte(4, 0)), "its header is invalid"),
         (sealed(with_byte(14, 6)), "samples of an unknown kind"),
         (sealed(with_byte(15, 4)), "samples of an unknown kind"),
         (sealed(with_byte(16, 0)), "it has 0 samples"),
         (sealed(with_byte(15, 3, with_byte(16, 100))), "it has 100 samples"),
         (sealed(with_byte(15, 1, with_byte(17, 0))), "images without pixels"),
         (sealed(STREAM[:16] + b"\xff" * 20), "a number in it does not end"),
-        (sealed(STREAM[:13] + b"\x80\x00" + STREAM[14:]), "its header is none that compress writes"),
+        (sealed(STREAM[:13] + b"\x80\x00" + STREAM[14:]), "its header is invalid"),
     ],
 )
-def test_the_reason_is_named(data, message):
+def test_errors_name_reason(data, message):
     with pytest.raises(ValueError, match=message):
         unpack(data, DIGEST)
 
 
-def test_the_first_reason_is_named():
+def test_errors_name_first_reason():
     """Of a stream with every fault: what comes first is what the user can do something about."""
     bad = bytearray(STREAM)
     bad[0], bad[4], bad[5], bad[16] = 0, 9, 99, 0
-    for k, message in ((0, "must begin"), (4, "newer skae"), (-1, "checksum"), (5, "another model"), (16, "samples")):
+    for k, message in ((0, "must begin"), (4, "newer version of skae"), (-1, "checksum"), (5, "another model"), (16, "samples")):
         with pytest.raises(ValueError, match=message):
             unpack(bytes(bad), DIGEST)
         if k == -1:

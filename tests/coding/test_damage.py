@@ -91,20 +91,20 @@ def counts(known, n, seed):
     return found
 
 
-def test_damaged_streams_are_refused(known):
+def test_damaged_streams_raise(known):
     found = counts(known, 1000, seed=0)
     assert set(found) == {"refused"}
     assert found["refused"] > 990, "replaced bytes may be the same as before"
 
 
 @pytest.mark.slow
-def test_many_damaged_streams_are_refused(known):
+def test_many_damaged_streams_raise(known):
     found = counts(known, 12_000, seed=1)
     assert set(found) == {"refused"}
     assert found["refused"] > 11_900
 
 
-def test_every_cut_and_every_flipped_bit_is_refused(known):
+def test_every_cut_and_every_flipped_bit_raises(known):
     for est, data, wanted in (known[1], known[3]):
         others = [data[:n] for n in range(len(data))]
         for k in range(8 * len(data)):
@@ -133,7 +133,7 @@ def forged(est, n, sizes, is_list):
     return pack(header, Encoder().finish())
 
 
-def test_memory_is_that_of_the_stream_whatever_its_header_says(table, images):
+def test_memory_is_bounded_by_stream_size(table, images):
     est, _ = images
     huge = [
         (table, forged(table, 2**62, [], False)),
@@ -164,14 +164,14 @@ def test_memory_is_bounded_by_max_pixels(table):
         tracemalloc.stop()
 
 
-def test_samples_of_another_kind_are_refused(table, images):
+def test_samples_of_another_kind_raise(table, images):
     est, _ = images
     for owner, sizes, is_list in ((table, [(8, 8)], False), (table, [(8, 8)], True), (est, [], False)):
-        with pytest.raises(ValueError, match="its samples are of another kind than those of the estimator"):
+        with pytest.raises(ValueError, match="the kind of its samples differs from that of the estimator"):
             decompress(owner, forged(owner, 1, sizes, is_list))
 
 
-def test_integers_beyond_32_bits_are_refused(table):
+def test_integers_beyond_32_bits_raise(table):
     """As only a forged stream can hold them."""
     model = table.code_model_
     rows = np.full((1, 5, 1, 1), 2**31 + 5)
@@ -179,11 +179,11 @@ def test_integers_beyond_32_bits_are_refused(table):
     encoder = Encoder()
     for step in model.steps(rows):
         coding.write(step, rows.reshape(-1)[step.index], encoder.emit)
-    with pytest.raises(ValueError, match="they are beyond 32-bit integers"):
+    with pytest.raises(ValueError, match="they exceed 32-bit integers"):
         decompress(table, pack(header, encoder.finish(seal_of(header, [rows]))))
 
 
-def test_a_quality_that_the_model_does_not_have_is_refused(levels):
+def test_quality_that_the_model_does_not_have_raises(levels):
     header = Header(coding.digest_of(levels), 1.0, "float32", False, 1, []).pack()
-    with pytest.raises(ValueError, match="data is damaged: its quality must be 0, the only one of bottleneck=FSQ"):
+    with pytest.raises(ValueError, match="data is damaged: its quality must be 0, the only quality of bottleneck=FSQ"):
         decompress(levels, pack(header, Encoder().finish()))

@@ -41,7 +41,7 @@ def coded(pieces, seed=0, **options):
     n_lanes=st.none() | st.integers(1, 1030),
     seal=st.integers(0, 2**16 - 1),
 )
-def test_symbols_come_back(seed, n, n_tables, n_symbols, n_lanes, seal):
+def test_symbols_are_restored(seed, n, n_tables, n_symbols, n_lanes, seal):
     rng = np.random.default_rng(seed)
     pieces = []
     for length in n:
@@ -59,7 +59,7 @@ def test_symbols_come_back(seed, n, n_tables, n_symbols, n_lanes, seal):
     span=st.integers(2, 40),
     scale=st.sampled_from([1, 30, 1000, 2**31 - 1]),
 )
-def test_integers_without_bounds_come_back(seed, low, span, scale):
+def test_integers_without_bounds_are_restored(seed, low, span, scale):
     rng = np.random.default_rng(seed)
     m = len(low)
     tables = Tables(frequencies_of(rng.dirichlet(np.ones(span), 3)))
@@ -111,7 +111,7 @@ def test_certain_symbols_take_no_bytes():
     decoder.finish()
 
 
-def test_nothing_is_a_stream_too():
+def test_empty_stream():
     Decoder(Encoder().finish(5)).finish(5)
 
 
@@ -156,12 +156,12 @@ def test_format_is_frozen():
 # ---------------------------------------------------------------- what is refused
 
 
-def test_symbols_beyond_their_table_are_refused():
+def test_symbols_beyond_their_table_raise():
     tables = Tables([frequencies_of(np.ones(3)), frequencies_of(np.ones(2))])
     for which, symbol in ((0, 3), (0, -1)):
         with pytest.raises(ValueError, match=f"symbols must be from 0 to 2, got {symbol}"):
             Encoder().emit(tables, np.array([which]), np.array([symbol]))
-    with pytest.raises(ValueError, match="beyond the last symbol"):
+    with pytest.raises(ValueError, match="beyond the last one"):
         Encoder().emit(tables, np.array([0, 1]), np.array([2, 2]))
 
 
@@ -176,27 +176,27 @@ def stream():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "their lanes do not fit their length"),
-        (b"\x00\x00" + bytes(8), "their lanes do not fit their length"),
-        (b"\x01\x04" + bytes(4 * 1025), "their lanes do not fit their length"),
-        (b"\x02\x00" + b"\xff" * 7, "their lanes do not fit their length"),
-        (b"\x01\x00" + b"\xff" * 5, "their lanes do not fit their length"),
-        (b"\x01\x00" + b"\xff\xff\x00\x00", "they start in a state that does not occur"),
+        (b"", "the number of lanes does not match their length"),
+        (b"\x00\x00" + bytes(8), "the number of lanes does not match their length"),
+        (b"\x01\x04" + bytes(4 * 1025), "the number of lanes does not match their length"),
+        (b"\x02\x00" + b"\xff" * 7, "the number of lanes does not match their length"),
+        (b"\x01\x00" + b"\xff" * 5, "the number of lanes does not match their length"),
+        (b"\x01\x00" + b"\xff\xff\x00\x00", "their initial state is invalid"),
     ],
 )
-def test_what_is_no_stream_is_refused(data, message):
+def test_invalid_streams_raise(data, message):
     with pytest.raises(ValueError, match=message):
         Decoder(data)
 
 
-def test_a_cut_stream_is_refused(stream):
+def test_cut_stream_raises(stream):
     tables, which, _, data = stream
     for cut in range(14, len(data) - 1, 2):
         with pytest.raises(ValueError, match="they end early"):
             Decoder(data[:cut]).draw(tables, which)
 
 
-def test_what_is_left_over_is_noticed(stream):
+def test_trailing_symbols_raise(stream):
     tables, which, _, data = stream
     decoder = Decoder(data + b"\0\0")
     decoder.draw(tables, which)
@@ -208,14 +208,14 @@ def test_what_is_left_over_is_noticed(stream):
         decoder.finish(9)
 
 
-def test_every_flipped_bit_and_another_seal_are_noticed(stream):
+def test_flipped_bits_and_wrong_seal_raise(stream):
     tables, which, symbols, data = stream
     for k in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[k // 8] ^= 1 << k % 8
         with pytest.raises(ValueError, match="The coded symbols are damaged"):
             _decode(bytes(flipped), tables, which, 9)
-    with pytest.raises(ValueError, match="they decode to something else"):
+    with pytest.raises(ValueError, match="the decoded symbols differ"):
         _decode(data, tables, which, 8)
     np.testing.assert_array_equal(_decode(data, tables, which, 9), symbols)
 

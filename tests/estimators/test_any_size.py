@@ -152,7 +152,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_sequence_is_fitted_and_encoded_alike(fitted, photographs, kind):
+def test_kinds_of_image_sequences_are_equivalent(fitted, photographs, kind):
     X = KINDS[kind](photographs)
     other = spatial().fit(X)
     for found, expected in zip(other.transform(X), fitted.transform(photographs), strict=True):
@@ -174,7 +174,7 @@ def test_pil_images_of_different_sizes(photographs):
     np.testing.assert_allclose(ae.reconstruct(X[0])[0], ae.reconstruct(X)[0], rtol=1e-5, atol=1e-3)
 
 
-def test_images_that_memory_does_not_hold_are_read_and_give_equal_codes(photographs, monkeypatch):
+def test_images_larger_than_memory_give_equal_codes(photographs, monkeypatch):
     from skae._data import image_list
 
     held = spatial(n_crops=100).fit(photographs)
@@ -189,7 +189,7 @@ def test_images_that_memory_does_not_hold_are_read_and_give_equal_codes(photogra
 # ------------------------------------------------------------------ training on crops
 
 
-def test_equal_seeds_give_equal_bits(photographs):
+def test_equal_seeds_give_equal_results(photographs):
     params = {"augmentation": "flip_rotate", "noise": "gaussian_noise", "n_crops": 50}
     first, second = (spatial(**params).fit(photographs) for _ in range(2))
     other = spatial(**params | {"random_state": 1}).fit(photographs)
@@ -221,7 +221,7 @@ def test_start_is_the_block_transform_and_training_never_ends_worse(photographs)
     assert complete.score(photographs) == pytest.approx(0, abs=1e-10)
 
 
-def test_single_image_is_fitted_and_validated_on_a_part_of_it():
+def test_single_image_is_validated_on_a_part():
     image = smooth((70, 90))
     ae = spatial(2, n_crops=32, crop_size=16).fit([image])
     assert len(ae.validation_loss_curve_) == 3
@@ -249,7 +249,7 @@ def test_x_val_and_targets_of_any_size(photographs):
     assert ae.score_samples(noisy, X_target=clean).shape == (12,)
 
 
-def test_weights_say_how_often_crops_come_from_an_image():
+def test_weights_determine_number_of_crops():
     X = [np.full((20, 20), value) + smooth((20, 20)) for value in (0.0, 100.0)]
     ae = spatial(2, max_epochs=0, crop_size=8, early_stopping=False).fit(X, sample_weight=[1, 0])
     assert float(ae.module_.mean.item()) < 2
@@ -263,7 +263,7 @@ def test_conditions_follow_their_images(photographs):
     assert vae.score_samples(photographs, y).shape == vae.score_samples(photographs).shape == (12,)
 
 
-def test_partial_fit_and_warm_start_go_on_with_other_sizes(photographs):
+def test_partial_fit_and_warm_start_accept_other_sizes(photographs):
     ae = spatial(n_crops=32)
     ae.partial_fit(photographs[:4]).partial_fit(photographs[4:])
     assert ae.n_iter_ == 2
@@ -292,7 +292,7 @@ def test_pooling_gives_features_of_one_width(photographs):
     assert mean.set_output(transform="pandas").transform(photographs).shape == (12, 3)
     pipeline = make_pipeline(spatial(pooling="mean"), LogisticRegression())
     assert pipeline.fit(photographs, y).predict(photographs).shape == (12,)
-    with pytest.raises(ValueError, match="pooling='mean' leaves no code to decode"):
+    with pytest.raises(ValueError, match="pooling='mean' gives codes that cannot be decoded"):
         mean.inverse_transform(np.zeros((1, 3)))
 
 
@@ -359,7 +359,7 @@ def halves(image):
     )
 
 
-def test_super_resolution_starts_as_bicubic_interpolation_and_improves_on_it():
+def test_super_resolution_improves_on_bicubic_interpolation():
     large = [smooth((2 * h, 2 * w), i).astype(np.float32) for i, (h, w) in enumerate(SIZES * 3)]
     small = [halves(image) for image in large]
     start = spatial(4, max_epochs=0).fit(small, X_target=large)
@@ -381,7 +381,7 @@ def test_targets_of_other_channels_keep_their_layout_and_units(dense):
     assert ae.reconstruct(gray).shape == color.shape
     assert ae.transform(gray).shape == (20, 4 if dense else 4 * 8 * 6)
     assert ae.score(gray, X_target=color) > -0.5 * color.var()
-    with pytest.raises(ValueError, match="X_target is needed"):
+    with pytest.raises(ValueError, match="X_target is required"):
         ae.score(gray)
     with pytest.raises(ValueError, match="X_target of another shape than X"):
         ae.inverse_transform(ae.transform(gray))
@@ -411,7 +411,7 @@ def broken(images, index, image):
         (np.zeros((5, 20)), r"X\[2\] is of size \(5, 20\), smaller than the crops"),
     ],
 )
-def test_images_that_cannot_be_used_are_named_by_index(fitted, photographs, unchanged, image, match):
+def test_invalid_images_raise_with_index(fitted, photographs, unchanged, image, match):
     ae = clone(fitted).set_params(crop_size=8)
     unchanged(ae, lambda: ae.fit(broken(photographs, 2, image)), ValueError, match)
 
@@ -428,15 +428,15 @@ def test_images_that_cannot_be_used_are_named_by_index(fitted, photographs, unch
         ({"module__dense": True}, None, "module__dense=False"),
         ({"augmentation": "flip_rotate", "crop_size": (8, 9)}, None, "square"),
         ({}, np.zeros((64, 64)), r"pass \[X\] for one image"),
-        ({"crop_size": 4}, np.zeros((10, 64)), "flat rows: reshape"),
+        ({"crop_size": 4}, np.zeros((10, 64)), "flattened images: reshape"),
     ],
 )
-def test_parameters_that_do_not_fit(photographs, unchanged, params, X, match):
+def test_invalid_parameters_raise(photographs, unchanged, params, X, match):
     ae = spatial(**params)
     unchanged(ae, lambda: ae.fit(photographs if X is None else X), (ValueError, TypeError), match)
 
 
-def test_codes_that_do_not_fit(fitted):
+def test_invalid_codes_raise(fitted):
     with pytest.raises(ValueError, match="code map of 3 channels"):
         fitted.inverse_transform([np.zeros((2, 4, 4), np.float32)])
     with pytest.raises(ValueError, match="positions"):
@@ -447,14 +447,14 @@ def test_codes_that_do_not_fit(fitted):
     assert fitted.inverse_transform(np.zeros((2, 3 * 4 * 5), np.float32), size=(7, 10)).shape == (2, 7, 10)
 
 
-def test_targets_that_do_not_fit(photographs):
+def test_invalid_targets_raise(photographs):
     with pytest.raises(ValueError, match=r"X_target\[0\] must have the size"):
         spatial().fit(photographs, X_target=[image[1:] for image in photographs])
     with pytest.raises(ValueError, match="X_target must hold 12 images"):
         spatial().fit(photographs, X_target=photographs[:5])
 
 
-def test_transformer_of_arrays_with_a_convolutional_network_is_as_before():
+def test_transformer_with_conv_is_unchanged():
     X = np.random.default_rng(0).normal(size=(20, 1, 8, 8))
     ae = AutoencoderTransformer(2, module="conv", **CONV).fit(X)
     assert ae.transform(X).shape == (20, 2 * 4 * 4)

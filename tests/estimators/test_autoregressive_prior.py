@@ -54,7 +54,7 @@ def test_samples_have_any_size(spatial):
     np.testing.assert_array_equal(spatial.sample(2, 0, size=8), spatial.sample(2, 0))
 
 
-def test_codes_of_crops_have_no_places(images):
+def test_codes_of_crops_have_no_position_biases(images):
     ae = ConvAutoencoder(2, prior="autoregressive", crop_size=8, **named(SMALL), **SPATIAL, **FAST)
     ae.fit([np.tile(images[0], (2, 3)), np.tile(images[1], (3, 2))])
     assert not ae.prior_.position_biases
@@ -102,7 +102,7 @@ def test_real_targets_share_one(images):
     assert vae.sample(4, y=0.5, random_state=0).shape == (4, 8, 8)
 
 
-def test_weights_of_zero_count_as_absent(images):
+def test_zero_weight_samples_are_ignored(images):
     weight = np.r_[np.ones(50), np.zeros(10)]
     ae = ConvAutoencoder(2, prior="autoregressive", module__channels=(4, 8), **named(SMALL), **FAST)
     other = images.copy()
@@ -137,12 +137,12 @@ def test_parameters_of_the_name_are_set_and_searched():
 
 @pytest.mark.parametrize("prior", ["autoregressive", "Auto-Regressive", Autoregressive, Autoregressive(), Factorized()])
 @pytest.mark.parametrize("kind", [ConvAutoencoder, AutoencoderTransformer, VAEGenerator])
-def test_codes_that_are_no_integers_are_refused(kind, prior, images):
+def test_codes_without_integers_raise(kind, prior, images):
     with pytest.raises(ValueError, match="needs a discrete bottleneck, such as bottleneck='fsq', got"):
         kind(2, prior=prior, max_epochs=1).fit(images.reshape(60, -1))
 
 
-def test_unknown_parameters_of_the_prior_are_refused(images):
+def test_unknown_parameters_of_the_prior_raise(images):
     with pytest.raises((TypeError, ValueError), match="depth"):
         ConvAutoencoder(2, prior="autoregressive", prior__depth=3, **FAST).fit(images)
 
@@ -156,20 +156,20 @@ def test_errors_of_the_fit_name_the_prior(images):
 
 def test_sizes_need_a_density_of_any_size(images):
     ae = ConvAutoencoder(2, prior=GaussianMixture(1), **SPATIAL, max_epochs=1, random_state=0).fit(images)
-    with pytest.raises(ValueError, match="needs prior='autoregressive', or an estimator that was fitted on crops"):
+    with pytest.raises(ValueError, match="needs prior='autoregressive', or an estimator fitted on crops"):
         ae.sample(size=12)
     dense = ConvAutoencoder(2, prior="autoregressive", module__channels=(4, 8), **named(SMALL), **FAST).fit(images)
     with pytest.raises(ValueError, match="module__dense=False"):
         dense.sample(size=12)
 
 
-def test_a_discrete_bottleneck_may_have_other_priors(images):
+def test_discrete_bottleneck_may_have_other_priors(images):
     ae = ConvAutoencoder(2, prior="mixture", module__channels=(4, 8), **FAST).fit(images)
     assert type(ae.code_model_) is Factorized
     assert ae.sample(3, random_state=0).shape == (3, 8, 8)
 
 
-def test_a_model_trained_with_the_bottleneck_stays_the_code_model(images):
+def test_model_trained_with_the_bottleneck_stays_the_code_model(images):
     ae = ConvAutoencoder(2, prior="autoregressive", bottleneck="rounded", max_epochs=1, random_state=0, **named(SMALL))
     ae.fit(images)
     assert type(ae.prior_) is Autoregressive

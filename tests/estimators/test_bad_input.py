@@ -54,16 +54,16 @@ PARAMS = [
     ({"module": 3}, TypeError, "module must be a string, a class or an nn.Module"),
     ({"module": NoDecode}, TypeError, "NoDecode has no decode"),
     ({"module": WrongWidth, "n_components": 2}, ValueError, r"WrongWidth.decode must map 2 codes of shape \(2,\)"),
-    ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map rows of shape \(4,\) to \(3,\)"),
+    ({"module": WrongWidth}, ValueError, r"WrongWidth.encode must map samples of shape \(4,\) to \(3,\)"),
     ({"module__hidden_layer_size": (8,)}, TypeError, "Did you mean module__hidden_layer_sizes"),
-    ({"module__n_components": 3}, TypeError, "takes no parameter module__n_components"),
+    ({"module__n_components": 3}, TypeError, "has no parameter module__n_components"),
     ({"module__activation": "rely"}, ValueError, "activation must be one of .*'silu'.*got 'rely'. Did you mean 'relu'"),
     ({"module__activation": 3}, ValueError, "activation must be one of .*'silu'.*got 3"),
     ({"module__normalization": "group"}, ValueError, "normalization must be one of None"),
     ({"module__dropout": 1.0}, ValueError, "dropout == 1.0"),
     ({"module__hidden_layer_sizes": (8, 0)}, ValueError, "hidden_layer_sizes == 0"),
     ({"bottleneck": "sparce"}, ValueError, "bottleneck must be one of.*got 'sparce'. Did you mean 'sparse'"),
-    ({"bottleneck__k": 3}, TypeError, "bottleneck=Identity takes no parameter bottleneck__k"),
+    ({"bottleneck__k": 3}, TypeError, "bottleneck=Identity has no parameter bottleneck__k"),
     ({"bottleneck": Sparse(-1)}, ValueError, "Sparse: weight == -1"),
     ({"bottleneck": KSparse(9)}, ValueError, "KSparse: k .at most the width of the code. == 9, must be <= 3"),
     ({"bottleneck": GaussianNoise()}, TypeError, "bottleneck must be a string, a Bottleneck class or an object"),
@@ -71,7 +71,7 @@ PARAMS = [
     (
         {"loss": "huber", "loss__delt": 2},
         TypeError,
-        r"loss=Huber takes no parameter loss__delt\. Did you mean loss__delta\?",
+        r"loss=Huber has no parameter loss__delt\. Did you mean loss__delta\?",
     ),
     ({"loss": Huber, "loss__delta": 0}, ValueError, "Huber: delta == 0"),
     ({"loss": None}, TypeError, "loss must be"),
@@ -82,10 +82,10 @@ PARAMS = [
     (
         {"noise": "masking", "noise__scale": 1},
         TypeError,
-        r"takes no parameter noise__scale\. It takes: noise__fraction",
+        r"has no parameter noise__scale\. Valid parameters are: noise__fraction",
     ),
-    ({"noise": BlockMasking(1.5)}, ValueError, "BlockMasking: size .a share of the side, or an integer .* == 1.5"),
-    ({"noise": BlockMasking(5)}, ValueError, "BlockMasking: size=5 pixels is more than the longest side .*, 4"),
+    ({"noise": BlockMasking(1.5)}, ValueError, "BlockMasking: size .a fraction of the side, or an integer .* == 1.5"),
+    ({"noise": BlockMasking(5)}, ValueError, "BlockMasking: size=5 pixels exceeds the longest side .*, 4"),
     ({"noise": MaskingNoise(1.5)}, ValueError, "MaskingNoise: fraction == 1.5"),
     ({"prior": "mixtures"}, TypeError, "prior must be None, 'mixture', 'flow', 'auto' or a scikit-learn"),
     ({"prior": GaussianMixture(50)}, ValueError, "n_samples"),
@@ -93,7 +93,7 @@ PARAMS = [
     ({"l1_ratio": 1.5}, ValueError, "l1_ratio == 1.5"),
     ({"optimizer": "adamm"}, ValueError, "optimizer must be one of .*got 'adamm'. Did you mean 'adam'"),
     ({"optimizer": 3}, TypeError, "optimizer must be a string or a torch.optim class"),
-    ({"optimizer__momentum": 0.9}, TypeError, "optimizer=Adam takes no parameter optimizer__momentum"),
+    ({"optimizer__momentum": 0.9}, TypeError, "optimizer=Adam has no parameter optimizer__momentum"),
     ({"lr": 0}, ValueError, "lr == 0"),
     ({"lr": "fast"}, TypeError, "lr must be"),
     ({"max_epochs": -1}, ValueError, "max_epochs == -1"),
@@ -102,7 +102,7 @@ PARAMS = [
     ({"early_stopping": "yes"}, ValueError, "early_stopping must be one of 'auto', True, False"),
     ({"early_stopping": 1}, ValueError, "early_stopping"),
     ({"validation_fraction": 1.0}, ValueError, "validation_fraction"),
-    ({"validation_fraction": 0.99}, ValueError, "leaves none of X's 20 rows"),
+    ({"validation_fraction": 0.99}, ValueError, "leaves no samples of 20"),
     ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change"),
     ({"n_iter_no_change": -np.inf}, TypeError, "n_iter_no_change"),
     ({"n_iter_no_change": np.nan}, TypeError, "n_iter_no_change"),
@@ -119,9 +119,9 @@ PARAMS = [
     ({"random_state": np.random.default_rng(0)}, ValueError, "random_state .* A Generator gives a seed"),
     ({"verbose": -1}, ValueError, "verbose"),
     ({"iterator_train__shuffled": True}, TypeError, "Did you mean iterator_train__shuffle"),
-    ({"callbacks__nobody__x": 1}, TypeError, "callbacks takes no parameter callbacks__nobody"),
-    ({"callbacks__finite_loss": None}, TypeError, "callbacks takes no parameter callbacks__finite_loss"),
-    ({"callbacks__keep_best__tol": 1}, TypeError, "callbacks takes no parameter callbacks__keep_best"),
+    ({"callbacks__nobody__x": 1}, TypeError, "callbacks has no parameter callbacks__nobody"),
+    ({"callbacks__finite_loss": None}, TypeError, "callbacks has no parameter callbacks__finite_loss"),
+    ({"callbacks__keep_best__tol": 1}, TypeError, "callbacks has no parameter callbacks__keep_best"),
     ({"iterator_train__batch_size": 0}, ValueError, "iterator_train__batch_size == 0"),
     ({"iterator_valid__batch_size": -1}, ValueError, "iterator_valid__batch_size == -1"),
     ({"module": "encoder_decoder"}, ValueError, r"module must be one of \['conv', 'gru', 'mlp', 'tcn'\]"),
@@ -162,14 +162,14 @@ ARRAYS = [
         ValueError,
         "columns 0, 1 and 2 have dtype datetime64.*Turn dates into numbers",
     ),
-    (lambda: with_value(1e300), ValueError, r"X holds values up to 1e\+300, too large for float32, in column 2"),
+    (lambda: with_value(1e300), ValueError, r"X has values up to 1e\+300, too large for float32, in column 2"),
     (lambda: None, ValueError, "Expected 2D array, got scalar array"),
     (lambda: np.array([[np.inf, -np.inf], [1, 2]], np.float16), ValueError, "Input X contains infinity"),
     (lambda: np.ma.masked_greater(good(), 1), ValueError, "Input X contains NaN"),
     (
         lambda: np.ma.masked_array(good().astype(str), mask=good() > 1),
         TypeError,
-        "Masked arrays must hold real numbers",
+        "Masked arrays must have a floating-point or integer dtype",
     ),
     (lambda: torch.ones(20, 4, device="meta"), TypeError, "on the device 'meta'"),
     (lambda: torch.utils.data.TensorDataset(torch.ones(0, 4)), ValueError, r"0 sample\(s\)"),
@@ -184,12 +184,12 @@ BESIDE = [
     ({"X_target": pd.DataFrame(good(), columns=list("wxyz"))}, ValueError, "X_target must have the columns of X"),
     ({"X_val_target": good()}, ValueError, "X_val_target needs X_val"),
     ({"X_target": good(), "X_val": good()}, ValueError, "X_val needs X_val_target"),
-    ({"X_val": good()[:9], "X_val_target": good()}, ValueError, r"X_val_target .* \(9, 4\) to go with X_val, got"),
+    ({"X_val": good()[:9], "X_val_target": good()}, ValueError, r"X_val_target .* \(9, 4\) to match X_val, got"),
     ({"sample_weight": np.ones(3)}, ValueError, r"sample_weight must have the shape \(20,\)"),
-    ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must hold values from 0 to .* got -1 to -1"),
+    ({"sample_weight": -np.ones(20)}, ValueError, "sample_weight must have values from 0 to .* got -1 to -1"),
     ({"sample_weight": np.zeros(20)}, ValueError, "not all zero, got 0 to 0"),
     ({"sample_weight": np.full(20, np.nan)}, ValueError, "sample_weight contains NaN"),
-    ({"sample_weight": np.full(20, 1e308)}, ValueError, r"sample_weight must hold values from 0 to 3.4.*, got 1e\+308"),
+    ({"sample_weight": np.full(20, 1e308)}, ValueError, r"sample_weight must have values from 0 to 3.4.*, got 1e\+308"),
     ({"sample_weight": np.ones((20, 1))}, ValueError, "sample_weight must have the shape"),
 ]
 
@@ -255,7 +255,7 @@ def test_mistyped_parameter_raises_in_fit_and_survives_clone():
     for ae in (AutoencoderTransformer(max_epoch=3), AutoencoderTransformer(modul__x=3)):
         (name,) = ae._extra
         assert clone(ae).get_params()[name] == 3
-        refuses(ae, lambda ae=ae: ae.fit(good()), TypeError, f"AutoencoderTransformer takes no parameter {name}")
+        refuses(ae, lambda ae=ae: ae.fit(good()), TypeError, f"AutoencoderTransformer has no parameter {name}")
     with pytest.raises(ValueError, match="Invalid parameter 'max_epoch'"):
         AutoencoderTransformer().set_params(max_epoch=3)
     with pytest.raises(ValueError, match="Invalid parameter 'modul'"):
@@ -271,7 +271,7 @@ def test_methods_before_fit_raise():
         with pytest.raises(NotFittedError):
             call()
     late = AutoencoderTransformer(2, **FIT).fit(good()).set_params(prior=GaussianMixture())
-    with pytest.raises(NotFittedError, match="no density to draw from, since prior was set after fit"):
+    with pytest.raises(NotFittedError, match="no fitted prior to draw from, since prior was set after fit"):
         late.sample()
 
 
@@ -325,7 +325,7 @@ def test_lists_of_tensors_are_samples():
 
 
 def test_overflow_in_network_raises():
-    """float32 holds them, and not what the network makes of them."""
+    """Values within the range of float32, for which the output of the network is not."""
     ae = AutoencoderTransformer(2, **FIT).fit(0.1 * good())
     X, Z = np.full((3, 4), 3e38), np.full((3, 2), 3e38)
     for call in (lambda: ae.transform(X), lambda: ae.reconstruct(X), lambda: ae.score(X)):

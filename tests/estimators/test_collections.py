@@ -55,7 +55,7 @@ models = pytest.mark.parametrize("name", MODELS)
 
 
 def results(model, X, other):
-    """What every method makes of X, by name."""
+    """Results of all methods for X, by name."""
     found = {name: getattr(model, name)(X) for name in ("transform", "reconstruct", "score", "score_samples")}
     found["target"] = model.score(X, X_target=X)
     found["inverse"] = model.inverse_transform(found["transform"])
@@ -131,7 +131,7 @@ def test_lists_in_searches_and_dataframes():
 def test_lists_require_network_for_sequences():
     with pytest.raises(ValueError, match=r"X\[0\] has the shape \(9, 2\) .* module='gru'"):
         AutoencoderTransformer(2, **FIT).fit(sequences())
-    with pytest.raises(ValueError, match="take a network for images of any size"):
+    with pytest.raises(ValueError, match="use a network for images of any size"):
         ConvAutoencoder(2, **CONV).fit([np.zeros((8, 8)), np.zeros((9, 8))])
     whole = [item[:2] for item in sequences()]
     assert AutoencoderTransformer(2, **FIT).fit(whole).transform(whole).shape == (14, 2)
@@ -196,7 +196,7 @@ def test_channels_first_continued_training():
     ae = AutoencoderTransformer(2, channel_axis=0, warm_start=True, **GRU).fit(items)
     ae.fit([item[:, :4] for item in items])
     assert ae.input_shape_ == (2, 9)
-    with pytest.raises(ValueError, match="Training goes on only with rows laid out as before"):
+    with pytest.raises(ValueError, match="Training can continue only with samples in the same layout"):
         ae.set_params(channel_axis=-1).fit(np.zeros((5, 2, 9)))
 
 
@@ -231,7 +231,7 @@ def test_channels_first_with_nan():
     with pytest.raises(ValueError, match="row 5 has it before"):
         AutoencoderTransformer(2, channel_axis=0, **GRU).fit(X)
     X[5] = np.nan
-    with pytest.raises(ValueError, match="at least one step in every row, but row 5"):
+    with pytest.raises(ValueError, match="at least one step in every sample, but sample 5"):
         AutoencoderTransformer(2, channel_axis=0, **GRU).fit(X)
 
 
@@ -307,7 +307,7 @@ def test_fit_of_single_image_raises(pictures):
     for X in (Image.fromarray(pictures[0]), pictures[:1]):
         with pytest.raises(ValueError, match=r"minimum of 2 is required.*cut it into patches"):
             ae.fit(X)
-    with pytest.raises(ValueError, match=r"flat rows of 10 values.*a single image, pass a list of it"):
+    with pytest.raises(ValueError, match=r"flattened samples of 10 values.*a single image, pass it as a list"):
         ae.fit(pictures[0, :, :, 0])
     narrow = ConvAutoencoder(2, channel_axis=None, **CONV).fit(np.tile(pictures[0], (2, 2, 1)))
     assert narrow.layout_.image_shape == (20, 3)

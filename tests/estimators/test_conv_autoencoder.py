@@ -50,7 +50,7 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def colour():
+def color():
     """120 images of 9 × 6 with three channels last, made of four of them; read-only."""
     rng = np.random.default_rng(0)
     X = np.tensordot(rng.uniform(size=(120, 4)), rng.normal(size=(4, 9, 6, 3)), 1) + 0.1 * rng.normal(
@@ -210,7 +210,7 @@ def test_numpy_integers_are_accepted(pictures):
 @pytest.mark.parametrize(
     ("shape", "params", "match"),
     [
-        ((60,), {}, "flat rows of 60 values, which are not a square gray image: pass input_shape"),
+        ((60,), {}, "flat rows of 60 values, not square gray images: pass input_shape"),
         ((192,), {}, r"pass input_shape, the shape of one image, such as \(height, width\)"),
         ((5, 8, 8), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
         ((3, 8, 3), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
@@ -225,7 +225,7 @@ def test_numpy_integers_are_accepted(pictures):
         ((3, 8, 8), {"channel_axis": "first"}, "channel_axis must be 'auto', None or an integer, got 'first'"),
         ((3, 8, 8), {"channel_axis": False}, "channel_axis must be 'auto'"),
         ((8, 8), {"module__kernel_size": 4}, "kernel_size must be odd, got 4"),
-        ((8, 8), {"module__kernel": 3}, "takes no parameter module__kernel. Did you mean module__kernel_size"),
+        ((8, 8), {"module__kernel": 3}, "has no parameter module__kernel. Did you mean module__kernel_size"),
     ],
 )
 def test_ambiguous_layout_raises_and_leaves_estimator_unfitted(shape, params, match):
@@ -233,7 +233,7 @@ def test_ambiguous_layout_raises_and_leaves_estimator_unfitted(shape, params, ma
     ae = tiny(**params)
     before = state(ae)
     for method in ("fit", "partial_fit"):
-        if match is None:  # 3 entries at the end: told after all
+        if match is None:  # 3 entries at the end determine the axis
             continue
         with pytest.raises((ValueError, TypeError), match=match):
             getattr(ae, method)(X)
@@ -256,16 +256,16 @@ def test_remedy_of_layout_error_works():
     tiny(channel_axis=0, input_shape=(5, 8, 7)).fit(X.reshape(6, -1))
 
 
-def test_other_shapes_raise(colour):
-    ae = tiny().fit(colour)
-    for X in (colour[:, :, :5], np.moveaxis(colour, -1, 1), colour.reshape(120, -1), colour[..., 0]):
+def test_other_shapes_raise(color):
+    ae = tiny().fit(color)
+    for X in (color[:, :, :5], np.moveaxis(color, -1, 1), color.reshape(120, -1), color[..., 0]):
         for method in (ae.transform, ae.reconstruct, ae.score_samples, ae.partial_fit):
             with pytest.raises(ValueError, match=r"rows of shape|is expecting 9 features"):
                 method(X)
     with pytest.raises(ValueError, match="X_target must have the shape"):
-        ae.fit(colour, X_target=np.moveaxis(colour, -1, 1))
+        ae.fit(color, X_target=np.moveaxis(color, -1, 1))
     with pytest.raises(ValueError, match="X_val must have the shape"):
-        ae.fit(colour, X_val=colour[:, :5])
+        ae.fit(color, X_val=color[:, :5])
 
 
 def test_codes_of_wrong_width_raise(pictures):
@@ -358,8 +358,8 @@ def test_bernoulli_reconstructions_are_in_unit_interval(pictures):
             ae.fit(refused)
 
 
-def test_score_samples_is_negative_squared_error(colour):
-    X = 30 * colour + 5
+def test_score_samples_is_negative_squared_error(color):
+    X = 30 * color + 5
     ae = tiny(3).fit(X)
     expected = -((ae.reconstruct(X) - X) ** 2).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(ae.score_samples(X), expected, rtol=1e-3)
@@ -369,13 +369,13 @@ def test_score_samples_is_negative_squared_error(colour):
     assert ae.score(X, X_target=other) == pytest.approx(expected.mean() / 162, rel=1e-3)
 
 
-def test_scores_do_not_depend_on_other_samples(colour):
-    ae = tiny(3, module__normalization="batch").fit(colour)
-    alone = [ae.score_samples(image[None])[0] for image in colour[:20]]
-    assert alone == pytest.approx(ae.score_samples(colour)[:20].tolist(), rel=1e-3)
+def test_scores_do_not_depend_on_other_samples(color):
+    ae = tiny(3, module__normalization="batch").fit(color)
+    alone = [ae.score_samples(image[None])[0] for image in color[:20]]
+    assert alone == pytest.approx(ae.score_samples(color)[:20].tolist(), rel=1e-3)
 
 
-def test_constant_images(colour):
+def test_constant_images(color):
     X = np.full((12, 5, 6), 1234.5)
     np.testing.assert_allclose(tiny().fit(X).reconstruct(X), X, rtol=1e-4)
     spatial = tiny(module__dense=False).fit(X)
@@ -386,14 +386,14 @@ def test_constant_images(colour):
 
 
 @pytest.mark.parametrize("layout", ["last", "first", "flat"])
-def test_clean_targets_have_layout_of_x(colour, layout):
+def test_clean_targets_have_layout_of_x(color, layout):
     arrange = {
         "last": lambda X: X,
         "first": lambda X: np.moveaxis(X, -1, 1),
         "flat": lambda X: X.reshape(len(X), -1),
     }[layout]
     params = {"input_shape": (9, 6, 3)} if layout == "flat" else {}
-    clean = np.tile(colour, (4, 1, 1, 1))
+    clean = np.tile(color, (4, 1, 1, 1))
     noisy = arrange(clean + np.random.default_rng(0).normal(size=clean.shape))
     clean = arrange(clean)
     train, test = slice(0, 360), slice(360, None)
@@ -425,9 +425,9 @@ def test_inpainting(pictures):
     assert error(mender.reconstruct(damaged)) < 0.75 * error(damaged)
 
 
-def test_missing_pixels_are_imputed_in_any_layout(colour):
+def test_missing_pixels_are_imputed_in_any_layout(color):
     rng = np.random.default_rng(0)
-    X = np.array(colour)
+    X = np.array(color)
     X[rng.random(X.shape) < 0.15] = np.nan
     first = np.ascontiguousarray(np.moveaxis(X, -1, 1))
     ways = {
@@ -443,7 +443,7 @@ def test_missing_pixels_are_imputed_in_any_layout(colour):
         known = ~np.isnan(rows)
         np.testing.assert_array_equal(filled[known], rows[known])
         np.testing.assert_array_equal(filled[~known], ae.reconstruct(rows)[~known].astype(filled.dtype))
-        truth = colour if rows is X else np.moveaxis(colour, -1, 1) if rows is first else colour.reshape(120, -1)
+        truth = color if rows is X else np.moveaxis(color, -1, 1) if rows is first else color.reshape(120, -1)
         by_mean = np.where(known, rows, np.nanmean(rows, axis=0))
         assert ((filled - truth) ** 2).sum() < 0.6 * ((by_mean - truth) ** 2).sum()
         errors = np.where(known, (ae.reconstruct(rows) - np.nan_to_num(rows)) ** 2, 0)
@@ -455,12 +455,12 @@ def test_missing_pixels_are_imputed_in_any_layout(colour):
         tiny().fit(X)
 
 
-def test_missing_pixels_empty_image_and_empty_pixel(colour):
-    X = np.array(colour)
+def test_missing_pixels_empty_image_and_empty_pixel(color):
+    X = np.array(color)
     X[:, 3, 3] = np.nan
     X[7] = np.nan
     for dense in (True, False):
-        with pytest.warns(UserWarning, match=r"no known value for 3 of the 162 values of a sample, .* \[3, 3, 0\]"):
+        with pytest.warns(UserWarning, match=r"no observed values for 3 of the 162 values of a sample, .* \[3, 3, 0\]"):
             ae = tiny(3, missing="mask", module__dense=dense).fit(X)
         assert (ae.reconstruct(X)[:, 3, 3] == 0).all(), "as the warning says"
         for out in (ae.transform(X), ae.reconstruct(X), np.array(ae.loss_curve_)):
@@ -548,16 +548,16 @@ def test_grid_search_in_a_pipeline(pictures):
     assert shaped.fit(pictures[:100]).cv_results_["mean_test_score"].shape == (4,)
 
 
-def test_sampled_images_have_layout_of_x(colour):
+def test_sampled_images_have_layout_of_x(color):
     params = {"prior": GaussianMixture(1), "max_epochs": 0}
-    last = tiny(6, **params).fit(colour).sample(400, random_state=0)
+    last = tiny(6, **params).fit(color).sample(400, random_state=0)
     assert last.shape == (400, 9, 6, 3)
-    np.testing.assert_allclose(last.mean(0), colour.mean(0), atol=0.25)
-    first = tiny(6, **params).fit(np.moveaxis(colour, -1, 1)).sample(400, random_state=0)
+    np.testing.assert_allclose(last.mean(0), color.mean(0), atol=0.25)
+    first = tiny(6, **params).fit(np.moveaxis(color, -1, 1)).sample(400, random_state=0)
     np.testing.assert_allclose(np.moveaxis(first, 1, -1), last, atol=1e-3)
-    flat = tiny(6, input_shape=(9, 6, 3), **params).fit(colour.reshape(120, -1)).sample(400, random_state=0)
+    flat = tiny(6, input_shape=(9, 6, 3), **params).fit(color.reshape(120, -1)).sample(400, random_state=0)
     np.testing.assert_allclose(flat, last.reshape(400, -1), atol=1e-3)
-    assert colour.mean(0).std() > 0.5, "images in another order would be told apart"
+    assert color.mean(0).std() > 0.5, "another order of the images would be detected"
 
 
 # ------------------------------------------------------------------ going on
@@ -566,56 +566,56 @@ def test_sampled_images_have_layout_of_x(colour):
 @pytest.mark.parametrize(
     ("before", "after", "change", "match"),
     [
-        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "laid out as before"),
+        ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "in the same layout"),
         ({}, {}, lambda X: np.moveaxis(X, -1, 1), "rows of shape"),
         ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "rows of shape"),
         ({}, {"channel_axis": None}, lambda X: X, "channel_axis must be 'auto', 0 or -1"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_warm_start_with_another_layout_raises(colour, before, after, change, match, method):
-    ae = tiny(warm_start=method == "fit", **before).fit(colour)
-    codes = ae.transform(colour)
+def test_warm_start_with_another_layout_raises(color, before, after, change, match, method):
+    ae = tiny(warm_start=method == "fit", **before).fit(color)
+    codes = ae.transform(color)
     ae.set_params(**after)
     found = state(ae)
     match = match if method == "fit" else f"{match}|is expecting"
     with pytest.raises(ValueError, match=match):
-        getattr(ae, method)(change(colour))
+        getattr(ae, method)(change(color))
     assert state(ae) == found
-    np.testing.assert_array_equal(ae.transform(colour), codes)
-    getattr(ae.set_params(input_shape=None, channel_axis=-1), method)(colour)  # the same by another name
+    np.testing.assert_array_equal(ae.transform(color), codes)
+    getattr(ae.set_params(input_shape=None, channel_axis=-1), method)(color)  # the same by another name
 
 
-def test_warm_start_with_another_input_shape_raises(colour):
-    flat = colour.reshape(120, -1)
+def test_warm_start_with_another_input_shape_raises(color):
+    flat = color.reshape(120, -1)
     ae = tiny(input_shape=(9, 6, 3), warm_start=True).fit(flat)
     codes = ae.transform(flat)
     ae.set_params(input_shape=(6, 9, 3))
     for method in (ae.fit, ae.partial_fit):
-        with pytest.raises(ValueError, match="laid out as before"):
+        with pytest.raises(ValueError, match="in the same layout"):
             method(flat)
     np.testing.assert_array_equal(ae.transform(flat), codes)
     ae.set_params(warm_start=False).fit(flat)
     assert ae.layout_.image_shape == (6, 9, 3)
 
 
-def test_set_params_takes_effect_in_fit(colour):
-    ae = tiny().fit(colour)
-    x_hat = ae.reconstruct(colour)
+def test_set_params_takes_effect_in_fit(color):
+    ae = tiny().fit(color)
+    x_hat = ae.reconstruct(color)
     ae.set_params(channel_axis=0, input_shape=(3, 9, 6))
-    np.testing.assert_array_equal(ae.reconstruct(colour), x_hat)
+    np.testing.assert_array_equal(ae.reconstruct(color), x_hat)
 
 
-def test_refit_may_change_the_layout(colour):
+def test_refit_may_change_the_layout(color):
     ae = tiny()
-    for X in (colour, np.moveaxis(colour, -1, 1), colour[..., 0], colour[:, :5]):
+    for X in (color, np.moveaxis(color, -1, 1), color[..., 0], color[:, :5]):
         assert ae.fit(X).reconstruct(X).shape == X.shape
 
 
 # ------------------------------------------------------------------ networks
 
 
-def test_custom_network_gets_channels_first(colour):
+def test_custom_network_gets_channels_first(color):
     seen = []
 
     class Own(nn.Module):
@@ -632,7 +632,7 @@ def test_custom_network_gets_channels_first(colour):
             return self.up(z).unflatten(1, self.shape)
 
     for module in (Own, MLP, "mlp"):
-        assert tiny(module=module).fit(colour).reconstruct(colour).shape == colour.shape
+        assert tiny(module=module).fit(color).reconstruct(color).shape == color.shape
     assert seen == [(3, 9, 6)]
 
 
@@ -735,12 +735,12 @@ def test_published_architecture_with_dense_decoder(downsampling):
     assert ae.reconstruct(X).shape == X.shape
 
 
-def test_device(colour, device):
+def test_device(color, device):
     ae = tiny(3, device=device, max_epochs=4, module__normalization="batch")
-    Z = ae.fit_transform(colour)
+    Z = ae.fit_transform(color)
     assert next(ae.module_.parameters()).device.type == torch.device(device).type
-    assert ae.score(colour) > -colour.var()
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(colour), Z)
+    assert ae.score(color) > -color.var()
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(color), Z)
 
 
 # ------------------------------------------------------------------ documentation

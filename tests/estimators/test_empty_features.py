@@ -25,7 +25,7 @@ ESTIMATORS = {
     "vae": VAEGenerator(2, **FIT),
     "vae laplace": VAEGenerator(2, loss="laplace", prior=None, **FIT),
 }
-NO_VALUE = r"X has no known value for the features \['c'\]"
+NO_VALUE = r"X has no observed values for the features \['c'\]"
 each = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
 
 
@@ -209,8 +209,10 @@ def test_warning_as_error_leaves_estimator_unchanged(frame, unchanged):
 def test_continued_training_ignores_empty_features(frame, way):
     ae = fitted(AutoencoderTransformer(2, warm_start=True, **FIT), frame)
     go_on = ae.fit if way == "warm_start" else ae.partial_fit
-    go_on(frame)  # in silence: it is known by now
-    with pytest.warns(UserWarning, match=r"X has known values for the features \['c'\], which had none when"):
+    go_on(frame)  # without a second warning
+    with pytest.warns(
+        UserWarning, match=r"X has observed values for the features \['c'\], which had none in the first fit"
+    ):
         go_on(has_values(frame))
     assert (ae.reconstruct(has_values(frame))[:, 2] == 0).all()
     ae.set_params(warm_start=False).fit(has_values(frame, 350.0))

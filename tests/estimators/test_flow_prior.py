@@ -116,13 +116,13 @@ def test_save_and_load_with_classes(table, tmp_path):
     np.testing.assert_array_equal(same.sample(5, y=2, random_state=0), vae.sample(5, y=2, random_state=0))
 
 
-def test_parameters_of_auto_are_refused(table):
+def test_parameters_of_auto_raise(table):
     with pytest.raises(ValueError, match="prior='auto' chooses for itself"):
         VAEGenerator(2, prior="auto", prior__width=8, **FAST).fit(table[0])
 
 
-def test_unknown_parameters_of_the_flow_are_refused(table):
-    with pytest.raises(TypeError, match="prior=NormalizingFlow takes no parameter prior__depth"):
+def test_unknown_parameters_of_the_flow_raise(table):
+    with pytest.raises(TypeError, match="prior=NormalizingFlow has no parameter prior__depth"):
         VAEGenerator(2, prior="flow", prior__depth=3, **FAST).fit(table[0])
 
 
@@ -132,13 +132,13 @@ def test_errors_of_the_fit_name_the_prior(table):
 
 
 @pytest.mark.parametrize("params", [{"prior__lr": 0}, {"prior": NormalizingFlow(lr=0)}])
-def test_parameters_of_the_flow_are_refused_before_training(params, table, monkeypatch):
+def test_parameters_of_the_flow_raise_before_training(params, table, monkeypatch):
     monkeypatch.setattr("skae.estimators._base.train", lambda *args, **kwargs: pytest.fail("trained"))
     with pytest.raises(ValueError, match=r"prior=NormalizingFlow\(lr=0\): lr == 0, must be > 0"):
         VAEGenerator(2, **{"prior": "flow"} | params, **FAST).fit(table[0])
 
 
-def test_classes_that_the_latest_rows_lack_are_refused_by_name(table):
+def test_classes_that_the_latest_rows_lack_raise_by_name(table):
     X, y = table
     vae = VAEGenerator(2, prior="flow", conditional=True, **SMALL, **FAST).partial_fit(X, y)
     vae.partial_fit(X[y > 0], y[y > 0])
@@ -160,7 +160,9 @@ def test_auto_knows_every_class(table):
 
 def test_outlier_detector_takes_flows(table):
     X, _ = table
-    with pytest.raises(ValueError, match="is conditional on y, and rows are scored without y: set conditional=False"):
+    with pytest.raises(
+        ValueError, match="is conditional on y, but samples are scored without y: set conditional=False"
+    ):
         OutlierDetector(density=NormalizingFlow(conditional=True)).fit(X)
     flow = NormalizingFlow(1, 1, 8, max_epochs=2)
     for density in (flow, "flow"):
@@ -183,14 +185,14 @@ def bent(n, seed=0):
     return np.hstack([a, others + rng.normal(0, 0.1, (n, 3))])
 
 
-def test_auto_takes_the_mixture_where_it_is_as_likely():
+def test_auto_selects_mixture_at_equal_likelihood():
     codes = np.random.default_rng(0).normal(size=(150, 2))
     assert isinstance(LatentPrior("auto", NO_CONDITION).fit(codes, None, None, seed=0), GaussianMixture)
     assert isinstance(LatentPrior("auto", NO_CONDITION).fit(codes[:50], None, None, seed=0), GaussianMixture)
 
 
 @pytest.mark.slow
-def test_auto_takes_the_flow_where_it_is_likelier():
+def test_auto_selects_flow_at_higher_likelihood():
     posteriors = np.stack([bent(1000), np.full((1000, 6), 0.05)], axis=1)
     flow = LatentPrior("auto", NO_CONDITION).fit(posteriors, None, None, seed=0)
     assert type(flow) is NormalizingFlow

@@ -123,7 +123,7 @@ def test_after_a_fit_on_crops_all_positions_share_tables(quantizer):
     assert [codes.shape[1:] for codes in model.indices(X)] == [(10, 8), (7, 9)]
 
 
-def test_tensors_come_back_as_tensors(models, digits):
+def test_tensors_are_restored_as_tensors(models, digits):
     model, X = models["images", "fsq"], data_for("images", digits)
     indices = model.indices(torch.tensor(X))
     assert isinstance(indices, torch.Tensor)
@@ -180,17 +180,17 @@ def test_other_bottlenecks_have_no_integers(digits):
         (
             "table",
             np.zeros((2, 3, 1, 1), int),
-            r"indices must be of shape \(n, 3\), as indices returns them, got \(2, 3, 1",
+            r"indices must have the shape \(n, 3\), as returned by indices, got \(2, 3, 1",
         ),
         (
             "images",
             np.zeros((2, 3), int),
-            r"indices must be of shape \(n, 3, h, w\), as indices returns them, got \(2, 3\)",
+            r"indices must have the shape \(n, 3, h, w\), as returned by indices, got \(2, 3\)",
         ),
         ("images", [np.zeros((2, 1, 1), int)], r"indices\[0\] must have 3 integers at each position, got 2"),
     ],
 )
-def test_integers_that_do_not_fit_are_refused(models, kind, wrong, message):
+def test_integers_that_do_not_fit_raise(models, kind, wrong, message):
     with pytest.raises((ValueError, TypeError), match=message):
         models[kind, "fsq"].from_indices(wrong)
 

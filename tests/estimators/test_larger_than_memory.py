@@ -193,7 +193,7 @@ def test_invalid_values_are_found_in_any_block(few, store, value):
     X[350, 3] = value
     ae = AutoencoderTransformer(4, **SMALL)
     before = dict(vars(ae))
-    with pytest.raises(ValueError, match=r"Input X contains|X holds values up to 1e\+39"):
+    with pytest.raises(ValueError, match=r"Input X contains|X has values up to 1e\+39"):
         ae.fit(store(X))
     assert vars(ae) == before
 
@@ -270,7 +270,7 @@ def test_validation_data_are_read_where_they_do_not_fit(few, store, targets):
 def test_validation_data_of_a_denoiser_must_fit_into_memory(few, store):
     X = store(few)
     denoiser = AutoencoderTransformer(4, noise="gaussian_noise", **SMALL)
-    with pytest.raises(ValueError, match=r"X_val is corrupted once .* so it must fit into memory, got 25600 values"):
+    with pytest.raises(ValueError, match=r"X_val is corrupted once .* and must fit into memory, got 25600 values"):
         denoiser.fit(X, X_val=X)
     denoiser.fit(X, X_val=few[:50])
 

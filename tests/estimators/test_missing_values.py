@@ -119,9 +119,9 @@ def test_initialization_is_pca_of_mean_imputed(holed):
     ae = small(max_epochs=0).fit(holed)
     filled = SimpleImputer().fit_transform(holed)
     np.testing.assert_allclose(ae.transform(holed), ae.transform(filled), atol=1e-5)
-    centred = filled - filled.mean(0)
-    _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    expected = centred @ axes[:2].T @ axes[:2] + filled.mean(0)
+    centered = filled - filled.mean(0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
+    expected = centered @ axes[:2].T @ axes[:2] + filled.mean(0)
     np.testing.assert_allclose(ae.reconstruct(holed), expected, atol=1e-4)
 
 
@@ -182,7 +182,7 @@ def test_weights_without_known_values_raise(blobs, unchanged):
 def test_all_missing_targets_and_x_val_raise(blobs, name, unchanged):
     ae = small(early_stopping="auto")
     nothing = {name: np.full(blobs.shape, np.nan)}
-    unchanged(ae, lambda: ae.fit(blobs, **nothing), ValueError, f"{name} must hold at least one value")
+    unchanged(ae, lambda: ae.fit(blobs, **nothing), ValueError, f"{name} must have at least one value")
 
 
 def test_zero_weight_samples_with_nan_are_ignored(holed):
@@ -302,7 +302,7 @@ def test_invalid_missing_raises(blobs, value, unchanged):
 
 def test_custom_loss_without_observed_raises_with_mask(blobs, unchanged):
     ae = small(loss=WholeRow())
-    unchanged(ae, lambda: ae.fit(blobs), TypeError, r"loss=WholeRow cannot leave missing values out")
+    unchanged(ae, lambda: ae.fit(blobs), TypeError, r"loss=WholeRow does not support missing values")
     ae.set_params(missing="error").fit(blobs)
     expected = -np.linalg.norm(ae.reconstruct(blobs) - blobs, axis=1) / ae.module_.scale
     np.testing.assert_allclose(ae.score_samples(blobs), expected, rtol=1e-3)

@@ -100,7 +100,7 @@ def prefix(est, X, k):
 
 
 @every
-def test_ratios_add_up_to_what_prefixes_explain_of_the_validation_rows(name):
+def test_ratios_sum_to_explained_variance_of_prefixes(name):
     est, X, y = fitted(name)
     assert est.explained_variance_ratio_.shape == (4,)
     assert est.explained_variance_ratio_.dtype == np.float64
@@ -138,7 +138,7 @@ def test_truncated_estimators_are_trained_further(name):
     assert small.n_components_ == 3 * est.module_.n_positions
 
 
-def test_a_truncated_estimator_goes_through_files_and_pickles(tmp_path):
+def test_truncated_estimator_goes_through_files_and_pickles(tmp_path):
     est, X, _ = fitted("table")
     small = truncate(est, 2)
     skae.save(small, tmp_path / "small.skae")
@@ -148,7 +148,7 @@ def test_a_truncated_estimator_goes_through_files_and_pickles(tmp_path):
         assert truncate(again, 1).transform(X).shape == (len(X), 1)
 
 
-def test_parameters_and_state_of_a_truncated_estimator_are_its_own():
+def test_truncated_estimator_shares_nothing():
     est = ae().set_params(bottleneck=Nested()).fit(table())
     small = truncate(est, np.uint8(2))
     small.set_params(bottleneck__full=0.9, warm_start=True).fit(table())
@@ -159,7 +159,7 @@ def test_parameters_and_state_of_a_truncated_estimator_are_its_own():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lbfgs"])
-def test_a_truncated_estimator_goes_on_with_any_optimizer(optimizer):
+def test_truncated_estimator_continues_with_any_optimizer(optimizer):
     small = truncate(ae(optimizer=optimizer).fit(table()), 2).set_params(warm_start=True)
     assert small.fit(table()).n_components_ == 2
 
@@ -173,14 +173,14 @@ def test_tuning_a_truncated_estimator_lowers_its_error(digits):
     assert not hasattr(small, "explained_variance_ratio_")
 
 
-def test_a_prior_that_has_no_known_marginal_is_left_out():
+def test_prior_without_known_marginal_is_removed():
     small = truncate(vae(prior=KernelDensity()).fit(table()), 2)
     with pytest.raises(NotFittedError, match="fit again"):
         small.sample()
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
-def test_the_prior_of_a_truncated_estimator_is_the_marginal(covariance_type):
+def test_prior_of_a_truncated_estimator_is_the_marginal(covariance_type):
     est = vae(prior=GaussianMixture(2, covariance_type=covariance_type)).fit(table())
     small = truncate(est, 2)
     codes = est.prior_.sample(4000)[0]
@@ -219,7 +219,7 @@ HALVES = {"module__encoder": nn.Linear(6, 4), "module__decoder": nn.Linear(4, 6)
         (lambda: ae(), 0, ValueError, "n_components == 0, must be >= 1"),
         (lambda: ae(), 2.0, TypeError, "n_components must be an instance of"),
         (lambda: ae().set_params(bottleneck=None), 2, ValueError, "bottleneck=Identity does not give: fit with"),
-        (lambda: ae(module=MLP((6,), 4)), 2, ValueError, r"module=MLP\(...\) has been built for 4 components"),
+        (lambda: ae(module=MLP((6,), 4)), 2, ValueError, r"module=MLP\(...\) was built for 4 components"),
         (lambda: ae(module=EncoderDecoder, **HALVES), 2, ValueError, "module=EncoderDecoder cannot be truncated"),
         (
             lambda: ae(module=Doubled),
@@ -229,7 +229,7 @@ HALVES = {"module__encoder": nn.Linear(6, 4), "module__decoder": nn.Linear(4, 6)
         ),
     ],
 )
-def test_what_cannot_be_truncated_is_refused_by_name(make, k, error, message, seeded):
+def test_truncate_raises_for_unsupported_estimators(make, k, error, message, seeded):
     est = make().fit(table())
     with pytest.raises(error, match=message):
         truncate(est, k)
@@ -238,7 +238,7 @@ def test_what_cannot_be_truncated_is_refused_by_name(make, k, error, message, se
 def test_truncate_asks_for_a_fitted_autoencoder():
     with pytest.raises(NotFittedError):
         truncate(ae(), 2)
-    with pytest.raises(TypeError, match=r"got Pipeline\. Of a pipeline or a search pass the autoencoder within"):
+    with pytest.raises(TypeError, match=r"got Pipeline\. For a pipeline or a search pass the autoencoder inside"):
         truncate(make_pipeline(ae()), 2)
 
 
@@ -253,11 +253,9 @@ def test_prefixes_are_codes_with_zeros_for_the_rest():
     expected = est.inverse_transform(full)
     for prefix in (Z[:, :2], torch.from_numpy(Z[:, :2]), pd.DataFrame(Z[:, :2])):
         np.testing.assert_array_equal(est.inverse_transform(prefix), expected)
-    with pytest.raises(
-        ValueError, match="codes with 4 columns, as transform returns them, or the first of them, got 5"
-    ):
+    with pytest.raises(ValueError, match="codes with 4 columns, as returned by transform, or the first of them, got 5"):
         est.inverse_transform(np.zeros((2, 5)))
-    with pytest.raises(ValueError, match="codes with 4 columns, as transform returns them, got 2"):
+    with pytest.raises(ValueError, match="codes with 4 columns, as returned by transform, got 2"):
         ae().set_params(bottleneck=None).fit(table()).inverse_transform(Z[:, :2])
 
 
@@ -320,7 +318,7 @@ def test_many_components_are_measured_on_some_of_the_rows(monkeypatch):
 # ------------------------------------------------------------------ n_components as a share
 
 
-def test_the_smallest_number_that_explains_the_share_is_kept():
+def test_smallest_sufficient_n_components_is_kept():
     X, new = table(200)[:150], table(200)[150:]
     est = ae().set_params(n_components=np.float64(0.9), prior="mixture").fit(X, X_val=new)
     k = est.n_components_
@@ -337,7 +335,7 @@ def test_the_smallest_number_that_explains_the_share_is_kept():
     assert clone(est).set_params(n_components=0.5).fit(X).explained_variance_ratio_.sum() > 0.5
 
 
-def test_the_same_seed_finds_the_same_number_and_bits():
+def test_same_seed_finds_the_same_number_and_bits():
     first, second = (ae().set_params(n_components=0.8).fit(table()) for _ in range(2))
     np.testing.assert_array_equal(first.transform(table()), second.transform(table()))
     np.testing.assert_array_equal(first.explained_variance_ratio_, second.explained_variance_ratio_)
@@ -353,25 +351,27 @@ def test_shares_are_searched_over():
     assert best.n_components_ == len(best.explained_variance_ratio_)
 
 
-def test_a_share_that_is_not_reached_keeps_all_components_and_warns():
+def test_unreached_share_keeps_all_components_and_warns():
     with pytest.warns(
-        UserWarning, match=r"n_components=0.999: \d components explain -?0.\d+ of the variance of the rows held"
+        UserWarning, match=r"n_components=0.999: \d components explain -?0.\d+ of the variance of the held"
     ):
         est = ae(module__linear_skip=False).set_params(n_components=0.999).fit(table())
     assert est.n_components_ == len(est.explained_variance_ratio_) > 1
 
 
-def test_where_a_share_is_no_number_of_components(seeded):
-    with pytest.raises(ValueError, match=r"n_components=0\.9 is found by fit, and partial_fit goes on from there"):
+def test_unsupported_share_of_components_raises(seeded):
+    with pytest.raises(
+        ValueError, match=r"n_components=0\.9 is determined by fit, from which partial_fit can continue"
+    ):
         ae().set_params(n_components=0.9).partial_fit(table())
     with pytest.raises(ValueError, match=r"n_components=0\.9 needs a dense code, and that of module='conv' is spatial"):
         conv(module__dense=False).set_params(n_components=0.9).fit(images(6, 5))
-    with pytest.raises(ValueError, match=r"n_components=0\.9 needs a network that is built for the number"):
+    with pytest.raises(ValueError, match=r"n_components=0\.9 needs a network that can be built for any number"):
         ae(module=MLP((6,), 4)).set_params(n_components=0.9).fit(table())
-    with pytest.raises(TypeError, match=r"got 0\.9\. A share of the variance needs .*: bottleneck='nested'"):
+    with pytest.raises(TypeError, match=r"got 0\.9\. A fraction of the variance needs .*: bottleneck='nested'"):
         ae().set_params(n_components=0.9, bottleneck=None).fit(table())
     for value in (1.5, 1.0, 0.0, np.float32(2)):
-        with pytest.raises(ValueError, match=r"an int of at least 1, or a share of the variance in \(0, 1\), got"):
+        with pytest.raises(ValueError, match=r"an int of at least 1, or a fraction of the variance in \(0, 1\), got"):
             ae().set_params(n_components=value).fit(table())
 
 

@@ -1,4 +1,4 @@
-"""OutlierDetector: outliers by what models say of rows that they were not trained on."""
+"""OutlierDetector: outliers by held-out scores."""
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def test_scores_rank_and_the_threshold_decides(table, strange, criterion):
     assert is_outlier_detector(found)
 
 
-def test_each_row_is_scored_by_models_of_other_rows(table):
+def test_scores_of_fit_are_held_out(table):
     folds = KFold(3)
     found = detector(criterion="reconstruction", cv=folds).fit(table)
     assert len(found.estimators_) == 3
@@ -101,14 +101,14 @@ def test_fit_predict_calls_the_share_outliers_by_held_out_scores(table):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.1, 0.5])
-def test_threshold_is_exceeded_by_the_share_whatever_the_number_of_rows(share):
+def test_threshold_is_exceeded_by_contamination(share):
     rng = np.random.default_rng(0)
     for n in (40, 41, 300):
         found = np.mean([1 - threshold_of(rng.random(n), share) for _ in range(2000)])
         assert found == pytest.approx(max(share, 1 / (n + 1)), abs=0.004)
 
 
-def test_p_values_are_uniform_on_rows_like_the_others():
+def test_p_values_of_inliers_are_uniform():
     rng = np.random.default_rng(0)
     found = np.concatenate([tail_probabilities(rng.random(99), rng.random(20)) for _ in range(500)])
     for share in (0.01, 0.05, 0.5):
@@ -140,7 +140,7 @@ def test_rate_of_false_alarms_on_new_rows():
     np.testing.assert_allclose(np.mean(rates, axis=0), shares, atol=0.02)
 
 
-def test_without_folds_the_rows_are_scored_by_their_own_model(table):
+def test_without_folds_scores_are_not_held_out(table):
     found = detector(cv=None).fit(table)
     assert len(found.estimators_) == 1
     np.testing.assert_allclose(found.score_samples(table), found.held_out_scores_)
@@ -148,7 +148,7 @@ def test_without_folds_the_rows_are_scored_by_their_own_model(table):
     assert detector(cv=5).fit(table).threshold_ > found.threshold_
 
 
-def test_frozen_estimator_stays_as_it_was(table, strange):
+def test_frozen_estimator_is_unchanged(table, strange):
     pca = PCA(2).fit(table[:100])
     found = detector(FrozenEstimator(pca), criterion="reconstruction").fit(table[100:])
     assert len(found.estimators_) == 1
@@ -226,7 +226,7 @@ def test_images_of_any_size():
     shares = alone.fit(X).explain(odd)
     assert [share.shape for share in shares] == [(8, 9, 3), (9, 9, 3)]
     np.testing.assert_allclose([share.sum() for share in shares], 1)
-    with pytest.raises(ValueError, match="explain of the part 'code' of the criterion needs X as one array"):
+    with pytest.raises(ValueError, match="explain needs X as one array"):
         found.explain(odd)
 
 
@@ -317,7 +317,7 @@ def test_share_is_that_of_the_changed_feature(table):
             assert (shares.argmax(axis=1) == np.arange(30) % 6).mean() > 0.6
 
 
-def test_standardized_score_finds_what_is_odd_for_its_feature():
+def test_standardized_score_detects_outliers_relative_to_noise_level():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 8)) * ([3.0] + [1.0] * 6 + [0.05])
     odd = X[:20].copy()
@@ -427,7 +427,7 @@ def test_arguments_of_fit_are_cut_as_rows_are(table):
     assert given["flag"] == "x"
 
 
-def test_rows_of_no_weight_do_not_move_the_threshold(table, strange):
+def test_zero_weight_samples_do_not_affect_threshold(table, strange):
     X = np.vstack([table, 100 * strange])
     weight = np.repeat([1.0, 0.0], [150, 40])
     found = detector(small(), criterion="reconstruction", cv=2).fit(X, sample_weight=weight)
@@ -486,8 +486,8 @@ def test_failed_fit_changes_nothing(table):
         ({"cv": 1}, ValueError, "cv == 1, must be >= 2"),
         ({"cv": "five"}, ValueError, "cv must be None, an int, a splitter"),
         ({"cv": []}, ValueError, "cv must give at least one split"),
-        ({"cv": [([0, 1, 2], [150])]}, ValueError, "cv must give pairs .* of indices from 0 to 149"),
-        ({"cv": [([], [1])]}, ValueError, "cv must give pairs .* of one row at least"),
+        ({"cv": [([0, 1, 2], [150])]}, ValueError, "cv must give pairs .* indices from 0 to 149"),
+        ({"cv": [([], [1])]}, ValueError, "cv must give pairs .* of non-empty indices"),
         ({"estimator": StandardScaler(), "criterion": "likelihood"}, TypeError, "estimator must have score_samples"),
         ({"estimator": FastICA(2).fit_transform}, TypeError, "estimator must have reconstruct or inverse_transform"),
         ({"estimator": Recorder(), "criterion": "code"}, TypeError, "estimator must have transform"),
@@ -505,7 +505,7 @@ def test_errors_of_rows(table):
         detector().predict(table)
     with pytest.raises(ValueError, match="n_samples=1"):
         detector().fit(table[:1])
-    with pytest.raises(ValueError, match="No row of X could be scored"):
+    with pytest.raises(ValueError, match="No sample of X could be scored"):
         detector(small(missing="mask"), criterion="reconstruction", cv=[(np.arange(149), [149])]).fit(
             np.vstack([table[:149], np.full(6, np.nan)])
         )

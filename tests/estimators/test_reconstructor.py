@@ -105,11 +105,11 @@ def test_denoiser_before_classifier(digits):
 
 def test_search_over_parameters_of_estimator(digits):
     y = load_digits().target[:300]
-    pipe = Pipeline([("mend", Reconstructor(small())), ("classify", LogisticRegression(max_iter=2000))])
-    grid = {"mend__estimator__n_components": [1, 16], "mend__filling": [None, zeros, SimpleImputer()]}
+    pipe = Pipeline([("impute", Reconstructor(small())), ("classify", LogisticRegression(max_iter=2000))])
+    grid = {"impute__estimator__n_components": [1, 16], "impute__filling": [None, zeros, SimpleImputer()]}
     search = GridSearchCV(pipe, grid, cv=2, error_score="raise").fit(digits[:300], y)
-    assert search.best_params_["mend__estimator__n_components"] == 16
-    swap = {"mend__estimator": [PCA(8), small(8)], "mend__estimator__n_components": [4]}
+    assert search.best_params_["impute__estimator__n_components"] == 16
+    swap = {"impute__estimator": [PCA(8), small(8)], "impute__estimator__n_components": [4]}
     GridSearchCV(pipe, swap, cv=2, error_score="raise").fit(digits[:300], y)
 
 
@@ -296,9 +296,9 @@ def test_clean_targets_and_weights(blobs):
     expected = small().fit(noisy, X_target=blobs, sample_weight=weight).reconstruct(noisy)
     rec = Reconstructor(small())
     np.testing.assert_array_equal(rec.fit_transform(noisy, X_target=blobs, sample_weight=weight), expected)
-    pipe = Pipeline([("mend", rec), ("scale", StandardScaler())])
-    pipe.fit(noisy, mend__X_target=blobs, mend__sample_weight=weight)
-    np.testing.assert_array_equal(pipe["mend"].transform(noisy), expected)
+    pipe = Pipeline([("impute", rec), ("scale", StandardScaler())])
+    pipe.fit(noisy, impute__X_target=blobs, impute__sample_weight=weight)
+    np.testing.assert_array_equal(pipe["impute"].transform(noisy), expected)
 
 
 def test_metadata_routing(blobs, unchanged):

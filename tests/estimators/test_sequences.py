@@ -182,7 +182,7 @@ REFUSED = [
     (lambda X: X[:, :, 0], "X has rows of shape"),
     (lambda X: X[..., None], "X has rows of shape|sequences must be"),
     (lambda X: X[:0], "0 sample"),
-    (lambda X: with_nan(X, 4), "must hold at least one step in every row, but row 4 is all NaN"),
+    (lambda X: with_nan(X, 4), "must have at least one step in every sample, but sample 4 is all NaN"),
     (lambda X: with_nan(X, (5, 0)), "but row 5 has it before"),
     (lambda X: with_nan(X, (5, 0, 1)), "but row 5 has it before"),
     (lambda X: np.where(np.isnan(X), np.inf, X), "contains infinity"),
@@ -223,7 +223,7 @@ def test_nan_before_end_of_other_arrays_raises(name):
 
 def test_empty_validation_sequence_raises():
     X, _ = made(20)
-    with pytest.raises(ValueError, match="X_val must hold at least one step in every row, but row 4 is all NaN"):
+    with pytest.raises(ValueError, match="X_val must have at least one step in every sample, but sample 4 is all NaN"):
         small().fit(X, X_val=with_nan(X, 4))
 
 
@@ -233,7 +233,7 @@ def test_loss_without_observed_raises():
             return (raw - x).flatten(1).norm(dim=1)
 
     ae = small(loss=Norm())
-    with pytest.raises(TypeError, match="loss=Norm cannot leave missing values out"):
+    with pytest.raises(TypeError, match="loss=Norm does not support missing values"):
         ae.fit(made()[0])
     assert not hasattr(ae, "net_")
 
@@ -327,7 +327,7 @@ def test_warm_start_continues_training(module):
     ae.fit(X[:, :7], X_val=X)
     assert ae.validation_loss_curve_[0] == pytest.approx(end, rel=1e-4), "the length is no feature"
     assert ae.input_shape_ == ae.inverse_transform(ae.transform(X)).shape[1:] == X.shape[1:]
-    with pytest.raises(ValueError, match=r"warm_start needs rows of shape"):
+    with pytest.raises(ValueError, match=r"warm_start needs samples of shape"):
         ae.fit(X[:, :, :1])
 
 

@@ -367,7 +367,7 @@ def test_tensors_have_no_feature_names(device):
         ae.transform(torch.from_numpy(numbers()).to(device))
 
 
-# ------------------------------------------------------------------ what scikit-learn makes of them
+# ------------------------------------------------------------------ scikit-learn's functions of tensors
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])

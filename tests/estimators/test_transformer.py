@@ -354,7 +354,7 @@ def test_real_dtypes(digits, dtype):
     np.testing.assert_allclose(ae.transform(X), reference.transform(X.astype(np.float64)), atol=1e-3)
     Z = ae.transform(X)
     assert Z.dtype == ae.score_samples(X).dtype == np.float32
-    # What float32 does not hold comes back as float64.
+    # Values beyond the precision of float32 are returned as float64.
     back = np.float64 if np.dtype(dtype) in (np.float64, np.int64, np.int32, np.dtype(">f8")) else np.float32
     assert ae.reconstruct(X).dtype == ae.inverse_transform(Z).dtype == back
 
@@ -522,7 +522,7 @@ def test_warm_start_continues_training(digits):
     assert ae.score(X) > cold.score(X)
     with pytest.raises(ValueError, match="need the same network: n_components was 4 and is 5"):
         ae.set_params(n_components=5).fit(X)
-    with pytest.raises(ValueError, match="warm_start needs rows of shape"):
+    with pytest.raises(ValueError, match="warm_start needs samples of shape"):
         ae.set_params(n_components=4).fit(X[:, :9])
 
 

@@ -143,8 +143,8 @@ def test_fit_requires_y(groups, unchanged, conditional):
     for call in (lambda: vae.fit(X), lambda: vae.partial_fit(X), lambda: vae.fit_transform(X)):
         unchanged(vae, call, ValueError, "requires y to be passed")
     unchanged(vae, lambda: vae.fit(X, y[:-1]), ValueError, "inconsistent numbers of samples")
-    unchanged(vae, lambda: vae.fit(X, y, X_val=X[:20]), ValueError, "X_val and y_val go together")
-    unchanged(vae, lambda: vae.fit(X, y, y_val=y[:20]), ValueError, "X_val and y_val go together")
+    unchanged(vae, lambda: vae.fit(X, y, X_val=X[:20]), ValueError, "X_val and y_val are both needed")
+    unchanged(vae, lambda: vae.fit(X, y, y_val=y[:20]), ValueError, "X_val and y_val are both needed")
     unchanged(vae, lambda: vae.fit(X, y, X_val=X[:20], y_val=y[:3]), ValueError, "inconsistent numbers of samples")
     with np.errstate(invalid="ignore"):  # which scikit-learn meets in telling classes from targets
         unchanged(vae, lambda: vae.fit(X, np.where(y == 1, np.nan, y)), ValueError, "NaN")
@@ -210,10 +210,10 @@ def test_wrong_length_of_y_raises(groups):
         lambda: vae.score_samples(X[:3], [0, 1]),
         lambda: vae.interpolate(X[:3], X[3:6], y=[0, 1]),
     ):
-        with pytest.raises(ValueError, match=r"y must be one for all .* rows or one for each of them"):
+        with pytest.raises(ValueError, match=r"y must have one entry for all .* samples or one for each"):
             call()
     for call in (lambda: vae.inverse_transform(np.zeros((3, 2))), lambda: vae.interpolate(X[:3], X[3:6])):
-        with pytest.raises(ValueError, match="it needs y"):
+        with pytest.raises(ValueError, match="pass y"):
             call()
 
 
@@ -395,7 +395,7 @@ def test_targets_are_required_where_unknown(slope):
         lambda: vae.inverse_transform(vae.transform(X)),
         lambda: vae.interpolate(X[:1], X[1:2]),
     ):
-        with pytest.raises(ValueError, match="it needs y"):
+        with pytest.raises(ValueError, match="pass y"):
             call()
     assert vae.sample(20, random_state=0).shape == (20, 4), "these are drawn from those of fit"
     assert vae.transform(X).shape == (400, 3)
@@ -418,7 +418,7 @@ def test_validation_uses_y_val(groups):
     vae = small(early_stopping=True, max_epochs=20).fit(X, y, X_val=X[::2], y_val=y[::2])
     assert len(vae.validation_loss_curve_) == 21
     swapped = small(early_stopping=True, max_epochs=20).fit(X, y, X_val=X[::2], y_val=2 - y[::2])
-    assert swapped.validation_loss_curve_[-1] > vae.validation_loss_curve_[-1] + 1e-3, "y_val is told"
+    assert swapped.validation_loss_curve_[-1] > vae.validation_loss_curve_[-1] + 1e-3, "y_val is used"
 
 
 def test_partial_fit_with_y(groups):
@@ -504,7 +504,7 @@ def test_spatial_codes_are_conditioned_at_every_position(few, labels):
 def test_continued_training_with_another_condition_raises(groups):
     X, y = groups
     vae = small(conditional="classes", warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="describes another y"):
+    with pytest.raises(ValueError, match="does not match the y"):
         vae.set_params(conditional="targets").fit(X, y)
     assert vae.classes_.tolist() == [0, 1, 2]
 

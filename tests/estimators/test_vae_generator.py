@@ -243,9 +243,9 @@ def test_beta_reduces_information_in_codes(few):
         ({"beta": True}, TypeError, "beta"),
         ({"importance_samples": 0}, ValueError, "importance_samples"),
         ({"importance_samples": 1.5}, TypeError, "importance_samples"),
-        ({"beta": 2.0, "bottleneck": "gaussian"}, ValueError, "with a bottleneck of your own set them there"),
-        ({"beta": 2.0, "bottleneck": Gaussian()}, ValueError, "with a bottleneck of your own set them there"),
-        ({"importance_samples": 3, "bottleneck": "mmd"}, ValueError, "with a bottleneck of your own set them there"),
+        ({"beta": 2.0, "bottleneck": "gaussian"}, ValueError, "set them on your own bottleneck"),
+        ({"beta": 2.0, "bottleneck": Gaussian()}, ValueError, "set them on your own bottleneck"),
+        ({"importance_samples": 3, "bottleneck": "mmd"}, ValueError, "set them on your own bottleneck"),
         ({"conditional": "class"}, ValueError, "conditional must be one of False, True, 'classes', 'targets'"),
         ({"conditional": 1}, ValueError, "conditional must be one of"),
         ({"prior": "gaussian"}, TypeError, "prior must be None, 'mixture', 'flow', 'auto' or"),
@@ -625,7 +625,7 @@ def test_continued_training_with_another_layout_raises(few, unchanged, method, c
     before, after = (plain | change, plain) if back else (plain, plain | change)
     vae = VAEGenerator(2, bottleneck="mmd", max_epochs=1, random_state=0, warm_start=method == "fit", **before).fit(few)
     vae.set_params(**after)
-    unchanged(vae, lambda: getattr(vae, method)(few), ValueError, "rows laid out as before: .*, got ")
+    unchanged(vae, lambda: getattr(vae, method)(few), ValueError, "rows in the same layout: .*, got ")
 
 
 @pytest.mark.parametrize(

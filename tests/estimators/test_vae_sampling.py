@@ -238,7 +238,7 @@ def test_kernel_density_as_prior(few, prior):
 
 def test_prior_set_after_fit_raises(few):
     vae = small(prior=None).fit(few)
-    with pytest.raises(NotFittedError, match="no density to draw from, since prior was set after fit"):
+    with pytest.raises(NotFittedError, match="no fitted prior to draw from, since prior was set after fit"):
         vae.set_params(prior="mixture").sample(2)
     assert vae.fit(few).sample(2).shape == (2, 64)
 

@@ -41,9 +41,9 @@ def main():
 
     def test_one(data):
         """Load one input, and use what comes."""
-        told = trial.attempt("ae", data)
-        if told["wrong"]:
-            raise AssertionError("\n".join(told["wrong"]))
+        report = trial.attempt("ae", data)
+        if report["wrong"]:
+            raise AssertionError("\n".join(report["wrong"]))
 
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:

@@ -74,7 +74,7 @@ _FILES = tempfile.TemporaryDirectory()
 
 
 def as_dtype(A, dtype):
-    """``A`` as good as a dtype holds it."""
+    """``A`` rounded to a dtype."""
     dtype = np.dtype(dtype)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -40,7 +40,7 @@ def fuzzed(name, fast, slow, tests=1):
         derandomize=not ALL,  # what a change has not done must not fail it
         database=None,
         print_blob=True,
-        # A failure of the slow job is told as it was found, rather than after minutes of looking for a smaller one.
+        # A failure of the slow job is reported as found, rather than after minutes of shrinking.
         phases=[Phase.explicit, Phase.generate] if SLOW else [Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
@@ -50,7 +50,7 @@ def fuzzed(name, fast, slow, tests=1):
 
 DOCUMENTED = (ValueError, TypeError)
 FROM_FIT = (*DOCUMENTED, FloatingPointError, MemoryError)
-# Told of data, by us or by scikit-learn. UserWarning by its exact class: its subclasses are others' business.
+# Warnings about data, by us or by scikit-learn. UserWarning by its exact class, without subclasses.
 ALLOWED_WARNINGS = (ConvergenceWarning, DataConversionWarning)
 
 
@@ -80,7 +80,7 @@ def world():
 
 
 def fingerprint(value):
-    """What tells whether an input was written into; None for what cannot be told."""
+    """A fingerprint that shows whether an input was modified; None if there is none."""
     if isinstance(value, np.ma.MaskedArray):
         return fingerprint(value.data), fingerprint(np.ma.getmaskarray(value))
     if isinstance(value, np.ndarray):
@@ -155,7 +155,7 @@ def outcome(name, call, *inputs, estimator=None, errors=DOCUMENTED, names=(), ch
     torch.rand(()), np.random.random(), random.random()  # noqa: NPY002
     prints, before = [fingerprint(value) for value in inputs], world()
     held = None if estimator is None else state(estimator)
-    with warnings.catch_warnings(record=True) as told, no_hang():
+    with warnings.catch_warnings(record=True) as warned, no_hang():
         warnings.simplefilter("always")
         try:
             result = call()
@@ -169,7 +169,7 @@ def outcome(name, call, *inputs, estimator=None, errors=DOCUMENTED, names=(), ch
         message = str(result.error)
         assert message.strip(), f"{result!r} says nothing"
         assert not names or any(word in message for word in names), f"{result!r} names none of {names}"
-    for warning in told:
+    for warning in warned:
         known = warning.category is UserWarning or issubclass(warning.category, ALLOWED_WARNINGS)
         assert known, f"{warning.category.__name__}: {warning.message} ({warning.filename}:{warning.lineno})"
     assert prints == [fingerprint(value) for value in inputs], "an input was written into"

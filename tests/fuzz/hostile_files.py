@@ -463,16 +463,16 @@ _LIES = {
     "a shape of 10**18": lambda seeds: _tensor(shape=[10**18]),
     "a shape that overflows": lambda seeds: _tensor(shape=[2**62, 4]),
     "offsets beyond the end": lambda seeds: _tensor(data_offsets=[0, 2**60], shape=[2**57]),
-    "offsets that are none": lambda seeds: _tensor(data_offsets=["a", None]),
+    "offsets that are not integers": lambda seeds: _tensor(data_offsets=["a", None]),
     "no offsets": lambda seeds: _tensor(data_offsets=[]),
     "a dtype that NumPy lacks": lambda seeds: _tensor(dtype="BF16", shape=[4]),
-    "a dtype that is none": lambda seeds: _tensor(dtype="O"),
+    "an unsupported dtype": lambda seeds: _tensor(dtype="O"),
     "a newer format": lambda seeds: packed("{}", {}, str(_files.FORMAT + 1)),
     "a format of words": lambda seeds: packed("{}", {}, "1e3"),
     "a format of digits that are not ours": lambda seeds: packed("{}", {}, "\u0661"),
     "JSON that takes memory": lambda seeds: packed(f"[{'[],' * 10**6}0]", {}),
     "deep JSON": lambda seeds: packed("[" * 10**5 + "]" * 10**5, {}),
-    "JSON that is none": lambda seeds: packed("{", {}),
+    "invalid JSON": lambda seeds: packed("{", {}),
     "a document that is a number": lambda seeds: packed("3", {}),
     "a document of another kind": lambda seeds: packed('{"kind":"checkpoint"}', {}),
     "metadata that are no dict": lambda seeds: _annotated(seeds, [1]),
@@ -606,8 +606,8 @@ class Trial:
     def attempt(self, name, data, *, whole=False):
         """Load a file made from a seed; ``whole`` where it must be refused or give what the seed gives."""
         path = self.write(data)
-        told = {"seed": name, "size": len(data), "wrong": []}
-        wrong = told["wrong"]
+        report = {"seed": name, "size": len(data), "wrong": []}
+        wrong = report["wrong"]
         forget_peak()
         held, before = memory()[0], world()
         estimator = None
@@ -617,24 +617,24 @@ class Trial:
                 try:
                     estimator = skae.load(path)
                 except ValueError as error:
-                    told["outcome"], told["error"] = "refused", str(error)[:300].replace(str(path), "FILE")
+                    report["outcome"], report["error"] = "refused", str(error)[:300].replace(str(path), "FILE")
                     if not str(error).startswith(str(path)) or len(str(error)) > 10_000:
                         wrong.append(f"the message does not say which file, or says too much: {error}"[:300])
                 except Exception as error:
                     wrong.append(f"load: {error!r}"[:300])
-        told["peak"] = memory()[1] - held
+        report["peak"] = memory()[1] - held
         wrong += [f"load did: {event}" for event in self.watch.noted]
         wrong += [
             f"load warned: {warning.message}"[:200]
             for warning in warned
             if issubclass(warning.category, RuntimeWarning)
         ]
-        if told["peak"] > SPARE + MULTIPLE * len(data):
-            wrong.append(f"load took {told['peak']} bytes for {len(data)}")
+        if report["peak"] > SPARE + MULTIPLE * len(data):
+            wrong.append(f"load took {report['peak']} bytes for {len(data)}")
         if (after := world()) != before:
             wrong.append(f"load changed {[key for key, value in before.items() if after[key] != value]}")
         if estimator is not None:
-            told["outcome"] = "loaded"
+            report["outcome"] = "loaded"
             if whole and signature(estimator) not in map(self.seeds.signature, self.seeds.names):
                 wrong.append("a changed file gives another estimator")
             self.use(estimator, name)
@@ -642,7 +642,7 @@ class Trial:
             if (self.seeds.folder / file).exists():
                 (self.seeds.folder / file).unlink()
                 wrong.append(f"the canary was {file}")
-        return told
+        return report
 
     def use(self, estimator, name):
         """Call what there is to call, which must not end the process; a made-up model may give any error."""
@@ -707,10 +707,10 @@ def main(folder, seconds, *specs):
         for number in range(int(start), int(stop)):
             faulthandler.dump_traceback_later(float(seconds), exit=True)
             name, data = mutation(trial.seeds, group, number)
-            told = trial.attempt(name, data, whole=group == "blind")
-            if group == "fixed" and told.get("outcome") == "loaded":
-                told["wrong"].append(f"{name} was loaded")
-            print(json.dumps({"group": group, "number": number} | told), flush=True)
+            report = trial.attempt(name, data, whole=group == "blind")
+            if group == "fixed" and report.get("outcome") == "loaded":
+                report["wrong"].append(f"{name} was loaded")
+            print(json.dumps({"group": group, "number": number} | report), flush=True)
     faulthandler.cancel_dump_traceback_later()
     trial.path.unlink()
 

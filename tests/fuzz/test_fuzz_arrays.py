@@ -66,7 +66,7 @@ def call_of(name, method, X):
 
 
 def expected(name, method, X):
-    """The shape of what a method makes of the rows X, and where NaN belongs."""
+    """The shape of a method's result for the samples X, and where it has NaN."""
     estimator = inner(fitted(name))
     width, row = estimator._n_features_out, X.shape[1:]
     if method == "transform" and name in ("filled", "kept"):
@@ -92,7 +92,7 @@ def expected(name, method, X):
 
 
 def assert_same(result, reference, squared, rtol):
-    """Equal but for rounding: inputs in float32 are centred in float32, whose digits huge values take.
+    """Equal but for rounding: inputs in float32 are centered in float32, whose digits huge values take.
 
     Scores are differences of what is as large as X ``squared``.
     """

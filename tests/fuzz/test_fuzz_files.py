@@ -31,22 +31,24 @@ def seeds(tmp_path_factory):
 
 def run(folder, jobs):
     """The outcomes of mutations, by group; one that ends the process is an outcome too."""
-    told = {group: [] for group in jobs}
+    report = {group: [] for group in jobs}
     path = os.pathsep.join([str(Path(skae.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    while left := {group: stop for group, stop in jobs.items() if len(told[group]) < int(str(stop).partition(":")[0])}:
-        specs = [f"{group}:{len(told[group])}:{stop}" for group, stop in left.items()]
+    while left := {
+        group: stop for group, stop in jobs.items() if len(report[group]) < int(str(stop).partition(":")[0])
+    }:
+        specs = [f"{group}:{len(report[group])}:{stop}" for group, stop in left.items()]
         command = [sys.executable, hostile_files.__file__, str(folder), str(HANGS), *specs]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"group"')]
         assert lines or "Fatal Python error" in done.stderr or "Timeout" in done.stderr, done.stderr[-3000:]
         for line in lines:
-            told[line["group"]].append(line)
+            report[line["group"]].append(line)
         if done.returncode:
-            group = next(group for group, stop in left.items() if len(told[group]) < int(str(stop).partition(":")[0]))
+            group = next(group for group, stop in left.items() if len(report[group]) < int(str(stop).partition(":")[0]))
             wrong = [f"the process ended with {done.returncode}: {done.stderr[:1500]}"]
-            told[group].append({"number": len(told[group]), "wrong": wrong, "peak": 0})
-    return told
+            report[group].append({"number": len(report[group]), "wrong": wrong, "peak": 0})
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +56,18 @@ def outcomes(seeds):
     return run(seeds, JOBS)
 
 
-def wrong_in(told):
-    return [f"{row['number']} ({row.get('seed')}): {wrong}" for row in told for wrong in row["wrong"]]
+def wrong_in(report):
+    return [f"{row['number']} ({row.get('seed')}): {wrong}" for row in report for wrong in row["wrong"]]
 
 
 @pytest.mark.parametrize("group", JOBS)
 @pytest.mark.slow
-def test_mutation_is_refused_or_harmless(outcomes, group):
-    told, n = outcomes[group], JOBS[group]
-    assert len(told) == n
-    found = Counter(row.get("outcome") for row in told)
-    print(f"{group}: {n} mutations, {dict(found)}, at most {max(row['peak'] for row in told) >> 20} MB for one")
-    assert not wrong_in(told), "\n".join(wrong_in(told)[:20])
+def test_mutation_raises_or_harmless(outcomes, group):
+    report, n = outcomes[group], JOBS[group]
+    assert len(report) == n
+    found = Counter(row.get("outcome") for row in report)
+    print(f"{group}: {n} mutations, {dict(found)}, at most {max(row['peak'] for row in report) >> 20} MB for one")
+    assert not wrong_in(report), "\n".join(wrong_in(report)[:20])
     assert found["refused"] > n / 3
     assert group in ("blind", "fixed") or found["loaded"] > n / 20  # or the mutations are too crude to get anywhere
 
@@ -96,19 +98,19 @@ def in_time():
     stopped.cancel()
 
 
-def test_pipe_is_refused(tmp_path, in_time):
+def test_pipe_raises(tmp_path, in_time):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="not a regular file"):
         skae.load(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/full"])
-def test_device_is_refused(device, in_time):
+def test_device_raises(device, in_time):
     with pytest.raises(ValueError, match="not a regular file"):
         skae.load(device)
 
 
-def test_folder_is_refused(tmp_path):
+def test_folder_raises(tmp_path):
     with pytest.raises(ValueError, match="is a directory"):
         skae.load(tmp_path)
 
@@ -121,7 +123,7 @@ def test_missing_file_is_an_os_error(tmp_path):
             skae.load(tmp_path / name)
 
 
-def test_path_with_a_nul_is_refused(tmp_path):
+def test_path_with_a_nul_raises(tmp_path):
     with pytest.raises(ValueError, match="null"):
         skae.load(f"{tmp_path}/a\0b")
 

@@ -55,7 +55,7 @@ WIDE = {
     "n_components", "hidden_layer_sizes", "channels", "kernel_size", "hidden_size", "n_frequencies", "n_levels",
 }  # fmt: skip
 N_WIDE = 200
-SKIPPED = {"compile": "starts a C++ compiler", "verbose": "prints", "checkpoint": "writes to any path that it is told"}
+SKIPPED = {"compile": "starts a C++ compiler", "verbose": "prints", "checkpoint": "writes to any path"}
 
 
 def bounded(name):

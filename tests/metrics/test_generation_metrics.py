@@ -159,7 +159,7 @@ def test_identical_sets_have_full_precision_and_recall(X, k):
 
 def test_density_of_identical_sets_is_one():
     result = precision_recall_density_coverage(normal(0), normal(0), n_neighbors=7)
-    assert result.density == 1  # k - 1 neighbours, and the centre; the k-th is on the rim
+    assert result.density == 1  # k - 1 neighbors, and the center; the k-th is on the rim
 
 
 def test_duplicates_are_inside_balls_of_radius_zero():
@@ -259,7 +259,7 @@ def test_invalid_n_neighbors_raises(k, error):
         precision_recall_density_coverage(normal(0), normal(1), n_neighbors=k)
 
 
-# ------------------------------------------------------------------ memorisation
+# ------------------------------------------------------------------ memorization
 
 
 @given(X=sets, seed=seeds)

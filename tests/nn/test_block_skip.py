@@ -59,7 +59,7 @@ def block_pca(x, stride, k, seen=None):
     stride=st.sampled_from([1, 2, 4]), k=st.integers(1, 6), wider=st.integers(0, 2),
 )  # fmt: skip
 @settings(max_examples=30)
-def test_the_start_is_block_pca_for_images_of_any_size(n, shape, other, stride, k, wider):
+def test_start_is_block_pca_for_images_of_any_size(n, shape, other, stride, k, wider):
     x, seen = textures(n, shape, seed=n), textures(2, (shape[0], *other), seed=1)
     skip = BlockSkip(shape, k, k + wider, stride)
     skip.init_from(x)
@@ -76,7 +76,7 @@ def test_the_start_is_block_pca_for_images_of_any_size(n, shape, other, stride, 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
 @pytest.mark.parametrize("downsampling", ["stride", "unshuffle"])
-def test_the_error_of_the_whole_network_is_that_of_block_pca(n_channels, downsampling):
+def test_error_of_the_whole_network_is_that_of_block_pca(n_channels, downsampling):
     x = textures(20, (n_channels, 17, 22))
     network = Conv(x.shape[1:], 5, channels=(4, 4), dense=False, downsampling=downsampling)
     assert network.init_from(x) is True
@@ -92,7 +92,7 @@ def test_the_error_of_the_whole_network_is_that_of_block_pca(n_channels, downsam
 
 @given(shape=st.tuples(st.integers(1, 3), sides, sides), stride=st.sampled_from([1, 2, 4]))
 @settings(max_examples=20)
-def test_a_complete_code_is_the_identity(shape, stride):
+def test_complete_code_is_the_identity(shape, stride):
     k = shape[0] * stride**2
     skip, x = BlockSkip((shape[0], 2 * stride, 2 * stride), k, k, stride), textures(3, shape)
     skip.init_from(torch.randn(40, *skip.image_shape))
@@ -109,7 +109,7 @@ def test_codes_have_unit_mean_square():
     assert float(skip.encode(x).detach().square().mean()) == pytest.approx(1, rel=1e-2)
 
 
-def test_an_image_of_weight_two_counts_as_two_and_one_of_weight_zero_not():
+def test_weights_of_images_repeat_them():
     x = textures(5, (2, 9, 6))
     weight = torch.tensor([2.0, 1, 0, 1, 1])
     weighted, repeated = (BlockSkip(x.shape[1:], 3, 3, 2) for _ in range(2))
@@ -131,7 +131,7 @@ def test_windows_overlap_by_half_and_start_as_blocks():
 
 
 @given(height=sides, width=sides, stride=st.integers(1, 9))
-def test_the_border_is_repeated_up_to_a_multiple_of_the_stride(height, width, stride):
+def test_border_is_repeated_up_to_a_multiple_of_the_stride(height, width, stride):
     x = torch.randn(2, 1, height, width)
     found = pad_to_multiple(x, stride)
     edges = (0, 0), (0, 0), (0, -height % stride), (0, -width % stride)
@@ -139,7 +139,7 @@ def test_the_border_is_repeated_up_to_a_multiple_of_the_stride(height, width, st
 
 
 @pytest.mark.parametrize(("shape", "channel_axis"), [((12, 14), None), ((13, 11, 3), -1)])
-def test_an_estimator_starts_with_the_error_of_block_pca_and_ends_no_worse(shape, channel_axis):
+def test_error_is_at_most_that_of_block_pca(shape, channel_axis):
     n_channels = 1 if channel_axis is None else 3
     x = textures(60, (n_channels, *shape[:2]))
     X = x.numpy()[:, 0] if channel_axis is None else np.moveaxis(x.numpy(), 1, -1)

@@ -432,7 +432,7 @@ def test_images_of_any_size_are_mapped_as_by_a_network_of_their_size(size, built
 
 @given(params=convolutional(2, 1), across=st.integers(1, 5), transposed=st.booleans())
 @settings(max_examples=40)
-def test_nothing_beyond_the_halo_matters_and_the_halo_is_not_far_too_large(params, across, transposed):
+def test_halo_bounds_receptive_field_tightly(params, across, transposed):
     network = Conv((1, 8, 8), 2, **params | {"activation": "silu"})  # which never hides a change
     if params["normalization"] == "group":
         assert network.halo is None
@@ -594,9 +594,9 @@ def test_every_parameter_affects_the_output(dense, downsampling, upsampling):
 
 def test_learns_beyond_pca():
     """A blot at any place is two numbers, and far more components of PCA."""
-    centres = 2 + 8 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
+    centers = 2 + 8 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
     grid = torch.arange(13.0)
-    distance = (grid[None, :, None] - centres[:, :1, None]) ** 2 + (grid[None, None] - centres[:, 1:, None]) ** 2
+    distance = (grid[None, :, None] - centers[:, :1, None]) ** 2 + (grid[None, None] - centers[:, 1:, None]) ** 2
     x = torch.exp(-distance / 4)[:, None] * 3
     network = Conv((1, 13, 13), 2, channels=(8, 16), hidden_layer_sizes=(32,))
     network.init_from(x)

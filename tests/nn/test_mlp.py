@@ -246,5 +246,5 @@ def test_invalid_parameters_raise(params, match):
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("params", [{"n_components": 10**13}, {"n_components": 2, "hidden_layer_sizes": (10**13,)}])
 def test_too_large_layers_raise_before_allocation(params, skip):
-    with pytest.raises(MemoryError, match=r"weights takes .* GiB to train"):
+    with pytest.raises(MemoryError, match=r"weights needs .* GiB to train"):
         MLP((4,), linear_skip=skip, **params)

@@ -83,16 +83,16 @@ def test_modules_are_copied_with_equal_outputs():
         (
             (Encoder, Decoder),
             {"encodr__width": 3},
-            r"EncoderDecoder takes no parameter encodr\. Did you mean encoder\?",
+            r"EncoderDecoder has no parameter encodr\. Did you mean encoder\?",
         ),
-        ((Encoder, Decoder), {"width": 3}, "EncoderDecoder takes no parameter width"),
+        ((Encoder, Decoder), {"width": 3}, "EncoderDecoder has no parameter width"),
         (
             (Encoder, Decoder),
             {"encoder__widht": 3},
-            r"encoder=Encoder takes no parameter encoder__widht.*encoder__width",
+            r"encoder=Encoder has no parameter encoder__widht.*encoder__width",
         ),
-        ((Encoder, Decoder), {"decoder__n_components": 3}, "decoder=Decoder takes no parameter decoder__n_components"),
-        ((nn.Linear(4, 2), Decoder), {"encoder__bias": True}, "an encoder that is a module already takes no parameter"),
+        ((Encoder, Decoder), {"decoder__n_components": 3}, "decoder=Decoder has no parameter decoder__n_components"),
+        ((nn.Linear(4, 2), Decoder), {"encoder__bias": True}, "an encoder that is a module already has no parameter"),
         ((Encoder, nn.Linear(2, 4)), {"decoder__bias": True}, "decoder that is a module already"),
     ],
 )
@@ -124,7 +124,9 @@ def test_mismatched_shapes_raise_in_fit(blobs):
     ae = AutoencoderTransformer(
         2, module=EncoderDecoder, module__encoder=nn.Linear(6, 3), module__decoder=nn.Linear(2, 6), max_epochs=1
     )
-    with pytest.raises(ValueError, match=r"EncoderDecoder.encode must map rows of shape \(6,\) to \(2,\).*got \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"EncoderDecoder.encode must map samples of shape \(6,\) to \(2,\).*got \(3,\)"
+    ):
         ae.fit(blobs)
 
 
@@ -132,5 +134,5 @@ def test_parameters_set_by_estimator_raise(blobs):
     ae = AutoencoderTransformer(
         2, module=EncoderDecoder, module__encoder=nn.Linear(6, 2), module__decoder=nn.Linear(2, 6), max_epochs=1
     )
-    with pytest.raises(TypeError, match="takes no parameter module__n_components"):
+    with pytest.raises(TypeError, match="has no parameter module__n_components"):
         ae.set_params(module__n_components=5).fit(blobs)

@@ -286,7 +286,7 @@ def late(make, /, **params):
 add("ae", ae)
 add("vae", vae)
 add("conv", conv, lambda: images(6, 6))
-add("unjudged", late(ae, early_stopping=False))
+add("without validation", late(ae, early_stopping=False))
 add("start", late(ae, max_epochs=0))
 
 # networks
@@ -307,7 +307,7 @@ add("conv channels first", late(conv, channel_axis=0), lambda: (images(3, 6, 6) 
 add("conv flat", late(conv, input_shape=(5, -1)), lambda: images(30))
 add("conv mask", late(conv, missing="mask", noise="block_masking", bottleneck="mmd"), lambda: images(6, 6))
 add(
-    "vae conv told",
+    "vae conv conditional",
     late(vae, module="conv", conditional=True, module__channels=(3,)),
     lambda: images(4, 4),
     Y["str"][:16],
@@ -321,7 +321,7 @@ add("conv crops pooled", late(conv, pooling="max", crop_size=6, **shuffled), lam
 add("conv crops of equal images", late(conv, crop_size=4, module__dense=False), lambda: [*images(6, 6)])
 add("vae crops", late(vae, module="conv", module__channels=(3,), crop_size=4, module__dense=False), lambda: sizes())
 add(
-    "vae crops told",
+    "vae crops conditional",
     late(vae, module="conv", module__channels=(3,), conditional=True, crop_size=4, module__dense=False),
     lambda: sizes(),
     Y["str"][:12],
@@ -471,27 +471,31 @@ for name, prior in (("autoregressive", Autoregressive(**_raster)), ("Factorized 
     add(f"ae prior {name}", late(ae, prior=prior, bottleneck="fsq"))
     add(f"conv prior {name}", late(conv, prior=prior, bottleneck="fsq", module__dense=False), lambda: images(6, 6))
 add(
-    "told classes autoregressive",
+    "conditional classes autoregressive",
     late(vae, conditional="classes", bottleneck="fsq", prior="autoregressive", prior__width=4, prior__max_epochs=1),
     y=Y["str"],
 )
 _flow = {"prior__n_transforms": 1, "prior__width": 4, "prior__max_epochs": 1}
 add("ae prior flow", late(ae, prior="flow", **_flow))
-add("told classes flow", late(vae, conditional="classes", prior="flow", **_flow), y=Y["str"])
-add("told targets flow", late(vae, conditional="targets", prior="flow", **_flow), y=Y["targets"])
+add("conditional classes flow", late(vae, conditional="classes", prior="flow", **_flow), y=Y["str"])
+add("conditional targets flow", late(vae, conditional="targets", prior="flow", **_flow), y=Y["targets"])
 add("weighted KernelDensity", late(vae, prior=KernelDensity(bandwidth=0.3)), sample_weight=np.arange(N) % 3 + 0.5)
 
 # y
 for name in ("str", "bool", "float", "target", "targets"):
-    add(f"told {name}", late(vae, conditional=True), y=Y[name])
+    add(f"conditional {name}", late(vae, conditional=True), y=Y[name])
 add(
-    "told classes mixture",
+    "conditional classes mixture",
     late(vae, conditional="classes", prior="mixture", bottleneck="total_correlation"),
     y=Y["str"],
 )
-add("told targets mmd", late(vae, conditional="targets", prior=GaussianMixture(2), bottleneck="mmd"), y=Y["targets"])
-add("told targets weighted", late(vae, conditional=True), y=Y["target"], sample_weight=np.arange(N) % 3 + 0.0)
-add("told series", late(vae, conditional=True), frame, pd.Series(Y["object"]))
+add(
+    "conditional targets mmd",
+    late(vae, conditional="targets", prior=GaussianMixture(2), bottleneck="mmd"),
+    y=Y["targets"],
+)
+add("conditional targets weighted", late(vae, conditional=True), y=Y["target"], sample_weight=np.arange(N) % 3 + 0.0)
+add("conditional series", late(vae, conditional=True), frame, pd.Series(Y["object"]))
 
 # data of other kinds, and other parameters
 add("frame", ae, frame)
@@ -551,7 +555,7 @@ add("user's estimator", lambda: UserEstimator(**ae().get_params()), trusted=[Use
 # around
 add("reconstructor", lambda: Reconstructor(ae()))
 add("reconstructor filling", lambda: Reconstructor(ae(missing="mask"), filling=SimpleImputer()), holes)
-add("reconstructor neighbours", lambda: Reconstructor(vae(), filling=KNNImputer(), keep_observed=True), holes)
+add("reconstructor neighbors", lambda: Reconstructor(vae(), filling=KNNImputer(), keep_observed=True), holes)
 add("reconstructor pca", lambda: Reconstructor(PCA(2)), frame)
 add("reconstructor function", lambda: Reconstructor(ae(), filling=fill_with_zero), holes, trusted=[fill_with_zero])
 detector = functools.partial(OutlierDetector, cv=2, random_state=0)
@@ -673,14 +677,14 @@ def outputs(est, X, y=None, *, all_of_them=True):
         found["inverse_transform"] = est.inverse_transform(Z, **told)
     found |= {
         "reconstruct": est.reconstruct(X),
-        "reconstruct told": est.reconstruct(X, **told),
+        "reconstruct conditional": est.reconstruct(X, **told),
         "score_samples": est.score_samples(X),
         "score": est.score(X, **told),
     }
     if hasattr(est, "sample"):
         found["sample"] = est.sample(5, random_state=0)
         if told:
-            found["sample told"] = est.sample(random_state=0, y=y[0])
+            found["sample conditional"] = est.sample(random_state=0, y=y[0])
     if hasattr(est, "transform_distribution"):
         found["distribution"] = est.transform_distribution(X)
     return found

@@ -110,7 +110,7 @@ MADE_UP = (
 
 
 @pytest.mark.parametrize("change", MADE_UP, ids=lambda change: change.__name__)
-def test_made_up_file_is_refused(ae, tmp_path, change):
+def test_made_up_file_raises(ae, tmp_path, change):
     with pytest.raises(ValueError, match="cannot be loaded"):
         skae.load(changed(ae, tmp_path / "file", change))
 
@@ -181,15 +181,15 @@ def test_newer_format_asks_for_an_update(ae, tmp_path):
             skae.load(path)
 
 
-def test_newer_format_of_a_pickle_is_refused(ae, monkeypatch):
+def test_newer_format_of_a_pickle_raises(ae, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("skae._training.state.FORMAT", _files.FORMAT + 1)
         data = pickle.dumps(ae.net_)
-    with pytest.raises(ValueError, match="needs a newer skae"):
+    with pytest.raises(ValueError, match="needs a newer version of skae"):
         pickle.loads(data)
 
 
-# ---------------------------------------------------------------- networks of one's own
+# ---------------------------------------------------------------- custom networks
 
 
 class Buffered(nn.Module):
@@ -238,7 +238,7 @@ def test_shared_layers(tmp_path):
         skae.save(halves(nn.Sequential(twice, twice, nn.Linear(4, 2))).fit(X), tmp_path / "file")
 
 
-def test_layers_in_double_precision_are_refused(tmp_path):
+def test_layers_in_double_precision_raise(tmp_path):
     with pytest.raises(TypeError, match="cannot be created from its attributes"):
         skae.save(halves(nn.Linear(4, 2).double()).fit(X), tmp_path / "file")
 

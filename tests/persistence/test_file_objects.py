@@ -107,7 +107,7 @@ def test_several_estimators_in_one_stream():
     assert file.read() == b"behind"
 
 
-def test_truncated_file_object_is_refused():
+def test_truncated_file_object_raises():
     file = io.BytesIO()
     skae.save(fitted("ae"), file)
     data = file.getvalue()
@@ -119,7 +119,7 @@ def test_truncated_file_object_is_refused():
         skae.load(gzip.GzipFile(fileobj=io.BytesIO(packed[:-20])))
 
 
-def test_load_reads_no_more_than_there_is():
+def test_load_does_not_read_past_end():
     length = 2**26
     pipe = Pipe(length.to_bytes(8, "little") + b"{}", most=2**20)
     with pytest.raises(ValueError, match="cannot be loaded"):
@@ -149,7 +149,7 @@ def test_path_must_be_a_path_or_a_file_object(path):
             call(path)
 
 
-def test_text_file_is_refused(tmp_path):
+def test_text_file_raises(tmp_path):
     with open(tmp_path / "text", "w") as file, pytest.raises(TypeError, match=r"binary file .*'wb'"):
         skae.save(fitted("ae"), file)
     with open(tmp_path / "text") as file, pytest.raises(TypeError, match=r"binary file .*'rb'"):
@@ -188,7 +188,7 @@ def write_pickle(path):
     ],
     ids=["joblib", "joblib zlib", "joblib gzip", "joblib bz2", "joblib xz", "torch", "empty", "text", "folder"],
 )
-def test_error_names_what_reads_the_files_of_other_packages(make, remedy, tmp_path):
+def test_files_of_other_packages_raise_with_remedy(make, remedy, tmp_path):
     make(tmp_path / "theirs")
     for read in (skae.load, read_metadata):
         with pytest.raises(ValueError, match=f"theirs cannot be loaded: .*{remedy}"):

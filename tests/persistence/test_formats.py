@@ -25,10 +25,10 @@ def test_this_version_has_its_files():
     assert {path.stem for path in folder.glob("*.pkl")} == {*PICKLED, "pipeline"}
 
 
-# Whoever has another scikit-learn than the one that made an archive is told so by it.
+# scikit-learn warns if an archive was written with another version of it.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
 @pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.relative_to(FILES)))
-def test_files_of_all_versions_give_what_they_gave(path):
+def test_files_of_all_versions_give_equal_results(path):
     est = skae.load(path, trusted=[UserNet]) if path.suffix == ".skae" else pickle.loads(path.read_bytes())
     with np.load(path.with_suffix(".npz")) as stored:
         wanted = dict(stored)
@@ -53,7 +53,7 @@ def edited(path, edit):
     return _files.pack(document, arrays)
 
 
-def test_a_newer_format_is_refused_by_its_number(tmp_path, monkeypatch):
+def test_newer_format_raises_by_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr(_files, "FORMAT", _files.FORMAT + 1)
     skae.save(fitted("ae"), tmp_path / "new")
     monkeypatch.undo()
@@ -61,7 +61,7 @@ def test_a_newer_format_is_refused_by_its_number(tmp_path, monkeypatch):
         skae.load(tmp_path / "new")
 
 
-def test_a_file_without_a_newer_parameter_gets_its_default(tmp_path):
+def test_file_without_a_newer_parameter_gets_its_default(tmp_path):
     skae.save(fitted("ae"), tmp_path / "old")
     (tmp_path / "old").write_bytes(
         edited(tmp_path / "old", lambda document: document["estimator"]["params"].pop("tol"))
@@ -69,7 +69,7 @@ def test_a_file_without_a_newer_parameter_gets_its_default(tmp_path):
     assert skae.load(tmp_path / "old").tol == skae.AutoencoderTransformer().tol
 
 
-def test_the_file_is_as_the_guide_says(tmp_path):
+def test_file_matches_documentation(tmp_path):
     skae.save(fitted("vae prior mixture"), tmp_path / "kept", optimizer=True)
     with safe_open(tmp_path / "kept", framework="numpy") as file:
         metadata = file.metadata()

@@ -116,7 +116,7 @@ def circular():
         ({"a": "x" * 2**20}, ValueError, "at most 1048576 bytes as JSON, got 10485"),
     ],
 )
-def test_other_metadata_are_refused(kind, metadata, error, message):
+def test_other_metadata_raise(kind, metadata, error, message):
     file = io.BytesIO()
     with pytest.raises(error, match=message):
         skae.save(ESTIMATORS[kind](), file, metadata=metadata)
@@ -124,7 +124,7 @@ def test_other_metadata_are_refused(kind, metadata, error, message):
 
 
 @pytest.mark.parametrize("metadata", [[], "a", 1, {"a": math.inf}, {"a": 2**64}, {"a": "x" * 2**20}])
-def test_file_with_other_metadata_is_refused(metadata):
+def test_file_with_other_metadata_raises(metadata):
     document, arrays = _files.unpack(kept(fitted("ae"), {"a": 1}))
     text = json.dumps(document | {"metadata": metadata})
     sha256 = _files._digest(text, arrays)

@@ -106,7 +106,7 @@ def test_trusted_types_are_public_and_can_be_imported():
     assert private(TRUSTED_TYPES) == set()
 
 
-@pytest.mark.parametrize("name", ["vae prior mixture", "conv", "gru", "told str", "reconstructor"])
+@pytest.mark.parametrize("name", ["vae prior mixture", "conv", "gru", "conditional str", "reconstructor"])
 def test_skops_reads_what_it_wrote_with_trusted_types(name, tmp_path):
     case, est = CASES[name], fitted(name)
     data = sio.dumps(make_pipeline(StandardScaler().fit(np.ones((2, 1))), est))
@@ -115,7 +115,7 @@ def test_skops_reads_what_it_wrote_with_trusted_types(name, tmp_path):
         np.testing.assert_array_equal(again.transform(case.X()), est.transform(case.X()))
 
 
-def test_load_trusts_no_more_than_its_own_list(tmp_path, monkeypatch):
+def test_load_trusts_only_trusted_types(tmp_path, monkeypatch):
     pipe = make_pipeline(StandardScaler(), ae(prior=battery.UserDensity())).fit(table())
     monkeypatch.setattr(skae.persistence, "TRUSTED_TYPES", [*TRUSTED_TYPES, "battery.UserDensity"])
     for data in (sio.dumps(pipe), None):
@@ -124,7 +124,7 @@ def test_load_trusts_no_more_than_its_own_list(tmp_path, monkeypatch):
             skae.load(tmp_path / "kept")
 
 
-def test_an_archive_needs_skae_for_its_autoencoders():
+def test_archive_needs_skae_for_its_autoencoders():
     """They are bytes in it, which skops leaves alone."""
     file = io.BytesIO()
     skae.save(in_archive(), file)

@@ -137,7 +137,7 @@ def test_training_continues_as_without_saving(optimizer, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
-def test_without_its_state_the_optimizer_starts_anew(optimizer, tmp_path):
+def test_optimizer_without_state_is_reset(optimizer, tmp_path):
     est = ae(optimizer=optimizer, lr_schedule=None).fit(table())
     loaded = WAYS["save"](est, tmp_path)
     piped = WAYS["save in pipeline"](est, tmp_path)
@@ -154,7 +154,7 @@ def test_without_its_state_the_optimizer_starts_anew(optimizer, tmp_path):
         assert list(differences(wanted, state(kept.partial_fit(table()))))
 
 
-def test_a_pickle_keeps_the_optimizer_where_training_goes_on():
+def test_pickle_keeps_the_optimizer_where_training_continues():
     def kept(est):
         return pickle.loads(pickle.dumps(est)).net_.optimizer_state() is not None
 
@@ -179,7 +179,7 @@ def test_conditional_generator_continues_with_more_samples(tmp_path):
 
 
 @pytest.mark.parametrize("way", ["save", "save with optimizer", "pickle 5", "joblib mapped", "skops", "deepcopy"])
-def test_net_works_as_one_of_skorch(way, tmp_path):
+def test_net_is_a_skorch_net(way, tmp_path):
     est = WAYS[way](fitted("ae"), tmp_path)
     net, X = est.net_, table().astype(np.float32)
     assert net.predict(X).shape == fitted("ae").net_.predict(X).shape
@@ -209,7 +209,7 @@ def test_loaded_weights_can_be_trained(tmp_path):
 # ------------------------------------------------------------------ around an estimator
 
 
-def test_a_search_and_a_pipeline(tmp_path):
+def test_search_and_a_pipeline(tmp_path):
     X, y = frame(), battery.Y["target"]
     pipe = make_pipeline(StandardScaler(), Reconstructor(ae()), ae(prior="mixture"), Ridge())
     search = GridSearchCV(pipe, {"autoencodertransformer__n_components": [1, 2]}, cv=2).fit(X, y)
@@ -221,7 +221,7 @@ def test_a_search_and_a_pipeline(tmp_path):
             same(est.predict(X), again.predict(X))
 
 
-def test_an_archive_creates_only_trusted_classes(tmp_path):
+def test_archive_creates_only_trusted_classes(tmp_path):
     pipe = make_pipeline(StandardScaler(), clone(fitted("user's network"))).fit(table())
     skae.save(pipe, tmp_path / "kept")
     with pytest.raises(ValueError, match=r"untrusted type battery\.UserNet: .*trusted=\[UserNet\]"):
@@ -358,7 +358,7 @@ PROCESS = """
 def in_process(tmp_path_factory):
     """What a fresh process finds in files, and what was expected."""
     folder, wanted = tmp_path_factory.mktemp("process"), {}
-    for i, name in enumerate(["ae", "vae prior mixture", "conv", "gru", "told str", "pair layers"]):
+    for i, name in enumerate(["ae", "vae prior mixture", "conv", "gru", "conditional str", "pair layers"]):
         est, X = fitted(name), CASES[name].X()
         skae.save(est, folder / f"{i}.skae")
         (folder / f"{i}.pkl").write_bytes(pickle.dumps(est))
@@ -388,7 +388,7 @@ def test_classes_of_a_script_are_trusted_by_their_class(in_process):
 
 
 def test_save_and_load_use_no_pickle(tmp_path, monkeypatch):
-    names = ["ae", "vae prior mixture", "conv", "gru", "told str", "reconstructor", "vae prior KernelDensity"]
+    names = ["ae", "vae prior mixture", "conv", "gru", "conditional str", "reconstructor", "vae prior KernelDensity"]
     kept = [fitted(name) for name in names]
 
     def save_and_load():
@@ -438,7 +438,7 @@ def n_bytes(est, *, optimizer):
     return sum(A.nbytes for A in arrays)
 
 
-@pytest.mark.parametrize("name", ["ae", "vae", "vae prior mixture", "conv", "gru", "tcn", "told str"])
+@pytest.mark.parametrize("name", ["ae", "vae", "vae prior mixture", "conv", "gru", "tcn", "conditional str"])
 def test_files_are_hardly_larger_than_their_arrays(name, tmp_path):
     est, path = fitted(name), tmp_path / "kept"
     assert len(pickle.dumps(est)) < 1.3 * n_bytes(est, optimizer=False) + 10_000
@@ -526,7 +526,7 @@ def test_device_auto_does_not_warn_without_a_gpu():
 
 
 @needs_no_gpu
-def test_loads_of_one_pickle_continue_alike():
+def test_copies_of_a_pickle_continue_equally():
     data = trained_on("cuda", fitted("ae"), asked="auto")
     one, other = pickle.loads(data), pickle.loads(data)
     same(state(one.partial_fit(table())), state(other.partial_fit(table())))

@@ -265,7 +265,7 @@ def test_error_at_a_step_leaves_the_old_file(pair, tmp_path, monkeypatch, name, 
 
 
 def test_path_must_not_be_a_folder(pair, tmp_path):
-    with pytest.raises(IsADirectoryError, match="is a directory: give the path of a file"):
+    with pytest.raises(IsADirectoryError, match="is a directory: pass the path of a file"):
         skae.save(pair[1][0], tmp_path)
     assert not list(tmp_path.iterdir())
     assert not temporaries(tmp_path.parent)

@@ -13,10 +13,10 @@ from skae.plotting._images import fitted_layout
 
 N = 5
 RNG = np.random.default_rng(0)
-COLOUR = RNG.uniform(size=(N, 9, 6, 3))
+COLOR = RNG.uniform(size=(N, 9, 6, 3))
 NARROW = RNG.uniform(size=(N, 8, 3, 3))  # of shape (3, 8, 3) with the channels first
 LOW = RNG.uniform(size=(N, 3, 8, 3))  # of shape (3, 8, 3) with the channels last
-GREY = RNG.uniform(size=(N, 12, 3))  # of a sequence's shape
+GRAY = RNG.uniform(size=(N, 12, 3))  # of a sequence's shape
 
 
 def first(images):
@@ -29,17 +29,17 @@ def flat(images):
 
 # Rows of X, the estimator's parameters, and the images as matplotlib wants them.
 CASES = {
-    "first": (first(COLOUR), {}, COLOUR),
-    "last": (COLOUR, {}, COLOUR),
+    "first": (first(COLOR), {}, COLOR),
+    "last": (COLOR, {}, COLOR),
     "ambiguous, first": (first(NARROW), {"channel_axis": 0}, NARROW),
     "ambiguous, last": (LOW, {"channel_axis": -1}, LOW),
-    "flat, first": (flat(first(COLOUR)), {"input_shape": (3, 9, 6)}, COLOUR),
-    "flat, last": (flat(COLOUR), {"input_shape": (9, -1, 3)}, COLOUR),
+    "flat, first": (flat(first(COLOR)), {"input_shape": (3, 9, 6)}, COLOR),
+    "flat, last": (flat(COLOR), {"input_shape": (9, -1, 3)}, COLOR),
     "flat, ambiguous": (flat(first(NARROW)), {"input_shape": (3, 8, 3), "channel_axis": 0}, NARROW),
-    "gray": (GREY, {}, GREY),
-    "gray, flat": (flat(GREY), {"input_shape": (12, 3)}, GREY),
-    "gray, one channel": (GREY[..., None], {"channel_axis": 2}, GREY),
-    "transparency": (np.concatenate([COLOUR, np.full((N, 9, 6, 1), 7.0)], axis=-1), {}, COLOUR),
+    "gray": (GRAY, {}, GRAY),
+    "gray, flat": (flat(GRAY), {"input_shape": (12, 3)}, GRAY),
+    "gray, one channel": (GRAY[..., None], {"channel_axis": 2}, GRAY),
+    "transparency": (np.concatenate([COLOR, np.full((N, 9, 6, 1), 7.0)], axis=-1), {}, COLOR),
 }
 WRAPS = {
     "itself": lambda ae, X: ae.fit(X),
@@ -132,18 +132,18 @@ def test_explicit_layout_overrides_fitted_one(display, wrap):
 
 
 def test_sequences_without_input_shape_raise():
-    ae = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(GREY)
-    for estimator in (ae, Reconstructor(ae).fit(GREY)):
+    ae = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(GRAY)
+    for estimator in (ae, Reconstructor(ae).fit(GRAY)):
         with pytest.raises(ValueError, match=r"^X has rows of shape \(12, 3\), .*pass input_shape=\(12, 3\)"):
-            ReconstructionDisplay.from_estimator(estimator, GREY)
+            ReconstructionDisplay.from_estimator(estimator, GRAY)
     with pytest.raises(ValueError, match=r"^the decoded X has rows of shape \(12, 3\), .*sequences"):
-        TraversalDisplay.from_estimator(ae, GREY)
-    display = ReconstructionDisplay.from_estimator(ae, GREY, input_shape=(12, 3))
-    np.testing.assert_allclose(tile(display, 0, 1, GREY[1]), GREY[1], atol=6e-3)
+        TraversalDisplay.from_estimator(ae, GRAY)
+    display = ReconstructionDisplay.from_estimator(ae, GRAY, input_shape=(12, 3))
+    np.testing.assert_allclose(tile(display, 0, 1, GRAY[1]), GRAY[1], atol=6e-3)
 
 
 def test_fitted_layout_is_found():
-    X = flat(GREY)
+    X = flat(GRAY)
     ae = exact(input_shape=(12, 3)).fit(X)
     assert fitted_layout(ae) is ae.layout_
     assert fitted_layout(Reconstructor(ae)) is None, "not fitted"

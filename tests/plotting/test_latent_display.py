@@ -42,7 +42,7 @@ def test_more_components_are_projected_by_pca(codes):
 
 
 def test_projection_uses_no_random_numbers():
-    Z = np.random.default_rng(0).normal(size=(501, 501))  # from this size on PCA is randomised by default
+    Z = np.random.default_rng(0).normal(size=(501, 501))  # from this size on PCA is randomized by default
     before = np.random.get_state()[1:3]  # noqa: NPY002
     draw(Z)
     after = np.random.get_state()[1:3]  # noqa: NPY002

@@ -63,7 +63,7 @@ def test_range_of_floats_is_that_of_all_references():
     assert texts(draw(clean, X_hat)) == decibels(clean, X_hat, 5)
 
 
-def test_psnr_is_shown_where_it_helps():
+def test_auto_metric_is_psnr_for_large_images():
     large, small = photographs((65, 20), (64, 64))
     assert all(texts(draw([large, small], [large + 1.0, small + 1.0])))
     assert texts(draw([small], [small + 1.0])) == [""]
@@ -93,7 +93,7 @@ def test_texts_and_images_do_not_overlap(n, zoom, new):
         assert (shown[int(high) + 1 : int(low) + 1, max(0, int(left)) : int(right) + 1] == 1).all()
 
 
-def test_images_of_different_sizes_stand_on_one_line():
+def test_images_of_different_sizes_are_aligned():
     X = photographs((80, 100), (70, 66, 3))
     X_hat = [255.0 - image for image in X]
     shown = np.asarray(draw(X, X_hat).im_.get_array())

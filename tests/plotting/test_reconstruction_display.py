@@ -57,15 +57,15 @@ def test_target_adds_third_row():
     np.testing.assert_allclose(tile(display, 2, 1, 6, 6)[..., 0], X_target[1], atol=1 / 255)
 
 
-COLOUR = ramp(2, 8, 6, 3)
+COLOR = ramp(2, 8, 6, 3)
 LAYOUTS = {
-    "channels last": (COLOUR, {}),
-    "channels first": (np.moveaxis(COLOUR, -1, 1), {}),
-    "channels first, explicit": (np.moveaxis(COLOUR, -1, 1), {"channel_axis": -3}),
-    "flat, last": (COLOUR.reshape(2, -1), {"input_shape": (8, 6, 3)}),
-    "flat, first": (np.moveaxis(COLOUR, -1, 1).reshape(2, -1), {"input_shape": (3, -1, 6), "channel_axis": 0}),
-    "with transparency": (np.concatenate([COLOUR, np.full((2, 8, 6, 1), 9.0)], axis=-1), {}),
-    "transparency, first": (np.concatenate([np.moveaxis(COLOUR, -1, 1), np.zeros((2, 1, 8, 6))], axis=1), {}),
+    "channels last": (COLOR, {}),
+    "channels first": (np.moveaxis(COLOR, -1, 1), {}),
+    "channels first, explicit": (np.moveaxis(COLOR, -1, 1), {"channel_axis": -3}),
+    "flat, last": (COLOR.reshape(2, -1), {"input_shape": (8, 6, 3)}),
+    "flat, first": (np.moveaxis(COLOR, -1, 1).reshape(2, -1), {"input_shape": (3, -1, 6), "channel_axis": 0}),
+    "with transparency": (np.concatenate([COLOR, np.full((2, 8, 6, 1), 9.0)], axis=-1), {}),
+    "transparency, first": (np.concatenate([np.moveaxis(COLOR, -1, 1), np.zeros((2, 1, 8, 6))], axis=1), {}),
 }
 
 
@@ -73,17 +73,17 @@ LAYOUTS = {
 def test_layouts_of_color_images(layout):
     X, kwargs = LAYOUTS[layout]
     display = draw(X, X, **kwargs)
-    np.testing.assert_allclose(tile(display, 1, 1, 8, 6), COLOUR[1])
+    np.testing.assert_allclose(tile(display, 1, 1, 8, 6), COLOR[1])
 
 
-GREY = ramp(2, 6, 6)
+GRAY = ramp(2, 6, 6)
 
 
 @pytest.mark.parametrize(
-    "X", [GREY, GREY[..., None], GREY[:, None], GREY.reshape(2, 36)], ids=["plain", "last", "first", "flat square"]
+    "X", [GRAY, GRAY[..., None], GRAY[:, None], GRAY.reshape(2, 36)], ids=["plain", "last", "first", "flat square"]
 )
 def test_layouts_of_gray_images(X):
-    np.testing.assert_allclose(tile(draw(X, X), 0, 1, 6, 6)[..., 2], GREY[1], atol=1 / 255)
+    np.testing.assert_allclose(tile(draw(X, X), 0, 1, 6, 6)[..., 2], GRAY[1], atol=1 / 255)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_from_estimator_passes_arguments(autoencoder, few):
 @pytest.mark.parametrize(
     ("shape", "kwargs", "message"),
     [
-        ((3, 13), {}, "^X has flat rows of 13 values, which are not a square gray image: pass input_shape"),
+        ((3, 13), {}, "^X has flattened samples of 13 values, not square gray images: pass input_shape"),
         ((3, 64), {"input_shape": (8, 9)}, r"^input_shape=\(8, 9\) does not hold the 64 values that a row of X has"),
         ((3, 4, 6), {"input_shape": (6, 4)}, r"^input_shape=\(6, 4\) does not fit the rows of X, .* shape \(4, 6\)"),
         ((3, 100, 2), {}, r"^X has rows of shape \(100, 2\), .*sequences: pass input_shape=\(100, 2\)"),
@@ -240,7 +240,7 @@ def test_small_images_with_channels_are_not_sequences():
 
 def test_messages_name_the_array():
     X = ramp(3, 8, 8)
-    with pytest.raises(ValueError, match=r"^X_hat has flat rows of 60 values"):
+    with pytest.raises(ValueError, match=r"^X_hat has flattened samples of 60 values"):
         draw(X, ramp(3, 60))
     with pytest.raises(ValueError, match="that a row of X_target has"):
         draw(X, X, X_target=ramp(3, 60), input_shape=(8, 8))

@@ -207,7 +207,7 @@ def test_weights_give_a_row_from_one_style_to_another():
     assert above == pytest.approx([place(row[i])[:2].mean() for i in (1, 3)])
 
 
-def test_styles_stand_above_the_column_of_their_largest_weight():
+def test_styles_are_above_column_of_largest_weight():
     estimator = Colors().fit([*STYLES, COLOR])
     display = StyleDisplay.from_estimator(estimator, COLOR, weights=[(1, 2, 0), (0, 3, 0)])
     (row,) = display.images_
@@ -234,7 +234,7 @@ def test_gray_images_and_a_single_style():
     assert [len(row) for row in display.images_] == [2] * 5
 
 
-def test_contents_and_styles_have_ranges_of_their_own():
+def test_contents_and_styles_have_separate_ranges():
     display = StyleDisplay.from_estimator(Colors().fit([COLOR / 255]), [COLOR])
     np.testing.assert_allclose(display.headers_[0].get_array(), COLOR / 255, atol=1e-6)
     np.testing.assert_allclose(display.images_[0][0].get_array(), COLOR / 255, atol=1e-6)

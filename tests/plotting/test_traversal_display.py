@@ -160,7 +160,7 @@ def test_condition_is_passed_to_decoder():
     X, y = X[y < 2], y[y < 2]
     vae = VAEGenerator(2, conditional=True, max_epochs=30, early_stopping=False, random_state=0).fit(X, y)
     zeros, ones = (TraversalDisplay.from_estimator(vae, X, y=digit, n_steps=3).images for digit in (0, 1))
-    centre = np.s_[..., 3:5, 3:5]
-    assert zeros[centre].mean() + 4 < ones[centre].mean(), "a nought is hollow"
-    with pytest.raises(ValueError, match="it needs y"):
+    center = np.s_[..., 3:5, 3:5]
+    assert zeros[center].mean() + 4 < ones[center].mean(), "a nought is hollow"
+    with pytest.raises(ValueError, match="pass y"):
         TraversalDisplay.from_estimator(vae, X)

@@ -1,4 +1,4 @@
-"""An autoencoder around a table: what comes back are DataFrames, imputed, and drawn, given columns too."""
+"""TableAutoencoder: reconstruction, imputation, and samples conditioned on columns."""
 
 import warnings
 
@@ -71,7 +71,7 @@ def assert_possible(rows, df):
     assert set(rows.region.dropna()) <= set("abcd")
 
 
-def test_results_are_tables_like_that_of_fit(model):
+def test_results_are_tables_of_the_library_of_fit(model):
     df = table()
     Z = model.transform(df)
     assert Z.shape == (N, 3)
@@ -84,7 +84,7 @@ def test_results_are_tables_like_that_of_fit(model):
     model.set_output(transform="default")
 
 
-def test_missing_entries_are_filled_in_and_others_kept(model):
+def test_only_missing_entries_are_imputed(model):
     df = with_holes(table())
     filled = model.reconstruct(df, keep_observed=True)
     assert filled.notna().all().all()
@@ -98,12 +98,12 @@ def test_missing_entries_are_filled_in_and_others_kept(model):
     assert filled.region.notna().all()
 
 
-def test_an_array_of_one_value_is_given_to_all_rows(model):
+def test_array_of_one_value_is_given_to_all_rows(model):
     assert model.sample(2, random_state=0, given={"age": np.array(30)}).age.tolist() == [30, 30]
 
 
 @pytest.mark.parametrize("unit", ["s", "ns"])
-def test_dates_are_filled_in_in_their_own_unit(model, unit):
+def test_dates_are_imputed_in_their_unit(model, unit):
     df = with_holes(table())
     df["day"] = df.day.where(np.arange(len(df)) % 3 > 0)
     filled = model.reconstruct(df.assign(day=df.day.astype(f"datetime64[{unit}]")), keep_observed=True)
@@ -158,7 +158,7 @@ def test_samples_have_the_distribution_given(trained):
 
 
 def test_few_effective_proposals_are_warned_of(trained_tightly):
-    with pytest.warns(UserWarning, match=r"Only .* of \d+ codes carry the weight of what is given"):
+    with pytest.warns(UserWarning, match=r"Only .* of \d+ The effective number of codes"):
         trained_tightly.sample(5, random_state=0, given={f"x{i}": 9.0 for i in range(8)})
 
 
@@ -179,24 +179,24 @@ def trained_tightly():
     [
         (
             {"smoker": "maybe"},
-            r"Column 'smoker': given 'maybe', which was not there in `fit`: there are \['no', 'yes'\]",
+            r"Column 'smoker': given 'maybe', which was not seen in `fit`: there are \['no', 'yes'\]",
         ),
         ({"smoker": ["yes", "maybe"]}, "Column 'smoker': given 'maybe'"),
         ({"smoker": 3}, "Column 'smoker': given 3, which"),
-        ({"region": "e"}, "Column 'region': given 'e', which was not there"),
+        ({"region": "e"}, "Column 'region': given 'e', which was not seen"),
         ({"age": 400}, "Column 'age': given 400, but there are whole numbers from 18 to 79"),
         ({"age": 40.5}, "Column 'age': given 40.5, but there are whole numbers"),
-        ({"day": "1999-01-01"}, "Column 'day': given 1999-01-01.*, but there are values from 2020-01-0"),
+        ({"day": "1999-01-01"}, "Column 'day': given 1999-01-01.*, but the values in `fit` are values from 2020-01-0"),
         ({"age": np.nan}, "Column 'age': given a missing value"),
-        ({"age": "old"}, "Column 'age': it holds strings such as 'old', and numbers in `fit`"),
-        ({"agee": 3}, "given names the column 'agee', which the table lacks. Did you mean 'age'"),
+        ({"age": "old"}, "Column 'age': it has strings such as 'old', but had numbers in `fit`"),
+        ({"agee": 3}, "given has the unknown column 'agee'. Did you mean 'age'"),
         ({"age": [30, 40], "cost": [200.0, 300.0, 400.0]}, r"given\['age'\] must have one value or 3"),
         ({"age": [30, 40, 50]}, "given has 3 values for n_samples=2 rows"),
         ({}, "given must be a dict"),
         ("smoker", "given must be a dict"),
     ],
 )
-def test_impossible_conditions_are_refused(model, given, message):
+def test_impossible_conditions_raise(model, given, message):
     with pytest.raises((ValueError, TypeError), match=message):
         model.sample(2, given=given)
 
@@ -217,7 +217,7 @@ def test_errors_name_the_remedy_and_leave_the_model_alone(model):
         ({"estimator": StandardScaler()}, "estimator must be an autoencoder of skae"),
         ({"encoder": StandardScaler()}, "encoder must be a TableEncoder"),
         ({"loss": "gaussian"}, "loss must be one of 'mixed', None"),
-        ({"estimator": VAEGenerator(conditional=True)}, "must not be conditional: make y a column"),
+        ({"estimator": VAEGenerator(conditional=True)}, "must not be conditional: include y as a column"),
     ):
         with pytest.raises((ValueError, TypeError), match=message):
             clone(plain).set_params(**params).fit(df)
@@ -229,7 +229,7 @@ def test_errors_name_the_remedy_and_leave_the_model_alone(model):
     assert unmixed.sample(3, random_state=0).dtypes.equals(numbers.dtypes)
     with pytest.raises(ValueError, match="given needs loss='mixed'"):
         unmixed.sample(given={"age": 40})
-    with pytest.raises(AttributeError, match="sample needs a density over the codes"):
+    with pytest.raises(AttributeError, match="sample needs a density of the codes"):
         TableAutoencoder(AutoencoderTransformer(2, **TINY)).fit(numbers).sample()
 
 
@@ -265,7 +265,7 @@ def test_rare_categories_are_drawn():
     assert set(model.sample(20, random_state=0, given={"word": "d"}).word) == {"d"}
 
 
-def test_nothing_is_warned_of_in_an_ordinary_fit():
+def test_ordinary_fit_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         TableAutoencoder(VAEGenerator(2, **MASK, **TINY)).fit(

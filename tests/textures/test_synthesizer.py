@@ -81,7 +81,7 @@ def test_statistics_are_those_of_the_exemplar(fitted):
     assert 0.85 < X.std() / exemplar.std() < 1.15
 
 
-def test_detail_is_what_the_code_loses(fitted):
+def test_detail_is_reconstruction_residual(fitted):
     smooth = copy.copy(fitted).set_params(detail=False)
     with_detail, without = (est.sample(random_state=0, size=64).astype(float) for est in (fitted, smooth))
     _, sources = fitted.sample(random_state=0, size=64, return_sources=True)
@@ -92,7 +92,7 @@ def test_detail_is_what_the_code_loses(fitted):
     assert errors[0] < 0.75 * errors[1]
 
 
-def test_sources_lie_within_their_exemplars(pair):
+def test_sources_are_within_exemplars(pair):
     _, sources = pair.sample(2, 0, size=(64, 72), return_sources=True)
     assert sources.shape == (2, 3, 16, 18)
     for i, exemplar in enumerate(pair.exemplars_):
@@ -102,7 +102,7 @@ def test_sources_lie_within_their_exemplars(pair):
         assert columns.max() + pair.stride_ <= exemplar.shape[1]
 
 
-def test_equal_seeds_give_equal_bits(fitted):
+def test_equal_seeds_give_equal_results(fitted):
     state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     again = synthesizer().fit(grains())
     X = fitted.sample(3, 5)
@@ -256,7 +256,7 @@ def test_estimator_may_be_any_with_a_spatial_code(estimator):
         ({"estimator": AutoencoderTransformer()}, None, ValueError, "must have a spatial code.*module__dense=False"),
         ({"estimator": ConvAutoencoder()}, None, ValueError, "must have a spatial code.*module__dense=False"),
         ({"estimator": "conv"}, None, TypeError, "estimator must be an autoencoder of skae.*got 'conv'"),
-        ({"estimator": small(module__normalization="group")}, None, ValueError, "leave out module__normalization"),
+        ({"estimator": small(module__normalization="group")}, None, ValueError, "remove module__normalization"),
         ({"block_size": 40}, grains(), ValueError, r"X\[0\] is 72 × 80 pixels, but block_size=40 needs .*80 × 80"),
         (
             {"block_size": 8},
@@ -266,14 +266,14 @@ def test_estimator_may_be_any_with_a_spatial_code(estimator):
         ),
         ({}, [grains(), grains()[..., None].repeat(3, -1)], ValueError, r"X\[1\] has the shape .*gray"),
         ({}, [grains(), grains().astype(float)], ValueError, r"X\[1\] has the dtype float64 and X\[0\]"),
-        ({}, np.where(grains() > 200, np.nan, 1.0), ValueError, r"X\[0\] contains NaN. Fill it in first"),
-        ({}, np.zeros((20, 72, 80)), ValueError, "X has the shape .20, 72, 80., which is no color image"),
+        ({}, np.where(grains() > 200, np.nan, 1.0), ValueError, r"X\[0\] contains NaN. Impute it first"),
+        ({}, np.zeros((20, 72, 80)), ValueError, "X has the shape .20, 72, 80., which is not a color image"),
         ({}, "brick.png", TypeError, "X must be an image.*got a str"),
         ({}, np.zeros(9), TypeError, r"X must be an image.*shape \(9,\)"),
         ({}, [], TypeError, "X must be an image"),
     ],
 )
-def test_fit_refuses_what_does_not_fit(params, X, error, message):
+def test_fit_rejects_invalid_arguments(params, X, error, message):
     est = synthesizer(**params)
     before = dict(vars(est))
     with pytest.raises(error, match=message):
@@ -295,9 +295,9 @@ def test_fit_refuses_what_does_not_fit(params, X, error, message):
         ({"tile": "yes"}, ValueError, "tile must be one of"),
         ({"blend": 1.5}, ValueError, "blend == 1.5, must be <= 1"),
         ({"blend": 0.5, "weights": (1, 1)}, ValueError, "Only one of mask, weights and blend.*got weights and blend"),
-        ({"weights": (1, 2, 3)}, ValueError, "weights must hold a number for each of the 2 exemplars"),
-        ({"weights": (1, -1)}, ValueError, "weights must hold .*none negative"),
-        ({"weights": (0, 0)}, ValueError, "weights must hold .*not all 0"),
+        ({"weights": (1, 2, 3)}, ValueError, "weights must have a non-negative number for each of the 2 exemplars"),
+        ({"weights": (1, -1)}, ValueError, "weights must have .*none negative"),
+        ({"weights": (0, 0)}, ValueError, "weights must have .*not all 0"),
         ({"weights": (np.nan, 1)}, ValueError, "weights contains NaN"),
         ({"mask": np.full((8, 8), 2.0)}, ValueError, r"mask must lie in \[0, 1\], got values from 2 to 2"),
         (
@@ -305,12 +305,12 @@ def test_fit_refuses_what_does_not_fit(params, X, error, message):
             ValueError,
             r"mask must have the shape .*\(2, height, width\).*got \(3, 8, 8\)",
         ),
-        ({"mask": np.zeros((2, 8, 8))}, ValueError, r"mask must give each pixel to some .*\[0, 0\]"),
+        ({"mask": np.zeros((2, 8, 8))}, ValueError, r"mask must be positive for one .*\[0, 0\]"),
         ({"mask": "left"}, TypeError, r"mask must hold numbers in \[0, 1\], got 'left'"),
         ({"random_state": "a"}, ValueError, "random_state"),
     ],
 )
-def test_sample_refuses_what_does_not_fit(pair, arguments, error, message):
+def test_sample_rejects_invalid_arguments(pair, arguments, error, message):
     with pytest.raises(error, match=message):
         pair.sample(**arguments)
 
@@ -327,7 +327,7 @@ def test_not_fitted():
         synthesizer().sample()
 
 
-def test_failed_fit_leaves_the_fitted_as_it_was(fitted):
+def test_failed_fit_leaves_estimator_unchanged(fitted):
     est = copy.copy(fitted)
     before = est.sample(1, 0)
     with pytest.raises(ValueError, match="NaN"):
@@ -347,7 +347,7 @@ def test_conventions_of_estimators(fitted):
 
 
 @pytest.mark.parametrize("keep", ["save", "skops", "pickle", "copy"])
-def test_kept_synthesizer_gives_the_same_samples(pair, keep, tmp_path):
+def test_saved_synthesizer_gives_equal_samples(pair, keep, tmp_path):
     if keep == "save":
         skae.save(pair, tmp_path / "kept.skae")
         again = skae.load(tmp_path / "kept.skae")
