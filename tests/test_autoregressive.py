@@ -123,6 +123,7 @@ def test_probabilities_of_all_codes_add_up_to_one(alphabet, size):
     assert p.std() / p.mean() > 0.01, "they are not uniform"
 
 
+@pytest.mark.slow
 def test_samples_follow_the_probabilities():
     rng = np.random.default_rng(0)
     codes = rng.choice(3, (400, 1, 1, 3), p=[0.7, 0.2, 0.1])
@@ -146,6 +147,7 @@ def test_low_temperature_makes_draws_typical():
     assert abs(shares[2] - 0.25) < 0.05
 
 
+@pytest.mark.slow
 def test_it_learns_a_markov_chain():
     """Its code is shorter than that by tables of counts, and near the entropy."""
     rng = np.random.default_rng(0)
@@ -162,6 +164,7 @@ def test_it_learns_a_markov_chain():
     assert 0.9 * entropy < cost < entropy + 0.15 * (by_counts - entropy)
 
 
+@pytest.mark.slow
 def test_later_integers_of_a_position_follow_earlier_ones():
     a = np.random.default_rng(0).integers(0, 5, (200, 1, 1, 1))
     codes = np.concatenate([a, (a + 2) % 5], 1)

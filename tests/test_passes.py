@@ -179,6 +179,7 @@ def test_codes_are_read_as_they_were_written(shape, quality):
 
 
 @by_shape
+@pytest.mark.slow
 def test_matrix_products_strips_and_threads_give_the_same(shape, monkeypatch):
     model, y = context(shape)
     model, codes = Passes.of(model, (-4, 4)), integers(y)

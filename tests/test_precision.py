@@ -98,6 +98,7 @@ def without_compiler(monkeypatch):
 
 
 @pytest.mark.parametrize("params", [{}, {"sample": True}, {"module__dropout": 0.2, "alpha": 0.01}], ids=str)
+@pytest.mark.slow
 def test_compiled_training_matches_eager(digits, without_compiler, params):
     params = dict(params)
     weight = np.linspace(0.5, 2, 300) if params.pop("sample", False) else None

@@ -91,6 +91,7 @@ def cost(ae, X, quality=0):
 
 
 @pytest.mark.parametrize("spatial", [False, True])
+@pytest.mark.slow
 def test_training_lowers_rate_and_distortion_together(spatial, digits):
     train, test = digits
     cls = ConvAutoencoder if spatial else AutoencoderTransformer
@@ -105,6 +106,7 @@ def test_training_lowers_rate_and_distortion_together(spatial, digits):
 
 
 @pytest.mark.parametrize(("spatial", "quality", "most"), [(False, -4, 1.0), (True, -4, 0.99), (True, 0, 1.0)])
+@pytest.mark.slow
 def test_economical_integers_have_fewer_bits(spatial, quality, most, digits, monkeypatch):
     train, test = digits
     bottleneck = Rounded(step=0.5, width=16)

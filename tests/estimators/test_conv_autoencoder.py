@@ -714,6 +714,7 @@ def test_published_architecture_with_pooling(dense):
 
 
 @pytest.mark.parametrize("downsampling", [None, "stride", "max_pool"])
+@pytest.mark.slow
 def test_published_architecture_with_dense_decoder(downsampling):
     X = big_digits(128)
     ae = ConvAutoencoder(

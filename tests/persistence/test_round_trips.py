@@ -53,10 +53,16 @@ def same(a, b, **how):
     assert not found, "\n".join(found)
 
 
+#: What cases begin with that take a second or more; smaller ones of their kinds run in the quick tier.
+LARGE = ("conditional target", "detector", "vae conv conditional", "vae crops")
+
+
 # ------------------------------------------------------------------ everything, every way
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name.startswith(LARGE) else name for name in CASES]
+)
 def test_round_trips(name, tmp_path):
     case, est = CASES[name], fitted(name)
     X = case.X()
@@ -536,6 +542,7 @@ def test_copies_of_a_pickle_continue_equally():
     "way", ["save", "save with optimizer", "save in pipeline", "pickle 5", "joblib", "skops", "deepcopy"]
 )
 @pytest.mark.parametrize("name", ["ae", "vae prior mixture", "conv"])
+@pytest.mark.slow
 def test_round_trips_between_devices(way, name, device, tmp_path):
     case = CASES[name]
     X = case.X()

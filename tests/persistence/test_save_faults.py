@@ -157,6 +157,7 @@ def test_kill_at_each_step(kept, moment):
 
 @forking
 @no_complaints
+@pytest.mark.slow
 def test_two_processes_save_to_the_same_path(kept):
     folder, wanted, X = kept
     both = [forked(folder), forked(folder)]

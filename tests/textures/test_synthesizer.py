@@ -347,6 +347,7 @@ def test_conventions_of_estimators(fitted):
 
 
 @pytest.mark.parametrize("keep", ["save", "skops", "pickle", "copy"])
+@pytest.mark.slow
 def test_saved_synthesizer_gives_equal_samples(pair, keep, tmp_path):
     if keep == "save":
         skae.save(pair, tmp_path / "kept.skae")
