@@ -43,6 +43,8 @@ def recipe(client, tmp_path, monkeypatch):
         first, *others = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL) or [""]
         if any(importing.search(other) for other in others):
             break
+    else:
+        pytest.fail(f"no snippet of the guide uses {client.__name__}")
     names = {}
     for snippet in (first, *(other for other in others if importing.search(other) or "class Monitor" in other)):
         exec(compile(snippet, page.name, "exec"), names)

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def logged(client, monkeypatch):
-    """What runs log, in silence and without a thread that watches the machine."""
+    """What runs log; without output and without a thread that watches the machine."""
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("WANDB_X_DISABLE_STATS", "true")
     rows, log = [], client.Run.log
