@@ -46,6 +46,7 @@ def recipe(client, tmp_path, monkeypatch):
     else:
         pytest.fail(f"no snippet of the guide uses {client.__name__}")
     names = {}
+    # `Monitor` is a callback that those of the packages are used with.
     for snippet in (first, *(other for other in others if importing.search(other) or "class Monitor" in other)):
         exec(compile(snippet, page.name, "exec"), names)
     return names
