@@ -35,13 +35,20 @@ def client(request):
 
 
 @pytest.fixture
-def recipe(client):
-    """What the names stand for after the snippets of the page on clusters that use the package."""
-    page = (Path(__file__).parents[2] / "docs/guide/clusters.md").read_text()
-    first, *others = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+def recipe(client, tmp_path, monkeypatch):
+    """Names that the snippets of the guide which use the package define, with the first snippet of their page."""
+    monkeypatch.chdir(tmp_path)
+    importing = re.compile(rf"^(import |from torch\.utils\.){client.__name__}\b", re.MULTILINE)
+    for page in sorted((Path(__file__).parents[2] / "docs/guide").glob("*.md")):
+        first, *others = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL) or [""]
+        if any(importing.search(other) for other in others):
+            break
+    else:
+        pytest.fail(f"no snippet of the guide uses {client.__name__}")
     names = {}
-    for snippet in (first, *(other for other in others if f"import {client.__name__}\n" in other)):
-        exec(compile(snippet, "clusters.md", "exec"), names)
+    # `Monitor` is a callback that those of the packages are used with.
+    for snippet in (first, *(other for other in others if importing.search(other) or "class Monitor" in other)):
+        exec(compile(snippet, page.name, "exec"), names)
     return names
 
 

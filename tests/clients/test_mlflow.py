@@ -108,3 +108,14 @@ def test_model_that_predicts_is_served(tracking, digits, tmp_path):
     tracking.sklearn.save_model(pipe, tmp_path / "model", pip_requirements=["skae"], **trusted)
     served = tracking.pyfunc.load_model((tmp_path / "model").as_uri())
     np.testing.assert_array_equal(served.predict(X), pipe.predict(X))
+
+
+def test_curves_by_the_callback_of_the_guide(recipe):
+    mlflow, history = recipe["mlflow"], recipe["ae"].net_.history
+    run = mlflow.get_run(recipe["mlflow_run"].info.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"n_components": "8", "max_epochs": "12"}
+    for name in ("train_loss", "valid_loss", "largest_weight", "rate"):
+        logged = [metric.value for metric in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)]
+        np.testing.assert_allclose(logged, history[:, name])
+    assert len(history) == 12
