@@ -221,7 +221,7 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
                 labels = list(dict.fromkeys(values[unseen].tolist()))
                 also = f", or kinds={{{column.name!r}: 'number'}} to allow any number" * (known["kind"] == "level")
                 raise ValueError(
-                    f"it has {len(labels)} values that were not seen in `fit`, such as {labels[0]!r}: use "
+                    f"it has values that were not seen in `fit`, such as {labels[0]!r} ({len(labels)} in total): use "
                     f"TableEncoder(handle_unknown='missing') to treat them as missing{also}."
                 )
             found[~column.missing] = encoded

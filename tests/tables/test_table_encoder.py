@@ -200,7 +200,7 @@ def test_numbers_of_few_values_are_levels():
     assert encoder.inverse_transform(between).cylinders.tolist() == [8]
     probabilities = np.r_[0.5, 0.1, 0.4, between[0, 3:]][None]  # of mean 5.8
     assert encoder.inverse_transform(probabilities).cylinders.tolist() == [6]
-    with pytest.raises(ValueError, match=r"'cylinders': it holds values .* 12.0: .* or kinds={'cylinders': 'number'}"):
+    with pytest.raises(ValueError, match=r"'cylinders': it has values .* 12.0 .* or kinds={'cylinders': 'number'}"):
         encoder.transform(df.assign(cylinders=12))
     assert TableEncoder(kinds={"cylinders": "integer"}).fit(df).kinds_["cylinders"] == "integer"
 
@@ -247,7 +247,7 @@ def test_unseen_categories_raise_or_missing():
     df = pd.DataFrame({"color": ["red", "blue", "red", "green"]})
     new = pd.DataFrame({"color": ["blue", "pink"]})
     with pytest.raises(
-        ValueError, match=r"Column 'color': it holds values .* 'pink': take TableEncoder\(handle_unknown='missing'"
+        ValueError, match=r"Column 'color': it has values .* 'pink' .* use TableEncoder\(handle_unknown='missing'"
     ):
         TableEncoder().fit(df).transform(new)
     encoder = TableEncoder(handle_unknown="missing").fit(df)
@@ -265,7 +265,7 @@ def test_identifiers_and_text_raise_by_name():
     ("df", "params", "message"),
     [
         (pd.DataFrame({"x": [1.0, np.inf]}), {}, "Column 'x': it has infinite values: replace them"),
-        (pd.DataFrame({"x": ["a", "b"]}), {"kinds": {"x": "number"}}, "Column 'x': it holds strings such as 'a'"),
+        (pd.DataFrame({"x": ["a", "b"]}), {"kinds": {"x": "number"}}, "Column 'x': it has strings such as 'a'"),
         (pd.DataFrame({"x": [1, 2]}), {"kinds": {"y": "count"}}, "kinds names the column 'y', which X does not have"),
         (pd.DataFrame({"x": [1, 2]}), {"kinds": {"x": "counts"}}, "must be one of .* Did you mean 'count'"),
         (pd.DataFrame({"x": [1, -2]}), {"kinds": {"x": "count"}}, "Column 'x': counts must be non-negative integers"),
@@ -275,7 +275,7 @@ def test_identifiers_and_text_raise_by_name():
             {"kinds": {"x": "integer"}},
             "Column 'x': it has numbers that are not integers",
         ),
-        (pd.DataFrame({"x": [1, 2]}), {"kinds": {"x": "date"}}, "Column 'x': it holds numbers"),
+        (pd.DataFrame({"x": [1, 2]}), {"kinds": {"x": "date"}}, "Column 'x': it has numbers"),
         (pd.DataFrame({"x": [dt.date(2001, 1, 1)]}), {}, "Column 'x': dates as Python objects are not supported"),
         (pd.DataFrame({"x": [1 + 2j]}), {}, "Column 'x': dtype complex128 is not supported"),
         (pd.DataFrame({"x": pd.cut([1, 2], 2)}), {}, "Column 'x': argument must be a string or a number"),
@@ -306,9 +306,11 @@ def test_tables_after_fit_are_compared_with_that_of_fit():
     encoder = TableEncoder().fit(df)
     with pytest.raises(ValueError, match="feature names"):
         encoder.transform(df[["day", "x", "z"]])
-    with pytest.raises((TypeError, ValueError), match="Column 'x': it holds strings such as 'a', and numbers in `fit`"):
+    with pytest.raises(
+        (TypeError, ValueError), match="Column 'x': it has strings such as 'a', but had numbers in `fit`"
+    ):
         encoder.transform(df.assign(x="a"))
-    with pytest.raises((TypeError, ValueError), match="Column 'day': it holds numbers, and dates in `fit`"):
+    with pytest.raises((TypeError, ValueError), match="Column 'day': it has numbers, and dates in `fit`"):
         encoder.transform(df.assign(day=1))
     with pytest.raises((TypeError, ValueError), match="Column 'x': it has infinite values"):
         encoder.transform(df.assign(x=np.inf))
