@@ -8,7 +8,7 @@ can only project onto a linear subspace.
 """
 
 # %%
-# Training uses clean digits, to which noise is added anew in every batch. With ``unit="data"`` its standard deviation
+# Training uses clean digits; every batch adds new noise. With ``unit="data"`` its standard deviation
 # is given in the units of the images.
 import matplotlib.pyplot as plt
 import numpy as np
