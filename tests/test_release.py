@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -23,9 +24,10 @@ def release():
     return module
 
 
-@pytest.fixture
-def repository(release, tmp_path, monkeypatch):
-    """A repository with the files of a release of version 9.1.0, tagged."""
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory):
+    """A repository with the files of a release of version 9.1.0, and its tag."""
+    folder = tmp_path_factory.mktemp("tagged")
     texts = {
         "skae/_version.py": '"""The version."""\n\n__version__ = "9.1.0"\n',
         "CITATION.cff": 'version: 9.1.0\ndate-released: "2030-02-01"\n',
@@ -35,8 +37,8 @@ def repository(release, tmp_path, monkeypatch):
         "pyproject.toml": '[project.urls]\nDocumentation = "https://example.org/stable/"\n',
     }
     for name, text in texts.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, "utf-8")
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
     git = ["git", "-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
     for command in (
         ["init", "-q"],
@@ -44,7 +46,14 @@ def repository(release, tmp_path, monkeypatch):
         ["commit", "-qm", "MNT Release 9.1.0"],
         ["tag", "-am", "9.1.0", "v9.1.0"],
     ):
-        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def repository(tagged, release, tmp_path, monkeypatch):
+    """A copy of the repository, which a test may change, as the root of the functions in .ci/release.py."""
+    shutil.copytree(tagged, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(release, "ROOT", tmp_path)
     return tmp_path
 
