@@ -49,6 +49,7 @@ oldest: $(OLDEST)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell skae tests docs examples *.md Makefile pyproject.toml
 
 types: $(VENV)/installed
 	$(BIN)/mypy
@@ -76,16 +77,15 @@ dist: $(VENV)/release
 	$(WHEEL)/bin/python $(PIP) --constraint constraints.txt dist/*.whl
 	cd $(WHEEL) && bin/python -W error $(CURDIR)/.ci/try_wheel.py
 
-# The gallery runs in this. A script that has not changed is not run again, whatever has changed in skae: `make clean`.
+# The gallery runs in this. A script that has not changed is not run again, even if skae has changed: `make clean`.
 site: $(VENV)/installed
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-# The two pictures of the README, which have to be there without a build.
+# The pictures of the front page, which README shows without a build.
 pictures: site
-	cp docs/auto_examples/images/sphx_glr_plot_compress_001.png docs/_static/compress.png
-	cp docs/auto_examples/images/sphx_glr_plot_conditional_001.png docs/_static/generate.png
+	$(BIN)/python docs/_ext/pictures.py
 
-# The pages' snippets, the docstrings and their examples, then the site's links, pictures and behaviour in Chromium.
+# The pages' snippets, the docstrings and their examples, then the site's links, pictures and behavior in Chromium.
 docs: site $(VENV)/peers
 	$(PYTEST) -q $(DOCS) skae --site docs/_build/html
 
