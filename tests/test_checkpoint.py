@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -10,7 +11,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import torch
-from guards import HANGS
+from guards import HANGS, linux, posix
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -418,6 +419,7 @@ def test_history_keeps_plain_values(data, tmp_path):
     assert "what" not in resumed.net_.history[0]
 
 
+@posix
 def test_symbolic_link_stays_one(data, tmp_path):
     (tmp_path / "disk").mkdir()
     link = tmp_path / "link"
@@ -500,7 +502,7 @@ def test_ctrl_c_leaves_the_checkpoint(data, tmp_path, interruptible, monkeypatch
 
     def interrupt(self, net, **kwargs):
         if len(net.history) == 3:
-            os.kill(os.getpid(), 2)
+            signal.raise_signal(signal.SIGINT)
 
     path = tmp_path / "fit.skae"
     estimator = AutoencoderTransformer(3, checkpoint=path, **common)
@@ -586,7 +588,7 @@ KILLED = textwrap.dedent(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+@linux
 def test_fit_resumes_after_kills(tmp_path):
     """SIGKILL at any moment of a fit: the file loads or is not there, and the fit ends as one that was not killed."""
     run = subprocess.run(

@@ -45,16 +45,16 @@ def ae(X):
     return AutoencoderTransformer(3, **SMALL).fit(X)
 
 
-def same(lazy, wanted, n_blocks=None):
+def same(lazy, wanted, n_blocks=None, tol=0):
     """Whether a dask collection has the values, the type and the dtype that it promises, and those wanted."""
     found = lazy.compute()
     assert type(found) is type(wanted)
     if isinstance(wanted, pd.DataFrame):
-        pd.testing.assert_frame_equal(found, wanted)
+        pd.testing.assert_frame_equal(found, wanted, atol=max(tol, 1e-8))
         assert list(lazy.columns) == list(wanted.columns)
         assert list(lazy.dtypes) == list(wanted.dtypes)
     else:
-        np.testing.assert_array_equal(found, wanted, strict=True)
+        np.testing.assert_allclose(found, wanted, rtol=tol, atol=tol, strict=True)
         assert (lazy.dtype, lazy.ndim, *lazy.shape[1:]) == (wanted.dtype, wanted.ndim, *wanted.shape[1:])
     if n_blocks is not None:
         assert lazy.npartitions == n_blocks
@@ -116,11 +116,12 @@ def test_dataframes_of_dask_stay_lazy(X):
     ae = AutoencoderTransformer(3, **SMALL).fit(df)
     lazy = dd.from_pandas(df, npartitions=3)
     for method in ("transform", "reconstruct", "score_samples"):
-        same(getattr(ae, method)(lazy), getattr(ae, method)(df), 3)
-    same(ae.transform(lazy[lazy["pixel 2"] > 13]), ae.transform(df[df["pixel 2"] > 13]))
+        same(getattr(ae, method)(lazy), getattr(ae, method)(df), 3, tol=1e-5)
+    # Rounding may depend on the memory layout of a DataFrame's blocks.
+    same(ae.transform(lazy[lazy["pixel 2"] > 13]), ae.transform(df[df["pixel 2"] > 13]), tol=1e-5)
     ae.set_output(transform="pandas")
-    same(ae.transform(lazy), ae.transform(df), 3)
-    same(ae.inverse_transform(ae.transform(lazy)), ae.inverse_transform(ae.transform(df)))
+    same(ae.transform(lazy), ae.transform(df), 3, tol=1e-5)
+    same(ae.inverse_transform(ae.transform(lazy)), ae.inverse_transform(ae.transform(df)), tol=1e-5)
     with pytest.raises(ValueError, match="feature names should match"):
         ae.score_samples(lazy.rename(columns={"pixel 2": "other"}))
 

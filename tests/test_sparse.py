@@ -29,7 +29,7 @@ QUICK = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
 
 
 def random_csr(n=90, d=12, density=0.3, dtype="f8", seed=0):
-    X = sp.random_array((n, d), density=density, format="csr", rng=np.random.default_rng(seed), dtype="f8")
+    X = sp.random_array((n, d), density=density, format="csr", random_state=np.random.default_rng(seed), dtype="f8")
     return sp.csr_array((10 * X).astype(dtype))
 
 
@@ -352,7 +352,7 @@ def memory(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
-X = sp.random_array((20_000, 4000), density=0.002, format="csr", dtype="f4", rng=np.random.default_rng(0))
+X = sp.random_array((20_000, 4000), density=0.002, format="csr", dtype="f4", random_state=np.random.default_rng(0))
 params = {"max_epochs": 1, "batch_size": 500, "module__hidden_layer_sizes": (4,), "random_state": 0}
 AutoencoderTransformer(2, **params).fit(X[:1000])
 Path("/proc/self/clear_refs").write_text("5")
@@ -371,7 +371,7 @@ def test_memory_of_fit_is_below_dense_size():
 
 
 def test_dataframe_of_sparse_columns():
-    X = sp.random_array((60, 6), density=0.4, rng=np.random.default_rng(0), format="csr")
+    X = sp.random_array((60, 6), density=0.4, random_state=np.random.default_rng(0), format="csr")
     frame = pd.DataFrame.sparse.from_spmatrix(X)
     dense = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(X.toarray())
     ae = AutoencoderTransformer(2, max_epochs=0, random_state=0).fit(frame, X_val=frame[:5])

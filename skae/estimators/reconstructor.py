@@ -182,6 +182,8 @@ class Reconstructor(
 
     def _check_params(self) -> None:
         check_choice("keep_observed", self.keep_observed, (True, False))
+        if isinstance(self.estimator, type):
+            raise TypeError(f"estimator must be an instance, got the class {self.estimator.__name__}.")
         if not (hasattr(self.estimator, "reconstruct") or hasattr(self.estimator, "inverse_transform")):
             raise TypeError(f"estimator must have reconstruct or inverse_transform, got {self.estimator!r}.")
         takes_nan = self.filling is not None or get_tags(self.estimator).input_tags.allow_nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import warnings
@@ -61,13 +62,17 @@ def _trace(part: Part) -> tuple[Any, list[dict[int, str]]]:
         sides = {name: torch.export.Dim(name, min=part.least_side, max=2**16) for name in free_axes.values()}
         dims = {"batch": torch.export.Dim("batch"), **sides}
         free = tuple({axis: dims[name] for axis, name in some.items()} for some in axes)
+        # torch before 2.9 does not have this argument, and needs it for free heights and widths only.
+        name = "prefer_deferred_runtime_asserts_over_guards"
+        known = inspect.signature(torch.export.export).parameters
+        deferred: dict[str, Any] = {name: bool(free_axes)} if name in known else {}
         try:
             return torch.export.export(
                 part,
                 (*part.examples().values(),),
                 dynamic_shapes=free,
                 strict=strict,
-                prefer_deferred_runtime_asserts_over_guards=bool(free_axes),
+                **deferred,
             ), axes
         except Exception as error:
             errors.append(error)

@@ -94,7 +94,9 @@ def _array(values: np.ndarray, missing: np.ndarray, record: dict[str, Any]) -> A
         return pd.Categorical(as_objects(values, missing, None), dtype=dtype)
     if name == "string":
         na = pd.NA if record["missing"] == "na" else np.nan
-        return pd.array(as_objects(values, missing, na), dtype=pd.StringDtype(record["storage"], na_value=na))
+        # pandas before 2.3 knows no other missing value than NA.
+        dtype = pd.StringDtype(record["storage"], **({} if na is pd.NA else {"na_value": na}))
+        return pd.array(as_objects(values, missing, na), dtype=dtype)
     if name == "object":
         marks = {"none": None, "nan": np.nan, "na": pd.NA, "nat": pd.NaT}
         return pd.Series(as_objects(values, missing, marks[record["missing"]]), dtype=object)

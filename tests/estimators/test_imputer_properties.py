@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skae import AutoencoderTransformer, Reconstructor, VAEGenerator
 
@@ -165,7 +165,8 @@ def test_kinds_of_missing_values(imputer, holed, kind):
 
 def test_missing_indicator(imputer, frame):
     """The columns of ``add_indicator=True``, for any imputer."""
-    union = make_union(imputer, MissingIndicator(), verbose_feature_names_out=False).fit(frame)
+    both = [("imputer", imputer), ("indicator", MissingIndicator())]
+    union = FeatureUnion(both, verbose_feature_names_out=False).fit(frame)
     reference = SimpleImputer(add_indicator=True).fit(frame)
     assert union.get_feature_names_out().tolist() == reference.get_feature_names_out().tolist()
     np.testing.assert_array_equal(union.transform(frame)[:, 6:], reference.transform(frame)[:, 6:])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from guards import routing
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -301,6 +302,7 @@ def test_clean_targets_and_weights(blobs):
     np.testing.assert_array_equal(pipe["impute"].transform(noisy), expected)
 
 
+@routing
 def test_metadata_routing(blobs, unchanged):
     noisy = blobs + np.random.default_rng(0).normal(size=blobs.shape)
     weight = np.linspace(0.1, 2, 60)
@@ -322,6 +324,7 @@ def test_metadata_routing(blobs, unchanged):
         unchanged(off, lambda: off.fit(noisy, X_target=blobs), TypeError, "X_target")
 
 
+@routing
 def test_metadata_routing_in_search(blobs):
     weight = np.linspace(0.1, 2, 60)
     with sklearn.config_context(enable_metadata_routing=True):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from guards import routing
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -36,6 +37,7 @@ def test_pipeline_step_parameters(blobs, seen):
     np.testing.assert_array_equal(seen[0]["X_val"], blobs[:9])
 
 
+@routing
 def test_metadata_routing(blobs, seen):
     weight = np.arange(1.0, 61.0)
     with sklearn.config_context(enable_metadata_routing=True):

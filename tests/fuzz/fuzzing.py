@@ -135,6 +135,9 @@ def no_hang():
     def stop(*_):
         raise AssertionError(f"the call took over {HANGS} s")
 
+    if not hasattr(signal, "SIGALRM"):  # Windows
+        yield
+        return
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, HANGS)
     try:

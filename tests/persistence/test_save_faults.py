@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from guards import linux, posix
 
 import skae
 from skae import AutoencoderTransformer
@@ -21,7 +22,7 @@ from skae._utils.rng import _in_use
 FUZZ = os.environ.get("SKAE_FUZZ")  # as in tests/conftest.py
 N_KILLS = {None: 8, "1": 40}.get(FUZZ, 160)
 N_INTERRUPTS = {None: 30, "1": 100}.get(FUZZ, 400)
-forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+forking = linux  # macOS does not support forks of a process with threads
 no_complaints = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
@@ -175,6 +176,7 @@ def test_two_processes_save_to_the_same_path(kept):
 
 
 # Between `open` and the `with` around it nobody but Python itself closes the file.
+@posix
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupt_leaves_the_old_file_or_the_new_one(pair, tmp_path):
@@ -287,6 +289,7 @@ def test_folder_must_be_writable(pair, tmp_path):
         tmp_path.chmod(0o700)
 
 
+@linux
 def test_devices_and_pipes_are_not_replaced(pair, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/full")
@@ -297,6 +300,7 @@ def test_devices_and_pipes_are_not_replaced(pair, tmp_path):
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
+@posix
 @pytest.mark.parametrize("there", [True, False])
 def test_symbolic_link_stays_one(pair, tmp_path, there):
     _, made, X = pair
@@ -310,6 +314,7 @@ def test_symbolic_link_stays_one(pair, tmp_path, there):
     assert codes(skae.load(target), X) == codes(made[1], X)
 
 
+@posix
 def test_long_and_unusual_names(pair, tmp_path):
     _, made, X = pair
     for name in ("x" * 255, "a b\n", "ü🙂", "-rf", ".skae-"):
@@ -333,6 +338,7 @@ def test_kinds_of_paths(pair, tmp_path, monkeypatch):
             skae.load(path)
 
 
+@posix
 def test_permissions_are_kept(pair, tmp_path):
     _, made, _ = pair
     before = os.umask(0o027)
@@ -348,6 +354,7 @@ def test_permissions_are_kept(pair, tmp_path):
         assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == mode
 
 
+@posix
 def test_private_file_is_private_while_it_is_written(pair, tmp_path, monkeypatch):
     _, made, _ = pair
     skae.save(made[0], tmp_path / "private")
