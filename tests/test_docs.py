@@ -29,8 +29,8 @@ def imports(code, package):
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras
 def test_snippets_run_and_print_what_the_page_shows(page, tmp_path, monkeypatch, request):
     if page.stem in PEERS and find_spec(page.stem) is None:
-        assert request.config.getoption("--site") is None, f"{page.stem} is not installed: extra `peers`"
-        pytest.skip("needs the extra `peers`, which `make docs` installs")
+        assert request.config.getoption("--site") is None, f"{page.stem} is not installed: group `peers`"
+        pytest.skip("needs the group `peers`, which `make docs` installs")
     monkeypatch.chdir(tmp_path)
     missing = [name for name in CLIENTS if find_spec(name) is None]
     wrong = list(run(page, skip=lambda code: any(imports(code, name) for name in missing)))

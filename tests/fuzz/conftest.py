@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from fuzzing import COUNTED
 
-# Processes that load hostile files are watched by what Linux says of them.
+# Processes that load hostile files are watched through Linux's /proc.
 collect_ignore = (
     [] if sys.platform.startswith("linux") else ["atheris_load.py", "hostile_files.py", "test_fuzz_files.py"]
 )
