@@ -260,7 +260,7 @@ def test_image_that_cannot_be_used_is_named(X, message, source):
 
 
 def test_empty_list_is_not_an_image_list():
-    with pytest.raises(ValueError, match=r"X_val must hold at least one image, got none\."):
+    with pytest.raises(ValueError, match=r"X_val must have at least one image, got none\."):
         ImageList(Photos([], labeled=False), "X_val")
 
 

@@ -120,7 +120,7 @@ def test_invalid_layouts_raise(row_shape, input_shape, axis, match):
 @pytest.mark.parametrize(
     ("row_shape", "input_shape", "match"),
     [
-        ((10,), None, "^X_target has flat rows"),
+        ((10,), None, "^X_target has flattened samples"),
         ((5, 8, 8), None, "^X_target has rows of shape"),
         ((10,), (3, 4), "that a row of X_target has"),
         ((3, 4), (4, 3), "does not fit the rows of X_target"),

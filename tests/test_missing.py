@@ -240,7 +240,7 @@ def test_nan_before_end_of_sequence_raises(step, whole):
 def test_partially_missing_last_step_is_not_padding():
     X = np.ones((5, 6, 2))
     X[2, 5, 1] = nan
-    with pytest.raises(ValueError, match="row 2 has it before"):
+    with pytest.raises(ValueError, match="sample 2 has it before"):
         check_rows(Fitted(), X, reset=True, nan=NaNPolicy(step_axis=1))
 
 

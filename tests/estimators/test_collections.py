@@ -228,7 +228,7 @@ def test_invalid_channel_axis_of_sequences_raises(axis, X, match):
 def test_channels_first_with_nan():
     X = padded(sequences()).swapaxes(1, 2).copy()
     X[5, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="row 5 has it before"):
+    with pytest.raises(ValueError, match="sample 5 has it before"):
         AutoencoderTransformer(2, channel_axis=0, **GRU).fit(X)
     X[5] = np.nan
     with pytest.raises(ValueError, match="at least one step in every sample, but sample 5"):

@@ -210,7 +210,7 @@ def test_numpy_integers_are_accepted(pictures):
 @pytest.mark.parametrize(
     ("shape", "params", "match"),
     [
-        ((60,), {}, "flat rows of 60 values, not square gray images: pass input_shape"),
+        ((60,), {}, "flattened samples of 60 values, not square gray images: pass input_shape"),
         ((192,), {}, r"pass input_shape, the shape of one image, such as \(height, width\)"),
         ((5, 8, 8), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
         ((3, 8, 3), {}, "may have their channels first or last: pass channel_axis=0 or channel_axis=-1"),
@@ -567,8 +567,8 @@ def test_sampled_images_have_layout_of_x(color):
     ("before", "after", "change", "match"),
     [
         ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "in the same layout"),
-        ({}, {}, lambda X: np.moveaxis(X, -1, 1), "rows of shape"),
-        ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "rows of shape"),
+        ({}, {}, lambda X: np.moveaxis(X, -1, 1), "samples of shape"),
+        ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "samples of shape"),
         ({}, {"channel_axis": None}, lambda X: X, "channel_axis must be 'auto', 0 or -1"),
     ],
 )

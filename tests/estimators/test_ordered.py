@@ -270,7 +270,7 @@ def test_prefixes_of_spatial_codes_are_channels():
     with pytest.raises(ValueError, match="must have 36 columns for images of size"):
         est.inverse_transform(flat[:, :-1], size=9)
     for z in (maps[2][None].repeat(2, axis=1), np.zeros((1, 45))):
-        with pytest.raises(ValueError, match="or the first channels of it, got"):
+        with pytest.raises(ValueError, match="or its first channels, got"):
             est.inverse_transform(z, size=9)
     whole = conv(module__dense=False).fit(images(6, 5))
     with pytest.raises(ValueError, match="or the first of them, a multiple of 4, got 6"):

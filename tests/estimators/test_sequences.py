@@ -183,8 +183,8 @@ REFUSED = [
     (lambda X: X[..., None], "X has rows of shape|sequences must be"),
     (lambda X: X[:0], "0 sample"),
     (lambda X: with_nan(X, 4), "must have at least one step in every sample, but sample 4 is all NaN"),
-    (lambda X: with_nan(X, (5, 0)), "but row 5 has it before"),
-    (lambda X: with_nan(X, (5, 0, 1)), "but row 5 has it before"),
+    (lambda X: with_nan(X, (5, 0)), "but sample 5 has it before"),
+    (lambda X: with_nan(X, (5, 0, 1)), "but sample 5 has it before"),
     (lambda X: np.where(np.isnan(X), np.inf, X), "contains infinity"),
     (lambda X: X[:, :0], "X must hold|X has|at least one|0 feature"),
     (lambda X: X[:, :, :0], "X has rows of shape|X must hold|0 feature"),
@@ -217,7 +217,7 @@ def test_bad_sequences_in_fit_raise(change, match):
 @pytest.mark.parametrize("name", ["X_val", "X_target"])
 def test_nan_before_end_of_other_arrays_raises(name):
     X, _ = made(20)
-    with pytest.raises(ValueError, match="row 5 has it before"):
+    with pytest.raises(ValueError, match="sample 5 has it before"):
         small().fit(X, **{name: with_nan(X, (5, 0))})
 
 

@@ -310,7 +310,7 @@ def test_tables_after_fit_are_compared_with_that_of_fit():
         (TypeError, ValueError), match="Column 'x': it has strings such as 'a', but had numbers in `fit`"
     ):
         encoder.transform(df.assign(x="a"))
-    with pytest.raises((TypeError, ValueError), match="Column 'day': it has numbers, and dates in `fit`"):
+    with pytest.raises((TypeError, ValueError), match="Column 'day': it has numbers, but had dates in `fit`"):
         encoder.transform(df.assign(day=1))
     with pytest.raises((TypeError, ValueError), match="Column 'x': it has infinite values"):
         encoder.transform(df.assign(x=np.inf))
