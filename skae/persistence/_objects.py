@@ -108,7 +108,14 @@ class ObjectEncoder(ValueEncoder):
             return {"$": "layer"} | self.encode(layer_state(value, where), where)
         if hasattr(value, "__dict__") and not isinstance(value, _BUILTIN):
             return {"$": "object", "class": self._name(type(value), where), "state": self.encode(vars(value), where)}
-        return super().encode_object(value, where)
+        try:
+            return super().encode_object(value, where)
+        except TypeError as error:
+            if ".callbacks." not in where:
+                raise
+            raise TypeError(
+                f"{error} Callbacks that log hold files or connections: set callbacks=None first."
+            ) from None
 
     def _name(self, thing: Any, where: str) -> str:
         name = name_of(thing)

@@ -16,6 +16,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 from skops import io as sio
+from skorch.callbacks import Callback
 from torch import nn
 
 import skae
@@ -282,6 +283,13 @@ def test_error_names_the_parameter_that_cannot_be_saved(tmp_path):
 
 
 # ---------------------------------------------------------------- around estimators
+
+
+def test_error_for_a_callback_that_logs_names_the_remedy():
+    logger = Callback()
+    logger.seen_ = {"batches"}
+    with pytest.raises(TypeError, match=r"callbacks\.0\.seen_ is \{'batches'\}.* set callbacks=None first"):
+        skae.save(AutoencoderTransformer(2, callbacks=[logger]), io.BytesIO())
 
 
 @pytest.mark.parametrize("what", ["pipeline", "imputer"])
