@@ -420,7 +420,7 @@ def test_partial_fit_is_not_there(images):
         ({"critic": "patch", "critic__lr": 0}, "Patch: lr == 0"),
         ({"critic": "patch", "critic__max_epochs": "many"}, "Patch: max_epochs"),
         ({"critic": "dense", "missing": "mask"}, "critic=Dense does not support missing values"),
-        ({"critic": "patch"}, "critic=Patch needs images.*got samples of shape.*critic='dense'"),
+        ({"critic": "patch"}, "critic=Patch needs .*got samples of shape.*critic='dense'"),
         ({"critic": "dense", "loss": "categorical"}, "critic=Dense needs a loss of numbers"),
     ],
 )

@@ -191,7 +191,7 @@ def test_targets_and_classes_go_along(X):
     same(ae.score_samples(D, X_target=D[::-1]), ae.score_samples(X, X_target=X[::-1]))
     with pytest.raises(ValueError, match="X_target needs an X with a known number of rows"):
         ae.score_samples(D[D[:, 0] >= 0], X_target=X)
-    with pytest.raises(TypeError, match=r"X_target must be a dask DataFrame or Series .* got ndarray"):
+    with pytest.raises(TypeError, match=r"X_target must be a dask DataFrame or Series.* got ndarray"):
         ae.score_samples(dd.from_dask_array(D), X_target=X)
     with pytest.raises(ValueError, match="X_target must have 3 partitions, like X, got 2: repartition it"):
         ae.score_samples(dd.from_dask_array(D), X_target=dd.from_dask_array(D.rechunk((45, 64))))

@@ -171,7 +171,7 @@ def test_hidden_loss_curve_is_in_data_units(missing, hidden_only):
 def test_empty_feature_warns_once():
     X = table(60)
     X[:, 2] = np.nan
-    with pytest.warns(UserWarning, match="no known value") as caught:
+    with pytest.warns(UserWarning, match="no observed values") as caught:
         small(2, missing="mask").fit(X)
     assert len(caught) == 1
 
@@ -209,7 +209,7 @@ def test_continued_training_with_empty_feature(method):
     X = table(60)
     holed = X.copy()
     holed[:, 2] = np.nan
-    with pytest.warns(UserWarning, match="no known value"):
+    with pytest.warns(UserWarning, match="no observed values"):
         ae = small(2, missing="mask", warm_start=True).fit(holed)
     ae.set_params(missing="error")
     with pytest.warns(UserWarning, match=r"known|value"):

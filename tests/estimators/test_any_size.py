@@ -408,7 +408,7 @@ def broken(images, index, image):
         (np.zeros((0, 20)), r"X\[2\] must be an image"),
         (np.zeros((20, 20), complex), r"X\[2\] must be an image of real numbers"),
         (np.zeros((20, 20), np.uint8), r"X\[2\] has the dtype uint8 and X\[0\] the dtype float32"),
-        (np.zeros((5, 20)), r"X\[2\] is of size \(5, 20\), smaller than the crops"),
+        (np.zeros((5, 20)), r"X\[2\] has the size \(5, 20\), smaller than the crops"),
     ],
 )
 def test_invalid_images_raise_with_index(fitted, photographs, unchanged, image, match):
@@ -450,7 +450,7 @@ def test_invalid_codes_raise(fitted):
 def test_invalid_targets_raise(photographs):
     with pytest.raises(ValueError, match=r"X_target\[0\] must have the size"):
         spatial().fit(photographs, X_target=[image[1:] for image in photographs])
-    with pytest.raises(ValueError, match="X_target must hold 12 images"):
+    with pytest.raises(ValueError, match="X_target must have 12 images"):
         spatial().fit(photographs, X_target=photographs[:5])
 
 

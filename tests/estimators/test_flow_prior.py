@@ -117,7 +117,7 @@ def test_save_and_load_with_classes(table, tmp_path):
 
 
 def test_parameters_of_auto_raise(table):
-    with pytest.raises(ValueError, match="prior='auto' chooses for itself"):
+    with pytest.raises(ValueError, match="prior__width needs a prior with this parameter, but prior='auto' has none"):
         VAEGenerator(2, prior="auto", prior__width=8, **FAST).fit(table[0])
 
 

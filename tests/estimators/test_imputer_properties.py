@@ -101,7 +101,7 @@ def test_all_missing_sample_is_imputed(imputer, holed):
     np.testing.assert_allclose(found[0], np.nanmean(holed, axis=0), atol=0.5)
 
 
-@pytest.mark.filterwarnings("ignore:X has no observed values for the features:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has no observed values in the features:UserWarning")
 def test_empty_feature_is_imputed_as_zero(imputer, holed):
     X = holed.copy()
     X[:, 2] = np.nan
@@ -136,7 +136,7 @@ def test_empty_feature_with_clean_target(holed, blobs):
 @pytest.mark.parametrize("name", ["autoencoder", "vae"])
 def test_empty_feature_warns(name, frame):
     X = frame.assign(c=np.nan)
-    with pytest.warns(UserWarning, match=r"no observed values for the features \['c'\]"):
+    with pytest.warns(UserWarning, match=r"no observed values in the features \['c'\]"):
         clone(OURS[name]).fit(X)
 
 
@@ -207,9 +207,7 @@ DROPPING = [SimpleImputer(), KNNImputer(), make_pipeline(SimpleImputer()), Drops
 def test_filling_that_drops_features_raises(frame, filling, unchanged):
     rec = Reconstructor(PCA(2), filling=filling, keep_observed=True)
     X = frame.assign(c=np.nan)
-    match = (
-        r"\(60, 6\), got \(60, 5\)\. X had no observed values for the features \['c'\]\. .* keep_empty_features=True"
-    )
+    match = r"\(60, 6\), got \(60, 5\)\. X had no observed values in the features \['c'\]\. .* keep_empty_features=True"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SimpleImputer's own, of what it skips
         unchanged(rec, lambda: rec.fit(X), ValueError, match)

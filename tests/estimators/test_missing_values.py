@@ -307,7 +307,7 @@ def test_custom_loss_without_observed_raises_with_mask(blobs, unchanged):
     expected = -np.linalg.norm(ae.reconstruct(blobs) - blobs, axis=1) / ae.module_.scale
     np.testing.assert_allclose(ae.score_samples(blobs), expected, rtol=1e-3)
     ae.set_params(missing="mask")
-    unchanged(ae, lambda: ae.fit(blobs), TypeError, "loss=WholeRow cannot")
+    unchanged(ae, lambda: ae.fit(blobs), TypeError, "loss=WholeRow does not support missing values")
 
 
 class Wobble(Noise):

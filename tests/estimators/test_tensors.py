@@ -349,7 +349,7 @@ def test_invalid_sequences_raise(fitted, device, break_):
         X[3] = np.nan
     call = fitted["sequences"].transform
     expected = refusal(call, X)
-    assert "row 3" in expected[1]
+    assert "sample 3" in expected[1]
     assert refusal(call, torch.from_numpy(X).to(device)) == expected
 
 
