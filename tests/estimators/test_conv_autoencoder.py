@@ -567,8 +567,8 @@ def test_sampled_images_have_layout_of_x(color):
     ("before", "after", "change", "match"),
     [
         ({"channel_axis": -1}, {"channel_axis": 0}, lambda X: X, "in the same layout"),
-        ({}, {}, lambda X: np.moveaxis(X, -1, 1), "rows of shape"),
-        ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "rows of shape"),
+        ({}, {}, lambda X: np.moveaxis(X, -1, 1), "(rows|samples) of shape"),
+        ({}, {"input_shape": (9, 6, 3)}, lambda X: X.reshape(len(X), -1), "(rows|samples) of shape"),
         ({}, {"channel_axis": None}, lambda X: X, "channel_axis must be 'auto', 0 or -1"),
     ],
 )

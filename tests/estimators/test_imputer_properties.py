@@ -101,7 +101,7 @@ def test_all_missing_sample_is_imputed(imputer, holed):
     np.testing.assert_allclose(found[0], np.nanmean(holed, axis=0), atol=0.5)
 
 
-@pytest.mark.filterwarnings("ignore:X has no observed values in the features:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has no observed values for the features:UserWarning")
 def test_empty_feature_is_imputed_as_zero(imputer, holed):
     X = holed.copy()
     X[:, 2] = np.nan
@@ -136,7 +136,7 @@ def test_empty_feature_with_clean_target(holed, blobs):
 @pytest.mark.parametrize("name", ["autoencoder", "vae"])
 def test_empty_feature_warns(name, frame):
     X = frame.assign(c=np.nan)
-    with pytest.warns(UserWarning, match=r"no observed values in the features \['c'\]"):
+    with pytest.warns(UserWarning, match=r"no observed values for the features \['c'\]"):
         clone(OURS[name]).fit(X)
 
 
