@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skae import AutoencoderTransformer, ConvAutoencoder, VAEGenerator
+from skae import AutoencoderTransformer, ConvAutoencoder, OutlierDetector, VAEGenerator
 from skae._data.messages import in_columns, where
+from skae.tables import TableEncoder
 
 FIT = {"max_epochs": 1, "random_state": 0, "module__hidden_layer_sizes": (4,)}
 frames = pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
@@ -155,3 +156,32 @@ def test_targets_name_column():
         VAEGenerator(2, conditional="targets", **FIT).fit(np.column_stack(list(good().values())), y)
     with pytest.raises(ValueError, match=r"got \(20, 2, 2\)\. Reconstruction targets are passed as X_target"):
         VAEGenerator(2, conditional=True, **FIT).fit(np.column_stack(list(good().values())), np.ones((20, 2, 2)))
+
+
+@pytest.mark.parametrize("weight", ["balanced", {0: 1.0, 1: 2.0}])
+def test_sample_weight_of_classes_names_the_remedy(weight):
+    with pytest.raises(TypeError, match=r"sample_weight must be a number or an array .*compute_sample_weight"):
+        AutoencoderTransformer(2, **FIT).fit(pd.DataFrame(good()), sample_weight=weight)
+
+
+@frames
+def test_strings_in_the_default_detector_name_the_column(frame):
+    table = frame(good() | {"city": ["x", "y"] * 10})
+    with pytest.raises(ValueError, match=r"X must hold real numbers, but column 'city' .* OneHotEncoder"):
+        OutlierDetector().fit(table)
+
+
+@pytest.mark.parametrize("contamination", ["auto", None])
+def test_contamination_names_its_range(contamination):
+    with pytest.raises(TypeError, match=r"contamination must be a number in \(0, 0.5\].* such as 0.01"):
+        OutlierDetector(contamination=contamination).fit(pd.DataFrame(good()))
+
+
+@pytest.mark.parametrize(
+    ("fitted", "passed"), [(["1", "2", "3"], [1, 2, 3]), ([True, False, True], ["True", "False", "x"])]
+)
+def test_categories_of_another_type_name_both(fitted, passed):
+    encoder = TableEncoder().fit(pd.DataFrame({"a": fitted * 10}))
+    text = rf"Column 'a': .*{passed[0]!r} \({type(passed[0]).__name__}\).* \({type(fitted[0]).__name__}\) in `fit`"
+    with pytest.raises(ValueError, match=text):
+        encoder.transform(pd.DataFrame({"a": passed}))

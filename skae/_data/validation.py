@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -233,6 +233,11 @@ def check_codes(X: Any, width: int, step: int | None = None) -> Any:
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     """Validate sample weights: (n_rows,), non-negative, not all 0. A number means equal weights, None weights of 1."""
+    if isinstance(sample_weight, str | Mapping):
+        raise TypeError(
+            f"sample_weight must be a number or an array of shape ({n_rows},), got {sample_weight!r}. For weights of "
+            "classes use sklearn.utils.class_weight.compute_sample_weight."
+        )
     sample_weight = 1.0 if sample_weight is None else as_array(sample_weight)
     if isinstance(sample_weight, _REAL):  # as in scikit-learn
         sample_weight = np.full(n_rows, sample_weight)

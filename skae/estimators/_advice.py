@@ -24,17 +24,25 @@ def warn_of_target(y: Any, X: Any, given: Any, step_axis: int = 0) -> None:
     """
     if y is None or y is given:  # X is its own target by default
         return
+    alike = len(shapes := _shapes(y)) > 1 and shapes == _shapes(given) and shapes[0] != ()
     with contextlib.suppress(ValueError, TypeError):  # then it is not an array
         y = one_array(y, "y", step_axis=step_axis)
     shape: tuple[int, ...] = ()
     with contextlib.suppress(RuntimeError):  # a nested tensor has no shape
         shape = tuple(getattr(y, "shape", ()))
-    if len(shape) > 1 and shape == tuple(X.shape):
+    if alike or (len(shape) > 1 and shape == tuple(X.shape)):
         warn(
-            f"y has the shape of X, {shape}, and is ignored. To use it as the target of reconstructions, such as clean "
-            "samples for a noisy X, pass X_target=y.",
+            f"y has the shape of X{f', {shape},' if shape else ''} and is ignored. To use it as the target of "
+            "reconstructions, such as clean samples for a noisy X, pass X_target=y.",
             UserWarning,
         )
+
+
+def _shapes(A: Any) -> list[Any]:
+    """Return the shapes of the items of a list, such as images of different sizes, or the shape of an array."""
+    if isinstance(A, list | tuple):
+        return [tuple(np.shape(item)) if hasattr(item, "shape") else () for item in A]
+    return list(getattr(A, "shape", ()))
 
 
 def warn_of_scales(X: np.ndarray, names: Any) -> None:

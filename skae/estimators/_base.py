@@ -303,7 +303,7 @@ class BaseAutoencoder(RowWise, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         data = read_crops(self, spec, X, y, goes_on=goes_on, reset=reset, one_epoch=one_epoch, **arrays)
         if data is None:
             data = read_fit_data(self, spec, X, y, goes_on=goes_on, reset=reset, **arrays)
-            self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
+        self._warn_of_data(X, data, y, scales=not (goes_on or spec.loss.scales_features))
         data = as_network_takes_them(data)
         check_critic(spec, data)
         earlier = self.net_ if goes_on else None

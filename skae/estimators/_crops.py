@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._data.arrays import as_array
+from .._data.collections import one_array
 from .._data.crops import AUGMENTATIONS, CropSource
 from .._data.image_list import ImageList, as_image_list, is_image_list, listed
 from .._data.images import refuse_one_image
@@ -168,9 +169,10 @@ def _images_to_crop(est: Any, spec: ModelSpec, X: Any, X_target: Any, *, goes_on
                 f"input_shape=({side}, {side}) for flattened images."
             )
         if asks:
+            one_array(X, "X")  # an error for paths and other items without pixels
             raise ValueError(
                 "crop_size, n_crops and augmentation need images (n, height, width), or with channels, or a list of "
-                "images, but X has flattened images: reshape it."
+                f"images, but X {'has flattened images: reshape it' if len(shape) == 2 else 'has none'}."
             )
         return None
     row_shape = _shape_of(X)[1:]

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data.arrays import as_array, validate_data
 from .._data.dask_lazy import RowWise
+from .._data.messages import reason
 from .._data.sources import as_lazy_array
 from .._utils.checks import check_number
 from .._utils.rng import draw_seed
@@ -227,7 +228,13 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
         context = begin_fit(self, X, y, max_subtasks=None)
         fitted = copy.copy(self)  # a failing fit leaves the detector unchanged
         fitted.__dict__ = {name: value for name, value in vars(self).items() if name not in _FITTED}
-        fitted._fit(X, y, context, params, owner=self)
+        try:
+            fitted._fit(X, y, context, params, owner=self)
+        except ValueError as error:  # of the StandardScaler, which does not name the column
+            better = reason(error, X, "X") if "could not convert" in str(error) else None
+            if self.estimator is not None or better is None:
+                raise
+            raise ValueError(better) from error
         self.__dict__ = fitted.__dict__
         end_fit(context, self, X, y)
         return self
@@ -332,6 +339,11 @@ class OutlierDetector(RowWise, OutlierMixin, MetaEstimatorMixin, CallbackSupport
             validate_data(self, X if blocks is None else blocks, reset=True, skip_check_array=True)
 
     def _check_params(self) -> None:
+        if not isinstance(self.contamination, numbers.Real):
+            raise TypeError(
+                f"contamination must be a number in (0, 0.5], the share of the samples of X to call outliers, such as "
+                f"0.01; got {self.contamination!r}."
+            )
         check_number("contamination", self.contamination, numbers.Real, 0, 0.5, "right")
         check_number("trim", self.trim, numbers.Real, 0, 0.5, "left")
         check_density(self.density)

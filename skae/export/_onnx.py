@@ -11,6 +11,7 @@ from .._utils.checks import check_choice
 from .._utils.files import write_atomically
 from ..estimators import OutlierDetector
 from ..estimators._base import BaseAutoencoder
+from ..estimators._html import SITE
 from ._parts import PARTS
 from ._program import model_of, require
 from ._score import Score
@@ -102,8 +103,10 @@ def to_onnx(estimator: Any, path: str | os.PathLike[str], part: str = "reconstru
         raise TypeError(f"part='score' needs an OutlierDetector, got {type(estimator).__name__}.")
     elif not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
-            f"to_onnx exports skae's autoencoders, got {type(estimator).__name__}. For pipelines and Reconstructor, "
-            "call skae.export.register_skl2onnx(), and then skl2onnx.to_onnx."
+            f"to_onnx exports skae's autoencoders and OutlierDetector, got {type(estimator).__name__}. For "
+            "Reconstructor and pipelines of transformers call skae.export.register_skl2onnx(), and then "
+            "skl2onnx.to_onnx; of a pipeline that ends in an OutlierDetector export both parts and merge them "
+            f"({SITE}guide/production.html#score-without-python). A TableAutoencoder is not exported."
         )
     check_is_fitted(estimator)
     if part == "decoder":

@@ -219,6 +219,12 @@ class TableEncoder(RowWise, TransformerMixin, BaseEstimator):
             unseen = np.isnan(encoded).any(axis=1)
             if unseen.any() and self.handle_unknown == "error":
                 labels = list(dict.fromkeys(values[unseen].tolist()))
+                seen = (known["state"].get("labels") or [labels[0]])[0]
+                if unseen.all() and isinstance(labels[0], str) != isinstance(seen, str):
+                    raise ValueError(
+                        f"it has values such as {labels[0]!r} ({type(labels[0]).__name__}), and had values such as "
+                        f"{seen!r} ({type(seen).__name__}) in `fit`: convert the column."
+                    )
                 also = f", or kinds={{{column.name!r}: 'number'}} to allow any number" * (known["kind"] == "level")
                 raise ValueError(
                     f"it has values that were not seen in `fit`, such as {labels[0]!r} ({len(labels)} in total): use "

@@ -459,3 +459,37 @@ def test_transformer_with_conv_is_unchanged():
     ae = AutoencoderTransformer(2, module="conv", **CONV).fit(X)
     assert ae.transform(X).shape == (20, 2 * 4 * 4)
     assert ae.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_y_of_the_shapes_of_x_warns(as_list):
+    rng = np.random.default_rng(0)
+    X = [rng.random(shape) for shape in [(20, 24), (24, 20) if as_list else (20, 24)]]
+    ae = ConvAutoencoder(2, module__dense=False, crop_size=8, n_crops=8, max_epochs=1, random_state=0)
+    noisy = [image + 0.1 for image in X]
+    with pytest.warns(UserWarning, match="y has the shape of X.* pass X_target=y"):
+        ae.fit(noisy if as_list else np.stack(noisy), X if as_list else np.stack(X))
+    ae.fit(noisy, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("X", "match"),
+    [
+        (["a.png", "b.png"], "Files are not opened"),
+        ("folder", "Files are not opened"),
+        ([], "X has none"),
+        (np.ones((5, 64)), "X has flattened images: reshape it"),
+    ],
+)
+def test_crops_of_no_images_raise(X, match):
+    with pytest.raises(ValueError, match=match):
+        ConvAutoencoder(2, module__dense=False, crop_size=8).fit(X)
+
+
+@pytest.mark.parametrize("channels", [(), (4,)])
+def test_other_channels_name_those_of_fit(channels):
+    rng = np.random.default_rng(0)
+    ae = ConvAutoencoder(2, module__dense=False, crop_size=8, n_crops=8, max_epochs=1, random_state=0)
+    ae.fit([rng.random((20, 24, 3)), rng.random((24, 20, 3))])
+    with pytest.raises(ValueError, match=r"fitted on images with 3 channels on the last axis, of any size\. Convert"):
+        ae.transform(rng.random((2, 16, 16, *channels)))

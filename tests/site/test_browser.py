@@ -200,4 +200,4 @@ def test_three_pages_from_the_front_to_a_tuned_pipeline(visit):
     text = visit.page.locator("article").inner_text()
     assert "GridSearchCV" in text
     assert "Pipeline" in text
-    assert "# your array here" in text
+    assert "# replace with your data" in text
