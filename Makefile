@@ -41,10 +41,10 @@ array-api: $(VENV)/installed
 clients: $(CLIENTS)/installed
 	$(CLIENTS)/bin/python -m pytest -q --clients tests/clients
 
-# The quick tier with the oldest supported versions; set PYTHON to the oldest Python. Old releases use deprecated parts
-# of their own dependencies, so that such warnings are no errors here.
+# The quick tier with the oldest supported versions; set PYTHON to the oldest Python. Old releases warn of their own
+# dependencies, so that warnings are no errors here.
 oldest: $(OLDEST)/installed
-	$(SUITE:$(BIN)/%=$(OLDEST)/bin/%) $(foreach kind,Deprecation PendingDeprecation Future,-W default::$(kind)Warning) -m "not slow"
+	$(SUITE:$(BIN)/%=$(OLDEST)/bin/%) -W default -m "not slow"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
