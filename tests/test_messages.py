@@ -185,3 +185,9 @@ def test_categories_of_another_type_name_both(fitted, passed):
     text = rf"Column 'a': .*{passed[0]!r} \({type(passed[0]).__name__}\).* \({type(fitted[0]).__name__}\) in `fit`"
     with pytest.raises(ValueError, match=text):
         encoder.transform(pd.DataFrame({"a": passed}))
+
+
+def test_validation_data_of_another_width_name_both_shapes():
+    table = pd.DataFrame(good()).to_numpy()
+    with pytest.raises(ValueError, match=r"X_val must have the shape \(n_samples, 3\) to match X, got \(20, 2\)"):
+        AutoencoderTransformer(2, **FIT).fit(table, X_val=table[:, :2])

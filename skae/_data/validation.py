@@ -212,8 +212,8 @@ def check_same_shape(
     any_length = not same_length and (is_list or X.ndim == 3)  # for sequences padded with NaN
     fits = same_shape(tuple(A.shape[1:]), tuple(X.shape[1:]), nan.free_axis if any_length else None)
     if not fits or (same_length and len(A) != len(X)):
-        wanted = tuple(X.shape) if same_length else ("n_samples", *X.shape[1:])
-        raise ValueError(f"{name} must have the shape {wanted} to match {beside}, got {tuple(A.shape)}.")
+        wanted = ", ".join(map(str, [len(X) if same_length else "n_samples", *X.shape[1:]]))
+        raise ValueError(f"{name} must have the shape ({wanted}) to match {beside}, got {tuple(A.shape)}.")
     return _with_checked_values(A, name, nan, known=True, columns=names)
 
 
