@@ -300,6 +300,7 @@ def test_codes_of_weight_zero_are_ignored():
     assert both.digest() == alone.digest()
 
 
+@pytest.mark.slow
 def test_weights_count():
     codes = np.repeat(np.arange(2), 100)[:, None, None, None]
     model = small(alphabet=(2,), max_epochs=40, lr=0.02).fit(codes, np.repeat([9.0, 1.0], 100))

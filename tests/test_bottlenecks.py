@@ -314,6 +314,7 @@ def test_mmd_is_positive_for_other_codes(change):
     assert found.min() > by_chance.max()
 
 
+@pytest.mark.slow
 def test_mmd_of_a_point_is_that_of_its_formula():
     """Between a point at 0 and N(0, 1) by numerical integration."""
     t = torch.linspace(-12, 12, 2401, dtype=torch.float64)

@@ -108,7 +108,11 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "reconstructor"])
+QUICK = ("noise and dropout", "generator")
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in SETTINGS if name not in (*QUICK, "reconstructor")]
+
+
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
 def test_resumed_fit_equals_an_uninterrupted_one(data, tmp_path, name):
     X, y = data
     estimator = SETTINGS[name]
@@ -153,6 +157,7 @@ def test_all_arguments_of_fit(data, tmp_path):
     assert_same_fit(whole, clone(estimator).set_params(checkpoint=path).fit(X, y, **given))
 
 
+@pytest.mark.slow
 def test_samples_that_are_not_in_memory(data, tmp_path):
     X = np.tile(data[0], (5, 1))
     np.save(tmp_path / "X.npy", X)
@@ -189,6 +194,7 @@ crops |= {"module__channels": (3,), "batch_size": 32, "noise": "gaussian_noise"}
 
 @pytest.mark.parametrize("kept", ["held", "read"])
 @pytest.mark.parametrize("random_state", [0, None])
+@pytest.mark.slow
 def test_crops_of_images(tmp_path, kept, random_state):
     X = photographs() if kept == "held" else Folder(photographs())
     estimator = ConvAutoencoder(3, **crops, random_state=random_state)

@@ -670,6 +670,7 @@ def test_parallel_search_over_a_memory_map_equals_the_serial_one(blobs, tmp_path
 
 
 @pytest.mark.parametrize(("early_stopping", "listener"), [(True, []), (False, [BatchListener(), GradientReader()])])
+@pytest.mark.slow
 def test_fitted_estimator_keeps_no_samples(early_stopping, listener):
     rng = np.random.default_rng(0)
     X, Y, weight = rng.normal(size=(6000, 40)), rng.normal(size=(6000, 40)), rng.uniform(size=6000)

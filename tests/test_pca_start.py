@@ -53,6 +53,7 @@ def assert_pca(ae, X, expected, sample_weight=None):
     factor=st.sampled_from([1e-6, 1.0, 1e6]),
     weighted=st.booleans(),
 )
+@pytest.mark.slow
 def test_axes_match_pca_for_offsets_sizes_and_weights(offset, columns, n, factor, weighted):
     X = table(n, 11)
     levels = {"one": np.eye(11)[0], "all alike": np.ones(11), "different": np.linspace(-1, 1, 11) ** 3}[columns]
@@ -63,6 +64,7 @@ def test_axes_match_pca_for_offsets_sizes_and_weights(offset, columns, n, factor
 
 
 @pytest.mark.parametrize(("n", "d"), [(40, 1100), (600, 1100), (600, 3000), (3, 5), (2, 2000)])
+@pytest.mark.slow
 def test_wide_tables(n, d):
     X = table(n, d, rank=5) + np.linspace(0, 1e5, d)
     k = min(5, n - 1)

@@ -189,6 +189,7 @@ def test_missing_values_in_tiles_match_whole_image(monkeypatch, side):
 
 
 @pytest.mark.parametrize("upsampling", ["transpose", "shuffle"])
+@pytest.mark.slow
 def test_tiles_of_larger_targets_with_other_channels(monkeypatch, upsampling):
     module = build(1, channels=(3,), upsampling=upsampling, target_shape=(3, 16, 16))
     runner = BatchRunner(module, "cpu")

@@ -40,9 +40,11 @@ def warn_of_target(y: Any, X: Any, given: Any, step_axis: int = 0) -> None:
 
 def _shapes(A: Any) -> list[Any]:
     """Return the shapes of the items of a list, such as images of different sizes, or the shape of an array."""
-    if isinstance(A, list | tuple):
-        return [tuple(np.shape(item)) if hasattr(item, "shape") else () for item in A]
-    return list(getattr(A, "shape", ()))
+    with contextlib.suppress(RuntimeError):  # a nested tensor has no shape
+        if isinstance(A, list | tuple):
+            return [tuple(getattr(item, "shape", ())) for item in A]
+        return list(getattr(A, "shape", ()))
+    return []
 
 
 def warn_of_scales(X: np.ndarray, names: Any) -> None:

@@ -46,6 +46,7 @@ def file(gray, tmp_path):
     return lambda name: str(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_gray_photographs(file, gray):
     (x,) = photographs(1, [(30, 21)], seed=1)
     Image.fromarray(x).save(file("in.png"))

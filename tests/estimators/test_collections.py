@@ -73,6 +73,7 @@ def results(model, X, other):
 
 
 @models
+@pytest.mark.slow
 def test_list_of_sequences_equals_padded_array(name):
     items, few, more = sequences(), sequences(3, seed=1, longest=6), sequences(3, seed=2, longest=14)
     weight = np.linspace(0, 1, len(items))

@@ -108,6 +108,7 @@ def image_arrays(draw):
 
 @PROPERTY
 @given(case=image_arrays(), max_epochs=st.integers(0, 1), dense=st.booleans(), n_stages=st.integers(1, 3))
+@pytest.mark.slow
 def test_reconstruction_keeps_shape_layout_and_dtype(case, max_epochs, dense, n_stages):
     X, params = case
     before = X.copy()
@@ -386,6 +387,7 @@ def test_constant_images(color):
 
 
 @pytest.mark.parametrize("layout", ["last", "first", "flat"])
+@pytest.mark.slow
 def test_clean_targets_have_layout_of_x(color, layout):
     arrange = {
         "last": lambda X: X,
@@ -501,6 +503,7 @@ def test_spatial_code_is_local():
     assert not changed[:, :2].any()
 
 
+@pytest.mark.slow
 def test_spatial_code_with_parts_and_prior(pictures):
     X = pictures[:200]
     params = {"module__dense": False, "max_epochs": 30, "lr": 3e-2, "prior": GaussianMixture(2, reg_covar=1e-3)}
@@ -537,6 +540,7 @@ def test_encoder_wider_than_code(pictures, dense):
 # ------------------------------------------------------------------ in company
 
 
+@pytest.mark.slow
 def test_grid_search_in_a_pipeline(pictures):
     X, y = pictures[:240].reshape(240, -1), load_digits().target[:240]
     pipe = Pipeline([("scale", StandardScaler()), ("ae", tiny()), ("classify", LogisticRegression(max_iter=1000))])

@@ -100,6 +100,7 @@ def test_sample_without_known_target_has_nan_score(blobs):
 
 
 @pytest.mark.parametrize("conditional", [True, "targets"])
+@pytest.mark.slow
 def test_all_missing_sample_with_condition(blobs, conditional):
     y = np.arange(60) % 2
     vae = VAEGenerator(2, conditional=conditional, **FIT).fit(blobs, y)

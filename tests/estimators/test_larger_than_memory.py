@@ -100,6 +100,7 @@ def test_small_arrays_are_loaded_and_large_ones_streamed(few, store):
 
 
 @every_kind
+@pytest.mark.slow
 def test_methods_match_in_memory(few, store):
     X = store(few)
     ae = AutoencoderTransformer(4, **SMALL).fit(X)
@@ -210,6 +211,7 @@ def test_missing_values(few, store):
 
 
 @of_kind("Dataset")
+@pytest.mark.slow
 def test_images_and_generators(few, store, tmp_path):
     conv = ConvAutoencoder(4, **SMALL).fit(store(few))
     assert conv.transform(few).shape == (400, 4)

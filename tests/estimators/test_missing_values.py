@@ -356,6 +356,7 @@ def test_continued_training_with_mask(blobs, holed, way):
     assert not np.array_equal(ae.transform(blobs), before)
 
 
+@pytest.mark.slow
 def test_partial_fit_with_mask(holed):
     ae, first = small(lr=1e-2), small(lr=1e-2).partial_fit(holed)
     for _ in range(100):

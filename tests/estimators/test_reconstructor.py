@@ -104,6 +104,7 @@ def test_denoiser_before_classifier(digits):
     assert pipe.score(digits[1000:], y[1000:]) > 0.85
 
 
+@pytest.mark.slow
 def test_search_over_parameters_of_estimator(digits):
     y = load_digits().target[:300]
     pipe = Pipeline([("impute", Reconstructor(small())), ("classify", LogisticRegression(max_iter=2000))])

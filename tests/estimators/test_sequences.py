@@ -253,6 +253,7 @@ def test_training_beats_the_mean(module, padded):
 
 
 @both
+@pytest.mark.slow
 def test_early_stopping_with_padding(module):
     X, _ = made(80)
     ae = small(module, max_epochs=12).fit(X)
@@ -317,6 +318,7 @@ def test_samples_have_length_of_first_partial_fit(module):
 
 
 @both
+@pytest.mark.slow
 def test_warm_start_continues_training(module):
     X, _ = made(80)
     ae = small(module, warm_start=True, max_epochs=10, lr_schedule=None).fit(X, X_val=X)
@@ -385,6 +387,7 @@ def test_grid_search_over_networks_and_sizes():
 
 
 @both
+@pytest.mark.slow
 def test_codes_as_features_of_a_classifier(module):
     X, _ = made(120)
     rng = np.random.default_rng(0)

@@ -162,6 +162,7 @@ def test_bernoulli(digits):
 # ------------------------------------------------------------------ parts do what they say
 
 
+@pytest.mark.slow
 def test_sparse_weight_has_an_effect(blobs):
     def size(weight):
         ae = small(4, bottleneck=Sparse(weight), max_epochs=100, lr=1e-2, alpha=1e-3)
@@ -186,6 +187,7 @@ def test_alpha_shrinks_weights(blobs, early_stopping):
     assert norm(1.0) < 0.8 * norm(0.1) < 0.8 * norm(0.0)
 
 
+@pytest.mark.slow
 def test_l1_ratio_makes_weights_sparser(blobs):
     def share(l1_ratio):
         ae = small(early_stopping=False, max_epochs=300, alpha=0.05, l1_ratio=l1_ratio, lr=1e-2).fit(blobs)
@@ -569,6 +571,7 @@ def test_random_state(blobs):
     assert not np.array_equal(free.fit_transform(blobs), free.fit_transform(blobs))
 
 
+@pytest.mark.slow
 def test_anomalies_score_low(digits):
     ae = AutoencoderTransformer(8, max_epochs=30, random_state=0).fit(digits[:1500])
     rng = np.random.default_rng(0)

@@ -259,6 +259,7 @@ def test_zero_weight_targets_are_ignored(slope):
     assert np.abs(vae.sample(300, random_state=0)).max() < 30
 
 
+@pytest.mark.slow
 def test_samples_are_most_likely_under_their_class(vae, digits):
     X, y = digits[400:700], load_digits().target[400:700]
     bounds = np.stack([vae.score_samples(X, c) for c in range(10)], axis=1)
@@ -373,6 +374,7 @@ def test_constant_target_has_no_effect(slope):
     assert np.isfinite(vae.score_samples(X, 2.5)).all()
 
 
+@pytest.mark.slow
 def test_reconstruction_without_targets_uses_likeliest(slope):
     X, t = slope
     vae = small(3, max_epochs=30, lr=1e-2).fit(X, t)
@@ -464,6 +466,7 @@ def test_warm_start_keeps_classes(groups):
     assert cold.classes_.tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_pipelines_searches_and_wrappers(few, labels):
     pipe = make_pipeline(StandardScaler(), small(3)).fit(few, labels)
     assert pipe[-1].sample(2, y=3).shape == (2, 64)

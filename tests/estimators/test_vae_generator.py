@@ -380,6 +380,7 @@ def test_posterior_collapse_warns_without_beta(few):
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "fit of a pipeline"])
+@pytest.mark.slow
 def test_warning_points_at_users_line(few, method):
     vae = small(4, beta=1e4, lr=0.003, batch_size=4)
     owner = make_pipeline(StandardScaler(), vae) if "pipeline" in method else vae
@@ -390,6 +391,7 @@ def test_warning_points_at_users_line(few, method):
     assert {warning.filename for warning in caught} == {__file__}
 
 
+@pytest.mark.slow
 def test_warning_in_search_points_at_users_line(few):
     vae = small(4, beta=1e4, max_epochs=30, lr=0.01, batch_size=10)
     with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
@@ -519,6 +521,7 @@ def test_default_bottleneck_as_instance_or_name(few):
     assert_same(outputs(small(3).fit(few), few), outputs(small(3, bottleneck="gaussian").fit(few), few))
 
 
+@pytest.mark.slow
 def test_pipeline_and_search(few, digits):
     pipe = make_pipeline(StandardScaler(), small(3)).fit(few)
     rows = pipe[:-1].inverse_transform(pipe[-1].sample(4, random_state=0))

@@ -435,6 +435,7 @@ def sequences():
 
 
 @pytest.mark.parametrize("module", ["gru", "tcn"])
+@pytest.mark.slow
 def test_sequences_of_different_lengths(sequences, module):
     X = sequences
     vae = small(3, module=module, max_epochs=20, batch_size=20).fit(X)
@@ -453,6 +454,7 @@ def test_sequences_of_different_lengths(sequences, module):
     np.testing.assert_allclose(alone[0], vae.score_samples(X)[0], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_posterior_samples_have_length_of_sequence(sequences):
     vae = small(3, module="gru", max_epochs=20, batch_size=20).fit(sequences)
     draws = vae.sample_posterior(sequences[:9], n_draws=3, random_state=0)

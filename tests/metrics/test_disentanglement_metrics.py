@@ -96,6 +96,7 @@ def test_column_with_two_factors_reduces_disentanglement():
 @pytest.mark.parametrize("metric", GAPS)
 @given(seed=seeds, order=st.permutations(range(4)), power=st.integers(-20, 20))
 @settings(max_examples=10)
+@pytest.mark.slow
 def test_gaps_are_invariant_to_order_sign_and_scale(metric, seed, order, power):
     factors = some_factors(seed, n=60)
     Z = noisy_codes(factors, seed)
@@ -194,6 +195,7 @@ def test_dci_definition(seed):
 
 
 @pytest.mark.parametrize("power", [-30, 30])
+@pytest.mark.slow
 def test_dci_is_invariant_to_order_and_scale(power):
     factors = some_factors(n=1000)
     Z = noisy_codes(factors, spread=0.3)

@@ -288,6 +288,7 @@ def test_only_copies_have_distance_zero(seed, apart, order):
 
 @given(seed=seeds)
 @settings(max_examples=20)
+@pytest.mark.slow
 def test_independent_samples_are_not_memorized(seed):
     rng = np.random.default_rng(seed)
     result = memorization(*rng.normal(size=(3, 1000, 2)))

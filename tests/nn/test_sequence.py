@@ -155,6 +155,7 @@ def test_numpy_integers_are_accepted(cls):
 
 @both
 @pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.slow
 def test_output_ignores_padding_and_other_samples(cls, trained):
     network = small(cls, (9, 2), n_layers=2).eval()
     x, observed = padded([9, 4, 1, 6] * 10, 9, seed=1)

@@ -40,6 +40,7 @@ def kept(est, metadata):
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(metadata=st.dictionaries(st.text(max_size=5), PLAIN, max_size=4))
+@pytest.mark.slow
 def test_metadata_are_the_same_after_loading(kind, metadata):
     data = kept(ESTIMATORS[kind](), metadata)
     assert read_metadata(io.BytesIO(data)) == metadata

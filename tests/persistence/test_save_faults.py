@@ -144,6 +144,7 @@ def test_kill_at_any_moment_leaves_a_file_that_loads(kept):
 @pytest.mark.parametrize("moment", ["open", "write", "fsync", "rename", "after", "fsync of the folder"])
 @forking
 @no_complaints
+@pytest.mark.slow
 def test_kill_at_each_step(kept, moment):
     folder, _, X = kept
     turn = 2  # the second save

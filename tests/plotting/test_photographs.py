@@ -79,6 +79,7 @@ def test_auto_metric_is_psnr_for_large_images():
 @pytest.mark.parametrize("n", [1, 3, 14])
 @pytest.mark.parametrize("zoom", [None, (5, 5, 8, 12)])
 @pytest.mark.parametrize("new", [False, True])
+@pytest.mark.slow
 def test_texts_and_images_do_not_overlap(n, zoom, new):
     clean = photographs(*[(70, 90), (100, 70), (66, 66)][:n] * (5 if n == 14 else 1))
     ax = plt.subplots(figsize=(6, 5))[1]

@@ -60,6 +60,7 @@ def test_plane_samples_have_any_size(fitted, size):
     assert fitted.sample(size=size, tile=False, random_state=0).shape == (1, *size)
 
 
+@pytest.mark.slow
 def test_samples_tile(fitted):
     X = fitted.sample(8, 0, size=(64, 80)).astype(float)
     for axis in (1, 2):
@@ -124,6 +125,7 @@ def test_default_size_is_that_of_the_exemplar_or_the_mask(fitted, pair):
 
 
 @pytest.mark.parametrize("weights", [(1, 0), (0, 3), (0.2, 0.8), (1, 1), (3, 1)])
+@pytest.mark.slow
 def test_shares_are_those_of_the_weights(pair, weights):
     _, sources = pair.sample(2, 0, size=96, weights=weights, return_sources=True)
     assert abs((sources[:, 0] == 1).mean() - weights[1] / sum(weights)) < 0.01
@@ -144,6 +146,7 @@ def test_mask_is_respected_everywhere(pair):
     np.testing.assert_array_equal(stretched[0, 0], mask[4::8, 4::8])
 
 
+@pytest.mark.slow
 def test_soft_mask_is_a_density(pair):
     mask = np.linspace(0, 1, 128)[None].repeat(128, 0)
     _, sources = pair.sample(2, 0, mask=mask, return_sources=True)
@@ -159,6 +162,7 @@ def test_masks_of_all_exemplars():
     np.testing.assert_array_equal(sources[0, 0], np.arange(24)[:, None].repeat(24, 1) // 8)
 
 
+@pytest.mark.slow
 def test_blend_moves_the_statistics(pair):
     means = [pair.sample(1, 0, size=96, blend=blend).mean() for blend in (0.0, 0.5, 1.0)]
     own, other = (exemplar.mean() for exemplar in pair.exemplars_)
@@ -188,6 +192,7 @@ def test_blend_moves_the_statistics(pair):
     ],
     ids=["uint8", "float64", "float16", "uint16", "int32", "bool", "one", "last", "first", "rgba", "tensor", "pil"],
 )
+@pytest.mark.slow
 def test_layout_dtype_and_range_are_those_of_the_exemplar(convert):
     exemplar = convert(grains(size=(64, 72)))
     X = synthesizer(block_size=16).fit(exemplar).sample(2, 0)
