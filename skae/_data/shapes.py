@@ -44,14 +44,14 @@ def of_other_shape(estimator: Any, shape: tuple[int, ...]) -> str:
     """Return the message for X of a ``shape`` that differs from fit."""
     row, wanted = shape[1:], estimator.input_shape_
     layout: Any = getattr(estimator, "layout_", None)
-    text = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on rows of shape {wanted}"
+    fitted = f"X has rows of shape {row}, but {type(estimator).__name__} was fitted on"
+    text = f"{fitted} rows of shape {wanted}"
     images = layout is not None and layout.is_image
     cut = "resize or crop to that size, or fit a network for images of any size (module__dense=False)"
     if images and layout.any_size:
         return (
-            f"{text[: text.index(', but')]}, but {type(estimator).__name__} was fitted on images with "
-            f"{_channels(wanted, layout.channel_axis)}, of any size. Convert images with PIL's image.convert('RGB') or "
-            "image.convert('L'), and move the axis of the channels with numpy.moveaxis."
+            f"{fitted} images with {_channels(wanted, layout.channel_axis)}, of any size. Convert images with PIL's "
+            "image.convert('RGB') or image.convert('L'), and move the axis of the channels with numpy.moveaxis."
         )
     if len(shape) > 1 and math.prod(row) == math.prod(wanted):
         return f"{text}. Reshape X, or move its axes (numpy.moveaxis)."
